@@ -1,0 +1,8 @@
+//! Ringway, a WebSocket API proxy: the crate's map, in the order data flows.
+//!
+//! A connection comes in through [`engine`], which knows sockets and time and nothing of WebSocket; [`proxy`] takes it
+//! through its stages, with [`proto`] to say what the bytes mean and [`routing`] to say where they go. [`config`] turns
+//! what the operator wrote into what those run with, and [`cli`] starts it all.
+
+pub mod proto;
+pub mod routing;

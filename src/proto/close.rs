@@ -1,0 +1,38 @@
+//! Close codes and close bodies (RFC 6455 sections 5.5.1 and 7.4).
+
+use super::Violation;
+
+/// The purpose of the connection was fulfilled.
+pub const NORMAL: u16 = 1000;
+/// An endpoint goes away: a server shuts down, a client leaves.
+pub const GOING_AWAY: u16 = 1001;
+/// A peer broke the protocol.
+pub const PROTOCOL_ERROR: u16 = 1002;
+/// A message's content does not fit its type.
+pub const INVALID_PAYLOAD: u16 = 1007;
+/// A message is too big to process.
+pub const MESSAGE_TOO_BIG: u16 = 1009;
+/// The server met something it did not expect.
+pub const INTERNAL_ERROR: u16 = 1011;
+
+/// Whether a code may stand in a close frame: those RFC 6455 section 7.4.1 and IANA's registry define for the wire
+/// (1000-1003, 1007-1014), and 3000-4999, which section 7.4.2 leaves to libraries and applications.
+#[must_use]
+pub fn may_be_sent(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+}
+
+/// Reads the code of an unmasked close body; `None` for an empty body. The reason text is the endpoints' affair.
+///
+/// # Errors
+/// A body of one byte, or a code that must not be sent.
+pub fn code_of(body: &[u8]) -> Result<Option<u16>, Violation> {
+    match body {
+        [] => Ok(None),
+        [_] => Err(Violation::CloseBodyTooShort),
+        [high, low, ..] => {
+            let code = u16::from_be_bytes([*high, *low]);
+            if may_be_sent(code) { Ok(Some(code)) } else { Err(Violation::CloseCode(code)) }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The request that goes to the upstream, written anew from parsed values: never a copy of the client's bytes.
+
+use std::net::IpAddr;
+
+use super::accept::Key;
+use super::head::write_line;
+use super::request::Request;
+
+/// What the upstream's request depends on besides the client's.
+#[derive(Clone, Copy, Debug)]
+pub struct Via<'a> {
+    /// The `Host` to send.
+    pub host: &'a str,
+    /// The target's own path, without a slash at its end, put before the client's.
+    pub base_path: &'a str,
+    /// The key of this connection's own handshake.
+    pub key: &'a Key,
+    /// The client's address.
+    pub client: IpAddr,
+    /// `http` or `https`, as the client came.
+    pub scheme: &'static str,
+    /// Whether what the client says of earlier hops is believed.
+    pub trusted: bool,
+}
+
+/// Appends the request's head to `out`.
+pub fn write_request(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
+    out.extend(b"GET ");
+    out.extend(via.base_path.as_bytes());
+    out.extend(request.path_and_query.as_bytes());
+    out.extend(b" HTTP/1.1\r\n");
+    write_line("Host", via.host.as_bytes(), out);
+    out.extend(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
+    write_line("Sec-WebSocket-Key", via.key, out);
+    for (name, value) in &request.end_to_end {
+        if !is_ours(name) {
+            write_line(name, value, out);
+        }
+    }
+    write_forwarded(request, via, out);
+    out.extend(b"\r\n");
+}
+
+/// Headers by which an upstream learns who the client is. A client that may set them may be anyone. The underscore
+/// twins are theirs too: CGI and its heirs read `X_Forwarded_For` as `X-Forwarded-For`.
+fn is_ours(name: &str) -> bool {
+    let is = |known: &str| {
+        name.len() == known.len()
+            && name
+                .bytes()
+                .zip(known.bytes())
+                .all(|(a, b)| if a == b'_' { b == b'-' } else { a.eq_ignore_ascii_case(&b) })
+    };
+    is("forwarded")
+        || is("x-real-ip")
+        || name.get(..12).is_some_and(|start| {
+            start
+                .bytes()
+                .zip("x-forwarded-".bytes())
+                .all(|(a, b)| if a == b'_' { b == b'-' } else { a.eq_ignore_ascii_case(&b) })
+        })
+}
+
+fn write_forwarded(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
+    let client = via.client.to_canonical();
+    write_appended("X-Forwarded-For", client.to_string().as_bytes(), request, via, out);
+    // Of the other two the first word counts: it says how the outermost client came.
+    write_first("X-Forwarded-Proto", via.scheme.as_bytes(), request, via, out);
+    write_first("X-Forwarded-Host", request.host.as_bytes(), request, via, out);
+    // RFC 7239 section 6: an IPv6 address stands in brackets and quotes.
+    let node = match client {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("\"[{address}]\""),
+    };
+    let element = format!("for={node};host=\"{}\";proto={}", request.host, via.scheme);
+    write_appended("Forwarded", element.as_bytes(), request, via, out);
+}
+
+fn earlier<'r, 'a>(name: &'static str, request: &'r Request<'a>, via: &Via<'_>) -> impl Iterator<Item = &'a [u8]> + 'r {
+    let trusted = via.trusted;
+    request
+        .end_to_end
+        .iter()
+        .filter(move |(given, value)| trusted && given.eq_ignore_ascii_case(name) && !value.is_empty())
+        .map(|(_, value)| *value)
+}
+
+fn write_appended(name: &'static str, ours: &[u8], request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
+    out.extend(name.as_bytes());
+    out.extend(b": ");
+    for value in earlier(name, request, via) {
+        out.extend(value);
+        out.extend(b", ");
+    }
+    out.extend(ours);
+    out.extend(b"\r\n");
+}
+
+fn write_first(name: &'static str, ours: &[u8], request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
+    let value = earlier(name, request, via).next().unwrap_or(ours);
+    write_line(name, value, out);
+}

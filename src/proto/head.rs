@@ -1,0 +1,146 @@
+//! What requests and responses share of an HTTP/1.1 head (RFC 9112): where it ends, which bytes may stand in it, and
+//! how lists are written (RFC 9110 section 5.6.1).
+
+use httparse::Header;
+use memchr::memmem;
+
+/// What a head is allowed to take up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// Bytes of the whole head, its empty line included.
+    pub max_bytes: usize,
+    /// Header lines, up to [`MAX_LINES`].
+    pub max_lines: usize,
+}
+
+/// The most header lines any configuration can allow.
+pub const MAX_LINES: usize = 128;
+
+/// How a head is not one. The status to answer with is the caller's choice: it depends on whose head it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadError {
+    /// Longer than the limit.
+    TooLarge,
+    /// More header lines than the limit.
+    TooManyLines,
+    /// A bare CR or LF, a NUL or another control byte, a folded line, white space before a colon, or no HTTP at all.
+    Malformed,
+    /// An HTTP version that is not 1.0 or 1.1.
+    Version,
+}
+
+/// The length of the head at the start of `bytes`, empty line included; `None` while it is still incomplete. The
+/// first `seen` bytes were looked at before, without success: they are not searched again.
+///
+/// # Errors
+/// [`HeadError::TooLarge`] once it is certain that the head is longer than the limit.
+pub fn find_end(bytes: &[u8], seen: usize, limits: &HeadLimits) -> Result<Option<usize>, HeadError> {
+    let within = bytes.get(..limits.max_bytes).unwrap_or(bytes);
+    let from = seen.saturating_sub(3);
+    match memmem::find(within.get(from..).unwrap_or_default(), b"\r\n\r\n") {
+        Some(at) => Ok(Some(from.saturating_add(at).saturating_add(4))),
+        None if bytes.len() >= limits.max_bytes => Err(HeadError::TooLarge),
+        None => Ok(None),
+    }
+}
+
+/// Whether bytes that are not yet a whole head can still become one: lets a stranger (TLS, another protocol) be
+/// refused at its first byte, and not at the deadline.
+#[must_use]
+pub fn may_become_request(bytes: &[u8]) -> bool {
+    bytes.iter().take(16).take_while(|byte| **byte != b' ').all(|byte| is_token_byte(*byte))
+}
+
+/// RFC 9112 lets a recipient accept a lone LF as a line's end (section 2.2); two parsers that disagree on that are
+/// what request smuggling is made of, so no lone CR or LF passes, nor a NUL.
+///
+/// # Errors
+/// [`HeadError::Malformed`], or [`HeadError::TooManyLines`].
+pub fn check_lines(head: &[u8], limits: &HeadLimits) -> Result<(), HeadError> {
+    let mut lines = 0_usize;
+    let mut previous = 0;
+    for byte in head {
+        match (previous, *byte) {
+            (b'\r', b'\n') => lines = lines.saturating_add(1),
+            (b'\r', _) | (_, b'\n' | 0) => return Err(HeadError::Malformed),
+            _ => {}
+        }
+        previous = *byte;
+    }
+    // The first line and the empty one are not header lines.
+    if lines.saturating_sub(2) > limits.max_lines { Err(HeadError::TooManyLines) } else { Ok(()) }
+}
+
+impl From<httparse::Error> for HeadError {
+    fn from(error: httparse::Error) -> Self {
+        match error {
+            httparse::Error::TooManyHeaders => Self::TooManyLines,
+            httparse::Error::Version => Self::Version,
+            _ => Self::Malformed,
+        }
+    }
+}
+
+/// Room for the lines of a head, on the stack.
+pub(super) type Lines<'a> = [Header<'a>; MAX_LINES];
+
+/// Empty room.
+pub(super) const NO_LINES: Lines<'static> = [httparse::EMPTY_HEADER; MAX_LINES];
+
+/// Whether a byte may stand in a token (RFC 9110 section 5.6.2).
+#[must_use]
+pub fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Whether a text is a token.
+#[must_use]
+pub fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|byte| is_token_byte(*byte))
+}
+
+/// The elements of a comma-separated list, without the white space around them; empty elements are left out, as
+/// section 5.6.1.2 asks of recipients. Not for lists whose elements may be quoted.
+pub fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
+}
+
+/// Whether a list holds a token, compared without case.
+#[must_use]
+pub fn has_element(value: &[u8], token: &[u8]) -> bool {
+    elements(value).any(|element| element.eq_ignore_ascii_case(token))
+}
+
+/// Headers that speak to the next hop only and never pass (RFC 9110 section 7.6.1), whether `Connection` names them
+/// or not.
+#[must_use]
+pub fn is_hop_by_hop(name: &str) -> bool {
+    const NAMES: [&str; 9] = [
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Whether any `Connection` line of a head names this header as hop-by-hop.
+pub(super) fn is_named_by_connection(lines: &[Header<'_>], name: &str) -> bool {
+    lines
+        .iter()
+        .filter(|line| line.name.eq_ignore_ascii_case("connection"))
+        .any(|line| has_element(line.value, name.as_bytes()))
+}
+
+/// Appends `name: value\r\n`.
+pub(super) fn write_line(name: &str, value: &[u8], out: &mut Vec<u8>) {
+    out.extend(name.as_bytes());
+    out.extend(b": ");
+    out.extend(value);
+    out.extend(b"\r\n");
+}

@@ -1,0 +1,36 @@
+//! The protocol, without I/O: bytes in, decisions and bytes out.
+//!
+//! In: what a peer sent. Out: what it means, or the exact rule it broke. Two parts, used in this order:
+//!
+//! - the opening handshake (HTTP): [`head`] finds where a head ends, [`request`] reads the client's, [`forward`] writes
+//!   the upstream's, [`response`] verifies its answer, [`refusal`] is what a client gets instead of a 101;
+//! - frames: [`frame`] reads one header, [`scan`] follows a stream of them, [`close`], [`mask`] and [`utf8`] serve both.
+//!
+//! Nothing here reads a clock, touches a socket or allocates by a length that a peer declared.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+
+pub mod accept;
+pub mod close;
+pub mod extension;
+pub mod forward;
+pub mod frame;
+pub mod head;
+pub mod mask;
+pub mod refusal;
+pub mod request;
+pub mod response;
+pub mod scan;
+pub mod utf8;
+mod violation;
+
+pub use violation::Violation;

@@ -1,0 +1,148 @@
+//! What a client gets instead of a 101: a status and a problem document (RFC 9457).
+//!
+//! Every text is fixed here. Nothing that a peer sent can appear in one, so no answer can echo a secret.
+
+/// Why a handshake is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// A stable word for logs, counters and the document's `code` member.
+    pub code: &'static str,
+    /// One sentence that says what was wrong.
+    pub detail: &'static str,
+}
+
+/// Seconds after which a client refused for want of room may try again.
+pub const RETRY_AFTER_SECS: &str = "5";
+
+macro_rules! refusals {
+    ($($name:ident = $status:literal $code:literal $detail:literal;)*) => {
+        impl Refusal {
+            $(#[doc = $detail] pub const $name: Self = Self { status: $status, code: $code, detail: $detail };)*
+
+            /// Every refusal there is, in the order of the documentation's table.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+refusals! {
+    HEAD_MALFORMED = 400 "head-malformed" "The request is not a well-formed HTTP/1.1 head (RFC 9112).";
+    HTTP_VERSION = 400 "http-version" "A WebSocket handshake needs HTTP/1.1 (RFC 6455 section 4.1).";
+    TARGET_INVALID = 400 "target-invalid" "The request target must be an absolute path, in visible ASCII, without a fragment or dot segments.";
+    HOST_MISSING = 400 "host-missing" "The request has no Host header (RFC 9112 section 3.2).";
+    HOST_DUPLICATE = 400 "host-duplicate" "The request has more than one Host header (RFC 9112 section 3.2).";
+    HOST_INVALID = 400 "host-invalid" "The Host header is not a host with an optional port (RFC 9110 section 7.2).";
+    CONNECTION_NOT_UPGRADE = 400 "connection-not-upgrade" "The Connection header does not contain \"upgrade\" (RFC 6455 section 4.2.1).";
+    CONNECTION_INVALID = 400 "connection-invalid" "The Connection header is not a list of tokens (RFC 9110 section 7.6.1).";
+    KEY_MISSING = 400 "key-missing" "The request has no Sec-WebSocket-Key header (RFC 6455 section 4.2.1).";
+    KEY_DUPLICATE = 400 "key-duplicate" "The request has more than one Sec-WebSocket-Key header (RFC 6455 section 11.3.1).";
+    KEY_INVALID = 400 "key-invalid" "The Sec-WebSocket-Key is not the base64 of 16 bytes (RFC 6455 section 4.2.1).";
+    VERSION_DUPLICATE = 400 "version-duplicate" "The request has more than one Sec-WebSocket-Version header (RFC 6455 section 11.3.5).";
+    PROTOCOL_INVALID = 400 "protocol-invalid" "Sec-WebSocket-Protocol is not a list of distinct tokens (RFC 6455 section 4.1).";
+    EXTENSIONS_INVALID = 400 "extensions-invalid" "Sec-WebSocket-Extensions does not fit its grammar (RFC 6455 section 9.1).";
+    LENGTH_INVALID = 400 "length-invalid" "The Content-Length is repeated or not a number (RFC 9110 section 8.6).";
+    TRANSFER_ENCODING = 400 "transfer-encoding" "A WebSocket handshake has no body, so no Transfer-Encoding.";
+    ROUTE_NOT_FOUND = 404 "route-not-found" "Nothing is served at this path.";
+    METHOD = 405 "method" "A WebSocket handshake is a GET request (RFC 6455 section 4.1).";
+    HANDSHAKE_TIMEOUT = 408 "handshake-timeout" "The request did not arrive in time.";
+    BODY = 413 "body" "A WebSocket handshake has no body.";
+    UPGRADE_REQUIRED = 426 "upgrade-required" "This address speaks WebSocket only: the request has no \"Upgrade: websocket\" (RFC 6455 section 4.2.1).";
+    VERSION_UNSUPPORTED = 426 "version-unsupported" "Only version 13 of the WebSocket protocol is spoken (RFC 6455 section 4.4).";
+    TOO_MANY_FROM_ADDRESS = 429 "too-many-from-address" "Too many connections from this address.";
+    HEAD_TOO_LARGE = 431 "head-too-large" "The request head is longer than the limit.";
+    HEAD_TOO_MANY_LINES = 431 "head-too-many-lines" "The request has more header lines than the limit.";
+    UPSTREAM_UNREACHABLE = 502 "upstream-unreachable" "The upstream refused the connection or could not be reached.";
+    UPSTREAM_CLOSED = 502 "upstream-closed" "The upstream closed the connection before it answered.";
+    UPSTREAM_MALFORMED = 502 "upstream-malformed" "The upstream's answer is not a well-formed HTTP/1.1 head.";
+    UPSTREAM_HEAD_TOO_LARGE = 502 "upstream-head-too-large" "The head of the upstream's answer is longer than the limit.";
+    UPSTREAM_NOT_WEBSOCKET = 502 "upstream-not-websocket" "The upstream answered 101 without \"Upgrade: websocket\" and \"Connection: Upgrade\".";
+    UPSTREAM_ACCEPT = 502 "upstream-accept" "The upstream's Sec-WebSocket-Accept does not answer the key that was sent.";
+    UPSTREAM_PROTOCOL = 502 "upstream-protocol" "The upstream chose a subprotocol that was not offered.";
+    UPSTREAM_EXTENSION = 502 "upstream-extension" "The upstream chose an extension that was not offered.";
+    UPSTREAM_BODY = 502 "upstream-body" "The upstream's 101 announces a body (RFC 9110 section 8.6).";
+    DRAINING = 503 "draining" "The proxy is shutting down.";
+    TOO_MANY_CONNECTIONS = 503 "too-many-connections" "The proxy is at its limit of connections.";
+    NO_DESCRIPTORS = 503 "no-descriptors" "The proxy has no file descriptor left for this connection.";
+    UPSTREAM_TIMEOUT = 504 "upstream-timeout" "The upstream did not answer in time.";
+}
+
+impl Refusal {
+    /// Appends the whole response: head and problem document. The connection is closed after it.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let title = reason_phrase(self.status);
+        let document = serde_json::json!({
+            "type": "about:blank",
+            "title": title,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+        })
+        .to_string();
+        write_status_line(self.status, title.as_bytes(), out);
+        out.extend(b"Content-Type: application/problem+json\r\nCache-Control: no-store\r\nConnection: close\r\n");
+        match self.status {
+            405 => out.extend(b"Allow: GET\r\n"),
+            426 => out.extend(b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"),
+            429 | 503 => {
+                out.extend(b"Retry-After: ");
+                out.extend(RETRY_AFTER_SECS.as_bytes());
+                out.extend(b"\r\n");
+            }
+            _ => {}
+        }
+        out.extend(b"Content-Length: ");
+        out.extend(document.len().to_string().as_bytes());
+        out.extend(b"\r\n\r\n");
+        out.extend(document.as_bytes());
+    }
+}
+
+/// Appends `HTTP/1.1 <status> <reason>\r\n`.
+pub(super) fn write_status_line(status: u16, reason: &[u8], out: &mut Vec<u8>) {
+    out.extend(b"HTTP/1.1 ");
+    out.extend(status.to_string().as_bytes());
+    out.push(b' ');
+    out.extend(reason);
+    out.extend(b"\r\n");
+}
+
+fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "Error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Refusal;
+
+    #[test]
+    fn every_refusal_is_a_whole_response_with_its_own_code() {
+        let mut codes = std::collections::HashSet::new();
+        for refusal in Refusal::ALL {
+            let mut out = Vec::new();
+            refusal.write(&mut out);
+            let text = String::from_utf8(out).unwrap();
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            let document: serde_json::Value = serde_json::from_str(body).unwrap();
+            assert_eq!(document["status"], refusal.status);
+            assert_eq!(document["code"], refusal.code);
+            assert_ne!(document["title"], "Error", "{} has no reason phrase", refusal.status);
+            assert!(head.contains(&format!("Content-Length: {}", body.len())));
+            assert!(codes.insert(refusal.code), "{} twice", refusal.code);
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The client's half of the opening handshake, as a server reads it (RFC 6455 section 4.2.1, RFC 9112).
+//!
+//! [`Request::parse`] takes a whole head and gives parsed values or the first rule it breaks. Nothing of the head
+//! goes on to the upstream but what is written anew from these values ([`super::forward`]).
+
+use httparse::Header;
+
+use super::head::{self, HeadError, HeadLimits};
+use super::refusal::Refusal;
+use super::{accept, extension};
+
+/// A valid handshake. Borrowed from the head it was parsed from.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// Path and query, beginning with `/`.
+    pub path_and_query: &'a str,
+    /// The host the client asked for, with its port if it gave one.
+    pub host: &'a str,
+    /// The client's key.
+    pub key: &'a [u8],
+    /// Subprotocols in the client's order.
+    pub protocols: Vec<&'a [u8]>,
+    /// Names of the extensions offered.
+    pub extensions: Vec<&'a [u8]>,
+    /// The end-to-end headers, in order: without hop-by-hop ones, `Host`, and those of the handshake itself.
+    pub end_to_end: Vec<(&'a str, &'a [u8])>,
+}
+
+impl<'a> Request<'a> {
+    /// Reads a whole head, which ends with its empty line.
+    ///
+    /// # Errors
+    /// The refusal to answer with.
+    pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, Refusal> {
+        head::check_lines(head, limits).map_err(refusal_for)?;
+        let mut lines = head::NO_LINES;
+        let mut parsed = httparse::Request::new(&mut lines);
+        match parsed.parse(head) {
+            Ok(httparse::Status::Complete(length)) if length == head.len() => {}
+            Ok(_) => return Err(Refusal::HEAD_MALFORMED),
+            Err(error) => return Err(refusal_for(error.into())),
+        }
+        if parsed.version != Some(1) {
+            return Err(Refusal::HTTP_VERSION);
+        }
+        if parsed.method != Some("GET") {
+            return Err(Refusal::METHOD);
+        }
+        let (path_and_query, authority) = target(parsed.path.unwrap_or_default())?;
+        let mut host = None;
+        let mut fields = Fields::default();
+        let lines: &[Header<'a>] = parsed.headers;
+        for line in lines {
+            if line.name.eq_ignore_ascii_case("host") {
+                once(&mut host, line.value, Refusal::HOST_DUPLICATE)?;
+            } else {
+                fields.take(line)?;
+            }
+        }
+        let host = host.ok_or(Refusal::HOST_MISSING)?;
+        let host = std::str::from_utf8(host).ok().filter(|host| is_authority(host)).ok_or(Refusal::HOST_INVALID)?;
+        fields.check()?;
+        Ok(Self {
+            path_and_query,
+            // RFC 9112 section 3.2.2: the target's authority replaces Host.
+            host: authority.unwrap_or(host),
+            key: fields.key.ok_or(Refusal::KEY_MISSING)?,
+            protocols: fields.protocols,
+            extensions: fields.extensions,
+            end_to_end: end_to_end(lines),
+        })
+    }
+}
+
+/// What the handshake's own headers say, as they come in.
+#[derive(Default)]
+struct Fields<'a> {
+    upgrade: bool,
+    connection: bool,
+    key: Option<&'a [u8]>,
+    version: Option<&'a [u8]>,
+    length: Option<&'a [u8]>,
+    protocols: Vec<&'a [u8]>,
+    extensions: Vec<&'a [u8]>,
+}
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, line: &Header<'a>) -> Result<(), Refusal> {
+        let (name, value) = (line.name, line.value);
+        if name.eq_ignore_ascii_case("upgrade") {
+            self.upgrade |= head::has_element(value, b"websocket");
+        } else if name.eq_ignore_ascii_case("connection") {
+            if !head::elements(value).all(head::is_token) {
+                return Err(Refusal::CONNECTION_INVALID);
+            }
+            self.connection |= head::has_element(value, b"upgrade");
+        } else if name.eq_ignore_ascii_case("sec-websocket-key") {
+            once(&mut self.key, value, Refusal::KEY_DUPLICATE)?;
+        } else if name.eq_ignore_ascii_case("sec-websocket-version") {
+            once(&mut self.version, value, Refusal::VERSION_DUPLICATE)?;
+        } else if name.eq_ignore_ascii_case("content-length") {
+            once(&mut self.length, value, Refusal::LENGTH_INVALID)?;
+        } else if name.eq_ignore_ascii_case("transfer-encoding") {
+            return Err(Refusal::TRANSFER_ENCODING);
+        } else if name.eq_ignore_ascii_case("sec-websocket-protocol") {
+            self.protocols.extend(extension::protocol_names(value).ok_or(Refusal::PROTOCOL_INVALID)?);
+        } else if name.eq_ignore_ascii_case("sec-websocket-extensions") {
+            self.extensions.extend(extension::extension_names(value).ok_or(Refusal::EXTENSIONS_INVALID)?);
+        }
+        Ok(())
+    }
+
+    /// The order is that of usefulness: a browser that opens the address should read that it wants a WebSocket, not
+    /// that it lacks a key.
+    fn check(&self) -> Result<(), Refusal> {
+        match self.length {
+            None => {}
+            Some(digits) if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) => {
+                return Err(Refusal::LENGTH_INVALID);
+            }
+            Some(digits) if digits.iter().any(|digit| *digit != b'0') => return Err(Refusal::BODY),
+            Some(_) => {}
+        }
+        if !self.upgrade {
+            return Err(Refusal::UPGRADE_REQUIRED);
+        }
+        if !self.connection {
+            return Err(Refusal::CONNECTION_NOT_UPGRADE);
+        }
+        if self.version != Some(b"13") {
+            return Err(Refusal::VERSION_UNSUPPORTED);
+        }
+        match self.key {
+            None => return Err(Refusal::KEY_MISSING),
+            Some(key) if !accept::is_key(key) => return Err(Refusal::KEY_INVALID),
+            Some(_) => {}
+        }
+        let repeated = |(i, name): (usize, &&[u8])| self.protocols.iter().take(i).any(|earlier| earlier == name);
+        if self.protocols.iter().enumerate().any(repeated) { Err(Refusal::PROTOCOL_INVALID) } else { Ok(()) }
+    }
+}
+
+fn once<'a>(place: &mut Option<&'a [u8]>, value: &'a [u8], duplicate: Refusal) -> Result<(), Refusal> {
+    if place.replace(value).is_some() { Err(duplicate) } else { Ok(()) }
+}
+
+fn end_to_end<'a>(lines: &[Header<'a>]) -> Vec<(&'a str, &'a [u8])> {
+    lines
+        .iter()
+        .filter(|line| {
+            !head::is_hop_by_hop(line.name)
+                && !OWN.iter().any(|own| line.name.eq_ignore_ascii_case(own))
+                && !head::is_named_by_connection(lines, line.name)
+        })
+        .map(|line| (line.name, line.value))
+        .collect()
+}
+
+/// Written anew for the upstream, or meaningless there. Subprotocols and extensions pass as the client wrote them.
+const OWN: [&str; 5] = ["host", "content-length", "sec-websocket-key", "sec-websocket-version", "sec-websocket-accept"];
+
+fn refusal_for(error: HeadError) -> Refusal {
+    match error {
+        HeadError::TooLarge => Refusal::HEAD_TOO_LARGE,
+        HeadError::TooManyLines => Refusal::HEAD_TOO_MANY_LINES,
+        HeadError::Malformed => Refusal::HEAD_MALFORMED,
+        HeadError::Version => Refusal::HTTP_VERSION,
+    }
+}
+
+impl From<HeadError> for Refusal {
+    fn from(error: HeadError) -> Self {
+        refusal_for(error)
+    }
+}
+
+/// Origin form, or absolute form, which section 3.2.2 of RFC 9112 makes every server accept.
+fn target(target: &str) -> Result<(&str, Option<&str>), Refusal> {
+    let (path, authority) = if target.starts_with('/') {
+        (target, None)
+    } else {
+        let rest = strip_scheme(target).ok_or(Refusal::TARGET_INVALID)?;
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at_checked(end).ok_or(Refusal::TARGET_INVALID)?;
+        if !is_authority(authority) {
+            return Err(Refusal::TARGET_INVALID);
+        }
+        (if path.is_empty() { "/" } else { path }, Some(authority))
+    };
+    let visible = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    if path.starts_with('/') && visible && !has_dot_segment(path) {
+        Ok((path, authority))
+    } else {
+        Err(Refusal::TARGET_INVALID)
+    }
+}
+
+fn strip_scheme(target: &str) -> Option<&str> {
+    ["http://", "https://", "ws://", "wss://"].iter().find_map(|scheme| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    })
+}
+
+/// `.` and `..`, percent-encoded or not, would let a client climb out of the target's own path. Clients remove them
+/// before they send (RFC 3986 section 5.2.4); who still sends them is probing.
+fn has_dot_segment(path_and_query: &str) -> bool {
+    let path = path_and_query.split('?').next().unwrap_or_default();
+    path.split(['/', '\\']).any(|segment| {
+        let plain = segment.replace("%2e", ".").replace("%2E", ".");
+        // A path parameter does not make a dot segment harmless: servers strip it.
+        matches!(plain.split(';').next(), Some("." | ".."))
+    })
+}
+
+/// `host [":" port]` in the bytes that RFC 3986 section 3.2 allows, user information excluded.
+pub(crate) fn is_authority(text: &str) -> bool {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let Some((address, after)) = rest.split_once(']') else { return false };
+            if address.parse::<std::net::Ipv6Addr>().is_err() {
+                return false;
+            }
+            match after.strip_prefix(':') {
+                Some(port) => ("v6", port),
+                None if after.is_empty() => ("v6", ""),
+                None => return false,
+            }
+        }
+        None => text.split_once(':').unwrap_or((text, "")),
+    };
+    let host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte);
+    !host.is_empty()
+        && host.bytes().all(host_byte)
+        && port.bytes().all(|byte| byte.is_ascii_digit())
+        && (port.is_empty() || port.parse::<u16>().is_ok())
+}

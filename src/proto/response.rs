@@ -1,0 +1,197 @@
+//! The upstream's half of the opening handshake, as a client reads it (RFC 6455 section 4.1), and the answer that
+//! Ringway writes to its own client from it.
+//!
+//! A tunnel stands open only behind [`Response::verify`]: bytes forwarded before the upstream's 101 is known to be
+//! one are the way requests get smuggled through proxies.
+
+use httparse::Header;
+
+use super::accept::Accept;
+use super::extension;
+use super::frame::Reserved;
+use super::head::{self, HeadError, HeadLimits, write_line};
+use super::refusal::{self, Refusal};
+use super::request::Request;
+
+/// What an upstream must answer, kept from the request until the response has come.
+#[derive(Debug)]
+pub struct Expected {
+    accept: Accept,
+    protocols: Vec<Box<[u8]>>,
+    extensions: Vec<Box<[u8]>>,
+}
+
+impl Expected {
+    /// From what the client offered, and the accept value of the key that was sent upstream.
+    #[must_use]
+    pub fn new(request: &Request<'_>, accept: Accept) -> Self {
+        let owned = |names: &[&[u8]]| names.iter().map(|name| Box::from(*name)).collect();
+        Self { accept, protocols: owned(&request.protocols), extensions: owned(&request.extensions) }
+    }
+
+    /// What a client that offers no extension must be answered.
+    #[must_use]
+    pub fn without_extensions(accept: Accept, protocols: &[String]) -> Self {
+        let protocols = protocols.iter().map(|name| Box::from(name.as_bytes())).collect();
+        Self { accept, protocols, extensions: Vec::new() }
+    }
+}
+
+/// A well-formed response head.
+#[derive(Debug)]
+pub struct Response<'a> {
+    /// The status code.
+    pub status: u16,
+    reason: &'a str,
+    lines: Vec<Header<'a>>,
+}
+
+/// What the two ends agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// The reserved bits that the agreed extensions use.
+    pub reserved: Reserved,
+}
+
+/// How long a response's body is, as far as its head tells (RFC 9112 section 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyLength {
+    /// None, by its status.
+    None,
+    /// As many bytes as Content-Length says.
+    Known(u64),
+    /// In chunks.
+    Chunked,
+    /// Until the upstream closes.
+    UntilClose,
+}
+
+impl<'a> Response<'a> {
+    /// Reads a whole head, which ends with its empty line.
+    ///
+    /// # Errors
+    /// The refusal to answer the client with.
+    pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, Refusal> {
+        head::check_lines(head, limits).map_err(refusal_for)?;
+        let mut lines = head::NO_LINES;
+        let mut parsed = httparse::Response::new(&mut lines);
+        match parsed.parse(head) {
+            Ok(httparse::Status::Complete(length)) if length == head.len() => {}
+            Ok(_) => return Err(Refusal::UPSTREAM_MALFORMED),
+            Err(error) => return Err(refusal_for(error.into())),
+        }
+        let status = parsed.code.filter(|code| (100..600).contains(code)).ok_or(Refusal::UPSTREAM_MALFORMED)?;
+        if status == 101 && parsed.version != Some(1) {
+            return Err(Refusal::UPSTREAM_NOT_WEBSOCKET);
+        }
+        let lines = parsed.headers.to_vec();
+        Ok(Self { status, reason: parsed.reason.unwrap_or_default(), lines })
+    }
+
+    /// Whether this is an interim response that another one follows (RFC 9110 section 15.2).
+    #[must_use]
+    pub fn is_interim(&self) -> bool {
+        self.status < 200 && self.status != 101
+    }
+
+    /// Every rule of RFC 6455 section 4.1 for the answer.
+    ///
+    /// # Errors
+    /// The refusal to answer the client with.
+    pub fn verify(&self, expected: &Expected) -> Result<Agreed, Refusal> {
+        let upgraded = self.values("upgrade").any(|value| head::has_element(value, b"websocket"));
+        let connected = self.values("connection").any(|value| head::has_element(value, b"upgrade"));
+        if self.status != 101 || !upgraded || !connected {
+            return Err(Refusal::UPSTREAM_NOT_WEBSOCKET);
+        }
+        let mut accepts = self.values("sec-websocket-accept");
+        if accepts.next() != Some(expected.accept.as_slice()) || accepts.next().is_some() {
+            return Err(Refusal::UPSTREAM_ACCEPT);
+        }
+        if self.values("transfer-encoding").chain(self.values("content-length")).next().is_some() {
+            return Err(Refusal::UPSTREAM_BODY);
+        }
+        let mut protocols = self.values("sec-websocket-protocol");
+        let chosen = protocols.next();
+        let offered = |name: &[u8]| expected.protocols.iter().any(|offer| **offer == *name);
+        if protocols.next().is_some() || !chosen.is_none_or(offered) {
+            return Err(Refusal::UPSTREAM_PROTOCOL);
+        }
+        let mut agreed = Vec::new();
+        for value in self.values("sec-websocket-extensions") {
+            agreed.extend(extension::extension_names(value).ok_or(Refusal::UPSTREAM_EXTENSION)?);
+        }
+        let offered = |name: &&[u8]| expected.extensions.iter().any(|offer| offer.eq_ignore_ascii_case(name));
+        if !agreed.iter().all(offered) {
+            return Err(Refusal::UPSTREAM_EXTENSION);
+        }
+        Ok(Agreed { reserved: extension::reserved_for(agreed.into_iter()) })
+    }
+
+    /// Appends the client's 101: the accept value of its own key, and what the upstream said besides.
+    pub fn write_switching(&self, accept: &Accept, out: &mut Vec<u8>) {
+        write_switching_head(accept, out);
+        self.write_end_to_end(&["sec-websocket-accept"], out);
+        out.extend(b"\r\n");
+    }
+
+    /// Appends the head of an answer that is not a 101, for a body of `body_len` bytes.
+    pub fn write_declined(&self, body_len: usize, out: &mut Vec<u8>) {
+        refusal::write_status_line(self.status, self.reason.as_bytes(), out);
+        self.write_end_to_end(&["content-length"], out);
+        out.extend(b"Connection: close\r\nContent-Length: ");
+        out.extend(body_len.to_string().as_bytes());
+        out.extend(b"\r\n\r\n");
+    }
+
+    /// How the body of an answer that is not a 101 ends.
+    ///
+    /// # Errors
+    /// Two ways at once, or a length that is not one: such an answer cannot be delimited.
+    pub fn body_length(&self) -> Result<BodyLength, Refusal> {
+        if matches!(self.status, 100..=199 | 204 | 304) {
+            return Ok(BodyLength::None);
+        }
+        let mut codings = self.values("transfer-encoding");
+        let mut lengths = self.values("content-length");
+        match (codings.next(), lengths.next()) {
+            (None, None) => Ok(BodyLength::UntilClose),
+            (Some(coding), None) if codings.next().is_none() && coding.eq_ignore_ascii_case(b"chunked") => {
+                Ok(BodyLength::Chunked)
+            }
+            (None, Some(digits)) if lengths.next().is_none() && digits.iter().all(u8::is_ascii_digit) => {
+                let digits = std::str::from_utf8(digits).unwrap_or_default();
+                digits.parse().map(BodyLength::Known).map_err(|_| Refusal::UPSTREAM_MALFORMED)
+            }
+            _ => Err(Refusal::UPSTREAM_MALFORMED),
+        }
+    }
+
+    fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.lines.iter().filter(move |line| line.name.eq_ignore_ascii_case(name)).map(|line| line.value)
+    }
+
+    fn write_end_to_end(&self, without: &[&str], out: &mut Vec<u8>) {
+        for line in &self.lines {
+            let left_out = head::is_hop_by_hop(line.name)
+                || without.iter().any(|name| line.name.eq_ignore_ascii_case(name))
+                || head::is_named_by_connection(&self.lines, line.name);
+            if !left_out {
+                write_line(line.name, line.value, out);
+            }
+        }
+    }
+}
+
+/// Appends a 101's first lines. More header lines and the empty one follow.
+pub fn write_switching_head(accept: &Accept, out: &mut Vec<u8>) {
+    out.extend(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
+    write_line("Sec-WebSocket-Accept", accept, out);
+}
+
+fn refusal_for(error: HeadError) -> Refusal {
+    match error {
+        HeadError::TooLarge | HeadError::TooManyLines => Refusal::UPSTREAM_HEAD_TOO_LARGE,
+        HeadError::Malformed | HeadError::Version => Refusal::UPSTREAM_MALFORMED,
+    }
+}

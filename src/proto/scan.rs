@@ -1,0 +1,171 @@
+//! Follows one direction of a WebSocket by its frame headers alone (RFC 6455 section 5).
+//!
+//! The caller gives [`Scanner::scan`] the bytes at hand and forwards the prefix that it declares good. A header is
+//! forwarded only once it is whole and right, so that what the other side has received always ends inside a frame
+//! whose header it knows, or between two frames: the only place where a frame of our own may go in. What is left
+//! over (at most 13 bytes of a header, or a control frame that is not yet whole: 130) the caller keeps and gives
+//! again with the bytes that follow. Payloads of data frames are never looked at, and the state is the same size
+//! however long they are.
+
+use super::frame::{self, Header, Opcode, Reserved, Sender};
+use super::{Violation, close, mask};
+
+/// Limits that a scanner enforces from the headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameLimits {
+    /// The most payload bytes of one data frame.
+    pub max_frame_bytes: u64,
+    /// The most payload bytes of one message, over all its frames, as they are on the wire.
+    pub max_message_bytes: u64,
+}
+
+/// The state of one direction: what was promised by the last header, and where in a message it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Scanner {
+    remaining: u64,
+    message_bytes: u64,
+    messages: u64,
+    sender: Sender,
+    reserved: Reserved,
+    in_message: bool,
+}
+
+/// How far the bytes are good, and why the scan stopped there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// Bytes from the start that may be forwarded.
+    pub used: usize,
+    /// What stands behind them.
+    pub stop: Stop,
+}
+
+/// Why a scan stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Nothing, or the start of a header or control frame: more bytes are needed.
+    NeedMore,
+    /// A whole and valid control frame. It is the caller's choice to forward it or not; either way the scan goes on
+    /// behind it.
+    Control(Control),
+    /// A frame that breaks a rule.
+    Violation(Violation),
+}
+
+/// A control frame that stands whole in the scanned bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// Which one.
+    pub opcode: Opcode,
+    /// Bytes of its header.
+    pub header_len: usize,
+    /// Bytes of the whole frame.
+    pub frame_len: usize,
+    /// Its masking key, of a client's frame.
+    pub mask: Option<mask::Key>,
+    /// The code of a close frame that has one.
+    pub close_code: Option<u16>,
+}
+
+impl Scanner {
+    /// A scanner at the first frame after the handshake.
+    #[must_use]
+    pub fn new(sender: Sender, reserved: Reserved) -> Self {
+        Self { remaining: 0, message_bytes: 0, messages: 0, sender, reserved, in_message: false }
+    }
+
+    /// Whether what was used so far ends between two frames.
+    #[must_use]
+    pub fn at_boundary(&self) -> bool {
+        self.remaining == 0
+    }
+
+    /// Payload bytes still to come of the frame that has begun.
+    #[must_use]
+    pub fn remaining(&self) -> u64 {
+        self.remaining
+    }
+
+    /// Data messages whose last frame has begun.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// Scans `bytes`, which begin where the last scan's `used` (and the control frame behind it, if any) ended.
+    pub fn scan(&mut self, bytes: &[u8], limits: &FrameLimits) -> Scan {
+        let mut used = 0;
+        loop {
+            used = self.skip_payload(bytes, used);
+            let rest = bytes.get(used..).unwrap_or_default();
+            if rest.is_empty() {
+                return Scan { used, stop: Stop::NeedMore };
+            }
+            let header = match frame::parse(rest, self.sender, self.reserved) {
+                Ok(Some(header)) => header,
+                Ok(None) => return Scan { used, stop: Stop::NeedMore },
+                Err(violation) => return Scan { used, stop: Stop::Violation(violation) },
+            };
+            if header.opcode.is_control() {
+                let stop = whole_control(rest, &header).unwrap_or_else(Stop::Violation);
+                return Scan { used, stop };
+            }
+            if let Err(violation) = self.begin(&header, limits) {
+                return Scan { used, stop: Stop::Violation(violation) };
+            }
+            used = used.saturating_add(usize::from(header.header_len));
+        }
+    }
+
+    /// Uses only what completes the frame that has begun: for a direction that is to end at the next boundary.
+    pub fn finish_frame(&mut self, bytes: &[u8]) -> usize {
+        self.skip_payload(bytes, 0)
+    }
+
+    #[inline]
+    fn skip_payload(&mut self, bytes: &[u8], used: usize) -> usize {
+        let available = bytes.len().saturating_sub(used);
+        let take = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(available);
+        self.remaining = self.remaining.saturating_sub(take as u64);
+        used.saturating_add(take)
+    }
+
+    fn begin(&mut self, header: &Header, limits: &FrameLimits) -> Result<(), Violation> {
+        match (header.opcode, self.in_message) {
+            (Opcode::Continuation, false) => return Err(Violation::NothingToContinue),
+            (Opcode::Text | Opcode::Binary, true) => return Err(Violation::InterleavedMessage),
+            _ => {}
+        }
+        if header.payload_len > limits.max_frame_bytes {
+            return Err(Violation::FrameTooBig);
+        }
+        let before = if self.in_message { self.message_bytes } else { 0 };
+        let message_bytes = before.saturating_add(header.payload_len);
+        if message_bytes > limits.max_message_bytes {
+            return Err(Violation::MessageTooBig);
+        }
+        self.message_bytes = message_bytes;
+        self.in_message = !header.fin;
+        self.messages = self.messages.saturating_add(u64::from(header.fin));
+        self.remaining = header.payload_len;
+        Ok(())
+    }
+}
+
+/// A control frame is forwarded whole or not at all: a close must be judged, and a pong of ours taken out.
+fn whole_control(bytes: &[u8], header: &Header) -> Result<Stop, Violation> {
+    let header_len = usize::from(header.header_len);
+    let payload_len = usize::try_from(header.payload_len).unwrap_or(frame::MAX_CONTROL_PAYLOAD_BYTES);
+    let frame_len = header_len.saturating_add(payload_len);
+    let Some(payload) = bytes.get(header_len..frame_len) else { return Ok(Stop::NeedMore) };
+    let close_code = if header.opcode == Opcode::Close { close_code(payload, header.mask)? } else { None };
+    Ok(Stop::Control(Control { opcode: header.opcode, header_len, frame_len, mask: header.mask, close_code }))
+}
+
+fn close_code(payload: &[u8], key: Option<mask::Key>) -> Result<Option<u16>, Violation> {
+    let Some(code) = payload.first_chunk::<2>() else { return close::code_of(payload) };
+    let mut code = *code;
+    if let Some(key) = key {
+        mask::apply(&mut code, key, 0);
+    }
+    close::code_of(&code)
+}

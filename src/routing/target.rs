@@ -1,0 +1,138 @@
+//! A target: the URL of an upstream, parsed once.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::proto::request::is_authority;
+
+/// An upstream's URL. `http` is read as `ws`: the first request of a WebSocket is an HTTP request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// The port, 80 where the URL has none.
+    pub port: u16,
+    /// `host[:port]` as it goes into the `Host` header.
+    pub authority: String,
+    /// The path, without a slash at its end; empty for the root.
+    pub base_path: String,
+}
+
+/// Why a URL is not a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetError {
+    /// No scheme, or one that is not of the four.
+    Scheme,
+    /// `wss` or `https`, which this version cannot dial.
+    Tls,
+    /// The host is missing or not one, or the port is not a number from 1 to 65535.
+    Authority,
+    /// A user name or password stands in the URL.
+    UserInfo,
+    /// A query or fragment, which would collide with the client's own.
+    Query,
+    /// A byte that has no place in a path.
+    Path,
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scheme => "it must begin with ws:// or http://",
+            Self::Tls => "TLS to the upstream (wss://, https://) is not supported yet; use ws:// or http://",
+            Self::Authority => "the host is missing or invalid, or the port is not a number from 1 to 65535",
+            Self::UserInfo => "a user name or password in the URL is not sent; remove it",
+            Self::Query => "it must not have a query or fragment; the client's own query is appended to the path",
+            Self::Path => "the path may hold visible ASCII only",
+        })
+    }
+}
+
+impl std::error::Error for TargetError {}
+
+impl FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(url: &str) -> Result<Self, TargetError> {
+        let (scheme, rest) = url.split_once("://").ok_or(TargetError::Scheme)?;
+        match scheme.to_ascii_lowercase().as_str() {
+            "ws" | "http" => {}
+            "wss" | "https" => return Err(TargetError::Tls),
+            _ => return Err(TargetError::Scheme),
+        }
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err(TargetError::UserInfo);
+        }
+        if path.contains(['?', '#']) {
+            return Err(TargetError::Query);
+        }
+        if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(TargetError::Path);
+        }
+        if !is_authority(authority) {
+            return Err(TargetError::Authority);
+        }
+        let (host, port) = split_port(authority)?;
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+            authority: authority.to_owned(),
+            base_path: path.trim_end_matches('/').to_owned(),
+        })
+    }
+}
+
+fn split_port(authority: &str) -> Result<(&str, u16), TargetError> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (host, after) = rest.split_once(']').ok_or(TargetError::Authority)?;
+            (host, after.strip_prefix(':').unwrap_or(after))
+        }
+        None => authority.split_once(':').unwrap_or((authority, "")),
+    };
+    match port {
+        "" => Ok((host, 80)),
+        port => port.parse().ok().filter(|port| *port > 0).map(|port| (host, port)).ok_or(TargetError::Authority),
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ws://{}{}", self.authority, self.base_path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Target, TargetError};
+
+    #[test]
+    fn a_url_is_read_into_its_parts() {
+        let target: Target = "http://[::1]:9000/base/".parse().unwrap();
+        assert_eq!((target.host.as_str(), target.port, target.base_path.as_str()), ("::1", 9000, "/base"));
+        assert_eq!(target.authority, "[::1]:9000");
+        let target: Target = "ws://example.test".parse().unwrap();
+        assert_eq!((target.host.as_str(), target.port, target.base_path.as_str()), ("example.test", 80, ""));
+    }
+
+    #[test]
+    fn a_url_that_is_not_a_target_says_why() {
+        for (url, why) in [
+            ("localhost:9000", TargetError::Scheme),
+            ("ftp://a", TargetError::Scheme),
+            ("wss://a", TargetError::Tls),
+            ("ws://", TargetError::Authority),
+            ("ws://a:0", TargetError::Authority),
+            ("ws://a:70000", TargetError::Authority),
+            ("ws://a b", TargetError::Authority),
+            ("ws://[::1", TargetError::Authority),
+            ("ws://user:secret@a", TargetError::UserInfo),
+            ("ws://a/?x=1", TargetError::Query),
+            ("ws://a/#f", TargetError::Query),
+            ("ws://a/é", TargetError::Path),
+        ] {
+            assert_eq!(url.parse::<Target>(), Err(why), "{url}");
+        }
+    }
+}
