@@ -1,0 +1,40 @@
+//! A shard's loop: ring, readiness, sockets, deadlines and wake-ups.
+//!
+//! In: listeners, a [`Service`], commands from other threads. Out: calls of the service's `accept` and `step`, which
+//! work through a [`Transport`]. The engine knows nothing of WebSocket; a service cannot tell that there is a ring.
+//!
+//! [`host`] starts one [`shard`] a CPU on glommio's executors. A shard sleeps in its own [`ring`], which says "ready"
+//! and no more: no buffer is ever lent to the kernel, so nothing a connection owns can outlive it there. What became
+//! ready is stepped in turn, each step with a budget.
+//!
+//! All of the crate's unsafe code is here, in [`ring`] and [`sys`]. Nothing here allocates for a message, blocks but
+//! in the ring, or takes a lock on a message's path.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+
+pub mod host;
+pub mod listener;
+pub mod mailbox;
+mod net;
+pub mod pool;
+pub mod preflight;
+mod ring;
+mod shard;
+pub mod slab;
+mod sockets;
+mod sys;
+pub mod time;
+pub mod transport;
+pub mod wheel;
+
+pub use time::Time;
+pub use transport::{Fault, Next, Received, Sent, Service, Slot, Socket, Transport};

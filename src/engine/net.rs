@@ -1,0 +1,266 @@
+//! The real transport: a shard's sockets over its ring.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use socket2::{Domain, Protocol, SockAddr, Type};
+
+use super::ring::{Completion, Ring};
+use super::sockets::{PollEnd, Ready, Sockets, socket_of, token_of};
+use super::sys;
+use super::time::Time;
+use super::transport::{Fault, Received, Sent, Slot, Socket, Transport};
+
+/// Everything a socket can report. Asking for room to send costs nothing: the kernel tells of it only after it ran out.
+pub(super) const EVENTS: u32 = (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP) as u32;
+
+/// Random bytes fetched from the kernel at a time.
+const RANDOM_BYTES: usize = 512;
+
+pub(super) struct Net {
+    pub(super) ring: Ring,
+    sockets: Sockets,
+    ready: ReadyList,
+    now: Time,
+    random: [u8; RANDOM_BYTES],
+    random_used: usize,
+}
+
+impl Net {
+    pub(super) fn new(ring: Ring, now: Time) -> Self {
+        Self {
+            ring,
+            sockets: Sockets::default(),
+            ready: ReadyList::default(),
+            now,
+            random: [0; RANDOM_BYTES],
+            random_used: RANDOM_BYTES,
+        }
+    }
+
+    pub(super) fn set_now(&mut self, now: Time) {
+        self.now = now;
+    }
+
+    /// Takes a connection in. Nothing is armed before it has an owner.
+    pub(super) fn adopt(&mut self, fd: OwnedFd) -> Socket {
+        // A new connection has room to send: the event that says so needs no step.
+        self.sockets.insert(fd, None, Ready::WRITE)
+    }
+
+    /// Gives an adopted socket its owner and arms it. A socket that was closed meanwhile is let go.
+    pub(super) fn own(&mut self, socket: Socket, owner: Option<Slot>) {
+        if let Some(entry) = self.sockets.get_mut(socket) {
+            entry.owner = owner;
+            // A closing socket is armed too: the cancellation behind it ends the poll, and that frees the place.
+            self.arm(socket);
+        }
+        if owner.is_none() {
+            self.close(socket);
+        }
+    }
+
+    /// Takes what the ring says of a socket.
+    pub(super) fn completed(&mut self, completion: Completion) {
+        let socket = socket_of(completion.token);
+        let came = completion.events.map_or_else(|_| Ready::ERROR.with(Ready::READ).with(Ready::WRITE), Ready::from_poll);
+        let rearm = !completion.armed && matches!(self.sockets.poll_ended(socket), PollEnd::Rearm);
+        let Some(entry) = self.sockets.get_mut(socket) else { return };
+        let before = entry.ready;
+        entry.ready = before.with(came);
+        // What was known before has been acted on, or waits for another socket: only news is worth a step.
+        if let (Some(owner), false) = (entry.owner, before.has(came)) {
+            self.ready.push(owner);
+        }
+        if rearm && completion.events.is_ok() {
+            self.arm(socket);
+        }
+    }
+
+    pub(super) fn next_ready(&mut self) -> Option<Slot> {
+        self.ready.pop()
+    }
+
+    pub(super) fn ready_count(&self) -> usize {
+        self.ready.queue.len()
+    }
+
+    fn arm(&mut self, socket: Socket) {
+        if let Some(entry) = self.sockets.get(socket)
+            && let Some(fd) = entry.raw_fd()
+        {
+            self.ring.poll(fd, EVENTS, token_of(socket));
+        }
+    }
+}
+
+impl Transport for Net {
+    fn now(&self) -> Time {
+        self.now
+    }
+
+    #[inline]
+    fn recv(&mut self, socket: Socket, into: &mut [u8]) -> Received {
+        let Some(entry) = self.sockets.get_mut(socket) else { return Received::Failed(Fault::Reset) };
+        if !entry.ready.has(Ready::READ) {
+            return Received::Blocked;
+        }
+        let Some(fd) = entry.fd() else { return Received::Failed(Fault::Reset) };
+        match retrying(|| sys::recv(fd, into)) {
+            Ok(0) => Received::End,
+            Ok(n) => {
+                // A short read found the bottom; but a FIN that came with the data announces itself only once.
+                if n < into.len() && !entry.ready.is_sticky() {
+                    entry.ready = entry.ready.without(Ready::READ);
+                }
+                Received::Bytes(n)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                entry.ready = entry.ready.without(Ready::READ);
+                Received::Blocked
+            }
+            Err(error) => Received::Failed(fault_of(&error)),
+        }
+    }
+
+    #[inline]
+    fn send(&mut self, socket: Socket, bytes: &[u8]) -> Sent {
+        let Some(entry) = self.sockets.get_mut(socket) else { return Sent::Failed(Fault::Reset) };
+        if !entry.ready.has(Ready::WRITE) {
+            return Sent::Blocked;
+        }
+        let Some(fd) = entry.fd() else { return Sent::Failed(Fault::Reset) };
+        match retrying(|| sys::send(fd, bytes)) {
+            Ok(n) => {
+                if n < bytes.len() {
+                    entry.ready = entry.ready.without(Ready::WRITE);
+                }
+                Sent::Bytes(n)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                entry.ready = entry.ready.without(Ready::WRITE);
+                Sent::Blocked
+            }
+            Err(error) => Sent::Failed(fault_of(&error)),
+        }
+    }
+
+    fn hung_up(&self, socket: Socket) -> bool {
+        self.sockets.get(socket).is_none_or(|entry| entry.ready.is_sticky())
+    }
+
+    fn dial(&mut self, owner: Slot, to: SocketAddr) -> Result<Socket, Fault> {
+        let fd = connecting(to).map_err(|error| fault_of(&error))?;
+        let socket = self.sockets.insert(fd, Some(owner), Ready::default());
+        // After connect(): a poll armed before it reports a hang-up.
+        self.arm(socket);
+        Ok(socket)
+    }
+
+    fn shutdown(&mut self, socket: Socket) {
+        if let Some(fd) = self.sockets.get(socket).and_then(|entry| entry.fd()) {
+            // Fails only on a connection that is already broken, which its next receive will tell.
+            let _ = socket2::SockRef::from(&fd).shutdown(std::net::Shutdown::Write);
+        }
+    }
+
+    fn close(&mut self, socket: Socket) {
+        if self.sockets.close(socket) {
+            // The poll holds the file: the descriptor is closed when the poll's last completion has come, in this
+            // turn or the next.
+            self.ring.cancel(token_of(socket));
+        }
+    }
+
+    fn wake(&mut self, slot: Slot) {
+        self.ready.push(slot);
+    }
+
+    fn random(&mut self, into: &mut [u8]) {
+        for byte in into {
+            if self.random_used >= RANDOM_BYTES {
+                // The kernel's generator cannot fail once it has started; if it ever did, the answer to an
+                // unpredictable mask is a predictable one, not a dead shard.
+                let _ = getrandom::fill(&mut self.random);
+                self.random_used = 0;
+            }
+            if let Some(fresh) = self.random.get(self.random_used) {
+                *byte = *fresh;
+            }
+            self.random_used = self.random_used.saturating_add(1);
+        }
+    }
+}
+
+/// Connections with something to do, each once.
+#[derive(Debug, Default)]
+struct ReadyList {
+    queue: std::collections::VecDeque<Slot>,
+    listed: Vec<u64>,
+}
+
+impl ReadyList {
+    fn push(&mut self, slot: Slot) {
+        let (word, bit) = place(slot);
+        if word >= self.listed.len() {
+            self.listed.resize(word.saturating_add(1), 0);
+        }
+        if let Some(bits) = self.listed.get_mut(word)
+            && *bits & bit == 0
+        {
+            *bits |= bit;
+            self.queue.push_back(slot);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Slot> {
+        let slot = self.queue.pop_front()?;
+        let (word, bit) = place(slot);
+        if let Some(bits) = self.listed.get_mut(word) {
+            *bits &= !bit;
+        }
+        Some(slot)
+    }
+}
+
+fn place(slot: Slot) -> (usize, u64) {
+    ((slot.0 / 64) as usize, 1 << (slot.0 % 64))
+}
+
+fn connecting(to: SocketAddr) -> io::Result<OwnedFd> {
+    let kind = Type::STREAM.nonblocking().cloexec();
+    let socket = socket2::Socket::new_raw(Domain::for_address(to), kind, Some(Protocol::TCP))?;
+    socket.set_tcp_nodelay(true)?;
+    match socket.connect(&SockAddr::from(to)) {
+        Ok(()) => {}
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(socket.into())
+}
+
+fn retrying(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+fn fault_of(error: &io::Error) -> Fault {
+    match error.raw_os_error().unwrap_or_default() {
+        libc::ECONNREFUSED => Fault::Refused,
+        libc::ECONNRESET | libc::EPIPE | libc::ENOTCONN => Fault::Reset,
+        libc::ETIMEDOUT => Fault::TimedOut,
+        libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EADDRNOTAVAIL => Fault::Unreachable,
+        libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM => Fault::NoDescriptors,
+        errno => Fault::Other(errno),
+    }
+}
+
+/// Arms a poll for a descriptor that is not a connection's.
+pub(super) fn arm_plain(ring: &mut Ring, fd: BorrowedFd<'_>, token: u64) {
+    ring.poll(fd, libc::EPOLLIN as u32, token);
+}

@@ -1,0 +1,149 @@
+//! What a host must offer, checked before anything listens: what is missing, and how to mend it.
+
+use std::{fmt, io};
+
+use super::{ring, sys};
+
+/// The first kernel with every io_uring feature the ring uses (DEFER_TASKRUN).
+const KERNEL: (u32, u32) = (6, 1);
+/// Locked memory that glommio asks for, for each executor.
+const MEMLOCK_BYTES_PER_SHARD: u64 = 512 * 1024;
+/// Descriptors that are not connections: the standard three, rings, listeners, wake-ups and what libraries open.
+const DESCRIPTORS_BESIDE_CONNECTIONS: u64 = 64;
+
+/// What the process may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// The most file descriptors, after the soft limit was raised to the hard one.
+    pub max_descriptors: u64,
+    /// CPUs it may run on.
+    pub cpus: Vec<usize>,
+}
+
+impl Host {
+    /// How many connections fit, if each takes so many descriptors.
+    #[must_use]
+    pub fn max_connections(&self, descriptors_each: u64, shards: usize) -> u64 {
+        let shards = u64::try_from(shards).unwrap_or(u64::MAX);
+        let others = DESCRIPTORS_BESIDE_CONNECTIONS.saturating_add(shards.saturating_mul(16));
+        self.max_descriptors.saturating_sub(others).checked_div(descriptors_each).unwrap_or(0).max(1)
+    }
+}
+
+/// Why the host will not do.
+#[derive(Debug)]
+pub enum Missing {
+    /// The kernel is older than 6.1.
+    Kernel(String),
+    /// io_uring is switched off.
+    Disabled(String),
+    /// A seccomp filter refuses io_uring, or the kernel was built without.
+    Refused(io::Error),
+    /// The limit on locked memory is too small, in bytes.
+    LockedMemory {
+        /// What it is.
+        have: u64,
+        /// What it must be.
+        need: u64,
+    },
+    /// Something that should never fail did.
+    Other(&'static str, io::Error),
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kernel(release) => write!(
+                f,
+                "the kernel is {release}; Ringway needs Linux {}.{} or newer (io_uring with deferred task work)",
+                KERNEL.0, KERNEL.1
+            ),
+            Self::Disabled(value) => write!(
+                f,
+                "io_uring is switched off (kernel.io_uring_disabled = {value}); switch it on with \
+                 `sysctl -w kernel.io_uring_disabled=0`"
+            ),
+            Self::Refused(error) => write!(
+                f,
+                "the kernel refused to create an io_uring ({error}); in a container this is the runtime's default \
+                 seccomp profile: run it with `--security-opt seccomp=ringway-seccomp.json` \
+                 (config/ringway-seccomp.json in Ringway's repository)"
+            ),
+            Self::LockedMemory { have, need } => write!(
+                f,
+                "the limit on locked memory is {have} bytes; {need} are needed: raise it with `ulimit -l {}`, or \
+                 LimitMEMLOCK={need} in the systemd unit",
+                need.div_ceil(1024)
+            ),
+            Self::Other(what, error) => write!(f, "{what}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Missing {}
+
+/// Checks the host for a number of shards, and raises the soft limit on descriptors to the hard one.
+///
+/// # Errors
+/// The first thing that is missing.
+pub fn check() -> Result<Host, Missing> {
+    let release = sys::kernel_release().map_err(|error| Missing::Other("uname failed", error))?;
+    if version_of(&release) < KERNEL {
+        return Err(Missing::Kernel(release));
+    }
+    if let Err(error) = ring::Ring::new(8) {
+        return Err(why_no_ring(error));
+    }
+    let cpus = sys::allowed_cpus().map_err(|error| Missing::Other("sched_getaffinity failed", error))?;
+    let (soft, hard) =
+        sys::limit(libc::RLIMIT_NOFILE).map_err(|error| Missing::Other("getrlimit(NOFILE) failed", error))?;
+    // Where raising is not allowed the soft limit is what there is.
+    let raised = soft == hard || sys::set_soft_limit(libc::RLIMIT_NOFILE, hard, hard).is_ok();
+    Ok(Host { max_descriptors: if raised { hard } else { soft }, cpus })
+}
+
+/// Checks that glommio can lock what its executors ask for.
+///
+/// # Errors
+/// The limit is too small.
+pub fn check_locked_memory(shards: usize) -> Result<(), Missing> {
+    let (have, _) =
+        sys::limit(libc::RLIMIT_MEMLOCK).map_err(|error| Missing::Other("getrlimit(MEMLOCK) failed", error))?;
+    let need = MEMLOCK_BYTES_PER_SHARD.saturating_mul(u64::try_from(shards).unwrap_or(u64::MAX));
+    if have < need { Err(Missing::LockedMemory { have, need }) } else { Ok(()) }
+}
+
+fn why_no_ring(error: io::Error) -> Missing {
+    let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
+    match (disabled.trim(), error.raw_os_error()) {
+        (value @ ("1" | "2"), Some(libc::EPERM)) => Missing::Disabled(value.to_owned()),
+        (_, Some(libc::EPERM | libc::EACCES | libc::ENOSYS)) => Missing::Refused(error),
+        _ => Missing::Other("an io_uring could not be created", error),
+    }
+}
+
+fn version_of(release: &str) -> (u32, u32) {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Host, KERNEL, version_of};
+
+    #[test]
+    fn releases_are_compared_as_numbers() {
+        assert!(version_of("6.1.0-18-amd64") >= KERNEL);
+        assert!(version_of("10.0") >= KERNEL);
+        assert!(version_of("5.15.0-91-generic") < KERNEL);
+        assert!(version_of("6.0.19") < KERNEL);
+        assert!(version_of("nonsense") < KERNEL);
+    }
+
+    #[test]
+    fn the_connections_that_fit_leave_room_for_the_rest() {
+        let host = Host { max_descriptors: 20_000, cpus: vec![0] };
+        assert_eq!(host.max_connections(2, 1), 9960);
+        assert_eq!(Host { max_descriptors: 10, cpus: vec![0] }.max_connections(2, 1), 1);
+    }
+}

@@ -1,0 +1,206 @@
+//! The loop: take completions, mark connections ready, step them, expire deadlines, obey commands, enter the ring.
+//!
+//! Fairness rules: the ring is entered after a bounded number of steps, so that accepts, deadlines and commands come
+//! through under any load; a step that used up its budget goes to the end of the list.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use super::listener::{Accepted, Listener};
+use super::mailbox::Mailbox;
+use super::net::{Net, arm_plain};
+use super::ring::{Enter, Ring};
+use super::time::Time;
+use super::transport::{Next, Service, Transport};
+use super::wheel::Wheel;
+
+/// Steps between two looks at the ring.
+const STEPS_PER_TURN: usize = 128;
+/// Connections accepted in one turn and listener.
+const ACCEPTS_PER_TURN: usize = 64;
+/// How long a listener rests that could not even turn anyone away.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Tokens that are no socket's: a socket's generation would have to wrap around to reach them.
+const BELL: u64 = u64::MAX - 1;
+const FIRST_LISTENER: u64 = u64::MAX - 1024;
+
+/// A listener in the loop.
+struct Source {
+    listener: Listener,
+    /// Connections may be waiting.
+    pending: bool,
+    /// Not before this.
+    paused_until: Option<Time>,
+}
+
+pub(super) struct Shard<S: Service> {
+    service: S,
+    net: Net,
+    wheel: Wheel,
+    mailbox: Mailbox<S::Command>,
+    rung: bool,
+    sources: Vec<Source>,
+    started: Instant,
+}
+
+impl<S: Service> Shard<S> {
+    /// A shard of the thread that calls.
+    pub(super) fn new(
+        service: S,
+        listeners: Vec<OwnedFd>,
+        refusal: &'static [u8],
+        mailbox: Mailbox<S::Command>,
+        completions: u32,
+    ) -> io::Result<Self> {
+        let started = Instant::now();
+        let mut net = Net::new(Ring::new(completions)?, Time::default());
+        arm_plain(&mut net.ring, mailbox.fd(), BELL);
+        let mut sources = Vec::new();
+        for (token, fd) in (FIRST_LISTENER..BELL).zip(listeners) {
+            let listener = Listener::new(fd, refusal);
+            arm_plain(&mut net.ring, listener.fd(), token);
+            sources.push(Source { listener, pending: true, paused_until: None });
+        }
+        Ok(Self { service, net, wheel: Wheel::new(Time::default()), mailbox, rung: true, sources, started })
+    }
+
+    /// Runs until the service is finished.
+    pub(super) fn run(&mut self) -> io::Result<()> {
+        loop {
+            self.look_at_the_clock();
+            self.take_completions();
+            self.accept();
+            self.obey();
+            self.expire();
+            self.step_what_is_ready();
+            if self.service.is_finished() {
+                return Ok(());
+            }
+            self.enter()?;
+        }
+    }
+
+    fn look_at_the_clock(&mut self) {
+        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.net.set_now(Time::from_millis(millis));
+    }
+
+    fn take_completions(&mut self) {
+        while let Some(completion) = self.net.ring.next_completion() {
+            match completion.token {
+                BELL => {
+                    self.rung = true;
+                    if !completion.armed {
+                        arm_plain(&mut self.net.ring, self.mailbox.fd(), BELL);
+                    }
+                }
+                token @ FIRST_LISTENER.. => {
+                    let index = usize::try_from(token.wrapping_sub(FIRST_LISTENER)).unwrap_or(usize::MAX);
+                    // A listener that has been closed meanwhile is not there any more.
+                    if let Some(source) = self.sources.get_mut(index) {
+                        source.pending = true;
+                        if !completion.armed {
+                            arm_plain(&mut self.net.ring, source.listener.fd(), token);
+                        }
+                    }
+                }
+                _ => self.net.completed(completion),
+            }
+        }
+    }
+
+    fn accept(&mut self) {
+        let now = self.net.now();
+        for source in &mut self.sources {
+            if source.paused_until.is_some_and(|until| until > now) {
+                continue;
+            }
+            source.paused_until = None;
+            let mut left = if source.pending { ACCEPTS_PER_TURN } else { 0 };
+            while left > 0 {
+                left = left.saturating_sub(1);
+                match source.listener.accept() {
+                    Accepted::Connection(fd, peer) => {
+                        let socket = self.net.adopt(fd);
+                        let owner = self.service.accept(&mut self.net, socket, peer);
+                        self.net.own(socket, owner);
+                        if let Some(slot) = owner {
+                            // The first step names the first deadline.
+                            self.net.wake(slot);
+                        }
+                    }
+                    Accepted::TurnedAway => {}
+                    Accepted::Empty => {
+                        source.pending = false;
+                        left = 0;
+                    }
+                    Accepted::Exhausted => {
+                        source.paused_until = Some(now.after(ACCEPT_PAUSE));
+                        left = 0;
+                    }
+                }
+            }
+        }
+        // While a listener is open it accepts: its share of the address's connections would hang. So it closes only
+        // once its backlog is empty.
+        if !self.service.is_accepting() && self.sources.iter().all(|source| !source.pending) {
+            self.sources.clear();
+        }
+    }
+
+    fn obey(&mut self) {
+        if !self.rung {
+            return;
+        }
+        self.rung = false;
+        self.mailbox.clear();
+        while let Some(command) = self.mailbox.take() {
+            self.service.command(&mut self.net, command);
+        }
+        if !self.service.is_accepting() {
+            // One last look at the backlog before the listeners close.
+            for source in &mut self.sources {
+                source.pending = true;
+            }
+        }
+    }
+
+    fn expire(&mut self) {
+        let now = self.net.now();
+        let net = &mut self.net;
+        self.wheel.expire(now, |slot| net.wake(slot));
+        if self.service.next_housekeeping().is_some_and(|at| at <= now) {
+            self.service.housekeep(now);
+        }
+    }
+
+    fn step_what_is_ready(&mut self) {
+        let batch = self.net.ready_count().min(STEPS_PER_TURN);
+        for _ in 0..batch {
+            let Some(slot) = self.net.next_ready() else { return };
+            match self.service.step(&mut self.net, slot) {
+                Next::Wait(Some(deadline)) => self.wheel.arm(slot, deadline),
+                Next::Wait(None) => {}
+                Next::Again => self.net.wake(slot),
+                Next::Done => self.wheel.disarm(slot),
+            }
+        }
+    }
+
+    fn enter(&mut self) -> io::Result<()> {
+        let now = self.net.now();
+        let busy = self.net.ready_count() > 0
+            || self.sources.iter().any(|source| source.pending && source.paused_until.is_none());
+        if !busy {
+            let pauses = self.sources.iter().filter_map(|source| source.paused_until);
+            let wake = pauses.chain(self.wheel.next()).chain(self.service.next_housekeeping()).min();
+            return self.net.ring.enter(Enter::Wait(wake.map(|at| at.since(now))));
+        }
+        if self.net.ring.has_deferred() || self.net.ring.has_unsubmitted() {
+            return self.net.ring.enter(Enter::Now);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! A shard's table of sockets: descriptor, owner and readiness of each.
+//!
+//! A socket's place is free only after the ring has said that its poll is over: until then a completion may still
+//! come for it, and must find neither another socket's place nor another descriptor.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::transport::{Slot, Socket};
+
+/// Readiness, kept until a call proves otherwise. The three that say "over" stay for good: the event that told of
+/// them does not come again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ready(u8);
+
+impl Ready {
+    pub(super) const READ: Self = Self(1);
+    pub(super) const WRITE: Self = Self(2);
+    /// The peer has finished sending.
+    pub(super) const HANGUP: Self = Self(4);
+    /// An error is pending.
+    pub(super) const ERROR: Self = Self(8);
+
+    pub(super) fn from_poll(events: u32) -> Self {
+        let has = |flag: libc::c_int| events & u32::try_from(flag).unwrap_or(0) != 0;
+        let mut ready = Self(0);
+        if has(libc::EPOLLIN) {
+            ready = ready.with(Self::READ);
+        }
+        if has(libc::EPOLLOUT) {
+            ready = ready.with(Self::WRITE);
+        }
+        if has(libc::EPOLLRDHUP) {
+            ready = ready.with(Self::READ).with(Self::HANGUP);
+        }
+        if has(libc::EPOLLHUP) {
+            ready = ready.with(Self::READ).with(Self::WRITE).with(Self::HANGUP);
+        }
+        if has(libc::EPOLLERR) {
+            ready = ready.with(Self::READ).with(Self::WRITE).with(Self::ERROR);
+        }
+        ready
+    }
+
+    pub(super) fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    pub(super) fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(super) fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether what is ready now must still be believed after a short read or write.
+    pub(super) fn is_sticky(self) -> bool {
+        self.0 & (Self::HANGUP.0 | Self::ERROR.0) != 0
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    fd: Option<OwnedFd>,
+    pub(super) owner: Option<Slot>,
+    generation: u32,
+    pub(super) ready: Ready,
+    closing: bool,
+}
+
+impl Entry {
+    /// The descriptor, while the socket is open.
+    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        if self.closing { None } else { self.raw_fd() }
+    }
+
+    /// The descriptor, open or closing.
+    pub(super) fn raw_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.fd.as_ref().map(AsFd::as_fd)
+    }
+}
+
+/// What a poll's end means for its socket.
+pub(super) enum PollEnd {
+    /// The socket is open: arm again.
+    Rearm,
+    /// It was closing, and is closed now.
+    Closed,
+    /// It is not ours any more.
+    Unknown,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+}
+
+impl Sockets {
+    /// Puts a descriptor in. `ready` is what may be assumed of it.
+    pub(super) fn insert(&mut self, fd: OwnedFd, owner: Option<Slot>, ready: Ready) -> Socket {
+        if let Some(index) = self.free.pop()
+            && let Some(entry) = self.entries.get_mut(index as usize)
+        {
+            let generation = entry.generation;
+            *entry = Entry { fd: Some(fd), owner, generation, ready, closing: false };
+            return Socket { index, generation };
+        }
+        // As many entries as descriptors: the count fits.
+        let index = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        self.entries.push(Entry { fd: Some(fd), owner, generation: 0, ready, closing: false });
+        Socket { index, generation: 0 }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, socket: Socket) -> Option<&Entry> {
+        self.entries.get(socket.index as usize).filter(|entry| entry.generation == socket.generation)
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, socket: Socket) -> Option<&mut Entry> {
+        self.entries.get_mut(socket.index as usize).filter(|entry| entry.generation == socket.generation)
+    }
+
+    /// Gives up an open socket: `true` if its poll must be cancelled now.
+    pub(super) fn close(&mut self, socket: Socket) -> bool {
+        match self.get_mut(socket) {
+            Some(entry) if !entry.closing => {
+                entry.closing = true;
+                entry.owner = None;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes the end of a socket's poll.
+    pub(super) fn poll_ended(&mut self, socket: Socket) -> PollEnd {
+        let Some(entry) = self.get_mut(socket) else { return PollEnd::Unknown };
+        if !entry.closing {
+            return PollEnd::Rearm;
+        }
+        entry.fd = None;
+        entry.generation = entry.generation.wrapping_add(1);
+        self.free.push(socket.index);
+        PollEnd::Closed
+    }
+}
+
+/// A socket as a poll's token.
+pub(super) fn token_of(socket: Socket) -> u64 {
+    (u64::from(socket.generation) << 32) | u64::from(socket.index)
+}
+
+/// The socket of a poll's token.
+pub(super) fn socket_of(token: u64) -> Socket {
+    let [a, b, c, d, e, f, g, h] = token.to_be_bytes();
+    Socket { generation: u32::from_be_bytes([a, b, c, d]), index: u32::from_be_bytes([e, f, g, h]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PollEnd, Ready, Sockets, socket_of, token_of};
+    use std::os::fd::OwnedFd;
+
+    fn fd() -> OwnedFd {
+        std::net::UdpSocket::bind("127.0.0.1:0").unwrap().into()
+    }
+
+    #[test]
+    fn a_late_completion_meets_no_reused_place() {
+        let mut sockets = Sockets::default();
+        let first = sockets.insert(fd(), None, Ready::WRITE);
+        assert!(sockets.close(first));
+        assert!(!sockets.close(first), "closed twice");
+        let second = sockets.insert(fd(), None, Ready::WRITE);
+        assert_ne!(first.index, second.index, "the place is not free before the poll's last completion");
+        assert!(matches!(sockets.poll_ended(first), PollEnd::Closed));
+        let third = sockets.insert(fd(), None, Ready::WRITE);
+        assert_eq!(third.index, first.index);
+        assert!(sockets.get(first).is_none(), "the old handle reaches the new socket");
+        assert!(matches!(sockets.poll_ended(first), PollEnd::Unknown));
+        assert!(matches!(sockets.poll_ended(third), PollEnd::Rearm));
+    }
+
+    #[test]
+    fn an_end_once_seen_stays() {
+        let ready = Ready::from_poll((libc::EPOLLIN | libc::EPOLLRDHUP) as u32);
+        assert!(ready.has(Ready::READ) && ready.is_sticky());
+        assert!(!Ready::READ.is_sticky());
+        assert!(Ready::from_poll(libc::EPOLLERR as u32).has(Ready::WRITE));
+    }
+
+    #[test]
+    fn a_token_names_its_socket() {
+        let socket = super::Socket { index: 77, generation: u32::MAX - 1 };
+        assert_eq!(socket_of(token_of(socket)), socket);
+    }
+}

@@ -1,0 +1,137 @@
+//! The system calls that neither the standard library nor socket2 offers in the shape the loop needs.
+//!
+//! Every function is safe to call with any argument: a descriptor that is not one is an error of the kernel's.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// Receives without blocking.
+pub(super) fn recv(fd: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the pointer and length are those of a live, exclusive slice.
+    let n = unsafe { libc::recv(fd.as_raw_fd(), into.as_mut_ptr().cast(), into.len(), libc::MSG_DONTWAIT) };
+    usize::try_from(n).map_err(|_| io::Error::last_os_error())
+}
+
+/// Sends without blocking, and without a signal when the peer is gone.
+pub(super) fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: the pointer and length are those of a live slice.
+    let n = unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags) };
+    usize::try_from(n).map_err(|_| io::Error::last_os_error())
+}
+
+/// Accepts one connection, non-blocking and closed on exec.
+pub(super) fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
+    let mut storage = MaybeUninit::<libc::sockaddr_storage>::zeroed();
+    let mut len = libc::socklen_t::try_from(size_of::<libc::sockaddr_storage>()).unwrap_or_default();
+    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: the storage is as long as `len` says, and both outlive the call.
+    let accepted = unsafe { libc::accept4(fd.as_raw_fd(), storage.as_mut_ptr().cast(), &raw mut len, flags) };
+    if accepted < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
+    let accepted = unsafe { OwnedFd::from_raw_fd(accepted) };
+    // SAFETY: zeroed bytes are a valid sockaddr_storage, whatever the kernel wrote over them.
+    let storage = unsafe { storage.assume_init() };
+    Ok((accepted, address(&storage)))
+}
+
+/// The address in a storage; 0.0.0.0:0 for a family that is not IP, which no listener of ours has.
+fn address(storage: &libc::sockaddr_storage) -> SocketAddr {
+    match i32::from(storage.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the family says which address it is, and the storage is aligned and long enough for all.
+            let v4: &libc::sockaddr_in = unsafe { &*(&raw const *storage).cast() };
+            let ip = Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr));
+            SocketAddrV4::new(ip, u16::from_be(v4.sin_port)).into()
+        }
+        libc::AF_INET6 => {
+            // SAFETY: as above.
+            let v6: &libc::sockaddr_in6 = unsafe { &*(&raw const *storage).cast() };
+            let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
+            SocketAddrV6::new(ip, u16::from_be(v6.sin6_port), 0, v6.sin6_scope_id).into()
+        }
+        _ => SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+    }
+}
+
+/// A counter that other threads add to and a ring can poll.
+pub(super) fn eventfd() -> io::Result<OwnedFd> {
+    // SAFETY: no pointer is involved.
+    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Adds one to a counter.
+pub(super) fn add_to_counter(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let one = 1_u64.to_ne_bytes();
+    // SAFETY: the pointer and length are those of a live array.
+    match unsafe { libc::write(fd.as_raw_fd(), one.as_ptr().cast(), one.len()) } {
+        8 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Sets a counter to zero.
+pub(super) fn read_counter(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut count = [0; 8];
+    // SAFETY: the pointer and length are those of a live, exclusive array.
+    match unsafe { libc::read(fd.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) } {
+        8 => Ok(u64::from_ne_bytes(count)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The limits on one of the process's resources: soft and hard.
+pub(super) fn limit(resource: libc::__rlimit_resource_t) -> io::Result<(u64, u64)> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to a live, exclusive rlimit.
+    match unsafe { libc::getrlimit(resource, &raw mut limit) } {
+        0 => Ok((limit.rlim_cur, limit.rlim_max)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Sets the soft limit on one of the process's resources.
+pub(super) fn set_soft_limit(resource: libc::__rlimit_resource_t, soft: u64, hard: u64) -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: the pointer is to a live rlimit.
+    match unsafe { libc::setrlimit(resource, &raw const limit) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The kernel's release, as `uname -r` prints it.
+pub(super) fn kernel_release() -> io::Result<String> {
+    let mut name = MaybeUninit::<libc::utsname>::zeroed();
+    // SAFETY: the pointer is to live, exclusive memory of the right size.
+    if unsafe { libc::uname(name.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: zeroed bytes are a valid utsname, whatever the kernel wrote over them.
+    let name = unsafe { name.assume_init() };
+    let bytes = name.release.iter().map(|c| c.to_ne_bytes()).take_while(|c| *c != [0]).flatten().collect();
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// The CPUs that this process may run on, in order.
+pub(super) fn allowed_cpus() -> io::Result<Vec<usize>> {
+    let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
+    // SAFETY: the pointer is to live, exclusive memory of the size given.
+    if unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), set.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: zeroed bytes are a valid cpu_set_t, whatever the kernel wrote over them.
+    let set = unsafe { set.assume_init() };
+    let all = 0..usize::try_from(libc::CPU_SETSIZE).unwrap_or_default();
+    // SAFETY: the index is below CPU_SETSIZE.
+    Ok(all.filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) }).collect())
+}

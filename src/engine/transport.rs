@@ -1,0 +1,158 @@
+//! The line between the engine and what it carries: a [`Service`] above it, a [`Transport`] below.
+//!
+//! The real transport is a shard's sockets. The simulator's is a table of byte queues with a clock that the test owns;
+//! the same services run over both.
+
+use std::net::SocketAddr;
+
+use super::time::Time;
+
+/// A place in a service's table of connections; the engine's name for what it steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Slot(pub u32);
+
+/// An open socket of one shard. A handle used after [`Transport::close`] reaches nothing: its generation is past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Socket {
+    /// Place in the shard's table of sockets.
+    pub index: u32,
+    /// How often that place was given out before.
+    pub generation: u32,
+}
+
+/// What a receive gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// So many bytes, at least one.
+    Bytes(usize),
+    /// The peer has finished sending.
+    End,
+    /// Nothing yet: the connection is stepped when there is.
+    Blocked,
+    /// The connection is broken.
+    Failed(Fault),
+}
+
+/// What a send gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// So many bytes were taken: all of them, or what there was room for. After less than all, the connection is
+    /// stepped when there is room again.
+    Bytes(usize),
+    /// No room: the connection is stepped when there is.
+    Blocked,
+    /// The connection is broken.
+    Failed(Fault),
+}
+
+/// How a socket fails, as far as anyone can act on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing listens there.
+    Refused,
+    /// The peer reset the connection, or went on after it had ended.
+    Reset,
+    /// The network gave up on the peer.
+    TimedOut,
+    /// No way to the peer.
+    Unreachable,
+    /// No file descriptor left, in the process or on the host.
+    NoDescriptors,
+    /// Anything else, by its errno.
+    Other(i32),
+}
+
+impl Fault {
+    /// A stable word for logs.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Reset => "reset",
+            Self::TimedOut => "timed-out",
+            Self::Unreachable => "unreachable",
+            Self::NoDescriptors => "no-descriptors",
+            Self::Other(_) => "failed",
+        }
+    }
+}
+
+/// What a step leaves its connection in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Waits for its sockets, and for no longer than this.
+    Wait(Option<Time>),
+    /// Used up its budget: to the end of the list of what is ready.
+    Again,
+    /// Gone: its slot is free, its sockets are closed.
+    Done,
+}
+
+/// What a service may ask of the network. No call blocks.
+///
+/// Inputs to a step: [`now`](Self::now), [`recv`](Self::recv), [`hung_up`](Self::hung_up). Outputs:
+/// [`send`](Self::send), [`shutdown`](Self::shutdown), [`close`](Self::close), [`dial`](Self::dial). A receive or send
+/// that is not [`Received::Blocked`] or [`Sent::Blocked`] may be repeated at once; after a blocked one the engine steps the
+/// socket's owner when trying again makes sense.
+pub trait Transport {
+    /// The time of this turn.
+    fn now(&self) -> Time;
+
+    /// Receives what is there, up to the length of `into`, which must not be empty.
+    fn recv(&mut self, socket: Socket, into: &mut [u8]) -> Received;
+
+    /// Sends what there is room for.
+    fn send(&mut self, socket: Socket, bytes: &[u8]) -> Sent;
+
+    /// Whether the peer is known to have finished sending or to be gone, even with bytes still unread.
+    fn hung_up(&self, socket: Socket) -> bool;
+
+    /// Begins to connect on behalf of `owner`. The first send tells whether it worked.
+    ///
+    /// # Errors
+    /// What made it fail at once.
+    fn dial(&mut self, owner: Slot, to: SocketAddr) -> Result<Socket, Fault>;
+
+    /// Ends the sending direction: the peer reads an end behind what was sent.
+    fn shutdown(&mut self, socket: Socket);
+
+    /// Gives the socket up. Bytes that were not read make it a reset.
+    fn close(&mut self, socket: Socket);
+
+    /// Steps `slot` in this turn or the next, though none of its sockets changed.
+    fn wake(&mut self, slot: Slot);
+
+    /// Unpredictable bytes, for keys and masks.
+    fn random(&mut self, into: &mut [u8]);
+}
+
+/// What a shard runs: it owns the connections, the engine calls it.
+///
+/// Order of calls: any number of [`accept`](Self::accept), [`step`](Self::step) and [`command`](Self::command) in any
+/// order, until [`is_finished`](Self::is_finished).
+pub trait Service {
+    /// What other threads can tell it.
+    type Command: Send + 'static;
+
+    /// Takes a new connection and says where it keeps it; `None` when it does not want it, and the engine closes it.
+    fn accept<T: Transport>(&mut self, net: &mut T, socket: Socket, peer: SocketAddr) -> Option<Slot>;
+
+    /// Does what a connection can do now. Called when a socket of its changed, its deadline passed, or it was woken;
+    /// also without a cause.
+    fn step<T: Transport>(&mut self, net: &mut T, slot: Slot) -> Next;
+
+    /// Obeys a command.
+    fn command<T: Transport>(&mut self, net: &mut T, command: Self::Command);
+
+    /// When [`housekeep`](Self::housekeep) wants to be called, whatever happens.
+    fn next_housekeeping(&self) -> Option<Time>;
+
+    /// Work of the whole service that is due.
+    fn housekeep(&mut self, now: Time);
+
+    /// Whether to go on accepting. Once `false`, what waits in the backlog is still taken, then the listeners close.
+    fn is_accepting(&self) -> bool;
+
+    /// Whether the shard may end.
+    fn is_finished(&self) -> bool;
+}

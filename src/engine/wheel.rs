@@ -1,0 +1,225 @@
+//! Deadlines: one coarse wheel a shard, one entry a slot.
+//!
+//! An entry is armed for the earliest moment at which its slot may have something to do. Activity that moves that
+//! moment further away does not touch the wheel: the entry fires, the slot finds nothing due and names its next
+//! deadline. So a busy connection costs the wheel nothing.
+
+use super::time::Time;
+use super::transport::Slot;
+
+/// Milliseconds a bucket spans: deadlines are met that late at most, never early.
+const TICK_MS: u64 = 16;
+/// Buckets; together they span a little over a minute. What is further away goes round again.
+const BUCKETS: usize = 4096;
+const NONE: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    next: u32,
+    previous: u32,
+    tick: u64,
+}
+
+const UNARMED: Link = Link { next: NONE, previous: NONE, tick: u64::MAX };
+
+/// Deadlines by slot.
+#[derive(Debug)]
+pub struct Wheel {
+    heads: Box<[u32]>,
+    occupied: Box<[u64]>,
+    links: Vec<Link>,
+    /// Every tick before this one has been expired.
+    tick: u64,
+}
+
+impl Wheel {
+    /// A wheel that starts now.
+    #[must_use]
+    pub fn new(now: Time) -> Self {
+        Self {
+            heads: vec![NONE; BUCKETS].into(),
+            occupied: vec![0; BUCKETS / 64].into(),
+            links: Vec::new(),
+            tick: now.as_millis() / TICK_MS,
+        }
+    }
+
+    /// Makes sure that the slot's entry fires at `at` or earlier.
+    pub fn arm(&mut self, slot: Slot, at: Time) {
+        // Rounded up: an entry must not fire before its moment.
+        let tick = at.as_millis().div_ceil(TICK_MS).max(self.tick);
+        if self.link(slot).tick <= tick {
+            return;
+        }
+        self.disarm(slot);
+        self.insert(slot.0, tick);
+    }
+
+    /// Takes the slot's entry out.
+    pub fn disarm(&mut self, slot: Slot) {
+        let link = self.link(slot);
+        if link.tick == u64::MAX {
+            return;
+        }
+        let bucket = bucket_of(link.tick);
+        if link.previous == NONE {
+            self.set_head(bucket, link.next);
+        } else if let Some(previous) = self.links.get_mut(link.previous as usize) {
+            previous.next = link.next;
+        }
+        if let Some(next) = self.links.get_mut(link.next as usize) {
+            next.previous = link.previous;
+        }
+        self.set_link(slot.0, UNARMED);
+    }
+
+    /// Fires every entry that is due, each once and unarmed.
+    pub fn expire(&mut self, now: Time, mut fire: impl FnMut(Slot)) {
+        let due = now.as_millis() / TICK_MS;
+        // After a long sleep one time round finds them all.
+        let rounds = due.saturating_add(1).saturating_sub(self.tick).min(BUCKETS as u64);
+        let first = due.saturating_add(1).saturating_sub(rounds);
+        for tick in first..=due {
+            let bucket = bucket_of(tick);
+            let mut index = self.heads.get(bucket).copied().unwrap_or(NONE);
+            while let Some(link) = self.links.get(index as usize).copied() {
+                if link.tick <= due {
+                    self.disarm(Slot(index));
+                    fire(Slot(index));
+                }
+                index = link.next;
+            }
+        }
+        self.tick = self.tick.max(due.saturating_add(1));
+    }
+
+    /// When the next bucket with an entry is due: no later than the next entry.
+    #[must_use]
+    pub fn next(&self) -> Option<Time> {
+        let start = bucket_of(self.tick);
+        let words = self.occupied.len();
+        // The first word once from `start` on, and at the end once more for what is before it.
+        for step in 0..=words {
+            let at = (start / 64).wrapping_add(step) % words.max(1);
+            let mut word = self.occupied.get(at).copied().unwrap_or(0);
+            let before_start = (1_u64 << (start % 64)).wrapping_sub(1);
+            if step == 0 {
+                word &= !before_start;
+            } else if step == words {
+                word &= before_start;
+            }
+            if word != 0 {
+                let bucket = at.wrapping_mul(64).wrapping_add(word.trailing_zeros() as usize);
+                let ahead = bucket.wrapping_sub(start) % BUCKETS;
+                return Some(Time::from_millis(self.tick.saturating_add(ahead as u64).saturating_mul(TICK_MS)));
+            }
+        }
+        None
+    }
+
+    fn link(&self, slot: Slot) -> Link {
+        self.links.get(slot.0 as usize).copied().unwrap_or(UNARMED)
+    }
+
+    fn set_link(&mut self, index: u32, link: Link) {
+        if index as usize >= self.links.len() {
+            self.links.resize(usize::saturating_add(index as usize, 1), UNARMED);
+        }
+        if let Some(place) = self.links.get_mut(index as usize) {
+            *place = link;
+        }
+    }
+
+    fn insert(&mut self, index: u32, tick: u64) {
+        let bucket = bucket_of(tick);
+        let head = self.heads.get(bucket).copied().unwrap_or(NONE);
+        self.set_link(index, Link { next: head, previous: NONE, tick });
+        if let Some(next) = self.links.get_mut(head as usize) {
+            next.previous = index;
+        }
+        self.set_head(bucket, index);
+    }
+
+    fn set_head(&mut self, bucket: usize, index: u32) {
+        if let Some(head) = self.heads.get_mut(bucket) {
+            *head = index;
+        }
+        if let Some(word) = self.occupied.get_mut(bucket / 64) {
+            let bit = 1_u64 << (bucket % 64);
+            *word = if index == NONE { *word & !bit } else { *word | bit };
+        }
+    }
+}
+
+fn bucket_of(tick: u64) -> usize {
+    usize::try_from(tick % BUCKETS as u64).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{Slot, Time, Wheel};
+
+    fn fired(wheel: &mut Wheel, now: u64) -> Vec<u32> {
+        let mut out = Vec::new();
+        wheel.expire(Time::from_millis(now), |slot| out.push(slot.0));
+        out.sort_unstable();
+        out
+    }
+
+    #[test]
+    fn an_entry_fires_once_at_its_moment_and_never_before() {
+        let mut wheel = Wheel::new(Time::from_millis(1000));
+        wheel.arm(Slot(3), Time::from_millis(1500));
+        assert!(fired(&mut wheel, 1499).is_empty());
+        assert_eq!(fired(&mut wheel, 1520), vec![3]);
+        assert!(fired(&mut wheel, 100_000).is_empty());
+        assert_eq!(wheel.next(), None);
+    }
+
+    #[test]
+    fn only_an_earlier_moment_moves_an_entry() {
+        let mut wheel = Wheel::new(Time::from_millis(0));
+        wheel.arm(Slot(0), Time::from_millis(5000));
+        wheel.arm(Slot(0), Time::from_millis(9000));
+        assert_eq!(wheel.next(), Some(Time::from_millis(5008)));
+        wheel.arm(Slot(0), Time::from_millis(100));
+        assert_eq!(wheel.next(), Some(Time::from_millis(112)));
+        assert_eq!(fired(&mut wheel, 120), vec![0]);
+        assert!(fired(&mut wheel, 20_000).is_empty());
+    }
+
+    #[test]
+    fn the_wheel_agrees_with_a_sorted_map() {
+        let mut wheel = Wheel::new(Time::from_millis(0));
+        let mut map: BTreeMap<u32, u64> = BTreeMap::new();
+        let (mut seed, mut now) = (7_u64, 0_u64);
+        for _ in 0..20_000 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (what, slot, wait) = (seed >> 60, (seed >> 40) as u32 % 300, (seed >> 20) % 200_000);
+            match what {
+                0..10 => {
+                    let at = (now + wait).div_ceil(16) * 16;
+                    let entry = map.entry(slot).or_insert(u64::MAX);
+                    *entry = at.min(*entry);
+                    wheel.arm(Slot(slot), Time::from_millis(now + wait));
+                }
+                10..12 => {
+                    map.remove(&slot);
+                    wheel.disarm(Slot(slot));
+                }
+                _ => {
+                    now += if what == 15 { wait * 2 } else { wait % 100 };
+                    let due: Vec<u32> = map.iter().filter(|(_, at)| **at / 16 <= now / 16).map(|(slot, _)| *slot).collect();
+                    map.retain(|_, at| *at / 16 > now / 16);
+                    assert_eq!(fired(&mut wheel, now), due);
+                }
+            }
+            let earliest = map.values().min().copied();
+            let next = wheel.next().map(Time::as_millis);
+            assert!(next <= earliest || earliest.is_none(), "{next:?} {earliest:?}");
+            assert_eq!(next.is_none(), earliest.is_none());
+        }
+    }
+}
