@@ -6,4 +6,5 @@
 
 pub mod engine;
 pub mod proto;
+pub mod proxy;
 pub mod routing;

@@ -183,8 +183,16 @@ impl<'a> Response<'a> {
     }
 }
 
-/// Appends a 101's first lines. More header lines and the empty one follow.
-pub fn write_switching_head(accept: &Accept, out: &mut Vec<u8>) {
+/// Appends a whole 101 of our own: without extensions, with one of the subprotocols that were offered.
+pub fn write_switching(accept: &Accept, protocol: Option<&[u8]>, out: &mut Vec<u8>) {
+    write_switching_head(accept, out);
+    if let Some(protocol) = protocol {
+        write_line("Sec-WebSocket-Protocol", protocol, out);
+    }
+    out.extend(b"\r\n");
+}
+
+fn write_switching_head(accept: &Accept, out: &mut Vec<u8>) {
     out.extend(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
     write_line("Sec-WebSocket-Accept", accept, out);
 }

@@ -51,6 +51,21 @@ pub enum Stop {
     Violation(Violation),
 }
 
+/// What stands at the start of some bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A data frame's header, now used up.
+    Header(Header),
+    /// So many bytes of the payload of the frame that has begun, now used up.
+    Payload(usize),
+    /// A whole and valid control frame. The caller goes on behind it.
+    Control(Control),
+    /// Nothing, or the start of a header or control frame: more bytes are needed.
+    NeedMore,
+    /// A frame that breaks a rule.
+    Violation(Violation),
+}
+
 /// A control frame that stands whole in the scanned bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Control {
@@ -93,40 +108,48 @@ impl Scanner {
 
     /// Scans `bytes`, which begin where the last scan's `used` (and the control frame behind it, if any) ended.
     pub fn scan(&mut self, bytes: &[u8], limits: &FrameLimits) -> Scan {
-        let mut used = 0;
+        let mut used = 0_usize;
         loop {
-            used = self.skip_payload(bytes, used);
-            let rest = bytes.get(used..).unwrap_or_default();
-            if rest.is_empty() {
-                return Scan { used, stop: Stop::NeedMore };
-            }
-            let header = match frame::parse(rest, self.sender, self.reserved) {
-                Ok(Some(header)) => header,
-                Ok(None) => return Scan { used, stop: Stop::NeedMore },
-                Err(violation) => return Scan { used, stop: Stop::Violation(violation) },
+            let stop = match self.step(bytes.get(used..).unwrap_or_default(), limits) {
+                Step::Payload(length) => {
+                    used = used.saturating_add(length);
+                    continue;
+                }
+                Step::Header(header) => {
+                    used = used.saturating_add(usize::from(header.header_len));
+                    continue;
+                }
+                Step::NeedMore => Stop::NeedMore,
+                Step::Control(control) => Stop::Control(control),
+                Step::Violation(violation) => Stop::Violation(violation),
             };
-            if header.opcode.is_control() {
-                let stop = whole_control(rest, &header).unwrap_or_else(Stop::Violation);
-                return Scan { used, stop };
-            }
-            if let Err(violation) = self.begin(&header, limits) {
-                return Scan { used, stop: Stop::Violation(violation) };
-            }
-            used = used.saturating_add(usize::from(header.header_len));
+            return Scan { used, stop };
         }
     }
 
-    /// Uses only what completes the frame that has begun: for a direction that is to end at the next boundary.
-    pub fn finish_frame(&mut self, bytes: &[u8]) -> usize {
-        self.skip_payload(bytes, 0)
-    }
-
+    /// Takes the one thing that stands at the start of `bytes`: for endpoints, which want the payloads.
     #[inline]
-    fn skip_payload(&mut self, bytes: &[u8], used: usize) -> usize {
-        let available = bytes.len().saturating_sub(used);
-        let take = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(available);
-        self.remaining = self.remaining.saturating_sub(take as u64);
-        used.saturating_add(take)
+    pub fn step(&mut self, bytes: &[u8], limits: &FrameLimits) -> Step {
+        if bytes.is_empty() {
+            return Step::NeedMore;
+        }
+        if self.remaining > 0 {
+            let take = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(bytes.len());
+            self.remaining = self.remaining.saturating_sub(take as u64);
+            return Step::Payload(take);
+        }
+        let header = match frame::parse(bytes, self.sender, self.reserved) {
+            Ok(Some(header)) => header,
+            Ok(None) => return Step::NeedMore,
+            Err(violation) => return Step::Violation(violation),
+        };
+        if header.opcode.is_control() {
+            return whole_control(bytes, &header).unwrap_or_else(Step::Violation);
+        }
+        match self.begin(&header, limits) {
+            Ok(()) => Step::Header(header),
+            Err(violation) => Step::Violation(violation),
+        }
     }
 
     fn begin(&mut self, header: &Header, limits: &FrameLimits) -> Result<(), Violation> {
@@ -152,13 +175,13 @@ impl Scanner {
 }
 
 /// A control frame is forwarded whole or not at all: a close must be judged, and a pong of ours taken out.
-fn whole_control(bytes: &[u8], header: &Header) -> Result<Stop, Violation> {
+fn whole_control(bytes: &[u8], header: &Header) -> Result<Step, Violation> {
     let header_len = usize::from(header.header_len);
     let payload_len = usize::try_from(header.payload_len).unwrap_or(frame::MAX_CONTROL_PAYLOAD_BYTES);
     let frame_len = header_len.saturating_add(payload_len);
-    let Some(payload) = bytes.get(header_len..frame_len) else { return Ok(Stop::NeedMore) };
+    let Some(payload) = bytes.get(header_len..frame_len) else { return Ok(Step::NeedMore) };
     let close_code = if header.opcode == Opcode::Close { close_code(payload, header.mask)? } else { None };
-    Ok(Stop::Control(Control { opcode: header.opcode, header_len, frame_len, mask: header.mask, close_code }))
+    Ok(Step::Control(Control { opcode: header.opcode, header_len, frame_len, mask: header.mask, close_code }))
 }
 
 fn close_code(payload: &[u8], key: Option<mask::Key>) -> Result<Option<u16>, Violation> {

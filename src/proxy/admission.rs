@@ -1,0 +1,127 @@
+//! Limits that hold for the whole process: how many connections there are, in all and from one address.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::proto::refusal::Refusal;
+
+/// The counts, shared by all shards. Touched when a connection comes and when it goes, never for a message.
+#[derive(Debug)]
+pub struct Admission {
+    max_connections: u64,
+    connections: AtomicU64,
+    per_address: Option<PerAddress>,
+}
+
+/// Exact counts need one table: an address's connections are spread over all shards. It is off by default, and its
+/// lock is held for one look-up.
+#[derive(Debug)]
+struct PerAddress {
+    max: u64,
+    counts: Mutex<HashMap<IpAddr, u64>>,
+}
+
+impl Admission {
+    /// Counts from zero. `max_per_address` is off when `None`.
+    #[must_use]
+    pub fn new(max_connections: u64, max_per_address: Option<u64>) -> Self {
+        let per_address = max_per_address.map(|max| PerAddress { max, counts: Mutex::default() });
+        Self { max_connections, connections: AtomicU64::new(0), per_address }
+    }
+
+    /// How many connections are counted now.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Counts a connection in.
+    ///
+    /// # Errors
+    /// The refusal to answer with; nothing was counted.
+    pub fn enter(&self, peer: IpAddr) -> Result<(), Refusal> {
+        if self.connections.fetch_add(1, Ordering::Relaxed) >= self.max_connections {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+            return Err(Refusal::TOO_MANY_CONNECTIONS);
+        }
+        if let Some(per_address) = &self.per_address
+            && !per_address.enter(peer)
+        {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+            return Err(Refusal::TOO_MANY_FROM_ADDRESS);
+        }
+        Ok(())
+    }
+
+    /// Counts a connection out that was counted in.
+    pub fn leave(&self, peer: IpAddr) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+        if let Some(per_address) = &self.per_address {
+            per_address.leave(peer);
+        }
+    }
+}
+
+impl PerAddress {
+    fn enter(&self, peer: IpAddr) -> bool {
+        // Nothing panics while it is held, so it is never poisoned.
+        let Ok(mut counts) = self.counts.lock() else { return true };
+        let count = counts.entry(network_of(peer)).or_default();
+        let admitted = *count < self.max;
+        *count = count.saturating_add(u64::from(admitted));
+        admitted
+    }
+
+    fn leave(&self, peer: IpAddr) {
+        let Ok(mut counts) = self.counts.lock() else { return };
+        let key = network_of(peer);
+        if let Some(count) = counts.get_mut(&key) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                counts.remove(&key);
+            }
+        }
+    }
+}
+
+/// One subscriber has a whole IPv6 /64: its addresses count as one.
+fn network_of(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        v4 @ IpAddr::V4(_) => v4,
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Admission, Refusal};
+
+    #[test]
+    fn the_limit_is_met_and_a_place_returns() {
+        let admission = Admission::new(2, None);
+        let peer = "10.0.0.1".parse().unwrap();
+        assert!(admission.enter(peer).is_ok() && admission.enter(peer).is_ok());
+        assert_eq!(admission.enter(peer), Err(Refusal::TOO_MANY_CONNECTIONS));
+        admission.leave(peer);
+        assert!(admission.enter(peer).is_ok());
+        assert_eq!(admission.connections(), 2);
+    }
+
+    #[test]
+    fn an_ipv6_network_counts_as_one_address() {
+        let admission = Admission::new(100, Some(1));
+        assert!(admission.enter("2001:db8::1".parse().unwrap()).is_ok());
+        assert_eq!(admission.enter("2001:db8::2".parse().unwrap()), Err(Refusal::TOO_MANY_FROM_ADDRESS));
+        assert!(admission.enter("2001:db8:0:1::1".parse().unwrap()).is_ok());
+        assert!(admission.enter("::ffff:10.0.0.1".parse().unwrap()).is_ok());
+        assert_eq!(admission.enter("10.0.0.1".parse().unwrap()), Err(Refusal::TOO_MANY_FROM_ADDRESS));
+        admission.leave("10.0.0.1".parse().unwrap());
+        assert!(admission.enter("10.0.0.1".parse().unwrap()).is_ok());
+        assert_eq!(admission.connections(), 3);
+    }
+}

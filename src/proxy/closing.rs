@@ -1,0 +1,280 @@
+//! Stage 5: the end of a tunnel, by its [`Plan`]. Each side gets the other's last words as far as the plan lets them
+//! through, then a close frame where one may stand, then the end of our sending; then its own end is awaited. A
+//! deadline bounds it all: behind it, what can still be said is said at once, and after a last grace both are closed.
+
+use std::time::Duration;
+
+use super::context::Context;
+use super::leg::Leg;
+use super::plan::{Farewell, Part, Plan};
+use super::pump::{Manner, Pumped, pump};
+use super::record::{End, SideRecord};
+use super::relay::Relay;
+use crate::engine::{Next, Received, Time, Transport};
+use crate::proto::close;
+
+/// How long a side may take to end its connection after the deadline.
+const GRACE: Duration = Duration::from_secs(1);
+/// What a side is told that would have been told by the other, had that come to it in time.
+const OVERDUE: Farewell = Farewell { code: close::GOING_AWAY, reason: "the other side did not close in time" };
+/// Receives in one step from a side whose words no longer count.
+const DROPS: usize = 4;
+
+#[derive(Debug)]
+pub(super) struct Closing {
+    why: End,
+    client: Ending,
+    upstream: Ending,
+    patient: bool,
+    deadline: Time,
+    forced: bool,
+}
+
+/// How far one side's end has come.
+#[derive(Debug)]
+struct Ending {
+    leg: Leg,
+    part: Part,
+    /// What becomes of what it says.
+    voice: Voice,
+    /// Whether what was forwarded of it ends between two frames.
+    clean: bool,
+    /// Our sending to it has ended.
+    shut: bool,
+    /// Its connection has ended, or broke.
+    over: bool,
+    /// Its socket is closed.
+    closed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Voice {
+    /// Forwarded.
+    Heard,
+    /// Forwarded to the end of the frame that has begun.
+    Finishing,
+    /// Dropped, but followed up to its close frame.
+    Followed,
+    /// Dropped.
+    Ignored,
+}
+
+impl Closing {
+    pub(super) fn new(relay: Relay, plan: Plan, now: Time, patience: Duration) -> Self {
+        Self {
+            why: plan.why,
+            client: Ending::new(relay.client, plan.client, plan.why),
+            upstream: Ending::new(relay.upstream, plan.upstream, plan.why),
+            patient: plan.patient,
+            deadline: now.after(patience),
+            forced: false,
+        }
+    }
+
+    pub(super) fn why(&self) -> End {
+        self.why
+    }
+
+    pub(super) fn records(&self) -> (SideRecord, SideRecord) {
+        (self.client.leg.to_record(), self.upstream.leg.to_record())
+    }
+
+    /// `Next::Done` when both sockets are closed.
+    pub(super) fn step<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Next {
+        if cx.net.now() >= self.deadline {
+            if self.forced {
+                self.client.close(cx);
+                self.upstream.close(cx);
+                return Next::Done;
+            }
+            self.force(cx.net.now());
+        }
+        let up = self.client.listen(&mut self.upstream, cx);
+        let down = self.upstream.listen(&mut self.client, cx);
+        if (up.moved || down.moved) && self.patient && !self.forced {
+            self.deadline = cx.net.now().after(cx.settings.timeouts.close);
+        }
+        self.client.tell(&self.upstream, cx);
+        self.upstream.tell(&self.client, cx);
+        self.client.finish(&self.upstream, self.forced, cx);
+        self.upstream.finish(&self.client, self.forced, cx);
+        if self.client.closed && self.upstream.closed {
+            Next::Done
+        } else if up.more || down.more {
+            Next::Again
+        } else {
+            Next::Wait(Some(self.deadline))
+        }
+    }
+
+    fn force(&mut self, now: Time) {
+        self.forced = true;
+        self.deadline = now.after(GRACE);
+        self.client.force();
+        self.upstream.force();
+    }
+}
+
+/// What listening came to: whether there may be more at once, and whether anything was forwarded.
+#[derive(Clone, Copy)]
+struct Listened {
+    more: bool,
+    moved: bool,
+}
+
+impl Ending {
+    fn new(leg: Leg, part: Part, why: End) -> Self {
+        let at_boundary = leg.scanner.at_boundary();
+        let broke_rules = matches!(why, End::Violated(side, _) if side == leg.side);
+        let has_ended = matches!(why, End::Ended(side) if side == leg.side);
+        let voice = if leg.close_received.is_some() || broke_rules || has_ended || part.dead {
+            Voice::Ignored
+        } else if part.heard {
+            Voice::Heard
+        } else if at_boundary {
+            Voice::Followed
+        } else {
+            Voice::Finishing
+        };
+        Self { leg, part, voice, clean: at_boundary, shut: false, over: has_ended || part.dead, closed: false }
+    }
+
+    /// Takes what this side says, and forwards it as far as its voice counts.
+    fn listen<T: Transport>(&mut self, other: &mut Self, cx: &mut Context<'_, T>) -> Listened {
+        if self.over {
+            return Listened { more: false, moved: false };
+        }
+        if (other.closed || other.part.dead) && !self.is_silent() {
+            // There is nobody left to hear it.
+            self.clean = false;
+            self.voice = if self.leg.scanner.at_boundary() { Voice::Followed } else { Voice::Ignored };
+        }
+        let before = self.leg.received_bytes;
+        let manner = match self.voice {
+            Voice::Ignored => return Listened { more: self.drop_input(cx), moved: false },
+            Voice::Heard if other.part.farewell.is_some() => Manner::ForwardButClose,
+            Voice::Heard => Manner::Forward,
+            Voice::Finishing => Manner::FinishFrame,
+            Voice::Followed => Manner::Drop,
+        };
+        let heard = matches!(self.voice, Voice::Heard | Voice::Finishing);
+        let pumped = pump(&mut self.leg, &mut other.leg, manner, cx);
+        if heard {
+            self.clean = self.leg.scanner.at_boundary();
+        }
+        self.take(pumped, other);
+        Listened { more: pumped == Pumped::More, moved: self.leg.received_bytes != before }
+    }
+
+    fn take(&mut self, pumped: Pumped, other: &mut Self) {
+        match pumped {
+            Pumped::Blocked | Pumped::More => {
+                if self.voice == Voice::Finishing && self.clean {
+                    self.voice = Voice::Followed;
+                }
+            }
+            Pumped::Closed => self.voice = Voice::Ignored,
+            Pumped::Ended => {
+                self.voice = Voice::Ignored;
+                self.over = true;
+            }
+            Pumped::Violated(violation) => {
+                self.voice = Voice::Ignored;
+                let plan = Plan::for_end(End::Violated(self.leg.side, violation));
+                self.part.farewell = self.part.farewell.or(plan.part(self.leg.side).farewell);
+            }
+            Pumped::Broken(side, fault) => {
+                let plan = Plan::for_end(End::Broken(side, fault));
+                let (broken, left) = if side == self.leg.side { (self, other) } else { (other, self) };
+                broken.bury();
+                left.part.farewell = left.part.farewell.or(plan.part(left.leg.side).farewell);
+            }
+        }
+    }
+
+    /// Its connection is past all use.
+    fn bury(&mut self) {
+        self.part.dead = true;
+        self.over = true;
+        self.voice = Voice::Ignored;
+    }
+
+    /// Reads and drops, to see the end and to let the peer get rid of what it has to say.
+    fn drop_input<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> bool {
+        for _ in 0..DROPS {
+            match cx.net.recv(self.leg.socket, cx.scratch) {
+                Received::Bytes(_) => {}
+                Received::Blocked => return false,
+                Received::End => {
+                    self.over = true;
+                    return false;
+                }
+                Received::Failed(_) => {
+                    self.bury();
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Whether nothing of this side will be forwarded any more.
+    fn is_silent(&self) -> bool {
+        matches!(self.voice, Voice::Followed | Voice::Ignored)
+    }
+
+    /// Sends this side its close frame, once the other has nothing more to say to it and a frame may stand there.
+    fn tell<T: Transport>(&mut self, other: &Self, cx: &mut Context<'_, T>) {
+        if self.part.dead || self.shut || self.leg.close_sent.is_some() || !other.is_silent() || !other.clean {
+            return;
+        }
+        if let Some(farewell) = self.part.farewell
+            && self.leg.send_farewell(farewell, cx).is_err()
+        {
+            self.bury();
+        }
+    }
+
+    /// Ends our sending when all is said, and closes the socket when the peer has ended too.
+    fn finish<T: Transport>(&mut self, other: &Self, forced: bool, cx: &mut Context<'_, T>) {
+        if self.closed {
+            return;
+        }
+        let flushed = self.leg.flush(cx).unwrap_or_else(|_| {
+            self.bury();
+            false
+        });
+        if self.part.dead {
+            self.close(cx);
+            return;
+        }
+        let answered = self.leg.close_received.is_some() || self.over || forced;
+        let said_all = flushed && other.is_silent();
+        // A close frame is answered before the connection ends; an end without one is passed on as it came.
+        if !self.shut && said_all && (answered || self.leg.close_sent.is_none()) {
+            cx.net.shutdown(self.leg.socket);
+            self.shut = true;
+        }
+        if self.shut && self.over {
+            self.close(cx);
+        }
+    }
+
+    /// The deadline has passed: what was begun stays cut off, and nobody is waited for.
+    fn force(&mut self) {
+        if matches!(self.voice, Voice::Heard | Voice::Finishing) {
+            self.clean = self.leg.scanner.at_boundary();
+        }
+        self.voice = Voice::Ignored;
+        self.part.farewell = self.part.farewell.or(Some(OVERDUE));
+    }
+
+    fn close<T: Transport>(&mut self, cx: &mut Context<'_, T>) {
+        if !self.closed {
+            self.closed = true;
+            self.over = true;
+            self.leg.outbox.discard(cx.pool);
+            cx.net.close(self.leg.socket);
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! The one place that knows the order of the stages: what one comes to decides which is next.
+
+use std::net::SocketAddr;
+
+use super::answer::{self, Answer};
+use super::closing::Closing;
+use super::context::Context;
+use super::decline::{self, Decline};
+use super::dial::{self, Dial};
+use super::echo::{self, Echo};
+use super::handshake::{self, Accepted, Handshake};
+use super::leg::Leg;
+use super::linger::Linger;
+use super::plan::{Plan, Side};
+use super::record::{End, Record, SideRecord, Trace};
+use super::relay::{self, Relay};
+use super::settings::Serve;
+use super::upgrade::{self, Switched, Upgrade};
+use crate::engine::{Next, Slot, Socket, Time, Transport};
+use crate::proto::refusal::Refusal;
+
+/// A connection, from accept to its end.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stage: Stage,
+    trace: Trace,
+    draining: bool,
+    /// Whether it was counted in, and is to be counted out.
+    pub(super) counted: bool,
+}
+
+/// Where it is. An open tunnel stands in place, because there are many; what passes soon is boxed.
+#[derive(Debug)]
+enum Stage {
+    Handshake(Box<Handshake>),
+    Dial(Box<Dial>),
+    Upgrade(Box<Upgrade>),
+    Decline(Box<Decline>),
+    Answer(Box<Answer>, End),
+    Relay(Relay),
+    Closing(Box<Closing>),
+    Echo(Box<Echo>),
+    /// With what its record will say.
+    Linger(Box<Linger>, End, SideRecord),
+    Gone(End, SideRecord, SideRecord),
+}
+
+/// What a step of the current stage came to.
+enum Turn {
+    /// It stays in its stage.
+    Stay(Next),
+    /// It goes on in another, at once.
+    To(Stage),
+}
+
+impl Connection {
+    /// A connection that was just accepted.
+    pub(super) fn new(client: Socket, peer: SocketAddr, now: Time, deadline: Time) -> Self {
+        let stage = Stage::Handshake(Box::new(Handshake::new(client, peer.ip(), deadline)));
+        Self { stage, trace: Trace::new(peer, now), draining: false, counted: true }
+    }
+
+    /// A connection that is refused before it has said anything.
+    pub(super) fn refused(client: Socket, peer: SocketAddr, refusal: Refusal, now: Time, deadline: Time) -> Self {
+        let mut trace = Trace::new(peer, now);
+        trace.status = refusal.status;
+        let answer = Answer::refusal(client, &refusal, deadline);
+        let stage = Stage::Answer(Box::new(answer), End::Refused(refusal));
+        Self { stage, trace, draining: false, counted: false }
+    }
+
+    pub(super) fn peer(&self) -> SocketAddr {
+        self.trace.peer
+    }
+
+    /// It is to end in order, as soon as it is stepped.
+    pub(super) fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Goes on as far as it can.
+    pub(super) fn step<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, T>) -> Next {
+        loop {
+            if self.draining {
+                self.begin_drain(cx);
+            }
+            match self.turn(me, cx) {
+                Turn::Stay(next) => return next,
+                Turn::To(Stage::Gone(end, client, upstream)) => {
+                    self.stage = Stage::Gone(end, client, upstream);
+                    return Next::Done;
+                }
+                Turn::To(stage) => self.stage = stage,
+            }
+        }
+    }
+
+    /// The record of a connection that is gone.
+    pub(super) fn into_record(self, now: Time) -> Record {
+        let (end, client, upstream) = match self.stage {
+            Stage::Gone(end, client, upstream) => (end, client, upstream),
+            _ => (End::Drained, SideRecord::default(), SideRecord::default()),
+        };
+        self.trace.into_record(now, end, client, upstream)
+    }
+
+    fn turn<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, T>) -> Turn {
+        match &mut self.stage {
+            Stage::Relay(relay) => match relay.step(cx) {
+                relay::Outcome::Stay(next) => Turn::Stay(next),
+                relay::Outcome::Ending(end) => self.close(end, cx),
+            },
+            Stage::Handshake(stage) => {
+                let outcome = stage.step(cx);
+                let client = stage.client();
+                self.after_handshake(client, outcome, cx)
+            }
+            Stage::Dial(stage) => {
+                let Serve::Relay(upstream) = &cx.settings.serve else {
+                    return Turn::Stay(Next::Wait(None));
+                };
+                let outcome = stage.step(me, upstream, cx);
+                self.after_dial(outcome, cx)
+            }
+            Stage::Upgrade(stage) => {
+                let outcome = stage.step(cx);
+                let (client, upstream) = (stage.client(), stage.upstream());
+                self.after_upgrade(client, upstream, outcome, cx)
+            }
+            Stage::Decline(stage) => {
+                let outcome = stage.step(cx);
+                let (client, upstream) = (stage.client(), stage.upstream());
+                self.after_decline(client, upstream, outcome, cx)
+            }
+            Stage::Answer(stage, end) => match stage.step(cx) {
+                answer::Outcome::Stay(next) => Turn::Stay(next),
+                answer::Outcome::Sent => linger(stage.client(), *end, SideRecord::default(), cx),
+                answer::Outcome::Gone => gone(&[stage.client()], *end, cx),
+            },
+            Stage::Closing(stage) => match stage.step(cx) {
+                Next::Done => {
+                    let (client, upstream) = stage.records();
+                    Turn::To(Stage::Gone(stage.why(), client, upstream))
+                }
+                next => Turn::Stay(next),
+            },
+            Stage::Echo(stage) => match stage.step(cx) {
+                echo::Outcome::Stay(next) => Turn::Stay(next),
+                echo::Outcome::Finished(end) => {
+                    stage.discard(cx);
+                    linger(stage.client(), end, stage.record(), cx)
+                }
+                echo::Outcome::Gone(end) => {
+                    stage.discard(cx);
+                    cx.net.close(stage.client());
+                    Turn::To(Stage::Gone(end, stage.record(), SideRecord::default()))
+                }
+            },
+            Stage::Linger(stage, end, record) => match stage.step(cx) {
+                Next::Done => {
+                    cx.net.close(stage.client());
+                    Turn::To(Stage::Gone(*end, *record, SideRecord::default()))
+                }
+                next => Turn::Stay(next),
+            },
+            Stage::Gone(..) => Turn::Stay(Next::Done),
+        }
+    }
+
+    fn after_handshake<T: Transport>(
+        &mut self,
+        client: Socket,
+        outcome: handshake::Outcome,
+        cx: &mut Context<'_, T>,
+    ) -> Turn {
+        match outcome {
+            handshake::Outcome::Stay(next) => Turn::Stay(next),
+            handshake::Outcome::Left => gone(&[client], End::LeftEarly, cx),
+            handshake::Outcome::Refused(refusal) => self.refuse(client, refusal, cx),
+            handshake::Outcome::Accepted(accepted) => {
+                self.trace.path.clone_from(&accepted.path);
+                match &cx.settings.serve {
+                    Serve::Relay(_) => {
+                        let connect_deadline = cx.net.now().after(cx.settings.timeouts.connect);
+                        Turn::To(Stage::Dial(Box::new(Dial::new(accepted, connect_deadline))))
+                    }
+                    Serve::Echo => self.open_echo(*accepted, cx),
+                }
+            }
+        }
+    }
+
+    fn open_echo<T: Transport>(&mut self, accepted: Accepted, cx: &mut Context<'_, T>) -> Turn {
+        let mut echo = Echo::new(accepted.client, accepted.early, cx.net.now());
+        if let Err(fault) = echo.open(&accepted.outgoing, cx) {
+            return gone(&[accepted.client], End::Broken(Side::Client, fault), cx);
+        }
+        self.trace.status = 101;
+        Turn::To(Stage::Echo(Box::new(echo)))
+    }
+
+    fn after_dial<T: Transport>(&mut self, outcome: dial::Outcome, cx: &mut Context<'_, T>) -> Turn {
+        match outcome {
+            dial::Outcome::Stay(next) => Turn::Stay(next),
+            dial::Outcome::Sent(accepted, upstream) => {
+                Turn::To(Stage::Upgrade(Box::new(Upgrade::new(accepted, upstream))))
+            }
+            dial::Outcome::Refused(client, refusal) => self.refuse(client, refusal, cx),
+            dial::Outcome::Left(client) => gone(&[client], End::LeftEarly, cx),
+        }
+    }
+
+    fn after_upgrade<T: Transport>(
+        &mut self,
+        client: Socket,
+        upstream: Socket,
+        outcome: upgrade::Outcome,
+        cx: &mut Context<'_, T>,
+    ) -> Turn {
+        match outcome {
+            upgrade::Outcome::Stay(next) => Turn::Stay(next),
+            upgrade::Outcome::Left => gone(&[client, upstream], End::LeftEarly, cx),
+            upgrade::Outcome::Refused(refusal) => {
+                cx.net.close(upstream);
+                self.refuse(client, refusal, cx)
+            }
+            upgrade::Outcome::Declined(head, raw) => {
+                let deadline = cx.net.now().after(cx.settings.timeouts.connect);
+                Turn::To(Stage::Decline(Box::new(Decline::new(client, upstream, head, raw, deadline))))
+            }
+            upgrade::Outcome::Switched(switched) => self.open(client, upstream, *switched, cx),
+        }
+    }
+
+    fn open<T: Transport>(
+        &mut self,
+        client: Socket,
+        upstream: Socket,
+        switched: Switched,
+        cx: &mut Context<'_, T>,
+    ) -> Turn {
+        let now = cx.net.now();
+        self.trace.status = 101;
+        let mut client = Leg::new(Side::Client, client, switched.reserved, switched.client_early, now);
+        let upstream = Leg::new(Side::Upstream, upstream, switched.reserved, switched.upstream_early, now);
+        // Before the tunnel's first byte: whatever the upstream sends next comes behind it.
+        let answered = client.outbox.send(client.socket, cx.net, cx.pool, &switched.answer);
+        let relay = Relay::new(client, upstream);
+        match answered {
+            Ok(()) => Turn::To(Stage::Relay(relay)),
+            Err(fault) => closing(relay, End::Broken(Side::Client, fault), cx),
+        }
+    }
+
+    fn after_decline<T: Transport>(
+        &mut self,
+        client: Socket,
+        upstream: Socket,
+        outcome: decline::Outcome,
+        cx: &mut Context<'_, T>,
+    ) -> Turn {
+        match outcome {
+            decline::Outcome::Stay(next) => Turn::Stay(next),
+            decline::Outcome::Refused(refusal) => {
+                cx.net.close(upstream);
+                self.refuse(client, refusal, cx)
+            }
+            decline::Outcome::Ready(status, bytes) => {
+                cx.net.close(upstream);
+                self.trace.status = status;
+                Turn::To(Stage::Answer(Box::new(Answer::new(client, bytes, close_deadline(cx))), End::Declined))
+            }
+        }
+    }
+
+    fn refuse<T: Transport>(&mut self, client: Socket, refusal: Refusal, cx: &mut Context<'_, T>) -> Turn {
+        self.trace.status = refusal.status;
+        let answer = Answer::refusal(client, &refusal, close_deadline(cx));
+        Turn::To(Stage::Answer(Box::new(answer), End::Refused(refusal)))
+    }
+
+    fn close<T: Transport>(&mut self, end: End, cx: &mut Context<'_, T>) -> Turn {
+        let nothing = Stage::Gone(end, SideRecord::default(), SideRecord::default());
+        match std::mem::replace(&mut self.stage, nothing) {
+            Stage::Relay(relay) => closing(relay, end, cx),
+            stage => Turn::To(stage),
+        }
+    }
+
+    /// What has not been answered is refused, what is open is closed in order, and what is ending goes on ending.
+    fn begin_drain<T: Transport>(&mut self, cx: &mut Context<'_, T>) {
+        self.draining = false;
+        let (client, upstream) = match &mut self.stage {
+            Stage::Relay(_) => {
+                if let Turn::To(stage) = self.close(End::Drained, cx) {
+                    self.stage = stage;
+                }
+                return;
+            }
+            Stage::Echo(stage) => {
+                stage.drain();
+                return;
+            }
+            Stage::Handshake(stage) => (stage.client(), None),
+            Stage::Dial(stage) => stage.sockets(),
+            Stage::Upgrade(stage) => (stage.client(), Some(stage.upstream())),
+            Stage::Decline(_) | Stage::Answer(..) | Stage::Closing(_) | Stage::Linger(..) | Stage::Gone(..) => return,
+        };
+        if let Some(upstream) = upstream {
+            cx.net.close(upstream);
+        }
+        if let Turn::To(stage) = self.refuse(client, Refusal::DRAINING, cx) {
+            self.stage = stage;
+        }
+    }
+}
+
+fn closing<T: Transport>(relay: Relay, end: End, cx: &mut Context<'_, T>) -> Turn {
+    let patience = cx.settings.timeouts.close;
+    Turn::To(Stage::Closing(Box::new(Closing::new(relay, Plan::for_end(end), cx.net.now(), patience))))
+}
+
+fn linger<T: Transport>(client: Socket, end: End, record: SideRecord, cx: &mut Context<'_, T>) -> Turn {
+    Turn::To(Stage::Linger(Box::new(Linger::new(client, close_deadline(cx))), end, record))
+}
+
+fn gone<T: Transport>(sockets: &[Socket], end: End, cx: &mut Context<'_, T>) -> Turn {
+    for socket in sockets {
+        cx.net.close(*socket);
+    }
+    Turn::To(Stage::Gone(end, SideRecord::default(), SideRecord::default()))
+}
+
+fn close_deadline<T: Transport>(cx: &Context<'_, T>) -> Time {
+    cx.net.now().after(cx.settings.timeouts.close)
+}

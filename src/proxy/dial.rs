@@ -1,0 +1,119 @@
+//! Stage 2: a connection to the upstream, and the request on it. Addresses are tried in turn.
+
+use super::context::Context;
+use super::handshake::Accepted;
+use super::settings::Upstream;
+use crate::engine::{Fault, Next, Sent, Slot, Socket, Time, Transport};
+use crate::proto::refusal::Refusal;
+
+#[derive(Debug)]
+pub(super) struct Dial {
+    accepted: Box<Accepted>,
+    upstream: Option<Socket>,
+    next_address: usize,
+    connect_deadline: Time,
+    /// Whether the current connection stands.
+    connected: bool,
+    sent: usize,
+}
+
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Stay(Next),
+    /// The request is on its way.
+    Sent(Box<Accepted>, Socket),
+    Refused(Socket, Refusal),
+    /// The client is gone.
+    Left(Socket),
+}
+
+impl Dial {
+    pub(super) fn new(accepted: Box<Accepted>, connect_deadline: Time) -> Self {
+        Self { accepted, upstream: None, next_address: 0, connect_deadline, connected: false, sent: 0 }
+    }
+
+    /// Both sockets that it holds.
+    pub(super) fn sockets(&self) -> (Socket, Option<Socket>) {
+        (self.accepted.client, self.upstream)
+    }
+
+    pub(super) fn step<T: Transport>(&mut self, me: Slot, to: &Upstream, cx: &mut Context<'_, T>) -> Outcome {
+        let client = self.accepted.client;
+        if cx.net.hung_up(client) {
+            self.hang_up(cx);
+            return Outcome::Left(client);
+        }
+        let now = cx.net.now();
+        let deadline = if self.connected { self.accepted.deadline } else { self.deadline() };
+        if now >= deadline {
+            self.hang_up(cx);
+            return Outcome::Refused(client, Refusal::UPSTREAM_TIMEOUT);
+        }
+        loop {
+            let socket = match self.socket(me, to, cx) {
+                Ok(socket) => socket,
+                Err(refusal) => return Outcome::Refused(client, refusal),
+            };
+            match cx.net.send(socket, self.accepted.outgoing.get(self.sent..).unwrap_or_default()) {
+                Sent::Bytes(n) => {
+                    self.connected = true;
+                    self.sent = self.sent.saturating_add(n);
+                    if self.sent >= self.accepted.outgoing.len() {
+                        return Outcome::Sent(self.take_accepted(), socket);
+                    }
+                }
+                Sent::Blocked => {
+                    let deadline = if self.connected { self.accepted.deadline } else { self.deadline() };
+                    return Outcome::Stay(Next::Wait(Some(deadline)));
+                }
+                Sent::Failed(_) if self.connected => {
+                    self.hang_up(cx);
+                    return Outcome::Refused(client, Refusal::UPSTREAM_CLOSED);
+                }
+                Sent::Failed(_) => self.hang_up(cx),
+            }
+        }
+    }
+
+    fn deadline(&self) -> Time {
+        self.connect_deadline.min(self.accepted.deadline)
+    }
+
+    /// The socket in use, or one to the next address.
+    fn socket<T: Transport>(&mut self, me: Slot, to: &Upstream, cx: &mut Context<'_, T>) -> Result<Socket, Refusal> {
+        if let Some(socket) = self.upstream {
+            return Ok(socket);
+        }
+        while let Some(address) = to.addresses.get(self.next_address) {
+            self.next_address = self.next_address.saturating_add(1);
+            match cx.net.dial(me, *address) {
+                Ok(socket) => {
+                    self.upstream = Some(socket);
+                    return Ok(socket);
+                }
+                Err(Fault::NoDescriptors) => return Err(Refusal::NO_DESCRIPTORS),
+                Err(_) => {}
+            }
+        }
+        Err(Refusal::UPSTREAM_UNREACHABLE)
+    }
+
+    fn hang_up<T: Transport>(&mut self, cx: &mut Context<'_, T>) {
+        if let Some(socket) = self.upstream.take() {
+            cx.net.close(socket);
+        }
+    }
+
+    fn take_accepted(&mut self) -> Box<Accepted> {
+        let empty = Accepted {
+            accept: [0; 28],
+            path: Box::default(),
+            early: Vec::new(),
+            outgoing: Vec::new(),
+            expected: None,
+            deadline: self.accepted.deadline,
+            client: self.accepted.client,
+        };
+        std::mem::replace(&mut self.accepted, Box::new(empty))
+    }
+}

@@ -1,0 +1,241 @@
+//! In place of stages 2 to 5 where there is no target: an endpoint that sends every message back, frame by frame, as it
+//! comes. It keeps nothing of a message; text is checked to be UTF-8 on its way (RFC 6455 section 8.1).
+
+use super::context::Context;
+use super::outbox::Outbox;
+use super::plan::Side;
+use super::record::{End, SideRecord};
+use crate::engine::{Fault, Next, Received, Socket, Time, Transport};
+use crate::proto::frame::{self, ControlFrame, Header, Opcode, Reserved, Sender};
+use crate::proto::scan::{Control, Scanner, Step};
+use crate::proto::{Violation, close, mask, utf8};
+
+/// Receives in one step.
+const RECEIVES: usize = 4;
+
+#[derive(Debug)]
+pub(super) struct Echo {
+    client: Socket,
+    scanner: Scanner,
+    outbox: Outbox,
+    carry: Vec<u8>,
+    /// Whether the carried bytes have not been looked at.
+    fresh: bool,
+    mask: mask::Key,
+    offset: u64,
+    /// The text message that is being received.
+    text: Option<utf8::Checker>,
+    fin: bool,
+    received_bytes: u64,
+    last_received: Time,
+    draining: bool,
+    close_received: Option<u16>,
+    close_sent: Option<u16>,
+}
+
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Stay(Next),
+    /// All is said: linger, then close.
+    Finished(End),
+    /// The connection is past all use.
+    Gone(End),
+}
+
+impl Echo {
+    pub(super) fn new(client: Socket, early: Vec<u8>, now: Time) -> Self {
+        Self {
+            client,
+            scanner: Scanner::new(Sender::Client, Reserved::None),
+            outbox: Outbox::default(),
+            fresh: !early.is_empty(),
+            carry: early,
+            mask: [0; 4],
+            offset: 0,
+            text: None,
+            fin: true,
+            received_bytes: 0,
+            last_received: now,
+            draining: false,
+            close_received: None,
+            close_sent: None,
+        }
+    }
+
+    pub(super) fn client(&self) -> Socket {
+        self.client
+    }
+
+    pub(super) fn record(&self) -> SideRecord {
+        SideRecord {
+            messages: self.scanner.messages(),
+            bytes: self.received_bytes,
+            close_received: self.close_received,
+            close_sent: self.close_sent,
+        }
+    }
+
+    /// A close frame goes out at the next boundary.
+    pub(super) fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Queues the answer to the handshake.
+    pub(super) fn open<T: Transport>(&mut self, answer: &[u8], cx: &mut Context<'_, T>) -> Result<(), Fault> {
+        self.outbox.send(self.client, cx.net, cx.pool, answer)
+    }
+
+    pub(super) fn step<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Outcome {
+        for _ in 0..RECEIVES {
+            match self.outbox.flush(self.client, cx.net, cx.pool, &mut 0) {
+                Ok(true) => {}
+                Ok(false) => return self.wait(cx),
+                Err(fault) => return Outcome::Gone(End::Broken(Side::Client, fault)),
+            }
+            if self.close_sent.is_some() {
+                return Outcome::Finished(self.end());
+            }
+            if self.draining && self.scanner.at_boundary() {
+                self.say_close(close::GOING_AWAY, "shutting down", cx);
+                continue;
+            }
+            if let Some(outcome) = self.receive(cx) {
+                return outcome;
+            }
+        }
+        Outcome::Stay(Next::Again)
+    }
+
+    fn wait<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Outcome {
+        let deadline = cx.settings.timeouts.idle.map(|idle| self.last_received.after(idle));
+        if deadline.is_some_and(|deadline| cx.net.now() >= deadline) {
+            return Outcome::Finished(End::Idle);
+        }
+        Outcome::Stay(Next::Wait(deadline))
+    }
+
+    fn end(&self) -> End {
+        if self.draining { End::Drained } else { End::Closed(Side::Client) }
+    }
+
+    fn receive<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Option<Outcome> {
+        let carried = self.carry.len();
+        for (to, from) in cx.scratch.iter_mut().zip(&self.carry) {
+            *to = *from;
+        }
+        let mut received = 0;
+        if !self.fresh {
+            match cx.net.recv(self.client, cx.scratch.get_mut(carried..).unwrap_or_default()) {
+                Received::Bytes(n) => received = n,
+                Received::Blocked => return Some(self.wait(cx)),
+                Received::End => return Some(Outcome::Finished(End::Ended(Side::Client))),
+                Received::Failed(fault) => return Some(Outcome::Gone(End::Broken(Side::Client, fault))),
+            }
+        }
+        self.fresh = false;
+        self.received_bytes = self.received_bytes.saturating_add(received as u64);
+        self.last_received = cx.net.now();
+        let mut out = cx.pool.take();
+        let scanned = self.echo(carried.saturating_add(received), &mut out, cx);
+        let sent = self.outbox.send(self.client, cx.net, cx.pool, &out);
+        cx.pool.give(out);
+        match (scanned, sent) {
+            (_, Err(fault)) => Some(Outcome::Gone(End::Broken(Side::Client, fault))),
+            (Ok(()), Ok(())) => None,
+            (Err(violation), Ok(())) => {
+                self.say_close(violation.close_code(), violation.code(), cx);
+                // What the client does not take of it now, it will not get.
+                Some(Outcome::Finished(End::Violated(Side::Client, violation)))
+            }
+        }
+    }
+
+    /// Turns what was received into what goes back.
+    fn echo<T: Transport>(&mut self, end: usize, out: &mut Vec<u8>, cx: &mut Context<'_, T>) -> Result<(), Violation> {
+        let limits = cx.settings.frames;
+        let mut at = 0_usize;
+        loop {
+            let rest = cx.scratch.get_mut(at..end).unwrap_or_default();
+            match self.scanner.step(rest, &limits) {
+                Step::NeedMore => {
+                    self.carry.clear();
+                    self.carry.extend_from_slice(rest);
+                    return Ok(());
+                }
+                Step::Violation(violation) => return Err(violation),
+                Step::Header(header) => {
+                    at = at.saturating_add(usize::from(header.header_len));
+                    self.begin(&header, out)?;
+                }
+                Step::Payload(length) => {
+                    let payload = rest.get_mut(..length).unwrap_or_default();
+                    mask::apply(payload, self.mask, self.offset);
+                    self.offset = self.offset.saturating_add(length as u64);
+                    self.check(payload)?;
+                    out.extend_from_slice(payload);
+                    at = at.saturating_add(length);
+                }
+                Step::Control(control) => {
+                    let frame = rest.get_mut(control.header_len..control.frame_len).unwrap_or_default();
+                    if let Some(key) = control.mask {
+                        mask::apply(frame, key, 0);
+                    }
+                    if self.control(&control, frame, out) {
+                        self.carry.clear();
+                        return Ok(());
+                    }
+                    at = at.saturating_add(control.frame_len);
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, header: &Header, out: &mut Vec<u8>) -> Result<(), Violation> {
+        self.mask = header.mask.unwrap_or_default();
+        self.offset = 0;
+        self.fin = header.fin;
+        match header.opcode {
+            Opcode::Text => self.text = Some(utf8::Checker::default()),
+            Opcode::Binary => self.text = None,
+            _ => {}
+        }
+        frame::write_header(header.opcode, header.fin, 0, header.payload_len, None, out);
+        // An empty last frame ends the text too.
+        self.check(&[])
+    }
+
+    fn check(&mut self, payload: &[u8]) -> Result<(), Violation> {
+        let Some(text) = &mut self.text else { return Ok(()) };
+        let whole = self.fin && self.scanner.at_boundary();
+        if text.push(payload) && (!whole || text.is_complete()) { Ok(()) } else { Err(Violation::NotUtf8) }
+    }
+
+    /// Answers a control frame: `true` if nothing behind it counts.
+    fn control(&mut self, control: &Control, payload: &[u8], out: &mut Vec<u8>) -> bool {
+        match control.opcode {
+            Opcode::Ping => {
+                out.extend_from_slice(ControlFrame::new(Opcode::Pong, payload, None).as_bytes());
+                false
+            }
+            Opcode::Close => {
+                self.close_received = Some(control.close_code.unwrap_or(1005));
+                self.close_sent = self.close_received;
+                out.extend_from_slice(ControlFrame::new(Opcode::Close, payload, None).as_bytes());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn say_close<T: Transport>(&mut self, code: u16, reason: &str, cx: &mut Context<'_, T>) {
+        self.close_sent = Some(code);
+        let frame = ControlFrame::close(code, reason, None);
+        // A failure shows at the next flush.
+        let _ = self.outbox.send(self.client, cx.net, cx.pool, frame.as_bytes());
+    }
+
+    /// Gives its memory back.
+    pub(super) fn discard<T: Transport>(&mut self, cx: &mut Context<'_, T>) {
+        self.outbox.discard(cx.pool);
+    }
+}

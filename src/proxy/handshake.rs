@@ -1,0 +1,139 @@
+//! Stage 1: the client's request. Gathers its head, judges it, and writes the request for the upstream from it.
+
+use std::net::IpAddr;
+
+use super::context::Context;
+use super::settings::{Serve, Settings};
+use crate::engine::{Next, Received, Socket, Time, Transport};
+use crate::proto::accept::{self, Accept};
+use crate::proto::forward::{self, Via};
+use crate::proto::{head, response};
+use crate::proto::refusal::Refusal;
+use crate::proto::request::Request;
+use crate::proto::response::Expected;
+
+/// The longest path kept for a record.
+const MAX_RECORDED_PATH: usize = 256;
+
+#[derive(Debug)]
+pub(super) struct Handshake {
+    client: Socket,
+    peer: IpAddr,
+    /// The head so far, when it did not come in one piece.
+    head: Vec<u8>,
+    deadline: Time,
+}
+
+/// A request that is right, as far as the next stages need it.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    /// Answers the client's key.
+    pub(super) accept: Accept,
+    /// The path asked for, for the record.
+    pub(super) path: Box<str>,
+    /// What came behind the head: counts only once the handshake is done.
+    pub(super) early: Vec<u8>,
+    /// What is sent next: the upstream's request, or the client's 101 where there is no upstream.
+    pub(super) outgoing: Vec<u8>,
+    /// What the upstream must answer.
+    pub(super) expected: Option<Expected>,
+    /// Until when the handshake must be done.
+    pub(super) deadline: Time,
+    pub(super) client: Socket,
+}
+
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Stay(Next),
+    Accepted(Box<Accepted>),
+    Refused(Refusal),
+    /// The client is gone.
+    Left,
+}
+
+impl Handshake {
+    pub(super) fn new(client: Socket, peer: IpAddr, deadline: Time) -> Self {
+        Self { client, peer, head: Vec::new(), deadline }
+    }
+
+    pub(super) fn client(&self) -> Socket {
+        self.client
+    }
+
+    pub(super) fn step<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Outcome {
+        if cx.net.now() >= self.deadline {
+            return Outcome::Refused(Refusal::HANDSHAKE_TIMEOUT);
+        }
+        // A head and what may come behind it fit in the scratch; the limit on heads is far below its size.
+        let seen = self.head.len();
+        for (to, from) in cx.scratch.iter_mut().zip(&self.head) {
+            *to = *from;
+        }
+        let received = match cx.net.recv(self.client, cx.scratch.get_mut(seen..).unwrap_or_default()) {
+            Received::Bytes(n) => n,
+            Received::Blocked => return Outcome::Stay(Next::Wait(Some(self.deadline))),
+            Received::End | Received::Failed(_) => return Outcome::Left,
+        };
+        let bytes = cx.scratch.get(..seen.saturating_add(received)).unwrap_or_default();
+        if !head::may_become_request(bytes) {
+            return Outcome::Refused(Refusal::HEAD_MALFORMED);
+        }
+        match head::find_end(bytes, seen, &cx.settings.head) {
+            Err(error) => Outcome::Refused(error.into()),
+            Ok(None) => {
+                self.head = bytes.to_vec();
+                Outcome::Stay(Next::Again)
+            }
+            Ok(Some(end)) => {
+                let (head, early) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+                let mut nonce = [0; 16];
+                cx.net.random(&mut nonce);
+                match self.accepted(head, early, nonce, cx.settings) {
+                    Ok(accepted) => Outcome::Accepted(Box::new(accepted)),
+                    Err(refusal) => Outcome::Refused(refusal),
+                }
+            }
+        }
+    }
+
+    fn accepted(&self, head: &[u8], early: &[u8], nonce: [u8; 16], settings: &Settings) -> Result<Accepted, Refusal> {
+        let request = Request::parse(head, &settings.head)?;
+        let mut accepted = Accepted {
+            accept: accept::accept_for(request.key),
+            path: recorded_path(request.path_and_query),
+            early: early.to_vec(),
+            outgoing: Vec::with_capacity(head.len().saturating_add(512)),
+            expected: None,
+            deadline: self.deadline,
+            client: self.client,
+        };
+        match &settings.serve {
+            Serve::Relay(upstream) => {
+                let key = accept::key_from(nonce);
+                let host = if upstream.preserve_host { request.host } else { &upstream.target.authority };
+                let via = Via {
+                    host,
+                    base_path: &upstream.target.base_path,
+                    key: &key,
+                    client: self.peer,
+                    scheme: "http",
+                    trusted: settings.trusts(self.peer),
+                };
+                forward::write_request(&request, &via, &mut accepted.outgoing);
+                accepted.expected = Some(Expected::new(&request, accept::accept_for(&key)));
+            }
+            Serve::Echo => {
+                let protocol = request.protocols.first().copied();
+                response::write_switching(&accepted.accept, protocol, &mut accepted.outgoing);
+            }
+        }
+        Ok(accepted)
+    }
+}
+
+/// Queries carry tokens, so none is kept.
+fn recorded_path(path_and_query: &str) -> Box<str> {
+    let path = path_and_query.split('?').next().unwrap_or_default();
+    // The target is ASCII: any cut is between characters.
+    path.get(..MAX_RECORDED_PATH).unwrap_or(path).into()
+}

@@ -1,0 +1,147 @@
+//! Moves what one side sent to the other: receive, scan, send from the same memory. The hot path.
+
+use super::context::Context;
+use super::leg::Leg;
+use super::plan::Side;
+use crate::engine::{Fault, Received, Transport};
+use crate::proto::Violation;
+use crate::proto::frame::Opcode;
+use crate::proto::scan::Stop;
+
+/// Receives in one step and direction; then others have their turn.
+const RECEIVES: usize = 4;
+
+/// What becomes of what the side says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// It is forwarded, its close frame too.
+    Forward,
+    /// It is forwarded, but its close frame is not: the other side gets one of ours.
+    ForwardButClose,
+    /// It is forwarded up to the end of the frame that has begun, and not read beyond it.
+    FinishFrame,
+    /// It is read and dropped, up to its close frame.
+    Drop,
+}
+
+/// What a pump came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pumped {
+    /// Nothing more can be done now.
+    Blocked,
+    /// The budget is used up.
+    More,
+    /// The side's close frame was met. Nothing behind it counts.
+    Closed,
+    /// The side has finished sending.
+    Ended,
+    /// The side broke a rule. What was right before it has been forwarded.
+    Violated(Violation),
+    /// A connection is broken: which one, and how.
+    Broken(Side, Fault),
+}
+
+pub(super) fn pump<T: Transport>(from: &mut Leg, to: &mut Leg, manner: Manner, cx: &mut Context<'_, T>) -> Pumped {
+    for _ in 0..RECEIVES {
+        if manner != Manner::Drop {
+            match to.flush(cx) {
+                Ok(true) => {}
+                // Back-pressure: who does not take what it has been sent stops the other from being read.
+                Ok(false) => return Pumped::Blocked,
+                Err(fault) => return Pumped::Broken(to.side, fault),
+            }
+        }
+        let (carried, fresh) = from.load_carry(cx.scratch);
+        let received = if fresh {
+            0
+        } else {
+            let until = match manner {
+                Manner::FinishFrame => usize::try_from(from.scanner.remaining()).unwrap_or(usize::MAX),
+                _ => usize::MAX,
+            };
+            let until = until.min(cx.scratch.len());
+            let Some(room) = cx.scratch.get_mut(carried..until).filter(|room| !room.is_empty()) else {
+                return Pumped::Blocked;
+            };
+            match cx.net.recv(from.socket, room) {
+                Received::Bytes(n) => n,
+                Received::Blocked => return Pumped::Blocked,
+                Received::End => return Pumped::Ended,
+                Received::Failed(fault) => return Pumped::Broken(from.side, fault),
+            }
+        };
+        let now = cx.net.now();
+        from.heard(now);
+        let mut end = carried.saturating_add(received);
+        let passage = pass(from, to, manner, cx, &mut end);
+        let good = cx.scratch.get(..passage.forward).unwrap_or_default();
+        if !good.is_empty() {
+            from.received_bytes = from.received_bytes.saturating_add(u64::try_from(good.len()).unwrap_or(0));
+            from.last_forwarded = now;
+            if let Err(fault) = to.outbox.send(to.socket, cx.net, cx.pool, good) {
+                return Pumped::Broken(to.side, fault);
+            }
+        }
+        match passage.stop {
+            None => from.store_carry(cx.scratch.get(passage.scanned..end).unwrap_or_default()),
+            Some(stop) => {
+                from.store_carry(&[]);
+                return stop;
+            }
+        }
+    }
+    Pumped::More
+}
+
+/// How far the bytes in the scratch are good.
+struct Passage {
+    /// Bytes from the start that are to be sent on.
+    forward: usize,
+    /// Bytes from the start that the scanner has done with.
+    scanned: usize,
+    stop: Option<Pumped>,
+}
+
+/// Scans the scratch up to `end`. A pong of ours is taken out of it, which moves `end`.
+#[inline]
+fn pass<T: Transport>(
+    from: &mut Leg,
+    to: &mut Leg,
+    manner: Manner,
+    cx: &mut Context<'_, T>,
+    end: &mut usize,
+) -> Passage {
+    let limits = cx.settings.frames;
+    let mut at: usize = 0;
+    let stop = loop {
+        let scan = from.scanner.scan(cx.scratch.get(at..*end).unwrap_or_default(), &limits);
+        at = at.saturating_add(scan.used);
+        let control = match scan.stop {
+            Stop::NeedMore => break None,
+            Stop::Violation(violation) => break Some(Pumped::Violated(violation)),
+            Stop::Control(control) => control,
+        };
+        let behind = at.saturating_add(control.frame_len);
+        match control.opcode {
+            Opcode::Close => {
+                from.note_close(&control);
+                if manner == Manner::Forward {
+                    to.note_close_forwarded(&control);
+                    at = behind;
+                }
+                break Some(Pumped::Closed);
+            }
+            Opcode::Pong if from.takes_pong(cx.scratch.get(at..behind).unwrap_or_default(), &control) => {
+                cx.scratch.copy_within(behind..*end, at);
+                *end = end.saturating_sub(control.frame_len);
+            }
+            opcode => {
+                if opcode == Opcode::Ping && manner != Manner::Drop {
+                    to.note_ping();
+                }
+                at = behind;
+            }
+        }
+    };
+    Passage { forward: if manner == Manner::Drop { 0 } else { at }, scanned: at, stop }
+}

@@ -1,0 +1,134 @@
+//! A shard's connections: the table of them, and what the engine asks of it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::admission::Admission;
+use super::connection::Connection;
+use super::context::{Context, SCRATCH_BYTES};
+use super::record::{Journal, JournalSource};
+use super::settings::Settings;
+use crate::engine::pool::Pool;
+use crate::engine::slab::Slab;
+use crate::engine::{Next, Service, Slot, Socket, Time, Transport};
+
+/// Connections over the limit that a shard may be refusing at once. Who comes beyond that is closed without a word.
+const MAX_REFUSING: usize = 256;
+
+/// What other threads can tell a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Stop accepting, end every connection in order, then be finished. Legal at any time; once is enough.
+    Drain,
+}
+
+/// One shard's share of the proxy.
+#[derive(Debug)]
+pub struct Proxy {
+    settings: Arc<Settings>,
+    admission: Arc<Admission>,
+    journal: Journal,
+    connections: Slab<Connection>,
+    refusing: usize,
+    draining: bool,
+    scratch: Box<[u8]>,
+    pool: Pool,
+}
+
+impl Proxy {
+    /// A shard's service, without connections.
+    #[must_use]
+    pub fn new(settings: Arc<Settings>, admission: Arc<Admission>, journal: JournalSource) -> Self {
+        Self {
+            settings,
+            admission,
+            journal: journal.open(),
+            connections: Slab::default(),
+            refusing: 0,
+            draining: false,
+            scratch: vec![0; SCRATCH_BYTES].into(),
+            pool: Pool::default(),
+        }
+    }
+
+    /// How many connections it holds.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    fn remove(&mut self, slot: Slot, now: Time) {
+        let Some(connection) = self.connections.remove(slot) else { return };
+        if connection.counted {
+            self.admission.leave(connection.peer().ip());
+        } else {
+            self.refusing = self.refusing.saturating_sub(1);
+        }
+        self.journal.write(now, connection.into_record(now));
+    }
+}
+
+impl Service for Proxy {
+    type Command = Command;
+
+    fn accept<T: Transport>(&mut self, net: &mut T, socket: Socket, peer: SocketAddr) -> Option<Slot> {
+        let now = net.now();
+        let connection = match self.admission.enter(peer.ip()) {
+            Ok(()) => Connection::new(socket, peer, now, now.after(self.settings.timeouts.handshake)),
+            Err(_) if self.refusing >= MAX_REFUSING => return None,
+            Err(refusal) => {
+                self.refusing = self.refusing.saturating_add(1);
+                Connection::refused(socket, peer, refusal, now, now.after(self.settings.timeouts.close))
+            }
+        };
+        let slot = self.connections.insert(connection).ok()?;
+        if self.draining
+            && let Some(connection) = self.connections.get_mut(slot)
+        {
+            connection.drain();
+        }
+        Some(slot)
+    }
+
+    fn step<T: Transport>(&mut self, net: &mut T, slot: Slot) -> Next {
+        let Some(connection) = self.connections.get_mut(slot) else { return Next::Done };
+        let mut cx =
+            Context { net, scratch: &mut self.scratch, pool: &mut self.pool, settings: &self.settings };
+        let next = connection.step(slot, &mut cx);
+        if next == Next::Done {
+            self.remove(slot, net.now());
+        }
+        next
+    }
+
+    fn command<T: Transport>(&mut self, net: &mut T, command: Command) {
+        match command {
+            Command::Drain => {
+                self.draining = true;
+                let slots: Vec<Slot> = self.connections.slots().collect();
+                for slot in slots {
+                    if let Some(connection) = self.connections.get_mut(slot) {
+                        connection.drain();
+                        net.wake(slot);
+                    }
+                }
+            }
+        }
+    }
+
+    fn next_housekeeping(&self) -> Option<Time> {
+        self.journal.due()
+    }
+
+    fn housekeep(&mut self, _now: Time) {
+        self.journal.hand_over();
+    }
+
+    fn is_accepting(&self) -> bool {
+        !self.draining
+    }
+
+    fn is_finished(&self) -> bool {
+        self.draining && self.connections.is_empty()
+    }
+}

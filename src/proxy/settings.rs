@@ -1,0 +1,71 @@
+//! What a proxy runs with: checked, immutable, shared by all shards.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::proto::head::HeadLimits;
+use crate::proto::scan::FrameLimits;
+use crate::routing::target::Target;
+
+/// Everything the stages go by.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What becomes of a connection.
+    pub serve: Serve,
+    /// Limits on a request's or response's head.
+    pub head: HeadLimits,
+    /// Limits on frames and messages.
+    pub frames: FrameLimits,
+    /// Waits.
+    pub timeouts: Timeouts,
+    /// Peers whose word on earlier hops is believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// What becomes of a connection whose handshake is right.
+#[derive(Clone, Debug)]
+pub enum Serve {
+    /// It goes to a target.
+    Relay(Upstream),
+    /// Its messages come back to it.
+    Echo,
+}
+
+/// A target, and where it is.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// The URL.
+    pub target: Target,
+    /// Its addresses in the order in which they are tried; at least one.
+    pub addresses: Vec<SocketAddr>,
+    /// Whether the upstream gets the client's `Host` and not the target's own.
+    pub preserve_host: bool,
+}
+
+/// Waits, each absolute from the moment it names. Those that are optional are off when `None`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From accept to the 101.
+    pub handshake: Duration,
+    /// From the first dial to an established upstream connection, over all addresses.
+    pub connect: Duration,
+    /// Without a byte relayed in either direction.
+    pub idle: Option<Duration>,
+    /// Silence of a side after which it is sent a ping.
+    pub ping_interval: Option<Duration>,
+    /// Silence after the ping after which the side is taken for dead.
+    pub pong: Duration,
+    /// From the beginning of a close to its end by force.
+    pub close: Duration,
+}
+
+impl Settings {
+    /// Whether what this peer says of earlier hops is believed.
+    #[must_use]
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.trusted_proxies.iter().any(|net| net.contains(&peer))
+    }
+}

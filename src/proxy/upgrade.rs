@@ -1,0 +1,121 @@
+//! Stage 3: the upstream's answer. Only a verified 101 opens the tunnel; nothing was forwarded before it.
+
+use super::context::Context;
+use super::handshake::Accepted;
+use crate::engine::{Next, Received, Socket, Transport};
+use crate::proto::frame::Reserved;
+use crate::proto::head;
+use crate::proto::refusal::Refusal;
+use crate::proto::response::Response;
+
+#[derive(Debug)]
+pub(super) struct Upgrade {
+    accepted: Box<Accepted>,
+    upstream: Socket,
+    /// The head so far, when it did not come in one piece.
+    head: Vec<u8>,
+}
+
+/// The upstream agreed.
+#[derive(Debug)]
+pub(super) struct Switched {
+    pub(super) reserved: Reserved,
+    /// The client's 101.
+    pub(super) answer: Vec<u8>,
+    /// What the client sent behind its handshake.
+    pub(super) client_early: Vec<u8>,
+    /// What the upstream sent behind its own.
+    pub(super) upstream_early: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Stay(Next),
+    Switched(Box<Switched>),
+    /// Another answer: its head, and what came of its body.
+    Declined(Vec<u8>, Vec<u8>),
+    Refused(Refusal),
+    /// The client is gone.
+    Left,
+}
+
+/// What the head at hand is.
+enum Verdict {
+    Switched(Reserved, Vec<u8>),
+    Declined,
+    Interim,
+}
+
+impl Upgrade {
+    pub(super) fn new(accepted: Box<Accepted>, upstream: Socket) -> Self {
+        Self { accepted, upstream, head: Vec::new() }
+    }
+
+    pub(super) fn client(&self) -> Socket {
+        self.accepted.client
+    }
+
+    pub(super) fn upstream(&self) -> Socket {
+        self.upstream
+    }
+
+    pub(super) fn step<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Outcome {
+        if cx.net.hung_up(self.accepted.client) {
+            return Outcome::Left;
+        }
+        if cx.net.now() >= self.accepted.deadline {
+            return Outcome::Refused(Refusal::UPSTREAM_TIMEOUT);
+        }
+        let seen = self.head.len();
+        for (to, from) in cx.scratch.iter_mut().zip(&self.head) {
+            *to = *from;
+        }
+        let received = match cx.net.recv(self.upstream, cx.scratch.get_mut(seen..).unwrap_or_default()) {
+            Received::Bytes(n) => n,
+            Received::Blocked => return Outcome::Stay(Next::Wait(Some(self.accepted.deadline))),
+            Received::End | Received::Failed(_) => return Outcome::Refused(Refusal::UPSTREAM_CLOSED),
+        };
+        let mut bytes = cx.scratch.get(..seen.saturating_add(received)).unwrap_or_default();
+        let mut searched = seen;
+        loop {
+            let end = match head::find_end(bytes, searched, &cx.settings.head) {
+                Err(_) => return Outcome::Refused(Refusal::UPSTREAM_HEAD_TOO_LARGE),
+                Ok(None) => {
+                    self.head = bytes.to_vec();
+                    return Outcome::Stay(Next::Again);
+                }
+                Ok(Some(end)) => end,
+            };
+            let (head, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+            match self.judge(head, cx) {
+                Err(refusal) => return Outcome::Refused(refusal),
+                Ok(Verdict::Switched(reserved, answer)) => {
+                    let client_early = std::mem::take(&mut self.accepted.early);
+                    let upstream_early = rest.to_vec();
+                    return Outcome::Switched(Box::new(Switched { reserved, answer, client_early, upstream_early }));
+                }
+                Ok(Verdict::Declined) => return Outcome::Declined(head.to_vec(), rest.to_vec()),
+                // 100 and 103 announce another head. The deadline bounds how long they may go on.
+                Ok(Verdict::Interim) => {
+                    bytes = rest;
+                    searched = 0;
+                }
+            }
+        }
+    }
+
+    fn judge<T: Transport>(&self, head: &[u8], cx: &Context<'_, T>) -> Result<Verdict, Refusal> {
+        let response = Response::parse(head, &cx.settings.head)?;
+        if response.is_interim() {
+            return Ok(Verdict::Interim);
+        }
+        if response.status != 101 {
+            return Ok(Verdict::Declined);
+        }
+        let expected = self.accepted.expected.as_ref().ok_or(Refusal::UPSTREAM_NOT_WEBSOCKET)?;
+        let agreed = response.verify(expected)?;
+        let mut answer = Vec::with_capacity(256);
+        response.write_switching(&self.accepted.accept, &mut answer);
+        Ok(Verdict::Switched(agreed.reserved, answer))
+    }
+}
