@@ -4,6 +4,8 @@
 //! through its stages, with [`proto`] to say what the bytes mean and [`routing`] to say where they go. [`config`] turns
 //! what the operator wrote into what those run with, and [`cli`] starts it all.
 
+pub mod cli;
+pub mod config;
 pub mod engine;
 pub mod proto;
 pub mod proxy;

@@ -64,7 +64,8 @@ impl Net {
     /// Takes what the ring says of a socket.
     pub(super) fn completed(&mut self, completion: Completion) {
         let socket = socket_of(completion.token);
-        let came = completion.events.map_or_else(|_| Ready::ERROR.with(Ready::READ).with(Ready::WRITE), Ready::from_poll);
+        let came =
+            completion.events.map_or_else(|_| Ready::ERROR.with(Ready::READ).with(Ready::WRITE), Ready::from_poll);
         let rearm = !completion.armed && matches!(self.sockets.poll_ended(socket), PollEnd::Rearm);
         let Some(entry) = self.sockets.get_mut(socket) else { return };
         let before = entry.ready;

@@ -75,7 +75,8 @@ impl<S: Service> Shard<S> {
             self.obey();
             self.expire();
             self.step_what_is_ready();
-            if self.service.is_finished() {
+            // Who came before the listeners closed is still served, or told.
+            if self.service.is_finished() && self.sources.is_empty() {
                 return Ok(());
             }
             self.enter()?;

@@ -211,7 +211,8 @@ mod tests {
                 }
                 _ => {
                     now += if what == 15 { wait * 2 } else { wait % 100 };
-                    let due: Vec<u32> = map.iter().filter(|(_, at)| **at / 16 <= now / 16).map(|(slot, _)| *slot).collect();
+                    let due: Vec<u32> =
+                        map.iter().filter(|(_, at)| **at / 16 <= now / 16).map(|(slot, _)| *slot).collect();
                     map.retain(|_, at| *at / 16 > now / 16);
                     assert_eq!(fired(&mut wheel, now), due);
                 }

@@ -100,3 +100,35 @@ fn write_first(name: &'static str, ours: &[u8], request: &Request<'_>, via: &Via
     let value = earlier(name, request, via).next().unwrap_or(ours);
     write_line(name, value, out);
 }
+
+/// A handshake of our own, as a client.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientRequest<'a> {
+    /// The `Host` to send.
+    pub host: &'a str,
+    /// Path and query, beginning with `/`.
+    pub path_and_query: &'a str,
+    /// The key.
+    pub key: &'a Key,
+    /// Subprotocols to offer.
+    pub protocols: &'a [String],
+    /// More headers.
+    pub headers: &'a [(String, String)],
+}
+
+/// Appends the head of a handshake of our own to `out`. Names and values are the caller's to check.
+pub fn write_client_request(request: &ClientRequest<'_>, out: &mut Vec<u8>) {
+    out.extend(b"GET ");
+    out.extend(request.path_and_query.as_bytes());
+    out.extend(b" HTTP/1.1\r\n");
+    write_line("Host", request.host.as_bytes(), out);
+    out.extend(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
+    write_line("Sec-WebSocket-Key", request.key, out);
+    if !request.protocols.is_empty() {
+        write_line("Sec-WebSocket-Protocol", request.protocols.join(", ").as_bytes(), out);
+    }
+    for (name, value) in request.headers {
+        write_line(name, value.as_bytes(), out);
+    }
+    out.extend(b"\r\n");
+}

@@ -7,10 +7,10 @@ use super::settings::{Serve, Settings};
 use crate::engine::{Next, Received, Socket, Time, Transport};
 use crate::proto::accept::{self, Accept};
 use crate::proto::forward::{self, Via};
-use crate::proto::{head, response};
 use crate::proto::refusal::Refusal;
 use crate::proto::request::Request;
 use crate::proto::response::Expected;
+use crate::proto::{head, response};
 
 /// The longest path kept for a record.
 const MAX_RECORDED_PATH: usize = 256;

@@ -183,7 +183,9 @@ impl Journal {
             && let Err(error) = sender.try_send(batch)
         {
             let lost = match error {
-                std::sync::mpsc::TrySendError::Full(batch) | std::sync::mpsc::TrySendError::Disconnected(batch) => batch.len(),
+                std::sync::mpsc::TrySendError::Full(batch) | std::sync::mpsc::TrySendError::Disconnected(batch) => {
+                    batch.len()
+                }
             };
             self.dropped.fetch_add(u64::try_from(lost).unwrap_or(u64::MAX), Ordering::Relaxed);
         }

@@ -92,8 +92,7 @@ impl Service for Proxy {
 
     fn step<T: Transport>(&mut self, net: &mut T, slot: Slot) -> Next {
         let Some(connection) = self.connections.get_mut(slot) else { return Next::Done };
-        let mut cx =
-            Context { net, scratch: &mut self.scratch, pool: &mut self.pool, settings: &self.settings };
+        let mut cx = Context { net, scratch: &mut self.scratch, pool: &mut self.pool, settings: &self.settings };
         let next = connection.step(slot, &mut cx);
         if next == Next::Done {
             self.remove(slot, net.now());

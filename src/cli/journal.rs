@@ -1,0 +1,43 @@
+//! Writes the connections' records to the log, on a thread of its own: standard error may block, a shard must not.
+
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+
+use tracing::{info, warn};
+
+use super::log::ACCESS;
+use crate::proxy::record::{JournalReader, Record};
+
+/// Starts the writer. It ends when the last shard has.
+pub(super) fn start(reader: JournalReader) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("journal".to_owned()).spawn(move || {
+        let mut reported = 0;
+        for batch in &reader.batches {
+            batch.iter().for_each(write);
+            let dropped = reader.dropped.load(Ordering::Relaxed);
+            if dropped > reported {
+                warn!(dropped = dropped - reported, "records of connections were lost: the log is too slow");
+                reported = dropped;
+            }
+        }
+    })
+}
+
+fn write(record: &Record) {
+    info!(
+        target: ACCESS,
+        client = %record.peer,
+        path = &*record.path,
+        status = record.status,
+        duration_ms = u64::try_from(record.duration.as_millis()).unwrap_or(u64::MAX),
+        messages_up = record.client.messages,
+        messages_down = record.upstream.messages,
+        bytes_up = record.client.bytes,
+        bytes_down = record.upstream.bytes,
+        client_close = record.client.close_received,
+        client_told = record.client.close_sent,
+        upstream_close = record.upstream.close_received,
+        upstream_told = record.upstream.close_sent,
+        end = %record.end,
+    );
+}

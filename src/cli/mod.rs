@@ -1,0 +1,73 @@
+//! The command line: a file a noun. Data goes to standard output, talk to standard error.
+//!
+//! Exit codes: 0 ok, 1 failed, 2 usage, 3 invalid configuration.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+
+mod echo;
+mod extras;
+mod journal;
+mod log;
+mod proxy;
+mod serve;
+mod ws;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A WebSocket API proxy for Linux hosts with high connection counts.
+#[derive(Debug, Parser)]
+#[command(name = "ringway", version, arg_required_else_help = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    noun: Noun,
+}
+
+#[derive(Debug, Subcommand)]
+enum Noun {
+    /// Relay every connection on an address to a target
+    Proxy(proxy::Args),
+    /// Answer every message with itself: an upstream to try things with
+    Echo(echo::Args),
+    /// Talk to a WebSocket from the terminal, one message a line
+    Ws(ws::Args),
+    /// Print a completion script for a shell
+    Completions(extras::CompletionArgs),
+    /// Print the manual page
+    Man,
+}
+
+/// Why a command failed, and the exit code that says so.
+#[derive(Debug)]
+enum Failure {
+    /// It did not work: 1.
+    Failed(String),
+    /// An option has a value that cannot be: 3.
+    Configuration(String),
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Runs the command that the arguments name.
+#[must_use]
+pub fn run() -> ExitCode {
+    let result = match Cli::parse().noun {
+        Noun::Proxy(args) => proxy::run(&args),
+        Noun::Echo(args) => echo::run(&args),
+        Noun::Ws(args) => ws::run(&args),
+        Noun::Completions(args) => extras::completions(&args),
+        Noun::Man => extras::man(),
+    };
+    let (message, code) = match result {
+        Ok(code) => return code,
+        Err(Failure::Failed(message)) => (message, 1),
+        Err(Failure::Configuration(message)) => (message, 3),
+    };
+    eprintln!("ringway: {message}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,53 @@
+//! `ringway proxy`: every connection on an address goes to a target. No file, no store.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::process::ExitCode;
+
+use ipnet::IpNet;
+
+use super::Failure;
+use super::serve::{self, ServeArgs};
+use crate::proxy::settings::{Serve, Upstream};
+use crate::routing::target::Target;
+
+/// A relayed connection has two sockets.
+const DESCRIPTORS_EACH: u64 = 2;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Where connections go, ws:// or http://; the client's path and query are appended
+    #[arg(long, value_name = "URL")]
+    target: Target,
+    /// Send the client's Host header upstream, and not the target's own
+    #[arg(long)]
+    preserve_host: bool,
+    /// Peers whose X-Forwarded-* and Forwarded headers are believed, as addresses or networks
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = network)]
+    trusted_proxies: Vec<IpNet>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let addresses = resolve(&args.target)?;
+    let shown = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let headline = format!("target: {} (at {shown})", args.target);
+    let upstream = Upstream { target: args.target.clone(), addresses, preserve_host: args.preserve_host };
+    serve::run(&args.serve, Serve::Relay(upstream), args.trusted_proxies.clone(), DESCRIPTORS_EACH, &headline)
+}
+
+/// Names are looked up once, here, before anything listens.
+fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Failure> {
+    let found = (target.host.as_str(), target.port).to_socket_addrs();
+    let failed = |why: String| Failure::Failed(format!("--target {target}: {why}"));
+    let addresses: Vec<_> = found.map_err(|error| failed(format!("the name was not resolved: {error}")))?.collect();
+    if addresses.is_empty() { Err(failed("the name has no address".to_owned())) } else { Ok(addresses) }
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<std::net::IpAddr>().map(IpNet::from).ok();
+    text.parse()
+        .ok()
+        .or_else(address)
+        .ok_or_else(|| format!("`{text}` is neither an address nor a network; write for example 10.0.0.0/8 or ::1"))
+}
