@@ -8,6 +8,7 @@ mod close_codes;
 mod follow;
 mod headers;
 mod limits;
+mod ours;
 mod reference;
 mod streams;
 mod wire;
