@@ -91,7 +91,7 @@ pub struct Header {
 /// Reads the header at the start of `bytes`; `None` if it is cut off and right so far.
 ///
 /// # Errors
-/// The first rule it breaks, as soon as the bytes at hand show it.
+/// The first rule it breaks, as soon as the field that breaks it is whole.
 pub fn parse(bytes: &[u8], sender: Sender, allowed: Reserved) -> Result<Option<Header>, Violation> {
     let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
     let bits = first & 0x0F;
