@@ -7,6 +7,8 @@ use super::{Violation, close};
 pub const MAX_HEADER_BYTES: usize = 14;
 /// The most bytes a control frame's payload can have (section 5.5).
 pub const MAX_CONTROL_PAYLOAD_BYTES: usize = 125;
+/// The most bytes a close frame's reason can have: it stands behind a code of two.
+const MAX_REASON_BYTES: usize = 123;
 /// The most bytes a whole control frame can have: a header of six at most, and its payload.
 pub const MAX_CONTROL_BYTES: usize = 131;
 
@@ -89,7 +91,7 @@ pub struct Header {
 /// Reads the header at the start of `bytes`; `None` if it is cut off and right so far.
 ///
 /// # Errors
-/// The first rule it breaks, as soon as the bytes at hand show it.
+/// The first rule it breaks, as soon as the field that breaks it is whole.
 pub fn parse(bytes: &[u8], sender: Sender, allowed: Reserved) -> Result<Option<Header>, Violation> {
     let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
     let bits = first & 0x0F;
@@ -180,12 +182,15 @@ impl ControlFrame {
         frame
     }
 
-    /// A close frame with a code and a short reason.
+    /// A close frame with a code and a short reason. A reason above 123 bytes is cut between two characters: the peer
+    /// must fail the connection over one that is not UTF-8 (RFC 6455 sections 5.5.1 and 8.1).
     #[must_use]
     pub fn close(code: u16, reason: &str, mask: Option<Key>) -> Self {
         debug_assert!(close::may_be_sent(code));
         let mut body = [0; MAX_CONTROL_PAYLOAD_BYTES];
-        let content = code.to_be_bytes().into_iter().chain(reason.bytes());
+        let room = reason.len().min(MAX_REASON_BYTES);
+        let fits = (0..=room).rev().find(|end| reason.is_char_boundary(*end)).unwrap_or_default();
+        let content = code.to_be_bytes().into_iter().chain(reason.bytes().take(fits));
         let mut len = 0;
         for (to, from) in body.iter_mut().zip(content) {
             *to = from;
@@ -308,5 +313,14 @@ mod tests {
         super::mask::apply(&mut body, [9, 8, 7, 6], 0);
         assert_eq!(body, b"\x03\xe9going away");
         assert_eq!(ControlFrame::close(1000, &"x".repeat(500), None).as_bytes().len(), 127);
+    }
+
+    #[test]
+    fn a_reason_too_long_is_cut_between_two_characters() {
+        for reason in ["é".repeat(80), "€".repeat(50), "a€".repeat(40), "\u{10FFFF}".repeat(40)] {
+            let frame = ControlFrame::close(1000, &reason, None);
+            let sent = std::str::from_utf8(&frame.as_bytes()[4..]).unwrap();
+            assert!(reason.starts_with(sent) && sent.len() > 123 - 4, "{} bytes of {reason}", sent.len());
+        }
     }
 }

@@ -1,1 +1,0 @@
-//! The scanner against a slow reference.
