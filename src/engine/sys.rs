@@ -135,3 +135,12 @@ pub(super) fn allowed_cpus() -> io::Result<Vec<usize>> {
     // SAFETY: the index is below CPU_SETSIZE.
     Ok(all.filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) }).collect())
 }
+
+/// Keeps the kernel from backing this process's memory with huge pages.
+pub(super) fn disable_huge_pages() -> io::Result<()> {
+    // SAFETY: no pointer is involved.
+    match unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}

@@ -334,3 +334,13 @@ fn gone<T: Transport>(sockets: &[Socket], end: End, cx: &mut Context<'_, T>) -> 
 fn close_deadline<T: Transport>(cx: &Context<'_, T>) -> Time {
     cx.net.now().after(cx.settings.timeouts.close)
 }
+#[cfg(test)]
+mod tests {
+    use super::Connection;
+
+    /// A host holds as many as its memory allows: what makes one bigger must be worth it.
+    #[test]
+    fn an_open_connection_stays_within_its_budget() {
+        assert!(size_of::<Option<Connection>>() <= 344, "{} bytes", size_of::<Option<Connection>>());
+    }
+}

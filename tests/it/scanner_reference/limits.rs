@@ -2,7 +2,7 @@
 
 use ringway::proto::Violation;
 use ringway::proto::frame::{Reserved, Sender};
-use ringway::proto::scan::{FrameLimits, Scan, Stop};
+use ringway::proto::scan::{FrameLimits, Scan, Step, Stop};
 
 use super::follow::{SENDERS, Setting, UNLIMITED};
 use super::wire::{BINARY, CLOSE, CONTINUATION, FIN, Form, KEY, PING, TEXT, close_body, frame, header};
@@ -126,7 +126,7 @@ fn the_longest_length_of_all_passes_without_a_limit_and_is_counted_down() {
         let mut scanner = setting.scanner();
         assert_eq!(scanner.scan(&stream, &UNLIMITED), Scan { used: stream.len(), stop: Stop::NeedMore });
         assert_eq!((scanner.remaining(), scanner.at_boundary()), (LONGEST - 1000, false));
-        assert_eq!(scanner.finish_frame(&stream), stream.len());
+        assert_eq!(scanner.step(&stream, &UNLIMITED), Step::Payload(stream.len()));
         assert_eq!(scanner.remaining(), LONGEST - 1000 - stream.len() as u64);
     }
 }
@@ -168,49 +168,4 @@ fn every_length_of_64_bits_is_refused_whatever_the_limits() {
             assert_eq!(verdict(&setting, &stream), Some(Violation::LengthHighBit), "{length:x}");
         }
     }
-}
-
-#[test]
-fn finish_frame_takes_what_completes_the_frame_and_nothing_behind_it() {
-    for sender in SENDERS {
-        let setting = Setting::new(sender, Reserved::None);
-        let first = frame(TEXT, b"0123456789", setting.key());
-        let stream = [first.clone(), frame(FIN | CONTINUATION, b"abc", setting.key())].concat();
-        let header_len = first.len() - 10;
-        for begun in header_len..=first.len() {
-            for seen in begun..=stream.len() {
-                let mut scanner = setting.scanner();
-                assert_eq!(scanner.scan(&stream[..begun], &UNLIMITED).used, begun);
-                let taken = scanner.finish_frame(&stream[begun..seen]);
-                assert_eq!(begun + taken, seen.min(first.len()), "begun {begun}, seen {seen}");
-                assert_eq!(scanner.at_boundary(), seen >= first.len());
-                assert_eq!(scanner.finish_frame(&stream[begun + taken..seen]), 0);
-                assert_eq!(scanner.messages(), 0);
-            }
-        }
-    }
-}
-
-#[test]
-fn finish_frame_takes_nothing_between_two_frames_and_the_scan_can_go_on_behind_it() {
-    let setting = Setting::new(Sender::Client, Reserved::None);
-    let mut scanner = setting.scanner();
-    assert_eq!(scanner.finish_frame(b"\x81\x80"), 0);
-    let stream = [frame(TEXT, b"ab", Some(KEY)), frame(FIN | CONTINUATION, b"c", Some(KEY))].concat();
-    assert_eq!(scanner.scan(&stream[..7], &UNLIMITED).used, 7);
-    assert_eq!(scanner.finish_frame(&stream[7..]), 1);
-    let scan = scanner.scan(&stream[8..], &UNLIMITED);
-    assert_eq!(scan, Scan { used: stream.len() - 8, stop: Stop::NeedMore });
-    assert_eq!((scanner.messages(), scanner.at_boundary()), (1, true));
-}
-
-#[test]
-fn a_scan_of_nothing_changes_nothing() {
-    let setting = Setting::new(Sender::Server, Reserved::None);
-    let mut scanner = setting.scanner();
-    for bytes in [&[][..], &[0x82, 0x02, 0x01], &[], &[0x01], &[]] {
-        let scan = scanner.scan(bytes, &UNLIMITED);
-        assert_eq!(scan, Scan { used: bytes.len(), stop: Stop::NeedMore });
-    }
-    assert_eq!((scanner.messages(), scanner.at_boundary()), (1, true));
 }
