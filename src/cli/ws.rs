@@ -4,7 +4,7 @@
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::net::TcpStream;
 use std::process::ExitCode;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{RecvError, channel};
 use std::time::Duration;
 
 use super::Failure;
@@ -13,7 +13,7 @@ use crate::proto::forward::{ClientRequest, write_client_request};
 use crate::proto::frame::{self, ControlFrame, Opcode, Reserved, Sender};
 use crate::proto::head::{self, HeadLimits};
 use crate::proto::response::{Expected, Response};
-use crate::proto::scan::{FrameLimits, Scanner, Step};
+use crate::proto::scan::{Control, FrameLimits, Scanner, Step};
 use crate::proto::{Violation, close, mask};
 use crate::routing::target::Target;
 
@@ -21,6 +21,7 @@ use crate::routing::target::Target;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Messages longer than this are refused: they are to be read by a person.
 const MAX_MESSAGE_BYTES: u64 = 16 * 1024 * 1024;
+const FRAMES: FrameLimits = FrameLimits { max_frame_bytes: MAX_MESSAGE_BYTES, max_message_bytes: MAX_MESSAGE_BYTES };
 const HEAD: HeadLimits = HeadLimits { max_bytes: 32 * 1024, max_lines: 128 };
 
 #[derive(clap::Args, Debug)]
@@ -51,7 +52,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if io::stdin().is_terminal() {
         eprintln!("connected to {}; a line is a message, Ctrl-D closes", args.url);
     }
-    converse(stream, early)
+    converse(&stream, early)
 }
 
 fn connect(target: &Target) -> Result<TcpStream, Failure> {
@@ -129,10 +130,9 @@ enum Heard {
     Violation(Violation),
 }
 
-fn converse(stream: TcpStream, early: Vec<u8>) -> Result<ExitCode, Failure> {
+fn converse(stream: &TcpStream, early: Vec<u8>) -> Result<ExitCode, Failure> {
     let (heard, hears) = channel();
-    let reader =
-        Reader { stream: stream.try_clone()?, buffer: early, scanner: Scanner::new(Sender::Server, Reserved::None) };
+    let reader = Reader::new(stream.try_clone()?, early);
     std::thread::spawn(move || {
         let _ = heard.send(reader.run().unwrap_or(Heard::End));
     });
@@ -146,7 +146,7 @@ fn converse(stream: TcpStream, early: Vec<u8>) -> Result<ExitCode, Failure> {
             writer.set_read_timeout(Some(PATIENCE))
         });
     });
-    match hears.recv_timeout(Duration::MAX) {
+    match hears.recv() {
         Ok(Heard::Close(code)) => {
             let code_shown = code.map_or_else(|| "without a code".to_owned(), |code| format!("with code {code}"));
             if code == Some(close::NORMAL) || code.is_none() {
@@ -155,7 +155,7 @@ fn converse(stream: TcpStream, early: Vec<u8>) -> Result<ExitCode, Failure> {
             Err(Failure::Failed(format!("the server closed {code_shown}")))
         }
         Ok(Heard::Violation(violation)) => Err(Failure::Failed(format!("the server broke the protocol: {violation}"))),
-        Ok(Heard::End) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+        Ok(Heard::End) | Err(RecvError) => {
             Err(Failure::Failed("the connection ended without a close frame".to_owned()))
         }
     }
@@ -174,79 +174,99 @@ fn send_lines(writer: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
+/// The end that listens: frames in, lines out.
 struct Reader {
     stream: TcpStream,
     buffer: Vec<u8>,
     scanner: Scanner,
+    kind: Opcode,
+    fin: bool,
+    message: Vec<u8>,
 }
 
 impl Reader {
+    fn new(stream: TcpStream, early: Vec<u8>) -> Self {
+        let scanner = Scanner::new(Sender::Server, Reserved::None);
+        Self { stream, buffer: early, scanner, kind: Opcode::Text, fin: true, message: Vec::new() }
+    }
+
     fn run(mut self) -> io::Result<Heard> {
-        let mut message = Vec::new();
-        let mut kind = (Opcode::Text, true);
         loop {
-            let limits = FrameLimits { max_frame_bytes: MAX_MESSAGE_BYTES, max_message_bytes: MAX_MESSAGE_BYTES };
-            let used = match self.scanner.step(&self.buffer, &limits) {
+            let used = match self.scanner.step(&self.buffer, &FRAMES) {
                 Step::Violation(violation) => {
                     let frame = ControlFrame::close(violation.close_code(), violation.code(), Some(fresh_mask()?));
+                    // The server may be gone already.
                     let _ = self.stream.write_all(frame.as_bytes());
                     return Ok(Heard::Violation(violation));
                 }
                 Step::NeedMore => {
-                    let mut chunk = [0; 16 * 1024];
-                    let n = self.stream.read(&mut chunk)?;
-                    if n == 0 {
+                    if !self.receive()? {
                         return Ok(Heard::End);
                     }
-                    self.buffer.extend(chunk.iter().take(n));
                     continue;
                 }
-                Step::Header(header) => {
-                    if header.opcode == Opcode::Continuation {
-                        kind.1 = header.fin
-                    } else {
-                        kind = (header.opcode, header.fin)
+                Step::Control(control) => {
+                    if let Some(heard) = self.answer(&control)? {
+                        return Ok(heard);
                     }
+                    control.frame_len
+                }
+                Step::Header(header) => {
+                    if header.opcode != Opcode::Continuation {
+                        self.kind = header.opcode;
+                    }
+                    self.fin = header.fin;
+                    self.show_if_whole()?;
                     usize::from(header.header_len)
                 }
                 Step::Payload(length) => {
-                    message.extend(self.buffer.iter().take(length));
+                    self.message.extend(self.buffer.iter().take(length));
+                    self.show_if_whole()?;
                     length
-                }
-                Step::Control(control) => {
-                    let payload = self.buffer.get(control.header_len..control.frame_len).unwrap_or_default();
-                    match control.opcode {
-                        Opcode::Close => {
-                            let frame = ControlFrame::new(Opcode::Close, payload, Some(fresh_mask()?));
-                            let _ = self.stream.write_all(frame.as_bytes());
-                            return Ok(Heard::Close(control.close_code));
-                        }
-                        Opcode::Ping => {
-                            let frame = ControlFrame::new(Opcode::Pong, payload, Some(fresh_mask()?));
-                            self.stream.write_all(frame.as_bytes())?;
-                        }
-                        _ => {}
-                    }
-                    self.buffer.drain(..control.frame_len);
-                    continue;
                 }
             };
             self.buffer.drain(..used);
-            if kind.1 && self.scanner.at_boundary() {
-                show(kind.0, &std::mem::take(&mut message))?;
-            }
         }
     }
-}
 
-/// A text message as it is, on a line; of any other, how long it is.
-fn show(kind: Opcode, message: &[u8]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    match std::str::from_utf8(message) {
-        Ok(text) if kind == Opcode::Text => writeln!(out, "{text}")?,
-        _ => writeln!(out, "({} bytes)", message.len())?,
+    fn receive(&mut self) -> io::Result<bool> {
+        let mut chunk = [0; 16 * 1024];
+        let n = self.stream.read(&mut chunk)?;
+        self.buffer.extend(chunk.iter().take(n));
+        Ok(n > 0)
     }
-    out.flush()
+
+    fn answer(&mut self, control: &Control) -> io::Result<Option<Heard>> {
+        let payload = self.buffer.get(control.header_len..control.frame_len).unwrap_or_default();
+        match control.opcode {
+            Opcode::Close => {
+                let frame = ControlFrame::new(Opcode::Close, payload, Some(fresh_mask()?));
+                // It may have closed its connection without waiting.
+                let _ = self.stream.write_all(frame.as_bytes());
+                return Ok(Some(Heard::Close(control.close_code)));
+            }
+            Opcode::Ping => {
+                let frame = ControlFrame::new(Opcode::Pong, payload, Some(fresh_mask()?));
+                self.stream.write_all(frame.as_bytes())?;
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    /// A text message as it is, on a line; of any other, how long it is.
+    fn show_if_whole(&mut self) -> io::Result<()> {
+        if !self.fin || !self.scanner.at_boundary() {
+            return Ok(());
+        }
+        let message = std::mem::take(&mut self.message);
+        let mut out = io::stdout().lock();
+        match std::str::from_utf8(&message) {
+            Ok(text) if self.kind == Opcode::Text => writeln!(out, "{text}")?,
+            _ => writeln!(out, "({} bytes)", message.len())?,
+        }
+        out.flush()
+    }
 }
 
 fn fresh_mask() -> io::Result<mask::Key> {

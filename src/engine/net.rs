@@ -7,7 +7,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use socket2::{Domain, Protocol, SockAddr, Type};
 
 use super::ring::{Completion, Ring};
-use super::sockets::{PollEnd, Ready, Sockets, socket_of, token_of};
+use super::sockets::{Entry, PollEnd, Ready, Sockets, socket_of, token_of};
 use super::sys;
 use super::time::Time;
 use super::transport::{Fault, Received, Sent, Slot, Socket, Transport};
@@ -160,7 +160,7 @@ impl Transport for Net {
     }
 
     fn shutdown(&mut self, socket: Socket) {
-        if let Some(fd) = self.sockets.get(socket).and_then(|entry| entry.fd()) {
+        if let Some(fd) = self.sockets.get(socket).and_then(Entry::fd) {
             // Fails only on a connection that is already broken, which its next receive will tell.
             let _ = socket2::SockRef::from(&fd).shutdown(std::net::Shutdown::Write);
         }

@@ -4,6 +4,7 @@ use super::transport::Slot;
 
 /// Entries a page holds. A page is allocated when the table first needs it and kept.
 const PAGE: usize = 64;
+const PAGE_U32: u32 = 64;
 
 /// Values by slot. A slot is reused as soon as its value is removed.
 #[derive(Debug)]
@@ -74,7 +75,7 @@ impl<T> Slab<T> {
     fn add_page(&mut self) -> bool {
         let first = self.pages.len().saturating_mul(PAGE);
         let Ok(first) = u32::try_from(first) else { return false };
-        let Some(end) = first.checked_add(PAGE as u32) else { return false };
+        let Some(end) = first.checked_add(PAGE_U32) else { return false };
         self.pages.push(std::iter::repeat_with(|| None).take(PAGE).collect());
         // The lowest slot is given out first, so that a table that shrank is used from its front.
         self.free.extend((first..end).rev());

@@ -11,6 +11,8 @@ use super::transport::Slot;
 const TICK_MS: u64 = 16;
 /// Buckets; together they span a little over a minute. What is further away goes round again.
 const BUCKETS: usize = 4096;
+/// The buckets' occupancy, a bit each.
+const WORDS: usize = BUCKETS / 64;
 const NONE: u32 = u32::MAX;
 
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +40,7 @@ impl Wheel {
     pub fn new(now: Time) -> Self {
         Self {
             heads: vec![NONE; BUCKETS].into(),
-            occupied: vec![0; BUCKETS / 64].into(),
+            occupied: vec![0; WORDS].into(),
             links: Vec::new(),
             tick: now.as_millis() / TICK_MS,
         }
@@ -97,15 +99,14 @@ impl Wheel {
     #[must_use]
     pub fn next(&self) -> Option<Time> {
         let start = bucket_of(self.tick);
-        let words = self.occupied.len();
         // The first word once from `start` on, and at the end once more for what is before it.
-        for step in 0..=words {
-            let at = (start / 64).wrapping_add(step) % words.max(1);
+        for step in 0..=WORDS {
+            let at = (start / 64).wrapping_add(step) % WORDS;
             let mut word = self.occupied.get(at).copied().unwrap_or(0);
             let before_start = (1_u64 << (start % 64)).wrapping_sub(1);
             if step == 0 {
                 word &= !before_start;
-            } else if step == words {
+            } else if step == WORDS {
                 word &= before_start;
             }
             if word != 0 {
@@ -152,7 +153,7 @@ impl Wheel {
 }
 
 fn bucket_of(tick: u64) -> usize {
-    usize::try_from(tick % BUCKETS as u64).unwrap_or_default()
+    usize::try_from(tick).unwrap_or_default() % BUCKETS
 }
 
 #[cfg(test)]

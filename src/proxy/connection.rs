@@ -46,6 +46,7 @@ enum Stage {
 }
 
 /// What a step of the current stage came to.
+#[expect(clippy::large_enum_variant, reason = "lives for one move: boxing a stage would cost an allocation more")]
 enum Turn {
     /// It stays in its stage.
     Stay(Next),
