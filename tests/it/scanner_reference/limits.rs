@@ -5,7 +5,7 @@ use ringway::proto::frame::{Reserved, Sender};
 use ringway::proto::scan::{FrameLimits, Scan, Step, Stop};
 
 use super::follow::{SENDERS, Setting, UNLIMITED};
-use super::wire::{BINARY, CLOSE, CONTINUATION, FIN, Form, KEY, PING, TEXT, close_body, frame, header};
+use super::wire::{BINARY, CLOSE, CONTINUATION, FIN, Form, PING, TEXT, close_body, frame, header};
 
 const LONGEST: u64 = (1 << 63) - 1;
 
