@@ -99,7 +99,9 @@ impl<'a> Response<'a> {
     /// # Errors
     /// The refusal to answer the client with.
     pub fn verify(&self, expected: &Expected) -> Result<Agreed, Refusal> {
-        let upgraded = self.values("upgrade").any(|value| head::has_element(value, b"websocket"));
+        // More than one protocol would be layers (RFC 9110 section 7.8), not the WebSocket that was asked for.
+        let mut upgrades = self.values("upgrade").flat_map(head::elements).peekable();
+        let upgraded = upgrades.peek().is_some() && upgrades.all(|name| name.eq_ignore_ascii_case(b"websocket"));
         let connected = self.values("connection").any(|value| head::has_element(value, b"upgrade"));
         if self.status != 101 || !upgraded || !connected {
             return Err(Refusal::UPSTREAM_NOT_WEBSOCKET);

@@ -60,6 +60,11 @@ fn the_switch_itself() {
             no("a_101_without_upgrade_is_refused", without("Upgrade")),
             no("a_101_without_connection_is_refused", without("Connection")),
             no("a_101_to_another_protocol_is_refused", instead("Upgrade", "Upgrade: h2c")),
+            // Several protocols mean layers (RFC 9110 section 7.8), not a choice; RFC 6455 wants websocket alone.
+            no("a_101_to_websocket_over_another_is_refused", instead("Upgrade", "Upgrade: h2c, websocket")),
+            no("a_101_to_another_over_websocket_is_refused", instead("Upgrade", "Upgrade: websocket, x-more")),
+            no("a_101_to_another_on_a_second_line_is_refused", with("Upgrade: x-more")),
+            opens("empty_elements_of_an_answered_upgrade_are_ignored", instead("Upgrade", "Upgrade: , websocket ,")),
             no("a_101_to_no_protocol_is_refused", instead("Upgrade", "Upgrade:")),
             no("a_101_to_a_longer_word_is_refused", instead("Upgrade", "Upgrade: websocket2")),
             no("a_101_with_another_connection_is_refused", instead("Connection", "Connection: close")),
