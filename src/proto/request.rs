@@ -65,8 +65,8 @@ impl<'a> Request<'a> {
             // RFC 9112 section 3.2.2: the target's authority replaces Host.
             host: authority.unwrap_or(host),
             key: fields.key.ok_or(Refusal::KEY_MISSING)?,
-            protocols: fields.protocols,
-            extensions: fields.extensions,
+            protocols: fields.protocols.unwrap_or_default(),
+            extensions: fields.extensions.unwrap_or_default(),
             end_to_end: end_to_end(lines),
         })
     }
@@ -80,8 +80,9 @@ struct Fields<'a> {
     key: Option<&'a [u8]>,
     version: Option<&'a [u8]>,
     length: Option<&'a [u8]>,
-    protocols: Vec<&'a [u8]>,
-    extensions: Vec<&'a [u8]>,
+    /// `None` while no line was seen: a line that names nothing is not the same.
+    protocols: Option<Vec<&'a [u8]>>,
+    extensions: Option<Vec<&'a [u8]>>,
 }
 
 impl<'a> Fields<'a> {
@@ -103,9 +104,11 @@ impl<'a> Fields<'a> {
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
             return Err(Refusal::TRANSFER_ENCODING);
         } else if name.eq_ignore_ascii_case("sec-websocket-protocol") {
-            self.protocols.extend(extension::protocol_names(value).ok_or(Refusal::PROTOCOL_INVALID)?);
+            let names = extension::protocol_names(value).ok_or(Refusal::PROTOCOL_INVALID)?;
+            self.protocols.get_or_insert_default().extend(names);
         } else if name.eq_ignore_ascii_case("sec-websocket-extensions") {
-            self.extensions.extend(extension::extension_names(value).ok_or(Refusal::EXTENSIONS_INVALID)?);
+            let names = extension::extension_names(value).ok_or(Refusal::EXTENSIONS_INVALID)?;
+            self.extensions.get_or_insert_default().extend(names);
         }
         Ok(())
     }
@@ -135,8 +138,16 @@ impl<'a> Fields<'a> {
             Some(key) if !accept::is_key(key) => return Err(Refusal::KEY_INVALID),
             Some(_) => {}
         }
-        let repeated = |(i, name): (usize, &&[u8])| self.protocols.iter().take(i).any(|earlier| earlier == name);
-        if self.protocols.iter().enumerate().any(repeated) { Err(Refusal::PROTOCOL_INVALID) } else { Ok(()) }
+        // RFC 6455 sections 4.3 and 9.1: both lists name at least one, where they are sent at all.
+        if self.extensions.as_ref().is_some_and(Vec::is_empty) {
+            return Err(Refusal::EXTENSIONS_INVALID);
+        }
+        let Some(protocols) = &self.protocols else { return Ok(()) };
+        let repeated = |(i, name): (usize, &&[u8])| protocols.iter().take(i).any(|earlier| earlier == name);
+        if protocols.is_empty() || protocols.iter().enumerate().any(repeated) {
+            return Err(Refusal::PROTOCOL_INVALID);
+        }
+        Ok(())
     }
 }
 

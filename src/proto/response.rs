@@ -120,8 +120,14 @@ impl<'a> Response<'a> {
             return Err(Refusal::UPSTREAM_PROTOCOL);
         }
         let mut agreed = Vec::new();
-        for value in self.values("sec-websocket-extensions") {
+        let mut lines = self.values("sec-websocket-extensions").peekable();
+        let named = lines.peek().is_some();
+        for value in lines {
             agreed.extend(extension::extension_names(value).ok_or(Refusal::UPSTREAM_EXTENSION)?);
+        }
+        // RFC 6455 section 9.1: a list that names nothing does not fit the grammar.
+        if named && agreed.is_empty() {
+            return Err(Refusal::UPSTREAM_EXTENSION);
         }
         let offered = |name: &&[u8]| expected.extensions.iter().any(|offer| offer.eq_ignore_ascii_case(name));
         if !agreed.iter().all(offered) {

@@ -32,6 +32,14 @@ fn values_that_fit() {
         offers("no_white_space_is_needed", "a;b=1,c;d", &["a", "c"]),
         offers("white_space_around_separators_is_ignored", "a  ; b =  1 , c", &["a", "c"]),
         offers("empty_elements_of_extensions_are_ignored", ", a,, b,", &["a", "b"]),
+        good(
+            "an_empty_line_beside_an_extension_is_ignored",
+            with("Sec-WebSocket-Extensions:\r\nSec-WebSocket-Extensions: a"),
+            Parsed {
+                extensions: owned(&["a"]),
+                ..keeping(&["Sec-WebSocket-Extensions: ", "Sec-WebSocket-Extensions: a"])
+            },
+        ),
         offers("an_extensions_name_keeps_its_case", "Permessage-Deflate", &["Permessage-Deflate"]),
         good(
             "extensions_may_stand_on_several_lines",
@@ -47,6 +55,10 @@ fn values_that_fit() {
 #[test]
 fn values_that_do_not_fit() {
     run_requests(vec![
+        // Section 9.1: 1#extension, so at least one; whoever reads less must fail the handshake.
+        bad("an_empty_list_is_refused", ""),
+        bad("a_list_of_empty_elements_is_refused", ", ,"),
+        bad("empty_lists_on_two_lines_are_refused", "\r\nSec-WebSocket-Extensions:"),
         bad("a_parameter_without_an_extension_is_refused", "; a"),
         bad("an_empty_parameter_at_the_end_is_refused", "a;"),
         bad("an_empty_parameter_inside_is_refused", "a; ; b"),

@@ -197,6 +197,14 @@ fn subprotocols() {
             &["Sec-WebSocket-Protocol: !#$%&'*+-.^_`|~9Az"],
             &["!#$%&'*+-.^_`|~9Az"],
         ),
+        offers(
+            "an_empty_line_beside_a_protocol_is_ignored",
+            &["Sec-WebSocket-Protocol: ", "Sec-WebSocket-Protocol: a"],
+            &["a"],
+        ),
+        // RFC 6455 section 4.3: 1#token, so at least one.
+        bad("an_empty_list_of_protocols_is_refused", ""),
+        bad("a_list_of_empty_protocols_is_refused", ", ,"),
         bad("a_protocol_twice_in_one_line_is_refused", "chat, superchat, chat"),
         bad("a_protocol_twice_on_two_lines_is_refused", "chat\r\nSec-WebSocket-Protocol: chat"),
         bad("a_protocol_with_a_space_is_refused", "chat room"),

@@ -159,6 +159,13 @@ fn extensions() {
                 Reserved::Any,
             ),
             no("an_extension_that_was_not_offered_is_refused", "x-third"),
+            no("an_empty_list_of_extensions_is_refused", ""),
+            no("a_list_of_empty_extensions_is_refused", ", ,"),
+            agrees(
+                "an_empty_line_beside_an_extension_is_ignored",
+                "\r\nSec-WebSocket-Extensions: x-other",
+                Reserved::Any,
+            ),
             no("one_among_several_that_was_not_offered_is_refused", "permessage-deflate, x-third"),
             no("one_on_a_second_line_that_was_not_offered_is_refused", "x-other\r\nSec-WebSocket-Extensions: x-third"),
             no("an_extension_that_breaks_the_grammar_is_refused", "permessage-deflate;"),
