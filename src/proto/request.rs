@@ -241,8 +241,11 @@ pub(crate) fn is_authority(text: &str) -> bool {
         None => text.split_once(':').unwrap_or((text, "")),
     };
     let host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte);
+    let escape =
+        |after: &str| after.as_bytes().first_chunk::<2>().is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
     !host.is_empty()
         && host.bytes().all(host_byte)
+        && host.split('%').skip(1).all(escape)
         && port.bytes().all(|byte| byte.is_ascii_digit())
         && (port.is_empty() || port.parse::<u16>().is_ok())
 }
