@@ -32,6 +32,7 @@ impl<'a> Request<'a> {
     /// # Errors
     /// The refusal to answer with.
     pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, Refusal> {
+        let head = head::without_empty_line(head);
         head::check_lines(head, limits).map_err(refusal_for)?;
         let mut lines = head::NO_LINES;
         let mut parsed = httparse::Request::new(&mut lines);

@@ -51,6 +51,8 @@ fn request_lines() {
         refused("one_line_above_the_limit_is_refused", above, Refusal::HEAD_TOO_MANY_LINES).within(4096, 12),
         good("the_most_lines_that_can_be_configured_are_accepted", most, most_parsed).within(4096, MAX_LINES),
         refused("one_line_above_the_most_is_refused", beyond, Refusal::HEAD_TOO_MANY_LINES).within(4096, MAX_LINES),
+        good("an_empty_line_before_the_request_is_no_header_line", starting("\r\nGET / HTTP/1.1"), plain())
+            .within(4096, plain_lines().len()),
         refused("a_limit_of_no_lines_refuses_any", starting("GET / HTTP/1.1"), Refusal::HEAD_TOO_MANY_LINES)
             .within(4096, 0),
     ]);
