@@ -215,14 +215,14 @@ fn strip_scheme(target: &str) -> Option<&str> {
 }
 
 /// `.` and `..`, percent-encoded or not, would let a client climb out of the target's own path. Clients remove them
-/// before they send (RFC 3986 section 5.2.4); who still sends them is probing.
+/// before they send (RFC 3986 section 5.2.4); who still sends them is probing. Servers that decode before they split
+/// take encoded separators for separators, so those do not hide a dot segment either.
 fn has_dot_segment(path_and_query: &str) -> bool {
-    let path = path_and_query.split('?').next().unwrap_or_default();
-    path.split(['/', '\\']).any(|segment| {
-        let plain = segment.replace("%2e", ".").replace("%2E", ".");
-        // A path parameter does not make a dot segment harmless: servers strip it.
-        matches!(plain.split(';').next(), Some("." | ".."))
-    })
+    const DECODED: [(&str, &str); 4] = [("%2e", "."), ("%2f", "/"), ("%3b", ";"), ("%5c", "\\")];
+    let path = path_and_query.split('?').next().unwrap_or_default().to_ascii_lowercase();
+    let plain = DECODED.iter().fold(path, |path, (encoded, byte)| path.replace(encoded, byte));
+    // A path parameter does not make a dot segment harmless: servers strip it.
+    plain.split(['/', '\\']).any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
 }
 
 /// `host [":" port]` in the bytes that RFC 3986 section 3.2 allows, user information excluded.
