@@ -147,9 +147,12 @@ impl<'a> Response<'a> {
     pub fn write_declined(&self, body_len: usize, out: &mut Vec<u8>) {
         refusal::write_status_line(self.status, self.reason.as_bytes(), out);
         self.write_end_to_end(&["content-length"], out);
-        out.extend(b"Connection: close\r\nContent-Length: ");
-        out.extend(body_len.to_string().as_bytes());
-        out.extend(b"\r\n\r\n");
+        refusal::write_close(self.status, out);
+        // RFC 9110 section 8.6: a 204 must not have one, and a 304 not this one.
+        if !is_bodiless(self.status) {
+            write_line("Content-Length", body_len.to_string().as_bytes(), out);
+        }
+        out.extend(b"\r\n");
     }
 
     /// How the body of an answer that is not a 101 ends.
@@ -157,7 +160,7 @@ impl<'a> Response<'a> {
     /// # Errors
     /// Two ways at once, or a length that is not one: such an answer cannot be delimited.
     pub fn body_length(&self) -> Result<BodyLength, Refusal> {
-        if matches!(self.status, 100..=199 | 204 | 304) {
+        if is_bodiless(self.status) {
             return Ok(BodyLength::None);
         }
         let mut codings = self.values("transfer-encoding");
@@ -189,6 +192,11 @@ impl<'a> Response<'a> {
             }
         }
     }
+}
+
+/// Statuses whose answers have no body, whatever their headers say.
+fn is_bodiless(status: u16) -> bool {
+    matches!(status, 100..=199 | 204 | 304)
 }
 
 /// Appends a 101's first lines. More header lines and the empty one follow.

@@ -1,6 +1,7 @@
 //! The answers that go to the client, byte for byte.
 
 use ringway::proto::accept::accept_for;
+use ringway::proto::refusal::Refusal;
 use ringway::proto::response::Response;
 
 use super::{ROOMY, head_of, shown_head};
@@ -114,5 +115,56 @@ fn a_declined_answer_is_delimited_anew() {
     ];
     for case in &cases {
         heads(case, |response, out| response.write_declined(5, out));
+    }
+}
+
+#[test]
+fn a_declined_answer_without_a_body_has_no_length() {
+    // RFC 9110 section 8.6: never in a 204, and in a 304 only that of the answer it stands for.
+    let cases = [
+        Written {
+            name: "a_204_has_no_length",
+            first: "HTTP/1.1 204 No Content",
+            upstream: &["Content-Length: 0", "X-A: b"],
+            expected: &["HTTP/1.1 204 No Content", "X-A: b", "Connection: close"],
+        },
+        Written {
+            name: "a_304_has_no_length",
+            first: "HTTP/1.1 304 Not Modified",
+            upstream: &["ETag: x"],
+            expected: &["HTTP/1.1 304 Not Modified", "ETag: x", "Connection: close"],
+        },
+    ];
+    for case in &cases {
+        heads(case, |response, out| response.write_declined(0, out));
+    }
+}
+
+#[test]
+fn an_answer_that_asks_for_an_upgrade_says_to_what() {
+    // RFC 9110 sections 7.8 and 15.5.22: a 426 has an Upgrade line, and Connection names it.
+    let declined = Written {
+        name: "an_upstreams_426_asks_for_websocket",
+        first: "HTTP/1.1 426 Upgrade Required",
+        upstream: &["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 8"],
+        expected: &[
+            "HTTP/1.1 426 Upgrade Required",
+            "Sec-WebSocket-Version: 8",
+            "Connection: close, Upgrade",
+            "Upgrade: websocket",
+            "Content-Length: 5",
+        ],
+    };
+    heads(&declined, |response, out| response.write_declined(5, out));
+    for refusal in Refusal::ALL {
+        let mut out = Vec::new();
+        refusal.write(&mut out);
+        let answer = String::from_utf8(out).expect("text");
+        let asks = refusal.status == 426;
+        assert_eq!(answer.contains("\r\nUpgrade: websocket\r\n"), asks, "{}", refusal.code);
+        assert_eq!(answer.contains("\r\nSec-WebSocket-Version: 13\r\n"), asks, "{}", refusal.code);
+        assert_eq!(answer.contains("\r\nConnection: close, Upgrade\r\n"), asks, "{}", refusal.code);
+        assert_eq!(answer.contains("\r\nConnection: close\r\n"), !asks, "{}", refusal.code);
+        assert_eq!(answer.contains("\r\nAllow: GET\r\n"), refusal.status == 405, "{}", refusal.code);
     }
 }
