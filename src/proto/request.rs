@@ -61,13 +61,17 @@ impl<'a> Request<'a> {
         let host = host.ok_or(Refusal::HOST_MISSING)?;
         let host = std::str::from_utf8(host).ok().filter(|host| is_authority(host)).ok_or(Refusal::HOST_INVALID)?;
         fields.check()?;
+        // What Connection names does not reach the upstream, so it is not offered there.
+        let passed = |names: Option<Vec<_>>, header| {
+            names.filter(|_| !head::is_named_by_connection(lines, header)).unwrap_or_default()
+        };
         Ok(Self {
             path_and_query,
             // RFC 9112 section 3.2.2: the target's authority replaces Host.
             host: authority.unwrap_or(host),
             key: fields.key.ok_or(Refusal::KEY_MISSING)?,
-            protocols: fields.protocols.unwrap_or_default(),
-            extensions: fields.extensions.unwrap_or_default(),
+            protocols: passed(fields.protocols, "sec-websocket-protocol"),
+            extensions: passed(fields.extensions, "sec-websocket-extensions"),
             end_to_end: end_to_end(lines),
         })
     }

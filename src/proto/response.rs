@@ -116,7 +116,10 @@ impl<'a> Response<'a> {
         let mut protocols = self.values("sec-websocket-protocol");
         let chosen = protocols.next();
         let offered = |name: &[u8]| expected.protocols.iter().any(|offer| **offer == *name);
-        if protocols.next().is_some() || !chosen.is_none_or(offered) {
+        // What Connection names does not reach the client, who could not know what was agreed.
+        let passed = |header| !head::is_named_by_connection(&self.lines, header);
+        let known = chosen.is_none_or(|name| offered(name) && passed("sec-websocket-protocol"));
+        if protocols.next().is_some() || !known {
             return Err(Refusal::UPSTREAM_PROTOCOL);
         }
         let mut agreed = Vec::new();
@@ -130,7 +133,7 @@ impl<'a> Response<'a> {
             return Err(Refusal::UPSTREAM_EXTENSION);
         }
         let offered = |name: &&[u8]| expected.extensions.iter().any(|offer| offer.eq_ignore_ascii_case(name));
-        if !agreed.iter().all(offered) {
+        if !agreed.iter().all(offered) || (named && !passed("sec-websocket-extensions")) {
             return Err(Refusal::UPSTREAM_EXTENSION);
         }
         Ok(Agreed { reserved: extension::reserved_for(agreed.into_iter()) })

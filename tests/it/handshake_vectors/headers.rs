@@ -133,6 +133,16 @@ fn hop_by_hop_lines_end_here() {
             keeping(&["X-B: c"]),
         ),
         good(
+            "protocols_that_connection_names_are_not_offered",
+            named("Connection: Upgrade, sec-websocket-protocol", "Sec-WebSocket-Protocol: chat"),
+            plain(),
+        ),
+        good(
+            "extensions_that_connection_names_are_not_offered",
+            named("Connection: Sec-WebSocket-Extensions, Upgrade", "Sec-WebSocket-Extensions: permessage-deflate"),
+            plain(),
+        ),
+        good(
             "a_name_that_only_begins_like_another_passes",
             named("Connection: Upgrade, X", "X-A: b"),
             keeping(&["X-A: b"]),

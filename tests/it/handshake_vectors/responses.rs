@@ -125,6 +125,10 @@ fn subprotocols() {
             no("a_protocol_that_was_not_offered_is_refused", "Sec-WebSocket-Protocol: other"),
             no("a_protocol_of_another_case_was_not_offered", "Sec-WebSocket-Protocol: Chat"),
             no("an_empty_protocol_was_not_offered", "Sec-WebSocket-Protocol:"),
+            no(
+                "a_protocol_that_connection_keeps_from_the_client_is_refused",
+                "Sec-WebSocket-Protocol: chat\r\nConnection: sec-websocket-protocol",
+            ),
             no("two_protocols_in_one_line_are_refused", "Sec-WebSocket-Protocol: chat, superchat"),
             no("two_protocol_lines_are_refused", "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: superchat"),
             no("the_same_protocol_twice_is_refused", "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: chat"),
@@ -168,6 +172,10 @@ fn extensions() {
             ),
             no("one_among_several_that_was_not_offered_is_refused", "permessage-deflate, x-third"),
             no("one_on_a_second_line_that_was_not_offered_is_refused", "x-other\r\nSec-WebSocket-Extensions: x-third"),
+            no(
+                "an_extension_that_connection_keeps_from_the_client_is_refused",
+                "x-other\r\nConnection: Sec-WebSocket-Extensions",
+            ),
             no("an_extension_that_breaks_the_grammar_is_refused", "permessage-deflate;"),
             no("an_open_quote_is_refused", "permessage-deflate; a=\"1"),
         ],
