@@ -148,8 +148,10 @@ impl<'a> Fields<'a> {
             return Err(Refusal::EXTENSIONS_INVALID);
         }
         let Some(protocols) = &self.protocols else { return Ok(()) };
-        let repeated = |(i, name): (usize, &&[u8])| protocols.iter().take(i).any(|earlier| earlier == name);
-        if protocols.is_empty() || protocols.iter().enumerate().any(repeated) {
+        // Sorted, because a head of the greatest size holds thousands of names: too many to compare each with each.
+        let mut sorted = protocols.clone();
+        sorted.sort_unstable();
+        if sorted.is_empty() || sorted.windows(2).any(|pair| matches!(pair, [one, next] if one == next)) {
             return Err(Refusal::PROTOCOL_INVALID);
         }
         Ok(())
