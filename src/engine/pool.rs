@@ -1,27 +1,29 @@
-//! Buffers for what a peer did not take at once. Reused in last-out, first-in order: the warmest memory first.
+//! The buffers that a shard receives into. One is in use at a time, the scratch; a connection whose peer does not take
+//! what was received keeps the very buffer, and the shard goes on with another. So back-pressure copies nothing. Reused in
+//! last-out, first-in order: the warmest memory first.
 
-/// Bytes a buffer starts with: what one receive can bring, and a control frame or two behind it.
-pub const BUFFER_BYTES: usize = 64 * 1024 + 1024;
+/// Bytes one receive can bring: a 64 KiB message with its header fits, so that it needs no second one.
+pub const BUFFER_BYTES: usize = 64 * 1024 + 256;
 
 /// How many buffers a shard keeps when nobody needs them (4 MiB).
 const MAX_FREE: usize = 64;
 
-/// A shard's free buffers.
+/// A shard's free buffers, all of them [`BUFFER_BYTES`] long.
 #[derive(Debug, Default)]
 pub struct Pool {
     free: Vec<Vec<u8>>,
 }
 
 impl Pool {
-    /// An empty buffer.
+    /// A buffer, with whatever was in it before.
+    #[must_use]
     pub fn take(&mut self) -> Vec<u8> {
-        self.free.pop().unwrap_or_else(|| Vec::with_capacity(BUFFER_BYTES))
+        self.free.pop().unwrap_or_else(|| vec![0; BUFFER_BYTES])
     }
 
-    /// Gives a buffer back. One that grew out of shape is freed.
-    pub fn give(&mut self, mut buffer: Vec<u8>) {
-        if self.free.len() < MAX_FREE && buffer.capacity() <= BUFFER_BYTES.saturating_mul(2) {
-            buffer.clear();
+    /// Gives a buffer back. One of another length is freed.
+    pub fn give(&mut self, buffer: Vec<u8>) {
+        if self.free.len() < MAX_FREE && buffer.len() == BUFFER_BYTES {
             self.free.push(buffer);
         }
     }

@@ -48,7 +48,14 @@ pub fn find_end(bytes: &[u8], seen: usize, limits: &HeadLimits) -> Result<Option
 /// refused at its first byte, and not at the deadline.
 #[must_use]
 pub fn may_become_request(bytes: &[u8]) -> bool {
-    bytes.iter().take(16).take_while(|byte| **byte != b' ').all(|byte| is_token_byte(*byte))
+    bytes == b"\r"
+        || without_empty_line(bytes).iter().take(16).take_while(|byte| **byte != b' ').all(|byte| is_token_byte(*byte))
+}
+
+/// A server should ignore an empty line before the request (RFC 9112 section 2.2). One, and no more.
+#[must_use]
+pub fn without_empty_line(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\r\n").unwrap_or(bytes)
 }
 
 /// RFC 9112 lets a recipient accept a lone LF as a line's end (section 2.2); two parsers that disagree on that are

@@ -81,10 +81,11 @@ impl Refusal {
         })
         .to_string();
         write_status_line(self.status, title.as_bytes(), out);
-        out.extend(b"Content-Type: application/problem+json\r\nCache-Control: no-store\r\nConnection: close\r\n");
+        out.extend(b"Content-Type: application/problem+json\r\nCache-Control: no-store\r\n");
+        write_close(self.status, out);
         match self.status {
             405 => out.extend(b"Allow: GET\r\n"),
-            426 => out.extend(b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"),
+            426 => out.extend(b"Sec-WebSocket-Version: 13\r\n"),
             429 | 503 => {
                 out.extend(b"Retry-After: ");
                 out.extend(RETRY_AFTER_SECS.as_bytes());
@@ -106,6 +107,15 @@ pub(super) fn write_status_line(status: u16, reason: &[u8], out: &mut Vec<u8>) {
     out.push(b' ');
     out.extend(reason);
     out.extend(b"\r\n");
+}
+
+/// Appends the `Connection` line of an answer behind which the connection is closed. A 426 must say what to upgrade to,
+/// and `Connection` must name whatever speaks of this hop alone (RFC 9110 sections 7.8 and 15.5.22).
+pub(super) fn write_close(status: u16, out: &mut Vec<u8>) {
+    out.extend(match status {
+        426 => &b"Connection: close, Upgrade\r\nUpgrade: websocket\r\n"[..],
+        _ => b"Connection: close\r\n",
+    });
 }
 
 fn reason_phrase(status: u16) -> &'static str {

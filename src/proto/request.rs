@@ -32,6 +32,7 @@ impl<'a> Request<'a> {
     /// # Errors
     /// The refusal to answer with.
     pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, Refusal> {
+        let head = head::without_empty_line(head);
         head::check_lines(head, limits).map_err(refusal_for)?;
         let mut lines = head::NO_LINES;
         let mut parsed = httparse::Request::new(&mut lines);
@@ -60,13 +61,17 @@ impl<'a> Request<'a> {
         let host = host.ok_or(Refusal::HOST_MISSING)?;
         let host = std::str::from_utf8(host).ok().filter(|host| is_authority(host)).ok_or(Refusal::HOST_INVALID)?;
         fields.check()?;
+        // What Connection names does not reach the upstream, so it is not offered there.
+        let passed = |names: Option<Vec<_>>, header| {
+            names.filter(|_| !head::is_named_by_connection(lines, header)).unwrap_or_default()
+        };
         Ok(Self {
             path_and_query,
             // RFC 9112 section 3.2.2: the target's authority replaces Host.
             host: authority.unwrap_or(host),
             key: fields.key.ok_or(Refusal::KEY_MISSING)?,
-            protocols: fields.protocols,
-            extensions: fields.extensions,
+            protocols: passed(fields.protocols, "sec-websocket-protocol"),
+            extensions: passed(fields.extensions, "sec-websocket-extensions"),
             end_to_end: end_to_end(lines),
         })
     }
@@ -80,8 +85,9 @@ struct Fields<'a> {
     key: Option<&'a [u8]>,
     version: Option<&'a [u8]>,
     length: Option<&'a [u8]>,
-    protocols: Vec<&'a [u8]>,
-    extensions: Vec<&'a [u8]>,
+    /// `None` while no line was seen: a line that names nothing is not the same.
+    protocols: Option<Vec<&'a [u8]>>,
+    extensions: Option<Vec<&'a [u8]>>,
 }
 
 impl<'a> Fields<'a> {
@@ -103,9 +109,11 @@ impl<'a> Fields<'a> {
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
             return Err(Refusal::TRANSFER_ENCODING);
         } else if name.eq_ignore_ascii_case("sec-websocket-protocol") {
-            self.protocols.extend(extension::protocol_names(value).ok_or(Refusal::PROTOCOL_INVALID)?);
+            let names = extension::protocol_names(value).ok_or(Refusal::PROTOCOL_INVALID)?;
+            self.protocols.get_or_insert_default().extend(names);
         } else if name.eq_ignore_ascii_case("sec-websocket-extensions") {
-            self.extensions.extend(extension::extension_names(value).ok_or(Refusal::EXTENSIONS_INVALID)?);
+            let names = extension::extension_names(value).ok_or(Refusal::EXTENSIONS_INVALID)?;
+            self.extensions.get_or_insert_default().extend(names);
         }
         Ok(())
     }
@@ -135,8 +143,18 @@ impl<'a> Fields<'a> {
             Some(key) if !accept::is_key(key) => return Err(Refusal::KEY_INVALID),
             Some(_) => {}
         }
-        let repeated = |(i, name): (usize, &&[u8])| self.protocols.iter().take(i).any(|earlier| earlier == name);
-        if self.protocols.iter().enumerate().any(repeated) { Err(Refusal::PROTOCOL_INVALID) } else { Ok(()) }
+        // RFC 6455 sections 4.3 and 9.1: both lists name at least one, where they are sent at all.
+        if self.extensions.as_ref().is_some_and(Vec::is_empty) {
+            return Err(Refusal::EXTENSIONS_INVALID);
+        }
+        let Some(protocols) = &self.protocols else { return Ok(()) };
+        // Sorted, because a head of the greatest size holds thousands of names: too many to compare each with each.
+        let mut sorted = protocols.clone();
+        sorted.sort_unstable();
+        if sorted.is_empty() || sorted.windows(2).any(|pair| matches!(pair, [one, next] if one == next)) {
+            return Err(Refusal::PROTOCOL_INVALID);
+        }
+        Ok(())
     }
 }
 
@@ -203,14 +221,14 @@ fn strip_scheme(target: &str) -> Option<&str> {
 }
 
 /// `.` and `..`, percent-encoded or not, would let a client climb out of the target's own path. Clients remove them
-/// before they send (RFC 3986 section 5.2.4); who still sends them is probing.
+/// before they send (RFC 3986 section 5.2.4); who still sends them is probing. Servers that decode before they split
+/// take encoded separators for separators, so those do not hide a dot segment either.
 fn has_dot_segment(path_and_query: &str) -> bool {
-    let path = path_and_query.split('?').next().unwrap_or_default();
-    path.split(['/', '\\']).any(|segment| {
-        let plain = segment.replace("%2e", ".").replace("%2E", ".");
-        // A path parameter does not make a dot segment harmless: servers strip it.
-        matches!(plain.split(';').next(), Some("." | ".."))
-    })
+    const DECODED: [(&str, &str); 4] = [("%2e", "."), ("%2f", "/"), ("%3b", ";"), ("%5c", "\\")];
+    let path = path_and_query.split('?').next().unwrap_or_default().to_ascii_lowercase();
+    let plain = DECODED.iter().fold(path, |path, (encoded, byte)| path.replace(encoded, byte));
+    // A path parameter does not make a dot segment harmless: servers strip it.
+    plain.split(['/', '\\']).any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
 }
 
 /// `host [":" port]` in the bytes that RFC 3986 section 3.2 allows, user information excluded.
@@ -230,8 +248,11 @@ pub(crate) fn is_authority(text: &str) -> bool {
         None => text.split_once(':').unwrap_or((text, "")),
     };
     let host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte);
+    let escape =
+        |after: &str| after.as_bytes().first_chunk::<2>().is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
     !host.is_empty()
         && host.bytes().all(host_byte)
+        && host.split('%').skip(1).all(escape)
         && port.bytes().all(|byte| byte.is_ascii_digit())
         && (port.is_empty() || port.parse::<u16>().is_ok())
 }

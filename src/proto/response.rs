@@ -99,7 +99,9 @@ impl<'a> Response<'a> {
     /// # Errors
     /// The refusal to answer the client with.
     pub fn verify(&self, expected: &Expected) -> Result<Agreed, Refusal> {
-        let upgraded = self.values("upgrade").any(|value| head::has_element(value, b"websocket"));
+        // More than one protocol would be layers (RFC 9110 section 7.8), not the WebSocket that was asked for.
+        let mut upgrades = self.values("upgrade").flat_map(head::elements).peekable();
+        let upgraded = upgrades.peek().is_some() && upgrades.all(|name| name.eq_ignore_ascii_case(b"websocket"));
         let connected = self.values("connection").any(|value| head::has_element(value, b"upgrade"));
         if self.status != 101 || !upgraded || !connected {
             return Err(Refusal::UPSTREAM_NOT_WEBSOCKET);
@@ -114,15 +116,24 @@ impl<'a> Response<'a> {
         let mut protocols = self.values("sec-websocket-protocol");
         let chosen = protocols.next();
         let offered = |name: &[u8]| expected.protocols.iter().any(|offer| **offer == *name);
-        if protocols.next().is_some() || !chosen.is_none_or(offered) {
+        // What Connection names does not reach the client, who could not know what was agreed.
+        let passed = |header| !head::is_named_by_connection(&self.lines, header);
+        let known = chosen.is_none_or(|name| offered(name) && passed("sec-websocket-protocol"));
+        if protocols.next().is_some() || !known {
             return Err(Refusal::UPSTREAM_PROTOCOL);
         }
         let mut agreed = Vec::new();
-        for value in self.values("sec-websocket-extensions") {
+        let mut lines = self.values("sec-websocket-extensions").peekable();
+        let named = lines.peek().is_some();
+        for value in lines {
             agreed.extend(extension::extension_names(value).ok_or(Refusal::UPSTREAM_EXTENSION)?);
         }
+        // RFC 6455 section 9.1: a list that names nothing does not fit the grammar.
+        if named && agreed.is_empty() {
+            return Err(Refusal::UPSTREAM_EXTENSION);
+        }
         let offered = |name: &&[u8]| expected.extensions.iter().any(|offer| offer.eq_ignore_ascii_case(name));
-        if !agreed.iter().all(offered) {
+        if !agreed.iter().all(offered) || (named && !passed("sec-websocket-extensions")) {
             return Err(Refusal::UPSTREAM_EXTENSION);
         }
         Ok(Agreed { reserved: extension::reserved_for(agreed.into_iter()) })
@@ -139,9 +150,12 @@ impl<'a> Response<'a> {
     pub fn write_declined(&self, body_len: usize, out: &mut Vec<u8>) {
         refusal::write_status_line(self.status, self.reason.as_bytes(), out);
         self.write_end_to_end(&["content-length"], out);
-        out.extend(b"Connection: close\r\nContent-Length: ");
-        out.extend(body_len.to_string().as_bytes());
-        out.extend(b"\r\n\r\n");
+        refusal::write_close(self.status, out);
+        // RFC 9110 section 8.6: a 204 must not have one, and a 304 not this one.
+        if !is_bodiless(self.status) {
+            write_line("Content-Length", body_len.to_string().as_bytes(), out);
+        }
+        out.extend(b"\r\n");
     }
 
     /// How the body of an answer that is not a 101 ends.
@@ -149,7 +163,7 @@ impl<'a> Response<'a> {
     /// # Errors
     /// Two ways at once, or a length that is not one: such an answer cannot be delimited.
     pub fn body_length(&self) -> Result<BodyLength, Refusal> {
-        if matches!(self.status, 100..=199 | 204 | 304) {
+        if is_bodiless(self.status) {
             return Ok(BodyLength::None);
         }
         let mut codings = self.values("transfer-encoding");
@@ -181,6 +195,11 @@ impl<'a> Response<'a> {
             }
         }
     }
+}
+
+/// Statuses whose answers have no body, whatever their headers say.
+fn is_bodiless(status: u16) -> bool {
+    matches!(status, 100..=199 | 204 | 304)
 }
 
 /// Appends a whole 101 of our own: without extensions, with one of the subprotocols that were offered.

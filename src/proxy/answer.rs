@@ -41,7 +41,7 @@ impl Answer {
         let unsent = std::mem::take(&mut self.unsent);
         let sent = self
             .outbox
-            .send(self.client, cx.net, cx.pool, &unsent)
+            .send(self.client, cx.net, &unsent)
             .and_then(|()| self.outbox.flush(self.client, cx.net, cx.pool, &mut 0));
         match sent {
             Ok(true) => Outcome::Sent,

@@ -245,7 +245,7 @@ impl Connection {
         let mut client = Leg::new(Side::Client, client, switched.reserved, switched.client_early, now);
         let upstream = Leg::new(Side::Upstream, upstream, switched.reserved, switched.upstream_early, now);
         // Before the tunnel's first byte: whatever the upstream sends next comes behind it.
-        let answered = client.outbox.send(client.socket, cx.net, cx.pool, &switched.answer);
+        let answered = client.outbox.send(client.socket, cx.net, &switched.answer);
         let relay = Relay::new(client, upstream);
         match answered {
             Ok(()) => Turn::To(Stage::Relay(relay)),

@@ -4,14 +4,13 @@ use super::settings::Settings;
 use crate::engine::Transport;
 use crate::engine::pool::Pool;
 
-/// Bytes one receive can bring: a 64 KiB message with its header fits, so that it needs no second one.
-pub(super) const SCRATCH_BYTES: usize = 64 * 1024 + 256;
-
 /// Borrowed for one step.
 pub(super) struct Context<'a, T> {
     pub(super) net: &'a mut T,
     /// Received bytes, scanned and sent from here. Nothing in it survives the step.
-    pub(super) scratch: &'a mut [u8],
+    pub(super) scratch: &'a mut Vec<u8>,
+    /// Where an endpoint of ours writes what it answers. Empty between steps.
+    pub(super) answer: &'a mut Vec<u8>,
     pub(super) pool: &'a mut Pool,
     pub(super) settings: &'a Settings,
 }

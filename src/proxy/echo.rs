@@ -82,7 +82,7 @@ impl Echo {
 
     /// Queues the answer to the handshake.
     pub(super) fn open<T: Transport>(&mut self, answer: &[u8], cx: &mut Context<'_, T>) -> Result<(), Fault> {
-        self.outbox.send(self.client, cx.net, cx.pool, answer)
+        self.outbox.send(self.client, cx.net, answer)
     }
 
     pub(super) fn step<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Outcome {
@@ -135,10 +135,11 @@ impl Echo {
         self.fresh = false;
         self.received_bytes = self.received_bytes.saturating_add(received as u64);
         self.last_received = cx.net.now();
-        let mut out = cx.pool.take();
+        let mut out = std::mem::take(cx.answer);
         let scanned = self.echo(carried.saturating_add(received), &mut out, cx);
-        let sent = self.outbox.send(self.client, cx.net, cx.pool, &out);
-        cx.pool.give(out);
+        let sent = self.outbox.send(self.client, cx.net, &out);
+        out.clear();
+        *cx.answer = out;
         match (scanned, sent) {
             (_, Err(fault)) => Some(Outcome::Gone(End::Broken(Side::Client, fault))),
             (Ok(()), Ok(())) => None,
@@ -231,7 +232,7 @@ impl Echo {
         self.close_sent = Some(code);
         let frame = ControlFrame::close(code, reason, None);
         // A failure shows at the next flush.
-        let _ = self.outbox.send(self.client, cx.net, cx.pool, frame.as_bytes());
+        let _ = self.outbox.send(self.client, cx.net, frame.as_bytes());
     }
 
     /// Gives its memory back.

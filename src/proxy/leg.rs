@@ -137,7 +137,7 @@ impl Leg {
     ) -> Result<(), Fault> {
         let mask = self.mask(cx);
         let frame = ControlFrame::new(opcode, payload, mask);
-        self.outbox.send(self.socket, cx.net, cx.pool, frame.as_bytes())
+        self.outbox.send(self.socket, cx.net, frame.as_bytes())
     }
 
     /// Sends a close frame of ours. Only where a frame may stand, and as the last one.
@@ -149,7 +149,7 @@ impl Leg {
         let mask = self.mask(cx);
         let frame = ControlFrame::close(farewell.code, farewell.reason, mask);
         self.close_sent = Some(farewell.code);
-        self.outbox.send(self.socket, cx.net, cx.pool, frame.as_bytes())
+        self.outbox.send(self.socket, cx.net, frame.as_bytes())
     }
 
     fn mask<T: Transport>(&self, cx: &mut Context<'_, T>) -> Option<mask::Key> {

@@ -3,15 +3,20 @@
 use crate::engine::pool::Pool;
 use crate::engine::{Fault, Sent, Socket, Transport};
 
+/// What is left of a receive is copied up to this size, and its buffer freed for others; more keeps the buffer itself.
+const MAX_COPIED_BYTES: usize = 2048;
+
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     waiting: Option<Box<Waiting>>,
 }
 
+/// `bytes[sent..end]` are still to be sent.
 #[derive(Debug)]
 struct Waiting {
     bytes: Vec<u8>,
     sent: usize,
+    end: usize,
 }
 
 impl Outbox {
@@ -28,7 +33,7 @@ impl Outbox {
         progress: &mut usize,
     ) -> Result<bool, Fault> {
         let Some(waiting) = &mut self.waiting else { return Ok(true) };
-        while let Some(rest) = waiting.bytes.get(waiting.sent..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = waiting.bytes.get(waiting.sent..waiting.end).filter(|rest| !rest.is_empty()) {
             match net.send(socket, rest) {
                 Sent::Bytes(n) => {
                     waiting.sent = waiting.sent.saturating_add(n);
@@ -38,37 +43,44 @@ impl Outbox {
                 Sent::Failed(fault) => return Err(fault),
             }
         }
-        if let Some(done) = self.waiting.take() {
-            pool.give(done.bytes);
-        }
+        self.discard(pool);
         Ok(true)
     }
 
-    /// Sends `bytes` behind what is waiting, and keeps what the peer does not take.
+    /// Sends `bytes` behind what is waiting, and keeps a copy of what the peer does not take.
+    pub(super) fn send<T: Transport>(&mut self, socket: Socket, net: &mut T, bytes: &[u8]) -> Result<(), Fault> {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.append(bytes);
+            return Ok(());
+        }
+        let taken = send_now(socket, net, bytes)?;
+        if let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
+            self.keep(rest.to_vec(), 0, rest.len());
+        }
+        Ok(())
+    }
+
+    /// Sends the first `end` bytes of the scratch behind what is waiting. If the peer does not take them all, the
+    /// buffer stays here and the scratch is another.
     #[inline]
-    pub(super) fn send<T: Transport>(
+    pub(super) fn send_scratch<T: Transport>(
         &mut self,
         socket: Socket,
         net: &mut T,
+        scratch: &mut Vec<u8>,
+        end: usize,
         pool: &mut Pool,
-        bytes: &[u8],
     ) -> Result<(), Fault> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
+        let bytes = scratch.get(..end).unwrap_or_default();
         if let Some(waiting) = &mut self.waiting {
-            waiting.bytes.extend_from_slice(bytes);
+            waiting.append(bytes);
             return Ok(());
         }
-        let taken = match net.send(socket, bytes) {
-            Sent::Bytes(n) => n,
-            Sent::Blocked => 0,
-            Sent::Failed(fault) => return Err(fault),
-        };
-        if let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
-            let mut buffer = pool.take();
-            buffer.extend_from_slice(rest);
-            self.waiting = Some(Box::new(Waiting { bytes: buffer, sent: 0 }));
+        let taken = send_now(socket, net, bytes)?;
+        match bytes.get(taken..).unwrap_or_default() {
+            [] => {}
+            rest if rest.len() <= MAX_COPIED_BYTES => self.keep(rest.to_vec(), 0, rest.len()),
+            _ => self.keep(std::mem::replace(scratch, pool.take()), taken, end),
         }
         Ok(())
     }
@@ -78,5 +90,29 @@ impl Outbox {
         if let Some(waiting) = self.waiting.take() {
             pool.give(waiting.bytes);
         }
+    }
+
+    fn keep(&mut self, bytes: Vec<u8>, sent: usize, end: usize) {
+        self.waiting = Some(Box::new(Waiting { bytes, sent, end }));
+    }
+}
+
+#[inline]
+fn send_now<T: Transport>(socket: Socket, net: &mut T, bytes: &[u8]) -> Result<usize, Fault> {
+    if bytes.is_empty() {
+        return Ok(0);
+    }
+    match net.send(socket, bytes) {
+        Sent::Bytes(n) => Ok(n),
+        Sent::Blocked => Ok(0),
+        Sent::Failed(fault) => Err(fault),
+    }
+}
+
+impl Waiting {
+    fn append(&mut self, more: &[u8]) {
+        self.bytes.truncate(self.end);
+        self.bytes.extend_from_slice(more);
+        self.end = self.bytes.len();
     }
 }

@@ -74,20 +74,18 @@ pub(super) fn pump<T: Transport>(from: &mut Leg, to: &mut Leg, manner: Manner, c
         from.heard(now);
         let mut end = carried.saturating_add(received);
         let passage = pass(from, to, manner, cx, &mut end);
-        let good = cx.scratch.get(..passage.forward).unwrap_or_default();
-        if !good.is_empty() {
-            from.received_bytes = from.received_bytes.saturating_add(u64::try_from(good.len()).unwrap_or(0));
+        // Before the send, which may take the scratch away.
+        let rest = if passage.stop.is_none() { passage.scanned..end } else { 0..0 };
+        from.store_carry(cx.scratch.get(rest).unwrap_or_default());
+        if passage.forward > 0 {
+            from.received_bytes = from.received_bytes.saturating_add(u64::try_from(passage.forward).unwrap_or(0));
             from.last_forwarded = now;
-            if let Err(fault) = to.outbox.send(to.socket, cx.net, cx.pool, good) {
+            if let Err(fault) = to.outbox.send_scratch(to.socket, cx.net, cx.scratch, passage.forward, cx.pool) {
                 return Pumped::Broken(to.side, fault);
             }
         }
-        match passage.stop {
-            None => from.store_carry(cx.scratch.get(passage.scanned..end).unwrap_or_default()),
-            Some(stop) => {
-                from.store_carry(&[]);
-                return stop;
-            }
+        if let Some(stop) = passage.stop {
+            return stop;
         }
     }
     Pumped::More

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::admission::Admission;
 use super::connection::Connection;
-use super::context::{Context, SCRATCH_BYTES};
+use super::context::Context;
 use super::record::{Journal, JournalSource};
 use super::settings::Settings;
 use crate::engine::pool::Pool;
@@ -31,7 +31,8 @@ pub struct Proxy {
     connections: Slab<Connection>,
     refusing: usize,
     draining: bool,
-    scratch: Box<[u8]>,
+    scratch: Vec<u8>,
+    answer: Vec<u8>,
     pool: Pool,
 }
 
@@ -39,6 +40,7 @@ impl Proxy {
     /// A shard's service, without connections.
     #[must_use]
     pub fn new(settings: Arc<Settings>, admission: Arc<Admission>, journal: JournalSource) -> Self {
+        let mut pool = Pool::default();
         Self {
             settings,
             admission,
@@ -46,8 +48,9 @@ impl Proxy {
             connections: Slab::default(),
             refusing: 0,
             draining: false,
-            scratch: vec![0; SCRATCH_BYTES].into(),
-            pool: Pool::default(),
+            scratch: pool.take(),
+            answer: Vec::new(),
+            pool,
         }
     }
 
@@ -92,7 +95,13 @@ impl Service for Proxy {
 
     fn step<T: Transport>(&mut self, net: &mut T, slot: Slot) -> Next {
         let Some(connection) = self.connections.get_mut(slot) else { return Next::Done };
-        let mut cx = Context { net, scratch: &mut self.scratch, pool: &mut self.pool, settings: &self.settings };
+        let mut cx = Context {
+            net,
+            scratch: &mut self.scratch,
+            answer: &mut self.answer,
+            pool: &mut self.pool,
+            settings: &self.settings,
+        };
         let next = connection.step(slot, &mut cx);
         if next == Next::Done {
             self.remove(slot, net.now());
