@@ -2,11 +2,12 @@
 //! what was received keeps the very buffer, and the shard goes on with another. So back-pressure copies nothing. Reused in
 //! last-out, first-in order: the warmest memory first.
 
-/// Bytes one receive can bring: a 64 KiB message with its header fits, so that it needs no second one.
-pub const BUFFER_BYTES: usize = 64 * 1024 + 256;
+/// Bytes one receive can bring: a 128 KiB message with its header fits. Twice that is a little cheaper for messages of 1 MiB,
+/// half of it a tenth dearer; a peer that does not read makes a connection hold as much (docs/decisions/0002).
+pub const BUFFER_BYTES: usize = 128 * 1024 + 256;
 
 /// How many buffers a shard keeps when nobody needs them (4 MiB).
-const MAX_FREE: usize = 64;
+const MAX_FREE: usize = 32;
 
 /// A shard's free buffers, all of them [`BUFFER_BYTES`] long.
 #[derive(Debug, Default)]

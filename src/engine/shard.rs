@@ -17,6 +17,8 @@ use super::wheel::Wheel;
 
 /// Steps between two looks at the ring.
 const STEPS_PER_TURN: usize = 128;
+/// The same for steps that used up their budget: each has moved a megabyte or two.
+const LONG_STEPS_PER_TURN: usize = 4;
 /// Connections accepted in one turn and listener.
 const ACCEPTS_PER_TURN: usize = 64;
 /// How long a listener rests that could not even turn anyone away.
@@ -179,12 +181,19 @@ impl<S: Service> Shard<S> {
 
     fn step_what_is_ready(&mut self) {
         let batch = self.net.ready_count().min(STEPS_PER_TURN);
+        let mut long = 0;
         for _ in 0..batch {
+            if long >= LONG_STEPS_PER_TURN {
+                return;
+            }
             let Some(slot) = self.net.next_ready() else { return };
             match self.service.step(&mut self.net, slot) {
                 Next::Wait(Some(deadline)) => self.wheel.arm(slot, deadline),
                 Next::Wait(None) => {}
-                Next::Again => self.net.wake(slot),
+                Next::Again => {
+                    self.net.wake(slot);
+                    long = usize::saturating_add(long, 1);
+                }
                 Next::Done => self.wheel.disarm(slot),
             }
         }

@@ -4,7 +4,7 @@ use crate::engine::pool::Pool;
 use crate::engine::{Fault, Sent, Socket, Transport};
 
 /// What is left of a receive is copied up to this size, and its buffer freed for others; more keeps the buffer itself.
-const MAX_COPIED_BYTES: usize = 2048;
+const MAX_COPIED_BYTES: usize = 16 * 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Outbox {

@@ -8,8 +8,8 @@ use crate::proto::Violation;
 use crate::proto::frame::Opcode;
 use crate::proto::scan::Stop;
 
-/// Receives in one step and direction; then others have their turn.
-const RECEIVES: usize = 4;
+/// Receives in one step and direction: a megabyte at most. Then others have their turn.
+const RECEIVES: usize = 8;
 
 /// What becomes of what the side says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
