@@ -33,7 +33,7 @@ pub fn write_request(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
     out.extend(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
     write_line("Sec-WebSocket-Key", via.key, out);
     for (name, value) in &request.end_to_end {
-        if !is_ours(name) {
+        if !is_dropped(name, via.trusted) {
             write_line(name, value, out);
         }
     }
@@ -41,24 +41,18 @@ pub fn write_request(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
     out.extend(b"\r\n");
 }
 
-/// Headers by which an upstream learns who the client is. A client that may set them may be anyone. The underscore
-/// twins are theirs too: CGI and its heirs read `X_Forwarded_For` as `X-Forwarded-For`.
-fn is_ours(name: &str) -> bool {
-    let is = |known: &str| {
-        name.len() == known.len()
-            && name
-                .bytes()
-                .zip(known.bytes())
-                .all(|(a, b)| if a == b'_' { b == b'-' } else { a.eq_ignore_ascii_case(&b) })
-    };
-    is("forwarded")
-        || is("x-real-ip")
-        || name.get(..12).is_some_and(|start| {
-            start
-                .bytes()
-                .zip("x-forwarded-".bytes())
-                .all(|(a, b)| if a == b'_' { b == b'-' } else { a.eq_ignore_ascii_case(&b) })
-        })
+/// Headers by which an upstream learns who the client is. A client that may set them may be anyone; what a trusted peer
+/// says passes, but for the four that are written anew from it. The underscore twins count as the real ones: CGI and its
+/// heirs read `X_Forwarded_For` as `X-Forwarded-For`.
+fn is_dropped(name: &str, trusted: bool) -> bool {
+    const WRITTEN_ANEW: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"];
+    if !name.starts_with(['x', 'X', 'f', 'F']) {
+        return false;
+    }
+    let is_twin = name.contains('_');
+    let name = name.replace('_', "-").to_ascii_lowercase();
+    let is_claim = name == "x-real-ip" || name.starts_with("x-forwarded-");
+    WRITTEN_ANEW.contains(&name.as_str()) || is_claim && (is_twin || !trusted)
 }
 
 fn write_forwarded(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {

@@ -159,7 +159,11 @@ fn a_trusted_peer_is_believed_and_appended_to() {
                 "X-Forwarded-Host: first.test",
                 "Forwarded: for=10.0.0.1;proto=https, for=192.0.2.7;host=\"a.test\";proto=http",
             ],
-            ..written("what_a_trusted_peer_says_comes_first", with(all), &[])
+            ..written(
+                "what_a_trusted_peer_says_comes_first",
+                with(all),
+                &["X-Real-IP: 10.0.0.1", "X-Forwarded-Port: 443"],
+            )
         },
         Written { via: trusted(), ..written("a_silent_trusted_peer_is_told_of", starting("GET / HTTP/1.1"), &[]) },
         Written {
