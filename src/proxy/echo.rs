@@ -1,5 +1,6 @@
 //! In place of stages 2 to 5 where there is no target: an endpoint that sends every message back, frame by frame, as it
-//! comes. It keeps nothing of a message; text is checked to be UTF-8 on its way (RFC 6455 section 8.1).
+//! comes. It keeps of a message only what the client does not take yet; text is checked to be UTF-8 on its way (RFC 6455
+//! section 8.1).
 
 use super::context::Context;
 use super::outbox::Outbox;
@@ -89,6 +90,7 @@ impl Echo {
         for _ in 0..RECEIVES {
             match self.outbox.flush(self.client, cx.net, cx.pool, &mut 0) {
                 Ok(true) => {}
+                Ok(false) if self.may_hear_more(cx) => {}
                 Ok(false) => return self.wait(cx),
                 Err(fault) => return Outcome::Gone(End::Broken(Side::Client, fault)),
             }
@@ -104,6 +106,13 @@ impl Echo {
             }
         }
         Outcome::Stay(Next::Again)
+    }
+
+    /// Whether to receive though the client has not taken all it was sent. A client may send the whole of a message
+    /// before it reads any of it: to wait for it then would be to wait for each other.
+    fn may_hear_more<T: Transport>(&self, cx: &Context<'_, T>) -> bool {
+        let held = u64::try_from(self.outbox.held()).unwrap_or(u64::MAX);
+        self.close_sent.is_none() && !self.scanner.between_messages() && held < cx.settings.frames.max_message_bytes
     }
 
     fn wait<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Outcome {
