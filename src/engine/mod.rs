@@ -3,11 +3,11 @@
 //! In: listeners, a [`Service`], commands from other threads. Out: calls of the service's `accept` and `step`, which
 //! work through a [`Transport`]. The engine knows nothing of WebSocket; a service cannot tell that there is a ring.
 //!
-//! [`host`] starts one [`shard`] a CPU on glommio's executors. A shard sleeps in its own [`ring`], which says "ready"
+//! [`host`] starts one `shard` a CPU on glommio's executors. A shard sleeps in its own `ring`, which says "ready"
 //! and no more: no buffer is ever lent to the kernel, so nothing a connection owns can outlive it there. What became
 //! ready is stepped in turn, each step with a budget.
 //!
-//! All of the crate's unsafe code is here, in [`ring`] and [`sys`]. Nothing here allocates for a message, blocks but
+//! All of the crate's unsafe code is here, in `ring` and `sys`. Nothing here allocates for a message, blocks but
 //! in the ring, or takes a lock on a message's path.
 
 #![cfg_attr(

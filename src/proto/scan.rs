@@ -94,6 +94,12 @@ impl Scanner {
         self.remaining == 0
     }
 
+    /// Whether what was used so far ends between two messages, or with a control frame there.
+    #[must_use]
+    pub fn between_messages(&self) -> bool {
+        self.remaining == 0 && !self.in_message
+    }
+
     /// Payload bytes still to come of the frame that has begun.
     #[must_use]
     pub fn remaining(&self) -> u64 {

@@ -1,5 +1,6 @@
 //! In place of stages 2 to 5 where there is no target: an endpoint that sends every message back, frame by frame, as it
-//! comes. It keeps nothing of a message; text is checked to be UTF-8 on its way (RFC 6455 section 8.1).
+//! comes. It keeps of a message only what the client does not take yet; text is checked to be UTF-8 on its way (RFC 6455
+//! section 8.1).
 
 use super::context::Context;
 use super::outbox::Outbox;
@@ -26,6 +27,10 @@ pub(super) struct Echo {
     /// The text message that is being received.
     text: Option<utf8::Checker>,
     fin: bool,
+    /// Where in the answer the frame stands that was begun last.
+    frame_at: usize,
+    /// The answer to a text frame that is not whole yet: were it sent, a close frame could not follow.
+    partial: Vec<u8>,
     received_bytes: u64,
     last_received: Time,
     draining: bool,
@@ -54,6 +59,8 @@ impl Echo {
             offset: 0,
             text: None,
             fin: true,
+            frame_at: 0,
+            partial: Vec::new(),
             received_bytes: 0,
             last_received: now,
             draining: false,
@@ -89,6 +96,7 @@ impl Echo {
         for _ in 0..RECEIVES {
             match self.outbox.flush(self.client, cx.net, cx.pool, &mut 0) {
                 Ok(true) => {}
+                Ok(false) if self.may_hear_more(cx) => {}
                 Ok(false) => return self.wait(cx),
                 Err(fault) => return Outcome::Gone(End::Broken(Side::Client, fault)),
             }
@@ -104,6 +112,13 @@ impl Echo {
             }
         }
         Outcome::Stay(Next::Again)
+    }
+
+    /// Whether to receive though the client has not taken all it was sent. A client may send the whole of a message
+    /// before it reads any of it: to wait for it then would be to wait for each other.
+    fn may_hear_more<T: Transport>(&self, cx: &Context<'_, T>) -> bool {
+        let held = u64::try_from(self.outbox.held()).unwrap_or(u64::MAX);
+        self.close_sent.is_none() && !self.scanner.between_messages() && held < cx.settings.frames.max_message_bytes
     }
 
     fn wait<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Outcome {
@@ -135,11 +150,14 @@ impl Echo {
         self.fresh = false;
         self.received_bytes = self.received_bytes.saturating_add(received as u64);
         self.last_received = cx.net.now();
-        let mut out = std::mem::take(cx.answer);
+        let resumed = !self.partial.is_empty();
+        let mut out = std::mem::take(if resumed { &mut self.partial } else { cx.answer });
         let scanned = self.echo(carried.saturating_add(received), &mut out, cx);
         let sent = self.outbox.send(self.client, cx.net, &out);
-        out.clear();
-        *cx.answer = out;
+        if !resumed {
+            out.clear();
+            *cx.answer = out;
+        }
         match (scanned, sent) {
             (_, Err(fault)) => Some(Outcome::Gone(End::Broken(Side::Client, fault))),
             (Ok(()), Ok(())) => None,
@@ -161,6 +179,9 @@ impl Echo {
                 Step::NeedMore => {
                     self.carry.clear();
                     self.carry.extend_from_slice(rest);
+                    if self.text.is_some() && !self.scanner.at_boundary() {
+                        self.hold(out);
+                    }
                     return Ok(());
                 }
                 Step::Violation(violation) => return Err(violation),
@@ -172,7 +193,7 @@ impl Echo {
                     let payload = rest.get_mut(..length).unwrap_or_default();
                     mask::apply(payload, self.mask, self.offset);
                     self.offset = self.offset.saturating_add(length as u64);
-                    self.check(payload)?;
+                    self.check(payload, out)?;
                     out.extend_from_slice(payload);
                     at = at.saturating_add(length);
                 }
@@ -181,7 +202,7 @@ impl Echo {
                     if let Some(key) = control.mask {
                         mask::apply(frame, key, 0);
                     }
-                    if self.control(&control, frame, out) {
+                    if self.control(&control, frame, out)? {
                         self.carry.clear();
                         return Ok(());
                     }
@@ -200,31 +221,45 @@ impl Echo {
             Opcode::Binary => self.text = None,
             _ => {}
         }
+        self.frame_at = out.len();
         frame::write_header(header.opcode, header.fin, 0, header.payload_len, None, out);
         // An empty last frame ends the text too.
-        self.check(&[])
+        self.check(&[], out)
     }
 
-    fn check(&mut self, payload: &[u8]) -> Result<(), Violation> {
+    /// Takes the frame that has begun out of the answer, until the rest of it is here.
+    fn hold(&mut self, out: &mut Vec<u8>) {
+        self.partial = if self.frame_at == 0 { std::mem::take(out) } else { out.split_off(self.frame_at) };
+        self.frame_at = 0;
+    }
+
+    /// Text that is not UTF-8 takes its frame with it.
+    fn check(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Violation> {
         let Some(text) = &mut self.text else { return Ok(()) };
         let whole = self.fin && self.scanner.at_boundary();
-        if text.push(payload) && (!whole || text.is_complete()) { Ok(()) } else { Err(Violation::NotUtf8) }
+        if text.push(payload) && (!whole || text.is_complete()) {
+            return Ok(());
+        }
+        out.truncate(self.frame_at);
+        Err(Violation::NotUtf8)
     }
 
     /// Answers a control frame: `true` if nothing behind it counts.
-    fn control(&mut self, control: &Control, payload: &[u8], out: &mut Vec<u8>) -> bool {
+    fn control(&mut self, control: &Control, payload: &[u8], out: &mut Vec<u8>) -> Result<bool, Violation> {
         match control.opcode {
             Opcode::Ping => {
                 out.extend_from_slice(ControlFrame::new(Opcode::Pong, payload, None).as_bytes());
-                false
+                Ok(false)
             }
             Opcode::Close => {
+                let reason = payload.get(2..).unwrap_or_default();
+                std::str::from_utf8(reason).map_err(|_| Violation::NotUtf8)?;
                 self.close_received = Some(control.close_code.unwrap_or(1005));
                 self.close_sent = self.close_received;
                 out.extend_from_slice(ControlFrame::new(Opcode::Close, payload, None).as_bytes());
-                true
+                Ok(true)
             }
-            _ => false,
+            _ => Ok(false),
         }
     }
 

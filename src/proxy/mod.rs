@@ -2,7 +2,7 @@
 //!
 //! In: sockets and readiness from [`crate::engine`], rules from [`crate::proto`], [`settings`]. Out: bytes relayed,
 //! and one [`record`] for each connection that ended. A stage is a type in a file of its own; it does what it can and says
-//! what became of it. Stages do not know each other: [`connection`] alone knows their order:
+//! what became of it. Stages do not know each other: `connection` alone knows their order:
 //!
 //! ```text
 //! handshake -> dial -> upgrade -> relay -> closing -> (gone)

@@ -24,6 +24,11 @@ impl Outbox {
         self.waiting.is_none()
     }
 
+    /// Bytes of memory that are in use.
+    pub(super) fn held(&self) -> usize {
+        self.waiting.as_ref().map_or(0, |waiting| waiting.end)
+    }
+
     /// Sends what is waiting: `true` once nothing is. Bytes taken are added to `progress`.
     pub(super) fn flush<T: Transport>(
         &mut self,

@@ -1,0 +1,314 @@
+#!/usr/bin/env python3
+"""The Autobahn cases through the proxy: no verdict may be worse than without it.
+
+Five runs, each of every case:
+
+    client, direct      fuzzing client -> echo.js
+    client, proxied     fuzzing client -> ringway proxy -> echo.js
+    upstream, direct    client.js -> fuzzing server
+    upstream, proxied   client.js -> ringway proxy -> fuzzing server
+    echo                fuzzing client -> ringway echo
+
+The peers are Node's `ws` (echo.js, client.js), the cases those of the Autobahn suite as the package `kosoku` carries
+them; both are installed below target/conformance. `ringway echo` must not fail a case; it has no direct run.
+
+Exit code 0 if all is as it should be, 1 if not. The last line is `conformance: N passed, N failed`, in verdicts.
+"""
+
+import argparse
+import collections
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+KOSOKU = "kosoku==0.1.0"
+WS = "ws@8.23.0"
+# What is slower than this hangs. A run takes seconds, with compression some minutes.
+PLAIN_TIMEOUT_S = 300
+DEFLATE_TIMEOUT_S = 1800
+START_TIMEOUT_S = 30
+STOP_TIMEOUT_S = 20
+PARALLEL_CASES = 4
+# Verdicts from best to worst: those of the messages and those of the close.
+ORDER = [
+    "OK",
+    "INFORMATIONAL",
+    "NON-STRICT",
+    "UNIMPLEMENTED",
+    "UNCLEAN",
+    "WRONG CODE",
+    "FAILED BY CLIENT",
+    "FAILED",
+    "ERROR",
+    "MISSING",
+]
+PASSING = {"OK", "INFORMATIONAL", "NON-STRICT"}
+
+
+class Broken(Exception):
+    """The run itself did not work; nothing can be said of the cases."""
+
+
+def main():
+    options = arguments()
+    work = target_directory() / "conformance"
+    work.mkdir(parents=True, exist_ok=True)
+    ringway = options.binary or build(options.profile)
+    tools = Tools(work)
+    tools.install()
+    bench = Bench(ringway, tools, options.deflate, work / ("deflate" if options.deflate else "plain"))
+    failures = []
+    failures += compare("client", bench.client_direct(), bench.client_proxied())
+    failures += compare("upstream", bench.upstream_direct(), bench.upstream_proxied())
+    if not options.deflate:
+        failures += judge("echo", bench.own_echo())
+    for line in failures:
+        print(f"WORSE {line}")
+    print(f"reports: {os.path.relpath(bench.out)}")
+    print(f"conformance: {Totals.verdicts - len(failures)} passed, {len(failures)} failed")
+    return 1 if failures else 0
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--profile", choices=["release", "dev"], default="release", help="of the ringway that is built")
+    parser.add_argument("--binary", type=pathlib.Path, help="a ringway that is there already, and nothing is built")
+    parser.add_argument(
+        "--deflate",
+        action="store_true",
+        help="groups 12 and 13, with compression at both ends, in place of the others; takes many minutes",
+    )
+    return parser.parse_args()
+
+
+def target_directory():
+    return pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").resolve()
+
+
+def build(profile):
+    command = ["cargo", "build", "--locked", "--bin", "ringway", "--profile", profile]
+    subprocess.run(command, cwd=ROOT, check=True)
+    return target_directory() / ("debug" if profile == "dev" else profile) / "ringway"
+
+
+class Tools:
+    """The suite and its peers, installed where they are missing."""
+
+    def __init__(self, work):
+        self.venv = work / "venv"
+        self.node = work / "node"
+        self.kosoku = self.venv / "bin" / "kosoku"
+
+    def install(self):
+        self.once(self.venv, KOSOKU, self.install_kosoku)
+        self.once(self.node, WS, self.install_ws)
+
+    @staticmethod
+    def once(folder, what, install):
+        """Installs unless the folder says that just this is in it: an install cut short leaves no such word."""
+        stamp = folder / "installed"
+        if stamp.is_file() and stamp.read_text() == what:
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        install()
+        stamp.write_text(what)
+
+    def install_kosoku(self):
+        subprocess.run([sys.executable, "-m", "venv", self.venv], check=True)
+        pip = [self.venv / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, KOSOKU], check=True)
+
+    def install_ws(self):
+        self.node.mkdir(parents=True)
+        npm = ["npm", "install", "--silent", "--no-save", "--no-audit", "--no-fund", "--prefix", self.node]
+        subprocess.run([*npm, WS], check=True)
+
+    def script(self, name, *arguments):
+        return ["node", HERE / name, *arguments]
+
+    def environment(self):
+        return {**os.environ, "NODE_PATH": str(self.node / "node_modules")}
+
+
+class Bench:
+    """Starts what a run needs, each on a port of its own choice, and reads the verdicts."""
+
+    def __init__(self, ringway, tools, deflate, out):
+        self.ringway, self.tools, self.out = ringway, tools, out
+        self.flags = ["deflate"] if deflate else []
+        self.timeout_s = DEFLATE_TIMEOUT_S if deflate else PLAIN_TIMEOUT_S
+        chosen = "-i" if deflate else "-x"
+        self.cases = [chosen, "12.*", chosen, "13.*"]
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+
+    def client_direct(self):
+        with self.node_echo("client-direct") as address:
+            return self.fuzzing_client("client-direct", address)
+
+    def client_proxied(self):
+        with self.node_echo("client-proxied") as upstream, self.proxy("client-proxied", upstream) as address:
+            return self.fuzzing_client("client-proxied", address)
+
+    def own_echo(self):
+        with self.serve("echo", [self.ringway, "echo", "--listen", "127.0.0.1:0"]) as address:
+            return self.fuzzing_client("echo", address)
+
+    def upstream_direct(self):
+        return self.fuzzing_server("upstream-direct", contextlib.nullcontext)
+
+    def upstream_proxied(self):
+        return self.fuzzing_server("upstream-proxied", lambda address: self.proxy("upstream-proxied", address))
+
+    def node_echo(self, run):
+        return self.serve(f"{run}.node", self.tools.script("echo.js", *self.flags))
+
+    def proxy(self, run, upstream):
+        return self.serve(run, [self.ringway, "proxy", "--listen", "127.0.0.1:0", "--target", f"ws://{upstream}"])
+
+    @contextlib.contextmanager
+    def serve(self, name, command):
+        """Gives the address that the server says it listens on; it must end well when it is told to."""
+        with self.process(name, command, stdout=subprocess.PIPE) as server:
+            yield address_in(first_line(server.stdout, name), name)
+            if server.poll() is not None:
+                raise Broken(f"{name} ended with {server.returncode} during the run; see {self.log(name)}")
+            server.terminate()
+            code = server.wait(STOP_TIMEOUT_S)
+            # Node does not catch SIGTERM; Ringway does, and drains.
+            if code not in (0, -15) or (code != 0 and command[0] == self.ringway):
+                raise Broken(f"{name} ended with {code}; see {self.log(name)}")
+
+    def fuzzing_client(self, run, address):
+        command = [self.tools.kosoku, "-m", "fuzzingclient", address, "-p", str(PARALLEL_CASES)]
+        started = time.monotonic()
+        with self.process(f"{run}.suite", [*command, *self.cases, "-o", self.out / run]) as suite:
+            suite.wait(self.timeout_s)
+        return self.verdicts(run, started)
+
+    def fuzzing_server(self, run, through):
+        name = f"{run}.suite"
+        command = [self.tools.kosoku, "-m", "fuzzingserver", "127.0.0.1:0", *self.cases, "-o", self.out / run]
+        started = time.monotonic()
+        with self.process(name, command, stderr=subprocess.PIPE) as suite:
+            server = address_in(first_line(suite.stderr, name), name)
+            drain(suite.stderr)
+            with through(server) as address:
+                client = self.tools.script("client.js", f"ws://{address or server}", *self.flags)
+                with self.process(f"{run}.node", client) as node:
+                    if node.wait(self.timeout_s) != 0:
+                        raise Broken(f"client.js did not get through; see {self.log(run + '.node')}")
+            suite.wait(START_TIMEOUT_S)
+        return self.verdicts(run, started)
+
+    @contextlib.contextmanager
+    def process(self, name, command, **streams):
+        """Runs a program while the block does; its output goes to a log where the block does not take it."""
+        with open(self.log(name), "w") as log:
+            streams = {"stdout": log, "stderr": log, **streams}
+            environment = self.tools.environment()
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, text=True, **streams)
+            try:
+                yield process
+            except subprocess.TimeoutExpired as error:
+                raise Broken(f"{name} did not end in {error.timeout} s; see {self.log(name)}") from error
+            finally:
+                process.kill()
+                process.wait()
+
+    def log(self, name):
+        return self.out / f"{name}.log"
+
+    def verdicts(self, run, started):
+        index = self.out / run / "index.json"
+        if not index.is_file():
+            raise Broken(f"{run} left no report; see {self.log(run + '.suite')}")
+        (cases,) = json.loads(index.read_text()).values()
+        print(f"{run}: {len(cases)} cases in {time.monotonic() - started:.0f} s", flush=True)
+        return {name: (case["behavior"], case["behaviorClose"]) for name, case in cases.items()}
+
+
+def first_line(stream, name):
+    """The first line, or an error when none comes in time."""
+    lines = []
+    reader = threading.Thread(target=lambda: lines.append(stream.readline()), daemon=True)
+    reader.start()
+    reader.join(START_TIMEOUT_S)
+    if not lines or not lines[0]:
+        raise Broken(f"{name} did not start")
+    return lines[0].strip()
+
+
+def address_in(line, name):
+    if "listening on " not in line:
+        raise Broken(f"{name} began with `{line}`, not with where it listens")
+    return line.rsplit("listening on ", 1)[1].removeprefix("ws://")
+
+
+def drain(stream):
+    threading.Thread(target=collections.deque, args=(stream, 0), daemon=True).start()
+
+
+class Totals:
+    """Of all runs."""
+
+    verdicts = 0
+
+
+def compare(leg, direct, proxied):
+    """The cases that are worse through the proxy."""
+    missing = ("MISSING", "MISSING")
+    if not direct:
+        raise Broken(f"{leg}: no case was run")
+    table(leg, {"direct": direct, "proxied": proxied})
+    Totals.verdicts += len(direct)
+    worse = []
+    for case, before in direct.items():
+        after = proxied.get(case, missing)
+        if any(ORDER.index(now) > ORDER.index(then) for now, then in zip(after, before)):
+            worse.append(f"{leg} {case}: direct {show(before)}, proxied {show(after)}")
+    return worse
+
+
+def judge(name, verdicts):
+    """The cases that failed."""
+    if not verdicts:
+        raise Broken(f"{name}: no case was run")
+    table(name, {"ringway": verdicts})
+    Totals.verdicts += len(verdicts)
+    return [f"{name} {case}: {show(seen)}" for case, seen in verdicts.items() if not PASSING.issuperset(seen)]
+
+
+def show(verdict):
+    return "{}, close {}".format(*verdict)
+
+
+def table(leg, runs):
+    """How many cases of each group got which verdict; a case counts by the worse of its two."""
+    counts = collections.defaultdict(collections.Counter)
+    for run, verdicts in runs.items():
+        for case, seen in verdicts.items():
+            counts[int(case.split(".")[0])][run, max(seen, key=ORDER.index)] += 1
+    used = [verdict for verdict in ORDER if any((run, verdict) in row for row in counts.values() for run in runs)]
+    columns = [(run, verdict) for run in runs for verdict in used]
+    print(f"\n{leg:10}" + "".join(f"{run + ' ' + verdict.lower():>24}" for run, verdict in columns))
+    rows = sorted(counts.items())
+    for group, row in [*rows, ("all", sum((row for _, row in rows), collections.Counter()))]:
+        print(f"  {group!s:8}" + "".join(f"{row[column]:24}" for column in columns))
+    print(flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (Broken, subprocess.CalledProcessError, OSError) as error:
+        print(f"conformance: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""Ringway under the system call filters that config/ brings.
+
+Loads a filter with libseccomp, as a container's runtime or systemd would, and starts Ringway behind it:
+
+- under config/ringway-seccomp.json a message goes through `ringway proxy` and comes back;
+- the same under the SystemCallFilter of config/ringway.service, where systemd-analyze can say what its groups hold;
+- without the io_uring calls `ringway proxy` fails, and its message names the profile.
+
+Needs libseccomp.so.2, no root. Usage: seccomp.py RINGWAY. The last line is `seccomp: N passed, N failed`.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+PROFILE = ROOT / "config" / "ringway-seccomp.json"
+UNIT = ROOT / "config" / "ringway.service"
+IO_URING = {"io_uring_setup", "io_uring_enter", "io_uring_register"}
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+ALLOW = 0x7FFF0000
+ERRNO = 0x00050000
+OPERATORS = ["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"]
+EPERM = 1
+TIMEOUT_S = 20
+
+
+class Argument(ctypes.Structure):
+    """libseccomp's scmp_arg_cmp."""
+
+    _fields_ = [
+        ("index", ctypes.c_uint),
+        ("operator", ctypes.c_int),
+        ("value", ctypes.c_uint64),
+        ("value_two", ctypes.c_uint64),
+    ]
+
+
+def load(profile):
+    """Puts this process, and what it executes, behind a profile in the format of the container runtimes."""
+    library = ctypes.CDLL("libseccomp.so.2")
+    library.seccomp_init.restype = ctypes.c_void_p
+    context = ctypes.c_void_p(library.seccomp_init(action(profile["defaultAction"], profile["defaultErrnoRet"])))
+    for rule in profile["syscalls"]:
+        if ARCHITECTURES.get(platform.machine()) not in rule.get("includes", {}).get("arches", ARCHITECTURES.values()):
+            continue
+        arguments = [
+            Argument(
+                argument["index"],
+                1 + OPERATORS.index(argument["op"].removeprefix("SCMP_CMP_")),
+                argument["value"],
+                argument.get("valueTwo", 0),
+            )
+            for argument in rule.get("args", [])
+        ]
+        for name in rule["names"]:
+            number = library.seccomp_syscall_resolve_name(name.encode())
+            # What this library or this machine does not know is left out, and so refused, as the runtimes do it.
+            if number >= 0:
+                array = (Argument * len(arguments))(*arguments)
+                code = action(rule["action"], rule.get("errnoRet", EPERM))
+                check(library.seccomp_rule_add_array(context, ctypes.c_uint32(code), number, len(arguments), array))
+    check(library.seccomp_load(context))
+
+
+def action(name, errno):
+    return {"SCMP_ACT_ALLOW": ALLOW, "SCMP_ACT_ERRNO": ERRNO | errno}[name]
+
+
+def check(code):
+    if code != 0:
+        raise OSError(-code, os.strerror(-code))
+
+
+class Checks:
+    def __init__(self, ringway):
+        self.ringway = ringway
+        self.passed = self.failed = 0
+
+    def run(self):
+        profile = json.loads(PROFILE.read_text())
+        self.check("a message goes through the proxy under the profile", lambda: self.relays(profile))
+        self.check("without io_uring the message names the profile", lambda: self.refuses(without_io_uring(profile)))
+        if shutil.which("systemd-analyze"):
+            unit = {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": EPERM, "syscalls": unit_rules()}
+            self.check("a message goes through the proxy under the unit's filter", lambda: self.relays(unit))
+        else:
+            print("skipped: the unit's filter, as there is no systemd-analyze")
+        print(f"seccomp: {self.passed} passed, {self.failed} failed")
+        return 1 if self.failed else 0
+
+    def check(self, what, test):
+        try:
+            test()
+            self.passed += 1
+            print(f"ok: {what}")
+        except (AssertionError, OSError, subprocess.SubprocessError) as error:
+            self.failed += 1
+            print(f"FAILED: {what}: {error}")
+
+    def relays(self, profile):
+        with self.serve(profile, "echo") as echo, self.serve(profile, "proxy", "--target", f"ws://{echo}") as proxy:
+            with self.behind(profile, "ws", f"ws://{proxy}/") as client:
+                out, errors = client.communicate("a message\n", TIMEOUT_S)
+            assert client.returncode == 0, f"ws ended with {client.returncode}: {errors}"
+            assert out == "a message\n", f"what came back is {out!r}"
+
+    def refuses(self, profile):
+        command = ["proxy", "--listen", "127.0.0.1:0", "--target", "ws://127.0.0.1:9"]
+        with self.behind(profile, *command) as proxy:
+            _, errors = proxy.communicate(timeout=TIMEOUT_S)
+        assert proxy.returncode == 1, f"it ended with {proxy.returncode}"
+        assert "config/ringway-seccomp.json" in errors, f"it said: {errors}"
+
+    @contextlib.contextmanager
+    def serve(self, profile, noun, *arguments):
+        with self.behind(profile, noun, "--listen", "127.0.0.1:0", *arguments) as server:
+            line = server.stdout.readline()
+            assert line.startswith("listening on "), f"{noun} did not start: {server.stderr.read()}"
+            status = pathlib.Path(f"/proc/{server.pid}/status").read_text()
+            assert "Seccomp:\t2\n" in status, "no filter is in force"
+            yield line.removeprefix("listening on ").strip()
+            server.terminate()
+            code = server.wait(TIMEOUT_S)
+            assert code == 0, f"{noun} ended with {code}"
+
+    @contextlib.contextmanager
+    def behind(self, profile, *arguments):
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(profile, file)
+            file.flush()
+            command = [sys.executable, __file__, "--behind", file.name, self.ringway, *arguments]
+            pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+            with subprocess.Popen(command, text=True, **pipes) as process:
+                try:
+                    yield process
+                finally:
+                    process.kill()
+
+
+def without_io_uring(profile):
+    rules = [{**rule, "names": sorted(set(rule["names"]) - IO_URING)} for rule in profile["syscalls"]]
+    return {**profile, "syscalls": rules}
+
+
+def unit_rules():
+    """What the unit's SystemCallFilter lines leave: groups and names that are added, or taken away."""
+    allowed = set()
+    for line in UNIT.read_text().splitlines():
+        if line.startswith("SystemCallFilter="):
+            words = line.partition("=")[2]
+            names = {name for word in words.removeprefix("~").split() for name in expand(word)}
+            allowed = allowed - names if words.startswith("~") else allowed | names
+    return [{"names": sorted(allowed), "action": "SCMP_ACT_ALLOW"}]
+
+
+def expand(word):
+    """The names in a group of systemd's, or the name itself."""
+    if not word.startswith("@"):
+        return {word}
+    command = ["systemd-analyze", "--no-pager", "syscall-filter", word]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    inner = (line.strip() for line in lines if line.startswith(" ") and not line.strip().startswith("#"))
+    return {name for part in inner if part for name in expand(part)}
+
+
+def main():
+    if sys.argv[1:2] == ["--behind"]:
+        profile, *command = sys.argv[2:]
+        load(json.loads(pathlib.Path(profile).read_text()))
+        os.execv(command[0], command)
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    return Checks(str(pathlib.Path(sys.argv[1]).resolve())).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
