@@ -32,7 +32,11 @@ impl LogArgs {
     pub(super) fn install(&self) -> Result<bool, Failure> {
         let filter = EnvFilter::try_new(&self.log_level)
             .map_err(|error| Failure::Configuration(format!("--log-level `{}`: {error}", self.log_level)))?;
-        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let builder = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            // Whoever read the log may have died: an error message about that would end the process.
+            .log_internal_errors(false);
         match self.log_format {
             Format::Json => builder.json().flatten_event(true).init(),
             Format::Text => {

@@ -2,8 +2,6 @@
 //!
 //! Exit codes: 0 ok, 1 failed, 2 usage, 3 invalid configuration.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
-
 mod echo;
 mod extras;
 mod journal;
@@ -12,6 +10,7 @@ mod proxy;
 mod serve;
 mod ws;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -68,6 +67,7 @@ pub fn run() -> ExitCode {
         Err(Failure::Failed(message)) => (message, 1),
         Err(Failure::Configuration(message)) => (message, 3),
     };
-    eprintln!("ringway: {message}");
+    // Nobody may be reading.
+    let _ = writeln!(std::io::stderr(), "ringway: {message}");
     ExitCode::from(code)
 }

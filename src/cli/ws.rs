@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mut stream = connect(&target)?;
     let early = shake_hands(&mut stream, &target, &path, args)?;
     if io::stdin().is_terminal() {
-        eprintln!("connected to {}; a line is a message, Ctrl-D closes", args.url);
+        let _ = writeln!(io::stderr(), "connected to {}; a line is a message, Ctrl-D closes", args.url);
     }
     converse(&stream, early)
 }
@@ -240,6 +240,8 @@ impl Reader {
         let payload = self.buffer.get(control.header_len..control.frame_len).unwrap_or_default();
         match control.opcode {
             Opcode::Close => {
+                // The code comes back; the reason is the server's own, and may be anything.
+                let payload = payload.get(..2).unwrap_or_default();
                 let frame = ControlFrame::new(Opcode::Close, payload, Some(fresh_mask()?));
                 // It may have closed its connection without waiting.
                 let _ = self.stream.write_all(frame.as_bytes());

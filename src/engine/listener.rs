@@ -14,8 +14,14 @@ const BACKLOG: i32 = 4096;
 /// One listener a shard, all on the same address: the kernel spreads connections over them. Port 0 is chosen once.
 ///
 /// # Errors
-/// The address cannot be bound.
+/// The address cannot be bound, or another process listens on it: the option that lets shards share it would let that
+/// process share it too, and take half of the connections without a word.
 pub fn bind(address: SocketAddr, shards: usize) -> io::Result<(SocketAddr, Vec<OwnedFd>)> {
+    if address.port() != 0 {
+        let alone = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        alone.set_reuse_address(true)?;
+        alone.bind(&SockAddr::from(address))?;
+    }
     let first = bind_one(address)?;
     let bound = first.local_addr()?.as_socket().unwrap_or(address);
     let mut listeners = vec![OwnedFd::from(first)];

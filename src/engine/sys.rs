@@ -36,7 +36,9 @@ pub(super) fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
     let accepted = unsafe { OwnedFd::from_raw_fd(accepted) };
     // SAFETY: zeroed bytes are a valid sockaddr_storage, whatever the kernel wrote over them.
     let storage = unsafe { storage.assume_init() };
-    Ok((accepted, address(&storage)))
+    let peer = address(&storage);
+    // A dual-stack listener sees IPv4 clients as mapped addresses.
+    Ok((accepted, SocketAddr::new(peer.ip().to_canonical(), peer.port())))
 }
 
 /// The address in a storage; 0.0.0.0:0 for a family that is not IP, which no listener of ours has.

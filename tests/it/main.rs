@@ -1,6 +1,7 @@
 //! Ringway's integration tests: one binary. What speaks to the real process says so in its file's first lines; the
 //! rest drives the library's public parts with what no unit test can hold.
 
+mod documentation;
 mod fuzz_corpus;
 mod fuzz_invariants;
 mod handshake_vectors;

@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""User instructions that Ringway spends on relaying one 128-byte message, counted by callgrind.
+
+  instructions.py RINGWAY_BINARY
+
+The proxy runs twice under callgrind, with a different number of messages sent one by one over one connection; the
+difference of the two totals, divided by that of the messages, leaves everything out that is not relaying.
+"""
+import os, re, signal, socket, subprocess, sys, tempfile, threading
+
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+def head(sock):
+    data = b""
+    while not data.endswith(b"\r\n\r\n"):
+        data += sock.recv(1)
+    return data
+
+
+def exactly(sock, count):
+    data = b""
+    while len(data) < count:
+        data += sock.recv(count - len(data))
+    return data
+
+
+def upstream(server):
+    import base64, hashlib
+    sock, _ = server.accept()
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    key = next(l.split(b":", 1)[1].strip() for l in head(sock).split(b"\r\n") if l.lower().startswith(b"sec-websocket-key:"))
+    accept = base64.b64encode(hashlib.sha1(key + GUID).digest()).decode()
+    sock.sendall(f"HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n".encode())
+    answer = b"\x82\x7e\x00\x80" + bytes(128)
+    try:
+        while True:
+            exactly(sock, 8 + 128)
+            sock.sendall(answer)
+    except (ConnectionError, IndexError, OSError):
+        pass
+
+
+def run(binary, round_trips):
+    server = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=upstream, args=(server,), daemon=True).start()
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "callgrind.out")
+        argv = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", binary, "proxy", "--listen", "127.0.0.1:0",
+                "--target", f"ws://127.0.0.1:{server.getsockname()[1]}", "--cpus", "0", "--log-level", "off"]
+        proxy = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        address = proxy.stdout.readline().split()[-1]
+        host, port = address.rsplit(":", 1)
+        client = socket.create_connection((host, int(port)))
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.sendall(f"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                       f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
+        head(client)
+        message = b"\x82\xfe\x00\x80" + bytes(4) + bytes(128)
+        for _ in range(round_trips):
+            client.sendall(message)
+            exactly(client, 4 + 128)
+        client.close()
+        proxy.send_signal(signal.SIGTERM)
+        _, talk = proxy.communicate(timeout=120)
+        return int(re.search(r"Collected : (\d+)", talk).group(1))
+
+
+few, many = 2_000, 12_000
+counts = [run(sys.argv[1], n) for n in (few, many)]
+print(f"{(counts[1] - counts[0]) / (2 * (many - few)):.0f} user instructions a relayed message of 128 bytes")

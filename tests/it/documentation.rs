@@ -1,0 +1,74 @@
+//! The documentation's tables against the program: what they say is what it does.
+
+use std::process::Command;
+
+use ringway::proto::refusal::Refusal;
+
+fn document(name: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The cells of a table's rows that begin with the given text.
+fn rows<'a>(document: &'a str, start: &str) -> Vec<Vec<&'a str>> {
+    document
+        .lines()
+        .filter(|line| line.starts_with(start))
+        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect()
+}
+
+#[test]
+fn the_table_of_limits_has_every_flag_with_its_default() {
+    let help = Command::new(env!("CARGO_BIN_EXE_ringway")).args(["proxy", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let limits = help.split("Limits and deadlines:").nth(1).unwrap().split("\nLog:").next().unwrap();
+    let words: Vec<&str> = limits.split_whitespace().collect();
+    let text = document("docs/limits.md");
+    let table = rows(&text, "| `--");
+    let flags: Vec<&str> = words.iter().copied().filter(|word| word.starts_with("--")).collect();
+    let documented: Vec<&str> = table.iter().map(|row| row[0].trim_matches('`')).collect();
+    assert_eq!(flags, documented, "the flags of `ringway proxy --help` and those of docs/limits.md, in order");
+    for (flag, row) in flags.iter().zip(&table) {
+        let from = words.iter().position(|word| word == flag).unwrap() + 1;
+        let own = words[from..].iter().take_while(|word| !word.starts_with("--"));
+        let own = own.copied().collect::<Vec<_>>().join(" ");
+        let Some((_, default)) = own.split_once("[default: ") else {
+            assert!(!row[1].starts_with('`') || *flag != "--max-connections", "{flag} has no default");
+            continue;
+        };
+        let default = default.split(']').next().unwrap();
+        assert!(
+            row[1].starts_with(&format!("`{default}`")),
+            "{flag}: the program says {default}, docs/limits.md {}",
+            row[1]
+        );
+    }
+}
+
+#[test]
+fn the_table_of_refusals_is_the_programs() {
+    let text = document("docs/refusals.md");
+    let documented: Vec<Vec<String>> = rows(&text, "| 4")
+        .into_iter()
+        .chain(rows(&text, "| 5"))
+        .map(|row| row.into_iter().map(str::to_owned).collect())
+        .collect();
+    let actual: Vec<Vec<String>> = Refusal::ALL
+        .iter()
+        .map(|refusal| vec![refusal.status.to_string(), format!("`{}`", refusal.code), refusal.detail.to_owned()])
+        .collect();
+    assert_eq!(documented, actual);
+}
+
+#[test]
+fn every_file_that_the_readme_names_is_there() {
+    let text = document("README.md");
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|link| !link.contains("://"));
+    let links: Vec<&str> = links.collect();
+    assert!(links.len() > 5, "{links:?}");
+    for link in links {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(link);
+        assert!(path.exists(), "README.md names {link}");
+    }
+}
