@@ -1,5 +1,9 @@
 //! Ringway's integration tests: one binary. What speaks to the real process says so in its file's first lines; the
 //! rest drives the library's public parts with what no unit test can hold.
 
+mod harness;
+
+mod forwarding;
 mod handshake_vectors;
+mod relay;
 mod scanner_reference;
