@@ -3,7 +3,9 @@
 
 mod harness;
 
+mod closing;
 mod forwarding;
 mod handshake_vectors;
+mod refusals;
 mod relay;
 mod scanner_reference;

@@ -15,9 +15,9 @@ pub(crate) use process::Ringway;
 pub(crate) use upstream::{EchoServer, Upstream};
 pub(crate) use wait::{PATIENCE, until, until_within};
 
-/// An open tunnel with raw sockets at both ends.
+/// An open tunnel with raw sockets at both ends. Taken apart, the process comes first: so it is dropped last, and sees
+/// that nothing is left.
 pub(crate) struct Tunnel {
-    // Dropped in this order: the process checks last that nothing is left.
     pub(crate) client: Peer,
     pub(crate) upstream: Peer,
     pub(crate) ringway: Ringway,
