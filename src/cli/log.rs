@@ -32,7 +32,9 @@ impl LogArgs {
     pub(super) fn install(&self) -> Result<bool, Failure> {
         let filter = EnvFilter::try_new(&self.log_level)
             .map_err(|error| Failure::Configuration(format!("--log-level `{}`: {error}", self.log_level)))?;
-        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        // A log that cannot be written is no reason to end: complaining on standard error would fail too, and panic.
+        let builder =
+            tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
         match self.log_format {
             Format::Json => builder.json().flatten_event(true).init(),
             Format::Text => {

@@ -12,6 +12,7 @@ mod proxy;
 mod serve;
 mod ws;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -68,6 +69,7 @@ pub fn run() -> ExitCode {
         Err(Failure::Failed(message)) => (message, 1),
         Err(Failure::Configuration(message)) => (message, 3),
     };
-    eprintln!("ringway: {message}");
+    // The code says it too, where nobody reads this.
+    let _ = writeln!(std::io::stderr(), "ringway: {message}");
     ExitCode::from(code)
 }

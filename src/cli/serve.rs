@@ -1,5 +1,6 @@
 //! What `proxy` and `echo` share: check the host, listen, start the shards, say so, and serve until told to stop.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -169,13 +170,14 @@ fn watch_signals(events: Sender<Event>) -> Result<(), Failure> {
 fn announce(args: &ServeArgs, address: SocketAddr, headline: &str, cpus: &[usize], connections: u64, descriptors: u64) {
     let limits = &args.limits;
     let optional = |value: Option<Duration>| value.map_or_else(|| "off".to_owned(), show_duration);
-    println!("listening on {address}");
-    println!("  {headline}");
-    println!("  shards: {} (CPU {})", cpus.len(), list(cpus));
-    println!("  connections: {connections} at most ({descriptors} file descriptors)");
-    println!("  messages: {} bytes at most, frames {}", limits.max_message_bytes, limits.max_frame_bytes);
-    println!(
-        "  deadlines: handshake {}, connect {}, idle {}, ping every {}, pong {}, close {}, drain {}",
+    let text = format!(
+        "listening on {address}\n  {headline}\n  shards: {} (CPU {})\n  connections: {connections} at most \
+         ({descriptors} file descriptors)\n  messages: {} bytes at most, frames {}\n  deadlines: handshake {}, \
+         connect {}, idle {}, ping every {}, pong {}, close {}, drain {}\n",
+        cpus.len(),
+        list(cpus),
+        limits.max_message_bytes,
+        limits.max_frame_bytes,
         show_duration(limits.handshake_timeout),
         show_duration(limits.connect_timeout),
         optional(limits.idle_timeout.0),
@@ -184,6 +186,8 @@ fn announce(args: &ServeArgs, address: SocketAddr, headline: &str, cpus: &[usize
         show_duration(limits.close_timeout),
         show_duration(limits.drain_timeout),
     );
+    // Who started it may have stopped listening (`ringway proxy .. | head -1`): it serves all the same.
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 fn list(cpus: &[usize]) -> String {
