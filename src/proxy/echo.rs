@@ -26,6 +26,8 @@ pub(super) struct Echo {
     /// The text message that is being received.
     text: Option<utf8::Checker>,
     fin: bool,
+    /// Whether the frame that is being sent will not be completed: nothing may follow it.
+    torn: bool,
     received_bytes: u64,
     last_received: Time,
     draining: bool,
@@ -54,6 +56,7 @@ impl Echo {
             offset: 0,
             text: None,
             fin: true,
+            torn: false,
             received_bytes: 0,
             last_received: now,
             draining: false,
@@ -143,7 +146,9 @@ impl Echo {
             (_, Err(fault)) => Some(Outcome::Gone(End::Broken(Side::Client, fault))),
             (Ok(()), Ok(())) => None,
             (Err(violation), Ok(())) => {
-                self.say_close(violation.close_code(), violation.code(), cx);
+                if !self.torn {
+                    self.say_close(violation.close_code(), violation.code(), cx);
+                }
                 // What the client does not take of it now, it will not get.
                 Some(Outcome::Finished(End::Violated(Side::Client, violation)))
             }
@@ -154,6 +159,8 @@ impl Echo {
     fn echo<T: Transport>(&mut self, end: usize, out: &mut Vec<u8>, cx: &mut Context<'_, T>) -> Result<(), Violation> {
         let limits = cx.settings.frames;
         let mut at = 0_usize;
+        // Where in `out` the current frame begins, if it is not on its way already.
+        let mut start = None;
         loop {
             let rest = cx.scratch.get_mut(at..end).unwrap_or_default();
             match self.scanner.step(rest, &limits) {
@@ -165,13 +172,14 @@ impl Echo {
                 Step::Violation(violation) => return Err(violation),
                 Step::Header(header) => {
                     at = at.saturating_add(usize::from(header.header_len));
-                    self.begin(&header, out)?;
+                    start = Some(out.len());
+                    self.begin(&header, out).map_err(|violation| self.withdraw(start, out, violation))?;
                 }
                 Step::Payload(length) => {
                     let payload = rest.get_mut(..length).unwrap_or_default();
                     mask::apply(payload, self.mask, self.offset);
                     self.offset = self.offset.saturating_add(length as u64);
-                    self.check(payload)?;
+                    self.check(payload).map_err(|violation| self.withdraw(start, out, violation))?;
                     out.extend_from_slice(payload);
                     at = at.saturating_add(length);
                 }
@@ -188,6 +196,16 @@ impl Echo {
                 }
             }
         }
+    }
+
+    /// Takes back the frame that cannot be completed, so that a close frame may stand in its place, or notes that it
+    /// is too late for that.
+    fn withdraw(&mut self, start: Option<usize>, out: &mut Vec<u8>, violation: Violation) -> Violation {
+        match start {
+            Some(start) => out.truncate(start),
+            None => self.torn = true,
+        }
+        violation
     }
 
     fn begin(&mut self, header: &Header, out: &mut Vec<u8>) -> Result<(), Violation> {
