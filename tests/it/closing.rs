@@ -274,6 +274,33 @@ fn both_sides_closing_at_once_each_get_the_others_frame() {
 }
 
 #[test]
+fn an_end_that_comes_with_the_close_frame_is_not_waited_for() {
+    // A deadline of an earlier stage would look again, and hide it.
+    let no_deadline = ["--close-timeout", "1h", "--connect-timeout", "1h", "--handshake-timeout", "1h"];
+    // As servers do that answer a close and end at once: one event tells of both.
+    let Tunnel { ringway, mut client, mut upstream } = tunnel(&no_deadline);
+    client.send(&masked(FIN | CLOSE, &close_body(1000, "")));
+    client.finish();
+    assert_eq!(upstream.close().0, Some(1000));
+    let paused = ringway.paused();
+    upstream.send(&plain(FIN | CLOSE, &close_body(1000, "")));
+    upstream.finish();
+    drop(paused);
+    assert_eq!(client.close().0, Some(1000));
+    client.ends();
+    ringway.closes_all();
+
+    let Tunnel { ringway, client, mut upstream } = tunnel(&no_deadline);
+    client.reset();
+    assert_eq!(upstream.close().0, Some(1001));
+    let paused = ringway.paused();
+    upstream.send(&plain(FIN | CLOSE, &close_body(1001, "")));
+    upstream.finish();
+    drop(paused);
+    ringway.closes_all();
+}
+
+#[test]
 fn one_connections_violation_is_nothing_to_another() {
     let upstream = Upstream::listen();
     let ringway = Ringway::proxy(upstream.address(), &["--cpus", "0"]);

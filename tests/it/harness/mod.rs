@@ -12,8 +12,8 @@ pub(crate) mod wait;
 
 pub(crate) use peer::{Ended, Peer};
 pub(crate) use process::Ringway;
-pub(crate) use upstream::{EchoServer, Upstream};
-pub(crate) use wait::{PATIENCE, until, until_within};
+pub(crate) use upstream::{EchoServer, Upstream, nobody};
+pub(crate) use wait::until;
 
 /// An open tunnel with raw sockets at both ends. Taken apart, the process comes first: so it is dropped last, and sees
 /// that nothing is left.

@@ -39,9 +39,9 @@ impl Peer {
         self.stream.write_all(bytes).expect("the other end takes it");
     }
 
-    /// Ends the sending direction.
+    /// Ends the sending direction, unless the other end is gone already.
     pub(crate) fn finish(&mut self) {
-        self.stream.shutdown(Shutdown::Write).unwrap();
+        let _ = self.stream.shutdown(Shutdown::Write);
     }
 
     /// Ends the connection with a reset.

@@ -1,5 +1,7 @@
 //! A `ringway` process, seen from outside: what it prints, its descriptors, its sockets, its memory and its time.
 
+#![allow(clippy::print_stderr, reason = "a test's output is shown when it fails")]
+
 use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -130,13 +132,19 @@ impl Ringway {
     /// Stops the process until the returned value is dropped: what its peers do meanwhile it sees all at once.
     pub(crate) fn paused(&self) -> Paused<'_> {
         self.signal(libc::SIGSTOP);
-        until("it is stopped", || self.stat().starts_with('T').then_some(()));
+        let is_stopped = |task: String| state(&read(&format!("{task}/stat"))).starts_with('T');
+        until("every thread is stopped", || self.threads().all(is_stopped).then_some(()));
         Paused(self)
     }
 
     /// How many descriptors it has open.
     pub(crate) fn open_descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.pid())).map_or(0, Iterator::count)
+    }
+
+    /// The number that its next descriptor will have.
+    pub(crate) fn lowest_free_descriptor(&self) -> u64 {
+        (0..).find(|number| fs::symlink_metadata(format!("/proc/{}/fd/{number}", self.pid())).is_err()).unwrap()
     }
 
     /// How many it has more than when it had no connection.
@@ -146,8 +154,8 @@ impl Ringway {
 
     /// Processor time used so far.
     pub(crate) fn cpu_time(&self) -> Duration {
-        let stat = self.stat();
-        let ticks: u64 = stat.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+        let stat = read(&format!("/proc/{}/stat", self.pid()));
+        let ticks: u64 = state(&stat).split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
         // USER_HZ is 100 on every Linux.
         Duration::from_millis(ticks * 10)
     }
@@ -182,6 +190,12 @@ impl Ringway {
         }
     }
 
+    /// Waits until it has closed all it had open, though its peers still hold their ends.
+    #[track_caller]
+    pub(crate) fn closes_all(&self) {
+        until("every descriptor of a connection is closed", || (self.extra_descriptors() == 0).then_some(()));
+    }
+
     /// Does not check for leaks at the end: the test ends it another way.
     pub(crate) fn unwatched(mut self) -> Self {
         self.watched = false;
@@ -191,12 +205,6 @@ impl Ringway {
     fn threads(&self) -> impl Iterator<Item = String> {
         let tasks = format!("/proc/{}/task", self.pid());
         fs::read_dir(tasks).into_iter().flatten().map(|task| task.unwrap().path().display().to_string())
-    }
-
-    /// /proc/PID/stat from the state on.
-    fn stat(&self) -> String {
-        let stat = read(&format!("/proc/{}/stat", self.pid()));
-        stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned()).unwrap_or_default()
     }
 }
 
@@ -243,6 +251,11 @@ fn collect(mut from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
 
 fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
+}
+
+/// A stat file from the state on.
+fn state(stat: &str) -> &str {
+    stat.rsplit_once(") ").map_or("", |(_, rest)| rest)
 }
 
 /// Lines of /proc/net/tcp that name one of the ports, other than listeners and TIME_WAIT.

@@ -8,19 +8,13 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Waits until `look` gives something.
 #[track_caller]
-pub(crate) fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    until_within(PATIENCE, what, look)
-}
-
-/// The same, with a deadline of its own.
-#[track_caller]
-pub(crate) fn until_within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + patience;
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(Instant::now() < deadline, "in {patience:?} it did not come to this: {what}");
+        assert!(Instant::now() < deadline, "in {PATIENCE:?} it did not come to this: {what}");
         thread::sleep(Duration::from_millis(3));
     }
 }
