@@ -3,9 +3,16 @@
 
 mod harness;
 
+mod cli;
 mod closing;
+mod deadlines;
+mod descriptors;
 mod forwarding;
 mod handshake_vectors;
+mod pressure;
 mod refusals;
 mod relay;
+mod ring;
 mod scanner_reference;
+mod shutdown;
+mod sockstat;

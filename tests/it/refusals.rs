@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::harness::peer::{header, headers};
-use crate::harness::{Ended, Peer, Ringway, Upstream, client, until};
+use crate::harness::{Ended, Peer, Ringway, Upstream, client, nobody, until};
 
 /// In every request: must never come back.
 const SECRET: &str = "S3cr3t-t0ken";
@@ -151,9 +151,7 @@ fn one_connection_too_many_from_an_address_gets_429() {
 
 #[test]
 fn an_upstream_that_nobody_listens_at_is_a_502() {
-    let upstream = Upstream::listen();
-    let address = upstream.address();
-    drop(upstream);
+    let (_held, address) = nobody();
     let ringway = Ringway::proxy(address, &[]);
     let answer = refused(&ringway, &client::handshake("/", ""));
     assert_eq!((answer.status, answer.code.as_str()), (502, "upstream-unreachable"));
