@@ -149,7 +149,7 @@ impl Ending {
             self.clean = false;
             self.voice = if self.leg.scanner.at_boundary() { Voice::Followed } else { Voice::Ignored };
         }
-        let before = self.leg.received_bytes;
+        let (before, voice) = (self.leg.received_bytes, self.voice);
         let manner = match self.voice {
             Voice::Ignored => return Listened { more: self.drop_input(cx), moved: false },
             Voice::Heard if other.part.farewell.is_some() => Manner::ForwardButClose,
@@ -163,7 +163,9 @@ impl Ending {
             self.clean = self.leg.scanner.at_boundary();
         }
         self.take(pumped, other);
-        Listened { more: pumped == Pumped::More, moved: self.leg.received_bytes != before }
+        // What comes behind a close frame or the last whole frame may be here already, its end too: no event will tell.
+        let more = pumped == Pumped::More || self.voice != voice;
+        Listened { more, moved: self.leg.received_bytes != before }
     }
 
     fn take(&mut self, pumped: Pumped, other: &mut Self) {

@@ -7,6 +7,9 @@ use super::pump::{Manner, Pumped, pump};
 use super::record::End;
 use crate::engine::{Next, Time, Transport};
 
+/// Pumps of what a broken connection still holds: a receive buffer of several MiB.
+const LAST_PUMPS: usize = 32;
+
 #[derive(Debug)]
 pub(super) struct Relay {
     pub(super) client: Leg,
@@ -28,11 +31,11 @@ impl Relay {
     pub(super) fn step<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Outcome {
         let up = pump(&mut self.client, &mut self.upstream, Manner::Forward, cx);
         if let Some(end) = end_of(up, Side::Client) {
-            return Outcome::Ending(end);
+            return Outcome::Ending(self.last_words(end, cx));
         }
         let down = pump(&mut self.upstream, &mut self.client, Manner::Forward, cx);
         if let Some(end) = end_of(down, Side::Upstream) {
-            return Outcome::Ending(end);
+            return Outcome::Ending(self.last_words(end, cx));
         }
         if up == Pumped::More || down == Pumped::More {
             return Outcome::Stay(Next::Again);
@@ -41,6 +44,24 @@ impl Relay {
             Ok(deadline) => Outcome::Stay(Next::Wait(deadline)),
             Err(end) => Outcome::Ending(end),
         }
+    }
+
+    /// A connection that breaks when it is written to may still hold what its side said before: a server that refuses
+    /// a long message says why, and closes with bytes unread, which resets the connection.
+    fn last_words<T: Transport>(&mut self, end: End, cx: &mut Context<'_, T>) -> End {
+        let (side, from, to) = match end {
+            End::Broken(Side::Client, _) => (Side::Client, &mut self.client, &mut self.upstream),
+            End::Broken(Side::Upstream, _) => (Side::Upstream, &mut self.upstream, &mut self.client),
+            _ => return end,
+        };
+        for _ in 0..LAST_PUMPS {
+            match pump(from, to, Manner::Forward, cx) {
+                Pumped::More => {}
+                Pumped::Closed => return End::Closed(side),
+                _ => return end,
+            }
+        }
+        end
     }
 
     /// Does what silence asks for, and says when to look again.

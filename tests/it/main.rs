@@ -1,8 +1,21 @@
 //! Ringway's integration tests: one binary. What speaks to the real process says so in its file's first lines; the
 //! rest drives the library's public parts with what no unit test can hold.
 
+mod harness;
+
+mod cli;
+mod closing;
+mod deadlines;
+mod descriptors;
 mod documentation;
+mod forwarding;
 mod fuzz_corpus;
 mod fuzz_invariants;
 mod handshake_vectors;
+mod pressure;
+mod refusals;
+mod relay;
+mod ring;
 mod scanner_reference;
+mod shutdown;
+mod sockstat;

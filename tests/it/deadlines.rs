@@ -1,0 +1,276 @@
+//! The real process's deadlines: each is short here, and what it leads to is the test, not when.
+
+use std::time::{Duration, Instant};
+
+use crate::harness::frame::{BINARY, CLOSE, FIN, PING, PONG, close_body, header, masked, plain};
+use crate::harness::{Ended, Peer, Ringway, Tunnel, Upstream, client, open, tunnel, until};
+
+const OFF: [&str; 2] = ["--ping-interval", "off"];
+
+fn options<'o>(more: &[&'o str]) -> Vec<&'o str> {
+    [&OFF, more].concat()
+}
+
+#[test]
+fn a_tunnel_without_traffic_is_closed_with_1001_at_both_ends() {
+    let Tunnel { ringway, mut client, mut upstream } = tunnel(&options(&["--idle-timeout", "300ms"]));
+    assert_eq!(client.close(), (Some(1001), "idle timeout".to_owned()));
+    assert_eq!(upstream.close(), (Some(1001), "idle timeout".to_owned()));
+    client.send(&masked(FIN | CLOSE, &close_body(1001, "")));
+    upstream.send(&plain(FIN | CLOSE, &close_body(1001, "")));
+    client.ends();
+    upstream.ends();
+    drop((client, upstream));
+    ringway.logged("idle timeout");
+}
+
+#[test]
+fn traffic_in_one_direction_keeps_a_tunnel_from_being_idle() {
+    let Tunnel { ringway: _ringway, mut client, mut upstream } = tunnel(&options(&["--idle-timeout", "1s"]));
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(3) {
+        client.say("still here");
+        upstream.hears("still here");
+        assert!(client.is_quiet());
+    }
+}
+
+#[test]
+fn a_silent_side_is_pinged_and_its_pong_is_kept_from_the_other() {
+    let Tunnel { ringway: _ringway, mut client, mut upstream } = tunnel(&["--ping-interval", "300ms"]);
+    // Each end in turn gets a ping of the proxy's own, more than once.
+    for _ in 0..2 {
+        let ping = client.frame();
+        assert_eq!((ping.first, ping.payload.len()), (FIN | PING, 8));
+        client.send(&masked(FIN | PONG, &ping.payload));
+        let ping = upstream.frame();
+        assert_eq!((ping.first, ping.payload.len()), (FIN | PING, 8));
+        assert!(ping.key.is_some(), "a frame to an upstream is masked");
+        upstream.send(&plain(FIN | PONG, &ping.payload));
+    }
+    // Whatever came to either end besides pings of the proxy would stand before these.
+    client.say("up");
+    upstream.answer("down");
+    for (peer, text) in [(&mut client, "down"), (&mut upstream, "up")] {
+        let frame = std::iter::repeat_with(|| peer.frame()).find(|frame| frame.first != FIN | PING).unwrap();
+        assert_eq!(frame.payload, text.as_bytes());
+    }
+}
+
+#[test]
+fn a_pong_that_answers_no_ping_of_ours_passes() {
+    let Tunnel { ringway: _ringway, mut client, mut upstream } = tunnel(&["--ping-interval", "300ms"]);
+    let ping = client.frame();
+    let mut wrong = ping.payload.clone();
+    wrong[0] ^= 1;
+    client.send(&masked(FIN | PONG, &wrong));
+    client.send(&masked(FIN | PONG, &ping.payload));
+    client.say("behind");
+    let mut came = Vec::new();
+    while came.last().is_none_or(|frame: &Vec<u8>| frame != b"behind") {
+        let frame = upstream.frame();
+        if frame.first != FIN | PING {
+            came.push(frame.payload);
+        }
+    }
+    assert_eq!(came, [wrong, b"behind".to_vec()]);
+}
+
+#[test]
+fn no_ping_of_ours_is_sent_while_a_relayed_one_is_unanswered() {
+    let Tunnel { ringway: _ringway, mut client, mut upstream } =
+        tunnel(&["--ping-interval", "200ms", "--pong-timeout", "700ms"]);
+    client.send(&masked(FIN | PING, b"the client's own"));
+    // The client is silent too, and says that it lives.
+    let living = std::thread::spawn(move || {
+        loop {
+            let frame = client.frame();
+            match frame.opcode() {
+                PING => client.send(&masked(FIN | PONG, &frame.payload)),
+                _ => return frame.close(),
+            }
+        }
+    });
+    // Silence from the upstream from here on: it is given up without ever having been asked by the proxy.
+    let mut came = Vec::new();
+    loop {
+        let frame = upstream.frame();
+        if frame.opcode() == CLOSE {
+            assert_eq!(frame.close(), (Some(1001), "no answer to a ping".to_owned()));
+            break;
+        }
+        came.push(frame.payload);
+    }
+    assert_eq!(came, [b"the client's own".to_vec()]);
+    drop(upstream);
+    assert_eq!(living.join().unwrap(), (Some(1011), "upstream did not answer a ping".to_owned()));
+}
+
+#[test]
+fn a_side_that_answers_no_ping_is_given_up_and_the_other_is_told() {
+    for silent in ["client", "upstream"] {
+        let Tunnel { ringway, mut client, mut upstream } =
+            tunnel(&["--ping-interval", "200ms", "--pong-timeout", "500ms", "--close-timeout", "500ms"]);
+        // The one that lives answers its pings.
+        let (dead, alive) =
+            if silent == "client" { (&mut client, &mut upstream) } else { (&mut upstream, &mut client) };
+        let told = loop {
+            let frame = alive.frame();
+            match frame.opcode() {
+                PING if silent == "client" => alive.send(&plain(FIN | PONG, &frame.payload)),
+                PING => alive.send(&masked(FIN | PONG, &frame.payload)),
+                _ => break frame.close(),
+            }
+        };
+        let code = if silent == "client" { 1001 } else { 1011 };
+        assert_eq!(told, (Some(code), format!("{silent} did not answer a ping")));
+        assert_eq!(dead.frame().first, FIN | PING);
+        assert_eq!(dead.close(), (Some(1001), "no answer to a ping".to_owned()));
+        // Neither answers: both are closed all the same.
+        assert_eq!(dead.rest().0, b"");
+        assert_eq!(alive.rest().0, b"");
+        ringway.logged(&format!("{silent} did not answer a ping"));
+    }
+}
+
+#[test]
+fn a_side_that_talks_is_not_pinged() {
+    let Tunnel { ringway: _ringway, mut client, mut upstream } = tunnel(&["--ping-interval", "500ms"]);
+    let (mut pings, started) = (0, Instant::now());
+    let mut said = 0;
+    while started.elapsed() < Duration::from_secs(2) {
+        client.say("x");
+        said += 1;
+        loop {
+            let frame = upstream.frame();
+            if frame.first == FIN | PING {
+                upstream.send(&plain(FIN | PONG, &frame.payload));
+                pings += 1;
+            } else {
+                break;
+            }
+        }
+    }
+    assert!(client.is_quiet() && pings > 0, "{pings} pings to the silent side, {said} messages");
+}
+
+/// The pace of who is slow on purpose.
+fn drip() {
+    std::thread::sleep(Duration::from_millis(10));
+}
+
+#[test]
+fn dripping_bytes_do_not_put_the_handshake_deadline_off() {
+    let upstream = Upstream::listen();
+    let ringway = Ringway::proxy(upstream.address(), &["--handshake-timeout", "600ms"]);
+    let mut peer = Peer::connect(ringway.address());
+    let writer = peer.stream.try_clone().unwrap();
+    let dripping = std::thread::spawn(move || {
+        let mut writer = Peer::over(writer);
+        writer.send(b"GET / HTTP/1.1\r\nX: ");
+        // Ends when the proxy hangs up at last.
+        while std::io::Write::write_all(&mut writer.stream, b"x").is_ok() {
+            drip();
+        }
+    });
+    let head = peer.head();
+    assert!(head.starts_with("HTTP/1.1 408 "), "{head}");
+    drop(peer);
+    // Its own half of the socket is still open: what ends it is the proxy.
+    dripping.join().unwrap();
+}
+
+#[test]
+fn an_upstream_that_drips_its_answer_does_not_put_the_deadline_off() {
+    let upstream = Upstream::listen();
+    let ringway = Ringway::proxy(upstream.address(), &["--handshake-timeout", "600ms"]);
+    let mut peer = Peer::connect(ringway.address());
+    peer.send(client::handshake("/", "").as_bytes());
+    let mut server = upstream.accept();
+    server.head();
+    // Interim answers may come without end; each one is right.
+    let dripping = std::thread::spawn(move || {
+        while std::io::Write::write_all(&mut server.stream, b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n").is_ok() {
+            drip();
+        }
+    });
+    let head = peer.head();
+    assert!(head.starts_with("HTTP/1.1 504 "), "{head}");
+    dripping.join().unwrap();
+}
+
+#[test]
+fn an_upstream_that_takes_no_connection_is_a_504_after_the_connect_timeout() {
+    // A full backlog drops what else comes: the kernel retries, and nobody answers.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let mut filling = Vec::new();
+    until("the backlog is full", || match std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+        Ok(stream) => {
+            filling.push(stream);
+            None
+        }
+        Err(_) => Some(()),
+    });
+    let ringway = Ringway::proxy(address, &["--connect-timeout", "400ms"]).unwatched();
+    let mut peer = Peer::connect(ringway.address());
+    peer.send(client::handshake("/", "").as_bytes());
+    let head = peer.head();
+    assert!(head.starts_with("HTTP/1.1 504 "), "{head}");
+}
+
+#[test]
+fn a_close_that_is_never_answered_ends_by_force() {
+    let Tunnel { ringway, mut client, mut upstream } = tunnel(&["--close-timeout", "300ms"]);
+    client.send(&masked(FIN | CLOSE, &close_body(1000, "bye")));
+    assert_eq!(upstream.close(), (Some(1000), "bye".to_owned()));
+    // The upstream never answers; the client, who waits for that, is told so.
+    assert_eq!(client.close(), (Some(1001), "the other side did not close in time".to_owned()));
+    assert_eq!(client.rest().0, b"");
+    assert_eq!(upstream.rest().0, b"");
+    ringway.logged("closed by client");
+    ringway.closes_all();
+}
+
+#[test]
+fn a_peer_that_finished_in_mid_frame_is_waited_for_no_longer_than_the_close_timeout() {
+    let Tunnel { ringway, mut client, mut upstream } = tunnel(&["--close-timeout", "300ms"]);
+    let mut half = header(FIN | BINARY, 100, true);
+    half.extend([0; 10]);
+    client.send(&half);
+    client.finish();
+    let (came, ended) = upstream.rest();
+    assert_eq!((came.len(), ended), (half.len(), Ended::Fin));
+    // The upstream keeps its end open and silent.
+    ringway.logged("client ended without a close frame");
+}
+
+#[test]
+fn bytes_that_flow_put_a_half_closed_tunnels_end_off() {
+    let Tunnel { ringway: _ringway, mut client, mut upstream } = tunnel(&["--close-timeout", "600ms"]);
+    client.finish();
+    upstream.ends();
+    let started = Instant::now();
+    let mut count = 0_u32;
+    while started.elapsed() < Duration::from_secs(2) {
+        upstream.answer("flowing");
+        client.hears("flowing");
+        count += 1;
+    }
+    upstream.send(&plain(FIN | CLOSE, &close_body(1000, "")));
+    assert_eq!(client.close().0, Some(1000), "after {count} messages");
+}
+
+#[test]
+fn a_handshake_that_stalls_holds_nothing_up() {
+    let upstream = Upstream::listen();
+    let ringway = Ringway::proxy(upstream.address(), &["--cpus", "0", "--handshake-timeout", "1s"]);
+    let mut stalled = Peer::connect(ringway.address());
+    stalled.send(b"GET / HTTP/1.1\r\n");
+    let (mut client, mut server) = open(&ringway, &upstream, "", "");
+    client.say("past it");
+    server.hears("past it");
+    assert!(stalled.head().starts_with("HTTP/1.1 408 "));
+}

@@ -1,0 +1,45 @@
+//! What the tests of the real process share: the process itself, and peers that are not ours.
+//!
+//! [`process`] starts `ringway` and watches it from outside, [`peer`] is one end of a TCP connection whose bytes the test
+//! chooses, [`upstream`] listens where the proxy dials, [`frame`] writes frames, [`wait`] waits for conditions.
+
+pub(crate) mod client;
+pub(crate) mod frame;
+pub(crate) mod peer;
+pub(crate) mod process;
+pub(crate) mod upstream;
+pub(crate) mod wait;
+
+pub(crate) use peer::{Ended, Peer};
+pub(crate) use process::Ringway;
+pub(crate) use upstream::{EchoServer, Upstream, nobody};
+pub(crate) use wait::until;
+
+/// An open tunnel with raw sockets at both ends. Taken apart, the process comes first: so it is dropped last, and sees
+/// that nothing is left.
+pub(crate) struct Tunnel {
+    pub(crate) client: Peer,
+    pub(crate) upstream: Peer,
+    pub(crate) ringway: Ringway,
+}
+
+/// Opens one. The upstream's listener stays with the process.
+pub(crate) fn tunnel(options: &[&str]) -> Tunnel {
+    let upstream = Upstream::listen();
+    let ringway = Ringway::proxy(upstream.address(), options);
+    let (client, upstream_end) = open(&ringway, &upstream, "", "");
+    ringway.keep(upstream);
+    Tunnel { client, upstream: upstream_end, ringway }
+}
+
+/// Opens a connection through a proxy, with more header lines in the client's request and in the upstream's answer.
+pub(crate) fn open(ringway: &Ringway, upstream: &Upstream, asked: &str, answered: &str) -> (Peer, Peer) {
+    let mut client = Peer::connect(ringway.address());
+    client.send(client::handshake("/", asked).as_bytes());
+    let mut server = upstream.accept();
+    let request = server.head();
+    server.switch(&request, answered);
+    let answer = client.head();
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    (client, server)
+}

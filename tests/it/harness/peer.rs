@@ -1,0 +1,183 @@
+//! One end of a TCP connection, whose bytes are the test's. Every wait has an end.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use tungstenite::handshake::derive_accept_key;
+
+use super::frame::{self, Frame};
+use super::wait::PATIENCE;
+
+pub(crate) struct Peer {
+    pub(crate) stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// How a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Fin,
+    Reset,
+}
+
+impl Peer {
+    #[track_caller]
+    pub(crate) fn connect(to: SocketAddr) -> Self {
+        Self::over(TcpStream::connect_timeout(&to, PATIENCE).expect("it listens"))
+    }
+
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        Self { stream, buffer: Vec::new() }
+    }
+
+    #[track_caller]
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("the other end takes it");
+    }
+
+    /// Ends the sending direction, unless the other end is gone already.
+    pub(crate) fn finish(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Ends the connection with a reset.
+    pub(crate) fn reset(self) {
+        socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+
+    /// Reads a head up to its empty line.
+    #[track_caller]
+    pub(crate) fn head(&mut self) -> String {
+        loop {
+            if let Some(end) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
+                let head = self.buffer.drain(..end + 4).collect();
+                return String::from_utf8(head).unwrap();
+            }
+            self.more();
+        }
+    }
+
+    /// As the upstream: answers a request with a right 101, and with `lines` besides.
+    #[track_caller]
+    pub(crate) fn switch(&mut self, request: &str, lines: &str) {
+        let accept = derive_accept_key(header(request, "sec-websocket-key").expect("a key").as_bytes());
+        self.send(
+            format!(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Accept: {accept}\r\n{lines}\r\n"
+            )
+            .as_bytes(),
+        );
+    }
+
+    #[track_caller]
+    pub(crate) fn exactly(&mut self, count: usize) -> Vec<u8> {
+        while self.buffer.len() < count {
+            self.more();
+        }
+        self.buffer.drain(..count).collect()
+    }
+
+    /// Reads a frame.
+    #[track_caller]
+    pub(crate) fn frame(&mut self) -> Frame {
+        let start = self.exactly(2);
+        let (first, second) = (start[0], start[1]);
+        let length = match second & 0x7F {
+            126 => u16::from_be_bytes(self.exactly(2).try_into().unwrap()).into(),
+            127 => u64::from_be_bytes(self.exactly(8).try_into().unwrap()),
+            short => short.into(),
+        };
+        let key: Option<[u8; 4]> = (second & 0x80 != 0).then(|| self.exactly(4).try_into().unwrap());
+        let mut payload = self.exactly(usize::try_from(length).unwrap());
+        if let Some(key) = key {
+            payload.iter_mut().zip(key.iter().cycle()).for_each(|(byte, key)| *byte ^= key);
+        }
+        Frame { first, key, payload }
+    }
+
+    /// Reads a close frame: its code and reason.
+    #[track_caller]
+    pub(crate) fn close(&mut self) -> (Option<u16>, String) {
+        self.frame().close()
+    }
+
+    /// Reads to the end, whichever way it comes.
+    #[track_caller]
+    pub(crate) fn rest(&mut self) -> (Vec<u8>, Ended) {
+        let mut chunk = vec![0; 1 << 16];
+        loop {
+            let ended = match self.stream.read(&mut chunk) {
+                Ok(0) => Ended::Fin,
+                Ok(n) => {
+                    self.buffer.extend(&chunk[..n]);
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => Ended::Reset,
+                Err(error) => panic!("no end came: {error}; so far {:?}", String::from_utf8_lossy(&self.buffer)),
+            };
+            return (std::mem::take(&mut self.buffer), ended);
+        }
+    }
+
+    /// Nothing more comes but the end.
+    #[track_caller]
+    pub(crate) fn ends(&mut self) {
+        let (rest, ended) = self.rest();
+        assert_eq!((rest.as_slice(), ended), (&[][..], Ended::Fin));
+    }
+
+    /// Whether nothing has come that was not read yet.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).unwrap();
+        self.buffer.is_empty() && matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
+    }
+
+    /// As the client: sends a text message.
+    #[track_caller]
+    pub(crate) fn say(&mut self, text: &str) {
+        self.send(&frame::masked(frame::FIN | frame::TEXT, text.as_bytes()));
+    }
+
+    /// As the upstream: sends a text message.
+    #[track_caller]
+    pub(crate) fn answer(&mut self, text: &str) {
+        self.send(&frame::plain(frame::FIN | frame::TEXT, text.as_bytes()));
+    }
+
+    /// Reads a text message of one frame.
+    #[track_caller]
+    pub(crate) fn hears(&mut self, text: &str) {
+        let frame = self.frame();
+        assert_eq!((frame.first, String::from_utf8_lossy(&frame.payload)), (frame::FIN | frame::TEXT, text.into()));
+    }
+
+    #[track_caller]
+    fn more(&mut self) {
+        let mut chunk = [0; 16 * 1024];
+        match self.stream.read(&mut chunk) {
+            Ok(n) if n > 0 => self.buffer.extend(&chunk[..n]),
+            other => panic!("more was to come, not {other:?}; so far {:?}", String::from_utf8_lossy(&self.buffer)),
+        }
+    }
+}
+
+/// The value of a header line in a head.
+pub(crate) fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    headers(head, name).next()
+}
+
+/// The values of all header lines of a name.
+pub(crate) fn headers<'h>(head: &'h str, name: &str) -> impl Iterator<Item = &'h str> {
+    head.lines()
+        .skip(1)
+        .filter_map(|line| line.split_once(':'))
+        .filter(move |(given, _)| given.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.trim())
+}
