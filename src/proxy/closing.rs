@@ -163,7 +163,12 @@ impl Ending {
             self.clean = self.leg.scanner.at_boundary();
         }
         self.take(pumped, other);
-        Listened { more: pumped == Pumped::More, moved: self.leg.received_bytes != before }
+        // As long as a receive was not blocked there may be more at hand that nothing will tell of again.
+        let finished = manner == Manner::FinishFrame && self.voice == Voice::Followed;
+        Listened {
+            more: (pumped != Pumped::Blocked || finished) && !self.over,
+            moved: self.leg.received_bytes != before,
+        }
     }
 
     fn take(&mut self, pumped: Pumped, other: &mut Self) {
