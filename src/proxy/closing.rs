@@ -187,6 +187,7 @@ impl Ending {
                 self.voice = Voice::Ignored;
                 let plan = Plan::for_end(End::Violated(self.leg.side, violation));
                 self.part.farewell = self.part.farewell.or(plan.part(self.leg.side).farewell);
+                other.part.farewell = other.part.farewell.or(plan.part(other.leg.side).farewell);
             }
             Pumped::Broken(side, fault) => {
                 let plan = Plan::for_end(End::Broken(side, fault));
