@@ -75,19 +75,23 @@ pub(super) fn pump<T: Transport>(from: &mut Leg, to: &mut Leg, manner: Manner, c
         let mut end = carried.saturating_add(received);
         let passage = pass(from, to, manner, cx, &mut end);
         let good = cx.scratch.get(..passage.forward).unwrap_or_default();
-        if !good.is_empty() {
+        let sent = if good.is_empty() {
+            Ok(())
+        } else {
             from.received_bytes = from.received_bytes.saturating_add(u64::try_from(good.len()).unwrap_or(0));
             from.last_forwarded = now;
-            if let Err(fault) = to.outbox.send(to.socket, cx.net, cx.pool, good) {
-                return Pumped::Broken(to.side, fault);
-            }
-        }
+            to.outbox.send(to.socket, cx.net, cx.pool, good)
+        };
+        // Whether they could be sent or not: these bytes have been scanned.
         match passage.stop {
             None => from.store_carry(cx.scratch.get(passage.scanned..end).unwrap_or_default()),
-            Some(stop) => {
-                from.store_carry(&[]);
-                return stop;
-            }
+            Some(_) => from.store_carry(&[]),
+        }
+        if let Err(fault) = sent {
+            return Pumped::Broken(to.side, fault);
+        }
+        if let Some(stop) = passage.stop {
+            return stop;
         }
     }
     Pumped::More
