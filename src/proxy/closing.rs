@@ -149,7 +149,7 @@ impl Ending {
             self.clean = false;
             self.voice = if self.leg.scanner.at_boundary() { Voice::Followed } else { Voice::Ignored };
         }
-        let (before, voice) = (self.leg.received_bytes, self.voice);
+        let before = self.leg.received_bytes;
         let manner = match self.voice {
             Voice::Ignored => return Listened { more: self.drop_input(cx), moved: false },
             Voice::Heard if other.part.farewell.is_some() => Manner::ForwardButClose,
@@ -163,9 +163,12 @@ impl Ending {
             self.clean = self.leg.scanner.at_boundary();
         }
         self.take(pumped, other);
-        // What comes behind a close frame or the last whole frame may be here already, its end too: no event will tell.
-        let more = pumped == Pumped::More || self.voice != voice;
-        Listened { more, moved: self.leg.received_bytes != before }
+        // As long as a receive was not blocked there may be more at hand that nothing will tell of again.
+        let finished = manner == Manner::FinishFrame && self.voice == Voice::Followed;
+        Listened {
+            more: (pumped != Pumped::Blocked || finished) && !self.over,
+            moved: self.leg.received_bytes != before,
+        }
     }
 
     fn take(&mut self, pumped: Pumped, other: &mut Self) {
@@ -184,6 +187,7 @@ impl Ending {
                 self.voice = Voice::Ignored;
                 let plan = Plan::for_end(End::Violated(self.leg.side, violation));
                 self.part.farewell = self.part.farewell.or(plan.part(self.leg.side).farewell);
+                other.part.farewell = other.part.farewell.or(plan.part(other.leg.side).farewell);
             }
             Pumped::Broken(side, fault) => {
                 let plan = Plan::for_end(End::Broken(side, fault));

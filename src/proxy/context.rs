@@ -22,4 +22,11 @@ impl<T: Transport> Context<'_, T> {
         self.net.random(&mut key);
         key
     }
+
+    /// A ping's payload that nobody else's ping has.
+    pub(super) fn nonce(&mut self) -> [u8; 8] {
+        let mut nonce = [0; 8];
+        self.net.random(&mut nonce);
+        nonce
+    }
 }

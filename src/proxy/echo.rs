@@ -34,6 +34,8 @@ pub(super) struct Echo {
     received_bytes: u64,
     last_received: Time,
     draining: bool,
+    /// Until when the client may take to let us close: set once we want to.
+    leave_by: Option<Time>,
     close_received: Option<u16>,
     close_sent: Option<u16>,
 }
@@ -64,6 +66,7 @@ impl Echo {
             received_bytes: 0,
             last_received: now,
             draining: false,
+            leave_by: None,
             close_received: None,
             close_sent: None,
         }
@@ -122,11 +125,18 @@ impl Echo {
     }
 
     fn wait<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Outcome {
-        let deadline = cx.settings.timeouts.idle.map(|idle| self.last_received.after(idle));
-        if deadline.is_some_and(|deadline| cx.net.now() >= deadline) {
+        let now = cx.net.now();
+        let idle = cx.settings.timeouts.idle.map(|idle| self.last_received.after(idle));
+        if self.draining || self.close_sent.is_some() {
+            let leave_by = *self.leave_by.get_or_insert(now.after(cx.settings.timeouts.close));
+            if now >= leave_by {
+                return Outcome::Finished(self.end());
+            }
+        }
+        if idle.is_some_and(|idle| now >= idle) {
             return Outcome::Finished(End::Idle);
         }
-        Outcome::Stay(Next::Wait(deadline))
+        Outcome::Stay(Next::Wait(idle.into_iter().chain(self.leave_by).min()))
     }
 
     fn end(&self) -> End {

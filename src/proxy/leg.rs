@@ -42,7 +42,8 @@ pub(super) struct Leg {
 #[derive(Clone, Copy, Debug)]
 struct Probe {
     since: Time,
-    /// The payload of our ping, until its pong has come. `None` if the question could be asked without one.
+    /// The payload of every ping of ours to this side: a pong that comes late is still known as an answer to one.
+    /// `None` if the question could be asked without a ping.
     nonce: Option<[u8; NONCE_BYTES]>,
     /// Whether the side has been silent since.
     open: bool,
@@ -187,7 +188,6 @@ impl Leg {
                 mask::apply(&mut payload, key, 0);
             }
             if body.len() == NONCE_BYTES && payload == nonce {
-                self.probe = None;
                 return true;
             }
         }
@@ -214,11 +214,11 @@ impl Leg {
         if !asked && !may_insert {
             return Some(Pulse::CheckAt(now.after(patience)));
         }
+        let known = self.probe.and_then(|probe| probe.nonce);
         let nonce = if asked {
-            self.probe.and_then(|probe| probe.nonce)
+            known
         } else {
-            let mut nonce = [0; NONCE_BYTES];
-            cx.net.random(&mut nonce);
+            let nonce = known.unwrap_or_else(|| cx.nonce());
             if let Err(fault) = self.send_control(Opcode::Ping, &nonce, cx) {
                 return Some(Pulse::Broken(fault));
             }

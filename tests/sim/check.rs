@@ -1,0 +1,249 @@
+//! What must hold of every run, whatever happened in it.
+
+use ringway::engine::Fault;
+use ringway::proxy::record::{End, Record, SideRecord};
+use ringway::proxy::settings::Serve;
+
+use crate::echo;
+use crate::flow::{Flow, flow, nonces_in};
+use crate::peer::Peer;
+use crate::table::{self, Told};
+use crate::wire;
+use crate::world::{Outcome, World, client_address};
+
+/// The memory that a direction may hold: what one receive can bring, and a control frame that is not yet whole.
+const HELD: usize = 64 * 1024 + 256 + 131;
+
+/// Checks a run that came to its end; gives each connection's end.
+pub(crate) fn check(world: &World) -> Result<Vec<Record>, String> {
+    let mut records = Vec::new();
+    for index in 0..world.scene.connections.len() {
+        if world.net.lines[index].client.is_none() {
+            continue;
+        }
+        let mut own = world.records.iter().filter(|record| record.peer == client_address(index));
+        let (Some(record), None) = (own.next(), own.next()) else {
+            return Err(format!("connection {index} does not have one record"));
+        };
+        connection(world, index, record).map_err(|what| format!("connection {index} ({}): {what}", record.end))?;
+        records.push(record.clone());
+    }
+    Ok(records)
+}
+
+fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(what()) }
+}
+
+fn connection(world: &World, index: usize, record: &Record) -> Result<(), String> {
+    let (client, upstream) = (&world.peers[index * 2], &world.peers[index * 2 + 1]);
+    in_time(world, index, client, upstream)?;
+    handshake(world, index, record, client)?;
+    if record.status != 101 {
+        let nothing = SideRecord::default();
+        return ensure(record.client == nothing && record.upstream == nothing, || format!("{record:?}"));
+    }
+    if matches!(world.scene.settings.serve, Serve::Echo) {
+        return echo::check(world, index, record);
+    }
+    tunnel(world, index, record, client, upstream)
+}
+
+fn in_time(world: &World, index: usize, client: &Peer, upstream: &Peer) -> Result<(), String> {
+    let gone = world.gone_at[index].ok_or("no end")?;
+    let mut last = client.last_act.max(upstream.last_act).max(world.scene.connections[index].at);
+    if let Some(drained) = world.drained_at {
+        last = last.max(drained.min(gone));
+    }
+    let bound = world.bound();
+    ensure(gone <= last + bound, || format!("lived until {gone}, nothing happened after {last}, bound {bound}"))
+}
+
+fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Result<(), String> {
+    let line = &world.net.lines[index];
+    let Some(sock) = line.client else { return Err("no socket".to_owned()) };
+    let sent = &world.net.socks[sock].sent;
+    let status = if sent.len() >= 12 { wire::status(sent) } else { 0 };
+    ensure(status == record.status || (sent.len() < 12 && client_is_lost(record)), || {
+        format!("status {} in the record, {status} on the wire", record.status)
+    })?;
+    ensure(record.path.is_empty() || &*record.path == "/chat", || format!("path {}", record.path))?;
+    let expected: Vec<_> = match &world.scene.settings.serve {
+        Serve::Relay(upstream) => upstream.addresses.iter().take(line.dialled.len()).copied().collect(),
+        Serve::Echo => Vec::new(),
+    };
+    let dialled: Vec<_> = line.dialled.iter().map(|(_, address)| *address).collect();
+    ensure(dialled == expected, || format!("dialled {dialled:?}"))?;
+    for peer in line.upstream.iter().map(|sock| &world.net.socks[*sock]) {
+        let requests = peer.sent.windows(9).filter(|window| window == b" HTTP/1.1").count();
+        let head = wire::head_len(&peer.sent).unwrap_or(peer.sent.len());
+        let whole = peer.sent.starts_with(b"GET /base/chat?token=secret HTTP/1.1\r\n");
+        ensure(whole || peer.sent.len() < 38, || "not the request that was due".to_owned())?;
+        ensure(requests <= 1 || peer.sent[head..].len() > 100, || format!("{requests} requests"))?;
+    }
+    if !world.scene.smooth {
+        return Ok(());
+    }
+    let drained = world.drained_at.is_some_and(|at| at <= world.gone_at[index].unwrap_or(0));
+    if drained && matches!(record.end, End::Refused(refusal) if refusal.code == "draining") {
+        return whole_answer(client, sent, 503, "draining");
+    }
+    if record.end == End::LeftEarly {
+        return ensure(client.ended || client.gone, || "the client had not left".to_owned());
+    }
+    match &world.scene.connections[index].outcome {
+        Outcome::Opens => ensure(record.status == 101, || format!("status {}, not 101", record.status)),
+        Outcome::Refused(status, code) => {
+            ensure(record.status == *status, || format!("status {}, not {status} {code}", record.status))?;
+            whole_answer(client, sent, *status, code)
+        }
+        Outcome::Declined(status, body) => {
+            ensure(record.status == *status, || format!("status {}, not {status}", record.status))?;
+            ensure(record.end == End::Declined, || "not declined".to_owned())?;
+            let head = wire::head_len(sent).unwrap_or(0);
+            let length = wire::header_value(&sent[..head], "content-length").unwrap_or_default();
+            ensure(sent[head..] == **body && length == body.len().to_string(), || "another body".to_owned())?;
+            ensure(client.given == *sent, || "the answer did not come to the client whole".to_owned())
+        }
+        Outcome::Open => Ok(()),
+    }
+}
+
+fn client_is_lost(record: &Record) -> bool {
+    // Status of an answer that could not be sent.
+    record.status != 0
+}
+
+fn whole_answer(client: &Peer, sent: &[u8], status: u16, code: &str) -> Result<(), String> {
+    let text = String::from_utf8_lossy(sent);
+    let named = text.contains(&format!("\"code\":\"{code}\"")) && wire::status(sent) == status;
+    ensure(named, || format!("the answer is not {status} {code}: {text}"))?;
+    let head = wire::head_len(sent).unwrap_or(0);
+    let length = wire::header_value(&sent[..head], "content-length").unwrap_or_default();
+    ensure((sent.len() - head).to_string() == length, || "the answer was cut off".to_owned())?;
+    ensure(client.given == sent, || "the answer did not come to the client whole".to_owned())
+}
+
+fn tunnel(world: &World, index: usize, record: &Record, client: &Peer, upstream: &Peer) -> Result<(), String> {
+    let line = &world.net.lines[index];
+    let (Some(down), Some(up)) = (line.client, line.upstream) else { return Err("101 without sockets".to_owned()) };
+    let (to_client, to_upstream) = (&world.net.socks[down].sent, &world.net.socks[up].sent);
+    let nonces = &world.net.nonces;
+    let client_start = wire::head_len(to_client).unwrap_or(to_client.len());
+    let upstream_start = wire::head_len(to_upstream).ok_or("no request")?;
+    let client_asked = nonces_in(to_client, client_start, nonces);
+    let upstream_asked = nonces_in(to_upstream, upstream_start, nonces);
+    let forth = flow(client, to_upstream, upstream_start, &client_asked, nonces)?;
+    let back = flow(upstream, to_client, client_start, &upstream_asked, nonces)?;
+    for (flow, side, sock, start) in
+        [(&forth, &record.client, down, upstream_start), (&back, &record.upstream, up, client_start)]
+    {
+        counts(flow, side, world.scene.smooth)?;
+        memory(&world.net.socks[sock], flow, start)?;
+    }
+    closes(world, record, &forth, &back)?;
+    ends(world, record, client, upstream)?;
+    if world.scene.smooth {
+        arrived(record, (client, &forth), (upstream, &back))?;
+        ensure(client.given == *to_client && upstream.given == *to_upstream, || {
+            "what was sent did not come to its reader whole".to_owned()
+        })?;
+    }
+    Ok(())
+}
+
+fn counts(flow: &Flow, side: &SideRecord, smooth: bool) -> Result<(), String> {
+    let bytes = if smooth { flow.bytes..=flow.bytes } else { flow.bytes..=flow.bytes_said };
+    ensure(bytes.contains(&side.bytes), || format!("{} bytes recorded, {bytes:?} went through", side.bytes))?;
+    let messages = flow.messages..=flow.messages_said;
+    ensure(messages.contains(&side.messages), || {
+        format!("{} messages recorded, {messages:?} went through", side.messages)
+    })?;
+    ensure(!(smooth && flow.complete_but_close) || side.messages == flow.messages, || {
+        format!("{} messages recorded, {} went through", side.messages, flow.messages)
+    })?;
+    ensure(side.close_received.is_none() || side.close_received == flow.close_said, || {
+        format!("close {:?} recorded, {:?} said", side.close_received, flow.close_said)
+    })
+}
+
+fn memory(sock: &crate::net::Sock, flow: &Flow, start: usize) -> Result<(), String> {
+    for (received, sent) in &sock.marks {
+        let held = (*received).min(flow.reached).saturating_sub(sent.saturating_sub(start));
+        let bound = HELD + flow.swallowed_bytes;
+        ensure(held <= bound + 2048, || format!("{held} bytes were held"))?;
+    }
+    Ok(())
+}
+
+fn closes(world: &World, record: &Record, forth: &Flow, back: &Flow) -> Result<(), String> {
+    for (flow, told, side) in [(back, &record.client, Told::Client), (forth, &record.upstream, Told::Upstream)] {
+        if let Some((code, reason, ours)) = &flow.close {
+            ensure(told.close_sent == Some(*code), || format!("close_sent {:?}, on the wire {code}", told.close_sent))?;
+            if *ours {
+                let row = table::row(record.end, side);
+                let right = table::allows(&row, record.end, side, *code, reason, world.scene.smooth);
+                ensure(right, || format!("{side:?} was told {code} {reason:?}, due was {row:?}"))?;
+            }
+        } else if world.scene.smooth {
+            ensure(told.close_sent.is_none(), || format!("{side:?}: close_sent {:?} never went out", told.close_sent))?;
+        }
+    }
+    Ok(())
+}
+
+/// The record's reason is something that happened.
+fn ends(world: &World, record: &Record, client: &Peer, upstream: &Peer) -> Result<(), String> {
+    let of = |side| if table::is_client(side) { client } else { upstream };
+    let waits = &world.scene.settings.timeouts;
+    let real = match record.end {
+        End::Closed(side) => of(side).close_said,
+        End::Ended(side) => of(side).ended || of(side).was_reset,
+        End::Broken(side, fault) => of(side).was_reset || (of(side).gone && fault == Fault::Reset),
+        End::Violated(side, violation) => of(side).violated == Some(violation.code()),
+        End::Idle => waits.idle.is_some(),
+        End::Silent(_) => waits.ping_interval.is_some() && !world.scene.smooth,
+        End::Drained => world.drained_at.is_some(),
+        End::Refused(_) | End::Declined | End::LeftEarly => false,
+    };
+    ensure(real, || "that never happened".to_owned())?;
+    ensure(!world.scene.smooth || !matches!(record.end, End::Broken(..)), || "broken, though nothing broke".to_owned())
+}
+
+/// The flow towards the side that an end is the doing of.
+fn own_told<'a>(end: End, forth: &'a Flow, back: &'a Flow) -> &'a Flow {
+    match end {
+        End::Closed(side) if table::is_client(side) => back,
+        _ => forth,
+    }
+}
+
+/// Nothing was in the way: all that was said before the end came through, and the table's words with it.
+fn arrived(record: &Record, (client, forth): (&Peer, &Flow), (upstream, back): (&Peer, &Flow)) -> Result<(), String> {
+    let side_of = |side| {
+        if table::is_client(side) { ((client, forth), (upstream, back)) } else { ((upstream, back), (client, forth)) }
+    };
+    match record.end {
+        End::Closed(side) | End::Ended(side) | End::Violated(side, _) => {
+            let ((_, own), (other_peer, other)) = side_of(side);
+            let closed = matches!(record.end, End::Closed(_));
+            ensure(if closed { own.complete } else { own.complete_but_close }, || {
+                "its own words did not all arrive".to_owned()
+            })?;
+            // The other goes on until it answers or ends.
+            ensure(other.complete_but_close, || "the other's words did not all arrive".to_owned())?;
+            // RFC 6455 section 5.5.1: a close frame is answered.
+            let answered = own_told(record.end, forth, back).close.is_some()
+                || !(other_peer.close_said || other_peer.violated.is_some());
+            ensure(!closed || answered, || "its close frame was not answered".to_owned())?;
+        }
+        _ => {}
+    }
+    for (flow, side) in [(back, Told::Client), (forth, Told::Upstream)] {
+        if let Some((code, reason)) = table::row(record.end, side) {
+            let told = flow.close.as_ref().map(|(code, reason, _)| (*code, reason.as_str()));
+            ensure(told == Some((code, reason)), || format!("{side:?} was told {told:?}, due was {code} {reason:?}"))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! The real stages over a simulated network, with a clock that the test owns: thousands of seeds with short reads and
+//! writes, resets, stalls and slow peers.
+//!
+//! - [`net`] is the transport, [`world`] the shard's loop, [`peer`] what stands at both ends;
+//! - [`scene`] and [`script`] make a run up from a seed, [`check`] says what must hold of it afterwards;
+//! - `RINGWAY_SIM_SEEDS=n` runs n seeds, `RINGWAY_SIM_SEED=n` runs one and tells what happens in it.
+
+#![allow(clippy::print_stderr, reason = "a failing seed tells how to run it again")]
+
+mod check;
+mod echo;
+mod flow;
+mod named;
+mod net;
+mod peer;
+mod rng;
+mod scene;
+mod script;
+mod table;
+mod wire;
+mod world;
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use ringway::proxy::record::Record;
+
+use world::World;
+
+const SEEDS: u64 = 10_000;
+
+/// What the seeds must come to, if they are to prove anything.
+const EVERY_END: [&str; 20] = [
+    "refused: handshake-timeout",
+    "refused: draining",
+    "refused: too-many-connections",
+    "refused: no-descriptors",
+    "refused: upstream-timeout",
+    "refused: upstream-closed",
+    "declined",
+    "client left before",
+    "closed by client",
+    "closed by upstream",
+    "client ended",
+    "upstream ended",
+    "client broken",
+    "upstream broken",
+    "client violation",
+    "upstream violation",
+    "idle",
+    "client did not answer",
+    "upstream did not answer",
+    "drained",
+];
+
+fn run(seed: u64, trace: bool) -> Result<Vec<Record>, String> {
+    let scene = scene::random(seed);
+    if trace {
+        eprintln!("{:#?}", scene.settings.timeouts);
+        eprintln!("smooth {}, {:?}, drain {:?}", scene.smooth, scene.net, scene.drain_at);
+    }
+    let run = catch_unwind(AssertUnwindSafe(|| {
+        let mut world = World::new(scene, trace);
+        world.run()?;
+        check::check(&world)
+    }));
+    run.unwrap_or_else(|_| Err("a panic".to_owned()))
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text}")))
+}
+
+#[test]
+fn every_seed_keeps_every_promise() {
+    if let Some(seed) = number("RINGWAY_SIM_SEED") {
+        match run(seed, true) {
+            Ok(records) => eprintln!("{records:#?}"),
+            Err(what) => panic!("seed {seed}: {what}"),
+        }
+        return;
+    }
+    let seeds = number("RINGWAY_SIM_SEEDS").unwrap_or(SEEDS);
+    let (mut ends, mut failed) = (BTreeMap::<String, u64>::new(), Vec::new());
+    for seed in 0..seeds {
+        match run(seed, false) {
+            Ok(records) => {
+                for record in records {
+                    *ends.entry(record.end.to_string()).or_default() += 1;
+                }
+            }
+            Err(what) => {
+                eprintln!("seed {seed}: {what}");
+                failed.push(seed);
+                if failed.len() >= 60 {
+                    break;
+                }
+            }
+        }
+    }
+    for (end, count) in &ends {
+        eprintln!("{count:>7} {end}");
+    }
+    if seeds >= SEEDS {
+        for end in EVERY_END {
+            assert!(ends.keys().any(|met| met.starts_with(end)), "no seed came to: {end}");
+        }
+    }
+    assert!(failed.is_empty(), "failed: {failed:?}; run one again with RINGWAY_SIM_SEED=n cargo test --test sim");
+}

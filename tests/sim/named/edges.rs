@@ -1,0 +1,79 @@
+//! The handshake's edges, and slow readers.
+
+use ringway::engine::Fault;
+
+use super::{KEY, ask, bye, client, pinging, play, reply, scene, upstream};
+use crate::net::DialPlan;
+use crate::peer::Item;
+use crate::scene::{agreement, settings};
+use crate::wire::{self, BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT};
+
+#[test]
+fn what_comes_behind_both_heads_is_the_tunnels_first() {
+    let mut eager = client(vec![ask(30_000), ask(0), ask(20_000), Item::Wait(100), bye()]);
+    eager.early = 3;
+    let mut answers = upstream(vec![reply(10), reply(40_000), reply(0)]);
+    answers.early = 3;
+    play(&scene(eager, answers), |played| {
+        assert_eq!(played.frames(false), [BINARY, BINARY, BINARY, CLOSE]);
+        assert_eq!(played.frames(true), [TEXT, TEXT, TEXT, CLOSE]);
+        assert_eq!((played.record.client.messages, played.record.upstream.messages), (3, 3));
+    });
+}
+
+#[test]
+fn frames_behind_an_answer_that_does_not_agree_reach_nobody() {
+    let mut eager = client(vec![ask(3000), bye()]);
+    eager.early = 2;
+    let mut liar = upstream(vec![reply(3000)]);
+    liar.valid = false;
+    liar.early = 1;
+    liar.head = agreement("").windows(1).flatten().copied().filter(|byte| *byte != b'{').collect();
+    play(&scene(eager, liar), |played| {
+        played.ended("refused: upstream-accept");
+        assert!(played.frames(true).is_empty() || played.record.status == 502);
+        assert!(played.frames(false).is_empty());
+    });
+}
+
+#[test]
+fn addresses_are_tried_in_turn_until_one_answers() {
+    let mut scene = scene(client(vec![bye()]), upstream(vec![]));
+    scene.settings = settings(scene.settings.timeouts, 3);
+    scene.connections[0].dials =
+        vec![DialPlan::RefusedAtOnce, DialPlan::Fails(30, Fault::Refused), DialPlan::Connect(40)];
+    play(&scene, |played| played.ended("closed by client"));
+}
+
+#[test]
+fn a_slow_reader_holds_back_only_its_own_direction() {
+    let mut slow = client(vec![Item::StopReading, ask(10), ask(200_000), Item::Wait(3000), Item::ReadAgain]);
+    slow.read_max = 5000;
+    let talks = upstream(vec![reply(200_000), reply(200_000), reply(200_000), bye()]);
+    let mut scene = scene(slow, talks);
+    scene.net.capacity = (20_000, 20_000);
+    play(&scene, |played| {
+        assert_eq!(played.frames(false)[..2], [BINARY, BINARY]);
+        assert_eq!(played.frames(true), [TEXT, TEXT, TEXT, CLOSE]);
+        assert_eq!(played.world.peers[0].given, played.sent(true).0);
+    });
+}
+
+#[test]
+fn a_reader_that_never_reads_again_is_given_up() {
+    let mute = client(vec![Item::StopReading]);
+    let mut scene = pinging(mute, upstream(vec![reply(200_000), reply(200_000)]));
+    scene.net.capacity = (20_000, 20_000);
+    play(&scene, |played| played.ended("client did not answer a ping"));
+}
+
+#[test]
+fn a_fragmented_message_keeps_its_pings_and_counts_once() {
+    let part = |first, body: &[u8]| Item::Say(wire::frame(first, KEY, body));
+    let items = vec![part(TEXT, b"a"), part(FIN | PING, b"p"), part(CONTINUATION, b"b"), part(FIN, b"c"), bye()];
+    play(&scene(client(items), upstream(vec![])), |played| {
+        assert_eq!(played.frames(false), [TEXT, PING, CONTINUATION, CONTINUATION, CLOSE]);
+        assert_eq!(played.frames(true), [PONG, CLOSE]);
+        assert_eq!(played.record.client.messages, 1);
+    });
+}

@@ -1,0 +1,134 @@
+//! Scenes with a name: each row of the table of ends, and what random seeds meet too seldom.
+
+mod draining;
+mod edges;
+mod ends;
+mod pings;
+mod regressions;
+
+use std::time::Duration;
+
+use ringway::proxy::record::Record;
+use ringway::proxy::settings::Timeouts;
+
+use crate::check;
+use crate::net::{DialPlan, NetPlan, Readiness};
+use crate::peer::{Item, PeerPlan};
+use crate::scene::{agreement, peer, request, settings};
+use crate::wire::{self, BINARY, CLOSE, FIN, Found, TEXT};
+use crate::world::{ConnectionPlan, Outcome, Scene, World};
+
+pub(crate) const KEY: wire::Key = Some([1, 2, 3, 4]);
+
+pub(crate) fn client(items: Vec<Item>) -> PeerPlan {
+    peer(request(""), items)
+}
+
+pub(crate) fn upstream(items: Vec<Item>) -> PeerPlan {
+    peer(agreement(""), items)
+}
+
+/// A message of the client's.
+pub(crate) fn ask(len: usize) -> Item {
+    Item::Say(wire::frame(FIN | BINARY, KEY, &vec![7; len]))
+}
+
+/// A message of the upstream's.
+pub(crate) fn reply(len: usize) -> Item {
+    Item::Say(wire::frame(FIN | TEXT, None, &vec![b'r'; len]))
+}
+
+pub(crate) fn bye() -> Item {
+    Item::Close(Some(4001), "bye")
+}
+
+pub(crate) fn scene(client: PeerPlan, upstream: PeerPlan) -> Scene {
+    let timeouts = Timeouts {
+        handshake: Duration::from_secs(10),
+        connect: Duration::from_secs(5),
+        idle: None,
+        ping_interval: None,
+        pong: Duration::from_secs(1),
+        close: Duration::from_secs(5),
+    };
+    let plan = ConnectionPlan { at: 0, dials: vec![DialPlan::Connect(1)], client, upstream, outcome: Outcome::Open };
+    Scene {
+        seed: 1,
+        settings: settings(timeouts, 1),
+        net: NetPlan { readiness: Readiness::Kept, short: 0, spurious: 0, capacity: (300_000, 300_000) },
+        max_connections: 10,
+        connections: vec![plan],
+        drain_at: None,
+        horizon: 50_000,
+        smooth: false,
+    }
+}
+
+pub(crate) struct Played {
+    pub(crate) world: World,
+    pub(crate) record: Record,
+}
+
+impl Played {
+    pub(crate) fn sent(&self, to_client: bool) -> (&[u8], Vec<Found>) {
+        let line = &self.world.net.lines[0];
+        let sock = if to_client { line.client } else { line.upstream };
+        let sent = sock.map_or(&[][..], |sock| &self.world.net.socks[sock].sent);
+        let start = wire::head_len(sent).unwrap_or(sent.len());
+        (sent, wire::frames(sent, start).0)
+    }
+
+    /// The opcodes of the frames that a side was sent.
+    pub(crate) fn frames(&self, to_client: bool) -> Vec<u8> {
+        self.sent(to_client).1.iter().map(Found::opcode).collect()
+    }
+
+    /// The close frame that a side was sent.
+    pub(crate) fn told(&self, to_client: bool) -> Option<(u16, String)> {
+        let (sent, frames) = self.sent(to_client);
+        frames.last().filter(|frame| frame.opcode() == CLOSE).map(|frame| frame.close(sent))
+    }
+
+    pub(crate) fn told_client(&self, code: u16, reason: &str) {
+        assert_eq!(self.told(true), Some((code, reason.to_owned())), "told the client");
+        assert_eq!(self.record.client.close_sent, Some(code));
+    }
+
+    pub(crate) fn told_upstream(&self, code: u16, reason: &str) {
+        assert_eq!(self.told(false), Some((code, reason.to_owned())), "told the upstream");
+        assert_eq!(self.record.upstream.close_sent, Some(code));
+    }
+
+    pub(crate) fn ended(&self, why: &str) {
+        assert_eq!(self.record.end.to_string(), why);
+    }
+
+    pub(crate) fn millis(&self) -> u128 {
+        self.record.duration.as_millis()
+    }
+}
+
+/// Plays a scene under both readings of the transport's contract, in few pieces and in many.
+pub(crate) fn play(scene: &Scene, judge: impl Fn(&Played)) {
+    for readiness in [Readiness::Kept, Readiness::Asked] {
+        for (seed, short, spurious) in [(1, 0, 0), (2, 40, 0), (3, 40, 30), (4, 0, 30)] {
+            let mut scene = scene.clone();
+            scene.seed = seed;
+            scene.net = NetPlan { readiness, short, spurious, ..scene.net };
+            let mut world = World::new(scene, std::env::var_os("RINGWAY_SIM_SEED").is_some());
+            world.run().unwrap_or_else(|what| panic!("{readiness:?} {short} {spurious}: {what}"));
+            let records =
+                check::check(&world).unwrap_or_else(|what| panic!("{readiness:?} {short} {spurious}: {what}"));
+            let record = records[0].clone();
+            judge(&Played { world, record });
+        }
+    }
+}
+
+/// With pings of ours every two seconds.
+pub(crate) fn pinging(client: PeerPlan, upstream: PeerPlan) -> Scene {
+    let mut scene = scene(client, upstream);
+    scene.settings.timeouts.ping_interval = Some(Duration::from_secs(2));
+    scene.horizon = 20_000;
+    scene
+}

@@ -1,0 +1,103 @@
+//! The far ends of the sockets: what peers do, and what their hosts do for them.
+
+use ringway::engine::Fault;
+
+use super::{ALL, HANGUP, READ, Readiness, SimNet, WRITE};
+
+impl SimNet {
+    pub(crate) fn peer_write(&mut self, sock: usize, bytes: &[u8]) -> usize {
+        let this = &mut self.socks[sock];
+        if !this.open {
+            // The host answers for a socket that is gone: with a reset.
+            this.broken = true;
+            return bytes.len();
+        }
+        if this.broken {
+            return bytes.len();
+        }
+        let n = this.to_proxy.room().min(bytes.len());
+        this.to_proxy.bytes.extend(&bytes[..n]);
+        if n > 0 {
+            self.say(|| format!("{} writes {n}", self.name(sock)));
+            self.happened(sock, READ);
+        }
+        n
+    }
+
+    pub(crate) fn peer_read(&mut self, sock: usize, max: usize) -> Vec<u8> {
+        let this = &mut self.socks[sock];
+        let n = this.to_peer.bytes.len().min(max);
+        let mut out = vec![0; n];
+        this.to_peer.take_into(&mut out);
+        if n > 0 {
+            self.say(|| format!("{} reads {n}", self.name(sock)));
+            // The kernel tells of room once there is a good deal of it.
+            let this = &self.socks[sock];
+            if self.plan.readiness == Readiness::Asked || this.to_peer.room() * 3 >= this.to_peer.capacity {
+                self.happened(sock, WRITE);
+            }
+        }
+        out
+    }
+
+    /// Whether the peer has read all there will ever be.
+    pub(crate) fn peer_sees_end(&self, sock: usize) -> bool {
+        let this = &self.socks[sock];
+        this.to_peer.bytes.is_empty() && (this.shut || !this.open || this.broken)
+    }
+
+    pub(crate) fn peer_sees_reset(&self, sock: usize) -> bool {
+        let this = &self.socks[sock];
+        this.to_peer.bytes.is_empty() && (this.broken || this.reset_by_proxy)
+    }
+
+    pub(crate) fn unread_by_peer(&self, sock: usize) -> usize {
+        self.socks[sock].to_peer.bytes.len()
+    }
+
+    pub(crate) fn peer_end(&mut self, sock: usize) {
+        self.say(|| format!("{} ends", self.name(sock)));
+        self.socks[sock].peer_ended = true;
+        self.happened(sock, READ | HANGUP);
+    }
+
+    pub(crate) fn peer_reset(&mut self, sock: usize, fault: Fault) {
+        self.say(|| format!("{} resets: {fault:?}", self.name(sock)));
+        let keep = self.rng.chance(50);
+        let this = &mut self.socks[sock];
+        if !keep {
+            this.to_proxy.bytes.clear();
+        }
+        this.to_peer.bytes.clear();
+        this.broken = true;
+        this.error = Some(fault);
+        self.happened(sock, ALL);
+    }
+
+    /// The peer gives its socket up: what it has not read, or is sent later, makes it a reset.
+    pub(crate) fn peer_close(&mut self, sock: usize) {
+        self.say(|| format!("{} closes", self.name(sock)));
+        let this = &mut self.socks[sock];
+        this.peer_left = true;
+        if !this.to_peer.bytes.is_empty() {
+            self.peer_reset(sock, Fault::Reset);
+        } else if !self.socks[sock].peer_ended {
+            self.peer_end(sock);
+        }
+    }
+
+    pub(crate) fn connected(&mut self, sock: usize) {
+        if self.socks[sock].open {
+            self.socks[sock].connected = true;
+            self.happened(sock, WRITE);
+            self.poke(sock);
+        }
+    }
+
+    pub(crate) fn not_connected(&mut self, sock: usize) {
+        if self.socks[sock].open {
+            self.socks[sock].broken = true;
+            self.happened(sock, ALL);
+        }
+    }
+}

@@ -1,0 +1,454 @@
+//! The network: pairs of bounded byte queues, with readiness by the contract of `ringway::engine::transport`.
+//!
+//! Two readings of that contract are played. [`Readiness::Kept`] does what the real transport does: readiness is kept
+//! until a call proves otherwise, and only news steps the owner. [`Readiness::Asked`] does the least that the contract
+//! promises: only a call that was blocked or cut short is told of.
+
+mod checks;
+mod hosts;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+
+use ringway::engine::{Fault, Received, Sent, Slot, Socket, Time, Transport};
+
+use crate::rng::Rng;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    Kept,
+    Asked,
+}
+
+/// What a dial comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DialPlan {
+    Connect(u64),
+    RefusedAtOnce,
+    Fails(u64, Fault),
+    Never,
+    NoDescriptors,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct NetPlan {
+    pub(crate) readiness: Readiness,
+    /// Percent of calls that do less than they could.
+    pub(crate) short: usize,
+    /// Percent of steps that are followed by one without a cause.
+    pub(crate) spurious: usize,
+    /// Bytes each queue holds.
+    pub(crate) capacity: (usize, usize),
+}
+
+/// What happens later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Event {
+    Accept(usize),
+    /// A peer, twice the connection's number, one more for an upstream.
+    Act(usize),
+    Ready(usize, u8),
+    Connected(usize),
+    NotConnected(usize),
+    Step(u32),
+    Drain,
+}
+
+pub(crate) const READ: u8 = 1;
+pub(crate) const WRITE: u8 = 2;
+pub(crate) const HANGUP: u8 = 4;
+pub(crate) const ERROR: u8 = 8;
+const ALL: u8 = READ | WRITE | HANGUP | ERROR;
+
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    bytes: VecDeque<u8>,
+    capacity: usize,
+}
+
+impl Queue {
+    fn room(&self) -> usize {
+        self.capacity.saturating_sub(self.bytes.len())
+    }
+
+    fn take_into(&mut self, into: &mut [u8]) {
+        let (left, right) = self.bytes.as_slices();
+        let first = left.len().min(into.len());
+        let (start, rest) = into.split_at_mut(first);
+        start.copy_from_slice(&left[..first]);
+        rest.copy_from_slice(&right[..rest.len()]);
+        self.bytes.drain(..into.len());
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Sock {
+    pub(crate) connection: usize,
+    pub(crate) is_upstream: bool,
+    owner: Option<Slot>,
+    pub(crate) open: bool,
+    pub(crate) connected: bool,
+    to_proxy: Queue,
+    to_peer: Queue,
+    /// The peer has finished sending.
+    peer_ended: bool,
+    /// The peer does not read any more: what is sent to it comes back as a reset.
+    peer_left: bool,
+    broken: bool,
+    error: Option<Fault>,
+    flags: u8,
+    asked: u8,
+    pub(crate) shut: bool,
+    /// The proxy closed it with bytes unread.
+    pub(crate) reset_by_proxy: bool,
+    pub(crate) received: usize,
+    pub(crate) sent: Vec<u8>,
+    /// Bytes taken from this side, by how many had gone to the other: when memory was held.
+    pub(crate) marks: Vec<(usize, usize)>,
+}
+
+/// What the network knows of a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    pub(crate) client: Option<usize>,
+    pub(crate) upstream: Option<usize>,
+    pub(crate) dials: VecDeque<DialPlan>,
+    pub(crate) dialled: Vec<(usize, SocketAddr)>,
+    /// Client bytes that make its whole and valid request; `None` if it never sends one.
+    pub(crate) request_len: Option<usize>,
+    /// Upstream bytes that make its whole and valid 101.
+    pub(crate) agreed_len: Option<usize>,
+}
+
+#[derive(Debug)]
+pub(crate) struct SimNet {
+    pub(crate) now: u64,
+    pub(crate) rng: Rng,
+    pub(crate) plan: NetPlan,
+    pub(crate) socks: Vec<Sock>,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) line_of: HashMap<u32, usize>,
+    pub(crate) ready: VecDeque<Slot>,
+    pub(crate) later: Vec<(u64, Event)>,
+    pub(crate) faults: Vec<String>,
+    pub(crate) nonces: Vec<[u8; 8]>,
+    /// Bytes moved: what tells a step that did something from one that did not.
+    pub(crate) moved: u64,
+    pub(crate) trace: bool,
+}
+
+impl SimNet {
+    pub(crate) fn new(rng: Rng, plan: NetPlan, lines: Vec<Line>, trace: bool) -> Self {
+        Self {
+            now: 0,
+            rng,
+            plan,
+            socks: Vec::new(),
+            lines,
+            line_of: HashMap::new(),
+            ready: VecDeque::new(),
+            later: Vec::new(),
+            faults: Vec::new(),
+            nonces: Vec::new(),
+            moved: 0,
+            trace,
+        }
+    }
+
+    pub(crate) fn say(&self, text: impl FnOnce() -> String) {
+        if self.trace {
+            eprintln!("{:>8} {}", self.now, text());
+        }
+    }
+
+    fn fault(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        self.say(|| format!("FAULT {text}"));
+        self.faults.push(text);
+    }
+
+    fn name(&self, sock: usize) -> String {
+        let this = &self.socks[sock];
+        format!("{}{}", if this.is_upstream { "upstream" } else { "client" }, this.connection)
+    }
+
+    pub(crate) fn open(&mut self, connection: usize, is_upstream: bool, owner: Option<Slot>) -> usize {
+        let mut queue = || {
+            let (low, high) = self.plan.capacity;
+            Queue { bytes: VecDeque::new(), capacity: self.rng.range(low, high) }
+        };
+        let (to_proxy, to_peer) = (queue(), queue());
+        self.socks.push(Sock {
+            connection,
+            is_upstream,
+            owner,
+            open: true,
+            connected: !is_upstream,
+            to_proxy,
+            to_peer,
+            peer_ended: false,
+            peer_left: false,
+            broken: false,
+            error: None,
+            flags: if is_upstream { 0 } else { WRITE },
+            asked: READ,
+            shut: false,
+            reset_by_proxy: false,
+            received: 0,
+            sent: Vec::new(),
+            marks: Vec::new(),
+        });
+        self.socks.len() - 1
+    }
+
+    pub(crate) fn handle(sock: usize) -> Socket {
+        Socket { index: u32::try_from(sock).unwrap_or(0), generation: 7 }
+    }
+
+    pub(crate) fn own(&mut self, sock: usize, owner: Slot) {
+        self.socks[sock].owner = Some(owner);
+        // Nothing was told before there was someone to tell.
+        let flags = self.socks[sock].flags & (READ | HANGUP | ERROR);
+        if flags != 0 {
+            self.push(owner);
+        }
+    }
+
+    pub(crate) fn push(&mut self, slot: Slot) {
+        if !self.ready.contains(&slot) {
+            self.ready.push_back(slot);
+        }
+    }
+
+    /// Something came about for a socket: its owner is stepped if the contract says so.
+    pub(crate) fn happened(&mut self, sock: usize, what: u8) {
+        let readiness = self.plan.readiness;
+        let this = &mut self.socks[sock];
+        if !this.open {
+            return;
+        }
+        let news = match readiness {
+            Readiness::Kept => this.flags & what != what,
+            Readiness::Asked => this.asked & what != 0 || (what & !this.flags) & (HANGUP | ERROR) != 0,
+        };
+        this.flags |= what;
+        this.asked &= !what;
+        if let (true, Some(owner)) = (news, this.owner) {
+            self.push(owner);
+        }
+    }
+
+    fn soon(&mut self, event: Event) {
+        let at = self.now + self.rng.wait(0, 2);
+        self.later.push((at, event));
+    }
+
+    fn poke(&mut self, sock: usize) {
+        let this = &self.socks[sock];
+        let peer = this.connection * 2 + usize::from(this.is_upstream);
+        self.later.push((self.now, Event::Act(peer)));
+    }
+
+    fn check_open(&mut self, socket: Socket, call: &str) -> Option<usize> {
+        let sock = socket.index as usize;
+        if socket.generation != 7 || sock >= self.socks.len() {
+            self.fault(format!("{call} on a socket that never was"));
+            return None;
+        }
+        if !self.socks[sock].open {
+            let name = self.name(sock);
+            self.fault(format!("{call} on {name} after close"));
+            return None;
+        }
+        Some(sock)
+    }
+}
+
+impl Transport for SimNet {
+    fn now(&self) -> Time {
+        Time::from_millis(self.now)
+    }
+
+    fn recv(&mut self, socket: Socket, into: &mut [u8]) -> Received {
+        let Some(sock) = self.check_open(socket, "recv") else { return Received::Failed(Fault::Reset) };
+        if into.is_empty() {
+            self.fault("recv into nothing");
+            return Received::Blocked;
+        }
+        let short = self.rng.chance(self.plan.short);
+        let share = self.rng.range(1, into.len().min(2000));
+        let reluctant = self.plan.readiness == Readiness::Asked && short && share.is_multiple_of(5);
+        let kept = self.plan.readiness == Readiness::Kept;
+        let this = &mut self.socks[sock];
+        if (kept && this.flags & READ == 0) || !(this.connected || this.broken) {
+            this.asked |= READ;
+            return Received::Blocked;
+        }
+        let there = this.to_proxy.bytes.len();
+        if there > 0 {
+            if reluctant {
+                this.asked |= READ;
+                self.soon(Event::Ready(sock, READ));
+                return Received::Blocked;
+            }
+            let n = there.min(into.len()).min(if short { share } else { usize::MAX });
+            this.to_proxy.take_into(&mut into[..n]);
+            this.received += n;
+            if kept && n < into.len() && this.flags & (HANGUP | ERROR) == 0 {
+                this.flags &= !READ;
+                if n < there {
+                    // As if these had come just behind.
+                    self.soon(Event::Ready(sock, READ));
+                }
+            }
+            self.moved += n as u64;
+            self.mark(sock);
+            self.poke(sock);
+            self.say(|| format!("  recv {} {n} of {there}", self.name(sock)));
+            return Received::Bytes(n);
+        }
+        if let Some(fault) = this.error.take() {
+            self.say(|| format!("  recv {} fails: {fault:?}", self.name(sock)));
+            return Received::Failed(fault);
+        }
+        if this.peer_ended || this.broken {
+            self.say(|| format!("  recv {} end", self.name(sock)));
+            return Received::End;
+        }
+        this.flags &= !READ;
+        this.asked |= READ;
+        Received::Blocked
+    }
+
+    fn send(&mut self, socket: Socket, bytes: &[u8]) -> Sent {
+        let Some(sock) = self.check_open(socket, "send") else { return Sent::Failed(Fault::Reset) };
+        if bytes.is_empty() {
+            self.fault("send of nothing");
+            return Sent::Blocked;
+        }
+        if self.socks[sock].shut {
+            let name = self.name(sock);
+            self.fault(format!("send to {name} after shutdown"));
+        }
+        let short = self.rng.chance(self.plan.short);
+        let share = self.rng.range(1, bytes.len().min(3000));
+        let reluctant = self.plan.readiness == Readiness::Asked && short && share.is_multiple_of(5);
+        let kept = self.plan.readiness == Readiness::Kept;
+        let this = &mut self.socks[sock];
+        if kept && this.flags & WRITE == 0 {
+            return Sent::Blocked;
+        }
+        if this.broken {
+            let fault = this.error.take().unwrap_or(Fault::Reset);
+            self.say(|| format!("  send {} fails: {fault:?}", self.name(sock)));
+            return Sent::Failed(fault);
+        }
+        if !this.connected {
+            this.asked |= WRITE;
+            return Sent::Blocked;
+        }
+        let room = this.to_peer.room();
+        if room == 0 || reluctant {
+            this.flags &= !WRITE;
+            this.asked |= WRITE;
+            if room > 0 {
+                self.soon(Event::Ready(sock, WRITE));
+            }
+            return Sent::Blocked;
+        }
+        self.check_send(sock, bytes);
+        let this = &mut self.socks[sock];
+        let n = room.min(bytes.len()).min(if short { share } else { usize::MAX });
+        this.to_peer.bytes.extend(&bytes[..n]);
+        this.sent.extend_from_slice(&bytes[..n]);
+        let left = this.peer_left;
+        if n < bytes.len() {
+            this.flags &= !WRITE;
+            this.asked |= WRITE;
+            if n < room {
+                self.soon(Event::Ready(sock, WRITE));
+            }
+        }
+        self.moved += n as u64;
+        self.say(|| format!("  send {} {n} of {}", self.name(sock), bytes.len()));
+        if left {
+            self.peer_reset(sock, Fault::Reset);
+        }
+        self.poke(sock);
+        Sent::Bytes(n)
+    }
+
+    fn hung_up(&self, socket: Socket) -> bool {
+        let sock = &self.socks[socket.index as usize];
+        assert!(sock.open, "hung_up after close");
+        sock.flags & (HANGUP | ERROR) != 0
+    }
+
+    fn dial(&mut self, owner: Slot, to: SocketAddr) -> Result<Socket, Fault> {
+        let Some(connection) = self.line_of.get(&owner.0).copied() else {
+            self.fault("a dial by nobody");
+            return Err(Fault::Unreachable);
+        };
+        let line = &mut self.lines[connection];
+        let received = line.client.map_or(0, |client| self.socks[client].received);
+        let whole = line.request_len.is_some_and(|len| received >= len);
+        let plan = line.dials.pop_front().unwrap_or(DialPlan::RefusedAtOnce);
+        let sock = self.socks.len();
+        line.dialled.push((sock, to));
+        let early = line.upstream.is_some_and(|upstream| !self.socks[upstream].sent.is_empty());
+        self.say(|| format!("  dial {to}: {plan:?}"));
+        if !whole {
+            self.fault("dialled before the request was whole and valid");
+        }
+        if early {
+            self.fault("dialled again after the request had begun");
+        }
+        let event = match plan {
+            DialPlan::RefusedAtOnce => return Err(Fault::Refused),
+            DialPlan::NoDescriptors => return Err(Fault::NoDescriptors),
+            DialPlan::Never => None,
+            DialPlan::Connect(wait) => Some((self.now + wait, Event::Connected(sock))),
+            DialPlan::Fails(wait, _) => Some((self.now + wait, Event::NotConnected(sock))),
+        };
+        self.later.extend(event);
+        let sock = self.open(connection, true, Some(owner));
+        if let DialPlan::Fails(_, fault) = plan {
+            self.socks[sock].error = Some(fault);
+        }
+        self.lines[connection].upstream = Some(sock);
+        Ok(Self::handle(sock))
+    }
+
+    fn shutdown(&mut self, socket: Socket) {
+        let Some(sock) = self.check_open(socket, "shutdown") else { return };
+        self.say(|| format!("  shutdown {}", self.name(sock)));
+        self.socks[sock].shut = true;
+        self.poke(sock);
+    }
+
+    fn close(&mut self, socket: Socket) {
+        let Some(sock) = self.check_open(socket, "close") else { return };
+        self.say(|| format!("  close {}", self.name(sock)));
+        let this = &mut self.socks[sock];
+        this.open = false;
+        if !this.to_proxy.bytes.is_empty() {
+            // As harsh as a host may be: what was on its way is lost.
+            this.reset_by_proxy = true;
+            this.to_peer.bytes.clear();
+        }
+        self.poke(sock);
+    }
+
+    fn wake(&mut self, slot: Slot) {
+        self.push(slot);
+    }
+
+    fn random(&mut self, into: &mut [u8]) {
+        for byte in into.iter_mut() {
+            *byte = self.rng.byte();
+        }
+        if let Ok(nonce) = <[u8; 8]>::try_from(&*into) {
+            self.nonces.push(nonce);
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Scenes: one from each seed, and the pieces that named tests put theirs together from.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ringway::engine::Fault;
+use ringway::proto::head::HeadLimits;
+use ringway::proto::scan::FrameLimits;
+use ringway::proxy::settings::{Serve, Settings, Timeouts, Upstream};
+
+use crate::net::{DialPlan, NetPlan, Readiness};
+use crate::peer::{Cut, Item, PeerPlan, Pongs};
+use crate::rng::Rng;
+use crate::script::{self, Style};
+use crate::world::{ConnectionPlan, Outcome, Scene};
+
+pub(crate) const MAX_FRAME_BYTES: u64 = 3 << 20;
+const MAX_HEAD_BYTES: usize = 2048;
+
+pub(crate) fn settings(timeouts: Timeouts, addresses: usize) -> Settings {
+    let address = |n: usize| SocketAddr::from(([10, 9, 9, u8::try_from(n).unwrap_or(0)], 80));
+    Settings {
+        serve: Serve::Relay(Upstream {
+            target: "ws://upstream.test:80/base".parse().unwrap(),
+            addresses: (1..=addresses).map(address).collect(),
+            preserve_host: false,
+        }),
+        head: HeadLimits { max_bytes: MAX_HEAD_BYTES, max_lines: 40 },
+        frames: FrameLimits { max_frame_bytes: MAX_FRAME_BYTES, max_message_bytes: MAX_FRAME_BYTES * 2 },
+        timeouts,
+        trusted_proxies: Vec::new(),
+    }
+}
+
+pub(crate) fn request(extra: &str) -> Vec<u8> {
+    format!(
+        "GET /chat?token=secret HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{extra}\r\n"
+    )
+    .into_bytes()
+}
+
+pub(crate) fn agreement(extra: &str) -> Vec<u8> {
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {{accept}}\r\n{extra}\r\n"
+    )
+    .into_bytes()
+}
+
+/// A peer that is well and quick.
+pub(crate) fn peer(head: Vec<u8>, items: Vec<Item>) -> PeerPlan {
+    PeerPlan {
+        head,
+        valid: true,
+        early: 0,
+        items,
+        pongs: Pongs::Now,
+        answers_close: true,
+        pace: (0, 0),
+        read_max: 1 << 20,
+        write_max: 1 << 20,
+        cut: None,
+        stays: false,
+    }
+}
+
+fn millis(rng: &mut Rng, low: u64, high: u64) -> Duration {
+    Duration::from_millis(rng.wait(low, high))
+}
+
+fn timeouts(rng: &mut Rng, smooth: bool) -> Timeouts {
+    if smooth {
+        return Timeouts {
+            handshake: Duration::from_secs(60),
+            connect: Duration::from_secs(30),
+            idle: rng.chance(60).then_some(Duration::from_secs(40)),
+            ping_interval: rng.chance(50).then_some(Duration::from_secs(10)),
+            pong: Duration::from_secs(10),
+            close: Duration::from_secs(60),
+        };
+    }
+    Timeouts {
+        handshake: millis(rng, 100, 3000),
+        connect: millis(rng, 50, 2000),
+        idle: rng.chance(70).then(|| millis(rng, 300, 5000)),
+        ping_interval: rng.chance(60).then(|| millis(rng, 50, 2000)),
+        pong: millis(rng, 20, 1000),
+        close: millis(rng, 20, 2000),
+    }
+}
+
+/// The scene of a seed.
+pub(crate) fn random(seed: u64) -> Scene {
+    let mut rng = Rng::new(seed.wrapping_mul(0x2545_F491_4F6C_DD1D));
+    let smooth = rng.chance(45);
+    let echo = rng.chance(10);
+    let small = rng.chance(65);
+    let addresses = rng.range(1, 3);
+    let mut settings = settings(timeouts(&mut rng, smooth), addresses);
+    if echo {
+        settings.serve = Serve::Echo;
+    }
+    let capacity = match (small, smooth) {
+        (true, _) => rng.pick(&[(1, 60), (50, 3000), (2000, 90_000)]),
+        (false, _) => rng.pick(&[(2000, 9000), (4000, 90_000), (200_000, 500_000)]),
+    };
+    let style = Style { small, smooth, echo };
+    let count = if rng.chance(70) { 1 } else { rng.range(2, 4) };
+    let connections = (0..count).map(|_| connection(&mut rng, style, addresses)).collect();
+    Scene {
+        seed,
+        settings,
+        net: NetPlan {
+            readiness: rng.pick(&[Readiness::Kept, Readiness::Asked]),
+            short: rng.pick(&[0, 10, 40]),
+            spurious: rng.pick(&[0, 5, 30]),
+            capacity,
+        },
+        max_connections: if smooth || rng.chance(90) { 100 } else { 1 },
+        connections,
+        drain_at: rng.chance(if smooth { 12 } else { 25 }).then(|| rng.wait(0, 1500)),
+        horizon: if smooth { 200_000 } else { 30_000 },
+        smooth,
+    }
+}
+
+fn connection(rng: &mut Rng, style: Style, addresses: usize) -> ConnectionPlan {
+    let deflate = !style.echo && rng.chance(20);
+    let (offer, accepted) =
+        if deflate { ("Sec-WebSocket-Extensions: permessage-deflate\r\n", rng.chance(60)) } else { ("", false) };
+    let agreed = if accepted { "Sec-WebSocket-Extensions: permessage-deflate\r\n" } else { "" };
+    let mut client = peer(request(offer), script::random(rng, style, false, accepted));
+    let mut upstream = peer(agreement(agreed), script::random(rng, style, true, accepted));
+    let mut outcome = Outcome::Opens;
+    if rng.chance(30) {
+        client.early = rng.range(1, 3);
+    }
+    if rng.chance(30) {
+        upstream.early = rng.range(1, 3);
+    }
+    if rng.chance(10) {
+        let mut head = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".to_vec();
+        head.extend(&upstream.head);
+        upstream.head = head;
+    }
+    let mut dials = if style.echo { Vec::new() } else { dials(rng, style, addresses, &mut outcome) };
+    if !style.echo && outcome == Outcome::Opens && rng.chance(18) {
+        outcome = bad_answer(rng, style, &mut upstream);
+    }
+    if rng.chance(8) {
+        let (head, status, code) = script::bad_request(rng);
+        client.head = head;
+        client.valid = false;
+        outcome = Outcome::Refused(status, code);
+        dials.clear();
+    }
+    for plan in [&mut client, &mut upstream] {
+        manners(rng, style, plan);
+    }
+    if client.cut.is_some() || upstream.cut.is_some() {
+        outcome = Outcome::Open;
+    }
+    ConnectionPlan { at: rng.wait(0, 50), dials, client, upstream, outcome }
+}
+
+fn manners(rng: &mut Rng, style: Style, plan: &mut PeerPlan) {
+    (plan.read_max, plan.write_max) = if style.small {
+        (rng.pick(&[3, 100, 5000, 1 << 20]), rng.pick(&[2, 60, 1500, 1 << 20]))
+    } else {
+        (rng.pick(&[4000, 100_000, 1 << 20]), rng.pick(&[2000, 90_000, 1 << 20]))
+    };
+    plan.stays = rng.chance(50);
+    if style.smooth {
+        plan.pace = rng.pick(&[(0, 0), (0, 1)]);
+        return;
+    }
+    plan.pace = rng.pick(&[(0, 0), (0, 1), (0, 30), (5, 200)]);
+    plan.pongs =
+        rng.pick(&[Pongs::Now, Pongs::Now, Pongs::Newest(300), Pongs::Late(400), Pongs::Late(2500), Pongs::Never]);
+    plan.answers_close = rng.chance(85);
+    if rng.chance(25) {
+        let total = plan.head.len() + if rng.chance(30) { 0 } else { script::len(&plan.items) };
+        plan.cut = Some((rng.below(total + 1), rng.pick(&[Cut::End, Cut::Reset, Cut::Leave, Cut::Stall])));
+    }
+}
+
+fn dials(rng: &mut Rng, style: Style, addresses: usize, outcome: &mut Outcome) -> Vec<DialPlan> {
+    let mut plans = Vec::new();
+    for _ in 0..addresses {
+        plans.push(match rng.below(12) {
+            0 => DialPlan::RefusedAtOnce,
+            1 => DialPlan::Fails(rng.wait(0, 20), rng.pick(&[Fault::Refused, Fault::Unreachable, Fault::TimedOut])),
+            2 if rng.chance(50) => DialPlan::NoDescriptors,
+            3 if rng.chance(50) => DialPlan::Never,
+            _ => DialPlan::Connect(rng.wait(0, if style.smooth { 5 } else { 300 })),
+        });
+    }
+    let end = plans.iter().find(|plan| !matches!(plan, DialPlan::RefusedAtOnce | DialPlan::Fails(..)));
+    *outcome = match end {
+        None => Outcome::Refused(502, "upstream-unreachable"),
+        Some(DialPlan::NoDescriptors) => Outcome::Refused(503, "no-descriptors"),
+        Some(DialPlan::Never) => Outcome::Refused(504, "upstream-timeout"),
+        Some(_) => Outcome::Opens,
+    };
+    plans
+}
+
+/// An upstream that does not agree, in one way or another.
+fn bad_answer(rng: &mut Rng, style: Style, upstream: &mut PeerPlan) -> Outcome {
+    upstream.valid = false;
+    upstream.early = 1;
+    let wrong = |head: &str, code| (head.as_bytes().to_vec(), Outcome::Refused(502, code));
+    let body = script::noise(rng, style, 40_000);
+    let cut_body = body[..body.len().min(16 * 1024)].to_vec();
+    let (head, outcome) = match rng.below(13) {
+        0 => wrong(
+            "HTTP/1.1 101 Ok\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+            "upstream-accept",
+        ),
+        1 => wrong(
+            "HTTP/1.1 101 Ok\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n",
+            "upstream-not-websocket",
+        ),
+        2 => wrong(
+            "HTTP/1.0 101 Ok\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n",
+            "upstream-not-websocket",
+        ),
+        3 => (agreement("Sec-WebSocket-Protocol: never-offered\r\n"), Outcome::Refused(502, "upstream-protocol")),
+        4 => (agreement("Sec-WebSocket-Extensions: x-never-offered\r\n"), Outcome::Refused(502, "upstream-extension")),
+        5 => (agreement("Content-Length: 5\r\n"), Outcome::Refused(502, "upstream-body")),
+        6 => wrong("ringing bells\r\n\r\n", "upstream-malformed"),
+        7 => (vec![b'x'; MAX_HEAD_BYTES + 10], Outcome::Refused(502, "upstream-head-too-large")),
+        8 => {
+            let head = format!("HTTP/1.1 401 No\r\nX-A: b\r\nContent-Length: {}\r\n\r\n", body.len());
+            ([head.into_bytes(), body].concat(), Outcome::Declined(401, cut_body))
+        }
+        9 => {
+            let mut out = b"HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+            for chunk in body.chunks(rng.range(500, 5000)) {
+                out.extend(format!("{:x};a=b\r\n", chunk.len()).bytes());
+                out.extend(chunk);
+                out.extend(b"\r\n");
+            }
+            out.extend(b"0\r\n\r\n");
+            (out, Outcome::Declined(403, cut_body))
+        }
+        10 => {
+            upstream.items.insert(0, Item::End);
+            ([b"HTTP/1.1 500 No\r\n\r\n".as_slice(), &body].concat(), Outcome::Declined(500, cut_body))
+        }
+        11 => {
+            upstream.items = vec![Item::End];
+            (b"HTTP/1.1 101 Switching Pro".to_vec(), Outcome::Refused(502, "upstream-closed"))
+        }
+        _ => {
+            upstream.items = Vec::new();
+            (b"HTTP/1.1 101 Switching Pro".to_vec(), Outcome::Refused(504, "upstream-timeout"))
+        }
+    };
+    upstream.head = head;
+    outcome
+}

@@ -1,0 +1,75 @@
+//! Which side is told what when a connection ends: the table of src/proxy/plan.rs, written down a second time.
+
+use ringway::proxy::record::End;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Client,
+    Upstream,
+}
+
+/// The record's sides are not public by name.
+pub(crate) fn is_client<S: std::fmt::Display>(side: S) -> bool {
+    side.to_string() == "client"
+}
+
+fn is_at<S: std::fmt::Display>(told: Told, side: S) -> bool {
+    is_client(side) == (told == Told::Client)
+}
+
+const OVERDUE: (u16, &str) = (1001, "the other side did not close in time");
+
+/// The close frame of ours that this side is due; `None` if it is told what the other side says, or nothing.
+pub(crate) fn row(end: End, told: Told) -> Option<(u16, &'static str)> {
+    let innocent = if told == Told::Client { 1011 } else { 1001 };
+    match end {
+        End::Closed(_) => None,
+        End::Ended(side) => {
+            (told == Told::Client && !is_client(side)).then_some((1011, "upstream ended without a close frame"))
+        }
+        End::Violated(side, violation) if is_at(told, side) => {
+            let too_big = matches!(violation.code(), "frame-too-big" | "message-too-big");
+            Some((if too_big { 1009 } else { 1002 }, violation.code()))
+        }
+        End::Violated(..) if told == Told::Upstream => Some((1001, "client broke the protocol")),
+        End::Violated(..) => Some((1011, "upstream broke the protocol")),
+        End::Broken(side, _) if is_at(told, side) => None,
+        End::Broken(..) if told == Told::Upstream => Some((innocent, "client connection lost")),
+        End::Broken(..) => Some((innocent, "upstream connection lost")),
+        End::Silent(side) if is_at(told, side) => Some((1001, "no answer to a ping")),
+        End::Silent(_) if told == Told::Upstream => Some((innocent, "client did not answer a ping")),
+        End::Silent(_) => Some((innocent, "upstream did not answer a ping")),
+        End::Idle => Some((1001, "idle timeout")),
+        End::Drained => Some((1001, "proxy is shutting down")),
+        End::Refused(_) | End::Declined | End::LeftEarly => None,
+    }
+}
+
+/// Whether a close frame of ours is right. Where the table has none, something more may have happened behind the end:
+/// the other side broke, broke a rule, or did not close in time.
+pub(crate) fn allows(
+    row: &Option<(u16, &'static str)>,
+    end: End,
+    told: Told,
+    code: u16,
+    reason: &str,
+    smooth: bool,
+) -> bool {
+    if let Some(due) = row {
+        return *due == (code, reason);
+    }
+    let lost = match told {
+        Told::Client => (1011, "upstream connection lost"),
+        Told::Upstream => (1001, "client connection lost"),
+    };
+    let broke = match told {
+        Told::Client => (1011, "upstream broke the protocol"),
+        Told::Upstream => (1001, "client broke the protocol"),
+    };
+    let culprit = [1002, 1009].contains(&code) && !reason.contains(' ');
+    match end {
+        End::Broken(side, _) if is_at(told, side) => false,
+        _ if smooth => culprit || (code, reason) == broke,
+        _ => culprit || [lost, broke, OVERDUE].contains(&(code, reason)),
+    }
+}

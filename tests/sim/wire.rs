@@ -1,0 +1,167 @@
+//! Frames and heads, written and read from RFC 6455 and RFC 9112 alone: nothing of `ringway::proto` is used.
+
+use std::sync::LazyLock;
+
+use crate::rng::Rng;
+
+pub(crate) const CONTINUATION: u8 = 0x0;
+pub(crate) const TEXT: u8 = 0x1;
+pub(crate) const BINARY: u8 = 0x2;
+pub(crate) const CLOSE: u8 = 0x8;
+pub(crate) const PING: u8 = 0x9;
+pub(crate) const PONG: u8 = 0xA;
+pub(crate) const FIN: u8 = 0x80;
+
+pub(crate) type Key = Option<[u8; 4]>;
+
+/// Bytes that payloads are cut from: making them up each time would take most of a seed's time.
+static NOISE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut rng = Rng::new(0);
+    (0..160_000).flat_map(|_| rng.next().to_le_bytes()).collect()
+});
+
+pub(crate) fn noise(rng: &mut Rng, len: usize) -> &'static [u8] {
+    let start = rng.below(NOISE.len() - len);
+    &NOISE[start..start + len]
+}
+
+/// A whole frame, its payload put on the wire as it is given: what a mask would make of it is not asked.
+pub(crate) fn raw_frame(first: u8, key: Key, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(payload.len() + 14);
+    header(first, key, payload.len() as u64, &mut out);
+    out.extend_from_slice(payload);
+    out
+}
+
+/// A whole frame with its payload masked.
+pub(crate) fn frame(first: u8, key: Key, payload: &[u8]) -> Vec<u8> {
+    let mut out = raw_frame(first, key, payload);
+    let start = out.len() - payload.len();
+    unmask(&mut out[start..], key);
+    out
+}
+
+pub(crate) fn header(first: u8, key: Key, len: u64, out: &mut Vec<u8>) {
+    let masked = if key.is_some() { 0x80 } else { 0 };
+    out.push(first);
+    match (u8::try_from(len), u16::try_from(len)) {
+        (Ok(short @ 0..126), _) => out.push(masked | short),
+        (_, Ok(medium)) => {
+            out.push(masked | 126);
+            out.extend(medium.to_be_bytes());
+        }
+        _ => {
+            out.push(masked | 127);
+            out.extend(len.to_be_bytes());
+        }
+    }
+    out.extend(key.unwrap_or_default().iter().take(if key.is_some() { 4 } else { 0 }));
+}
+
+pub(crate) fn close_frame(key: Key, code: Option<u16>, reason: &str) -> Vec<u8> {
+    let mut body = Vec::new();
+    if let Some(code) = code {
+        body.extend(code.to_be_bytes());
+        body.extend(reason.as_bytes());
+    }
+    frame(FIN | CLOSE, key, &body)
+}
+
+pub(crate) fn unmask(payload: &mut [u8], key: Key) {
+    if let Some(key) = key {
+        for (byte, key) in payload.iter_mut().zip(key.iter().cycle()) {
+            *byte ^= key;
+        }
+    }
+}
+
+/// Where a frame stands in a stream of bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) start: usize,
+    pub(crate) payload: usize,
+    pub(crate) end: usize,
+    pub(crate) first: u8,
+    pub(crate) key: Key,
+}
+
+impl Found {
+    pub(crate) fn opcode(&self) -> u8 {
+        self.first & 0x0F
+    }
+
+    pub(crate) fn is_last_of_message(&self) -> bool {
+        self.opcode() < CLOSE && self.first & FIN != 0
+    }
+
+    pub(crate) fn bytes<'a>(&self, stream: &'a [u8]) -> &'a [u8] {
+        &stream[self.start..self.end]
+    }
+
+    pub(crate) fn body(&self, stream: &[u8]) -> Vec<u8> {
+        let mut body = stream[self.payload..self.end].to_vec();
+        unmask(&mut body, self.key);
+        body
+    }
+
+    /// The code and reason of a close frame; 1005 where it has none.
+    pub(crate) fn close(&self, stream: &[u8]) -> (u16, String) {
+        match self.body(stream).as_slice() {
+            [high, low, reason @ ..] => {
+                (u16::from_be_bytes([*high, *low]), String::from_utf8_lossy(reason).into_owned())
+            }
+            _ => (1005, String::new()),
+        }
+    }
+}
+
+/// The header at `start`: the frame's place, its end perhaps behind the bytes at hand. No rule is checked.
+pub(crate) fn find_header(stream: &[u8], start: usize) -> Option<Found> {
+    let at = |i: usize| stream.get(start + i).copied();
+    let (first, second) = (at(0)?, at(1)?);
+    let (len, mut used) = match second & 0x7F {
+        126 => (u64::from(u16::from_be_bytes([at(2)?, at(3)?])), 4),
+        127 => {
+            let bytes: [u8; 8] = stream.get(start + 2..start + 10)?.try_into().ok()?;
+            (u64::from_be_bytes(bytes), 10)
+        }
+        short => (u64::from(short), 2),
+    };
+    let key = if second & 0x80 != 0 {
+        used += 4;
+        Some([at(used - 4)?, at(used - 3)?, at(used - 2)?, at(used - 1)?])
+    } else {
+        None
+    };
+    let payload = start + used;
+    let end = payload.saturating_add(usize::try_from(len).unwrap_or(usize::MAX));
+    Some(Found { start, payload, end, first, key })
+}
+
+/// The whole frames from `start` on, and where the first that is not whole begins.
+pub(crate) fn frames(stream: &[u8], start: usize) -> (Vec<Found>, usize) {
+    let (mut found, mut at) = (Vec::new(), start);
+    while let Some(frame) = find_header(stream, at).filter(|frame| frame.end <= stream.len()) {
+        at = frame.end;
+        found.push(frame);
+    }
+    (found, at)
+}
+
+/// The length of the HTTP head at the start.
+pub(crate) fn head_len(stream: &[u8]) -> Option<usize> {
+    stream.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)
+}
+
+/// The value of a header line, by its name in lower case.
+pub(crate) fn header_value(head: &[u8], name: &str) -> Option<String> {
+    let text = String::from_utf8_lossy(head).into_owned();
+    text.lines().skip(1).find_map(|line| {
+        let (given, value) = line.split_once(':')?;
+        given.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+    })
+}
+
+pub(crate) fn status(head: &[u8]) -> u16 {
+    head.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|s| s.parse().ok()).unwrap_or(0)
+}

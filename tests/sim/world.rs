@@ -1,0 +1,352 @@
+//! The driver: what a shard's loop does, over the simulated network and with a clock of its own.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringway::engine::{Next, Service, Slot, Time};
+use ringway::proxy::admission::Admission;
+use ringway::proxy::record::{JournalReader, Record, journal};
+use ringway::proxy::service::{Command, Proxy};
+use ringway::proxy::settings::{Serve, Settings};
+
+use crate::net::{DialPlan, Event, Line, NetPlan, SimNet};
+use crate::peer::{Peer, PeerPlan};
+use crate::rng::Rng;
+
+/// Steps of one connection in a row that move nothing and yet ask for another.
+const IDLE_AGAINS: u32 = 4;
+
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectionPlan {
+    pub(crate) at: u64,
+    pub(crate) dials: Vec<DialPlan>,
+    pub(crate) client: PeerPlan,
+    pub(crate) upstream: PeerPlan,
+    /// What a handshake comes to that nothing disturbs.
+    pub(crate) outcome: Outcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Opens,
+    /// A status and the code of its problem document.
+    Refused(u16, &'static str),
+    /// The upstream's status and body.
+    Declined(u16, Vec<u8>),
+    /// Depends on who is first.
+    Open,
+}
+
+/// All that a run depends on.
+#[derive(Clone, Debug)]
+pub(crate) struct Scene {
+    pub(crate) seed: u64,
+    pub(crate) settings: Settings,
+    pub(crate) net: NetPlan,
+    pub(crate) max_connections: u64,
+    pub(crate) connections: Vec<ConnectionPlan>,
+    pub(crate) drain_at: Option<u64>,
+    /// When it is drained at the latest.
+    pub(crate) horizon: u64,
+    /// Nobody stalls, breaks or is too slow for a deadline: what is said must arrive, to the last byte.
+    pub(crate) smooth: bool,
+}
+
+pub(crate) struct World {
+    pub(crate) scene: Scene,
+    pub(crate) net: SimNet,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) records: Vec<Record>,
+    pub(crate) drained_at: Option<u64>,
+    pub(crate) steps: u64,
+    pub(crate) events: u64,
+    proxy: Proxy,
+    admission: Arc<Admission>,
+    reader: JournalReader,
+    queue: BinaryHeap<Reverse<(u64, u64, Event)>>,
+    queued: u64,
+    deadlines: Vec<Option<u64>>,
+    agains: Vec<u32>,
+    acts: Vec<Option<u64>>,
+    /// When each connection was gone.
+    pub(crate) gone_at: Vec<Option<u64>>,
+    rng: Rng,
+}
+
+pub(crate) fn client_address(connection: usize) -> SocketAddr {
+    SocketAddr::from(([10, 1, 2, 3], 1000 + u16::try_from(connection).unwrap_or(0)))
+}
+
+impl World {
+    pub(crate) fn new(scene: Scene, trace: bool) -> Self {
+        let mut rng = Rng::new(scene.seed);
+        let echo = matches!(scene.settings.serve, Serve::Echo);
+        let mut peers = Vec::new();
+        let mut lines = Vec::new();
+        for (index, plan) in scene.connections.iter().enumerate() {
+            let request_len = plan.client.valid.then_some(plan.client.head.len());
+            lines.push(Line { dials: plan.dials.iter().copied().collect(), request_len, ..Line::default() });
+            peers.push(Peer::new(plan.client.clone(), index, false, rng.fork()));
+            peers.push(Peer::new(plan.upstream.clone(), index, true, rng.fork()));
+        }
+        let (source, reader) = journal();
+        let admission = Arc::new(Admission::new(scene.max_connections, None));
+        let proxy = Proxy::new(Arc::new(scene.settings.clone()), Arc::clone(&admission), source);
+        let net = SimNet::new(rng.fork(), scene.net.clone(), lines, trace);
+        let count = scene.connections.len();
+        let mut world = Self {
+            net,
+            peers,
+            records: Vec::new(),
+            drained_at: None,
+            steps: 0,
+            events: 0,
+            proxy,
+            admission,
+            reader,
+            queue: BinaryHeap::new(),
+            queued: 0,
+            deadlines: vec![None; count],
+            agains: vec![0; count],
+            acts: vec![None; count * 2],
+            gone_at: vec![None; count],
+            rng,
+            scene,
+        };
+        for index in 0..count {
+            world.schedule(world.scene.connections[index].at, Event::Accept(index));
+        }
+        if let Some(at) = world.scene.drain_at {
+            world.schedule(at, Event::Drain);
+        }
+        assert!(!echo || world.scene.connections.iter().all(|plan| plan.dials.is_empty()));
+        world
+    }
+
+    fn schedule(&mut self, at: u64, event: Event) {
+        self.queued += 1;
+        self.queue.push(Reverse((at, self.queued, event)));
+    }
+
+    fn gather(&mut self) {
+        for (at, event) in std::mem::take(&mut self.net.later) {
+            if let Event::Act(peer) = event {
+                let at = at + self.peers[peer].delay();
+                self.act_at(peer, at);
+            } else {
+                self.schedule(at, event);
+            }
+        }
+    }
+
+    fn act_at(&mut self, peer: usize, at: u64) {
+        if self.acts[peer].is_none_or(|planned| planned > at) {
+            self.acts[peer] = Some(at);
+            self.schedule(at, Event::Act(peer));
+        }
+    }
+
+    /// Runs to the end of the last connection.
+    pub(crate) fn run(&mut self) -> Result<(), String> {
+        loop {
+            if let Some(fault) = self.net.faults.first() {
+                return Err(fault.clone());
+            }
+            let next_event = self.queue.peek().map(|Reverse((at, _, _))| *at);
+            let due = next_event.is_some_and(|at| at <= self.net.now);
+            if !self.net.ready.is_empty() && (!due || self.rng.chance(70)) {
+                self.step()?;
+                continue;
+            }
+            if due {
+                self.take_event();
+                continue;
+            }
+            self.check_wakeups()?;
+            let housekeeping = self.proxy.next_housekeeping().map(Time::as_millis);
+            let deadline = self.deadlines.iter().flatten().copied().min();
+            let next = [next_event, deadline, housekeeping].into_iter().flatten().min();
+            match next {
+                Some(at) if at <= self.scene.horizon || self.drained_at.is_some() => self.advance(at)?,
+                _ if self.drained_at.is_none() => self.schedule(self.net.now, Event::Drain),
+                _ if self.proxy.connections() > 0 => return Err("connections that nothing will ever step".to_owned()),
+                _ => break,
+            }
+        }
+        self.finish()
+    }
+
+    fn advance(&mut self, at: u64) -> Result<(), String> {
+        if at > self.scene.horizon + 3_600_000 {
+            return Err("time runs on without an end".to_owned());
+        }
+        self.net.now = at.max(self.net.now);
+        let now = self.net.now;
+        for slot in 0..self.deadlines.len() {
+            if self.deadlines[slot].is_some_and(|at| at <= now) {
+                self.deadlines[slot] = None;
+                self.net.push(Slot(u32::try_from(slot).unwrap_or(0)));
+            }
+        }
+        if self.proxy.next_housekeeping().is_some_and(|at| at.as_millis() <= now) {
+            self.proxy.housekeep(self.net_time());
+        }
+        Ok(())
+    }
+
+    fn net_time(&self) -> Time {
+        Time::from_millis(self.net.now)
+    }
+
+    fn take_event(&mut self) {
+        let Some(Reverse((_, _, event))) = self.queue.pop() else { return };
+        self.events += 1;
+        match event {
+            Event::Accept(index) => self.accept(index),
+            Event::Act(peer) => {
+                if self.acts[peer].is_some_and(|at| at <= self.net.now) {
+                    self.acts[peer] = None;
+                    if let Some(wait) = self.peers[peer].act(&mut self.net) {
+                        let at = self.net.now + wait.max(u64::from(self.rng.chance(30)));
+                        self.act_at(peer, at);
+                    }
+                }
+            }
+            Event::Ready(sock, what) => self.net.happened(sock, what),
+            Event::Connected(sock) => self.net.connected(sock),
+            Event::NotConnected(sock) => self.net.not_connected(sock),
+            Event::Step(slot) => self.net.push(Slot(slot)),
+            Event::Drain => {
+                if self.drained_at.is_none() {
+                    self.net.say(|| "drain".to_owned());
+                    self.drained_at = Some(self.net.now);
+                    self.proxy.command(&mut self.net, Command::Drain);
+                }
+            }
+        }
+        self.gather();
+    }
+
+    fn accept(&mut self, index: usize) {
+        let sock = self.net.open(index, false, None);
+        self.net.say(|| format!("accept client{index}"));
+        self.net.lines[index].client = Some(sock);
+        // A client may have spoken before it was accepted.
+        self.peers[index * 2].begin(sock);
+        if self.rng.chance(50) {
+            self.peers[index * 2].act(&mut self.net);
+        }
+        match self.proxy.accept(&mut self.net, SimNet::handle(sock), client_address(index)) {
+            Some(slot) => {
+                self.net.line_of.insert(slot.0, index);
+                self.net.own(sock, slot);
+                self.net.push(slot);
+            }
+            None => self.net.socks[sock].open = false,
+        }
+        self.act_at(index * 2, self.net.now);
+    }
+
+    fn step(&mut self) -> Result<(), String> {
+        let Some(slot) = self.net.ready.pop_front() else { return Ok(()) };
+        let moved = self.net.moved;
+        self.steps += 1;
+        if self.steps > 20_000 + self.events * 40 {
+            return Err(format!("busy: {} steps for {} events", self.steps, self.events));
+        }
+        let next = self.proxy.step(&mut self.net, slot);
+        let at = slot.0 as usize;
+        self.net.say(|| format!("  step {at}: {next:?}"));
+        let idle = self.net.moved == moved;
+        match next {
+            Next::Wait(deadline) => {
+                self.agains[at] = 0;
+                if let Some(deadline) = deadline.map(Time::as_millis) {
+                    if deadline <= self.net.now {
+                        return Err(format!("waits at {} until {deadline}, which has passed", self.net.now));
+                    }
+                    // As the wheel does: an entry only ever moves closer.
+                    self.deadlines[at] = Some(self.deadlines[at].map_or(deadline, |armed| armed.min(deadline)));
+                }
+                if self.rng.chance(self.scene.net.spurious) {
+                    let when = self.net.now + self.rng.wait(0, 20);
+                    self.schedule(when, Event::Step(slot.0));
+                }
+            }
+            Next::Again => {
+                self.agains[at] = if idle { self.agains[at] + 1 } else { 0 };
+                if self.agains[at] > IDLE_AGAINS {
+                    return Err("asks for step after step and does nothing in them".to_owned());
+                }
+                self.net.push(slot);
+            }
+            Next::Done => {
+                self.deadlines[at] = None;
+                if let Some(index) = self.net.line_of.remove(&slot.0) {
+                    self.gone_at[index] = Some(self.net.now);
+                    self.check_closed(index)?;
+                }
+            }
+        }
+        self.gather();
+        Ok(())
+    }
+
+    fn check_closed(&self, index: usize) -> Result<(), String> {
+        match self.net.socks.iter().find(|sock| sock.connection == index && sock.open) {
+            Some(sock) => {
+                Err(format!("connection {index} is gone, its socket is open (upstream: {})", sock.is_upstream))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Nothing is going on: then a step without a cause must find nothing to do, or a wake-up was lost.
+    fn check_wakeups(&mut self) -> Result<(), String> {
+        if !self.rng.chance(20) {
+            return Ok(());
+        }
+        let mut slots: Vec<u32> = self.net.line_of.keys().copied().collect();
+        slots.sort_unstable();
+        for slot in slots {
+            let (moved, later) = (self.net.moved, self.net.later.len());
+            let pending = self
+                .queue
+                .iter()
+                .any(|Reverse((at, _, event))| matches!(event, Event::Ready(..)) && *at <= self.net.now + 2);
+            self.net.push(Slot(slot));
+            self.step()?;
+            if !pending && self.net.moved != moved && self.net.later.len() >= later {
+                return Err(format!("a wake-up was lost: slot {slot} had something to do and was not stepped"));
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), String> {
+        self.proxy.housekeep(self.net_time());
+        while let Ok(batch) = self.reader.batches.try_recv() {
+            self.records.extend(batch);
+        }
+        if self.proxy.connections() != 0 || self.admission.connections() != 0 || !self.proxy.is_finished() {
+            return Err(format!(
+                "left: {} connections, {} admitted, finished: {}",
+                self.proxy.connections(),
+                self.admission.connections(),
+                self.proxy.is_finished()
+            ));
+        }
+        (0..self.scene.connections.len()).try_for_each(|index| self.check_closed(index))
+    }
+
+    /// How long after the last thing that happened to it a connection may live at most.
+    pub(crate) fn bound(&self) -> u64 {
+        let waits = self.scene.settings.timeouts;
+        let millis = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let open = waits.idle.map_or(0, millis) + waits.ping_interval.map_or(0, millis) + 2 * millis(waits.pong);
+        millis(waits.handshake) + 2 * millis(waits.connect) + open + 3 * millis(waits.close) + 1_000
+    }
+}
