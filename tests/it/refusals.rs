@@ -26,7 +26,8 @@ fn refusal(peer: &mut Peer) -> Refused {
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     assert_eq!(document["status"], status);
     assert_eq!(header(head, "content-type"), Some("application/problem+json"));
-    assert_eq!(header(head, "connection"), Some("close"));
+    // What is to be upgraded to is named hop by hop (RFC 9110 section 7.8).
+    assert_eq!(header(head, "connection"), Some(if status == 426 { "close, Upgrade" } else { "close" }));
     assert_eq!(header(head, "content-length"), Some(body.len().to_string().as_str()));
     Refused { status, code: document["code"].as_str().unwrap().to_owned(), head: head.to_owned() }
 }
