@@ -12,7 +12,7 @@ use crate::wire;
 use crate::world::{Outcome, World, client_address};
 
 /// The memory that a direction may hold: what one receive can bring, and a control frame that is not yet whole.
-const HELD: usize = 64 * 1024 + 256 + 131;
+const HELD: usize = 128 * 1024 + 256 + 131;
 
 /// Checks a run that came to its end; gives each connection's end.
 pub(crate) fn check(world: &World) -> Result<Vec<Record>, String> {
