@@ -147,7 +147,7 @@ impl Ending {
         if (other.closed || other.part.dead) && !self.is_silent() {
             // There is nobody left to hear it.
             self.clean = false;
-            self.voice = if self.leg.scanner.at_boundary() { Voice::Followed } else { Voice::Ignored };
+            self.voice = Voice::Followed;
         }
         let before = self.leg.received_bytes;
         let manner = match self.voice {
@@ -182,6 +182,7 @@ impl Ending {
             Pumped::Ended => {
                 self.voice = Voice::Ignored;
                 self.over = true;
+                other.answer_own_close();
             }
             Pumped::Violated(violation) => {
                 self.voice = Voice::Ignored;
@@ -195,6 +196,14 @@ impl Ending {
                 broken.bury();
                 left.part.farewell = left.part.farewell.or(plan.part(left.leg.side).farewell);
             }
+        }
+    }
+
+    /// It has closed, and the side that should have answered has ended without: it gets its own code back.
+    fn answer_own_close(&mut self) {
+        if let (Some(code), None) = (self.leg.close_received, self.part.farewell) {
+            let code = if close::may_be_sent(code) { code } else { close::NORMAL };
+            self.part.farewell = Some(Farewell { code, reason: "" });
         }
     }
 

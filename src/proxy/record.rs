@@ -64,9 +64,9 @@ impl fmt::Display for End {
 /// One side's share of a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SideRecord {
-    /// Data messages it sent.
+    /// Data messages of it that were seen to their last frame's header.
     pub messages: u64,
-    /// Bytes of frames it sent, headers included.
+    /// Bytes of its frames that were passed on, headers included; of an echo, bytes received.
     pub bytes: u64,
     /// The code of the close frame it sent; 1005 for one without a code.
     pub close_received: Option<u16>,

@@ -17,6 +17,11 @@ fn is_at<S: std::fmt::Display>(told: Told, side: S) -> bool {
     is_client(side) == (told == Told::Client)
 }
 
+/// Whether the connection ends because this side closed it.
+pub(crate) fn is_closed_by(end: End, told: Told) -> bool {
+    matches!(end, End::Closed(side) if is_at(told, side))
+}
+
 const OVERDUE: (u16, &str) = (1001, "the other side did not close in time");
 
 /// The close frame of ours that this side is due; `None` if it is told what the other side says, or nothing.
