@@ -51,6 +51,16 @@ fn close_frames_of_either_side_pass_unchanged_and_so_do_their_answers() {
 }
 
 #[test]
+fn a_client_whose_close_the_upstream_does_not_answer_gets_its_own_code_back() {
+    let Tunnel { ringway: _ringway, mut client, mut upstream } = tunnel(&[]);
+    client.send(&masked(FIN | CLOSE, &close_body(4001, "done")));
+    assert_eq!(upstream.close(), (Some(4001), "done".to_owned()));
+    upstream.finish();
+    assert_eq!(client.close().0, Some(4001));
+    client.ends();
+}
+
+#[test]
 fn what_the_upstream_says_between_a_clients_close_and_its_own_still_arrives() {
     let Tunnel { ringway: _ringway, mut client, mut upstream } = tunnel(&[]);
     client.send(&masked(FIN | CLOSE, &close_body(1000, "")));

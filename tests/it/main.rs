@@ -12,6 +12,7 @@ mod forwarding;
 mod fuzz_corpus;
 mod fuzz_invariants;
 mod handshake_vectors;
+mod journal;
 mod pressure;
 mod refusals;
 mod relay;
