@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use clap::{Args, ValueEnum};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
@@ -24,19 +25,27 @@ enum Format {
     Json,
 }
 
+/// Lines that may wait for standard error.
+const MAX_LINES: usize = 16_384;
+
 /// The target of the one record that a connection leaves.
 pub(super) const ACCESS: &str = "ringway::access";
 
 impl LogArgs {
-    /// Sets the log up: `true` if connections are to be recorded.
-    pub(super) fn install(&self) -> Result<bool, Failure> {
+    /// Sets the log up: whether connections are to be recorded, and what must live until the last line is out.
+    ///
+    /// Lines go to standard error from a thread of their own: a pipe that nobody empties blocks that thread alone, and
+    /// neither a shard nor a shutdown waits for it. What does not fit its queue is lost.
+    pub(super) fn install(&self) -> Result<(bool, WorkerGuard), Failure> {
         let filter = EnvFilter::try_new(&self.log_level)
             .map_err(|error| Failure::Configuration(format!("--log-level `{}`: {error}", self.log_level)))?;
-        let builder = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            // Whoever read the log may have died: an error message about that would end the process.
-            .log_internal_errors(false);
+        let (writer, guard) = NonBlockingBuilder::default()
+            .lossy(true)
+            .buffered_lines_limit(MAX_LINES)
+            .thread_name("log")
+            .finish(std::io::stderr());
+        // Whoever read the log may have died: an error message about that would end the process.
+        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).log_internal_errors(false);
         match self.log_format {
             Format::Json => builder.json().flatten_event(true).init(),
             Format::Text => {
@@ -44,6 +53,6 @@ impl LogArgs {
                 builder.with_ansi(colours).init();
             }
         }
-        Ok(tracing::enabled!(target: ACCESS, tracing::Level::INFO))
+        Ok((tracing::enabled!(target: ACCESS, tracing::Level::INFO), guard))
     }
 }

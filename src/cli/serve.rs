@@ -3,14 +3,14 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::log::LogArgs;
 use super::{Failure, journal};
@@ -61,10 +61,10 @@ pub(super) fn run(
         timeouts: args.limits.timeouts(),
         trusted_proxies,
     };
-    let recorded = args.log.install()?;
+    let (recorded, _log) = args.log.install()?;
     let host = preflight::check().map_err(|missing| Failure::Failed(missing.to_string()))?;
     let cpus = cpus_for(args.cpus.as_ref(), &host)?;
-    preflight::check_locked_memory(cpus.len()).map_err(|missing| Failure::Failed(missing.to_string()))?;
+    preflight::check_limits(&host, cpus.len()).map_err(|missing| Failure::Failed(missing.to_string()))?;
     let fit = host.max_connections(descriptors_each, cpus.len());
     let max_connections = args.limits.max_connections.unwrap_or(fit);
     if max_connections > fit {
@@ -73,8 +73,8 @@ pub(super) fn run(
     let (address, listeners) = listener::bind(args.listen, cpus.len())
         .map_err(|error| Failure::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
 
-    let events = channel();
-    watch_signals(events.0.clone())?;
+    let (events, happens) = channel();
+    watch_signals(events.clone())?;
     let (source, writer) = if recorded {
         let (source, reader) = record::journal();
         (source, Some(journal::start(reader)?))
@@ -82,57 +82,73 @@ pub(super) fn run(
         (JournalSource::off(), None)
     };
     let admission = Arc::new(Admission::new(max_connections, args.limits.max_connections_per_address.0));
-    let shards = start(args, &cpus, listeners, settings, &admission, source)?;
-    announce(args, address, headline, &cpus, max_connections, host.max_descriptors);
-
-    let senders = shards.senders().to_vec();
-    let ended = events.0;
-    std::thread::Builder::new().name("join".to_owned()).spawn(move || {
-        let _ = ended.send(Event::Ended(shards.join()));
-    })?;
-    if let Ok(Event::Ended(result)) = events.1.recv() {
-        // Without a command to, a shard ends only by an error.
-        result.map_err(|error| Failure::Failed(format!("a shard failed: {error}")))?;
-    }
-    let drain_timeout = args.limits.drain_timeout;
-    info!(connections = admission.connections(), timeout = show_duration(drain_timeout), "shutting down");
-    for sender in &senders {
-        // A shard that is gone has nothing to drain.
-        let _ = sender.send(Command::Drain);
-    }
-    let code = match events.1.recv_timeout(drain_timeout) {
-        Ok(Event::Ended(result)) => {
-            result.map_err(|error| Failure::Failed(format!("a shard failed: {error}")))?;
-            if let Some(writer) = writer {
-                let _ = writer.join();
-            }
-            info!("all connections closed");
-            ExitCode::SUCCESS
-        }
-        Ok(Event::Signal) => {
-            warn!(connections = admission.connections(), "second signal: ending at once");
-            ExitCode::FAILURE
-        }
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-            warn!(connections = admission.connections(), "drain timeout: ending with connections open");
-            ExitCode::SUCCESS
-        }
+    let plan = Plan { cpus: cpus.clone(), refusal: no_descriptors(), ring_completions: args.ring_completions };
+    let listeners = listeners.into_iter().map(|listener| vec![listener]).collect();
+    let (settings, counted) = (Arc::new(settings), Arc::clone(&admission));
+    let service = move |_| Proxy::new(settings, counted, source);
+    let ended = move |result| {
+        let _ = events.send(Event::Ended(result));
     };
+    let shards = Shards::start(&plan, listeners, service, ended)?;
+    announce(args, address, headline, &cpus, max_connections, host.max_descriptors)?;
+
+    let code = serve_and_drain(&happens, &shards, cpus.len(), &admission, args.limits.drain_timeout)?;
+    if let (Some(writer), ExitCode::SUCCESS) = (writer, code)
+        && admission.connections() == 0
+    {
+        let _ = writer.join();
+    }
     Ok(code)
 }
 
-fn start(
-    args: &ServeArgs,
-    cpus: &[usize],
-    listeners: Vec<std::os::fd::OwnedFd>,
-    settings: Settings,
-    admission: &Arc<Admission>,
-    journal: JournalSource,
-) -> Result<Shards<Command>, Failure> {
-    let plan = Plan { cpus: cpus.to_vec(), refusal: no_descriptors(), ring_completions: args.ring_completions };
-    let (settings, admission) = (Arc::new(settings), Arc::clone(admission));
-    let listeners = listeners.into_iter().map(|listener| vec![listener]).collect();
-    Ok(Shards::start(&plan, listeners, move |_| Proxy::new(settings, admission, journal))?)
+/// Waits for a signal, tells the shards to drain, and waits for that. A shard that fails takes the process with it, in
+/// order: whoever supervises it starts a whole one.
+fn serve_and_drain(
+    events: &Receiver<Event>,
+    shards: &Shards<Command>,
+    mut running: usize,
+    admission: &Admission,
+    drain_timeout: Duration,
+) -> Result<ExitCode, Failure> {
+    let mut failure = None;
+    if let Ok(Event::Ended(result)) = events.recv() {
+        running -= 1;
+        failure = Some(result.err().map_or_else(|| "it ended without reason".to_owned(), |error| error.to_string()));
+    }
+    for sender in shards.senders() {
+        // A shard that is gone has nothing to drain.
+        let _ = sender.send(Command::Drain);
+    }
+    if let Some(failure) = &failure {
+        error!(failure, "a shard failed: shutting down");
+    }
+    info!(connections = admission.connections(), timeout = show_duration(drain_timeout), "shutting down");
+    let deadline = Instant::now() + drain_timeout;
+    while running > 0 {
+        match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(Event::Ended(result)) => {
+                running -= 1;
+                failure = failure.or(result.err().map(|error| error.to_string()));
+            }
+            Ok(Event::Signal) => {
+                warn!(connections = admission.connections(), "second signal: ending at once");
+                return Ok(ExitCode::FAILURE);
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                warn!(connections = admission.connections(), "drain timeout: ending with connections open");
+                break;
+            }
+        }
+    }
+    match failure {
+        Some(failure) => Err(Failure::Failed(format!("a shard failed: {failure}"))),
+        None => {
+            if running == 0 {
+                info!("all connections closed");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
 }
 
 fn cpus_for(asked: Option<&Cpus>, host: &preflight::Host) -> Result<Vec<usize>, Failure> {
@@ -167,7 +183,14 @@ fn watch_signals(events: Sender<Event>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn announce(args: &ServeArgs, address: SocketAddr, headline: &str, cpus: &[usize], connections: u64, descriptors: u64) {
+fn announce(
+    args: &ServeArgs,
+    address: SocketAddr,
+    headline: &str,
+    cpus: &[usize],
+    connections: u64,
+    descriptors: u64,
+) -> Result<(), Failure> {
     let limits = &args.limits;
     let optional = |value: Option<Duration>| value.map_or_else(|| "off".to_owned(), show_duration);
     let (shards, max_message, max_frame) = (cpus.len(), limits.max_message_bytes, limits.max_frame_bytes);
@@ -187,8 +210,11 @@ fn announce(args: &ServeArgs, address: SocketAddr, headline: &str, cpus: &[usize
          messages: {max_message} bytes at most, frames {max_frame}\n  deadlines: {deadlines}\n",
         list(cpus)
     );
-    // Nobody may be reading: that is no reason not to serve.
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    // Nobody may be reading, or the pipe may be full: that is no reason not to serve, or not to hear a signal.
+    std::thread::Builder::new().name("announce".to_owned()).spawn(move || {
+        let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    })?;
+    Ok(())
 }
 
 fn list(cpus: &[usize]) -> String {

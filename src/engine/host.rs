@@ -5,11 +5,12 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
+use glommio::{LocalExecutorBuilder, Placement};
 
-use super::mailbox::{self, Mailbox, Sender};
+use super::mailbox::{self, Sender};
 use super::ring;
 use super::shard::Shard;
 use super::transport::Service;
@@ -33,25 +34,39 @@ pub struct Plan {
 /// The running shards.
 pub struct Shards<C> {
     senders: Vec<Sender<C>>,
-    threads: Vec<ExecutorJoinHandle<io::Result<()>>>,
 }
 
 impl<C: Send + 'static> Shards<C> {
-    /// Starts one shard a CPU. `listeners` holds each shard's own; `service` makes the service on the shard's thread.
+    /// Starts one shard a CPU, and waits until each has its ring. `listeners` holds each shard's own; `service` makes
+    /// the service on the shard's thread; `ended` is told when a shard has ended, and how.
     ///
     /// # Errors
-    /// A thread or wake-up that cannot be made. What a shard itself fails with, [`join`](Self::join) tells.
-    pub fn start<S, F>(plan: &Plan, listeners: Vec<Vec<OwnedFd>>, service: F) -> io::Result<Self>
+    /// A shard that cannot be made: which one, and why. The others are abandoned: the process is to end.
+    pub fn start<S, F, E>(plan: &Plan, listeners: Vec<Vec<OwnedFd>>, service: F, ended: E) -> io::Result<Self>
     where
         S: Service<Command = C>,
         F: FnOnce(usize) -> S + Clone + Send + 'static,
+        E: FnOnce(io::Result<()>) + Clone + Send + 'static,
     {
-        let mut shards = Self { senders: Vec::new(), threads: Vec::new() };
+        let mut shards = Self { senders: Vec::new() };
+        let mut starting = Vec::new();
         for ((index, cpu), listeners) in plan.cpus.iter().enumerate().zip(listeners) {
             let (sender, mailbox) = mailbox::new()?;
-            let make = service.clone();
+            let (make, ended) = (service.clone(), ended.clone());
             let (refusal, completions) = (plan.refusal, plan.ring_completions.unwrap_or(ring::COMPLETIONS));
-            let body = move || run_shard(make(index), listeners, refusal, mailbox, completions);
+            let (started, is_started) = sync_channel(1);
+            let body = move || match Shard::new(make(index), listeners, refusal, mailbox, completions) {
+                Ok(mut shard) => {
+                    let _ = started.send(Ok(()));
+                    let result = shard.run();
+                    // Its last records are handed over before anyone is told that it has ended.
+                    drop(shard);
+                    ended(result);
+                }
+                Err(error) => {
+                    let _ = started.send(Err(error));
+                }
+            };
             let thread = LocalExecutorBuilder::new(Placement::Fixed(*cpu))
                 .name("shard")
                 .preempt_timer(PREEMPT)
@@ -59,7 +74,16 @@ impl<C: Send + 'static> Shards<C> {
                 .spawn(move || async move { body() })
                 .map_err(|error| io::Error::other(format!("the executor for CPU {cpu} did not start: {error}")))?;
             shards.senders.push(sender);
-            shards.threads.push(thread);
+            starting.push((*cpu, is_started, thread));
+        }
+        for (cpu, is_started, thread) in starting {
+            let failed = match is_started.recv() {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => error.to_string(),
+                // The executor never came to run the shard, and says why.
+                Err(_) => thread.join().map_or_else(|error| error.to_string(), |()| "it ended at once".to_owned()),
+            };
+            return Err(io::Error::other(format!("the shard for CPU {cpu} did not start: {failed}")));
         }
         Ok(shards)
     }
@@ -69,30 +93,4 @@ impl<C: Send + 'static> Shards<C> {
     pub fn senders(&self) -> &[Sender<C>] {
         &self.senders
     }
-
-    /// Waits until every shard has ended.
-    ///
-    /// # Errors
-    /// The first that one of them failed with.
-    pub fn join(self) -> io::Result<()> {
-        let mut result = Ok(());
-        for thread in self.threads {
-            let ended = match thread.join() {
-                Ok(ended) => ended,
-                Err(error) => Err(io::Error::other(error.to_string())),
-            };
-            result = result.and(ended);
-        }
-        result
-    }
-}
-
-fn run_shard<S: Service>(
-    service: S,
-    listeners: Vec<OwnedFd>,
-    refusal: &'static [u8],
-    mailbox: Mailbox<S::Command>,
-    completions: u32,
-) -> io::Result<()> {
-    Shard::new(service, listeners, refusal, mailbox, completions)?.run()
 }

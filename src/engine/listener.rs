@@ -81,8 +81,21 @@ impl Listener {
             match error.raw_os_error() {
                 Some(libc::EAGAIN) => return Accepted::Empty,
                 Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => return self.turn_away(),
-                // The connection was gone before it was taken, or a network error was reported early (accept(2)).
-                _ => {}
+                // The connection was gone before it was taken, or a network error of it was reported early (accept(2)).
+                Some(
+                    libc::EINTR
+                    | libc::ECONNABORTED
+                    | libc::EPROTO
+                    | libc::ENETDOWN
+                    | libc::ENOPROTOOPT
+                    | libc::EHOSTDOWN
+                    | libc::ENONET
+                    | libc::EHOSTUNREACH
+                    | libc::EOPNOTSUPP
+                    | libc::ENETUNREACH,
+                ) => {}
+                // A filter that forbids it, or something that should never be: it will not be better at once.
+                _ => return Accepted::Exhausted,
             }
         }
     }

@@ -51,12 +51,14 @@ impl Net {
 
     /// Gives an adopted socket its owner and arms it. A socket that was closed meanwhile is let go.
     pub(super) fn own(&mut self, socket: Socket, owner: Option<Slot>) {
-        if let Some(entry) = self.sockets.get_mut(socket) {
-            entry.owner = owner;
-            // A closing socket is armed too: the cancellation behind it ends the poll, and that frees the place.
-            self.arm(socket);
-        }
-        if owner.is_none() {
+        let Some(entry) = self.sockets.get_mut(socket) else { return };
+        entry.owner = owner;
+        self.arm(socket);
+        if self.sockets.is_closing(socket) {
+            // Closed before there was a poll to cancel: the cancellation goes behind the poll now, and that frees the
+            // place.
+            self.ring.cancel(token_of(socket));
+        } else if owner.is_none() {
             self.close(socket);
         }
     }
@@ -76,6 +78,8 @@ impl Net {
         }
         if rearm && completion.events.is_ok() {
             self.arm(socket);
+        } else if rearm {
+            entry.unpolled = true;
         }
     }
 
@@ -151,6 +155,10 @@ impl Transport for Net {
         self.sockets.get(socket).is_none_or(|entry| entry.ready.is_sticky())
     }
 
+    fn unacknowledged(&self, socket: Socket) -> usize {
+        self.sockets.get(socket).and_then(Entry::fd).and_then(|fd| sys::unacknowledged(fd).ok()).unwrap_or(0)
+    }
+
     fn dial(&mut self, owner: Slot, to: SocketAddr) -> Result<Socket, Fault> {
         let fd = connecting(to).map_err(|error| fault_of(&error))?;
         let socket = self.sockets.insert(fd, Some(owner), Ready::default());
@@ -167,6 +175,9 @@ impl Transport for Net {
     }
 
     fn close(&mut self, socket: Socket) {
+        if self.sockets.close_unpolled(socket) {
+            return;
+        }
         if self.sockets.close(socket) {
             // The poll holds the file: the descriptor is closed when the poll's last completion has come, in this
             // turn or the next.

@@ -24,10 +24,15 @@ impl Host {
     /// How many connections fit, if each takes so many descriptors.
     #[must_use]
     pub fn max_connections(&self, descriptors_each: u64, shards: usize) -> u64 {
-        let shards = u64::try_from(shards).unwrap_or(u64::MAX);
-        let others = DESCRIPTORS_BESIDE_CONNECTIONS.saturating_add(shards.saturating_mul(16));
+        let others = beside_connections(shards);
         self.max_descriptors.saturating_sub(others).checked_div(descriptors_each).unwrap_or(0).max(1)
     }
+}
+
+/// Descriptors that are not connections'.
+fn beside_connections(shards: usize) -> u64 {
+    let shards = u64::try_from(shards).unwrap_or(u64::MAX);
+    DESCRIPTORS_BESIDE_CONNECTIONS.saturating_add(shards.saturating_mul(16))
 }
 
 /// Why the host will not do.
@@ -41,6 +46,13 @@ pub enum Missing {
     Refused(io::Error),
     /// The limit on locked memory is too small, in bytes.
     LockedMemory {
+        /// What it is.
+        have: u64,
+        /// What it must be.
+        need: u64,
+    },
+    /// The limit on file descriptors is too small to start with.
+    Descriptors {
         /// What it is.
         have: u64,
         /// What it must be.
@@ -75,6 +87,11 @@ impl fmt::Display for Missing {
                  LimitMEMLOCK={need} in the systemd unit",
                 need.div_ceil(1024)
             ),
+            Self::Descriptors { have, need } => write!(
+                f,
+                "the limit on file descriptors is {have}; at least {need} are needed: raise it with `ulimit -n`, or \
+                 LimitNOFILE= in the systemd unit"
+            ),
             Self::Other(what, error) => write!(f, "{what}: {error}"),
         }
     }
@@ -106,11 +123,16 @@ pub fn check() -> Result<Host, Missing> {
     Ok(Host { max_descriptors: if raised { hard } else { soft }, cpus })
 }
 
-/// Checks that glommio can lock what its executors ask for.
+/// Checks that there are descriptors for the shards themselves and for one connection, and that glommio can lock what its
+/// executors ask for.
 ///
 /// # Errors
-/// The limit is too small.
-pub fn check_locked_memory(shards: usize) -> Result<(), Missing> {
+/// A limit is too small.
+pub fn check_limits(host: &Host, shards: usize) -> Result<(), Missing> {
+    let need = beside_connections(shards).saturating_add(2);
+    if host.max_descriptors < need {
+        return Err(Missing::Descriptors { have: host.max_descriptors, need });
+    }
     let (have, _) =
         sys::limit(libc::RLIMIT_MEMLOCK).map_err(|error| Missing::Other("getrlimit(MEMLOCK) failed", error))?;
     let need = MEMLOCK_BYTES_PER_SHARD.saturating_mul(u64::try_from(shards).unwrap_or(u64::MAX));

@@ -73,7 +73,8 @@ impl Ring {
 
     /// Whether the kernel has completions that only an enter will bring.
     pub(super) fn has_deferred(&mut self) -> bool {
-        self.ring.submission().taskrun()
+        let submission = self.ring.submission();
+        submission.taskrun() || submission.cq_overflow()
     }
 
     /// Whether something waits to be submitted.
@@ -89,6 +90,8 @@ impl Ring {
                 break;
             }
         }
+        // Who still waits to be submitted must not be slept over.
+        let how = if self.waiting.is_empty() { how } else { Enter::Now };
         let result = match how {
             Enter::Now => self.ring.submit(),
             Enter::Wait(None) => self.ring.submit_and_wait(1),

@@ -66,6 +66,8 @@ pub(super) struct Entry {
     generation: u32,
     pub(super) ready: Ready,
     closing: bool,
+    /// Its poll ended by an error: no completion will come for it.
+    pub(super) unpolled: bool,
 }
 
 impl Entry {
@@ -103,12 +105,12 @@ impl Sockets {
             && let Some(entry) = self.entries.get_mut(index as usize)
         {
             let generation = entry.generation;
-            *entry = Entry { fd: Some(fd), owner, generation, ready, closing: false };
+            *entry = Entry { fd: Some(fd), owner, generation, ready, closing: false, unpolled: false };
             return Socket { index, generation };
         }
         // As many entries as descriptors: the count fits.
         let index = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        self.entries.push(Entry { fd: Some(fd), owner, generation: 0, ready, closing: false });
+        self.entries.push(Entry { fd: Some(fd), owner, generation: 0, ready, closing: false, unpolled: false });
         Socket { index, generation: 0 }
     }
 
@@ -132,6 +134,20 @@ impl Sockets {
             }
             _ => false,
         }
+    }
+
+    pub(super) fn is_closing(&self, socket: Socket) -> bool {
+        self.get(socket).is_some_and(|entry| entry.closing)
+    }
+
+    /// Closes a socket that no poll holds, at once: `false` if one does.
+    pub(super) fn close_unpolled(&mut self, socket: Socket) -> bool {
+        let unpolled = self.get(socket).is_some_and(|entry| entry.unpolled && !entry.closing);
+        if unpolled {
+            self.close(socket);
+            self.poll_ended(socket);
+        }
+        unpolled
     }
 
     /// Takes the end of a socket's poll.

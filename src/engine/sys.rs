@@ -60,6 +60,16 @@ fn address(storage: &libc::sockaddr_storage) -> SocketAddr {
     }
 }
 
+/// Bytes in a socket's send queue that the peer has not acknowledged.
+pub(super) fn unacknowledged(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the request writes one int, to a live, exclusive one.
+    match unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) } {
+        0 => Ok(usize::try_from(bytes).unwrap_or(0)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// A counter that other threads add to and a ring can poll.
 pub(super) fn eventfd() -> io::Result<OwnedFd> {
     // SAFETY: no pointer is involved.

@@ -90,7 +90,8 @@ pub enum Next {
 
 /// What a service may ask of the network. No call blocks.
 ///
-/// Inputs to a step: [`now`](Self::now), [`recv`](Self::recv), [`hung_up`](Self::hung_up). Outputs:
+/// Inputs to a step: [`now`](Self::now), [`recv`](Self::recv), [`hung_up`](Self::hung_up),
+/// [`unacknowledged`](Self::unacknowledged). Outputs:
 /// [`send`](Self::send), [`shutdown`](Self::shutdown), [`close`](Self::close), [`dial`](Self::dial). A receive or send
 /// that is not [`Received::Blocked`] or [`Sent::Blocked`] may be repeated at once; after a blocked one the engine steps the
 /// socket's owner when trying again makes sense.
@@ -106,6 +107,9 @@ pub trait Transport {
 
     /// Whether the peer is known to have finished sending or to be gone, even with bytes still unread.
     fn hung_up(&self, socket: Socket) -> bool;
+
+    /// Bytes that were sent and that the peer has not acknowledged yet; 0 if that is not known.
+    fn unacknowledged(&self, socket: Socket) -> usize;
 
     /// Begins to connect on behalf of `owner`. The first send tells whether it worked.
     ///

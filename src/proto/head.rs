@@ -136,6 +136,17 @@ pub fn is_hop_by_hop(name: &str) -> bool {
     NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
+/// The most names `Connection` may list. Each is compared with each header's name, so that a head of nothing but commas
+/// would cost milliseconds.
+const MAX_CONNECTION_NAMES: usize = 32;
+
+/// Whether the `Connection` lines of a head list more than anyone has reason to.
+pub(super) fn names_too_many_connections(lines: &[Header<'_>]) -> bool {
+    let connection = lines.iter().filter(|line| line.name.eq_ignore_ascii_case("connection"));
+    let names = connection.map(|line| line.value.split(|byte| *byte == b',').count());
+    names.fold(0, usize::saturating_add) > MAX_CONNECTION_NAMES
+}
+
 /// Whether any `Connection` line of a head names this header as hop-by-hop.
 pub(super) fn is_named_by_connection(lines: &[Header<'_>], name: &str) -> bool {
     lines

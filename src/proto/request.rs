@@ -51,6 +51,9 @@ impl<'a> Request<'a> {
         let mut host = None;
         let mut fields = Fields::default();
         let lines: &[Header<'a>] = parsed.headers;
+        if head::names_too_many_connections(lines) {
+            return Err(Refusal::CONNECTION_INVALID);
+        }
         for line in lines {
             if line.name.eq_ignore_ascii_case("host") {
                 once(&mut host, line.value, Refusal::HOST_DUPLICATE)?;
@@ -76,6 +79,9 @@ impl<'a> Request<'a> {
         })
     }
 }
+
+/// The most subprotocols, and the most extensions, that may be offered: they are kept until the upstream has answered.
+const MAX_NAMES: usize = 64;
 
 /// What the handshake's own headers say, as they come in.
 #[derive(Default)]
@@ -110,10 +116,18 @@ impl<'a> Fields<'a> {
             return Err(Refusal::TRANSFER_ENCODING);
         } else if name.eq_ignore_ascii_case("sec-websocket-protocol") {
             let names = extension::protocol_names(value).ok_or(Refusal::PROTOCOL_INVALID)?;
-            self.protocols.get_or_insert_default().extend(names);
+            let protocols = self.protocols.get_or_insert_default();
+            protocols.extend(names);
+            if protocols.len() > MAX_NAMES {
+                return Err(Refusal::PROTOCOL_INVALID);
+            }
         } else if name.eq_ignore_ascii_case("sec-websocket-extensions") {
             let names = extension::extension_names(value).ok_or(Refusal::EXTENSIONS_INVALID)?;
-            self.extensions.get_or_insert_default().extend(names);
+            let extensions = self.extensions.get_or_insert_default();
+            extensions.extend(names);
+            if extensions.len() > MAX_NAMES {
+                return Err(Refusal::EXTENSIONS_INVALID);
+            }
         }
         Ok(())
     }

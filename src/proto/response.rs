@@ -85,6 +85,9 @@ impl<'a> Response<'a> {
             return Err(Refusal::UPSTREAM_NOT_WEBSOCKET);
         }
         let lines = parsed.headers.to_vec();
+        if head::names_too_many_connections(&lines) {
+            return Err(Refusal::UPSTREAM_MALFORMED);
+        }
         Ok(Self { status, reason: parsed.reason.unwrap_or_default(), lines })
     }
 

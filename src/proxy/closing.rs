@@ -28,6 +28,8 @@ pub(super) struct Closing {
     patient: bool,
     deadline: Time,
     forced: bool,
+    /// What both sides had not acknowledged at the last deadline.
+    queued: u32,
 }
 
 /// How far one side's end has come.
@@ -68,6 +70,7 @@ impl Closing {
             patient: plan.patient,
             deadline: now.after(patience),
             forced: false,
+            queued: u32::MAX,
         }
     }
 
@@ -81,30 +84,53 @@ impl Closing {
 
     /// `Next::Done` when both sockets are closed.
     pub(super) fn step<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Next {
-        if cx.net.now() >= self.deadline {
+        let now = cx.net.now();
+        if now >= self.deadline && !self.is_still_taken(cx) {
             if self.forced {
                 self.client.close(cx);
                 self.upstream.close(cx);
                 return Next::Done;
             }
-            self.force(cx.net.now());
+            self.force(now);
         }
+        let before = (self.client.leg.last_heard(), self.upstream.leg.last_heard());
         let up = self.client.listen(&mut self.upstream, cx);
         let down = self.upstream.listen(&mut self.client, cx);
-        if (up.moved || down.moved) && self.patient && !self.forced {
-            self.deadline = cx.net.now().after(cx.settings.timeouts.close);
-        }
         self.client.tell(&self.upstream, cx);
         self.upstream.tell(&self.client, cx);
         self.client.finish(&self.upstream, self.forced, cx);
         self.upstream.finish(&self.client, self.forced, cx);
+        let moved = before != (self.client.leg.last_heard(), self.upstream.leg.last_heard());
+        if moved && self.patient && !self.forced {
+            self.deadline = now.after(cx.settings.timeouts.close);
+        }
         if self.client.closed && self.upstream.closed {
             Next::Done
-        } else if up.more || down.more {
+        } else if up || down {
             Next::Again
         } else {
             Next::Wait(Some(self.deadline))
         }
+    }
+
+    /// Whether a side still takes what is meant for it, though too slowly for there to be room to send: then the
+    /// deadline is put off.
+    fn is_still_taken<T: Transport>(&mut self, cx: &Context<'_, T>) -> bool {
+        if !self.patient || self.forced {
+            return false;
+        }
+        let queued = self.client.leg.send_queue(cx).saturating_add(self.upstream.leg.send_queue(cx));
+        let taken = queued > 0 && queued < self.queued;
+        self.queued = queued;
+        if taken {
+            self.deadline = cx.net.now().after(cx.settings.timeouts.close);
+        }
+        taken
+    }
+
+    /// The process ends: bytes that still flow do not put the deadline off any more.
+    pub(super) fn hurry(&mut self) {
+        self.patient = false;
     }
 
     fn force(&mut self, now: Time) {
@@ -113,13 +139,6 @@ impl Closing {
         self.client.force();
         self.upstream.force();
     }
-}
-
-/// What listening came to: whether there may be more at once, and whether anything was forwarded.
-#[derive(Clone, Copy)]
-struct Listened {
-    more: bool,
-    moved: bool,
 }
 
 impl Ending {
@@ -139,19 +158,18 @@ impl Ending {
         Self { leg, part, voice, clean: at_boundary, shut: false, over: has_ended || part.dead, closed: false }
     }
 
-    /// Takes what this side says, and forwards it as far as its voice counts.
-    fn listen<T: Transport>(&mut self, other: &mut Self, cx: &mut Context<'_, T>) -> Listened {
+    /// Takes what this side says, and forwards it as far as its voice counts: `true` if there may be more at once.
+    fn listen<T: Transport>(&mut self, other: &mut Self, cx: &mut Context<'_, T>) -> bool {
         if self.over {
-            return Listened { more: false, moved: false };
+            return false;
         }
         if (other.closed || other.part.dead) && !self.is_silent() {
             // There is nobody left to hear it.
             self.clean = false;
             self.voice = Voice::Followed;
         }
-        let before = self.leg.received_bytes;
         let manner = match self.voice {
-            Voice::Ignored => return Listened { more: self.drop_input(cx), moved: false },
+            Voice::Ignored => return self.drop_input(cx),
             Voice::Heard if other.part.farewell.is_some() => Manner::ForwardButClose,
             Voice::Heard => Manner::Forward,
             Voice::Finishing => Manner::FinishFrame,
@@ -165,10 +183,7 @@ impl Ending {
         self.take(pumped, other);
         // As long as a receive was not blocked there may be more at hand that nothing will tell of again.
         let finished = manner == Manner::FinishFrame && self.voice == Voice::Followed;
-        Listened {
-            more: (pumped != Pumped::Blocked || finished) && !self.over,
-            moved: self.leg.received_bytes != before,
-        }
+        (pumped != Pumped::Blocked || finished) && !self.over
     }
 
     fn take(&mut self, pumped: Pumped, other: &mut Self) {

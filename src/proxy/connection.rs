@@ -225,10 +225,13 @@ impl Connection {
                 cx.net.close(upstream);
                 self.refuse(client, refusal, cx)
             }
-            upgrade::Outcome::Declined(head, raw) => {
-                let deadline = cx.net.now().after(cx.settings.timeouts.connect);
-                Turn::To(Stage::Decline(Box::new(Decline::new(client, upstream, head, raw, deadline))))
-            }
+            upgrade::Outcome::Declined(head, raw) => match Decline::new(client, upstream, head, &raw, cx) {
+                Ok(decline) => Turn::To(Stage::Decline(Box::new(decline))),
+                Err(refusal) => {
+                    cx.net.close(upstream);
+                    self.refuse(client, refusal, cx)
+                }
+            },
             upgrade::Outcome::Switched(switched) => self.open(client, upstream, *switched, cx),
         }
     }
@@ -302,10 +305,14 @@ impl Connection {
                 stage.drain();
                 return;
             }
+            Stage::Closing(stage) => {
+                stage.hurry();
+                return;
+            }
             Stage::Handshake(stage) => (stage.client(), None),
             Stage::Dial(stage) => stage.sockets(),
             Stage::Upgrade(stage) => (stage.client(), Some(stage.upstream())),
-            Stage::Decline(_) | Stage::Answer(..) | Stage::Closing(_) | Stage::Linger(..) | Stage::Gone(..) => return,
+            Stage::Decline(_) | Stage::Answer(..) | Stage::Linger(..) | Stage::Gone(..) => return,
         };
         if let Some(upstream) = upstream {
             cx.net.close(upstream);

@@ -16,8 +16,19 @@ pub(super) struct Decline {
     client: Socket,
     upstream: Socket,
     head: Vec<u8>,
-    raw: Vec<u8>,
+    body: Body,
     deadline: Time,
+}
+
+/// A body as it comes in. What has been decoded is not looked at again.
+#[derive(Debug)]
+struct Body {
+    length: BodyLength,
+    raw: Vec<u8>,
+    /// Where in the raw bytes the first chunk stands that is not whole yet.
+    at: usize,
+    content: Vec<u8>,
+    complete: bool,
 }
 
 #[derive(Debug)]
@@ -29,8 +40,22 @@ pub(super) enum Outcome {
 }
 
 impl Decline {
-    pub(super) fn new(client: Socket, upstream: Socket, head: Vec<u8>, raw: Vec<u8>, deadline: Time) -> Self {
-        Self { client, upstream, head, raw, deadline }
+    /// Begins with what came behind the head.
+    ///
+    /// # Errors
+    /// The head does not say where the body ends.
+    pub(super) fn new<T: Transport>(
+        client: Socket,
+        upstream: Socket,
+        head: Vec<u8>,
+        raw: &[u8],
+        cx: &Context<'_, T>,
+    ) -> Result<Self, Refusal> {
+        let length = Response::parse(&head, &cx.settings.head)?.body_length()?;
+        let mut body = Body { length, raw: Vec::new(), at: 0, content: Vec::new(), complete: false };
+        body.take(raw);
+        let deadline = cx.net.now().after(cx.settings.timeouts.connect);
+        Ok(Self { client, upstream, head, body, deadline })
     }
 
     pub(super) fn client(&self) -> Socket {
@@ -42,31 +67,17 @@ impl Decline {
     }
 
     pub(super) fn step<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Outcome {
-        let length = match Response::parse(&self.head, &cx.settings.head).and_then(|response| response.body_length()) {
-            Ok(length) => length,
-            Err(refusal) => return Outcome::Refused(refusal),
-        };
-        loop {
-            let (body, complete) = decode(&self.raw, length);
-            if complete || self.raw.len() >= MAX_RAW_BYTES || body.len() >= MAX_BODY_BYTES {
-                return self.ready(&body, cx);
-            }
+        while !self.body.is_enough() {
             match cx.net.recv(self.upstream, cx.scratch) {
-                Received::Bytes(n) => {
-                    self.raw.extend_from_slice(cx.scratch.get(..n).unwrap_or_default());
-                    self.raw.truncate(MAX_RAW_BYTES);
-                }
+                Received::Bytes(n) => self.body.take(cx.scratch.get(..n).unwrap_or_default()),
                 Received::Blocked if cx.net.now() < self.deadline => {
                     return Outcome::Stay(Next::Wait(Some(self.deadline)));
                 }
                 // What there is of a body is better than none.
-                Received::Blocked | Received::End | Received::Failed(_) => return self.ready(&body, cx),
+                Received::Blocked | Received::End | Received::Failed(_) => break,
             }
         }
-    }
-
-    fn ready<T: Transport>(&self, body: &[u8], cx: &Context<'_, T>) -> Outcome {
-        let body = body.get(..MAX_BODY_BYTES).unwrap_or(body);
+        let body = self.body.finish();
         match Response::parse(&self.head, &cx.settings.head) {
             Ok(response) => {
                 let mut answer = Vec::with_capacity(self.head.len().saturating_add(body.len()).saturating_add(64));
@@ -79,47 +90,92 @@ impl Decline {
     }
 }
 
-/// The body in the raw bytes, and whether it is whole.
-fn decode(raw: &[u8], length: BodyLength) -> (Vec<u8>, bool) {
-    match length {
-        BodyLength::None => (Vec::new(), true),
-        BodyLength::UntilClose => (raw.to_vec(), false),
-        BodyLength::Known(length) => {
-            let length = usize::try_from(length).unwrap_or(usize::MAX);
-            (raw.get(..length).unwrap_or(raw).to_vec(), raw.len() >= length)
+impl Body {
+    fn take(&mut self, bytes: &[u8]) {
+        let room = MAX_RAW_BYTES.saturating_sub(self.raw.len());
+        self.raw.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        match self.length {
+            BodyLength::None => self.complete = true,
+            BodyLength::UntilClose => {}
+            BodyLength::Known(length) => {
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                self.complete = self.raw.len() >= length;
+                self.raw.truncate(length);
+            }
+            BodyLength::Chunked => self.take_chunks(),
         }
-        BodyLength::Chunked => unchunk(raw),
     }
-}
 
-/// RFC 9112 section 7.1. Chunk extensions and trailers are dropped.
-fn unchunk(mut raw: &[u8]) -> (Vec<u8>, bool) {
-    let mut body = Vec::new();
-    while let Ok(httparse::Status::Complete((line, size))) = httparse::parse_chunk_size(raw) {
-        if size == 0 {
-            return (body, true);
+    /// RFC 9112 section 7.1. Chunk extensions and trailers are dropped.
+    fn take_chunks(&mut self) {
+        while !self.complete
+            && let Some((start, end)) = self.chunk()
+            && let Some(chunk) = self.raw.get(start..end)
+        {
+            self.content.extend_from_slice(chunk);
+            self.complete = chunk.is_empty();
+            self.at = end.saturating_add(2);
         }
-        let rest = raw.get(line..).unwrap_or_default();
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let Some(chunk) = rest.get(..size) else {
-            body.extend_from_slice(rest);
-            return (body, false);
-        };
-        body.extend_from_slice(chunk);
-        raw = rest.get(size.saturating_add(2)..).unwrap_or_default();
     }
-    (body, false)
+
+    /// Where the content of the chunk stands that comes next, as far as its size says.
+    fn chunk(&self) -> Option<(usize, usize)> {
+        let rest = self.raw.get(self.at..)?;
+        let Ok(httparse::Status::Complete((line, size))) = httparse::parse_chunk_size(rest) else { return None };
+        let start = self.at.saturating_add(line);
+        Some((start, start.saturating_add(usize::try_from(size).unwrap_or(usize::MAX))))
+    }
+
+    fn is_enough(&self) -> bool {
+        self.complete || self.raw.len() >= MAX_RAW_BYTES || self.content.len() >= MAX_BODY_BYTES
+    }
+
+    /// What is passed on: the part of a chunk that did not come whole, too.
+    fn finish(&mut self) -> &[u8] {
+        match self.length {
+            BodyLength::Chunked => {
+                if !self.complete
+                    && let Some((start, _)) = self.chunk()
+                {
+                    self.content.extend_from_slice(self.raw.get(start..).unwrap_or_default());
+                }
+            }
+            BodyLength::None => {}
+            BodyLength::Known(_) | BodyLength::UntilClose => self.content = std::mem::take(&mut self.raw),
+        }
+        self.content.get(..MAX_BODY_BYTES).unwrap_or(&self.content)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::unchunk;
+    use super::{Body, BodyLength, MAX_BODY_BYTES};
+
+    fn body(length: BodyLength, pieces: &[&[u8]]) -> (Vec<u8>, bool) {
+        let mut body = Body { length, raw: Vec::new(), at: 0, content: Vec::new(), complete: false };
+        for piece in pieces {
+            body.take(piece);
+        }
+        (body.finish().to_vec(), body.complete)
+    }
 
     #[test]
-    fn chunks_are_joined_and_the_last_one_ends_the_body() {
-        assert_eq!(unchunk(b"4\r\nWiki\r\n5;x=y\r\npedia\r\n0\r\n\r\n"), (b"Wikipedia".to_vec(), true));
-        assert_eq!(unchunk(b"4\r\nWi"), (b"Wi".to_vec(), false));
-        assert_eq!(unchunk(b"FFFFFFFFFFFFFFFF\r\nabc"), (b"abc".to_vec(), false));
-        assert_eq!(unchunk(b"nonsense"), (Vec::new(), false));
+    fn chunks_are_joined_and_the_last_one_ends_the_body_however_they_are_cut() {
+        let whole = b"4\r\nWiki\r\n5;x=y\r\npedia\r\n0\r\n\r\n";
+        for cut in 0..=whole.len() {
+            let (left, right) = whole.split_at(cut);
+            assert_eq!(body(BodyLength::Chunked, &[left, right]), (b"Wikipedia".to_vec(), true), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn what_came_of_a_body_that_broke_off_is_kept() {
+        assert_eq!(body(BodyLength::Chunked, &[b"4\r\nWi"]), (b"Wi".to_vec(), false));
+        assert_eq!(body(BodyLength::Chunked, &[b"FFFFFFFFFFFFFFFF\r\nabc"]), (b"abc".to_vec(), false));
+        assert_eq!(body(BodyLength::Chunked, &[b"nonsense"]), (Vec::new(), false));
+        assert_eq!(body(BodyLength::Known(9), &[b"Wiki"]), (b"Wiki".to_vec(), false));
+        assert_eq!(body(BodyLength::Known(4), &[b"Wiki", b"pedia"]), (b"Wiki".to_vec(), true));
+        assert_eq!(body(BodyLength::None, &[b"Wiki"]), (Vec::new(), true));
+        assert_eq!(body(BodyLength::UntilClose, &[&[b'x'; 200_000]]).0.len(), MAX_BODY_BYTES);
     }
 }

@@ -64,12 +64,13 @@ impl Handshake {
         if cx.net.now() >= self.deadline {
             return Outcome::Refused(Refusal::HANDSHAKE_TIMEOUT);
         }
-        // A head and what may come behind it fit in the scratch; the limit on heads is far below its size.
         let seen = self.head.len();
         for (to, from) in cx.scratch.iter_mut().zip(&self.head) {
             *to = *from;
         }
-        let received = match cx.net.recv(self.client, cx.scratch.get_mut(seen..).unwrap_or_default()) {
+        // No more than a head may have: what comes behind it can wait in the kernel until there is somewhere to send it.
+        let until = cx.settings.head.max_bytes;
+        let received = match cx.net.recv(self.client, cx.scratch.get_mut(seen..until).unwrap_or_default()) {
             Received::Bytes(n) => n,
             Received::Blocked => return Outcome::Stay(Next::Wait(Some(self.deadline))),
             Received::End | Received::Failed(_) => return Outcome::Left,

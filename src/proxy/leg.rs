@@ -45,8 +45,12 @@ struct Probe {
     /// The payload of every ping of ours to this side: a pong that comes late is still known as an answer to one.
     /// `None` if the question could be asked without a ping.
     nonce: Option<[u8; NONCE_BYTES]>,
+    /// Pings of ours whose pong has not come: as many pongs are taken out, no more.
+    unanswered: u8,
     /// Whether the side has been silent since.
     open: bool,
+    /// What it had not acknowledged when it was asked: less later on is a sign of life.
+    unacknowledged: u32,
 }
 
 /// What keeping a side alive came to.
@@ -178,7 +182,7 @@ impl Leg {
     /// Whether a pong of this side answers our own ping, and so is not for the other side. Any other pong answers the
     /// other side's newest ping, and with it all before it.
     pub(super) fn takes_pong(&mut self, frame: &[u8], control: &Control) -> bool {
-        if let Some(nonce) = self.probe.and_then(|probe| probe.nonce) {
+        if let Some(Probe { nonce: Some(nonce), unanswered: 1.., .. }) = self.probe {
             let mut payload = [0; NONCE_BYTES];
             let body = frame.get(control.header_len..control.frame_len).unwrap_or_default();
             for (to, from) in payload.iter_mut().zip(body) {
@@ -188,6 +192,9 @@ impl Leg {
                 mask::apply(&mut payload, key, 0);
             }
             if body.len() == NONCE_BYTES && payload == nonce {
+                if let Some(probe) = &mut self.probe {
+                    probe.unanswered = probe.unanswered.saturating_sub(1);
+                }
                 return true;
             }
         }
@@ -196,13 +203,30 @@ impl Leg {
     }
 
     /// Asks a silent side whether it lives, and gives it up if it does not say so in time. `may_insert` tells whether
-    /// a frame of ours may stand at the end of what was sent to it.
-    pub(super) fn keep_alive<T: Transport>(&mut self, may_insert: bool, cx: &mut Context<'_, T>) -> Option<Pulse> {
+    /// a frame of ours may stand at the end of what was sent to it, `is_read` whether what it says is being read: while
+    /// the other side does not take it, it is not, and silence means nothing.
+    pub(super) fn keep_alive<T: Transport>(
+        &mut self,
+        may_insert: bool,
+        is_read: bool,
+        cx: &mut Context<'_, T>,
+    ) -> Option<Pulse> {
         let interval = cx.settings.timeouts.ping_interval?;
         let (now, patience) = (cx.net.now(), cx.settings.timeouts.pong);
+        if !is_read {
+            self.heard(now);
+            return Some(Pulse::CheckAt(now.after(interval)));
+        }
         if let Some(probe) = self.probe.filter(|probe| probe.open) {
             let given_up = probe.since.after(patience);
-            return Some(if now >= given_up { Pulse::Silent } else { Pulse::CheckAt(given_up) });
+            if now < given_up {
+                return Some(Pulse::CheckAt(given_up));
+            }
+            if self.send_queue(cx) >= probe.unacknowledged {
+                return Some(Pulse::Silent);
+            }
+            // A slow reader: there is room to send only once it has taken a good part of what the kernel holds.
+            self.heard(now);
         }
         let due = self.last_heard.after(interval);
         if now < due {
@@ -214,18 +238,32 @@ impl Leg {
         if !asked && !may_insert {
             return Some(Pulse::CheckAt(now.after(patience)));
         }
-        let known = self.probe.and_then(|probe| probe.nonce);
-        let nonce = if asked {
+        let known = self.probe.map(|probe| (probe.nonce, probe.unanswered)).unwrap_or_default();
+        let (nonce, unanswered) = if asked {
             known
         } else {
-            let nonce = known.unwrap_or_else(|| cx.nonce());
+            let nonce = known.0.unwrap_or_else(|| cx.nonce());
             if let Err(fault) = self.send_control(Opcode::Ping, &nonce, cx) {
                 return Some(Pulse::Broken(fault));
             }
-            Some(nonce)
+            (Some(nonce), known.1.saturating_add(1))
         };
-        self.probe = Some(Probe { since: now, nonce, open: true });
+        let unacknowledged = self.send_queue(cx);
+        self.probe = Some(Probe { since: now, nonce, unanswered, open: true, unacknowledged });
         Some(Pulse::CheckAt(now.after(patience)))
+    }
+
+    /// Bytes that the side has not acknowledged, 0 if it has taken all that we have for it.
+    pub(super) fn send_queue<T: Transport>(&self, cx: &Context<'_, T>) -> u32 {
+        if self.outbox.is_empty() {
+            return 0;
+        }
+        u32::try_from(cx.net.unacknowledged(self.socket)).unwrap_or(u32::MAX)
+    }
+
+    /// When it last gave a sign of life.
+    pub(super) fn last_heard(&self) -> Time {
+        self.last_heard
     }
 
     pub(super) fn to_record(&self) -> SideRecord {

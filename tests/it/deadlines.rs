@@ -274,3 +274,48 @@ fn a_handshake_that_stalls_holds_nothing_up() {
     server.hears("past it");
     assert!(stalled.head().starts_with("HTTP/1.1 408 "));
 }
+
+#[test]
+fn a_reader_that_is_slow_is_not_taken_for_dead_and_neither_is_who_speaks_to_it() {
+    let pings = ["--ping-interval", "200ms", "--pong-timeout", "200ms", "--idle-timeout", "off"];
+    let Tunnel { ringway, mut client, upstream } = tunnel(&pings);
+    // More than all buffers between the two can hold.
+    let mut flood = upstream.stream.try_clone().unwrap();
+    let sender = std::thread::spawn(move || {
+        let message = plain(FIN | BINARY, &[7; 60_000]);
+        std::iter::repeat_with(|| std::io::Write::write_all(&mut flood, &message)).take(400).all(|sent| sent.is_ok())
+    });
+    // A reader so slow that it takes many times what silence is allowed to last, and never stops.
+    let started = Instant::now();
+    let mut taken = 0;
+    while started.elapsed() < Duration::from_secs(3) {
+        taken += client.exactly(20_000).len();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(!ringway.log().contains("did not answer a ping"), "{}", ringway.log());
+    // Then it takes the rest: nothing was lost on the way.
+    let total = 400 * (60_000 + 4);
+    while taken < total {
+        taken += client.exactly((total - taken).min(1 << 20)).len();
+    }
+    assert!(sender.join().unwrap());
+    drop((client, upstream));
+}
+
+#[test]
+fn a_pong_of_ours_that_is_replayed_passes_like_any_other() {
+    let pings = ["--ping-interval", "300ms", "--pong-timeout", "1h"];
+    let Tunnel { ringway: _ringway, mut client, mut upstream } = tunnel(&pings);
+    let ping = loop {
+        let frame = client.frame();
+        if frame.opcode() == PING {
+            break frame;
+        }
+    };
+    // The first is the answer; the others nobody asked for.
+    for _ in 0..3 {
+        client.send(&masked(FIN | PONG, &ping.payload));
+    }
+    let passed = std::iter::repeat_with(|| upstream.frame()).filter(|frame| frame.opcode() == PONG).take(2);
+    assert!(passed.map(|frame| frame.payload).all(|payload| payload == ping.payload));
+}

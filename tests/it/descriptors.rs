@@ -78,3 +78,14 @@ fn a_process_without_even_a_reserve_waits_without_spinning_and_serves_who_waited
         assert!(head.starts_with("HTTP/1.1 426 ") || head.starts_with("HTTP/1.1 503 "), "{head}");
     }
 }
+
+#[test]
+fn too_few_descriptors_to_start_with_are_named() {
+    let output = std::process::Command::new("prlimit")
+        .args(["--nofile=20:20", env!("CARGO_BIN_EXE_ringway"), "echo", "--listen", "127.0.0.1:0", "--cpus", "0"])
+        .output()
+        .unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{talk}");
+    assert!(talk.contains("file descriptors is 20") && talk.contains("ulimit -n"), "{talk}");
+}

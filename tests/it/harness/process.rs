@@ -119,10 +119,13 @@ impl Ringway {
         assert_eq!(unsafe { libc::kill(self.pid(), signal) }, 0);
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until it has ended by itself, and its log has been read to the end.
     #[track_caller]
     pub(crate) fn ended(&self) -> ExitStatus {
-        until("the process ends", || self.child.borrow_mut().try_wait().unwrap())
+        let status = until("the process ends", || self.child.borrow_mut().try_wait().unwrap());
+        // The thread that reads it holds the other reference.
+        until("its log has been read", || (Arc::strong_count(&self.stderr) == 1).then_some(()));
+        status
     }
 
     pub(crate) fn has_ended(&self) -> bool {

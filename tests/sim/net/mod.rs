@@ -384,6 +384,12 @@ impl Transport for SimNet {
         sock.flags & (HANGUP | ERROR) != 0
     }
 
+    fn unacknowledged(&self, socket: Socket) -> usize {
+        let sock = &self.socks[socket.index as usize];
+        assert!(sock.open, "unacknowledged after close");
+        sock.to_peer.bytes.len()
+    }
+
     fn dial(&mut self, owner: Slot, to: SocketAddr) -> Result<Socket, Fault> {
         let Some(connection) = self.line_of.get(&owner.0).copied() else {
             self.fault("a dial by nobody");
