@@ -65,6 +65,14 @@ fn many_clients_that_do_not_read_cost_a_buffer_each_and_no_more() {
     assert!(grown < CLIENTS * 200_000 + (2 << 20), "{grown} bytes for {CLIENTS} clients");
 }
 
+struct Stopping<'s>(&'s AtomicBool);
+
+impl Drop for Stopping<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Trap row 1: a ring that is entered only when idle starves accepts and deadlines.
 pub(crate) fn bulk_starves_nobody(options: &[&str]) {
     let upstream = Upstream::listen();
@@ -76,6 +84,8 @@ pub(crate) fn bulk_starves_nobody(options: &[&str]) {
     let (stop, moved) = (AtomicBool::new(false), AtomicU64::new(0));
     let frame = masked(FIN | BINARY, &noise(1 << 20, 5));
     std::thread::scope(|scope| {
+        // However this ends: a test that fails must not send for ever.
+        let _stopping = Stopping(&stop);
         for (mut from, to) in bulk {
             let (frame, stop, moved) = (&frame, &stop, &moved);
             scope.spawn(move || {
@@ -106,7 +116,6 @@ pub(crate) fn bulk_starves_nobody(options: &[&str]) {
         assert!(waited < Duration::from_secs(10), "the deadline of one second came after {waited:?}");
         let before = moved.load(Ordering::Relaxed);
         until("bulk still flows", || (moved.load(Ordering::Relaxed) > before).then_some(()));
-        stop.store(true, Ordering::Relaxed);
     });
 }
 
