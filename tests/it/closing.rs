@@ -168,6 +168,8 @@ fn a_close_frame_that_came_before_a_reset_still_reaches_the_client() {
     client.send(&masked(FIN | BINARY, &[9; 10_000]));
     drop(paused);
     assert_eq!(client.close(), (Some(1009), "too much".to_owned()));
+    drop(client);
+    ringway.logged("closed by upstream");
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ringway");
 
 /// A serving process. Dropping it first checks that it has leaked nothing, then kills it.
 pub(crate) struct Ringway {
-    child: RefCell<Child>,
+    child: RefCell<Killed>,
     address: SocketAddr,
     /// Where it dials; its sockets there are looked at too.
     target: Option<SocketAddr>,
@@ -78,7 +78,7 @@ impl Ringway {
             panic!("it did not listen: {status:?} {}", stderr.lock().unwrap());
         };
         let address = address.parse().unwrap();
-        let child = RefCell::new(child);
+        let child = RefCell::new(Killed(child));
         let mut ringway =
             Self { child, address, target, descriptors: 0, stderr, kept: RefCell::default(), watched: true };
         // All that starting opens is open.
@@ -95,7 +95,7 @@ impl Ringway {
     }
 
     pub(crate) fn pid(&self) -> i32 {
-        i32::try_from(self.child.borrow().id()).unwrap()
+        i32::try_from(self.child.borrow().0.id()).unwrap()
     }
 
     /// Keeps an upstream listening as long as the process lives.
@@ -122,14 +122,14 @@ impl Ringway {
     /// Waits until it has ended by itself, and its log has been read to the end.
     #[track_caller]
     pub(crate) fn ended(&self) -> ExitStatus {
-        let status = until("the process ends", || self.child.borrow_mut().try_wait().unwrap());
+        let status = until("the process ends", || self.child.borrow_mut().0.try_wait().unwrap());
         // The thread that reads it holds the other reference.
         until("its log has been read", || (Arc::strong_count(&self.stderr) == 1).then_some(()));
         status
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        self.child.borrow_mut().try_wait().unwrap().is_some()
+        self.child.borrow_mut().0.try_wait().unwrap().is_some()
     }
 
     /// Stops the process until the returned value is dropped: what its peers do meanwhile it sees all at once.
@@ -219,9 +219,16 @@ impl Drop for Ringway {
         if std::thread::panicking() {
             eprintln!("--- log of the process:\n{}", self.log());
         }
-        let child = self.child.get_mut();
-        let _ = child.kill();
-        let _ = child.wait();
+    }
+}
+
+/// A child that does not outlive its test, not even one whose check for leaks fails.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
