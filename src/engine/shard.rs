@@ -21,8 +21,9 @@ const STEPS_PER_TURN: usize = 128;
 const LONG_STEPS_PER_TURN: usize = 4;
 /// Connections accepted in one turn and listener.
 const ACCEPTS_PER_TURN: usize = 64;
-/// Times the ring is entered in a turn: without waiting, the kernel brings a score of completions each time.
-const ENTERS_PER_TURN: usize = 8;
+/// Times the ring is entered in a turn while connections are being accepted. Without waiting the kernel brings a score of
+/// completions each time, and the accepts of a turn bring many more. At other times once is enough, and cheaper.
+const ENTERS_WHILE_ACCEPTING: usize = 8;
 /// A pause of the whole process (SIGSTOP, a virtual machine at rest) after which what has come meanwhile is looked at
 /// before anyone is called late.
 const LONG_PAUSE: Duration = Duration::from_secs(1);
@@ -234,7 +235,8 @@ impl<S: Service> Shard<S> {
             return self.net.ring.enter(Enter::Wait(wake.map(|at| at.since(now))));
         }
         self.awake_at = now;
-        for _ in 0..ENTERS_PER_TURN {
+        let accepting = self.sources.iter().any(|source| source.pending);
+        for _ in 0..if accepting { ENTERS_WHILE_ACCEPTING } else { 1 } {
             if !self.net.ring.has_deferred() && !self.net.ring.has_unsubmitted() {
                 break;
             }
