@@ -270,3 +270,26 @@ pub(crate) fn is_authority(text: &str) -> bool {
         && port.bytes().all(|byte| byte.is_ascii_digit())
         && (port.is_empty() || port.parse::<u16>().is_ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{HeadLimits, Refusal, Request};
+
+    fn parse(line: &str) -> Result<(), Refusal> {
+        let head = format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{line}\r\n\r\n"
+        );
+        Request::parse(head.as_bytes(), &HeadLimits { max_bytes: 16 * 1024, max_lines: 100 }).map(|_| ())
+    }
+
+    #[test]
+    fn lists_that_nobody_needs_so_long_are_refused() {
+        assert_eq!(parse(&format!("Connection: upgrade{}", ",".repeat(31))), Ok(()));
+        assert_eq!(parse(&format!("Connection: upgrade{}", ",".repeat(32))), Err(Refusal::CONNECTION_INVALID));
+        let extensions =
+            |count| format!("Connection: upgrade\r\nSec-WebSocket-Extensions: {}", vec!["a"; count].join(","));
+        assert_eq!(parse(&extensions(64)), Ok(()));
+        assert_eq!(parse(&extensions(65)), Err(Refusal::EXTENSIONS_INVALID));
+    }
+}
