@@ -1,0 +1,3 @@
+//! Ringway's load generator, in data-flow order.
+
+pub mod report;

@@ -1,0 +1,1 @@
+//! The load generator as its users meet it: the real binary, with real peers.
