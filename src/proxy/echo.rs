@@ -3,9 +3,9 @@
 //! section 8.1).
 
 use super::context::Context;
-use super::outbox::Outbox;
 use super::plan::Side;
 use super::record::{End, SideRecord};
+use crate::engine::outbox::Outbox;
 use crate::engine::{Fault, Next, Received, Socket, Time, Transport};
 use crate::proto::frame::{self, ControlFrame, Header, Opcode, Reserved, Sender};
 use crate::proto::scan::{Control, Scanner, Step};
