@@ -155,6 +155,12 @@ impl Composer {
         Self { format, frame: Vec::new() }
     }
 
+    /// What its messages look like.
+    #[must_use]
+    pub fn format(&self) -> &Format {
+        &self.format
+    }
+
     /// A whole message in one frame. A payload shorter than a stamp is as long as one. With a mask it is a client's.
     pub fn compose(&mut self, stamp: &Stamp, payload_len: usize, key: Option<Key>) -> &[u8] {
         let payload_len = payload_len.max(self.format.form.stamp_len());
