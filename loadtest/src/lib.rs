@@ -5,6 +5,7 @@
 
 pub mod message;
 pub mod plan;
+pub mod proc;
 pub mod record;
 pub mod report;
 pub mod schedule;
