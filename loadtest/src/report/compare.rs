@@ -28,7 +28,7 @@ pub fn render(a: &Report, b: &Report) -> String {
     for warning in warnings(a, b) {
         let _ = writeln!(told, "warning: {warning}");
     }
-    let _ = writeln!(told, "\n{:<16}{:>12}{:>12}{:>9}{:>10}  ", "", "A", "B", "B/A", "noise");
+    let _ = writeln!(told, "\n{:<16}{:>12}{:>12}{:>9}{:>10}", "", "A", "B", "B/A", "noise");
     let rows: Vec<Row> = rows(a, b);
     rows.iter().for_each(|row| row.tell(&mut told));
     let _ = writeln!(told, "{:<16}{:>12}{:>12}", "errors", count(errors(a)), count(errors(b)));
