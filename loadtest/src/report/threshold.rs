@@ -290,7 +290,7 @@ mod tests {
     use crate::report::model::Report;
     use crate::report::{histogram, sample};
     use hdrhistogram::Histogram;
-    use proptest::prelude::proptest;
+    use proptest::prelude::{ProptestConfig, proptest};
 
     fn judged(expression: &str, report: &Report) -> (String, bool) {
         let result = expression.parse::<Threshold>().unwrap().judge(report);
@@ -403,6 +403,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn no_expression_panics(any: String, metric in "[a-z0-9.-]{0,12}", operator in "[<>=!]{1,2}", value in "[0-9.]{0,30}[a-zµ%/]{0,3}") {
             let report = run();

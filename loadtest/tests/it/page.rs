@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -92,7 +92,7 @@ struct Shown {
 /// Longer than a browser takes to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn browse(browser: &PathBuf, url: &str) -> Shown {
+fn browse(browser: &Path, url: &str) -> Shown {
     let profile =
         std::env::temp_dir().join(format!("ringway-page-{}-{:?}", std::process::id(), thread::current().id()));
     let _ = std::fs::remove_dir_all(&profile);
