@@ -271,6 +271,10 @@ mod tests {
     fn runs_with_next_to_nothing_are_compared_without_fuss() {
         let text = render(&sample::small(), &sample::small());
         assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
+        let mut still = sample::echo();
+        still.messages.as_mut().unwrap().achieved_per_s = 0.0;
+        let text = render(&still, &sample::echo());
+        assert!(row(&text, "rate").starts_with("rate 0.00/s 19,983/s - ") && !text.contains("inf"), "{text}");
         let _ = render(&sample::hold_failed(), &Report { scenario: Scenario::Hold, ..sample::echo() });
     }
 }
