@@ -7,7 +7,7 @@ use std::path::Path;
 use super::file;
 use super::model::{FORMAT, Report};
 
-/// The largest file that is read: a day's run has 86,400 seconds, which is some 12 MiB.
+/// The largest file that is read: a day's run has 86,400 seconds, which is some 17 MiB.
 const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// Writes the report, to standard output where the path is `-`. A file is there whole or not at all.

@@ -144,11 +144,9 @@ impl BarChart {
         if let Some((least, most)) = bar.range.filter(|(least, most)| least.is_finite() && most.is_finite()) {
             let _ = write!(title, " ({} to {})", self.unit.show(least), self.unit.show(most));
             let (from, to) = (left + span * axis.place(least), left + span * axis.place(most));
-            whisker = format!(
-                "<path class=\"whisker\" d=\"M{from:.1} {:.1}v8M{from:.1} {middle:.1}H{to:.1}M{to:.1} {:.1}v8\"/>",
-                middle - 4.0,
-                middle - 4.0
-            );
+            let path = format!("M{from:.1} {0:.1}v8M{from:.1} {middle:.1}H{to:.1}M{to:.1} {0:.1}v8", middle - 4.0);
+            // Drawn twice: the wider one in the paper's colour keeps it apart from its bar.
+            whisker = format!("<path class=\"halo\" d=\"{path}\"/><path class=\"whisker\" d=\"{path}\"/>");
             end = end.max(to);
         }
         let _ = write!(

@@ -239,8 +239,11 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let mut kept = Vec::with_capacity(MAX_POINTS);
     for part in points.chunks(stretch) {
         let by = |a: &&(f64, f64), b: &&(f64, f64)| a.1.total_cmp(&b.1);
-        if let Some((low, high)) = part.iter().min_by(by).zip(part.iter().max_by(by)) {
-            kept.extend(if low.0 <= high.0 { [*low, *high] } else { [*high, *low] });
+        // A gap is kept where a whole stretch is one, and does not hide the peak beside it.
+        let there = || part.iter().filter(|point| point.1.is_finite());
+        match there().min_by(by).zip(there().max_by(by)) {
+            Some((low, high)) => kept.extend(if low.0 <= high.0 { [*low, *high] } else { [*high, *low] }),
+            None => kept.extend(part.first()),
         }
     }
     kept
@@ -284,6 +287,12 @@ mod tests {
     #[test]
     fn a_long_line_keeps_its_peak() {
         let points: Vec<_> = (0..100_000_u32).map(|x| (f64::from(x), if x == 70_001 { 99.0 } else { 1.0 })).collect();
+        let mut gapped = points.clone();
+        gapped[70_002].1 = f64::NAN;
+        gapped[..1000].iter_mut().for_each(|point| point.1 = f64::NAN);
+        let few = thinned(&gapped);
+        assert!(few.contains(&(70_001.0, 99.0)), "the peak went with the gap beside it");
+        assert!(few[0].1.is_nan(), "the gap is closed");
         let few = thinned(&points);
         assert!(few.len() <= 1200 && few.contains(&(70_001.0, 99.0)), "{}", few.len());
         assert!(few.windows(2).all(|pair| pair[0].0 <= pair[1].0));
