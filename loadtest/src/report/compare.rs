@@ -28,7 +28,7 @@ pub fn render(a: &Report, b: &Report) -> String {
     for warning in warnings(a, b) {
         let _ = writeln!(told, "warning: {warning}");
     }
-    let _ = writeln!(told, "\n{:<16}{:>12}{:>12}{:>9}{:>10}  ", "", "A", "B", "B/A", "noise");
+    let _ = writeln!(told, "\n{:<16}{:>12}{:>12}{:>9}{:>10}", "", "A", "B", "B/A", "noise");
     let rows: Vec<Row> = rows(a, b);
     rows.iter().for_each(|row| row.tell(&mut told));
     let _ = writeln!(told, "{:<16}{:>12}{:>12}", "errors", count(errors(a)), count(errors(b)));
@@ -271,6 +271,10 @@ mod tests {
     fn runs_with_next_to_nothing_are_compared_without_fuss() {
         let text = render(&sample::small(), &sample::small());
         assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
+        let mut still = sample::echo();
+        still.messages.as_mut().unwrap().achieved_per_s = 0.0;
+        let text = render(&still, &sample::echo());
+        assert!(row(&text, "rate").starts_with("rate 0.00/s 19,983/s - ") && !text.contains("inf"), "{text}");
         let _ = render(&sample::hold_failed(), &Report { scenario: Scenario::Hold, ..sample::echo() });
     }
 }

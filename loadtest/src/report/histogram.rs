@@ -249,7 +249,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(256))]
+        #![proptest_config(ProptestConfig::with_cases(128))]
 
         #[test]
         fn no_payload_panics(payload: Vec<u8>, digits in 0_u32..7, high: u64, count in 0_u64..100, any_bytes in any::<Vec<u8>>()) {

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::file;
 use super::model::{FORMAT, Report};
 
-/// The largest file that is read: a day's run has 86,400 seconds, which is some 12 MiB.
+/// The largest file that is read: a day's run has 86,400 seconds, which is some 17 MiB.
 const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// Writes the report, to standard output where the path is `-`. A file is there whole or not at all.
@@ -100,12 +100,6 @@ mod tests {
             let error = parse(text.as_bytes()).unwrap_err();
             assert!(error.contains(says), "{error:?} does not say {says:?}");
         }
-    }
-
-    #[test]
-    fn deep_nesting_is_refused() {
-        assert!(parse("[".repeat(1 << 20).as_bytes()).is_err());
-        assert!(parse(format!("{{\"format\":1,\"tool\":{}", "[".repeat(1 << 20)).as_bytes()).is_err());
     }
 
     proptest! {
