@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::common::Common;
 use crate::control::{Failure, Outcome};
 use crate::report::model::Outcome as Word;
-use crate::report::{hlog, json, text};
+use crate::report::{file, hlog, html, json, text};
 
 /// The exit code of a run that missed a threshold.
 const THRESHOLD_MISSED: u8 = 99;
@@ -26,6 +26,9 @@ pub(super) fn finish(common: &Common, outcome: &Outcome) -> Result<ExitCode, Fai
     }
     if let Some(path) = &common.hlog {
         result = result.and(hlog::write(path, outcome.started, &outcome.intervals));
+    }
+    if let Some(path) = &common.html {
+        result = result.and_then(|()| file::write(path, html::render(report)?.as_bytes()));
     }
     // What goes to standard output is what was asked for, and nothing beside it.
     let taken = [&common.json, &common.hlog, &common.html].into_iter().flatten().any(|path| path == Path::new("-"));

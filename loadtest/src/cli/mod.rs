@@ -2,6 +2,7 @@
 //! its report is written to where it was asked for.
 
 mod common;
+mod compare;
 mod echo;
 mod fanout;
 mod finish;
@@ -33,6 +34,8 @@ enum Command {
     Storm(storm::Args),
     /// Messages that many hear: latency, loss, duplicates and order of each delivery
     Fanout(fanout::Args),
+    /// Two reports side by side: ratios, with the noise that was seen
+    Compare(compare::Args),
 }
 
 /// Runs what the command line says.
@@ -44,6 +47,7 @@ pub fn main() -> ExitCode {
         Command::Hold(args) => hold::run(args),
         Command::Storm(args) => storm::run(args),
         Command::Fanout(args) => fanout::run(args),
+        Command::Compare(args) => compare::run(args),
     };
     result.unwrap_or_else(|failure| {
         // Nobody may be reading.

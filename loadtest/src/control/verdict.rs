@@ -30,7 +30,7 @@ pub(super) fn report(
     let length = window.until.since(window.from);
     let messages = (job.scenario != Scenario::Hold).then(|| messages(job, totals, length));
     if let Some(target) = &mut target {
-        let count = totals.counts.received;
+        let count = if job.scenario == Scenario::Hold { 0 } else { totals.counts.received };
         target.cpu_us_each = (count > 0).then(|| target.cpu_seconds * 1e6 / float(count));
     }
     let generator = Generator {

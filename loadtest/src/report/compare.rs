@@ -11,13 +11,14 @@ use super::figures::{bytes, count, distribution, percent, rate, time, visible};
 use super::model::{Outcome, Report, Second};
 use super::text;
 
-/// The comparison of a run to an earlier one, `a`, for a terminal. Runs of different scenarios are not compared: the text then
-/// says so.
-#[must_use]
-pub fn render(a: &Report, b: &Report) -> String {
+/// The comparison of a run to an earlier one, `a`, for a terminal.
+///
+/// # Errors
+/// The runs are of different scenarios: there is nothing to compare.
+pub fn render(a: &Report, b: &Report) -> Result<String, String> {
     if a.scenario != b.scenario {
         let (a, b) = (text::scenario(a.scenario), text::scenario(b.scenario));
-        return format!("error: A ran {a} and B ran {b}; only runs of the same scenario can be compared\n");
+        return Err(format!("A ran {a} and B ran {b}; only runs of the same scenario can be compared"));
     }
     let mut told = String::new();
     for (name, run) in [("A", a), ("B", b)] {
@@ -35,7 +36,7 @@ pub fn render(a: &Report, b: &Report) -> String {
     if rows.iter().any(|row| row.noise.is_some()) {
         told.push_str("\nnoise: the spread from second to second of both runs, combined\n");
     }
-    told
+    Ok(told)
 }
 
 /// Fewer seconds than this have no spread worth the name.
@@ -214,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_run_is_equal_to_itself_within_noise() {
-        let text = render(&sample::echo(), &sample::echo());
+        let text = render(&sample::echo(), &sample::echo()).unwrap();
         assert!(!text.contains("warning"), "{text}");
         assert!(row(&text, "rate").ends_with("within noise"), "{text}");
         assert!(row(&text, "p99").contains(" 1.000 ") && row(&text, "p99").ends_with("within noise"), "{text}");
@@ -231,7 +232,7 @@ mod tests {
         latency.p99_ns *= 8;
         latency.p999_ns *= 2;
         b.target.as_mut().unwrap().cpu_us_each = Some(20.1);
-        let text = render(&a, &b);
+        let text = render(&a, &b).unwrap();
         assert!(row(&text, "rate").contains(" 0.900 ") && row(&text, "rate").ends_with("worse"), "{text}");
         assert!(row(&text, "p50").ends_with("better"), "{text}");
         assert!(row(&text, "p99").ends_with("worse"), "{text}");
@@ -246,7 +247,7 @@ mod tests {
         b.machine.cpus = 8;
         b.settings[1].value = "2000".to_owned();
         b.settings.pop();
-        let text = render(&a, &b);
+        let text = render(&a, &b).unwrap();
         for part in [
             "warning: B is VOID: the generator was the limit",
             "warning: the machines differ",
@@ -262,18 +263,18 @@ mod tests {
     fn different_scenarios_are_not_compared() {
         let b = Report { scenario: Scenario::Storm, ..sample::echo() };
         assert_eq!(
-            render(&sample::echo(), &b),
-            "error: A ran echo and B ran storm; only runs of the same scenario can be compared\n"
+            render(&sample::echo(), &b).unwrap_err(),
+            "A ran echo and B ran storm; only runs of the same scenario can be compared"
         );
     }
 
     #[test]
     fn runs_with_next_to_nothing_are_compared_without_fuss() {
-        let text = render(&sample::small(), &sample::small());
+        let text = render(&sample::small(), &sample::small()).unwrap();
         assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
         let mut still = sample::echo();
         still.messages.as_mut().unwrap().achieved_per_s = 0.0;
-        let text = render(&still, &sample::echo());
+        let text = render(&still, &sample::echo()).unwrap();
         assert!(row(&text, "rate").starts_with("rate 0.00/s 19,983/s - ") && !text.contains("inf"), "{text}");
         let _ = render(&sample::hold_failed(), &Report { scenario: Scenario::Hold, ..sample::echo() });
     }

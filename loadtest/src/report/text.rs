@@ -196,12 +196,15 @@ impl Table {
             self.put(&format!("  - {}", visible(reason, 400)));
         }
         let cut = if report.verdict.interrupted { ", interrupted" } else { "" };
+        let warmup = match report.warmup_ms {
+            0 => String::new(),
+            millis => format!(" after {} of warm-up", time(millis as f64 * 1e6)),
+        };
         self.put(&format!(
-            "{}, from {}, {} measured after {} of warm-up{cut}",
+            "{}, from {}, {} measured{warmup}{cut}",
             visible(&report.tool, 60),
             visible(&report.measured_at, 40),
             time(report.measured_ms as f64 * 1e6),
-            time(report.warmup_ms as f64 * 1e6),
         ));
         self.put("");
         let machine = &report.machine;

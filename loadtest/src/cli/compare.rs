@@ -1,0 +1,25 @@
+//! `ringway-load compare`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::control::Failure;
+use crate::report::{compare, json};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The report that others are measured by, as --json wrote it
+    a: PathBuf,
+    /// The report to compare with it
+    b: PathBuf,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let read = |path| json::read(path).map_err(Failure::Configuration);
+    let (a, b) = (read(&args.a)?, read(&args.b)?);
+    let text = compare::render(&a, &b).map_err(Failure::Configuration)?;
+    // Nobody may be reading.
+    let _ = write!(io::stdout(), "{text}");
+    Ok(ExitCode::SUCCESS)
+}
