@@ -32,9 +32,13 @@ pub struct Run<'a> {
     totals: Totals,
     progress: Progress,
     interrupted: bool,
+    /// Shards whose connections are open, or failed, since the last were asked for.
+    settled: usize,
     ended: usize,
     target: Option<TargetUse>,
     target_cpu: Option<Duration>,
+    /// Why the target's process could not be read any more.
+    target_lost: Option<String>,
     own_cpu: Option<Duration>,
 }
 
@@ -58,9 +62,11 @@ impl<'a> Run<'a> {
             totals: Totals::new(),
             progress: Progress::new(job),
             interrupted: false,
+            settled: 0,
             ended: 0,
             target: job.pid.map(|pid| TargetUse { pid, ..TargetUse::default() }),
             target_cpu: None,
+            target_lost: None,
             own_cpu: None,
         }
     }
@@ -70,7 +76,10 @@ impl<'a> Run<'a> {
     /// # Errors
     /// The target cannot be reached, or a shard broke.
     pub fn to_its_end(mut self) -> Result<Outcome, Failure> {
-        let memory = self.target_memory()?;
+        let memory = self.target_memory();
+        if let Some(lost) = self.target_lost.take() {
+            return Err(Failure::Configuration(format!("--pid: {lost}")));
+        }
         if let Some(target) = &mut self.target {
             target.memory_before_bytes = memory;
             target.memory_half_bytes = memory;
@@ -114,7 +123,7 @@ impl<'a> Run<'a> {
             self.open(1, half, rate, false);
             self.until_settled()?;
             self.rest(REST)?;
-            let memory = self.target_memory()?;
+            let memory = self.target_memory();
             if let Some(target) = &mut self.target {
                 target.memory_half_bytes = memory;
             }
@@ -128,18 +137,14 @@ impl<'a> Run<'a> {
     }
 
     fn open(&mut self, first: u64, last: u64, rate: Option<Rate>, probe: bool) {
+        self.settled = 0;
         let opening = Opening { first, last, rate, start: Time::of_the_clock(), probe };
         self.fleet.tell(Command::Open(opening));
     }
 
     fn until_settled(&mut self) -> Result<(), Failure> {
-        let mut settled = 0;
-        while settled < self.fleet.count && !self.interrupted {
-            match self.next(None)? {
-                Step::Settled => settled += 1,
-                Step::Interrupted => return Ok(()),
-                _ => {}
-            }
+        while self.settled < self.fleet.count && !self.interrupted {
+            self.next(None)?;
         }
         Ok(())
     }
@@ -162,9 +167,9 @@ impl<'a> Run<'a> {
         let started = SystemTime::now();
         self.progress.measure(window);
         self.own_cpu = proc::own_cpu().ok();
-        self.target_cpu = self.target_cpu()?;
+        self.target_cpu = self.target_cpu();
         self.wait_until(window.until, &mut window)?;
-        self.read_usage(&window)?;
+        self.read_usage(&window);
         Ok((window, started))
     }
 
@@ -186,21 +191,20 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn read_usage(&mut self, window: &Window) -> Result<(), Failure> {
+    fn read_usage(&mut self, window: &Window) {
         let seconds = window.until.since(window.from).as_secs_f64();
         let used = |before: Option<Duration>, now: Option<Duration>| {
             now.zip(before).map_or(0.0, |(now, before)| now.saturating_sub(before).as_secs_f64())
         };
         let own = used(self.own_cpu, proc::own_cpu().ok());
         self.totals.own_cpu_seconds = own;
-        let (now, memory) = (self.target_cpu()?, self.target_memory()?);
+        let (now, memory) = (self.target_cpu(), self.target_memory());
         let target_used = used(self.target_cpu, now);
         if let Some(target) = &mut self.target {
             target.cpu_seconds = target_used;
             target.utilization = if seconds > 0.0 { target.cpu_seconds / seconds } else { 0.0 };
             target.memory_end_bytes = memory;
         }
-        Ok(())
     }
 
     fn drain(&mut self) -> Result<(), Failure> {
@@ -244,7 +248,10 @@ impl<'a> Run<'a> {
                     self.totals.take(&update);
                     self.progress.show(&self.totals);
                 }
-                Ok(Event::Settled) => return Ok(Step::Settled),
+                Ok(Event::Settled) => {
+                    self.settled += 1;
+                    return Ok(Step::Settled);
+                }
                 Ok(Event::Drained) => return Ok(Step::Drained),
                 Ok(Event::Probed(result)) => return Ok(Step::Probed(result)),
                 Ok(Event::Signal) => {
@@ -265,17 +272,33 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn target_cpu(&self) -> Result<Option<Duration>, Failure> {
-        let Some(target) = &self.target else { return Ok(None) };
-        Ok(Some(proc::cpu(&proc::family(target.pid)?)?))
+    fn target_cpu(&mut self) -> Option<Duration> {
+        let pid = self.target.as_ref()?.pid;
+        self.read_target(proc::family(pid).and_then(|pids| proc::cpu(&pids)))
     }
 
-    fn target_memory(&self) -> Result<u64, Failure> {
-        let Some(target) = &self.target else { return Ok(0) };
-        Ok(proc::anonymous_bytes(&proc::family(target.pid)?)?)
+    fn target_memory(&mut self) -> u64 {
+        let Some(pid) = self.target.as_ref().map(|target| target.pid) else { return 0 };
+        self.read_target(proc::family(pid).and_then(|pids| proc::anonymous_bytes(&pids))).unwrap_or(0)
+    }
+
+    /// A target that is gone is a finding, no reason to lose the others.
+    fn read_target<V>(&mut self, value: std::io::Result<V>) -> Option<V> {
+        match value {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.target_lost.get_or_insert(error.to_string());
+                None
+            }
+        }
     }
 
     fn outcome(mut self, window: Window, started: SystemTime) -> Outcome {
+        // Half a figure is none.
+        let lost = self.target_lost.take();
+        if lost.is_some() {
+            self.target = None;
+        }
         if let Some(target) = &mut self.target {
             let held = self.totals.counts.opened.saturating_sub(self.job.connections / 2);
             if self.job.scenario == Scenario::Hold && held > 0 {
@@ -285,6 +308,7 @@ impl<'a> Run<'a> {
                 target.memory_bytes_each = Some(each);
             }
         }
-        verdict::report(self.job, &self.totals, self.target, window, started, self.interrupted)
+        let seen = verdict::Seen { totals: self.totals, target: self.target, target_lost: lost, window, started };
+        verdict::report(self.job, seen, self.interrupted)
     }
 }

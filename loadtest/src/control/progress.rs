@@ -88,7 +88,7 @@ impl Progress {
             (second.counts.received, (!second.latency.is_empty()).then_some(&second.latency))
         });
         let latency = latency.map_or_else(String::new, |latency| {
-            format!(", p50 {}, p99 {}", micros(latency.value_at_quantile(0.5)), micros(latency.value_at_quantile(0.99)))
+            format!(", p50 {}, p99 {}", micros(latency.quantile(0.5)), micros(latency.quantile(0.99)))
         });
         format!(
             "{rate}/s{latency}, {} connections, {errors} errors, {} s left",

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use ringway::engine::Time;
 
 use crate::record::{self, Counts, Trouble, Update, Window};
+use crate::report::kept::Kept;
 
 /// The sum of all updates.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ pub(super) struct Second {
     /// Connections open at its end.
     pub(super) open: u64,
     /// Latency of what came in it.
-    pub(super) latency: Histogram<u64>,
+    pub(super) latency: Kept,
 }
 
 /// What is known of a shard.
@@ -92,14 +93,21 @@ impl Totals {
         let open = self.open();
         if let Some(index) = self.second_of(update.until) {
             while self.seconds.len() <= index {
-                let latency = record::times();
+                let latency = Kept::Live(record::times());
+                // A distribution takes a quarter of a megabyte, and a run may go on for a day.
+                let settled = self.seconds.len().saturating_sub(1);
+                self.seconds
+                    .iter_mut()
+                    .take(settled)
+                    .skip(settled.saturating_sub(2))
+                    .for_each(|second| second.latency.pack());
                 self.seconds.push(Second { counts: Counts::default(), errors: 0, open, latency });
             }
             if let Some(second) = self.seconds.get_mut(index) {
                 second.counts.add(&update.counts);
                 second.errors += update.errors.values().sum::<u64>();
                 second.open = open;
-                let _ = second.latency.add(&update.latency);
+                second.latency.add(&update.latency);
             }
         }
     }

@@ -19,14 +19,19 @@ const MAX_BUSY_SHARE: f64 = 0.95;
 /// A target that used more than this share of a CPU was at its own limit.
 const TARGET_AT_LIMIT: f64 = 0.9;
 
-pub(super) fn report(
-    job: &Job,
-    totals: &Totals,
-    mut target: Option<TargetUse>,
-    window: Window,
-    started: SystemTime,
-    interrupted: bool,
-) -> Outcome {
+/// What a run gave, before it is judged.
+pub(super) struct Seen {
+    pub(super) totals: Totals,
+    pub(super) target: Option<TargetUse>,
+    /// Why the target's process could not be read to the end.
+    pub(super) target_lost: Option<String>,
+    pub(super) window: Window,
+    pub(super) started: SystemTime,
+}
+
+pub(super) fn report(job: &Job, seen: Seen, interrupted: bool) -> Outcome {
+    let Seen { totals, mut target, target_lost, window, started } = seen;
+    let totals = &totals;
     let length = window.until.since(window.from);
     let messages = (job.scenario != Scenario::Hold).then(|| messages(job, totals, length));
     if let Some(target) = &mut target {
@@ -59,7 +64,7 @@ pub(super) fn report(
         target,
         thresholds: Vec::new(),
     };
-    judge(&mut report, totals);
+    judge(&mut report, totals, target_lost);
     report.thresholds = job.thresholds.iter().map(|threshold| threshold.judge(&report)).collect();
     let intervals = totals
         .seconds
@@ -133,15 +138,15 @@ fn series(totals: &Totals, length: Duration) -> Vec<Second> {
             received: second.counts.received,
             connections: second.open,
             errors: second.errors,
-            p50_ns: second.latency.value_at_quantile(0.5),
-            p99_ns: second.latency.value_at_quantile(0.99),
-            max_ns: second.latency.max(),
+            p50_ns: second.latency.quantile(0.5),
+            p99_ns: second.latency.quantile(0.99),
+            max_ns: second.latency.quantile(1.0),
         })
         .collect()
 }
 
 /// Whether the figures are the target's, and nothing went wrong on the way.
-fn judge(report: &mut Report, totals: &Totals) {
+fn judge(report: &mut Report, totals: &Totals, target_lost: Option<String>) {
     let mut void = Vec::new();
     let counts = &totals.counts;
     let late = if counts.due > 0 { float(counts.late) / float(counts.due) } else { 0.0 };
@@ -162,7 +167,11 @@ fn judge(report: &mut Report, totals: &Totals) {
             busy * 100.0
         ));
     }
-    let failed = faults(report);
+    if report.measured_ms == 0 {
+        void.push("nothing was measured: the run was cut short before".to_owned());
+    }
+    let mut failed = faults(report);
+    failed.extend(target_lost.map(|why| format!("the target's process could not be read to the end: {why}")));
     let verdict = &mut report.verdict;
     verdict.outcome = match (failed.is_empty(), void.is_empty()) {
         (false, _) => Word::Failed,

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
 
 use super::file;
+use super::kept::Kept;
 
 /// What was recorded in one stretch of the run.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub struct Interval {
     /// How long it was.
     pub length: Duration,
     /// What was recorded in it, in nanoseconds.
-    pub histogram: Histogram<u64>,
+    pub histogram: Kept,
 }
 
 /// HdrHistogram's tools take a log's values for nanoseconds and show the longest of an interval in milliseconds.
@@ -46,7 +46,7 @@ fn encode(started: SystemTime, intervals: &[Interval]) -> Result<Vec<u8>, String
         .map_err(|error| format!("the histogram log was not begun: {error}"))?;
     for Interval { start, length, histogram } in intervals {
         writer
-            .write_histogram(histogram, *start, *length, None)
+            .write_histogram(&histogram.unpacked(), *start, *length, None)
             .map_err(|error| format!("the interval at {:.3}s was not written: {error}", start.as_secs_f64()))?;
     }
     drop(writer);
@@ -55,7 +55,7 @@ fn encode(started: SystemTime, intervals: &[Interval]) -> Result<Vec<u8>, String
 
 #[cfg(test)]
 mod tests {
-    use super::{Interval, encode, write};
+    use super::{Interval, Kept, encode, write};
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
     use hdrhistogram::Histogram;
@@ -68,7 +68,11 @@ mod tests {
             .map(|second| {
                 let mut histogram = Histogram::new(3).unwrap();
                 histogram.record_n(1_000_000 * (second + 1), 10).unwrap();
-                Interval { start: Duration::from_secs(second), length: Duration::from_millis(1000), histogram }
+                Interval {
+                    start: Duration::from_secs(second),
+                    length: Duration::from_millis(1000),
+                    histogram: Kept::Live(histogram),
+                }
             })
             .collect()
     }
@@ -92,7 +96,7 @@ mod tests {
             assert_eq!(read.duration(), written.length);
             let bytes = STANDARD.decode(read.encoded_histogram()).unwrap();
             let histogram: Histogram<u64> = Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
-            assert_eq!(histogram, written.histogram);
+            assert_eq!(histogram, written.histogram.unpacked());
             let milliseconds = written.start.as_secs_f64() + 1.0;
             assert!((read.max() - milliseconds).abs() < 0.01, "{} for {milliseconds}", read.max());
         }

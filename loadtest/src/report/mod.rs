@@ -9,6 +9,7 @@ pub mod histogram;
 pub mod hlog;
 pub mod html;
 pub mod json;
+pub mod kept;
 pub mod model;
 #[doc(hidden)]
 pub mod sample;
