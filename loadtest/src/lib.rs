@@ -1,4 +1,5 @@
 //! Ringway's load generator, in data-flow order.
 
+pub mod bench;
 pub mod proc;
 pub mod report;
