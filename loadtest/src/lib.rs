@@ -1,5 +1,16 @@
 //! Ringway's load generator, in data-flow order.
+//!
+//! [`schedule`], [`sizes`] and [`message`] say when what is sent; pure, with time as an argument. A [`plan`] of it runs on
+//! the engine's shards ([`shard`]), which take down what they see in [`record`]s. [`report`] is what comes out.
 
 pub mod bench;
+pub mod cli;
+pub mod control;
+pub mod message;
+pub mod plan;
 pub mod proc;
+pub mod record;
 pub mod report;
+pub mod schedule;
+pub mod shard;
+pub mod sizes;

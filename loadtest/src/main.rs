@@ -1,3 +1,8 @@
 //! `ringway-load`: the load generator's command line.
 
-fn main() {}
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    ringway_load::cli::main()
+}

@@ -16,7 +16,7 @@ use super::log::LogArgs;
 use super::{Failure, journal};
 use crate::config::limits::LimitArgs;
 use crate::config::units::{self, Cpus, show_duration};
-use crate::engine::host::{Plan, Shards};
+use crate::engine::host::{Plan, Shards, Wait};
 use crate::engine::{listener, preflight};
 use crate::proto::refusal::Refusal;
 use crate::proxy::admission::Admission;
@@ -82,7 +82,12 @@ pub(super) fn run(
         (JournalSource::off(), None)
     };
     let admission = Arc::new(Admission::new(max_connections, args.limits.max_connections_per_address.0));
-    let plan = Plan { cpus: cpus.clone(), refusal: no_descriptors(), ring_completions: args.ring_completions };
+    let plan = Plan {
+        cpus: cpus.clone(),
+        refusal: no_descriptors(),
+        ring_completions: args.ring_completions,
+        wait: Wait::Sleep,
+    };
     let listeners = listeners.into_iter().map(|listener| vec![listener]).collect();
     let (settings, counted) = (Arc::new(settings), Arc::clone(&admission));
     let service = move |_| Proxy::new(settings, counted, source);

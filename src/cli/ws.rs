@@ -8,19 +8,23 @@ use std::sync::mpsc::{RecvError, channel};
 use std::time::Duration;
 
 use super::Failure;
+use crate::config::units;
 use crate::proto::accept::{accept_for, key_from};
 use crate::proto::forward::{ClientRequest, write_client_request};
 use crate::proto::frame::{self, ControlFrame, Opcode, Reserved, Sender};
 use crate::proto::head::{self, HeadLimits};
+use crate::proto::reader::{self as frames, Piece};
 use crate::proto::response::{Expected, Response};
-use crate::proto::scan::{Control, FrameLimits, Scanner, Step};
+use crate::proto::scan::FrameLimits;
 use crate::proto::{Violation, close, mask};
-use crate::routing::target::Target;
+use crate::routing::target::{self, Target};
 
 /// How long the server may take to connect, to answer the handshake, and to answer a close.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Messages longer than this are refused: they are to be read by a person.
 const MAX_MESSAGE_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes one receive can bring: more than what can come behind a head, or be left over.
+const BUFFER_BYTES: usize = 64 * 1024;
 const FRAMES: FrameLimits = FrameLimits { max_frame_bytes: MAX_MESSAGE_BYTES, max_message_bytes: MAX_MESSAGE_BYTES };
 const HEAD: HeadLimits = HeadLimits { max_bytes: 32 * 1024, max_lines: 128 };
 
@@ -29,7 +33,7 @@ pub(super) struct Args {
     /// Where to connect: ws://host[:port]/path?query
     url: String,
     /// A header to send, as `Name: value`; may be repeated
-    #[arg(long, short = 'H', value_name = "HEADER", value_parser = header)]
+    #[arg(long, short = 'H', value_name = "HEADER", value_parser = units::header)]
     header: Vec<(String, String)>,
     /// A subprotocol to offer; may be repeated
     #[arg(long, value_name = "NAME")]
@@ -37,22 +41,14 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let (base, query) = args.url.split_once('?').map_or((args.url.as_str(), None), |(base, query)| (base, Some(query)));
-    let target: Target = base.parse().map_err(|error| Failure::Configuration(format!("{}: {error}", args.url)))?;
-    let mut path = if base.ends_with('/') { format!("{}/", target.base_path) } else { target.base_path.clone() };
-    if path.is_empty() {
-        path.push('/');
-    }
-    if let Some(query) = query {
-        path.push('?');
-        path.push_str(query);
-    }
+    let (target, path) =
+        target::client_url(&args.url).map_err(|error| Failure::Configuration(format!("{}: {error}", args.url)))?;
     let mut stream = connect(&target)?;
     let early = shake_hands(&mut stream, &target, &path, args)?;
     if io::stdin().is_terminal() {
         let _ = writeln!(io::stderr(), "connected to {}; a line is a message, Ctrl-D closes", args.url);
     }
-    converse(&stream, early)
+    converse(&stream, &early)
 }
 
 fn connect(target: &Target) -> Result<TcpStream, Failure> {
@@ -130,7 +126,7 @@ enum Heard {
     Violation(Violation),
 }
 
-fn converse(stream: &TcpStream, early: Vec<u8>) -> Result<ExitCode, Failure> {
+fn converse(stream: &TcpStream, early: &[u8]) -> Result<ExitCode, Failure> {
     let (heard, hears) = channel();
     let reader = Reader::new(stream.try_clone()?, early);
     std::thread::spawn(move || {
@@ -177,88 +173,76 @@ fn send_lines(writer: &mut TcpStream) -> io::Result<()> {
 /// The end that listens: frames in, lines out.
 struct Reader {
     stream: TcpStream,
-    buffer: Vec<u8>,
-    scanner: Scanner,
+    reader: frames::Reader,
     kind: Opcode,
-    fin: bool,
     message: Vec<u8>,
 }
 
 impl Reader {
-    fn new(stream: TcpStream, early: Vec<u8>) -> Self {
-        let scanner = Scanner::new(Sender::Server, Reserved::None);
-        Self { stream, buffer: early, scanner, kind: Opcode::Text, fin: true, message: Vec::new() }
+    fn new(stream: TcpStream, early: &[u8]) -> Self {
+        let mut reader = frames::Reader::new(Sender::Server, Reserved::None);
+        reader.keep(early);
+        Self { stream, reader, kind: Opcode::Text, message: Vec::new() }
     }
 
     fn run(mut self) -> io::Result<Heard> {
+        let mut buffer = vec![0; BUFFER_BYTES];
+        // What came behind the server's head, if anything did, is there to be read before more is received.
+        let mut end = self.reader.restore(&mut buffer);
         loop {
-            let used = match self.scanner.step(&self.buffer, &FRAMES) {
-                Step::Violation(violation) => {
+            if let Some(heard) = self.read(buffer.get_mut(..end).unwrap_or_default())? {
+                return Ok(heard);
+            }
+            let start = self.reader.restore(&mut buffer);
+            let n = self.stream.read(buffer.get_mut(start..).unwrap_or_default())?;
+            if n == 0 {
+                return Ok(Heard::End);
+            }
+            end = start + n;
+        }
+    }
+
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<Option<Heard>> {
+        let mut at = 0;
+        loop {
+            match self.reader.next(bytes, &mut at, &FRAMES) {
+                Piece::NeedMore => return Ok(None),
+                Piece::Violation(violation) => {
                     let frame = ControlFrame::close(violation.close_code(), violation.code(), Some(fresh_mask()?));
                     // The server may be gone already.
                     let _ = self.stream.write_all(frame.as_bytes());
-                    return Ok(Heard::Violation(violation));
+                    return Ok(Some(Heard::Violation(violation)));
                 }
-                Step::NeedMore => {
-                    if !self.receive()? {
-                        return Ok(Heard::End);
-                    }
-                    continue;
+                Piece::Control { opcode: Opcode::Close, close_code, payload } => {
+                    // The code comes back; the reason is the server's own, and may be anything.
+                    let payload = payload.get(..2).unwrap_or_default();
+                    let frame = ControlFrame::new(Opcode::Close, payload, Some(fresh_mask()?));
+                    // It may have closed its connection without waiting.
+                    let _ = self.stream.write_all(frame.as_bytes());
+                    return Ok(Some(Heard::Close(close_code)));
                 }
-                Step::Control(control) => {
-                    if let Some(heard) = self.answer(&control)? {
-                        return Ok(heard);
-                    }
-                    control.frame_len
+                Piece::Control { opcode: Opcode::Ping, payload, .. } => {
+                    let frame = ControlFrame::new(Opcode::Pong, payload, Some(fresh_mask()?));
+                    self.stream.write_all(frame.as_bytes())?;
                 }
-                Step::Header(header) => {
+                Piece::Control { .. } => {}
+                Piece::Frame(header) => {
                     if header.opcode != Opcode::Continuation {
                         self.kind = header.opcode;
                     }
-                    self.fin = header.fin;
                     self.show_if_whole()?;
-                    usize::from(header.header_len)
                 }
-                Step::Payload(length) => {
-                    self.message.extend(self.buffer.iter().take(length));
+                Piece::Payload(payload) => {
+                    self.message.extend_from_slice(payload);
                     self.show_if_whole()?;
-                    length
                 }
-            };
-            self.buffer.drain(..used);
-        }
-    }
-
-    fn receive(&mut self) -> io::Result<bool> {
-        let mut chunk = [0; 16 * 1024];
-        let n = self.stream.read(&mut chunk)?;
-        self.buffer.extend(chunk.iter().take(n));
-        Ok(n > 0)
-    }
-
-    fn answer(&mut self, control: &Control) -> io::Result<Option<Heard>> {
-        let payload = self.buffer.get(control.header_len..control.frame_len).unwrap_or_default();
-        match control.opcode {
-            Opcode::Close => {
-                // The code comes back; the reason is the server's own, and may be anything.
-                let payload = payload.get(..2).unwrap_or_default();
-                let frame = ControlFrame::new(Opcode::Close, payload, Some(fresh_mask()?));
-                // It may have closed its connection without waiting.
-                let _ = self.stream.write_all(frame.as_bytes());
-                return Ok(Some(Heard::Close(control.close_code)));
             }
-            Opcode::Ping => {
-                let frame = ControlFrame::new(Opcode::Pong, payload, Some(fresh_mask()?));
-                self.stream.write_all(frame.as_bytes())?;
-            }
-            _ => {}
         }
-        Ok(None)
     }
 
     /// A text message as it is, on a line; of any other, how long it is.
     fn show_if_whole(&mut self) -> io::Result<()> {
-        if !self.fin || !self.scanner.at_boundary() {
+        if !self.reader.is_message_whole() {
             return Ok(());
         }
         let message = std::mem::take(&mut self.message);
@@ -279,13 +263,4 @@ fn fresh_mask() -> io::Result<mask::Key> {
 
 fn random(into: &mut [u8]) -> io::Result<()> {
     getrandom::fill(into).map_err(|error| io::Error::other(error.to_string()))
-}
-
-fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or_else(|| format!("`{text}` is not of the form `Name: value`"))?;
-    let value = value.trim();
-    if !head::is_token(name.as_bytes()) || value.bytes().any(|byte| byte.is_ascii_control()) {
-        return Err(format!("`{name}` is not a header name, or its value holds a control character"));
-    }
-    Ok((name.to_owned(), value.to_owned()))
 }

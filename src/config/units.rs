@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::proto::head;
+
 /// Reads a duration: a whole number and its unit, `ms`, `s`, `m` or `h`.
 ///
 /// # Errors
@@ -51,6 +53,19 @@ pub fn bytes(text: &str) -> Result<u64, String> {
         Some(bytes) if i64::try_from(bytes).is_ok() => Ok(bytes),
         _ => Err("it must be less than 2^63".to_owned()),
     }
+}
+
+/// A header to send, as `Name: value`.
+///
+/// # Errors
+/// What is wrong, for the one who wrote it.
+pub fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or_else(|| format!("`{text}` is not of the form `Name: value`"))?;
+    let value = value.trim();
+    if !head::is_token(name.as_bytes()) || value.bytes().any(|byte| byte.is_ascii_control()) {
+        return Err(format!("`{name}` is not a header name, or its value holds a control character"));
+    }
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// A count above zero.

@@ -25,6 +25,7 @@ pub mod host;
 pub mod listener;
 pub mod mailbox;
 mod net;
+pub mod outbox;
 pub mod pool;
 pub mod preflight;
 mod ring;

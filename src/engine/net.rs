@@ -1,8 +1,9 @@
 //! The real transport: a shard's sockets over its ring.
 
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Type};
 
@@ -25,6 +26,7 @@ pub(super) struct Net {
     now: Time,
     random: [u8; RANDOM_BYTES],
     random_used: usize,
+    idle: Duration,
 }
 
 impl Net {
@@ -36,11 +38,17 @@ impl Net {
             now,
             random: [0; RANDOM_BYTES],
             random_used: RANDOM_BYTES,
+            idle: Duration::ZERO,
         }
     }
 
     pub(super) fn set_now(&mut self, now: Time) {
         self.now = now;
+    }
+
+    /// Counts time in which there was nothing to do.
+    pub(super) fn rested(&mut self, time: Duration) {
+        self.idle = self.idle.saturating_add(time);
     }
 
     /// Takes a connection in. Nothing is armed before it has an owner.
@@ -105,6 +113,14 @@ impl Transport for Net {
         self.now
     }
 
+    fn clock(&self) -> Time {
+        Time::of_the_clock()
+    }
+
+    fn idle(&self) -> Duration {
+        self.idle
+    }
+
     #[inline]
     fn recv(&mut self, socket: Socket, into: &mut [u8]) -> Received {
         let Some(entry) = self.sockets.get_mut(socket) else { return Received::Failed(Fault::Reset) };
@@ -159,8 +175,8 @@ impl Transport for Net {
         self.sockets.get(socket).and_then(Entry::fd).and_then(|fd| sys::unacknowledged(fd).ok()).unwrap_or(0)
     }
 
-    fn dial(&mut self, owner: Slot, to: SocketAddr) -> Result<Socket, Fault> {
-        let fd = connecting(to).map_err(|error| fault_of(&error))?;
+    fn dial(&mut self, owner: Slot, from: Option<IpAddr>, to: SocketAddr) -> Result<Socket, Fault> {
+        let fd = connecting(from, to).map_err(|error| fault_of(&error))?;
         let socket = self.sockets.insert(fd, Some(owner), Ready::default());
         // After connect(): a poll armed before it reports a hang-up.
         self.arm(socket);
@@ -183,6 +199,14 @@ impl Transport for Net {
             // turn or the next.
             self.ring.cancel(token_of(socket));
         }
+    }
+
+    fn abort(&mut self, socket: Socket) {
+        if let Some(fd) = self.sockets.get(socket).and_then(Entry::fd) {
+            // Where it fails the connection is already gone, or ends in order.
+            let _ = socket2::SockRef::from(&fd).set_linger(Some(Duration::ZERO));
+        }
+        self.close(socket);
     }
 
     fn wake(&mut self, slot: Slot) {
@@ -240,10 +264,15 @@ fn place(slot: Slot) -> (usize, u64) {
     ((slot.0 / 64) as usize, 1 << (slot.0 % 64))
 }
 
-fn connecting(to: SocketAddr) -> io::Result<OwnedFd> {
+fn connecting(from: Option<IpAddr>, to: SocketAddr) -> io::Result<OwnedFd> {
     let kind = Type::STREAM.nonblocking().cloexec();
     let socket = socket2::Socket::new_raw(Domain::for_address(to), kind, Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
+    if let Some(from) = from {
+        // The port is chosen at connect(), when the other end is known: it may be in use towards another.
+        sys::choose_port_at_connect(socket.as_fd())?;
+        socket.bind(&SockAddr::from(SocketAddr::new(from, 0)))?;
+    }
     match socket.connect(&SockAddr::from(to)) {
         Ok(()) => {}
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
@@ -266,7 +295,8 @@ fn fault_of(error: &io::Error) -> Fault {
         libc::ECONNREFUSED => Fault::Refused,
         libc::ECONNRESET | libc::EPIPE | libc::ENOTCONN => Fault::Reset,
         libc::ETIMEDOUT => Fault::TimedOut,
-        libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EADDRNOTAVAIL => Fault::Unreachable,
+        libc::EHOSTUNREACH | libc::ENETUNREACH => Fault::Unreachable,
+        libc::EADDRNOTAVAIL => Fault::NoAddress,
         libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM => Fault::NoDescriptors,
         errno => Fault::Other(errno),
     }

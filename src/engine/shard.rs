@@ -5,8 +5,9 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::host::Wait;
 use super::listener::{Accepted, Listener};
 use super::mailbox::Mailbox;
 use super::net::{Net, arm_plain};
@@ -50,7 +51,7 @@ pub(super) struct Shard<S: Service> {
     mailbox: Mailbox<S::Command>,
     rung: bool,
     sources: Vec<Source>,
-    started: Instant,
+    wait: Wait,
     /// When the last sleep was to end.
     awake_at: Time,
 }
@@ -63,9 +64,10 @@ impl<S: Service> Shard<S> {
         refusal: &'static [u8],
         mailbox: Mailbox<S::Command>,
         completions: u32,
+        wait: Wait,
     ) -> io::Result<Self> {
-        let started = Instant::now();
-        let mut net = Net::new(Ring::new(completions)?, Time::default());
+        let now = Time::of_the_clock();
+        let mut net = Net::new(Ring::new(completions)?, now);
         arm_plain(&mut net.ring, mailbox.fd(), BELL);
         let mut sources = Vec::new();
         for (token, fd) in (FIRST_LISTENER..BELL).zip(listeners) {
@@ -73,16 +75,7 @@ impl<S: Service> Shard<S> {
             arm_plain(&mut net.ring, listener.fd(), token);
             sources.push(Source { listener, pending: true, paused_until: None });
         }
-        Ok(Self {
-            service,
-            net,
-            wheel: Wheel::new(Time::default()),
-            mailbox,
-            rung: true,
-            sources,
-            started,
-            awake_at: Time::default(),
-        })
+        Ok(Self { service, net, wheel: Wheel::new(now), mailbox, rung: true, sources, wait, awake_at: now })
     }
 
     /// Runs until the service is finished.
@@ -108,8 +101,7 @@ impl<S: Service> Shard<S> {
 
     /// `true` if much more time has passed than was slept on purpose.
     fn look_at_the_clock(&mut self) -> bool {
-        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (now, slept_until) = (Time::from_millis(millis), self.net.now().max(self.awake_at));
+        let (now, slept_until) = (Time::of_the_clock(), self.net.now().max(self.awake_at));
         self.net.set_now(now);
         now.since(slept_until) > LONG_PAUSE
     }
@@ -199,7 +191,7 @@ impl<S: Service> Shard<S> {
         let net = &mut self.net;
         self.wheel.expire(now, |slot| net.wake(slot));
         if self.service.next_housekeeping().is_some_and(|at| at <= now) {
-            self.service.housekeep(now);
+            self.service.housekeep(net);
         }
     }
 
@@ -231,8 +223,8 @@ impl<S: Service> Shard<S> {
             let pauses = self.sources.iter().filter_map(|source| source.paused_until);
             let wake = pauses.chain(self.wheel.next()).chain(self.service.next_housekeeping()).min();
             // Without a deadline any sleep is as long as it was meant to be.
-            self.awake_at = wake.unwrap_or(Time::from_millis(u64::MAX));
-            return self.net.ring.enter(Enter::Wait(wake.map(|at| at.since(now))));
+            self.awake_at = wake.unwrap_or(Time::MAX);
+            return self.rest(wake);
         }
         self.awake_at = now;
         let accepting = self.sources.iter().any(|source| source.pending);
@@ -243,5 +235,23 @@ impl<S: Service> Shard<S> {
             self.net.ring.enter(Enter::Now)?;
         }
         Ok(())
+    }
+
+    /// There is nothing to do, until this moment at the latest.
+    fn rest(&mut self, until: Option<Time>) -> io::Result<()> {
+        let from = Time::of_the_clock();
+        let result = match self.wait {
+            Wait::Sleep => self.net.ring.enter(Enter::Wait(until.map(|at| at.since(from)))),
+            // The kernel sets a flag in memory of ours when it has something.
+            Wait::Poll if self.net.ring.has_deferred() || self.net.ring.has_unsubmitted() => {
+                self.net.ring.enter(Enter::Now)
+            }
+            Wait::Poll => {
+                std::hint::spin_loop();
+                Ok(())
+            }
+        };
+        self.net.rested(Time::of_the_clock().since(from));
+        result
     }
 }

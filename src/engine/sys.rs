@@ -70,6 +70,17 @@ pub(super) fn unacknowledged(fd: BorrowedFd<'_>) -> io::Result<usize> {
     }
 }
 
+/// Lets bind() take an address without a port, which connect() then chooses.
+pub(super) fn choose_port_at_connect(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let (on, size) = (1 as libc::c_int, libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or_default());
+    let option = libc::IP_BIND_ADDRESS_NO_PORT;
+    // SAFETY: the option is an int, and the pointer is to a live one.
+    match unsafe { libc::setsockopt(fd.as_raw_fd(), libc::IPPROTO_IP, option, (&raw const on).cast(), size) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// A counter that other threads add to and a ring can poll.
 pub(super) fn eventfd() -> io::Result<OwnedFd> {
     // SAFETY: no pointer is involved.
@@ -99,6 +110,16 @@ pub(super) fn read_counter(fd: BorrowedFd<'_>) -> io::Result<u64> {
         8 => Ok(u64::from_ne_bytes(count)),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// Nanoseconds of the monotonic clock.
+pub(super) fn monotonic_nanos() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live, exclusive timespec.
+    // It cannot fail: the clock exists on every kernel, and it does not run before zero.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    let (seconds, nanos) = (u64::try_from(now.tv_sec).unwrap_or(0), u64::try_from(now.tv_nsec).unwrap_or(0));
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
 }
 
 /// The limits on one of the process's resources: soft and hard.

@@ -1,33 +1,58 @@
-//! A shard's time: whole milliseconds of the monotonic clock, read once a turn of the loop.
+//! A shard's time: nanoseconds of the kernel's monotonic clock, which all processes of a host share.
 
 use std::time::Duration;
 
-/// A moment, in milliseconds since some fixed point of this boot.
+use super::sys;
+
+const NANOS_PER_MILLI: u64 = 1_000_000;
+
+/// A moment, in nanoseconds since some fixed point of this boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(u64);
 
 impl Time {
-    /// A moment by its milliseconds: for clocks.
+    /// Later than any other.
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// This very moment.
     #[must_use]
-    pub const fn from_millis(millis: u64) -> Self {
-        Self(millis)
+    pub fn of_the_clock() -> Self {
+        Self(sys::monotonic_nanos())
     }
 
-    /// Milliseconds since the fixed point.
+    /// A moment by its nanoseconds.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since the fixed point.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// A moment by its milliseconds.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis.saturating_mul(NANOS_PER_MILLI))
+    }
+
+    /// Whole milliseconds since the fixed point.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
-        self.0
+        self.0 / NANOS_PER_MILLI
     }
 
     /// This moment and a while, at most the end of time.
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
+        Self(self.0.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX)))
     }
 
     /// How long ago `earlier` was; zero if it is still to come.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }

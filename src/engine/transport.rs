@@ -3,7 +3,8 @@
 //! The real transport is a shard's sockets. The simulator's is a table of byte queues with a clock that the test owns;
 //! the same services run over both.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use super::time::Time;
 
@@ -56,6 +57,8 @@ pub enum Fault {
     TimedOut,
     /// No way to the peer.
     Unreachable,
+    /// No port or address of this host's left to connect from.
+    NoAddress,
     /// No file descriptor left, in the process or on the host.
     NoDescriptors,
     /// Anything else, by its errno.
@@ -71,6 +74,7 @@ impl Fault {
             Self::Reset => "reset",
             Self::TimedOut => "timed-out",
             Self::Unreachable => "unreachable",
+            Self::NoAddress => "no-local-address",
             Self::NoDescriptors => "no-descriptors",
             Self::Other(_) => "failed",
         }
@@ -90,14 +94,20 @@ pub enum Next {
 
 /// What a service may ask of the network. No call blocks.
 ///
-/// Inputs to a step: [`now`](Self::now), [`recv`](Self::recv), [`hung_up`](Self::hung_up),
-/// [`unacknowledged`](Self::unacknowledged). Outputs:
-/// [`send`](Self::send), [`shutdown`](Self::shutdown), [`close`](Self::close), [`dial`](Self::dial). A receive or send
+/// Inputs to a step: [`now`](Self::now), [`clock`](Self::clock), [`recv`](Self::recv), [`hung_up`](Self::hung_up),
+/// [`unacknowledged`](Self::unacknowledged), [`idle`](Self::idle). Outputs: [`send`](Self::send),
+/// [`shutdown`](Self::shutdown), [`close`](Self::close), [`abort`](Self::abort), [`dial`](Self::dial). A receive or send
 /// that is not [`Received::Blocked`] or [`Sent::Blocked`] may be repeated at once; after a blocked one the engine steps the
 /// socket's owner when trying again makes sense.
 pub trait Transport {
     /// The time of this turn.
     fn now(&self) -> Time;
+
+    /// This very moment: for measuring. It costs a look at the clock.
+    fn clock(&self) -> Time;
+
+    /// How long the shard has had nothing to do, since it started.
+    fn idle(&self) -> Duration;
 
     /// Receives what is there, up to the length of `into`, which must not be empty.
     fn recv(&mut self, socket: Socket, into: &mut [u8]) -> Received;
@@ -111,17 +121,21 @@ pub trait Transport {
     /// Bytes that were sent and that the peer has not acknowledged yet; 0 if that is not known.
     fn unacknowledged(&self, socket: Socket) -> usize;
 
-    /// Begins to connect on behalf of `owner`. The first send tells whether it worked.
+    /// Begins to connect on behalf of `owner`, from an address of this host's or from whichever fits. The first send
+    /// tells whether it worked.
     ///
     /// # Errors
     /// What made it fail at once.
-    fn dial(&mut self, owner: Slot, to: SocketAddr) -> Result<Socket, Fault>;
+    fn dial(&mut self, owner: Slot, from: Option<IpAddr>, to: SocketAddr) -> Result<Socket, Fault>;
 
     /// Ends the sending direction: the peer reads an end behind what was sent.
     fn shutdown(&mut self, socket: Socket);
 
     /// Gives the socket up. Bytes that were not read make it a reset.
     fn close(&mut self, socket: Socket);
+
+    /// Gives the socket up with a reset, whatever is on its way. Nothing of it stays in the kernel, no TIME-WAIT either.
+    fn abort(&mut self, socket: Socket);
 
     /// Steps `slot` in this turn or the next, though none of its sockets changed.
     fn wake(&mut self, slot: Slot);
@@ -152,7 +166,7 @@ pub trait Service {
     fn next_housekeeping(&self) -> Option<Time>;
 
     /// Work of the whole service that is due.
-    fn housekeep(&mut self, now: Time);
+    fn housekeep<T: Transport>(&mut self, net: &mut T);
 
     /// Whether to go on accepting. Once `false`, what waits in the backlog is still taken, then the listeners close.
     fn is_accepting(&self) -> bool;

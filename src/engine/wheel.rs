@@ -7,8 +7,8 @@
 use super::time::Time;
 use super::transport::Slot;
 
-/// Milliseconds a bucket spans: deadlines are met that late at most, never early.
-const TICK_MS: u64 = 16;
+/// Nanoseconds a bucket spans, 16 ms: deadlines are met that late at most, never early.
+const TICK_NS: u64 = 16_000_000;
 /// Buckets; together they span a little over a minute. What is further away goes round again.
 const BUCKETS: usize = 4096;
 /// The buckets' occupancy, a bit each.
@@ -42,14 +42,14 @@ impl Wheel {
             heads: vec![NONE; BUCKETS].into(),
             occupied: vec![0; WORDS].into(),
             links: Vec::new(),
-            tick: now.as_millis() / TICK_MS,
+            tick: now.as_nanos() / TICK_NS,
         }
     }
 
     /// Makes sure that the slot's entry fires at `at` or earlier.
     pub fn arm(&mut self, slot: Slot, at: Time) {
         // Rounded up: an entry must not fire before its moment.
-        let tick = at.as_millis().div_ceil(TICK_MS).max(self.tick);
+        let tick = at.as_nanos().div_ceil(TICK_NS).max(self.tick);
         if self.link(slot).tick <= tick {
             return;
         }
@@ -77,7 +77,7 @@ impl Wheel {
 
     /// Fires every entry that is due, each once and unarmed.
     pub fn expire(&mut self, now: Time, mut fire: impl FnMut(Slot)) {
-        let due = now.as_millis() / TICK_MS;
+        let due = now.as_nanos() / TICK_NS;
         // After a long sleep one time round finds them all.
         let rounds = due.saturating_add(1).saturating_sub(self.tick).min(BUCKETS as u64);
         let first = due.saturating_add(1).saturating_sub(rounds);
@@ -112,7 +112,7 @@ impl Wheel {
             if word != 0 {
                 let bucket = at.wrapping_mul(64).wrapping_add(word.trailing_zeros() as usize);
                 let ahead = bucket.wrapping_sub(start) % BUCKETS;
-                return Some(Time::from_millis(self.tick.saturating_add(ahead as u64).saturating_mul(TICK_MS)));
+                return Some(Time::from_nanos(self.tick.saturating_add(ahead as u64).saturating_mul(TICK_NS)));
             }
         }
         None

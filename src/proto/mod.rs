@@ -26,6 +26,7 @@ pub mod forward;
 pub mod frame;
 pub mod head;
 pub mod mask;
+pub mod reader;
 pub mod refusal;
 pub mod request;
 pub mod response;

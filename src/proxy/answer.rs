@@ -1,7 +1,7 @@
 //! An HTTP answer that ends the handshake: a refusal of ours, or what the upstream said instead of 101.
 
 use super::context::Context;
-use super::outbox::Outbox;
+use crate::engine::outbox::Outbox;
 use crate::engine::{Next, Socket, Time, Transport};
 use crate::proto::refusal::Refusal;
 

@@ -185,14 +185,14 @@ impl Connection {
                         let connect_deadline = cx.net.now().after(cx.settings.timeouts.connect);
                         Turn::To(Stage::Dial(Box::new(Dial::new(accepted, connect_deadline))))
                     }
-                    Serve::Echo => self.open_echo(*accepted, cx),
+                    Serve::Echo => self.open_echo(&accepted, cx),
                 }
             }
         }
     }
 
-    fn open_echo<T: Transport>(&mut self, accepted: Accepted, cx: &mut Context<'_, T>) -> Turn {
-        let mut echo = Echo::new(accepted.client, accepted.early, cx.net.now());
+    fn open_echo<T: Transport>(&mut self, accepted: &Accepted, cx: &mut Context<'_, T>) -> Turn {
+        let mut echo = Echo::new(accepted.client, &accepted.early, cx.net.now());
         if let Err(fault) = echo.open(&accepted.outgoing, cx) {
             return gone(&[accepted.client], End::Broken(Side::Client, fault), cx);
         }

@@ -86,7 +86,7 @@ impl Dial {
         }
         while let Some(address) = to.addresses.get(self.next_address) {
             self.next_address = self.next_address.saturating_add(1);
-            match cx.net.dial(me, *address) {
+            match cx.net.dial(me, None, *address) {
                 Ok(socket) => {
                     self.upstream = Some(socket);
                     return Ok(socket);

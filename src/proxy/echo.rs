@@ -3,13 +3,13 @@
 //! section 8.1).
 
 use super::context::Context;
-use super::outbox::Outbox;
 use super::plan::Side;
 use super::record::{End, SideRecord};
+use crate::engine::outbox::Outbox;
 use crate::engine::{Fault, Next, Received, Socket, Time, Transport};
 use crate::proto::frame::{self, ControlFrame, Header, Opcode, Reserved, Sender};
-use crate::proto::scan::{Control, Scanner, Step};
-use crate::proto::{Violation, close, mask, utf8};
+use crate::proto::reader::{Piece, Reader};
+use crate::proto::{Violation, close, utf8};
 
 /// Receives in one step.
 const RECEIVES: usize = 4;
@@ -17,16 +17,12 @@ const RECEIVES: usize = 4;
 #[derive(Debug)]
 pub(super) struct Echo {
     client: Socket,
-    scanner: Scanner,
+    reader: Reader,
     outbox: Outbox,
-    carry: Vec<u8>,
-    /// Whether the carried bytes have not been looked at.
+    /// Whether the reader keeps bytes that have not been looked at.
     fresh: bool,
-    mask: mask::Key,
-    offset: u64,
     /// The text message that is being received.
     text: Option<utf8::Checker>,
-    fin: bool,
     /// Where in the answer the frame stands that was begun last.
     frame_at: usize,
     /// The answer to a text frame that is not whole yet: were it sent, a close frame could not follow.
@@ -50,17 +46,15 @@ pub(super) enum Outcome {
 }
 
 impl Echo {
-    pub(super) fn new(client: Socket, early: Vec<u8>, now: Time) -> Self {
+    pub(super) fn new(client: Socket, early: &[u8], now: Time) -> Self {
+        let mut reader = Reader::new(Sender::Client, Reserved::None);
+        reader.keep(early);
         Self {
             client,
-            scanner: Scanner::new(Sender::Client, Reserved::None),
+            reader,
             outbox: Outbox::default(),
             fresh: !early.is_empty(),
-            carry: early,
-            mask: [0; 4],
-            offset: 0,
             text: None,
-            fin: true,
             frame_at: 0,
             partial: Vec::new(),
             received_bytes: 0,
@@ -78,7 +72,7 @@ impl Echo {
 
     pub(super) fn record(&self) -> SideRecord {
         SideRecord {
-            messages: self.scanner.messages(),
+            messages: self.reader.messages(),
             bytes: self.received_bytes,
             close_received: self.close_received,
             close_sent: self.close_sent,
@@ -106,7 +100,7 @@ impl Echo {
             if self.close_sent.is_some() {
                 return Outcome::Finished(self.end());
             }
-            if self.draining && self.scanner.at_boundary() {
+            if self.draining && self.reader.at_boundary() {
                 self.say_close(close::GOING_AWAY, "shutting down", cx);
                 continue;
             }
@@ -121,7 +115,7 @@ impl Echo {
     /// before it reads any of it: to wait for it then would be to wait for each other.
     fn may_hear_more<T: Transport>(&self, cx: &Context<'_, T>) -> bool {
         let held = u64::try_from(self.outbox.held()).unwrap_or(u64::MAX);
-        self.close_sent.is_none() && !self.scanner.between_messages() && held < cx.settings.frames.max_message_bytes
+        self.close_sent.is_none() && !self.reader.between_messages() && held < cx.settings.frames.max_message_bytes
     }
 
     fn wait<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Outcome {
@@ -144,10 +138,7 @@ impl Echo {
     }
 
     fn receive<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Option<Outcome> {
-        let carried = self.carry.len();
-        for (to, from) in cx.scratch.iter_mut().zip(&self.carry) {
-            *to = *from;
-        }
+        let carried = self.reader.restore(cx.scratch);
         let mut received = 0;
         if !self.fresh {
             match cx.net.recv(self.client, cx.scratch.get_mut(carried..).unwrap_or_default()) {
@@ -183,49 +174,32 @@ impl Echo {
     fn echo<T: Transport>(&mut self, end: usize, out: &mut Vec<u8>, cx: &mut Context<'_, T>) -> Result<(), Violation> {
         let limits = cx.settings.frames;
         let mut at = 0_usize;
+        let received = cx.scratch.get_mut(..end).unwrap_or_default();
         loop {
-            let rest = cx.scratch.get_mut(at..end).unwrap_or_default();
-            match self.scanner.step(rest, &limits) {
-                Step::NeedMore => {
-                    self.carry.clear();
-                    self.carry.extend_from_slice(rest);
-                    if self.text.is_some() && !self.scanner.at_boundary() {
+            match self.reader.next(received, &mut at, &limits) {
+                Piece::NeedMore => {
+                    if self.text.is_some() && !self.reader.at_boundary() {
                         self.hold(out);
                     }
                     return Ok(());
                 }
-                Step::Violation(violation) => return Err(violation),
-                Step::Header(header) => {
-                    at = at.saturating_add(usize::from(header.header_len));
-                    self.begin(&header, out)?;
-                }
-                Step::Payload(length) => {
-                    let payload = rest.get_mut(..length).unwrap_or_default();
-                    mask::apply(payload, self.mask, self.offset);
-                    self.offset = self.offset.saturating_add(length as u64);
+                Piece::Violation(violation) => return Err(violation),
+                Piece::Frame(header) => self.begin(&header, out)?,
+                Piece::Payload(payload) => {
                     self.check(payload, out)?;
                     out.extend_from_slice(payload);
-                    at = at.saturating_add(length);
                 }
-                Step::Control(control) => {
-                    let frame = rest.get_mut(control.header_len..control.frame_len).unwrap_or_default();
-                    if let Some(key) = control.mask {
-                        mask::apply(frame, key, 0);
-                    }
-                    if self.control(&control, frame, out)? {
-                        self.carry.clear();
+                Piece::Control { opcode, close_code, payload } => {
+                    if self.control(opcode, close_code, payload, out)? {
+                        self.reader.keep(&[]);
                         return Ok(());
                     }
-                    at = at.saturating_add(control.frame_len);
                 }
             }
         }
     }
 
     fn begin(&mut self, header: &Header, out: &mut Vec<u8>) -> Result<(), Violation> {
-        self.mask = header.mask.unwrap_or_default();
-        self.offset = 0;
-        self.fin = header.fin;
         match header.opcode {
             Opcode::Text => self.text = Some(utf8::Checker::default()),
             Opcode::Binary => self.text = None,
@@ -246,7 +220,7 @@ impl Echo {
     /// Text that is not UTF-8 takes its frame with it.
     fn check(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Violation> {
         let Some(text) = &mut self.text else { return Ok(()) };
-        let whole = self.fin && self.scanner.at_boundary();
+        let whole = self.reader.is_message_whole();
         if text.push(payload) && (!whole || text.is_complete()) {
             return Ok(());
         }
@@ -255,8 +229,14 @@ impl Echo {
     }
 
     /// Answers a control frame: `true` if nothing behind it counts.
-    fn control(&mut self, control: &Control, payload: &[u8], out: &mut Vec<u8>) -> Result<bool, Violation> {
-        match control.opcode {
+    fn control(
+        &mut self,
+        opcode: Opcode,
+        close_code: Option<u16>,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Violation> {
+        match opcode {
             Opcode::Ping => {
                 out.extend_from_slice(ControlFrame::new(Opcode::Pong, payload, None).as_bytes());
                 Ok(false)
@@ -264,7 +244,7 @@ impl Echo {
             Opcode::Close => {
                 let reason = payload.get(2..).unwrap_or_default();
                 std::str::from_utf8(reason).map_err(|_| Violation::NotUtf8)?;
-                self.close_received = Some(control.close_code.unwrap_or(1005));
+                self.close_received = Some(close_code.unwrap_or(1005));
                 self.close_sent = self.close_received;
                 out.extend_from_slice(ControlFrame::new(Opcode::Close, payload, None).as_bytes());
                 Ok(true)

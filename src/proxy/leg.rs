@@ -1,9 +1,9 @@
 //! One side of a relayed connection: its socket, where its stream of frames stands, and what it has not taken yet.
 
 use super::context::Context;
-use super::outbox::Outbox;
 use super::plan::{Farewell, Side};
 use super::record::SideRecord;
+use crate::engine::outbox::Outbox;
 use crate::engine::{Fault, Socket, Time, Transport};
 use crate::proto::frame::{ControlFrame, Opcode, Reserved, Sender};
 use crate::proto::mask;

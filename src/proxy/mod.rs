@@ -35,7 +35,6 @@ mod echo;
 mod handshake;
 mod leg;
 mod linger;
-mod outbox;
 mod plan;
 mod pump;
 pub mod record;

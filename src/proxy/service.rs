@@ -128,7 +128,7 @@ impl Service for Proxy {
         self.journal.due()
     }
 
-    fn housekeep(&mut self, _now: Time) {
+    fn housekeep<T: Transport>(&mut self, _net: &mut T) {
         self.journal.hand_over();
     }
 

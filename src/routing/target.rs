@@ -43,7 +43,7 @@ impl fmt::Display for TargetError {
             Self::Authority => "the host is missing or invalid, or the port is not a number from 1 to 65535",
             Self::UserInfo => "a user name or password in the URL is not sent; remove it",
             Self::Query => "it must not have a query or fragment; the client's own query is appended to the path",
-            Self::Path => "the path may hold visible ASCII only",
+            Self::Path => "path and query may hold visible ASCII only",
         })
     }
 }
@@ -83,6 +83,27 @@ impl FromStr for Target {
     }
 }
 
+/// Reads the URL a client connects to: where it is, and the path and query to ask for there.
+///
+/// # Errors
+/// As for a target; a query is allowed.
+pub fn client_url(url: &str) -> Result<(Target, String), TargetError> {
+    let (base, query) = url.split_once('?').map_or((url, None), |(base, query)| (base, Some(query)));
+    let target: Target = base.parse()?;
+    let mut path = if base.ends_with('/') { format!("{}/", target.base_path) } else { target.base_path.clone() };
+    if path.is_empty() {
+        path.push('/');
+    }
+    if let Some(query) = query {
+        if !query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+            return Err(TargetError::Path);
+        }
+        path.push('?');
+        path.push_str(query);
+    }
+    Ok((target, path))
+}
+
 fn split_port(authority: &str) -> Result<(&str, u16), TargetError> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
@@ -105,7 +126,22 @@ impl fmt::Display for Target {
 
 #[cfg(test)]
 mod tests {
-    use super::{Target, TargetError};
+    use super::{Target, TargetError, client_url};
+
+    #[test]
+    fn a_clients_url_keeps_its_path_and_query() {
+        for (url, path) in [
+            ("ws://a", "/"),
+            ("ws://a/", "/"),
+            ("ws://a/b/", "/b/"),
+            ("ws://a/b?c=d?e", "/b?c=d?e"),
+            ("http://a?c", "/?c"),
+        ] {
+            assert_eq!(client_url(url).unwrap().1, path, "{url}");
+        }
+        assert_eq!(client_url("ws://a/?b c"), Err(TargetError::Path));
+        assert_eq!(client_url("ws://a/?b#c"), Err(TargetError::Path));
+    }
 
     #[test]
     fn a_url_is_read_into_its_parts() {

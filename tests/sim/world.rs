@@ -192,13 +192,9 @@ impl World {
             }
         }
         if self.proxy.next_housekeeping().is_some_and(|at| at.as_millis() <= now) {
-            self.proxy.housekeep(self.net_time());
+            self.proxy.housekeep(&mut self.net);
         }
         Ok(())
-    }
-
-    fn net_time(&self) -> Time {
-        Time::from_millis(self.net.now)
     }
 
     fn take_event(&mut self) {
@@ -327,7 +323,7 @@ impl World {
     }
 
     fn finish(&mut self) -> Result<(), String> {
-        self.proxy.housekeep(self.net_time());
+        self.proxy.housekeep(&mut self.net);
         while let Ok(batch) = self.reader.batches.try_recv() {
             self.records.extend(batch);
         }

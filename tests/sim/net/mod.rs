@@ -8,7 +8,8 @@ mod checks;
 mod hosts;
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use ringway::engine::{Fault, Received, Sent, Slot, Socket, Time, Transport};
 
@@ -269,6 +270,14 @@ impl Transport for SimNet {
         Time::from_millis(self.now)
     }
 
+    fn clock(&self) -> Time {
+        self.now()
+    }
+
+    fn idle(&self) -> Duration {
+        Duration::ZERO
+    }
+
     fn recv(&mut self, socket: Socket, into: &mut [u8]) -> Received {
         let Some(sock) = self.check_open(socket, "recv") else { return Received::Failed(Fault::Reset) };
         if into.is_empty() {
@@ -390,7 +399,7 @@ impl Transport for SimNet {
         sock.to_peer.bytes.len()
     }
 
-    fn dial(&mut self, owner: Slot, to: SocketAddr) -> Result<Socket, Fault> {
+    fn dial(&mut self, owner: Slot, _from: Option<IpAddr>, to: SocketAddr) -> Result<Socket, Fault> {
         let Some(connection) = self.line_of.get(&owner.0).copied() else {
             self.fault("a dial by nobody");
             return Err(Fault::Unreachable);
@@ -430,6 +439,10 @@ impl Transport for SimNet {
         self.say(|| format!("  shutdown {}", self.name(sock)));
         self.socks[sock].shut = true;
         self.poke(sock);
+    }
+
+    fn abort(&mut self, _socket: Socket) {
+        self.fault("the proxy gives nobody up with a reset on purpose");
     }
 
     fn close(&mut self, socket: Socket) {

@@ -1,13 +1,14 @@
 //! Bytes that a peer has not taken yet. Empty, and without memory, as long as the peer keeps up.
 
-use crate::engine::pool::Pool;
-use crate::engine::{Fault, Sent, Socket, Transport};
+use super::pool::Pool;
+use super::transport::{Fault, Sent, Socket, Transport};
 
 /// What is left of a receive is copied up to this size, and its buffer freed for others; more keeps the buffer itself.
 const MAX_COPIED_BYTES: usize = 16 * 1024;
 
+/// What one socket is still to be sent. Nothing bounds it but its owner, who stops feeding it.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub struct Outbox {
     waiting: Option<Box<Waiting>>,
 }
 
@@ -20,17 +21,23 @@ struct Waiting {
 }
 
 impl Outbox {
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether nothing is waiting.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.waiting.is_none()
     }
 
     /// Bytes of memory that are in use.
-    pub(super) fn held(&self) -> usize {
+    #[must_use]
+    pub fn held(&self) -> usize {
         self.waiting.as_ref().map_or(0, |waiting| waiting.end)
     }
 
     /// Sends what is waiting: `true` once nothing is. Bytes taken are added to `progress`.
-    pub(super) fn flush<T: Transport>(
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub fn flush<T: Transport>(
         &mut self,
         socket: Socket,
         net: &mut T,
@@ -53,7 +60,10 @@ impl Outbox {
     }
 
     /// Sends `bytes` behind what is waiting, and keeps a copy of what the peer does not take.
-    pub(super) fn send<T: Transport>(&mut self, socket: Socket, net: &mut T, bytes: &[u8]) -> Result<(), Fault> {
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub fn send<T: Transport>(&mut self, socket: Socket, net: &mut T, bytes: &[u8]) -> Result<(), Fault> {
         if let Some(waiting) = &mut self.waiting {
             waiting.append(bytes);
             return Ok(());
@@ -67,8 +77,11 @@ impl Outbox {
 
     /// Sends the first `end` bytes of the scratch behind what is waiting. If the peer does not take them all, the
     /// buffer stays here and the scratch is another.
+    ///
+    /// # Errors
+    /// The connection is broken.
     #[inline]
-    pub(super) fn send_scratch<T: Transport>(
+    pub fn send_scratch<T: Transport>(
         &mut self,
         socket: Socket,
         net: &mut T,
@@ -91,7 +104,7 @@ impl Outbox {
     }
 
     /// Forgets what is waiting.
-    pub(super) fn discard(&mut self, pool: &mut Pool) {
+    pub fn discard(&mut self, pool: &mut Pool) {
         if let Some(waiting) = self.waiting.take() {
             pool.give(waiting.bytes);
         }

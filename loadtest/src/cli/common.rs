@@ -1,0 +1,233 @@
+//! What all scenarios take, and the [`Job`] made from it.
+
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringway::config::units::{self, Cpus};
+use ringway::routing::target::{self, Target};
+
+use crate::control::{Failure, Job};
+use crate::message::{Form, Format};
+use crate::plan::{FRAMES, Plan, loopback_sources};
+use crate::report::model::{Scenario, Setting};
+use crate::report::threshold::Threshold;
+use crate::schedule::Rate;
+use crate::sizes::Sizes;
+
+/// How long one of several addresses may take to prove that something listens there.
+const LOOKING: Duration = Duration::from_secs(2);
+/// The least that may wait for one connection, in bytes, before messages are counted as unsent.
+const MIN_WAITING_BYTES: usize = 1024 * 1024;
+
+/// What all scenarios take.
+#[derive(clap::Args, Clone, Debug)]
+pub(super) struct Common {
+    /// Where to connect: ws://host[:port]/path?query
+    #[arg(long, value_name = "URL")]
+    pub(super) url: String,
+    /// How long messages count, with its unit: 500ms, 10s, 5m
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
+    pub(super) duration: Duration,
+    /// The CPUs to run on, one shard each, for example 1 or 2-5; all if not given
+    #[arg(long, value_name = "LIST", value_parser = units::cpus)]
+    pub(super) cpus: Option<Cpus>,
+    /// A header to send with the handshake, as `Name: value`; may be repeated
+    #[arg(long, short = 'H', value_name = "HEADER", value_parser = units::header)]
+    pub(super) header: Vec<(String, String)>,
+    /// A subprotocol to offer; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(super) subprotocol: Vec<String>,
+    /// The seed of everything that is drawn: the same seed sends the same messages in the same order
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Spread the opening of connections over this time; as fast as they come to stand if not given
+    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    pub(super) ramp: Option<Duration>,
+    /// How long a connection may take to its 101
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
+    pub(super) timeout: Duration,
+    /// How long answers are waited for behind the measured time; what has not come then is lost
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
+    pub(super) grace: Duration,
+    /// An address of this host to connect from; may be repeated. Towards 127.0.0.0/8 enough of them are used by themselves
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) source: Vec<IpAddr>,
+    /// Play the upstream too, on this address and the same CPUs: an echo behind the proxy under test
+    #[arg(long, value_name = "ADDR")]
+    pub(super) upstream: Option<SocketAddr>,
+    /// The target's process on this host: what it and its children use of CPU and memory is reported
+    #[arg(long, value_name = "PID")]
+    pub(super) pid: Option<NonZeroU32>,
+    /// Sleep between messages where polling would be the default: less CPU, some 50 us more latency
+    #[arg(long)]
+    pub(super) sleep: bool,
+    /// End connections with a reset, not with a closing handshake
+    #[arg(long, value_name = "HOW", default_value = "handshake")]
+    pub(super) close: Closing,
+    /// Fail, with exit code 99, if this holds: `p99>5ms`, `errors>0`; may be repeated
+    #[arg(long, value_name = "CONDITION")]
+    pub(super) fail_if: Vec<Threshold>,
+    /// Write the report as JSON; `-` for standard output
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
+    /// Write latency second by second, in HdrHistogram's log format
+    #[arg(long, value_name = "FILE")]
+    pub(super) hlog: Option<PathBuf>,
+    /// Write the report as a page
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
+    /// Do not say how it goes
+    #[arg(long)]
+    pub(super) no_progress: bool,
+}
+
+/// How connections end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Closing {
+    /// With a close frame, and its answer.
+    Handshake,
+    /// With a TCP reset.
+    Reset,
+}
+
+/// What messages look like.
+#[derive(clap::Args, Clone, Debug)]
+pub(super) struct MessageArgs {
+    /// Bytes of a message: 64, 64..4096 (evenly), zipf:64..65536 (short ones more often), with KiB or MiB if you like
+    #[arg(long, value_name = "SIZE", default_value = "64")]
+    pub(super) size: Sizes,
+    /// Send text, not binary messages
+    #[arg(long)]
+    pub(super) text: bool,
+}
+
+/// What a scenario adds to [`Common`].
+pub(super) struct Extra {
+    pub(super) scenario: Scenario,
+    pub(super) timed: &'static str,
+    pub(super) connections: u64,
+    pub(super) warmup: Duration,
+    pub(super) messages: Option<MessageArgs>,
+    pub(super) rate: Option<Rate>,
+    pub(super) polls: bool,
+    /// Settings of its own.
+    pub(super) settings: Vec<(&'static str, String)>,
+}
+
+/// A rate as it is written: things a second.
+pub(super) fn rate(text: &str) -> Result<Rate, String> {
+    let number: f64 = text.parse().map_err(|_| format!("`{text}` is not a number of messages a second"))?;
+    Rate::per_second(number).ok_or_else(|| "it must be from 0.001 to 1000000000 a second".to_owned())
+}
+
+impl Common {
+    /// The job.
+    pub(super) fn job(&self, extra: &Extra) -> Result<Job, Failure> {
+        let (target, path) = target::client_url(&self.url)
+            .map_err(|error| Failure::Configuration(format!("--url {}: {error}", self.url)))?;
+        let (form, sizes) = match &extra.messages {
+            Some(messages) => (if messages.text { Form::Text } else { Form::Binary }, messages.size),
+            None => (Form::Binary, Sizes::Fixed(Form::Binary.stamp_len())),
+        };
+        if sizes.min() < form.stamp_len() {
+            return Err(Failure::Configuration(format!(
+                "--size {sizes}: a message carries its number, its moment and a check; the least is {} bytes, or {} of text",
+                Form::Binary.stamp_len(),
+                Form::Text.stamp_len()
+            )));
+        }
+        let address = address_of(&target)?;
+        let storm = extra.scenario == Scenario::Storm;
+        let sources = if self.source.is_empty() {
+            loopback_sources(address, extra.connections, storm)
+        } else {
+            self.source.clone()
+        };
+        let cpus = match &self.cpus {
+            Some(Cpus(cpus)) => cpus.clone(),
+            None => ringway::engine::preflight::check().map_err(|error| Failure::Failed(error.to_string()))?.cpus,
+        };
+        let plan = Plan {
+            path,
+            address,
+            sources,
+            headers: self.header.clone(),
+            protocols: self.subprotocol.clone(),
+            timeout: self.timeout,
+            reset: self.close == Closing::Reset,
+            format: Format::new(form, self.seed, sizes.max()),
+            sizes,
+            frames: FRAMES,
+            seed: self.seed,
+            max_waiting_bytes: MIN_WAITING_BYTES.max(2 * sizes.max()),
+            target,
+        };
+        Ok(Job {
+            settings: self.settings(extra),
+            scenario: extra.scenario,
+            timed: extra.timed,
+            plan: Arc::new(plan),
+            connections: extra.connections,
+            ramp: self.ramp,
+            warmup: extra.warmup,
+            duration: self.duration,
+            grace: self.grace,
+            rate: extra.rate,
+            cpus,
+            polls: extra.polls && !self.sleep,
+            upstream: self.upstream,
+            pid: self.pid.map(NonZeroU32::get),
+            progress: !self.no_progress,
+            thresholds: self.fail_if.clone(),
+        })
+    }
+
+    /// What was asked for, as it is reported. Queries and values of headers carry tokens: they are left out.
+    fn settings(&self, extra: &Extra) -> Vec<Setting> {
+        let url = match self.url.split_once('?') {
+            Some((url, _)) => format!("{url}?..."),
+            None => self.url.clone(),
+        };
+        let mut settings = vec![("url", url), ("connections", extra.connections.to_string())];
+        settings.extend(extra.settings.iter().cloned());
+        if let Some(messages) = &extra.messages {
+            settings.push(("size", messages.size.to_string()));
+            settings.push(("form", if messages.text { "text" } else { "binary" }.to_owned()));
+        }
+        settings.push(("duration", units::show_duration(self.duration)));
+        settings.push(("warmup", show(extra.warmup)));
+        settings.push(("ramp", self.ramp.map_or_else(|| "as fast as they open".to_owned(), units::show_duration)));
+        settings.push(("grace", units::show_duration(self.grace)));
+        for (name, _) in &self.header {
+            settings.push(("header", format!("{name}: ...")));
+        }
+        for name in &self.subprotocol {
+            settings.push(("subprotocol", name.clone()));
+        }
+        if let Some(upstream) = self.upstream {
+            settings.push(("upstream", format!("{upstream}, played by the generator")));
+        }
+        settings.push(("seed", self.seed.to_string()));
+        settings.into_iter().map(|(name, value)| Setting { name: name.to_owned(), value }).collect()
+    }
+}
+
+fn show(duration: Duration) -> String {
+    if duration.is_zero() { "none".to_owned() } else { units::show_duration(duration) }
+}
+
+/// The first of the target's addresses on which something listens.
+fn address_of(target: &Target) -> Result<SocketAddr, Failure> {
+    let failed = |error: std::io::Error| Failure::Failed(format!("{target}: {error}"));
+    let addresses: Vec<SocketAddr> = (target.host.as_str(), target.port).to_socket_addrs().map_err(failed)?.collect();
+    let listens = |address: &&SocketAddr| TcpStream::connect_timeout(address, LOOKING).is_ok();
+    match addresses.as_slice() {
+        [] => Err(Failure::Failed(format!("{target}: the name has no address"))),
+        // Whether something listens there, the first connection tells.
+        [only] => Ok(*only),
+        [first, ..] => Ok(*addresses.iter().find(listens).unwrap_or(first)),
+    }
+}

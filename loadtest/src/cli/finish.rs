@@ -1,0 +1,45 @@
+//! What becomes of a report: shown, written, and turned into an exit code.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::common::Common;
+use crate::control::{Failure, Outcome};
+use crate::report::model::Outcome as Word;
+use crate::report::{hlog, json, text};
+
+/// The exit code of a run that missed a threshold.
+const THRESHOLD_MISSED: u8 = 99;
+
+/// Shows and writes the report.
+///
+/// Exit codes: 99 if a threshold was missed, 1 if the run is void or failed, else 0.
+///
+/// # Errors
+/// A file that cannot be written. The others are written all the same.
+pub(super) fn finish(common: &Common, outcome: &Outcome) -> Result<ExitCode, Failure> {
+    let report = &outcome.report;
+    let mut result = Ok(());
+    if let Some(path) = &common.json {
+        result = result.and(json::write(report, path));
+    }
+    if let Some(path) = &common.hlog {
+        result = result.and(hlog::write(path, outcome.started, &outcome.intervals));
+    }
+    // What goes to standard output is what was asked for, and nothing beside it.
+    let taken = [&common.json, &common.hlog, &common.html].into_iter().flatten().any(|path| path == Path::new("-"));
+    if !taken {
+        let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        // Nobody may be reading.
+        let _ = write!(io::stdout(), "{}", text::render(report, color));
+    }
+    result.map_err(Failure::Failed)?;
+    Ok(if report.thresholds.iter().any(|threshold| threshold.failed) {
+        ExitCode::from(THRESHOLD_MISSED)
+    } else if report.verdict.outcome == Word::Valid {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

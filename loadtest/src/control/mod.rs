@@ -1,0 +1,274 @@
+//! The thread that runs the phases: starts the shards, opens connections, lets messages flow, measures, drains, closes,
+//! and makes the report.
+//!
+//! In: a [`Job`]. Out: a [`Run`], with the report in it. Time is the engine's clock here too, so that a window means the same
+//! to every shard and to the reading of `/proc`.
+
+mod phases;
+mod progress;
+mod totals;
+mod verdict;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use ringway::engine::host::{Plan as HostPlan, Shards, Wait};
+use ringway::engine::{Service, Time, listener, preflight};
+use ringway::proto::head::HeadLimits;
+use ringway::proxy::admission::Admission;
+use ringway::proxy::record::JournalSource;
+use ringway::proxy::service::{self, Proxy};
+use ringway::proxy::settings::{Serve, Settings, Timeouts};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+pub use phases::Run;
+
+use crate::message::Composer;
+use crate::plan::Plan;
+use crate::record::{Event, Recorder};
+use crate::report::hlog::Interval;
+use crate::report::model::{Report, Scenario, Setting};
+use crate::report::threshold::Threshold;
+use crate::schedule::{Rate, Share};
+use crate::shard::crew::{Crew, Kit};
+use crate::shard::load::{Command, Load};
+use crate::shard::pair::{Either, Pair};
+use crate::shard::script::Script;
+
+/// Everything a run needs besides its scenario.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Which scenario it is.
+    pub scenario: Scenario,
+    /// What is timed, in words.
+    pub timed: &'static str,
+    /// What all shards have in common.
+    pub plan: Arc<Plan>,
+    /// Connections to open before messages begin.
+    pub connections: u64,
+    /// How long opening them may take; as fast as they come to stand if `None`.
+    pub ramp: Option<Duration>,
+    /// How long messages flow before they count.
+    pub warmup: Duration,
+    /// How long they count.
+    pub duration: Duration,
+    /// How long answers are waited for behind that.
+    pub grace: Duration,
+    /// Messages or connections a second, if that is asked for.
+    pub rate: Option<Rate>,
+    /// The CPUs to run on.
+    pub cpus: Vec<usize>,
+    /// Whether shards poll without sleeping.
+    pub polls: bool,
+    /// Where to play the upstream too.
+    pub upstream: Option<SocketAddr>,
+    /// The target's process.
+    pub pid: Option<u32>,
+    /// Whether to say how it goes.
+    pub progress: bool,
+    /// What was asked for, in words.
+    pub settings: Vec<Setting>,
+    /// What the run is to fail for.
+    pub thresholds: Vec<Threshold>,
+}
+
+/// What a run gave.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The report.
+    pub report: Report,
+    /// The measured window's start on the calendar.
+    pub started: std::time::SystemTime,
+    /// Latency, second by second.
+    pub intervals: Vec<Interval>,
+}
+
+/// Why there is no report.
+#[derive(Debug)]
+pub enum Failure {
+    /// What was asked for cannot be.
+    Configuration(String),
+    /// It could not be done.
+    Failed(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configuration(text) | Self::Failed(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// The shards, as something that takes commands.
+pub(crate) struct Fleet {
+    tell: Box<dyn Fn(Command)>,
+    count: usize,
+}
+
+impl Fleet {
+    fn tell(&self, command: Command) {
+        (self.tell)(command);
+    }
+}
+
+/// Runs a scenario to its end.
+///
+/// # Errors
+/// There is nothing to report: the host will not do, or the target cannot be reached.
+pub fn conduct<P, F>(job: &Job, script: F) -> Result<Outcome, Failure>
+where
+    P: Script + 'static,
+    P::State: 'static,
+    F: Fn() -> P + Clone + Send + 'static,
+{
+    check_host(job)?;
+    let (events, happens) = channel();
+    watch_signals(events.clone())?;
+    let fleet = start(job, script, &events)?;
+    Run::new(job, fleet, happens).to_its_end()
+}
+
+fn check_host(job: &Job) -> Result<(), Failure> {
+    let host = preflight::check().map_err(|missing| Failure::Failed(missing.to_string()))?;
+    preflight::check_limits(&host, job.cpus.len()).map_err(|missing| Failure::Failed(missing.to_string()))?;
+    if let Some(cpu) = job.cpus.iter().find(|cpu| !host.cpus.contains(cpu)) {
+        return Err(Failure::Configuration(format!("--cpus names CPU {cpu}, on which this process may not run")));
+    }
+    let each = if job.upstream.is_some() { 2 } else { 1 };
+    let fit = host.max_connections(each, job.cpus.len());
+    if job.connections > fit {
+        return Err(Failure::Configuration(format!(
+            "{} connections are more than the {fit} that the limit on file descriptors ({}) allows; raise it with \
+             `ulimit -n`, or run several generators",
+            job.connections, host.max_descriptors
+        )));
+    }
+    Ok(())
+}
+
+fn start<P, F>(job: &Job, script: F, events: &Sender<Event>) -> Result<Fleet, Failure>
+where
+    P: Script + 'static,
+    P::State: 'static,
+    F: Fn() -> P + Clone + Send + 'static,
+{
+    let host_plan = HostPlan {
+        cpus: job.cpus.clone(),
+        refusal: b"",
+        ring_completions: None,
+        wait: if job.polls { Wait::Poll } else { Wait::Sleep },
+    };
+    let of = job.cpus.len();
+    let (plan, told) = (Arc::clone(&job.plan), events.clone());
+    let load = move |index| {
+        let seed = plan.seed.wrapping_add(index as u64);
+        let kit = Kit {
+            composer: Composer::new(plan.format.clone()),
+            recorder: Recorder::new(index, told.clone(), Time::of_the_clock()),
+            pool: ringway::engine::pool::Pool::default(),
+            random: fastrand::Rng::with_seed(seed),
+            plan: Arc::clone(&plan),
+        };
+        let share = Share { index: index as u64, of: of as u64 };
+        Load::new(Crew::new(kit, share), script())
+    };
+    match job.upstream {
+        None => {
+            let listeners = (0..of).map(|_| Vec::new()).collect();
+            let shards = start_shards(&host_plan, listeners, load, events)?;
+            Ok(fleet(of, shards, |command| command))
+        }
+        Some(address) => {
+            let (_, listeners) = listener::bind(address, of)
+                .map_err(|error| Failure::Failed(format!("cannot listen on {address}: {error}")))?;
+            let listeners = listeners.into_iter().map(|listener| vec![listener]).collect();
+            let (settings, admission) = (Arc::new(echo_settings()), Arc::new(Admission::new(u64::MAX, None)));
+            let both = move |index| {
+                Pair::new(load(index), Proxy::new(Arc::clone(&settings), Arc::clone(&admission), JournalSource::off()))
+            };
+            let shards = start_shards(&host_plan, listeners, both, events)?;
+            Ok(fleet(of, shards, Either::<_, service::Command>::First))
+        }
+    }
+}
+
+fn start_shards<S, F>(
+    plan: &HostPlan,
+    listeners: Vec<Vec<std::os::fd::OwnedFd>>,
+    service: F,
+    events: &Sender<Event>,
+) -> Result<Shards<S::Command>, Failure>
+where
+    S: Service,
+    F: FnOnce(usize) -> S + Clone + Send + 'static,
+{
+    let events = events.clone();
+    let ended = move |result| {
+        // Who would hear it has gone, and the process with it.
+        let _ = events.send(Event::Ended(result));
+    };
+    Ok(Shards::start(plan, listeners, service, ended)?)
+}
+
+fn fleet<C, F>(count: usize, shards: Shards<C>, wrap: F) -> Fleet
+where
+    C: Send + 'static,
+    F: Fn(Command) -> C + 'static,
+{
+    let tell = move |command: Command| {
+        for sender in shards.senders() {
+            // A shard that is gone has said so.
+            let _ = sender.send(wrap(command));
+        }
+    };
+    Fleet { tell: Box::new(tell), count }
+}
+
+/// The upstream that a run plays itself: an echo without limits that a test of load could meet.
+fn echo_settings() -> Settings {
+    let long = Duration::from_secs(366 * 24 * 3600);
+    Settings {
+        serve: Serve::Echo,
+        head: HeadLimits { max_bytes: 32 * 1024, max_lines: 128 },
+        frames: crate::plan::FRAMES,
+        timeouts: Timeouts {
+            handshake: Duration::from_secs(60),
+            connect: Duration::from_secs(60),
+            idle: None,
+            ping_interval: None,
+            pong: long,
+            close: Duration::from_secs(5),
+        },
+        trusted_proxies: Vec::new(),
+    }
+}
+
+fn watch_signals(events: Sender<Event>) -> Result<(), Failure> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for (count, _) in signals.forever().enumerate() {
+            // Who asks twice does not want the report.
+            if count > 0 || events.send(Event::Signal).is_err() {
+                std::process::exit(130);
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// What happens, in order.
+pub(crate) type Happens = Receiver<Event>;

@@ -1,0 +1,290 @@
+//! The phases of a run, in order: probe, open, let messages flow, measure, drain, close, report.
+
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, SystemTime};
+
+use ringway::engine::Time;
+
+use super::progress::Progress;
+use super::totals::Totals;
+use super::verdict;
+use super::{Failure, Fleet, Happens, Job, Outcome};
+use crate::proc;
+use crate::record::{Event, Window};
+use crate::report::model::{Scenario, TargetUse};
+use crate::schedule::Rate;
+use crate::shard::crew::Opening;
+use crate::shard::load::Command;
+use crate::shard::script;
+
+/// From the command to the first message: every shard must have the command by then.
+const HEAD_START: Duration = Duration::from_millis(20);
+/// How long connections may take to close, all together.
+const CLOSING: Duration = Duration::from_secs(5);
+/// How long the target's memory is given to come to rest.
+const REST: Duration = Duration::from_millis(1500);
+
+/// A run under way.
+pub struct Run<'a> {
+    job: &'a Job,
+    fleet: Fleet,
+    happens: Happens,
+    totals: Totals,
+    progress: Progress,
+    interrupted: bool,
+    ended: usize,
+    target: Option<TargetUse>,
+    target_cpu: Option<Duration>,
+    own_cpu: Option<Duration>,
+}
+
+/// What has happened that a phase may wait for.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Settled,
+    Drained,
+    Probed(Result<(), String>),
+    Ended,
+    Interrupted,
+    TimeOver,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(job: &'a Job, fleet: Fleet, happens: Happens) -> Self {
+        Self {
+            job,
+            fleet,
+            happens,
+            totals: Totals::new(),
+            progress: Progress::new(job),
+            interrupted: false,
+            ended: 0,
+            target: job.pid.map(|pid| TargetUse { pid, ..TargetUse::default() }),
+            target_cpu: None,
+            own_cpu: None,
+        }
+    }
+
+    /// Goes through all phases.
+    ///
+    /// # Errors
+    /// The target cannot be reached, or a shard broke.
+    pub fn to_its_end(mut self) -> Result<Outcome, Failure> {
+        let memory = self.target_memory()?;
+        if let Some(target) = &mut self.target {
+            target.memory_before_bytes = memory;
+            target.memory_half_bytes = memory;
+        }
+        self.progress.say("connecting");
+        self.probe()?;
+        self.open_the_rest()?;
+        let mut window = Window { from: Time::of_the_clock(), until: Time::of_the_clock() };
+        let mut started = SystemTime::now();
+        if !self.interrupted {
+            (window, started) = self.measure()?;
+            self.drain()?;
+        }
+        self.close()?;
+        self.progress.finish();
+        Ok(self.outcome(window, started))
+    }
+
+    /// One connection alone, to see whether there is a target.
+    fn probe(&mut self) -> Result<(), Failure> {
+        self.open(0, 1, None, true);
+        loop {
+            match self.next(None)? {
+                Step::Probed(Ok(())) => return Ok(()),
+                Step::Probed(Err(why)) => return Err(Failure::Failed(why)),
+                Step::Interrupted => {
+                    return Err(Failure::Failed("interrupted before anything was measured".to_owned()));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn open_the_rest(&mut self) -> Result<(), Failure> {
+        let all = self.job.connections;
+        let rate = self.job.ramp.map(|ramp| Rate::over(all, ramp));
+        // The shards' own word that the probe is done comes behind it.
+        self.until_settled()?;
+        let half = all / 2;
+        if self.job.scenario == Scenario::Hold && self.target.is_some() && half > 1 {
+            self.open(1, half, rate, false);
+            self.until_settled()?;
+            self.rest(REST)?;
+            let memory = self.target_memory()?;
+            if let Some(target) = &mut self.target {
+                target.memory_half_bytes = memory;
+            }
+            self.open(half, all, rate, false);
+        } else if all > 1 {
+            self.open(1, all, rate, false);
+        } else {
+            return Ok(());
+        }
+        self.until_settled()
+    }
+
+    fn open(&mut self, first: u64, last: u64, rate: Option<Rate>, probe: bool) {
+        let opening = Opening { first, last, rate, start: Time::of_the_clock(), probe };
+        self.fleet.tell(Command::Open(opening));
+    }
+
+    fn until_settled(&mut self) -> Result<(), Failure> {
+        let mut settled = 0;
+        while settled < self.fleet.count && !self.interrupted {
+            match self.next(None)? {
+                Step::Settled => settled += 1,
+                Step::Interrupted => return Ok(()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn rest(&mut self, time: Duration) -> Result<(), Failure> {
+        let until = Time::of_the_clock().after(time);
+        while !self.interrupted && self.next(Some(until))? != Step::TimeOver {}
+        Ok(())
+    }
+
+    /// Messages flow; the window opens and closes.
+    fn measure(&mut self) -> Result<(Window, SystemTime), Failure> {
+        let start = Time::of_the_clock().after(HEAD_START);
+        let from = start.after(self.job.warmup);
+        let mut window = Window { from, until: from.after(self.job.duration) };
+        self.fleet.tell(Command::Run(script::Run { start, window }));
+        self.totals.measure(window);
+        self.progress.say(if self.job.warmup.is_zero() { "measuring" } else { "warming up" });
+        self.wait_until(window.from, &mut window)?;
+        let started = SystemTime::now();
+        self.progress.measure(window);
+        self.own_cpu = proc::own_cpu().ok();
+        self.target_cpu = self.target_cpu()?;
+        self.wait_until(window.until, &mut window)?;
+        self.read_usage(&window)?;
+        Ok((window, started))
+    }
+
+    /// Waits for a moment; a signal, or the loss of every connection, cuts the window short.
+    fn wait_until(&mut self, moment: Time, window: &mut Window) -> Result<(), Failure> {
+        loop {
+            let deserted = self.job.scenario != Scenario::Storm && self.totals.everyone_is_gone();
+            if !self.interrupted && !deserted {
+                match self.next(Some(moment.min(window.until)))? {
+                    Step::TimeOver => return Ok(()),
+                    Step::Interrupted => {}
+                    _ => continue,
+                }
+            }
+            let now = Time::of_the_clock().min(window.until);
+            window.until = now.max(window.from);
+            self.fleet.tell(Command::Cut(window.until));
+            return Ok(());
+        }
+    }
+
+    fn read_usage(&mut self, window: &Window) -> Result<(), Failure> {
+        let seconds = window.until.since(window.from).as_secs_f64();
+        let used = |before: Option<Duration>, now: Option<Duration>| {
+            now.zip(before).map_or(0.0, |(now, before)| now.saturating_sub(before).as_secs_f64())
+        };
+        let own = used(self.own_cpu, proc::own_cpu().ok());
+        self.totals.own_cpu_seconds = own;
+        let (now, memory) = (self.target_cpu()?, self.target_memory()?);
+        let target_used = used(self.target_cpu, now);
+        if let Some(target) = &mut self.target {
+            target.cpu_seconds = target_used;
+            target.utilization = if seconds > 0.0 { target.cpu_seconds / seconds } else { 0.0 };
+            target.memory_end_bytes = memory;
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self) -> Result<(), Failure> {
+        self.fleet.tell(Command::Drain);
+        self.progress.say("waiting for the last answers");
+        let until = Time::of_the_clock().after(self.job.grace);
+        let mut drained = 0;
+        while drained < self.fleet.count {
+            match self.next(Some(until))? {
+                Step::Drained => drained += 1,
+                Step::TimeOver => break,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Failure> {
+        self.totals.note_open();
+        self.fleet.tell(Command::Close);
+        self.progress.say("closing");
+        let until = Time::of_the_clock().after(CLOSING);
+        while self.ended < self.fleet.count {
+            if self.next(Some(until))? == Step::TimeOver {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What happens next, or that the time is over. Updates are taken in on the way.
+    fn next(&mut self, until: Option<Time>) -> Result<Step, Failure> {
+        loop {
+            let now = Time::of_the_clock();
+            let wait = until.map_or(Duration::from_secs(3600), |until| until.since(now));
+            if wait.is_zero() {
+                return Ok(Step::TimeOver);
+            }
+            match self.happens.recv_timeout(wait) {
+                Ok(Event::Update(update)) => {
+                    self.totals.take(&update);
+                    self.progress.show(&self.totals);
+                }
+                Ok(Event::Settled) => return Ok(Step::Settled),
+                Ok(Event::Drained) => return Ok(Step::Drained),
+                Ok(Event::Probed(result)) => return Ok(Step::Probed(result)),
+                Ok(Event::Signal) => {
+                    self.interrupted = true;
+                    self.progress.say("interrupted");
+                    return Ok(Step::Interrupted);
+                }
+                Ok(Event::Ended(Ok(()))) => {
+                    self.ended += 1;
+                    return Ok(Step::Ended);
+                }
+                Ok(Event::Ended(Err(error))) => return Err(Failure::Failed(format!("a shard failed: {error}"))),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Failure::Failed("the shards ended without a word".to_owned()));
+                }
+            }
+        }
+    }
+
+    fn target_cpu(&self) -> Result<Option<Duration>, Failure> {
+        let Some(target) = &self.target else { return Ok(None) };
+        Ok(Some(proc::cpu(&proc::family(target.pid)?)?))
+    }
+
+    fn target_memory(&self) -> Result<u64, Failure> {
+        let Some(target) = &self.target else { return Ok(0) };
+        Ok(proc::anonymous_bytes(&proc::family(target.pid)?)?)
+    }
+
+    fn outcome(mut self, window: Window, started: SystemTime) -> Outcome {
+        if let Some(target) = &mut self.target {
+            let held = self.totals.counts.opened.saturating_sub(self.job.connections / 2);
+            if self.job.scenario == Scenario::Hold && held > 0 {
+                let grown = target.memory_end_bytes.saturating_sub(target.memory_half_bytes);
+                #[expect(clippy::cast_precision_loss, reason = "no memory has 2^52 bytes")]
+                let each = grown as f64 / held as f64;
+                target.memory_bytes_each = Some(each);
+            }
+        }
+        verdict::report(self.job, &self.totals, self.target, window, started, self.interrupted)
+    }
+}

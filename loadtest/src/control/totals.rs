@@ -1,0 +1,203 @@
+//! What all shards saw, together and second by second.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use ringway::engine::Time;
+
+use crate::record::{self, Counts, Trouble, Update, Window};
+
+/// The sum of all updates.
+#[derive(Debug)]
+pub(super) struct Totals {
+    /// Counts.
+    pub(super) counts: Counts,
+    /// Errors by kind.
+    pub(super) errors: BTreeMap<Trouble, u64>,
+    /// The scenario's latency in the window.
+    pub(super) latency: Histogram<u64>,
+    /// From due to 101, in the whole run.
+    pub(super) handshake: Histogram<u64>,
+    /// The window, second by second.
+    pub(super) seconds: Vec<Second>,
+    /// Connections that were open when the run ended.
+    pub(super) open_at_end: u64,
+    /// CPU seconds of this process in the window.
+    pub(super) own_cpu_seconds: f64,
+    window: Window,
+    shards: BTreeMap<usize, Shard>,
+}
+
+/// One second of the window.
+#[derive(Debug)]
+pub(super) struct Second {
+    /// Counts of it.
+    pub(super) counts: Counts,
+    /// Errors in it.
+    pub(super) errors: u64,
+    /// Connections open at its end.
+    pub(super) open: u64,
+    /// Latency of what came in it.
+    pub(super) latency: Histogram<u64>,
+}
+
+/// What is known of a shard.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shard {
+    open: u64,
+    /// When the window began for it, and how long it had been idle by then.
+    first: Option<(Time, Duration)>,
+    /// The same of its latest update in the window.
+    last: Option<(Time, Duration)>,
+}
+
+impl Totals {
+    pub(super) fn new() -> Self {
+        Self {
+            counts: Counts::default(),
+            errors: BTreeMap::new(),
+            latency: record::times(),
+            handshake: record::times(),
+            seconds: Vec::new(),
+            open_at_end: 0,
+            own_cpu_seconds: 0.0,
+            window: Window::NONE,
+            shards: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn measure(&mut self, window: Window) {
+        self.window = window;
+    }
+
+    /// Takes an update in.
+    pub(super) fn take(&mut self, update: &Update) {
+        let shard = self.shards.entry(update.shard).or_default();
+        shard.open = update.open;
+        if update.until >= self.window.from {
+            if shard.first.is_none() {
+                shard.first = Some((update.until, update.idle));
+            } else if update.until <= self.window.until.after(Duration::from_millis(500)) {
+                shard.last = Some((update.until, update.idle));
+            }
+        }
+        self.counts.add(&update.counts);
+        for (trouble, count) in &update.errors {
+            *self.errors.entry(*trouble).or_default() += count;
+        }
+        // Nothing here is longer than what the bounds allow, which are the same.
+        let _ = self.handshake.add(&update.handshake);
+        let _ = self.latency.add(&update.latency);
+        let open = self.open();
+        if let Some(index) = self.second_of(update.until) {
+            while self.seconds.len() <= index {
+                let latency = record::times();
+                self.seconds.push(Second { counts: Counts::default(), errors: 0, open, latency });
+            }
+            if let Some(second) = self.seconds.get_mut(index) {
+                second.counts.add(&update.counts);
+                second.errors += update.errors.values().sum::<u64>();
+                second.open = open;
+                let _ = second.latency.add(&update.latency);
+            }
+        }
+    }
+
+    /// Connections open now, as far as is known.
+    #[must_use]
+    pub(super) fn open(&self) -> u64 {
+        self.shards.values().map(|shard| shard.open).sum()
+    }
+
+    /// Whether there were connections and none is left.
+    #[must_use]
+    pub(super) fn everyone_is_gone(&self) -> bool {
+        self.counts.opened > 0 && self.counts.ended >= self.counts.opened
+    }
+
+    pub(super) fn note_open(&mut self) {
+        self.open_at_end = self.open();
+    }
+
+    /// Which second of the window an update closes; what comes behind the window belongs to its last.
+    fn second_of(&self, until: Time) -> Option<usize> {
+        // An update comes a little behind its second's end: half a second to either side is the same one.
+        let after = until.since(self.window.from).as_millis();
+        let length = self.window.until.since(self.window.from).as_millis();
+        let number = (after + 500) / 1000;
+        if until < self.window.from || number == 0 && length > 500 || length == 0 {
+            return None;
+        }
+        let last = length.div_ceil(1000).saturating_sub(1);
+        usize::try_from(number.saturating_sub(1).min(last)).ok()
+    }
+
+    /// The share of the window in which the busiest shard had something to do, 0 to 1.
+    #[must_use]
+    pub(super) fn busy_share(&self) -> f64 {
+        let share = |shard: &Shard| {
+            let ((from, idle_before), (until, idle)) = shard.first.zip(shard.last)?;
+            let time = until.since(from).as_secs_f64();
+            (time > 0.0).then(|| (1.0 - idle.saturating_sub(idle_before).as_secs_f64() / time).clamp(0.0, 1.0))
+        };
+        self.shards.values().filter_map(share).fold(0.0, f64::max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::Totals;
+    use crate::record::{self, Counts, Update, Window};
+    use ringway::engine::Time;
+
+    fn update(shard: usize, millis: u64, received: u64, idle_ms: u64) -> Update {
+        Update {
+            shard,
+            until: Time::from_millis(millis),
+            counts: Counts { received, opened: 1, ..Counts::default() },
+            errors: BTreeMap::new(),
+            latency: record::times(),
+            handshake: record::times(),
+            open: 1,
+            idle: Duration::from_millis(idle_ms),
+        }
+    }
+
+    fn totals() -> Totals {
+        let mut totals = Totals::new();
+        totals.measure(Window { from: Time::from_millis(10_000), until: Time::from_millis(13_000) });
+        totals
+    }
+
+    #[test]
+    fn updates_of_all_shards_meet_in_their_second() {
+        let mut totals = totals();
+        for (shard, at, received) in [
+            (0, 10_000, 0),
+            (1, 10_004, 0),
+            (0, 11_000, 5),
+            (1, 11_090, 7),
+            (0, 12_001, 1),
+            (1, 13_002, 2),
+            (0, 15_500, 4),
+        ] {
+            totals.take(&update(shard, at, received, 0));
+        }
+        let seconds: Vec<u64> = totals.seconds.iter().map(|second| second.counts.received).collect();
+        assert_eq!(seconds, vec![12, 1, 6]);
+        assert_eq!((totals.counts.received, totals.open()), (19, 2));
+    }
+
+    #[test]
+    fn the_busiest_shard_counts() {
+        let mut totals = totals();
+        for (shard, at, idle) in [(0, 10_000, 5000), (1, 10_000, 100), (0, 12_000, 5500), (1, 12_000, 1900)] {
+            totals.take(&update(shard, at, 0, idle));
+        }
+        assert!((totals.busy_share() - 0.75).abs() < 1e-9, "{}", totals.busy_share());
+    }
+}

@@ -1,0 +1,209 @@
+//! From what was seen to what is reported: the figures, and whether they mean anything.
+
+use std::time::{Duration, SystemTime};
+
+use super::totals::Totals;
+use super::{Job, Outcome};
+use crate::proc;
+use crate::record::Window;
+use crate::report::histogram;
+use crate::report::hlog::Interval;
+use crate::report::model::{
+    Connections, ErrorCount, FORMAT, Generator, Messages, Outcome as Word, Report, Scenario, Second, TargetUse, Verdict,
+};
+
+/// A run is void when more than this share of its messages was taken up late.
+const MAX_LATE_SHARE: f64 = 0.01;
+/// A generator that was busy for more than this share of the window was at its limit.
+const MAX_BUSY_SHARE: f64 = 0.95;
+/// A target that used more than this share of a CPU was at its own limit.
+const TARGET_AT_LIMIT: f64 = 0.9;
+
+pub(super) fn report(
+    job: &Job,
+    totals: &Totals,
+    mut target: Option<TargetUse>,
+    window: Window,
+    started: SystemTime,
+    interrupted: bool,
+) -> Outcome {
+    let length = window.until.since(window.from);
+    let messages = (job.scenario != Scenario::Hold).then(|| messages(job, totals, length));
+    if let Some(target) = &mut target {
+        let count = totals.counts.received;
+        target.cpu_us_each = (count > 0).then(|| target.cpu_seconds * 1e6 / float(count));
+    }
+    let generator = Generator {
+        cpus: job.cpus.clone(),
+        cpu_seconds: totals.own_cpu_seconds,
+        busy_share: totals.busy_share(),
+        polls: job.polls,
+    };
+    let mut report = Report {
+        format: FORMAT,
+        tool: format!("ringway-load {}", env!("CARGO_PKG_VERSION")),
+        scenario: job.scenario,
+        measured_at: humantime::format_rfc3339_seconds(started).to_string(),
+        settings: job.settings.clone(),
+        machine: proc::machine(),
+        verdict: Verdict { outcome: Word::Valid, reasons: Vec::new(), interrupted },
+        warmup_ms: millis(job.warmup),
+        measured_ms: millis(length),
+        connections: connections(job, totals),
+        messages,
+        latency: histogram::latency(job.timed, &totals.latency),
+        handshake: histogram::latency("time to 101, from the moment the connection was due", &totals.handshake),
+        errors: errors(totals),
+        series: series(totals, length),
+        generator,
+        target,
+        thresholds: Vec::new(),
+    };
+    judge(&mut report, totals);
+    report.thresholds = job.thresholds.iter().map(|threshold| threshold.judge(&report)).collect();
+    let intervals = totals
+        .seconds
+        .iter()
+        .zip(0..)
+        .map(|(second, number)| Interval {
+            start: Duration::from_secs(number),
+            length: length.saturating_sub(Duration::from_secs(number)).min(Duration::from_secs(1)),
+            histogram: second.latency.clone(),
+        })
+        .collect();
+    Outcome { report, started, intervals }
+}
+
+fn messages(job: &Job, totals: &Totals, length: Duration) -> Messages {
+    let counts = &totals.counts;
+    // A fan-out's rate is that of publishing; of anything else, that of answers.
+    let achieved = if job.scenario == Scenario::Fanout { counts.sent } else { counts.received };
+    let seconds = length.as_secs_f64();
+    Messages {
+        offered_per_s: job.rate.map(crate::schedule::Rate::as_per_second),
+        achieved_per_s: if seconds > 0.0 { float(achieved) / seconds } else { 0.0 },
+        due: counts.due,
+        sent: counts.sent,
+        late: counts.late,
+        unsent: counts.unsent,
+        received: counts.received,
+        lost: counts.lost,
+        duplicates: counts.duplicates,
+        out_of_order: counts.out_of_order,
+        mismatched: counts.mismatched,
+        bytes_sent: counts.bytes_sent,
+        bytes_received: counts.bytes_received,
+    }
+}
+
+fn connections(job: &Job, totals: &Totals) -> Connections {
+    let counts = &totals.counts;
+    let tried = counts.opened + counts.failed;
+    Connections {
+        asked: if job.scenario == Scenario::Storm { tried } else { job.connections },
+        opened: counts.opened,
+        failed: counts.failed,
+        lost: counts.ended,
+        open_at_end: totals.open_at_end,
+    }
+}
+
+fn errors(totals: &Totals) -> Vec<ErrorCount> {
+    let mut errors: Vec<ErrorCount> = totals
+        .errors
+        .iter()
+        .map(|(trouble, count)| ErrorCount {
+            during: trouble.during().to_owned(),
+            reason: trouble.reason(),
+            count: *count,
+        })
+        .collect();
+    errors.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.reason.cmp(&b.reason)));
+    errors
+}
+
+fn series(totals: &Totals, length: Duration) -> Vec<Second> {
+    totals
+        .seconds
+        .iter()
+        .zip(1_u64..)
+        .map(|(second, number)| Second {
+            until_ms: (number * 1000).min(millis(length)),
+            sent: second.counts.sent,
+            received: second.counts.received,
+            connections: second.open,
+            errors: second.errors,
+            p50_ns: second.latency.value_at_quantile(0.5),
+            p99_ns: second.latency.value_at_quantile(0.99),
+            max_ns: second.latency.max(),
+        })
+        .collect()
+}
+
+/// Whether the figures are the target's, and nothing went wrong on the way.
+fn judge(report: &mut Report, totals: &Totals) {
+    let mut void = Vec::new();
+    let counts = &totals.counts;
+    let late = if counts.due > 0 { float(counts.late) / float(counts.due) } else { 0.0 };
+    if report.messages.is_some() && late > MAX_LATE_SHARE {
+        void.push(format!(
+            "the generator fell behind its schedule: {:.1} % of the messages were taken up more than 1 ms late; give it \
+             CPUs of its own (--cpus), or ask for less",
+            late * 100.0
+        ));
+    }
+    let offered = report.messages.as_ref().is_some_and(|messages| messages.offered_per_s.is_some());
+    let target_at_limit = report.target.as_ref().is_some_and(|target| target.utilization > TARGET_AT_LIMIT);
+    let busy = report.generator.busy_share;
+    if report.messages.is_some() && !offered && busy > MAX_BUSY_SHARE && !target_at_limit {
+        void.push(format!(
+            "the generator was the limit: it was busy {:.0} % of the time, so the rate is its own and the target may be \
+             capable of more; give it more CPUs (--cpus), or name the target's process (--pid) to show that it was busy too",
+            busy * 100.0
+        ));
+    }
+    let failed = faults(report);
+    let verdict = &mut report.verdict;
+    verdict.outcome = match (failed.is_empty(), void.is_empty()) {
+        (false, _) => Word::Failed,
+        (true, false) => Word::Void,
+        (true, true) => Word::Valid,
+    };
+    verdict.reasons = failed.into_iter().chain(void).collect();
+}
+
+/// What must not happen.
+fn faults(report: &Report) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut fault = |count: u64, one: &str, many: &str| {
+        if count > 0 {
+            faults.push(format!("{count} {}", if count == 1 { one } else { many }));
+        }
+    };
+    let connections = &report.connections;
+    if matches!(report.scenario, Scenario::Echo | Scenario::Fanout) {
+        fault(connections.failed, "connection could not be opened", "connections could not be opened");
+        fault(connections.lost, "connection was lost", "connections were lost");
+    }
+    if let Some(messages) = &report.messages {
+        fault(messages.unsent, "message could not be sent", "messages could not be sent");
+        fault(messages.lost, "message was lost", "messages were lost");
+        fault(messages.duplicates, "message came twice", "messages came twice");
+        fault(messages.out_of_order, "message came out of order", "messages came out of order");
+        fault(messages.mismatched, "message was not what was sent", "messages were not what was sent");
+        let nothing = messages.received == 0 && report.measured_ms > 0;
+        if nothing && !report.verdict.interrupted {
+            faults.push("nothing came back".to_owned());
+        }
+    }
+    faults
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay below 2^52")]
+fn float(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,311 @@
+//! What messages say, so that every one that comes can be checked: who sent it, its number, when it was due, and a filler
+//! that both ends know.
+//!
+//! A payload is a stamp and the filler. The stamp is 24 bytes (tag 4, sender 4, number 8, moment 8, big-endian), or their
+//! base64, 32 characters, in text. The tag binds the other three and the length, so that no damage to them passes.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use ringway::engine::Time;
+use ringway::proto::frame::{self, Opcode};
+use ringway::proto::mask::{self, Key};
+
+/// Bytes of a binary stamp.
+const STAMP_BYTES: usize = 24;
+/// Characters of a stamp in text.
+const STAMP_CHARS: usize = 32;
+
+/// What a message says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// The number of the connection that sent it, over all shards.
+    pub from: u32,
+    /// Its number among that connection's messages.
+    pub number: u64,
+    /// The moment it was due.
+    pub at: Time,
+}
+
+/// Whether messages are text or binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Binary messages.
+    Binary,
+    /// Text messages, of ASCII.
+    Text,
+}
+
+impl Form {
+    /// Bytes of a stamp, and so of the shortest message.
+    #[must_use]
+    pub fn stamp_len(self) -> usize {
+        match self {
+            Self::Binary => STAMP_BYTES,
+            Self::Text => STAMP_CHARS,
+        }
+    }
+
+    fn opcode(self) -> Opcode {
+        match self {
+            Self::Binary => Opcode::Binary,
+            Self::Text => Opcode::Text,
+        }
+    }
+}
+
+/// What both ends know: the form, the run's tag, and the filler.
+#[derive(Clone, Debug)]
+pub struct Format {
+    form: Form,
+    seed: u64,
+    filler: Arc<[u8]>,
+}
+
+impl Format {
+    /// A format for payloads of up to `max_bytes`. The same seed gives the same format.
+    #[must_use]
+    pub fn new(form: Form, seed: u64, max_bytes: usize) -> Self {
+        const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .";
+        let mut random = fastrand::Rng::with_seed(seed);
+        let filler = (0..max_bytes).map(|_| LETTERS.get(random.usize(0..64)).copied().unwrap_or(b' ')).collect();
+        Self { form, seed, filler }
+    }
+
+    /// The form.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// FNV-1a, which is quick on few bytes, over what the tag binds. A fault is to be noticed, not a forger.
+    fn tag(&self, stamp: &Stamp, payload_len: usize) -> u32 {
+        let mut hash = 0xcbf2_9ce4_8422_2325 ^ self.seed;
+        for word in [u64::from(stamp.from), stamp.number, stamp.at.as_nanos(), payload_len as u64] {
+            hash = (hash ^ word).wrapping_mul(0x0100_0000_01b3);
+            hash ^= hash >> 29;
+        }
+        u32::try_from(hash >> 32).unwrap_or_default()
+    }
+
+    /// The stamp as it goes into a payload.
+    #[must_use]
+    pub fn write_stamp(&self, stamp: &Stamp, payload_len: usize) -> ([u8; STAMP_CHARS], usize) {
+        let mut raw = [0; STAMP_BYTES];
+        let (tag, rest) = raw.split_at_mut(4);
+        tag.copy_from_slice(&self.tag(stamp, payload_len).to_be_bytes());
+        let (from, rest) = rest.split_at_mut(4);
+        from.copy_from_slice(&stamp.from.to_be_bytes());
+        let (number, at) = rest.split_at_mut(8);
+        number.copy_from_slice(&stamp.number.to_be_bytes());
+        at.copy_from_slice(&stamp.at.as_nanos().to_be_bytes());
+        let mut out = [0; STAMP_CHARS];
+        match self.form {
+            Form::Binary => out[..STAMP_BYTES].copy_from_slice(&raw),
+            Form::Text => {
+                // 24 bytes are 32 characters, always.
+                let _ = STANDARD_NO_PAD.encode_slice(raw, &mut out);
+            }
+        }
+        (out, self.form.stamp_len())
+    }
+
+    /// The stamp of a payload of this length; `None` if it is not one of ours.
+    #[must_use]
+    pub fn read_stamp(&self, bytes: &[u8], payload_len: usize) -> Option<Stamp> {
+        let mut raw = [0; STAMP_BYTES];
+        match self.form {
+            Form::Binary => raw = *bytes.first_chunk()?,
+            Form::Text => {
+                let chars: &[u8; STAMP_CHARS] = bytes.first_chunk()?;
+                STANDARD_NO_PAD.decode_slice(chars, &mut raw).ok()?;
+            }
+        }
+        let (tag, rest) = raw.split_first_chunk()?;
+        let (from, rest) = rest.split_first_chunk()?;
+        let (number, at) = rest.split_first_chunk()?;
+        let stamp = Stamp {
+            from: u32::from_be_bytes(*from),
+            number: u64::from_be_bytes(*number),
+            at: Time::from_nanos(u64::from_be_bytes(*at.first_chunk()?)),
+        };
+        (u32::from_be_bytes(*tag) == self.tag(&stamp, payload_len)).then_some(stamp)
+    }
+
+    /// The whole payload, for who wraps it into something else.
+    pub fn write_payload(&self, stamp: &Stamp, payload_len: usize, out: &mut Vec<u8>) {
+        let (bytes, stamp_len) = self.write_stamp(stamp, payload_len);
+        out.extend_from_slice(bytes.get(..stamp_len).unwrap_or_default());
+        out.extend_from_slice(self.filler.get(..payload_len.saturating_sub(stamp_len)).unwrap_or_default());
+    }
+}
+
+/// Makes frames, in a buffer of its own.
+#[derive(Debug)]
+pub struct Composer {
+    format: Format,
+    frame: Vec<u8>,
+}
+
+impl Composer {
+    /// A composer without a frame.
+    #[must_use]
+    pub fn new(format: Format) -> Self {
+        Self { format, frame: Vec::new() }
+    }
+
+    /// What its messages look like.
+    #[must_use]
+    pub fn format(&self) -> &Format {
+        &self.format
+    }
+
+    /// A whole message in one frame. A payload shorter than a stamp is as long as one. With a mask it is a client's.
+    pub fn compose(&mut self, stamp: &Stamp, payload_len: usize, key: Option<Key>) -> &[u8] {
+        let payload_len = payload_len.max(self.format.form.stamp_len());
+        self.frame.clear();
+        let opcode = self.format.form.opcode();
+        frame::write_header(opcode, true, 0, payload_len as u64, key, &mut self.frame);
+        let start = self.frame.len();
+        self.format.write_payload(stamp, payload_len, &mut self.frame);
+        if let (Some(key), Some(payload)) = (key, self.frame.get_mut(start..)) {
+            mask::apply(payload, key, 0);
+        }
+        &self.frame
+    }
+}
+
+/// Follows one message after the other as its pieces come.
+#[derive(Clone, Debug, Default)]
+pub struct Checker {
+    stamp: [u8; STAMP_CHARS],
+    len: usize,
+    damaged: bool,
+}
+
+impl Checker {
+    /// Takes the next piece of the message.
+    #[inline]
+    pub fn push(&mut self, piece: &[u8], format: &Format) {
+        let stamp_len = format.form.stamp_len();
+        let into_stamp = stamp_len.saturating_sub(self.len).min(piece.len());
+        let (head, body) = piece.split_at_checked(into_stamp).unwrap_or((piece, &[]));
+        if let Some(place) = self.stamp.get_mut(self.len..self.len.saturating_add(into_stamp)) {
+            place.copy_from_slice(head);
+        }
+        if !body.is_empty() {
+            let at = self.len.saturating_add(into_stamp).saturating_sub(stamp_len);
+            let expected = format.filler.get(at..at.saturating_add(body.len()));
+            self.damaged |= expected != Some(body);
+        }
+        self.len = self.len.saturating_add(piece.len());
+    }
+
+    /// Payload bytes of the message so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing of a message has come.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The message is whole: its stamp, or `None` if it is not one that a composer of this format made.
+    #[inline]
+    pub fn finish(&mut self, format: &Format) -> Option<Stamp> {
+        let (len, damaged) = (std::mem::take(&mut self.len), std::mem::take(&mut self.damaged));
+        if damaged || len < format.form.stamp_len() { None } else { format.read_stamp(&self.stamp, len) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Checker, Composer, Form, Format, Stamp};
+    use proptest::prelude::*;
+    use ringway::engine::Time;
+    use ringway::proto::frame::{Reserved, Sender};
+    use ringway::proto::reader::{Piece, Reader};
+    use ringway::proto::scan::FrameLimits;
+
+    const STAMP: Stamp = Stamp { from: 7, number: 1 << 40, at: Time::from_nanos(1_234_567_890_123) };
+
+    fn payload(format: &Format, len: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        format.write_payload(&STAMP, len, &mut out);
+        out
+    }
+
+    fn check(format: &Format, payload: &[u8], chunk: usize) -> Option<Stamp> {
+        let mut checker = Checker::default();
+        for piece in payload.chunks(chunk.max(1)) {
+            checker.push(piece, format);
+        }
+        checker.finish(format)
+    }
+
+    #[test]
+    fn what_was_composed_reads_back_however_it_is_cut() {
+        for form in [Form::Binary, Form::Text] {
+            let format = Format::new(form, 3, 5000);
+            for len in [form.stamp_len(), 33, 64, 126, 5000] {
+                let payload = payload(&format, len);
+                assert_eq!(payload.len(), len);
+                for chunk in [1, 2, 23, 24, 25, 31, 32, 33, 4096, 9999] {
+                    assert_eq!(check(&format, &payload, chunk), Some(STAMP), "{form:?} {len} by {chunk}");
+                }
+            }
+            assert!(payload(&format, 200).is_ascii() || form == Form::Binary);
+        }
+    }
+
+    #[test]
+    fn a_frame_is_one_that_a_server_accepts() {
+        for (key, sender) in [(Some([1, 2, 3, 4]), Sender::Client), (None, Sender::Server)] {
+            for len in [1, 64, 126, 70_000] {
+                let format = Format::new(Form::Text, 9, 70_000);
+                let mut frame = Composer::new(format.clone()).compose(&STAMP, len, key).to_vec();
+                let (mut reader, mut checker, mut at) = (Reader::new(sender, Reserved::None), Checker::default(), 0);
+                let limits = FrameLimits { max_frame_bytes: 1 << 20, max_message_bytes: 1 << 20 };
+                loop {
+                    match reader.next(&mut frame, &mut at, &limits) {
+                        Piece::Payload(piece) => checker.push(piece, &format),
+                        Piece::NeedMore => break,
+                        Piece::Frame(header) => assert!(header.fin),
+                        other => panic!("{other:?}"),
+                    }
+                }
+                assert_eq!(checker.finish(&format), Some(STAMP));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_single_damage_passes(len in 24_usize..400, at in 0_usize..400, bit in 0_u32..8, text: bool) {
+            let form = if text { Form::Text } else { Form::Binary };
+            let format = Format::new(form, 11, 400);
+            let len = len.max(form.stamp_len());
+            let mut payload = payload(&format, len);
+            payload[at % len] ^= 1 << bit;
+            prop_assert_eq!(check(&format, &payload, 64), None);
+        }
+
+        #[test]
+        fn a_message_cut_or_grown_does_not_pass(len in 33_usize..400, other in 0_usize..500) {
+            let format = Format::new(Form::Binary, 11, 500);
+            let mut payload = payload(&format, len);
+            payload.resize(other, b'a');
+            prop_assert_eq!(check(&format, &payload, 64).is_some(), other == len);
+        }
+    }
+
+    #[test]
+    fn a_message_of_another_run_does_not_pass() {
+        let (ours, theirs) = (Format::new(Form::Binary, 1, 100), Format::new(Form::Binary, 2, 100));
+        assert_eq!(check(&ours, &payload(&theirs, 24), 99), None);
+    }
+}

@@ -1,0 +1,87 @@
+//! What the program runs, made from what was asked for.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use ringway::proto::scan::FrameLimits;
+use ringway::routing::target::Target;
+
+use crate::message::Format;
+use crate::sizes::{MAX_BYTES, Sizes};
+
+/// Connections from one source address to one address and port: some 28,000 local ports are the default of
+/// net.ipv4.ip_local_port_range.
+const CONNECTIONS_A_SOURCE: u64 = 20_000;
+/// Source addresses that short connections are spread over: what has just been closed keeps its port for a minute.
+const SOURCES_FOR_STORMS: u64 = 32;
+
+/// What every shard of a run has in common.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where to connect.
+    pub target: Target,
+    /// Path and query to ask for.
+    pub path: String,
+    /// The target's address.
+    pub address: SocketAddr,
+    /// The addresses to connect from, in turn; the kernel's choice if there is none.
+    pub sources: Vec<IpAddr>,
+    /// More headers for the handshake.
+    pub headers: Vec<(String, String)>,
+    /// Subprotocols to offer.
+    pub protocols: Vec<String>,
+    /// How long a connection may take to its 101.
+    pub timeout: Duration,
+    /// Whether to end connections with a reset, not with a closing handshake.
+    pub reset: bool,
+    /// What messages look like.
+    pub format: Format,
+    /// How long they are.
+    pub sizes: Sizes,
+    /// What a peer may send.
+    pub frames: FrameLimits,
+    /// The seed of everything that is drawn.
+    pub seed: u64,
+    /// The most bytes of messages that may wait in this process, for one connection.
+    pub max_waiting_bytes: usize,
+}
+
+/// Frames and messages up to what [`Sizes`] allows, and what a chat puts around them.
+pub const FRAMES: FrameLimits =
+    FrameLimits { max_frame_bytes: MAX_BYTES as u64 * 2, max_message_bytes: MAX_BYTES as u64 * 2 };
+
+impl Plan {
+    /// From where to where a connection goes.
+    #[must_use]
+    pub fn route(&self, number: u32) -> (Option<IpAddr>, SocketAddr) {
+        let turn = usize::try_from(number).unwrap_or(0).checked_rem(self.sources.len()).unwrap_or(0);
+        (self.sources.get(turn).copied(), self.address)
+    }
+}
+
+/// The addresses 127.0.0.x to connect from, if the target is on this host and there are more connections than one
+/// address has ports.
+#[must_use]
+pub fn loopback_sources(target: SocketAddr, connections: u64, storm: bool) -> Vec<IpAddr> {
+    let IpAddr::V4(address) = target.ip() else { return Vec::new() };
+    let needed = if storm { SOURCES_FOR_STORMS } else { connections.div_ceil(CONNECTIONS_A_SOURCE).min(250) };
+    if !address.is_loopback() || needed < 2 {
+        return Vec::new();
+    }
+    (1..=needed).filter_map(|last| u8::try_from(last).ok()).map(|last| Ipv4Addr::new(127, 0, 0, last).into()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::loopback_sources;
+
+    #[test]
+    fn sources_are_spread_only_where_they_are_needed_and_can_be() {
+        let local = "127.0.0.1:9000".parse().unwrap();
+        assert!(loopback_sources(local, 20_000, false).is_empty());
+        assert_eq!(loopback_sources(local, 50_000, false).len(), 3);
+        assert_eq!(loopback_sources(local, 10, true).len(), 32);
+        assert!(loopback_sources("192.0.2.1:9000".parse().unwrap(), 90_000, true).is_empty());
+        assert!(loopback_sources("[::1]:9000".parse().unwrap(), 90_000, true).is_empty());
+    }
+}

@@ -1,0 +1,191 @@
+//! When things are due: moments at a fixed rate, spread over shards, computed and never measured.
+//!
+//! A schedule does not know what happened to what it gave out. That is the point: a target that stalls delays no
+//! message's moment, so the wait shows in every message that was due meanwhile (no coordinated omission).
+
+use std::time::Duration;
+
+use ringway::engine::Time;
+
+/// Which part of a whole one shard has: the `index`-th of `of`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// From 0.
+    pub index: u64,
+    /// At least 1.
+    pub of: u64,
+}
+
+impl Share {
+    /// How many of `count` things are this shard's, if thing `k` belongs to shard `k % of`.
+    #[must_use]
+    pub fn part_of(self, count: u64) -> u64 {
+        let (each, rest) = (count / self.of, count % self.of);
+        each + u64::from(self.index < rest)
+    }
+}
+
+/// A rate in thousandths of a thing a second: whole, so that the millionth moment is as exact as the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate(u64);
+
+impl Rate {
+    /// From things a second: `None` unless it is at least a thousandth and at most a billion.
+    #[must_use]
+    pub fn per_second(rate: f64) -> Option<Self> {
+        if !(0.001..=1e9).contains(&rate) {
+            return None;
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was checked")]
+        Some(Self((rate * 1000.0).round() as u64))
+    }
+
+    /// So many things in so much time, evenly; the fastest rate if that is no time at all.
+    #[must_use]
+    pub fn over(count: u64, time: Duration) -> Self {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
+        let rate = u128::from(count) * 1_000_000 / u128::from(millis);
+        Self(u64::try_from(rate).unwrap_or(u64::MAX).clamp(1, 1_000_000_000_000))
+    }
+
+    /// Things a second.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "no rate that anyone runs loses a digit")]
+    pub fn as_per_second(self) -> f64 {
+        self.0 as f64 / 1000.0
+    }
+
+    /// How long after the start the thing with this number is due.
+    #[must_use]
+    pub fn moment(self, number: u64) -> Duration {
+        let nanos = u128::from(number) * 1_000_000_000_000 / u128::from(self.0);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+/// One thing that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Its number over all shards, from 0.
+    pub number: u64,
+    /// Its moment.
+    pub at: Time,
+}
+
+/// One shard's moments.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    rate: Rate,
+    start: Time,
+    end: Time,
+    step: u64,
+    next: u64,
+}
+
+impl Schedule {
+    /// Every `share.of`-th moment of `rate`, from `start` on, up to but without `end`.
+    #[must_use]
+    pub fn new(rate: Rate, share: Share, start: Time, end: Time) -> Self {
+        Self { rate, start, end, step: share.of, next: share.index }
+    }
+
+    /// When the next thing is due; `None` when there is none any more.
+    #[must_use]
+    pub fn next(&self) -> Option<Time> {
+        Some(self.start.after(self.rate.moment(self.next))).filter(|at| *at < self.end)
+    }
+
+    /// The next thing, if it is due.
+    pub fn take(&mut self, now: Time) -> Option<Due> {
+        let at = self.next().filter(|at| *at <= now)?;
+        let number = self.next;
+        self.next = self.next.saturating_add(self.step);
+        Some(Due { number, at })
+    }
+
+    /// Ends it earlier.
+    pub fn cut(&mut self, end: Time) {
+        self.end = self.end.min(end);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Due, Rate, Schedule, Share, Time};
+    use std::time::Duration;
+
+    const ALONE: Share = Share { index: 0, of: 1 };
+
+    fn at(millis: u64) -> Time {
+        Time::from_millis(millis)
+    }
+
+    fn all(schedule: &mut Schedule, now: Time) -> Vec<Due> {
+        std::iter::from_fn(|| schedule.take(now)).collect()
+    }
+
+    #[test]
+    fn moments_are_evenly_spread_and_never_early() {
+        let mut schedule = Schedule::new(Rate::per_second(4.0).unwrap(), ALONE, at(1000), at(3000));
+        assert_eq!(schedule.take(at(999)), None);
+        assert_eq!(schedule.take(at(1000)), Some(Due { number: 0, at: at(1000) }));
+        assert_eq!(schedule.take(at(1249)), None);
+        assert_eq!(schedule.next(), Some(at(1250)));
+        let rest: Vec<u64> = all(&mut schedule, at(60_000)).iter().map(|due| due.at.as_millis()).collect();
+        assert_eq!(rest, vec![1250, 1500, 1750, 2000, 2250, 2500, 2750]);
+        assert_eq!(schedule.next(), None);
+    }
+
+    #[test]
+    fn a_pause_of_the_caller_changes_no_moment() {
+        let rate = Rate::per_second(1000.0).unwrap();
+        let mut prompt = Schedule::new(rate, ALONE, at(0), at(5000));
+        let mut paused = Schedule::new(rate, ALONE, at(0), at(5000));
+        let mut seen = Vec::new();
+        for now in 0..5000 {
+            seen.extend(all(&mut prompt, at(now)));
+        }
+        let mut behind = all(&mut paused, at(1000));
+        behind.extend(all(&mut paused, at(3500)));
+        behind.extend(all(&mut paused, at(9000)));
+        assert_eq!(seen, behind);
+        assert_eq!(seen.len(), 5000);
+    }
+
+    #[test]
+    fn shards_share_one_schedule_without_a_gap_or_an_overlap() {
+        let rate = Rate::per_second(300.0).unwrap();
+        let whole = all(&mut Schedule::new(rate, ALONE, at(0), at(2000)), at(2000));
+        let mut parts: Vec<Due> = (0..3)
+            .flat_map(|index| all(&mut Schedule::new(rate, Share { index, of: 3 }, at(0), at(2000)), at(2000)))
+            .collect();
+        parts.sort_by_key(|due| due.number);
+        assert_eq!(parts, whole);
+    }
+
+    #[test]
+    fn the_rate_holds_after_a_day() {
+        let rate = Rate::per_second(33.333).unwrap();
+        assert_eq!(rate.moment(33_333), Duration::from_secs(1000));
+        assert_eq!(rate.moment(33_333 * 86), Duration::from_secs(86_000));
+        assert_eq!(Rate::over(15_000, Duration::from_secs(10)).moment(15_000), Duration::from_secs(10));
+        assert_eq!(Rate::per_second(0.0), None);
+        assert_eq!(Rate::per_second(f64::NAN), None);
+        assert_eq!(Rate::per_second(1e12), None);
+    }
+
+    #[test]
+    fn a_cut_ends_what_is_still_to_come() {
+        let mut schedule = Schedule::new(Rate::per_second(10.0).unwrap(), ALONE, at(0), at(10_000));
+        schedule.cut(at(500));
+        assert_eq!(all(&mut schedule, at(9000)).len(), 5);
+    }
+
+    #[test]
+    fn parts_sum_up_to_the_whole() {
+        for count in [0, 1, 2, 3, 100, 101] {
+            let sum: u64 = (0..3).map(|index| Share { index, of: 3 }.part_of(count)).sum();
+            assert_eq!(sum, count);
+        }
+    }
+}

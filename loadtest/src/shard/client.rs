@@ -1,0 +1,458 @@
+//! A client connection's life: connect, ask, be answered, be open, close.
+
+use std::mem;
+use std::time::Duration;
+
+use ringway::engine::{Fault, Next, Received, Sent, Slot, Socket, Time, Transport};
+use ringway::proto::accept::{self, Key};
+use ringway::proto::close;
+use ringway::proto::forward::{ClientRequest, write_client_request};
+use ringway::proto::frame::{Opcode, Sender};
+use ringway::proto::head::{self, HeadLimits};
+use ringway::proto::reader::Piece;
+use ringway::proto::response::{Expected, Response};
+
+use super::crew::Kit;
+use super::script::{Cx, Opened, Script};
+use super::wire::{Arrival, Wire};
+use crate::record::{Event, Trouble};
+
+/// Receives in one step.
+const RECEIVES: usize = 4;
+/// How long a peer may take over closing.
+const CLOSING: Duration = Duration::from_secs(2);
+/// How long the first connection's refusal is listened to, and how much of it.
+const LISTENING: Duration = Duration::from_secs(1);
+const MAX_BODY_BYTES: usize = 4096;
+/// What an answer's head may take up.
+const HEAD: HeadLimits = HeadLimits { max_bytes: 32 * 1024, max_lines: head::MAX_LINES };
+
+/// A client connection.
+#[derive(Debug)]
+pub struct Client<S> {
+    number: u32,
+    due: Time,
+    deadline: Time,
+    /// Whether it is the first of all: someone waits to hear how it fares.
+    probe: bool,
+    stage: Stage<S>,
+}
+
+#[derive(Debug)]
+enum Stage<S> {
+    Connecting { socket: Socket, key: Key },
+    Answering { wire: Wire, key: Key, head: Vec<u8> },
+    Declined { socket: Socket, status: u16, body: Vec<u8> },
+    Open { wire: Wire, state: S },
+    Closing { wire: Wire },
+    Gone,
+}
+
+/// What a step leaves the connection in.
+enum Turn<S> {
+    To(Stage<S>),
+    Stay(Next, Stage<S>),
+    Gone,
+}
+
+impl<S> Client<S> {
+    /// A connection that has not begun: it keeps a place.
+    #[must_use]
+    pub fn vacant() -> Self {
+        let never = Time::default();
+        Self { number: 0, due: never, deadline: never, probe: false, stage: Stage::Gone }
+    }
+
+    /// A connection that was begun.
+    pub fn new(number: u32, due: Time, deadline: Time, socket: Socket, key: Key, probe: bool) -> Self {
+        Self { number, due, deadline, probe, stage: Stage::Connecting { socket, key } }
+    }
+
+    /// The open connection, for who wants to send on it.
+    pub fn open(&mut self) -> Option<(u32, &mut Wire, &mut S)> {
+        match &mut self.stage {
+            Stage::Open { wire, state } => Some((self.number, wire, state)),
+            _ => None,
+        }
+    }
+
+    /// Whether it stands.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open { .. })
+    }
+
+    /// Whether it is still on its way to standing.
+    #[must_use]
+    pub fn is_opening(&self) -> bool {
+        matches!(self.stage, Stage::Connecting { .. } | Stage::Answering { .. } | Stage::Declined { .. })
+    }
+
+    /// Does what can be done now.
+    pub fn step<T, P>(&mut self, script: &mut P, scratch: &mut [u8], cx: &mut Cx<'_, T>) -> Next
+    where
+        T: Transport,
+        P: Script<State = S>,
+    {
+        loop {
+            if let Stage::Open { wire, state } = &mut self.stage {
+                match converse(wire, state, script, scratch, cx) {
+                    Ok(next) => return next,
+                    Err(why) => {
+                        self.lose(why, script, cx);
+                        return Next::Done;
+                    }
+                }
+            }
+            let turn = match mem::replace(&mut self.stage, Stage::Gone) {
+                Stage::Connecting { socket, key } => self.connect(socket, key, cx),
+                Stage::Answering { wire, key, head } => self.hear_answer(wire, key, head, script, scratch, cx),
+                Stage::Declined { socket, status, body } => self.hear_refusal(socket, status, body, scratch, cx),
+                Stage::Closing { wire } => self.await_close(wire, scratch, cx),
+                Stage::Open { .. } | Stage::Gone => Turn::Gone,
+            };
+            match turn {
+                Turn::To(stage) => self.stage = stage,
+                Turn::Stay(next, stage) => {
+                    self.stage = stage;
+                    return next;
+                }
+                Turn::Gone => return Next::Done,
+            }
+        }
+    }
+
+    fn connect<T: Transport>(&mut self, socket: Socket, key: Key, cx: &mut Cx<'_, T>) -> Turn<S> {
+        let mut request = Vec::with_capacity(512);
+        let plan = &cx.kit.plan;
+        let asked = ClientRequest {
+            host: &plan.target.authority,
+            path_and_query: &plan.path,
+            key: &key,
+            protocols: &plan.protocols,
+            headers: &plan.headers,
+        };
+        write_client_request(&asked, &mut request);
+        let mut wire = Wire::new(socket, Sender::Client);
+        // The first send tells whether the connection stands. Whatever part of the request it does not take, waits.
+        match cx.net.send(socket, &request) {
+            Sent::Bytes(n) => match wire.send(cx.net, request.get(n..).unwrap_or_default()) {
+                Ok(()) => Turn::To(Stage::Answering { wire, key, head: Vec::new() }),
+                Err(fault) => self.fail(socket, Trouble::connecting(fault), cx),
+            },
+            Sent::Blocked if cx.net.now() >= self.deadline => self.fail(socket, Trouble::Connect("timed-out"), cx),
+            Sent::Blocked => Turn::Stay(Next::Wait(Some(self.deadline)), Stage::Connecting { socket, key }),
+            Sent::Failed(fault) => self.fail(socket, Trouble::connecting(fault), cx),
+        }
+    }
+
+    fn hear_answer<T, P>(
+        &mut self,
+        mut wire: Wire,
+        key: Key,
+        mut head: Vec<u8>,
+        script: &mut P,
+        scratch: &mut [u8],
+        cx: &mut Cx<'_, T>,
+    ) -> Turn<S>
+    where
+        T: Transport,
+        P: Script<State = S>,
+    {
+        if let Err(fault) = wire.flush(cx.net, &mut cx.kit.pool) {
+            return self.fail(wire.socket, Trouble::connecting(fault), cx);
+        }
+        let seen = head.len();
+        if let Some(start) = scratch.get_mut(..seen) {
+            start.copy_from_slice(&head);
+        }
+        let n = match cx.net.recv(wire.socket, scratch.get_mut(seen..).unwrap_or_default()) {
+            Received::Bytes(n) => n,
+            Received::Blocked if cx.net.now() >= self.deadline => {
+                return self.fail(wire.socket, Trouble::Handshake("timed-out"), cx);
+            }
+            Received::Blocked => {
+                return Turn::Stay(Next::Wait(Some(self.deadline)), Stage::Answering { wire, key, head });
+            }
+            Received::End => return self.fail(wire.socket, Trouble::Handshake("closed without an answer"), cx),
+            Received::Failed(fault) => return self.fail(wire.socket, Trouble::Handshake(fault.code()), cx),
+        };
+        let bytes = scratch.get(..seen.saturating_add(n)).unwrap_or_default();
+        let end = match head::find_end(bytes, seen, &HEAD) {
+            Ok(Some(end)) => end,
+            Ok(None) => {
+                head.extend_from_slice(bytes.get(seen..).unwrap_or_default());
+                return Turn::To(Stage::Answering { wire, key, head });
+            }
+            Err(_) => return self.fail(wire.socket, Trouble::Handshake("the answer is too long"), cx),
+        };
+        let (answer, behind) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+        let response = match Response::parse(answer, &HEAD) {
+            Ok(response) => response,
+            Err(refusal) => return self.fail(wire.socket, Trouble::Handshake(refusal.detail), cx),
+        };
+        if response.is_interim() {
+            return Turn::To(Stage::Answering { wire, key, head: behind.to_vec() });
+        }
+        if response.status != 101 {
+            return self.decline(wire.socket, response.status, behind, cx);
+        }
+        let expected = Expected::without_extensions(accept::accept_for(&key), &cx.kit.plan.protocols);
+        if let Err(refusal) = response.verify(&expected) {
+            return self.fail(wire.socket, Trouble::Handshake(refusal.detail), cx);
+        }
+        wire.reader.keep(behind);
+        self.enter(wire, script, scratch, cx)
+    }
+
+    /// The 101 has come.
+    fn enter<T, P>(&mut self, mut wire: Wire, script: &mut P, scratch: &mut [u8], cx: &mut Cx<'_, T>) -> Turn<S>
+    where
+        T: Transport,
+        P: Script<State = S>,
+    {
+        let now = cx.net.clock();
+        cx.kit.recorder.opened(self.due, now);
+        if mem::take(&mut self.probe) {
+            cx.kit.recorder.tell(Event::Probed(Ok(())));
+        }
+        match script.opened(self.number, self.due, &mut wire, cx) {
+            Opened::Leave => self.leave(wire, cx),
+            Opened::Stay(mut state) => {
+                // What came behind the head is there to be read before more is received.
+                let end = wire.reader.restore(scratch);
+                let read = read(end, &mut wire, &mut state, script, scratch, cx);
+                self.stage = Stage::Open { wire, state };
+                match read {
+                    Ok(()) => Turn::To(mem::replace(&mut self.stage, Stage::Gone)),
+                    Err(why) => {
+                        self.lose(why, script, cx);
+                        Turn::Gone
+                    }
+                }
+            }
+        }
+    }
+
+    /// An open connection ended, and was not to.
+    fn lose<T, P>(&mut self, why: Trouble, script: &mut P, cx: &mut Cx<'_, T>)
+    where
+        T: Transport,
+        P: Script<State = S>,
+    {
+        if let Stage::Open { mut wire, state } = mem::replace(&mut self.stage, Stage::Gone) {
+            script.ended(state, cx);
+            cx.kit.recorder.ended(why);
+            wire.close(cx.net, &mut cx.kit.pool);
+        }
+    }
+
+    /// Ends an open connection on purpose.
+    fn leave<T: Transport>(&mut self, mut wire: Wire, cx: &mut Cx<'_, T>) -> Turn<S> {
+        cx.kit.recorder.left();
+        if cx.kit.plan.reset {
+            wire.abort(cx.net, &mut cx.kit.pool);
+            return Turn::Gone;
+        }
+        self.deadline = cx.net.now().after(CLOSING);
+        if wire.send_close(cx.net, close::NORMAL, "").is_err() {
+            wire.close(cx.net, &mut cx.kit.pool);
+            return Turn::Gone;
+        }
+        Turn::To(Stage::Closing { wire })
+    }
+
+    /// Ends it on purpose, whatever stage it is in; `None` if it was gone.
+    pub fn dismiss<T, P>(&mut self, script: &mut P, cx: &mut Cx<'_, T>) -> Next
+    where
+        T: Transport,
+        P: Script<State = S>,
+    {
+        let turn = match mem::replace(&mut self.stage, Stage::Gone) {
+            Stage::Open { wire, state } => {
+                script.ended(state, cx);
+                self.leave(wire, cx)
+            }
+            Stage::Connecting { socket, .. } | Stage::Declined { socket, .. } => {
+                cx.net.close(socket);
+                Turn::Gone
+            }
+            Stage::Answering { mut wire, .. } => {
+                wire.close(cx.net, &mut cx.kit.pool);
+                Turn::Gone
+            }
+            Stage::Closing { wire } => Turn::To(Stage::Closing { wire }),
+            Stage::Gone => Turn::Gone,
+        };
+        match turn {
+            Turn::To(stage) | Turn::Stay(_, stage) => {
+                self.stage = stage;
+                Next::Wait(Some(self.deadline))
+            }
+            Turn::Gone => Next::Done,
+        }
+    }
+
+    fn await_close<T: Transport>(&mut self, mut wire: Wire, scratch: &mut [u8], cx: &mut Cx<'_, T>) -> Turn<S> {
+        for _ in 0..RECEIVES {
+            let flushed = wire.flush(cx.net, &mut cx.kit.pool);
+            match wire.receive(cx.net, scratch) {
+                Arrival::Blocked if cx.net.now() < self.deadline && flushed.is_ok() => {
+                    return Turn::Stay(Next::Wait(Some(self.deadline)), Stage::Closing { wire });
+                }
+                // The server closes first (RFC 6455 section 7.1.1): until then all that comes is behind the times.
+                Arrival::Bytes(_) if flushed.is_ok() && cx.net.now() < self.deadline => {}
+                _ => {
+                    wire.close(cx.net, &mut cx.kit.pool);
+                    return Turn::Gone;
+                }
+            }
+        }
+        Turn::Stay(Next::Again, Stage::Closing { wire })
+    }
+
+    fn decline<T: Transport>(&mut self, socket: Socket, status: u16, body: &[u8], cx: &mut Cx<'_, T>) -> Turn<S> {
+        if !self.probe {
+            return self.fail(socket, Trouble::Status(status), cx);
+        }
+        self.deadline = self.deadline.min(cx.net.now().after(LISTENING));
+        Turn::To(Stage::Declined { socket, status, body: body.to_vec() })
+    }
+
+    fn hear_refusal<T: Transport>(
+        &mut self,
+        socket: Socket,
+        status: u16,
+        mut body: Vec<u8>,
+        scratch: &mut [u8],
+        cx: &mut Cx<'_, T>,
+    ) -> Turn<S> {
+        while body.len() < MAX_BODY_BYTES && cx.net.now() < self.deadline {
+            match cx.net.recv(socket, scratch) {
+                Received::Bytes(n) => body.extend_from_slice(scratch.get(..n).unwrap_or_default()),
+                Received::Blocked => {
+                    return Turn::Stay(Next::Wait(Some(self.deadline)), Stage::Declined { socket, status, body });
+                }
+                Received::End | Received::Failed(_) => break,
+            }
+        }
+        body.truncate(MAX_BODY_BYTES);
+        if mem::take(&mut self.probe) {
+            cx.kit.recorder.tell(Event::Probed(Err(one_line(status, &body))));
+        }
+        self.fail(socket, Trouble::Status(status), cx)
+    }
+
+    fn fail<T: Transport>(&mut self, socket: Socket, why: Trouble, cx: &mut Cx<'_, T>) -> Turn<S> {
+        cx.net.close(socket);
+        cx.kit.recorder.failed(why);
+        if mem::take(&mut self.probe) {
+            let text = match why {
+                Trouble::Connect(reason) => format!("cannot connect: {reason}"),
+                _ => format!("the handshake failed: {}", why.reason()),
+            };
+            cx.kit.recorder.tell(Event::Probed(Err(text)));
+        }
+        Turn::Gone
+    }
+}
+
+/// A refusal as a line that a terminal can show.
+fn one_line(status: u16, body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let body: String = words.join(" ").chars().filter(|c| !c.is_control()).take(1000).collect();
+    if body.is_empty() {
+        format!("the server answered {status}")
+    } else {
+        format!("the server answered {status}: {body}")
+    }
+}
+
+/// An open connection: sends what waits, takes what comes.
+fn converse<T, P>(
+    wire: &mut Wire,
+    state: &mut P::State,
+    script: &mut P,
+    scratch: &mut [u8],
+    cx: &mut Cx<'_, T>,
+) -> Result<Next, Trouble>
+where
+    T: Transport,
+    P: Script,
+{
+    wire.flush(cx.net, &mut cx.kit.pool).map_err(Trouble::broken)?;
+    for _ in 0..RECEIVES {
+        match wire.receive(cx.net, scratch) {
+            Arrival::Bytes(end) => read(end, wire, state, script, scratch, cx)?,
+            Arrival::Blocked => return Ok(Next::Wait(None)),
+            Arrival::End => return Err(Trouble::Broken("ended without a close frame")),
+            Arrival::Failed(fault) => return Err(Trouble::broken(fault)),
+        }
+    }
+    Ok(Next::Again)
+}
+
+/// Takes what stands in the scratch.
+fn read<T, P>(
+    end: usize,
+    wire: &mut Wire,
+    state: &mut P::State,
+    script: &mut P,
+    scratch: &mut [u8],
+    cx: &mut Cx<'_, T>,
+) -> Result<(), Trouble>
+where
+    T: Transport,
+    P: Script,
+{
+    let (mut at, frames) = (0, cx.kit.plan.frames);
+    let bytes = scratch.get_mut(..end).unwrap_or_default();
+    loop {
+        match wire.reader.next(bytes, &mut at, &frames) {
+            Piece::NeedMore => return Ok(()),
+            Piece::Violation(violation) => {
+                // It may be gone already.
+                let _ = wire.send_close(cx.net, violation.close_code(), violation.code());
+                return Err(Trouble::Violation(violation.code()));
+            }
+            Piece::Control { opcode: Opcode::Ping, payload, .. } => {
+                wire.send_control(cx.net, Opcode::Pong, payload).map_err(Trouble::broken)?;
+                continue;
+            }
+            Piece::Control { opcode: Opcode::Close, close_code, payload } => {
+                let _ = wire.send_control(cx.net, Opcode::Close, payload.get(..2).unwrap_or_default());
+                return Err(Trouble::Closed(close_code));
+            }
+            Piece::Control { payload, .. } => {
+                script.pong(state, payload, cx);
+                continue;
+            }
+            Piece::Frame(_) => {}
+            Piece::Payload(piece) => script.payload(state, piece, cx),
+        }
+        if wire.reader.is_message_whole() {
+            script.message(state, wire, cx).map_err(Trouble::broken)?;
+        }
+    }
+}
+
+/// Begins to connect.
+///
+/// # Errors
+/// What made it fail at once.
+pub fn dial<S, T: Transport>(
+    number: u32,
+    due: Time,
+    owner: Slot,
+    probe: bool,
+    kit: &mut Kit,
+    net: &mut T,
+) -> Result<Client<S>, Fault> {
+    let (from, to) = kit.plan.route(number);
+    let socket = net.dial(owner, from, to)?;
+    let mut nonce = [0; 16];
+    net.random(&mut nonce);
+    let deadline = net.now().after(kit.plan.timeout);
+    Ok(Client::new(number, due, deadline, socket, accept::key_from(nonce), probe))
+}

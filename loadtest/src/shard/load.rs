@@ -1,0 +1,129 @@
+//! One shard of the generator, as the engine sees it.
+
+use std::net::SocketAddr;
+
+use ringway::engine::{Next, Service, Slot, Socket, Time, Transport};
+
+use super::crew::{Crew, Opening};
+use super::script::{Run, Script};
+use crate::record::Event;
+
+/// What the thread that runs the phases can tell a shard. In this order, each optional but the last.
+#[derive(Clone, Copy, Debug)]
+pub enum Command {
+    /// Open connections. Again once those before are settled.
+    Open(Opening),
+    /// Begin with messages.
+    Run(Run),
+    /// End the message phase at this moment, if it would end later.
+    Cut(Time),
+    /// Hand over, and tell whether anything is still awaited: now, and from then on as soon as nothing is.
+    Drain,
+    /// Wait no longer for answers: what has not come is lost.
+    Close,
+}
+
+/// One shard of the generator.
+#[derive(Debug)]
+pub struct Load<P: Script> {
+    crew: Crew<P::State>,
+    script: P,
+    scratch: Vec<u8>,
+    draining: bool,
+    closing: bool,
+}
+
+impl<P: Script> Load<P> {
+    /// A shard that waits for commands.
+    pub fn new(mut crew: Crew<P::State>, script: P) -> Self {
+        let scratch = crew.kit.pool.take();
+        Self { crew, script, scratch, draining: false, closing: false }
+    }
+
+    fn dial<T: Transport>(&mut self, net: &mut T) {
+        self.crew.dial_what_is_due(net);
+        let now = net.clock();
+        while !self.closing
+            && let Some(due) = self.script.wants_connection(now)
+        {
+            self.crew.dial(due, false, net);
+        }
+    }
+
+    fn say_if_drained<T: Transport>(&mut self, net: &T) {
+        if self.draining && self.script.is_drained() {
+            self.draining = false;
+            self.crew.kit.recorder.hand_over(net.clock(), net.idle());
+            self.crew.kit.recorder.tell(Event::Drained);
+        }
+    }
+}
+
+impl<P: Script> Service for Load<P> {
+    type Command = Command;
+
+    fn accept<T: Transport>(&mut self, _net: &mut T, _socket: Socket, _peer: SocketAddr) -> Option<Slot> {
+        None
+    }
+
+    fn step<T: Transport>(&mut self, net: &mut T, slot: Slot) -> Next {
+        let next = self.crew.step(slot, &mut self.script, &mut self.scratch, net);
+        if next == Next::Done || self.crew.next_dial().is_some() {
+            self.dial(net);
+        }
+        self.say_if_drained(net);
+        next
+    }
+
+    fn command<T: Transport>(&mut self, net: &mut T, command: Command) {
+        match command {
+            Command::Open(opening) => {
+                self.crew.open(opening);
+                self.dial(net);
+            }
+            Command::Run(run) => {
+                self.crew.kit.recorder.measure(run.window);
+                self.crew.line_up();
+                self.script.run(&run, &mut self.crew, net);
+            }
+            Command::Cut(at) => {
+                self.crew.stop_opening();
+                self.crew.kit.recorder.cut(at);
+                self.script.cut(at);
+            }
+            Command::Drain => {
+                self.draining = true;
+                self.say_if_drained(net);
+            }
+            Command::Close => {
+                self.closing = true;
+                self.crew.dismiss(&mut self.script, net);
+                self.crew.kit.recorder.hand_over(net.clock(), net.idle());
+            }
+        }
+    }
+
+    fn next_housekeeping(&self) -> Option<Time> {
+        if self.closing {
+            return None;
+        }
+        let update = Some(self.crew.kit.recorder.next_update());
+        [update, self.crew.next_dial(), self.script.next_due()].into_iter().flatten().min()
+    }
+
+    fn housekeep<T: Transport>(&mut self, net: &mut T) {
+        let now = net.clock();
+        self.script.due(now, &mut self.crew, net);
+        self.dial(net);
+        self.crew.kit.recorder.update(now, net.idle());
+        self.say_if_drained(net);
+    }
+
+    fn is_accepting(&self) -> bool {
+        !self.closing
+    }
+
+    fn is_finished(&self) -> bool {
+        self.closing && self.crew.is_empty()
+    }
+}

@@ -1,0 +1,152 @@
+//! Two services on one shard: one dials, the other accepts. So one CPU plays both ends of a proxy, and neither end knows
+//! of the other.
+//!
+//! The first service's slots are the even ones, the second's the odd ones.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use ringway::engine::{Fault, Next, Received, Sent, Service, Slot, Socket, Time, Transport};
+
+/// Both.
+#[derive(Debug)]
+pub struct Pair<A, B> {
+    /// The one that dials. The shard ends when it is finished.
+    first: A,
+    /// The one that accepts.
+    second: B,
+}
+
+/// A command for one of them.
+#[derive(Clone, Copy, Debug)]
+pub enum Either<A, B> {
+    /// For the first.
+    First(A),
+    /// For the second.
+    Second(B),
+}
+
+impl<A, B> Pair<A, B> {
+    /// Both.
+    pub fn new(first: A, second: B) -> Self {
+        Self { first, second }
+    }
+}
+
+/// A transport whose slots are every other slot of another.
+struct Half<'a, T> {
+    net: &'a mut T,
+    odd: u32,
+}
+
+fn outer(slot: Slot, odd: u32) -> Slot {
+    Slot((slot.0 << 1) | odd)
+}
+
+fn inner(slot: Slot) -> Slot {
+    Slot(slot.0 >> 1)
+}
+
+impl<T: Transport> Transport for Half<'_, T> {
+    #[inline]
+    fn now(&self) -> Time {
+        self.net.now()
+    }
+
+    #[inline]
+    fn clock(&self) -> Time {
+        self.net.clock()
+    }
+
+    fn idle(&self) -> Duration {
+        self.net.idle()
+    }
+
+    #[inline]
+    fn recv(&mut self, socket: Socket, into: &mut [u8]) -> Received {
+        self.net.recv(socket, into)
+    }
+
+    #[inline]
+    fn send(&mut self, socket: Socket, bytes: &[u8]) -> Sent {
+        self.net.send(socket, bytes)
+    }
+
+    fn hung_up(&self, socket: Socket) -> bool {
+        self.net.hung_up(socket)
+    }
+
+    fn unacknowledged(&self, socket: Socket) -> usize {
+        self.net.unacknowledged(socket)
+    }
+
+    fn dial(&mut self, owner: Slot, from: Option<IpAddr>, to: SocketAddr) -> Result<Socket, Fault> {
+        self.net.dial(outer(owner, self.odd), from, to)
+    }
+
+    fn shutdown(&mut self, socket: Socket) {
+        self.net.shutdown(socket);
+    }
+
+    fn close(&mut self, socket: Socket) {
+        self.net.close(socket);
+    }
+
+    fn abort(&mut self, socket: Socket) {
+        self.net.abort(socket);
+    }
+
+    fn wake(&mut self, slot: Slot) {
+        self.net.wake(outer(slot, self.odd));
+    }
+
+    fn random(&mut self, into: &mut [u8]) {
+        self.net.random(into);
+    }
+}
+
+impl<A: Service, B: Service> Service for Pair<A, B> {
+    type Command = Either<A::Command, B::Command>;
+
+    fn accept<T: Transport>(&mut self, net: &mut T, socket: Socket, peer: SocketAddr) -> Option<Slot> {
+        self.second.accept(&mut Half { net, odd: 1 }, socket, peer).map(|slot| outer(slot, 1))
+    }
+
+    #[inline]
+    fn step<T: Transport>(&mut self, net: &mut T, slot: Slot) -> Next {
+        match slot.0 & 1 {
+            0 => self.first.step(&mut Half { net, odd: 0 }, inner(slot)),
+            odd => self.second.step(&mut Half { net, odd }, inner(slot)),
+        }
+    }
+
+    fn command<T: Transport>(&mut self, net: &mut T, command: Self::Command) {
+        match command {
+            Either::First(command) => self.first.command(&mut Half { net, odd: 0 }, command),
+            Either::Second(command) => self.second.command(&mut Half { net, odd: 1 }, command),
+        }
+    }
+
+    fn next_housekeeping(&self) -> Option<Time> {
+        [self.first.next_housekeeping(), self.second.next_housekeeping()].into_iter().flatten().min()
+    }
+
+    fn housekeep<T: Transport>(&mut self, net: &mut T) {
+        let now = net.now();
+        if self.first.next_housekeeping().is_some_and(|at| at <= now) {
+            self.first.housekeep(&mut Half { net, odd: 0 });
+        }
+        if self.second.next_housekeeping().is_some_and(|at| at <= now) {
+            self.second.housekeep(&mut Half { net, odd: 1 });
+        }
+    }
+
+    fn is_accepting(&self) -> bool {
+        self.second.is_accepting()
+    }
+
+    /// The second has nobody to serve once the first is gone: what is left of it ends with the process.
+    fn is_finished(&self) -> bool {
+        self.first.is_finished()
+    }
+}
