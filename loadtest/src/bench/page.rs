@@ -3,7 +3,7 @@
 
 use askama::Template;
 
-use super::publish::{heading, introduction, measured, ratio, value};
+use super::publish::{heading, introduction, measured, ratio, took_part, value};
 use super::result::{MeasureRecord, Results};
 use super::summary::{OURS, Row, Table};
 use crate::report::chart::{Bar, BarChart, COLOURS, Group, STYLE, Size, Unit};
@@ -21,10 +21,7 @@ pub fn html(results: &Results) -> Result<String, String> {
         at: results.measured_at.clone(),
         introduction: introduction(results).iter().map(|line| line.replace("**", "").replace('`', "")).collect(),
         figures: results.tables.iter().map(|table| figure(results, table)).collect(),
-        peers: results
-            .peers
-            .iter()
-            .filter(|peer| peer.missing.is_none())
+        peers: took_part(results)
             .map(|peer| Peer {
                 title: peer.title.clone(),
                 version: peer.version.clone().unwrap_or_default(),
@@ -92,7 +89,9 @@ fn figure(results: &Results, table: &Table) -> Figure {
     let rows = table.rows.iter().map(|row| Line {
         title: row.title.clone(),
         ours: row.peer == OURS,
-        cells: measured(table, row).map(|(measure, cell)| (heading(measure), value(cell), ratio(cell))).collect(),
+        cells: measured(table, row)
+            .map(|(measure, cell)| (heading(measure), value(row, cell), ratio(table, row, cell)))
+            .collect(),
         notes: row.notes.clone(),
     });
     let charts = table.measures.iter().map(|measure| {

@@ -295,14 +295,13 @@ const KEPT_UP: f64 = 0.98;
 /// What a reader has to know beside a run's numbers; empty when there is nothing.
 pub fn notes(report: &Report) -> Vec<String> {
     let mut notes = Vec::new();
-    match report.verdict.outcome {
-        Outcome::Valid => {}
-        Outcome::Void if report.verdict.reasons.is_empty() => {
-            notes.push("void: the generator was the limit".to_owned());
-        }
-        Outcome::Void => notes.push(format!("void: {}", report.verdict.reasons.join("; "))),
-        Outcome::Failed if report.verdict.reasons.is_empty() => notes.push("failed".to_owned()),
-        Outcome::Failed => notes.push(format!("failed: {}", report.verdict.reasons.join("; "))),
+    let reasons: Vec<_> = report.verdict.reasons.iter().map(|reason| clause(reason)).collect();
+    match (report.verdict.outcome, reasons.is_empty()) {
+        (Outcome::Valid, _) => {}
+        (Outcome::Void, true) => notes.push("void: the generator was the limit".to_owned()),
+        (Outcome::Void, false) => notes.push(format!("void: {}", reasons.join("; "))),
+        (Outcome::Failed, true) => notes.push("failed".to_owned()),
+        (Outcome::Failed, false) => notes.push(format!("failed: {}", reasons.join("; "))),
     }
     if report.verdict.interrupted {
         notes.push("cut short".to_owned());
@@ -311,7 +310,8 @@ pub fn notes(report: &Report) -> Vec<String> {
         if let Some(offered) = messages.offered_per_s.filter(|offered| messages.achieved_per_s < offered * KEPT_UP) {
             notes.push(format!("too slow: {:.0} of {offered:.0} messages/s", messages.achieved_per_s));
         }
-        if messages.lost > 0 {
+        // A failed run's reasons have said it.
+        if messages.lost > 0 && (report.verdict.outcome != Outcome::Failed || reasons.is_empty()) {
             notes.push(format!("{} messages lost", thousands(messages.lost)));
         }
     }
@@ -322,4 +322,134 @@ pub fn notes(report: &Report) -> Vec<String> {
         notes.push(format!("{} connections lost", thousands(report.connections.lost)));
     }
     notes
+}
+
+/// A reason without the advice behind it, which is for whoever runs the generator by hand.
+fn clause(reason: &str) -> &str {
+    reason.split_once("; ").map_or(reason, |(clause, _)| clause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::model::{Connections, ErrorCount, FORMAT, Generator, Latency, Machine, Messages, Scenario};
+    use crate::report::model::{Second, TargetUse, Verdict};
+
+    fn report() -> Report {
+        Report {
+            format: FORMAT,
+            tool: "ringway-load 0.1.0".to_owned(),
+            scenario: Scenario::Echo,
+            measured_at: String::new(),
+            settings: Vec::new(),
+            machine: Machine::default(),
+            verdict: Verdict { outcome: Outcome::Valid, reasons: Vec::new(), interrupted: false },
+            warmup_ms: 500,
+            measured_ms: 2_000,
+            connections: Connections::default(),
+            messages: None,
+            latency: None,
+            handshake: None,
+            errors: Vec::<ErrorCount>::new(),
+            series: Vec::new(),
+            generator: Generator::default(),
+            target: None,
+            thresholds: Vec::new(),
+        }
+    }
+
+    fn all(report: &Report) -> Vec<Option<f64>> {
+        let mut measures =
+            figures(false, 20_000).iter().flat_map(|figure| figure.measures).copied().collect::<Vec<_>>();
+        measures.sort_by_key(|measure| measure.id());
+        measures.dedup_by_key(|measure| measure.id());
+        assert_eq!(measures.len(), 7);
+        measures.into_iter().map(|measure| measure.read(report)).collect()
+    }
+
+    #[test]
+    fn each_number_is_read_from_its_field() {
+        let mut report = report();
+        report.messages = Some(Messages { achieved_per_s: 1_234.5, received: 99, lost: 1, ..Messages::default() });
+        report.latency = Some(Latency {
+            what: String::new(),
+            count: 10,
+            min_ns: 1,
+            mean_ns: 2.0,
+            p50_ns: 92_300,
+            p90_ns: 3,
+            p99_ns: 4_000_000,
+            p999_ns: 5,
+            p9999_ns: 6,
+            max_ns: 7,
+            histogram: String::new(),
+        });
+        let use_of = TargetUse { cpu_us_each: Some(8.5), memory_bytes_each: Some(575.0), ..TargetUse::default() };
+        report.target = Some(use_of);
+        let second = |received| Second { received, ..Second::default() };
+        report.series = vec![second(3_000), second(5_000)];
+        // By name: cpu, delivered, handshakes, memory, p50, p99, rate.
+        let read = [8.5, 99.0, 4_000.0, 575.0, 92.3, 4_000.0, 1_234.5].map(Some);
+        assert_eq!(all(&report), read);
+    }
+
+    #[test]
+    fn an_odd_report_has_no_numbers_and_makes_no_panic() {
+        assert!(all(&report()).iter().flatten().all(|number| *number == 0.0), "{:?}", all(&report()));
+        let mut odd = report();
+        odd.measured_ms = 0;
+        odd.messages = Some(Messages { achieved_per_s: f64::NAN, ..Messages::default() });
+        odd.target = Some(TargetUse { cpu_us_each: Some(f64::INFINITY), ..TargetUse::default() });
+        assert_eq!(all(&odd), [None; 7]);
+    }
+
+    #[test]
+    fn what_a_reader_has_to_know_is_noted() {
+        assert!(notes(&report()).is_empty());
+        let mut odd = report();
+        odd.verdict.outcome = Outcome::Void;
+        odd.verdict.reasons = vec!["it fell behind; give it CPUs".to_owned()];
+        odd.messages =
+            Some(Messages { offered_per_s: Some(1_000.0), achieved_per_s: 812.0, lost: 3, ..Messages::default() });
+        odd.connections = Connections { failed: 1_200, lost: 2, ..Connections::default() };
+        let noted = [
+            "void: it fell behind",
+            "too slow: 812 of 1000 messages/s",
+            "3 messages lost",
+            "1,200 connections not opened",
+            "2 connections lost",
+        ];
+        assert_eq!(notes(&odd), noted);
+    }
+
+    #[test]
+    fn figures_are_named_once_and_fit_the_files_that_may_be_open() {
+        let all = figures(false, 20_000);
+        let mut ids: Vec<_> = all.iter().map(|figure| figure.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), all.len());
+        let held = |files| {
+            figures(false, files).iter().find_map(|figure| match figure.load {
+                Load::Storm { held } if held > 0 => Some(held),
+                _ => None,
+            })
+        };
+        assert_eq!(held(20_000), Some(9_000));
+        assert_eq!(held(4_096), Some(1_548));
+        assert_eq!(held(0), Some(1));
+        assert_eq!(figures(true, 20_000)[0].title, "Echo of 64 B, 100 connections, one message in flight on each");
+    }
+
+    #[test]
+    fn the_generators_command_line_is_as_it_reads_it() {
+        let line = |id: &str| {
+            let all = figures(false, 20_000);
+            let figure = all.iter().find(|figure| figure.id == id).expect("it is planned");
+            figure.load.arguments(Duration::from_millis(1_500)).join(" ")
+        };
+        let echo = "echo --connections 1000 --rate 20000 --size 64 --warmup 500ms --duration 1500ms";
+        assert_eq!(line("rate-20000"), echo);
+        assert_eq!(line("handshake-held"), "storm --closed 1 --close reset --hold 9000 --duration 1500ms");
+    }
 }

@@ -43,7 +43,7 @@ pub fn readme(results: &Results) -> String {
         }
     }
     text.push_str("## Who was measured\n\n| proxy | version | started as |\n|---|---|---|\n");
-    for peer in results.peers.iter().filter(|peer| peer.missing.is_none()) {
+    for peer in took_part(results) {
         let command = if peer.command.is_empty() { "-".to_owned() } else { format!("`{}`", peer.command) };
         let version = peer.version.as_deref().unwrap_or("-");
         let _ = writeln!(text, "| {} | {} | {} |", escaped(&peer.title), escaped(version), command);
@@ -55,7 +55,7 @@ pub fn readme(results: &Results) -> String {
             let _ = writeln!(text, "- {}: `{what}` was not found; `{}`", peer.title, peer.install);
         }
     }
-    configurations(&mut text, &results.peers);
+    configurations(&mut text, results);
     text
 }
 
@@ -88,8 +88,9 @@ pub fn introduction(results: &Results) -> Vec<String> {
     lines.push(
         "A number is the median over the rounds, with the least and the most in parentheses. A ratio is Ringway divided by \
          the other, taken within each round, and then the median: below 1 Ringway used or took less. CPU is that of the \
-         process and its children, from `/proc`; memory is what they allocated and touched, without the kernel's. A run in \
-         which the generator was the limit is marked void: its numbers say nothing about the proxy."
+         process and its children, from `/proc`; memory is what they allocated and touched, without the kernel's. A run \
+         in which the generator was the limit is called void, one in which something was lost or wrong failed; numbers \
+         with † have such a run behind them, and are not to be trusted."
             .to_owned(),
     );
     lines.push(
@@ -114,10 +115,15 @@ fn markdown_table(text: &mut String, table: &Table) {
         let name = escaped(&row.title);
         let _ = write!(text, "| {} |", if row.peer == OURS { format!("**{name}**") } else { name });
         for (_, cell) in measured(table, row) {
-            let _ = write!(text, " {} | {} |", value(cell), ratio(cell));
+            let _ = write!(text, " {} | {} |", value(row, cell), ratio(table, row, cell));
         }
         let _ = writeln!(text, " {} |", escaped(&row.notes.join("; ")));
     }
+}
+
+/// The peers that something was measured of, or tried.
+pub(super) fn took_part(results: &Results) -> impl Iterator<Item = &PeerRecord> {
+    results.peers.iter().filter(|peer| results.runs.iter().any(|run| run.peer == peer.id))
 }
 
 /// A row's cells with what they are of; one that an odd file left out is empty.
@@ -137,15 +143,20 @@ pub(super) fn heading(measure: &MeasureRecord) -> String {
     format!("{}, {} ({better} is better)", measure.title, measure.unit)
 }
 
+/// What stands behind a number that is not to be trusted.
+const DOUBT: &str = " †";
+
 /// A cell's number, with its range where there were several rounds.
-pub(super) fn value(cell: Option<&Cell>) -> String {
-    cell.map_or_else(|| "-".to_owned(), |cell| spread(&cell.value, number))
+pub(super) fn value(row: &Row, cell: Option<&Cell>) -> String {
+    let doubt = if row.doubtful { DOUBT } else { "" };
+    cell.map_or_else(|| "-".to_owned(), |cell| spread(&cell.value, number) + doubt)
 }
 
 /// A cell's ratio, likewise.
-pub(super) fn ratio(cell: Option<&Cell>) -> String {
-    cell.and_then(|cell| cell.ratio.as_ref())
-        .map_or_else(|| "-".to_owned(), |ratio| spread(ratio, |x| format!("{x:.2}")))
+pub(super) fn ratio(table: &Table, row: &Row, cell: Option<&Cell>) -> String {
+    let Some(ratio) = cell.and_then(|cell| cell.ratio.as_ref()) else { return "-".to_owned() };
+    let doubtful = row.doubtful || table.rows.iter().any(|row| row.peer == OURS && row.doubtful);
+    spread(ratio, |ratio| format!("{ratio:.2}")) + if doubtful { DOUBT } else { "" }
 }
 
 fn spread(spread: &Spread, show: fn(f64) -> String) -> String {
@@ -170,12 +181,12 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;").replace(['\n', '\r'], " ")
 }
 
-fn configurations(text: &mut String, peers: &[PeerRecord]) {
-    if peers.iter().all(|peer| peer.configs.is_empty()) {
+fn configurations(text: &mut String, results: &Results) {
+    if took_part(results).all(|peer| peer.configs.is_empty()) {
         return;
     }
     text.push_str("\n## Configurations\n\nWords between `@` are filled in at the start: ports, the folder, limits.\n");
-    for config in peers.iter().filter(|peer| peer.missing.is_none()).flat_map(|peer| &peer.configs) {
+    for config in took_part(results).flat_map(|peer| &peer.configs) {
         let _ = write!(
             text,
             "\n<details><summary>{}</summary>\n\n```\n{}\n```\n\n</details>\n",
@@ -199,6 +210,7 @@ mod tests {
         nginx.configs = vec![Config { name: "nginx.conf".to_owned(), text: "# as it comes\n".to_owned() }];
         let mut envoy = known::peer("envoy");
         (envoy.version, envoy.missing) = (None, Some("envoy".to_owned()));
+        nginx.title = "nginx, 64 KiB".to_owned();
         let mut slow = known::run("nginx", 2, &[("cpu", 10.0)]);
         slow.notes = vec!["12 messages lost".to_owned()];
         let runs = vec![
@@ -209,6 +221,8 @@ mod tests {
         ];
         let peers = vec![known::peer("ringway"), nginx, envoy, known::peer("nchan")];
         let figures = vec![figure];
+        let mut tables = tables(&figures, &peers, &runs);
+        tables[0].rows[1].doubtful = true;
         Results {
             format: FORMAT,
             tool: "ringway-load 0.1.0".to_owned(),
@@ -220,7 +234,7 @@ mod tests {
                 memory_bytes: 4 << 30,
             },
             how: How { rounds: 2, duration_ms: 3_000, cpu: 0, load_cpus: "1".to_owned(), quick: false, files: 20_000 },
-            tables: tables(&figures, &peers, &runs),
+            tables,
             peers,
             figures,
             runs,

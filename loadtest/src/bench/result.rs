@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::plan::{self, Better, Figure};
-use crate::report::model::{Machine, Report, Verdict};
+use crate::report::model::{Machine, Outcome, Report};
 
 /// The version of the format of `runs.json`.
 pub const FORMAT: u32 = 1;
@@ -159,9 +159,9 @@ impl Run {
         }
     }
 
-    /// The generator's own judgement.
-    pub fn verdict(&self) -> Option<&Verdict> {
-        self.report.as_ref().map(|report| &report.verdict)
+    /// Whether its numbers are not to be trusted, by the generator's own judgement.
+    pub fn is_doubtful(&self) -> bool {
+        self.report.as_ref().is_some_and(|report| report.verdict.outcome != Outcome::Valid)
     }
 }
 

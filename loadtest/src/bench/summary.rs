@@ -32,6 +32,8 @@ pub struct Row {
     pub title: String,
     /// One a measure; `None` where there is no number.
     pub cells: Vec<Option<Cell>>,
+    /// Whether one of the runs was void or failed, so that the numbers are not to be trusted.
+    pub doubtful: bool,
     /// What has to be known beside the numbers, or why there are none.
     pub notes: Vec<String>,
 }
@@ -86,7 +88,7 @@ fn row(figure: &FigureRecord, peer: &PeerRecord, runs: &[Run]) -> Option<Row> {
     let title = peer.title.clone();
     if let Some(reason) = figure.instead.get(&peer.id) {
         let cells = vec![None; figure.measures.len()];
-        return Some(Row { peer: peer.id.clone(), title, cells, notes: vec![reason.clone()] });
+        return Some(Row { peer: peer.id.clone(), title, cells, doubtful: false, notes: vec![reason.clone()] });
     }
     let mine = || runs.iter().filter(|run| run.figure == figure.id && run.peer == peer.id);
     if !figure.takes_part.contains(&peer.id) || mine().next().is_none() {
@@ -102,7 +104,8 @@ fn row(figure: &FigureRecord, peer: &PeerRecord, runs: &[Run]) -> Option<Row> {
             }
         }
     }
-    Some(Row { peer: peer.id.clone(), title, cells, notes })
+    let doubtful = mine().any(Run::is_doubtful);
+    Some(Row { peer: peer.id.clone(), title, cells, doubtful, notes })
 }
 
 fn cell(figure: &FigureRecord, peer: &str, measure: &str, runs: &[Run]) -> Option<Cell> {
