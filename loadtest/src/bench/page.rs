@@ -3,7 +3,7 @@
 
 use askama::Template;
 
-use super::publish::{heading, introduction, measured, ratio, took_part, value};
+use super::publish::{DOUBT, counted, heading, introduction, measured, ratio, took_part, value};
 use super::result::{MeasureRecord, Results};
 use super::summary::{OURS, Row, Table};
 use crate::report::chart::{Bar, BarChart, COLOURS, Group, STYLE, Size, Unit};
@@ -117,21 +117,31 @@ fn chart(table: &Table, measure: &MeasureRecord) -> BarChart {
     }
 }
 
-/// One a row; those without the number say so.
+/// One a row; those that should have the number and do not say so.
 fn bars(table: &Table, measure: &MeasureRecord) -> Vec<Bar> {
     let (_, factor) = unit(measure);
     let bar = |row: &Row| {
         let cell = measured(table, row).find(|(known, _)| known.id == measure.id).and_then(|(_, cell)| cell);
         let spread = cell.map(|cell| cell.value);
         Bar {
-            label: row.title.clone(),
+            label: label(row, row.doubtful),
             value: spread.map(|spread| spread.median * factor),
             range: spread.filter(|spread| spread.rounds > 1).map(|spread| (spread.min * factor, spread.max * factor)),
             color: color(&row.peer),
         }
     };
-    table.rows.iter().map(bar).collect()
+    let applies = |row: &&Row| {
+        row.peer != DIRECT || measured(table, row).any(|(known, cell)| known.id == measure.id && cell.is_some())
+    };
+    table.rows.iter().filter(applies).map(bar).collect()
 }
+
+fn label(row: &Row, doubtful: bool) -> String {
+    format!("{}{}", row.title, if doubtful { DOUBT } else { "" })
+}
+
+/// Where there is no proxy there is none whose CPU or memory could be measured.
+const DIRECT: &str = "direct";
 
 /// The chart's unit, and what a number is multiplied by to be in it.
 fn unit(measure: &MeasureRecord) -> (Unit, f64) {
@@ -170,8 +180,9 @@ pub fn summary(results: &Results) -> String {
     let chart = BarChart {
         title: "CPU of each proxy, as a percentage of Ringway's".to_owned(),
         note: format!(
-            "less is better; median of {} rounds, whiskers: least and most; Ringway is 100%{}",
-            results.how.rounds,
+            "less is better; median of {}{}; Ringway is 100%{}",
+            counted(u64::from(results.how.rounds), "round", "rounds"),
+            if results.how.rounds > 1 { ", whiskers: least and most" } else { "" },
             if results.how.quick { "; a quick look, not a measurement" } else { "" }
         ),
         unit: Unit::Percent,
@@ -182,17 +193,20 @@ pub fn summary(results: &Results) -> String {
 
 fn multiples(table: &Table) -> Option<Group> {
     let cpu = table.measures.iter().position(|measure| measure.id == "cpu")?;
-    let ours = table.rows.iter().find(|row| row.peer == OURS)?.cells.get(cpu).copied().flatten()?;
+    let our_row = table.rows.iter().find(|row| row.peer == OURS)?;
+    let (ours, doubtful) = (our_row.cells.get(cpu).copied().flatten()?, our_row.doubtful);
     let bar = |row: &Row| {
         let cell = row.cells.get(cpu).copied().flatten()?;
         // Upside down: the ratio is ours divided by theirs.
         let (value, range) = match cell.ratio {
-            Some(ratio) if ratio.median > 0.0 => (1.0 / ratio.median, Some((1.0 / ratio.max, 1.0 / ratio.min))),
+            Some(ratio) if ratio.median > 0.0 => {
+                (1.0 / ratio.median, (ratio.rounds > 1).then_some((1.0 / ratio.max, 1.0 / ratio.min)))
+            }
             Some(_) => return None,
             None if row.peer == OURS && ours.value.median > 0.0 => (1.0, None),
             None => return None,
         };
-        Some(Bar { label: row.title.clone(), value: Some(value), range, color: color(&row.peer) })
+        Some(Bar { label: label(row, row.doubtful || doubtful), value: Some(value), range, color: color(&row.peer) })
     };
     let bars: Vec<Bar> = table.rows.iter().filter_map(bar).collect();
     (bars.len() > 1).then(|| Group { label: table.title.clone(), bars })

@@ -77,8 +77,8 @@ pub fn introduction(results: &Results) -> Vec<String> {
     ));
     lines.push(format!(
         "The proxy under test ran alone on CPU {}, the generator, which also plays the upstream, on CPU {}, all over loopback. \
-         Each run had a freshly started proxy and a window of {:.1} s; {} of each, in turn: every proxy once, then every \
-         proxy again. A process could have {} files open.",
+         Each run had a freshly started proxy and a window of {:.1} s; each figure was measured in {}, every proxy once \
+         in each, one after the other. A process could have {} files open.",
         how.cpu,
         how.load_cpus,
         how.duration_ms as f64 / 1e3,
@@ -101,7 +101,7 @@ pub fn introduction(results: &Results) -> Vec<String> {
     lines
 }
 
-fn counted(number: u64, one: &str, more: &str) -> String {
+pub(super) fn counted(number: u64, one: &str, more: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { more })
 }
 
@@ -144,7 +144,7 @@ pub(super) fn heading(measure: &MeasureRecord) -> String {
 }
 
 /// What stands behind a number that is not to be trusted.
-const DOUBT: &str = " †";
+pub(super) const DOUBT: &str = " †";
 
 /// A cell's number, with its range where there were several rounds.
 pub(super) fn value(row: &Row, cell: Option<&Cell>) -> String {
