@@ -161,6 +161,22 @@ impl Composer {
         &self.format
     }
 
+    /// A whole message as the body of a POST.
+    pub fn post(&mut self, stamp: &Stamp, payload_len: usize, host: &str, path: &str) -> &[u8] {
+        let payload_len = payload_len.max(self.format.form.stamp_len());
+        let kind = match self.format.form {
+            Form::Binary => "application/octet-stream",
+            Form::Text => "text/plain",
+        };
+        self.frame.clear();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\nContent-Length: {payload_len}\r\n\r\n"
+        );
+        self.frame.extend_from_slice(head.as_bytes());
+        self.format.write_payload(stamp, payload_len, &mut self.frame);
+        &self.frame
+    }
+
     /// A whole message in one frame. A payload shorter than a stamp is as long as one. With a mask it is a client's.
     pub fn compose(&mut self, stamp: &Stamp, payload_len: usize, key: Option<Key>) -> &[u8] {
         let payload_len = payload_len.max(self.format.form.stamp_len());
@@ -182,9 +198,19 @@ pub struct Checker {
     stamp: [u8; STAMP_CHARS],
     len: usize,
     damaged: bool,
+    /// Of the message's first frame, where that matters.
+    opcode: Option<Opcode>,
 }
 
 impl Checker {
+    /// A frame begins. A message whose first frame is of the other form is not what was sent.
+    #[inline]
+    pub fn begin(&mut self, opcode: Opcode) {
+        if opcode != Opcode::Continuation {
+            self.opcode = Some(opcode);
+        }
+    }
+
     /// Takes the next piece of the message.
     #[inline]
     pub fn push(&mut self, piece: &[u8], format: &Format) {
@@ -218,7 +244,8 @@ impl Checker {
     #[inline]
     pub fn finish(&mut self, format: &Format) -> Option<Stamp> {
         let (len, damaged) = (std::mem::take(&mut self.len), std::mem::take(&mut self.damaged));
-        if damaged || len < format.form.stamp_len() { None } else { format.read_stamp(&self.stamp, len) }
+        let other_form = self.opcode.is_some_and(|opcode| opcode != format.form.opcode());
+        if damaged || other_form || len < format.form.stamp_len() { None } else { format.read_stamp(&self.stamp, len) }
     }
 }
 

@@ -19,11 +19,9 @@ const SOURCES_FOR_STORMS: u64 = 32;
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Where to connect.
-    pub target: Target,
-    /// Path and query to ask for.
-    pub path: String,
-    /// The target's address.
-    pub address: SocketAddr,
+    pub place: Place,
+    /// Where the connections from this number on go instead: publishers.
+    pub publishers: Option<(u32, Place)>,
     /// The addresses to connect from, in turn; the kernel's choice if there is none.
     pub sources: Vec<IpAddr>,
     /// More headers for the handshake.
@@ -42,6 +40,8 @@ pub struct Plan {
     pub frames: FrameLimits,
     /// The seed of everything that is drawn.
     pub seed: u64,
+    /// The most connections of one shard.
+    pub max_connections: usize,
     /// The most bytes of messages that may wait in this process, for one connection.
     pub max_waiting_bytes: usize,
 }
@@ -50,12 +50,43 @@ pub struct Plan {
 pub const FRAMES: FrameLimits =
     FrameLimits { max_frame_bytes: MAX_BYTES as u64 * 2, max_message_bytes: MAX_BYTES as u64 * 2 };
 
+/// Where connections go.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Host and port.
+    pub target: Target,
+    /// Path and query to ask for.
+    pub path: String,
+    /// The address.
+    pub address: SocketAddr,
+    /// What is spoken there.
+    pub speech: Speech,
+}
+
+/// What is spoken on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speech {
+    /// WebSocket.
+    WebSocket,
+    /// HTTP/1.1, each message a POST: how brokers without a WebSocket for publishers are fed.
+    Post,
+}
+
 impl Plan {
-    /// From where to where a connection goes.
+    /// Where a connection goes.
     #[must_use]
-    pub fn route(&self, number: u32) -> (Option<IpAddr>, SocketAddr) {
+    pub fn place(&self, number: u32) -> &Place {
+        match &self.publishers {
+            Some((first, place)) if number >= *first => place,
+            _ => &self.place,
+        }
+    }
+
+    /// The address it goes from, if that is not the kernel's choice.
+    #[must_use]
+    pub fn source(&self, number: u32) -> Option<IpAddr> {
         let turn = usize::try_from(number).unwrap_or(0).checked_rem(self.sources.len()).unwrap_or(0);
-        (self.sources.get(turn).copied(), self.address)
+        self.sources.get(turn).copied()
     }
 }
 

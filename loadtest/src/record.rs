@@ -296,6 +296,14 @@ impl Recorder {
         }
     }
 
+    /// Answers did not come, whose moments nobody here knows.
+    pub fn missing(&mut self, count: u64) {
+        if count > 0 {
+            self.counts.lost += count;
+            self.troubles(Trouble::Message("lost"), count);
+        }
+    }
+
     /// An answer came again. Faults of content count whenever they happen.
     pub fn duplicate(&mut self) {
         self.counts.duplicates += 1;

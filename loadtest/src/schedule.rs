@@ -55,6 +55,13 @@ impl Rate {
         self.0 as f64 / 1000.0
     }
 
+    /// `count` parts in `of` of the rate; `None` if that is nothing.
+    #[must_use]
+    pub fn part(self, count: u64, of: u64) -> Option<Self> {
+        let rate = (u128::from(self.0) * u128::from(count)).checked_div(u128::from(of))?;
+        u64::try_from(rate).ok().filter(|rate| *rate > 0).map(Self)
+    }
+
     /// How long after the start the thing with this number is due.
     #[must_use]
     pub fn moment(self, number: u64) -> Duration {

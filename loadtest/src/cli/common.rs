@@ -9,9 +9,9 @@ use std::time::Duration;
 use ringway::config::units::{self, Cpus};
 use ringway::routing::target::{self, Target};
 
-use crate::control::{Failure, Job};
+use crate::control::{self, Failure, Job};
 use crate::message::{Form, Format};
-use crate::plan::{FRAMES, Plan, loopback_sources};
+use crate::plan::{FRAMES, Place, Plan, Speech, loopback_sources};
 use crate::report::model::{Scenario, Setting};
 use crate::report::threshold::Threshold;
 use crate::schedule::Rate;
@@ -113,8 +113,20 @@ pub(super) struct Extra {
     pub(super) messages: Option<MessageArgs>,
     pub(super) rate: Option<Rate>,
     pub(super) polls: bool,
+    /// Where publishers go, if there are any.
+    pub(super) publishers: Option<Publishers>,
     /// Settings of its own.
     pub(super) settings: Vec<(&'static str, String)>,
+}
+
+/// Connections that go elsewhere.
+pub(super) struct Publishers {
+    /// Where.
+    pub(super) url: String,
+    /// What is spoken there.
+    pub(super) speech: Speech,
+    /// The number of the first.
+    pub(super) first: u32,
 }
 
 /// A rate as it is written: things a second.
@@ -124,10 +136,13 @@ pub(super) fn rate(text: &str) -> Result<Rate, String> {
 }
 
 impl Common {
+    /// How connections end, in a word.
+    pub(super) fn close_word(&self) -> &'static str {
+        if self.close == Closing::Reset { "reset" } else { "handshake" }
+    }
+
     /// The job.
     pub(super) fn job(&self, extra: &Extra) -> Result<Job, Failure> {
-        let (target, path) = target::client_url(&self.url)
-            .map_err(|error| Failure::Configuration(format!("--url {}: {error}", self.url)))?;
         let (form, sizes) = match &extra.messages {
             Some(messages) => (if messages.text { Form::Text } else { Form::Binary }, messages.size),
             None => (Form::Binary, Sizes::Fixed(Form::Binary.stamp_len())),
@@ -139,20 +154,23 @@ impl Common {
                 Form::Text.stamp_len()
             )));
         }
-        let address = address_of(&target)?;
+        let cpus = self.cpus.as_ref().map(|Cpus(cpus)| cpus.as_slice());
+        let room = control::room_for(cpus, extra.connections, self.upstream.is_some())?;
+        let place = place_of("--url", &self.url, Speech::WebSocket)?;
         let storm = extra.scenario == Scenario::Storm;
         let sources = if self.source.is_empty() {
-            loopback_sources(address, extra.connections, storm)
+            loopback_sources(place.address, extra.connections, storm)
         } else {
             self.source.clone()
         };
-        let cpus = match &self.cpus {
-            Some(Cpus(cpus)) => cpus.clone(),
-            None => ringway::engine::preflight::check().map_err(|error| Failure::Failed(error.to_string()))?.cpus,
-        };
+        let publishers = extra.publishers.as_ref().map(|publishers| {
+            let place = place_of("--publish-url", &publishers.url, publishers.speech)?;
+            Ok::<_, Failure>((publishers.first, place))
+        });
         let plan = Plan {
-            path,
-            address,
+            place,
+            publishers: publishers.transpose()?,
+            max_connections: room.max_connections,
             sources,
             headers: self.header.clone(),
             protocols: self.subprotocol.clone(),
@@ -163,7 +181,6 @@ impl Common {
             frames: FRAMES,
             seed: self.seed,
             max_waiting_bytes: MIN_WAITING_BYTES.max(2 * sizes.max()),
-            target,
         };
         Ok(Job {
             settings: self.settings(extra),
@@ -176,7 +193,7 @@ impl Common {
             duration: self.duration,
             grace: self.grace,
             rate: extra.rate,
-            cpus,
+            cpus: room.cpus,
             polls: extra.polls && !self.sleep,
             upstream: self.upstream,
             pid: self.pid.map(NonZeroU32::get),
@@ -217,6 +234,14 @@ impl Common {
 
 fn show(duration: Duration) -> String {
     if duration.is_zero() { "none".to_owned() } else { units::show_duration(duration) }
+}
+
+fn place_of(option: &str, url: &str, speech: Speech) -> Result<Place, Failure> {
+    // What was typed may hold a token: only the reason is shown.
+    let (target, path) =
+        target::client_url(url).map_err(|error| Failure::Configuration(format!("{option}: {error}")))?;
+    let address = address_of(&target)?;
+    Ok(Place { target, path, address, speech })
 }
 
 /// The first of the target's addresses on which something listens.

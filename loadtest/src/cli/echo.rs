@@ -50,6 +50,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         messages: Some(args.messages.clone()),
         rate: args.rate,
         polls: args.rate.is_some(),
+        publishers: None,
         settings: vec![shown],
     })?;
     let outcome = control::conduct(&job, move || Echo::new(pace))?;

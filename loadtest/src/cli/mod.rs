@@ -3,7 +3,10 @@
 
 mod common;
 mod echo;
+mod fanout;
 mod finish;
+mod hold;
+mod storm;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -24,6 +27,12 @@ struct Cli {
 enum Command {
     /// Messages that come back: round trips at a rate, or as many as there is room for
     Echo(echo::Args),
+    /// Idle connections: how many survive
+    Hold(hold::Args),
+    /// Connections opened and closed: how fast, and what fails
+    Storm(storm::Args),
+    /// Messages that many hear: latency, loss, duplicates and order of each delivery
+    Fanout(fanout::Args),
 }
 
 /// Runs what the command line says.
@@ -32,6 +41,9 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         Command::Echo(args) => echo::run(args),
+        Command::Hold(args) => hold::run(args),
+        Command::Storm(args) => storm::run(args),
+        Command::Fanout(args) => fanout::run(args),
     };
     result.unwrap_or_else(|failure| {
         // Nobody may be reading.

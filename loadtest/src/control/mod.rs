@@ -135,29 +135,42 @@ where
     P::State: 'static,
     F: Fn() -> P + Clone + Send + 'static,
 {
-    check_host(job)?;
     let (events, happens) = channel();
     watch_signals(events.clone())?;
     let fleet = start(job, script, &events)?;
     Run::new(job, fleet, happens).to_its_end()
 }
 
-fn check_host(job: &Job) -> Result<(), Failure> {
+/// What the host lets a run have.
+#[derive(Clone, Debug)]
+pub struct Room {
+    /// The CPUs to run on.
+    pub cpus: Vec<usize>,
+    /// The most connections of each shard.
+    pub max_connections: usize,
+}
+
+/// Checks that the host will do, for so many connections on these CPUs; on all if none are named.
+///
+/// # Errors
+/// What is missing, and how to mend it.
+pub fn room_for(cpus: Option<&[usize]>, connections: u64, both_ends: bool) -> Result<Room, Failure> {
     let host = preflight::check().map_err(|missing| Failure::Failed(missing.to_string()))?;
-    preflight::check_limits(&host, job.cpus.len()).map_err(|missing| Failure::Failed(missing.to_string()))?;
-    if let Some(cpu) = job.cpus.iter().find(|cpu| !host.cpus.contains(cpu)) {
+    let cpus = cpus.unwrap_or(&host.cpus);
+    if let Some(cpu) = cpus.iter().find(|cpu| !host.cpus.contains(cpu)) {
         return Err(Failure::Configuration(format!("--cpus names CPU {cpu}, on which this process may not run")));
     }
-    let each = if job.upstream.is_some() { 2 } else { 1 };
-    let fit = host.max_connections(each, job.cpus.len());
-    if job.connections > fit {
+    preflight::check_limits(&host, cpus.len()).map_err(|missing| Failure::Failed(missing.to_string()))?;
+    let fit = host.max_connections(if both_ends { 2 } else { 1 }, cpus.len());
+    if connections > fit {
         return Err(Failure::Configuration(format!(
-            "{} connections are more than the {fit} that the limit on file descriptors ({}) allows; raise it with \
-             `ulimit -n`, or run several generators",
-            job.connections, host.max_descriptors
+            "{connections} connections are more than the {fit} that the limit on file descriptors ({}) allows; raise it \
+             with `ulimit -n`, or run several generators",
+            host.max_descriptors
         )));
     }
-    Ok(())
+    let max_connections = usize::try_from(fit).unwrap_or(usize::MAX).div_ceil(cpus.len().max(1));
+    Ok(Room { cpus: cpus.to_vec(), max_connections })
 }
 
 fn start<P, F>(job: &Job, script: F, events: &Sender<Event>) -> Result<Fleet, Failure>

@@ -13,8 +13,10 @@ use ringway::proto::reader::Piece;
 use ringway::proto::response::{Expected, Response};
 
 use super::crew::Kit;
+use super::post::Replies;
 use super::script::{Cx, Opened, Script};
 use super::wire::{Arrival, Wire};
+use crate::plan::Speech;
 use crate::record::{Event, Trouble};
 
 /// Receives in one step.
@@ -43,7 +45,7 @@ enum Stage<S> {
     Connecting { socket: Socket, key: Key },
     Answering { wire: Wire, key: Key, head: Vec<u8> },
     Declined { socket: Socket, status: u16, body: Vec<u8> },
-    Open { wire: Wire, state: S },
+    Open { wire: Wire, state: S, replies: Option<Replies> },
     Closing { wire: Wire },
     Gone,
 }
@@ -68,10 +70,16 @@ impl<S> Client<S> {
         Self { number, due, deadline, probe, stage: Stage::Connecting { socket, key } }
     }
 
+    /// Its number, over all shards.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
     /// The open connection, for who wants to send on it.
     pub fn open(&mut self) -> Option<(u32, &mut Wire, &mut S)> {
         match &mut self.stage {
-            Stage::Open { wire, state } => Some((self.number, wire, state)),
+            Stage::Open { wire, state, .. } => Some((self.number, wire, state)),
             _ => None,
         }
     }
@@ -95,8 +103,8 @@ impl<S> Client<S> {
         P: Script<State = S>,
     {
         loop {
-            if let Stage::Open { wire, state } = &mut self.stage {
-                match converse(wire, state, script, scratch, cx) {
+            if let Stage::Open { wire, state, replies } = &mut self.stage {
+                match converse(wire, state, replies.as_mut(), script, scratch, cx) {
                     Ok(next) => return next,
                     Err(why) => {
                         self.lose(why, script, cx);
@@ -105,7 +113,7 @@ impl<S> Client<S> {
                 }
             }
             let turn = match mem::replace(&mut self.stage, Stage::Gone) {
-                Stage::Connecting { socket, key } => self.connect(socket, key, cx),
+                Stage::Connecting { socket, key } => self.connect(socket, key, script, scratch, cx),
                 Stage::Answering { wire, key, head } => self.hear_answer(wire, key, head, script, scratch, cx),
                 Stage::Declined { socket, status, body } => self.hear_refusal(socket, status, body, scratch, cx),
                 Stage::Closing { wire } => self.await_close(wire, scratch, cx),
@@ -122,21 +130,37 @@ impl<S> Client<S> {
         }
     }
 
-    fn connect<T: Transport>(&mut self, socket: Socket, key: Key, cx: &mut Cx<'_, T>) -> Turn<S> {
+    fn connect<T, P>(
+        &mut self,
+        socket: Socket,
+        key: Key,
+        script: &mut P,
+        scratch: &mut [u8],
+        cx: &mut Cx<'_, T>,
+    ) -> Turn<S>
+    where
+        T: Transport,
+        P: Script<State = S>,
+    {
         let mut request = Vec::with_capacity(512);
         let plan = &cx.kit.plan;
+        let place = plan.place(self.number);
+        let speech = place.speech;
         let asked = ClientRequest {
-            host: &plan.target.authority,
-            path_and_query: &plan.path,
+            host: &place.target.authority,
+            path_and_query: &place.path,
             key: &key,
             protocols: &plan.protocols,
             headers: &plan.headers,
         };
-        write_client_request(&asked, &mut request);
+        if speech == Speech::WebSocket {
+            write_client_request(&asked, &mut request);
+        }
         let mut wire = Wire::new(socket, Sender::Client);
         // The first send tells whether the connection stands. Whatever part of the request it does not take, waits.
         match cx.net.send(socket, &request) {
             Sent::Bytes(n) => match wire.send(cx.net, request.get(n..).unwrap_or_default()) {
+                Ok(()) if speech == Speech::Post => self.enter(wire, Some(Replies::default()), script, scratch, cx),
                 Ok(()) => Turn::To(Stage::Answering { wire, key, head: Vec::new() }),
                 Err(fault) => self.fail(socket, Trouble::connecting(fault), cx),
             },
@@ -202,11 +226,18 @@ impl<S> Client<S> {
             return self.fail(wire.socket, Trouble::Handshake(refusal.detail), cx);
         }
         wire.reader.keep(behind);
-        self.enter(wire, script, scratch, cx)
+        self.enter(wire, None, script, scratch, cx)
     }
 
-    /// The 101 has come.
-    fn enter<T, P>(&mut self, mut wire: Wire, script: &mut P, scratch: &mut [u8], cx: &mut Cx<'_, T>) -> Turn<S>
+    /// The 101 has come, or none is needed.
+    fn enter<T, P>(
+        &mut self,
+        mut wire: Wire,
+        mut replies: Option<Replies>,
+        script: &mut P,
+        scratch: &mut [u8],
+        cx: &mut Cx<'_, T>,
+    ) -> Turn<S>
     where
         T: Transport,
         P: Script<State = S>,
@@ -217,12 +248,12 @@ impl<S> Client<S> {
             cx.kit.recorder.tell(Event::Probed(Ok(())));
         }
         match script.opened(self.number, self.due, &mut wire, cx) {
-            Opened::Leave => self.leave(wire, cx),
+            Opened::Leave => self.leave(wire, false, cx),
             Opened::Stay(mut state) => {
                 // What came behind the head is there to be read before more is received.
                 let end = wire.reader.restore(scratch);
-                let read = read(end, &mut wire, &mut state, script, scratch, cx);
-                self.stage = Stage::Open { wire, state };
+                let read = read(end, &mut wire, &mut state, replies.as_mut(), script, scratch, cx);
+                self.stage = Stage::Open { wire, state, replies };
                 match read {
                     Ok(()) => Turn::To(mem::replace(&mut self.stage, Stage::Gone)),
                     Err(why) => {
@@ -240,7 +271,7 @@ impl<S> Client<S> {
         T: Transport,
         P: Script<State = S>,
     {
-        if let Stage::Open { mut wire, state } = mem::replace(&mut self.stage, Stage::Gone) {
+        if let Stage::Open { mut wire, state, .. } = mem::replace(&mut self.stage, Stage::Gone) {
             script.ended(state, cx);
             cx.kit.recorder.ended(why);
             wire.close(cx.net, &mut cx.kit.pool);
@@ -248,8 +279,12 @@ impl<S> Client<S> {
     }
 
     /// Ends an open connection on purpose.
-    fn leave<T: Transport>(&mut self, mut wire: Wire, cx: &mut Cx<'_, T>) -> Turn<S> {
+    fn leave<T: Transport>(&mut self, mut wire: Wire, without_a_word: bool, cx: &mut Cx<'_, T>) -> Turn<S> {
         cx.kit.recorder.left();
+        if without_a_word {
+            wire.close(cx.net, &mut cx.kit.pool);
+            return Turn::Gone;
+        }
         if cx.kit.plan.reset {
             wire.abort(cx.net, &mut cx.kit.pool);
             return Turn::Gone;
@@ -269,9 +304,9 @@ impl<S> Client<S> {
         P: Script<State = S>,
     {
         let turn = match mem::replace(&mut self.stage, Stage::Gone) {
-            Stage::Open { wire, state } => {
+            Stage::Open { wire, state, replies } => {
                 script.ended(state, cx);
-                self.leave(wire, cx)
+                self.leave(wire, replies.is_some(), cx)
             }
             Stage::Connecting { socket, .. } | Stage::Declined { socket, .. } => {
                 cx.net.close(socket);
@@ -373,6 +408,7 @@ fn one_line(status: u16, body: &[u8]) -> String {
 fn converse<T, P>(
     wire: &mut Wire,
     state: &mut P::State,
+    mut replies: Option<&mut Replies>,
     script: &mut P,
     scratch: &mut [u8],
     cx: &mut Cx<'_, T>,
@@ -384,7 +420,7 @@ where
     wire.flush(cx.net, &mut cx.kit.pool).map_err(Trouble::broken)?;
     for _ in 0..RECEIVES {
         match wire.receive(cx.net, scratch) {
-            Arrival::Bytes(end) => read(end, wire, state, script, scratch, cx)?,
+            Arrival::Bytes(end) => read(end, wire, state, replies.as_deref_mut(), script, scratch, cx)?,
             Arrival::Blocked => return Ok(Next::Wait(None)),
             Arrival::End => return Err(Trouble::Broken("ended without a close frame")),
             Arrival::Failed(fault) => return Err(Trouble::broken(fault)),
@@ -398,6 +434,7 @@ fn read<T, P>(
     end: usize,
     wire: &mut Wire,
     state: &mut P::State,
+    replies: Option<&mut Replies>,
     script: &mut P,
     scratch: &mut [u8],
     cx: &mut Cx<'_, T>,
@@ -408,6 +445,11 @@ where
 {
     let (mut at, frames) = (0, cx.kit.plan.frames);
     let bytes = scratch.get_mut(..end).unwrap_or_default();
+    if let Some(replies) = replies {
+        let used = replies.read(bytes, &HEAD)?;
+        wire.reader.keep(bytes.get(used..).unwrap_or_default());
+        return Ok(());
+    }
     loop {
         match wire.reader.next(bytes, &mut at, &frames) {
             Piece::NeedMore => return Ok(()),
@@ -428,7 +470,7 @@ where
                 script.pong(state, payload, cx);
                 continue;
             }
-            Piece::Frame(_) => {}
+            Piece::Frame(header) => script.frame(state, header.opcode),
             Piece::Payload(piece) => script.payload(state, piece, cx),
         }
         if wire.reader.is_message_whole() {
@@ -449,8 +491,7 @@ pub fn dial<S, T: Transport>(
     kit: &mut Kit,
     net: &mut T,
 ) -> Result<Client<S>, Fault> {
-    let (from, to) = kit.plan.route(number);
-    let socket = net.dial(owner, from, to)?;
+    let socket = net.dial(owner, kit.plan.source(number), kit.plan.place(number).address)?;
     let mut nonce = [0; 16];
     net.random(&mut nonce);
     let deadline = net.now().after(kit.plan.timeout);

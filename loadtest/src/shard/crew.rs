@@ -54,7 +54,7 @@ pub struct Crew<S> {
     share: Share,
     connections: Slab<Client<S>>,
     /// Slots of connections in the order in which messages go round.
-    pub order: Vec<Slot>,
+    pub(super) order: Vec<Slot>,
     opening: Option<Opening>,
     next: u64,
     /// Connections between dial and 101.
@@ -132,7 +132,11 @@ impl<S> Crew<S> {
     }
 
     /// Opens what is due.
-    pub fn dial_what_is_due<T: Transport>(&mut self, net: &mut T) {
+    pub fn dial_what_is_due<T, P>(&mut self, script: &mut P, net: &mut T)
+    where
+        T: Transport,
+        P: Script<State = S>,
+    {
         let now = net.clock();
         while let Some(at) = self.next_dial().filter(|at| *at <= now) {
             // Without a rate a connection is due when it is begun.
@@ -140,16 +144,24 @@ impl<S> Crew<S> {
             let probe = self.opening.as_ref().is_some_and(|opening| opening.probe);
             let due = Due { number: self.next, at: if rated { at } else { now } };
             self.next += self.share.of;
-            self.dial(due, probe, net);
+            self.dial(due, probe, script, net);
         }
         self.settle();
     }
 
     /// Opens one connection.
-    pub fn dial<T: Transport>(&mut self, due: Due, probe: bool, net: &mut T) {
-        // Only the first 2^32 connections of a storm have numbers of their own.
-        let number = u32::try_from(due.number).unwrap_or(u32::MAX);
-        let Ok(slot) = self.connections.insert(Client::vacant()) else { return };
+    pub fn dial<T, P>(&mut self, due: Due, probe: bool, script: &mut P, net: &mut T)
+    where
+        T: Transport,
+        P: Script<State = S>,
+    {
+        // The numbers of a storm go round.
+        let number = u32::try_from(due.number & u64::from(u32::MAX)).unwrap_or(0);
+        if self.connections.len() >= self.kit.plan.max_connections {
+            self.kit.recorder.failed(Trouble::Connect("too-many-open"));
+            return script.gone(number);
+        }
+        let Ok(slot) = self.connections.insert(Client::vacant()) else { return script.gone(number) };
         match client::dial(number, due.at, slot, probe, &mut self.kit, net) {
             Ok(client) => {
                 if let Some(place) = self.connections.get_mut(slot) {
@@ -166,6 +178,7 @@ impl<S> Crew<S> {
                     let text = format!("cannot connect: {}", fault.code());
                     self.kit.recorder.tell(Event::Probed(Err(text)));
                 }
+                script.gone(number);
             }
         }
     }
@@ -179,17 +192,19 @@ impl<S> Crew<S> {
         let Some(client) = self.connections.get_mut(slot) else { return Next::Done };
         let was_opening = client.is_opening();
         let next = client.step(script, scratch, &mut Cx { net, kit: &mut self.kit });
-        self.after_step(slot, was_opening, next);
+        self.after_step(slot, was_opening, next, script);
         next
     }
 
-    fn after_step(&mut self, slot: Slot, was_opening: bool, next: Next) {
+    fn after_step<P: Script<State = S>>(&mut self, slot: Slot, was_opening: bool, next: Next, script: &mut P) {
         let is_opening = self.connections.get_mut(slot).is_some_and(|client| client.is_opening());
         if was_opening && (!is_opening || next == Next::Done) {
             self.in_flight = self.in_flight.saturating_sub(1);
         }
-        if next == Next::Done {
-            self.connections.remove(slot);
+        if next == Next::Done
+            && let Some(client) = self.connections.remove(slot)
+        {
+            script.gone(client.number());
         }
         self.settle();
     }
@@ -206,10 +221,33 @@ impl<S> Crew<S> {
             let Some(client) = self.connections.get_mut(slot) else { continue };
             let was_opening = client.is_opening();
             let next = client.dismiss(script, &mut Cx { net, kit: &mut self.kit });
-            self.after_step(slot, was_opening, next);
+            self.after_step(slot, was_opening, next, script);
             // The next step names its deadline.
             net.wake(slot);
         }
+    }
+
+    /// The place of this shard among all, for arithmetic with times.
+    #[must_use]
+    pub fn index(&self) -> u32 {
+        u32::try_from(self.share.index).unwrap_or(0)
+    }
+
+    /// The open connections of one kind, in order.
+    #[must_use]
+    pub fn open_where(&mut self, is_meant: impl Fn(&S) -> bool) -> Vec<Slot> {
+        let slots: Vec<Slot> = self.connections.slots().collect();
+        let mut is_meant = |slot: &Slot| {
+            self.connections.get_mut(*slot).and_then(Client::open).is_some_and(|(_, _, state)| is_meant(state))
+        };
+        slots.into_iter().filter(|slot| is_meant(slot)).collect()
+    }
+
+    /// Whose turn it is: numbers go round the shards first, then round each shard's connections.
+    #[must_use]
+    pub fn next_in_line(&self, due: &Due) -> Option<Slot> {
+        let turn = usize::try_from(due.number / self.share.of).unwrap_or(0);
+        self.order.get(turn.checked_rem(self.order.len())?).copied()
     }
 
     /// Puts the open connections into the order in which messages go round: by chance, so that neighbours in time are no

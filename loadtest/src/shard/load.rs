@@ -41,12 +41,12 @@ impl<P: Script> Load<P> {
     }
 
     fn dial<T: Transport>(&mut self, net: &mut T) {
-        self.crew.dial_what_is_due(net);
+        self.crew.dial_what_is_due(&mut self.script, net);
         let now = net.clock();
         while !self.closing
-            && let Some(due) = self.script.wants_connection(now)
+            && let Some(due) = self.script.wants_connection(now, &mut self.crew.kit.recorder)
         {
-            self.crew.dial(due, false, net);
+            self.crew.dial(due, false, &mut self.script, net);
         }
     }
 

@@ -8,5 +8,6 @@ pub mod client;
 pub mod crew;
 pub mod load;
 pub mod pair;
+pub mod post;
 pub mod script;
 pub mod wire;

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 
 use ringway::engine::{Fault, Slot, Time, Transport};
 
+use ringway::proto::frame::Opcode;
+
 use super::{Cx, Opened, Run, Script};
 use crate::message::{Checker, Stamp};
 use crate::schedule::{Rate, Schedule};
@@ -145,6 +147,11 @@ impl Script for Echo {
     }
 
     #[inline]
+    fn frame(&mut self, state: &mut State, opcode: Opcode) {
+        state.checker.begin(opcode);
+    }
+
+    #[inline]
     fn payload<T: Transport>(&mut self, state: &mut State, piece: &[u8], cx: &mut Cx<'_, T>) {
         state.checker.push(piece, cx.kit.composer.format());
     }
@@ -190,9 +197,7 @@ impl Script for Echo {
     fn due<T: Transport>(&mut self, now: Time, crew: &mut Crew<State>, net: &mut T) {
         while let Some(due) = self.schedule.as_mut().and_then(|schedule| schedule.take(now)) {
             crew.kit.recorder.due(due.at, now);
-            // Numbers go round the shards first, then round each shard's connections.
-            let turn = usize::try_from(due.number / crew.share().of).unwrap_or(0);
-            match turn.checked_rem(crew.order.len()).and_then(|place| crew.order.get(place)).copied() {
+            match crew.next_in_line(&due) {
                 Some(slot) => self.send_on(slot, due.at, crew, net),
                 None => crew.kit.recorder.unsent(due.at, NO_CONNECTION),
             }

@@ -5,12 +5,17 @@
 //! as frames come; [`Script::ended`] once for each connection that was opened. All time is an argument or the transport's.
 
 pub mod echo;
+pub mod fanout;
+pub mod hold;
+pub mod storm;
 
 use ringway::engine::{Fault, Time, Transport};
 
+use ringway::proto::frame::Opcode;
+
 use super::crew::{Crew, Kit};
 use super::wire::Wire;
-use crate::record::Window;
+use crate::record::{Recorder, Window};
 use crate::schedule::Due;
 
 /// What a call may use besides the connection.
@@ -70,8 +75,14 @@ pub trait Script {
     /// A pong came.
     fn pong<T: Transport>(&mut self, _state: &mut Self::State, _payload: &[u8], _cx: &mut Cx<'_, T>) {}
 
+    /// A data frame begins.
+    fn frame(&mut self, _state: &mut Self::State, _opcode: Opcode) {}
+
     /// The connection is gone, or about to be closed.
     fn ended<T: Transport>(&mut self, state: Self::State, cx: &mut Cx<'_, T>);
+
+    /// Connection `number` is gone, whatever became of it.
+    fn gone(&mut self, _number: u32) {}
 
     /// Messages begin.
     fn run<T: Transport>(&mut self, run: &Run, crew: &mut Crew<Self::State>, net: &mut T);
@@ -83,7 +94,7 @@ pub trait Script {
     fn due<T: Transport>(&mut self, now: Time, crew: &mut Crew<Self::State>, net: &mut T);
 
     /// A connection that the scenario itself wants opened now; asked again until it wants none.
-    fn wants_connection(&mut self, _now: Time) -> Option<Due> {
+    fn wants_connection(&mut self, _now: Time, _recorder: &mut Recorder) -> Option<Due> {
         None
     }
 

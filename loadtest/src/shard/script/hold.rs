@@ -1,0 +1,111 @@
+//! `hold`: idle connections, each asked now and then whether it is still there.
+
+use std::time::Duration;
+
+use ringway::engine::{Fault, Time, Transport};
+use ringway::proto::frame::Opcode;
+
+use super::{Cx, Opened, Run, Script};
+use crate::schedule::{Rate, Schedule};
+use crate::shard::client::Client;
+use crate::shard::crew::Crew;
+use crate::shard::wire::Wire;
+
+/// The scenario.
+#[derive(Debug)]
+pub struct Hold {
+    /// Pings over all connections and shards.
+    rate: Rate,
+    schedule: Option<Schedule>,
+    /// Pings without an answer.
+    awaited: usize,
+}
+
+/// What is kept of a connection: the newest ping without an answer.
+#[derive(Debug, Default)]
+pub struct State {
+    number: u64,
+    asked: Option<Time>,
+}
+
+impl Hold {
+    /// So many connections, over all shards, each pinged so often.
+    #[must_use]
+    pub fn new(connections: u64, every: Duration) -> Self {
+        Self { rate: Rate::over(connections, every), schedule: None, awaited: 0 }
+    }
+
+    fn ping<T: Transport>(&mut self, at: Time, state: &mut State, wire: &mut Wire, cx: &mut Cx<'_, T>) {
+        if let Some(earlier) = state.asked.take() {
+            // A peer may answer the newest ping only (RFC 6455 section 5.5.3), but not none for a whole interval.
+            cx.kit.recorder.lost(earlier, 1);
+            self.awaited -= 1;
+        }
+        state.number += 1;
+        if wire.send_control(cx.net, Opcode::Ping, &state.number.to_be_bytes()).is_ok() {
+            state.asked = Some(at);
+            self.awaited += 1;
+            cx.kit.recorder.sent(at, 8);
+        }
+    }
+}
+
+impl Script for Hold {
+    type State = State;
+
+    fn opened<T: Transport>(&mut self, _: u32, _: Time, _: &mut Wire, _: &mut Cx<'_, T>) -> Opened<State> {
+        Opened::Stay(State::default())
+    }
+
+    fn payload<T: Transport>(&mut self, _: &mut State, _: &[u8], _: &mut Cx<'_, T>) {}
+
+    fn message<T: Transport>(&mut self, _: &mut State, _: &mut Wire, _: &mut Cx<'_, T>) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn pong<T: Transport>(&mut self, state: &mut State, payload: &[u8], cx: &mut Cx<'_, T>) {
+        if payload == state.number.to_be_bytes()
+            && let Some(at) = state.asked.take()
+        {
+            self.awaited -= 1;
+            cx.kit.recorder.received(at, cx.net.clock(), payload.len());
+        }
+    }
+
+    fn ended<T: Transport>(&mut self, state: State, cx: &mut Cx<'_, T>) {
+        if let Some(at) = state.asked {
+            self.awaited -= 1;
+            cx.kit.recorder.lost(at, 1);
+        }
+    }
+
+    fn run<T: Transport>(&mut self, run: &Run, crew: &mut Crew<State>, _net: &mut T) {
+        self.schedule = Some(Schedule::new(self.rate, crew.share(), run.start, run.window.until));
+    }
+
+    fn next_due(&self) -> Option<Time> {
+        self.schedule.as_ref()?.next()
+    }
+
+    fn due<T: Transport>(&mut self, now: Time, crew: &mut Crew<State>, net: &mut T) {
+        while let Some(due) = self.schedule.as_mut().and_then(|schedule| schedule.take(now)) {
+            crew.kit.recorder.due(due.at, now);
+            let Some(slot) = crew.next_in_line(&due) else { continue };
+            let (client, kit) = crew.with_kit(slot);
+            // Who is gone was counted when he went.
+            if let Some((_, wire, state)) = client.and_then(Client::open) {
+                self.ping(due.at, state, wire, &mut Cx { net, kit });
+            }
+        }
+    }
+
+    fn cut(&mut self, at: Time) {
+        if let Some(schedule) = &mut self.schedule {
+            schedule.cut(at);
+        }
+    }
+
+    fn is_drained(&self) -> bool {
+        self.awaited == 0
+    }
+}
