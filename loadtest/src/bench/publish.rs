@@ -255,6 +255,9 @@ mod tests {
         let read: Results = serde_json::from_str(&before).expect("the same format");
         assert_eq!(serde_json::to_string(&read).expect("JSON"), before);
         assert_eq!(readme(&read), readme(&results()));
+        assert_eq!(read.tables, results().tables);
+        assert_eq!(read.runs[3].notes, ["12 messages lost"]);
+        assert_eq!(read.runs[0].values.get("rate"), Some(&125_000.0));
     }
 
     #[test]

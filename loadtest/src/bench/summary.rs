@@ -212,7 +212,7 @@ pub(super) mod tests {
             run("ringway", 1, &[("cpu", 8.0)]),
             run("nginx", 2, &[("cpu", 4.0)]),
             run("ringway", 2, &[("cpu", 6.0)]),
-            run("nginx", 3, &[("cpu", 0.0)]),
+            run("nginx", 3, &[("cpu", -2.0)]),
             run("ringway", 3, &[("cpu", 6.0)]),
         ];
         let mut broken = run("nginx", 1, &[]);
