@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a process has from SIGTERM to its end before it is killed.
@@ -203,13 +203,25 @@ fn signal(name: &str, group: u32) {
         .status();
 }
 
-/// A port that was free a moment ago.
+/// Ports for peers lie below the range that connections take their own from (net.ipv4.ip_local_port_range): one from
+/// within it may be some connection's by the time a peer wants it, and loads of connections are what this is about.
+const PORTS: std::ops::Range<u16> = 19_000..32_000;
+
+/// A port that was free a moment ago, and was not given out before.
 ///
 /// # Errors
-/// When the kernel has none.
+/// When there is none.
 pub fn free_port() -> Result<u16, String> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| format!("no free port: {error}"))?;
-    listener.local_addr().map(|address| address.port()).map_err(|error| format!("no free port: {error}"))
+    static NEXT: AtomicU16 = AtomicU16::new(PORTS.start);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        if !PORTS.contains(&port) {
+            return Err(format!("no free port from {} to {}", PORTS.start, PORTS.end));
+        }
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
 }
 
 fn listens(port: u16) -> bool {
