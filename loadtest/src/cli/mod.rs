@@ -4,6 +4,7 @@
 mod common;
 mod echo;
 mod finish;
+mod upstream;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -24,6 +25,8 @@ struct Cli {
 enum Command {
     /// Messages that come back: round trips at a rate, or as many as there is room for
     Echo(echo::Args),
+    /// The other end of a test: a server that echoes, chats, pushes or swallows messages
+    Upstream(upstream::Args),
 }
 
 /// Runs what the command line says.
@@ -32,6 +35,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         Command::Echo(args) => echo::run(args),
+        Command::Upstream(args) => upstream::run(args),
     };
     result.unwrap_or_else(|failure| {
         // Nobody may be reading.
