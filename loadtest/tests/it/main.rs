@@ -1,1 +1,3 @@
 //! The load generator as its users meet it: the real binary, with real peers.
+
+mod upstream;
