@@ -2,3 +2,4 @@
 
 mod bench_peers;
 mod page;
+mod upstream;
