@@ -26,6 +26,7 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one, once")]
 enum Command {
     /// Messages that come back: round trips at a rate, or as many as there is room for
     Echo(echo::Args),

@@ -18,7 +18,7 @@ use ringway::proto::scan::FrameLimits;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::role::{Cx, Leave, Peers, Role};
+use super::role::{Cx, Peers, Role};
 use super::rooms::Rooms;
 use crate::shard::wire::Wire;
 
@@ -55,6 +55,8 @@ pub struct Chat {
     rooms: Rooms,
     /// What the connection that is being stepped has for others.
     post: Vec<Letter>,
+    /// Connections that do not read the answers to what they send.
+    slow: Vec<Slot>,
     text: Vec<u8>,
     frame: Vec<u8>,
 }
@@ -120,7 +122,8 @@ impl Chat {
     /// A chat without users. All of it is on one shard.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
-        Self { plan, rooms: Rooms::new(plan.room_size), post: Vec::new(), text: Vec::new(), frame: Vec::new() }
+        let rooms = Rooms::new(plan.room_size);
+        Self { plan, rooms, post: Vec::new(), slow: Vec::new(), text: Vec::new(), frame: Vec::new() }
     }
 
     fn hear<T: Transport>(
@@ -242,12 +245,11 @@ impl Role for Chat {
         state.message.extend_from_slice(piece);
     }
 
-    fn message<T: Transport>(&mut self, state: &mut State, wire: &mut Wire, cx: &mut Cx<'_, T>) -> Result<(), Leave> {
+    fn message<T: Transport>(&mut self, state: &mut State, wire: &mut Wire, cx: &mut Cx<'_, T>) -> Result<(), Fault> {
         let message = mem::take(&mut state.message);
         self.hear(&message, state, wire, cx)?;
         if wire.waiting() > MAX_WAITING_BYTES {
-            cx.kit.totals.too_slow.add(1);
-            return Err(Leave::Told(TOO_SLOW.0, TOO_SLOW.1));
+            self.slow.push(state.slot);
         }
         Ok(())
     }
@@ -267,17 +269,27 @@ impl Role for Chat {
         for letter in self.post.drain(..) {
             for slot in self.rooms.members(letter.room).iter().copied().filter(|slot| *slot != letter.except) {
                 let Some((wire, _)) = peers.open(slot) else { continue };
-                let totals = &cx.kit.totals;
-                totals.sent_messages.add(1);
-                totals.sent_bytes.add(letter.payload_len as u64);
+                cx.kit.totals.sent_messages.add(1);
+                cx.kit.totals.sent_bytes.add(letter.payload_len as u64);
                 if wire.send(cx.net, &letter.frame).is_err() {
                     // It is broken, and its next step finds out how.
                     cx.net.wake(slot);
-                } else if wire.waiting() > MAX_WAITING_BYTES {
-                    totals.too_slow.add(1);
-                    peers.tell_to_leave(slot, TOO_SLOW.0, TOO_SLOW.1, cx.net);
+                }
+                if wire.waiting() > MAX_WAITING_BYTES {
+                    dismiss(slot, peers, cx);
                 }
             }
         }
+        for slot in self.slow.drain(..) {
+            dismiss(slot, peers, cx);
+        }
+    }
+}
+
+/// Closes who does not read, once.
+fn dismiss<T: Transport>(slot: Slot, peers: &mut Peers<'_, State>, cx: &mut Cx<'_, T>) {
+    if peers.open(slot).is_some() {
+        cx.kit.totals.too_slow.add(1);
+        peers.tell_to_leave(slot, TOO_SLOW.0, TOO_SLOW.1, cx.net);
     }
 }

@@ -8,7 +8,7 @@ use ringway::proto::frame::Sender;
 use ringway::proto::refusal::Refusal;
 
 use super::handshake::{self, Handshake};
-use super::leaving::Leaving;
+use super::leaving::{Leaving, Peer};
 use super::open::Open;
 use super::role::{Cx, Leave, Role};
 use crate::shard::wire::Wire;
@@ -76,7 +76,7 @@ impl<S> Connection<S> {
                     Ok(next) => return next,
                     Err(why) => self.leave(why, role, cx),
                 },
-                Stage::Leaving(leaving) => return leaving.step(scratch, cx.net, &mut cx.kit.pool),
+                Stage::Leaving(leaving) => return leaving.step(scratch, cx),
                 Stage::Gone => return Next::Done,
             }
         }
@@ -101,7 +101,7 @@ impl<S> Connection<S> {
         refusal.write(&mut answer);
         let mut wire = Wire::new(self.socket, Sender::Server);
         let _ = wire.send(cx.net, &answer);
-        self.stage = Stage::Leaving(Leaving::new(wire, cx.net.now().after(LEAVING)));
+        self.stage = Stage::Leaving(Leaving::new(wire, Peer::Babbles, cx.net.now().after(LEAVING)));
     }
 
     fn leave<T, R>(&mut self, why: Leave, role: &mut R, cx: &mut Cx<'_, T>)
@@ -112,13 +112,14 @@ impl<S> Connection<S> {
         let Stage::Open(open) = mem::replace(&mut self.stage, Stage::Gone) else { return };
         let Open { mut wire, state, .. } = *open;
         role.ended(state, cx);
-        let farewell = match why {
-            Leave::Told(code, reason) => Some((code, reason)),
+        let (peer, farewell) = match why {
+            Leave::Told(code, reason) => (Peer::Speaks, Some((code, reason))),
             Leave::Violated(violation) => {
                 cx.kit.totals.violations.add(1);
-                Some((violation.close_code(), violation.code()))
+                (Peer::Babbles, Some((violation.close_code(), violation.code())))
             }
-            Leave::Closed | Leave::Ended => None,
+            Leave::Closed => (Peer::Closed, None),
+            Leave::Ended => (Peer::Ended, None),
             Leave::Broken(_) => {
                 wire.close(cx.net, &mut cx.kit.pool);
                 return;
@@ -128,6 +129,6 @@ impl<S> Connection<S> {
             // It may be gone already: then leaving is short.
             let _ = wire.send_close(cx.net, code, reason);
         }
-        self.stage = Stage::Leaving(Leaving::new(wire, cx.net.now().after(LEAVING)));
+        self.stage = Stage::Leaving(Leaving::new(wire, peer, cx.net.now().after(LEAVING)));
     }
 }

@@ -40,6 +40,7 @@ fn rooms_of_five_do_not_hear_each_other_and_a_sender_is_told_that_it_sent() {
         // Nothing else came.
         user.sync();
     }
+    drop(users);
     let totals = server.totals();
     assert_eq!((totals.get("received_messages"), totals.get("sent_messages")), (12, 10));
 }
@@ -160,5 +161,6 @@ fn who_does_not_read_is_closed_with_1008_and_the_others_go_on() {
     assert_eq!(bob.hear_close(), Some((CloseCode::Policy, "too slow".to_owned())));
     assert_eq!(ann.hear(), "Message sent");
     say(&mut ann, "still here");
+    drop((ann, bob));
     assert_eq!(server.totals().get("too_slow"), 1);
 }

@@ -80,6 +80,7 @@ fn an_echo_returns_text_binary_and_fragments_and_counts_them() {
     assert_eq!(client.hear(), "one, two");
     client.0.close(None).unwrap();
     client.hear_close();
+    drop(client);
     let totals = server.totals();
     assert_eq!((totals.get("connections"), totals.get("received_messages")), (1, 4));
     assert!(totals.get("received_wire_bytes") > 100_000);
@@ -215,7 +216,7 @@ fn sigterm_closes_everyone_with_1001_and_refuses_who_has_not_asked_yet() {
         let mut answer = String::new();
         silent.read_to_string(&mut answer).unwrap();
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 503 "), "{role}: {answer}");
-        drop(silent);
+        drop((clients, silent));
         let (line, content) = server.ended();
         assert!(content && line.starts_with("totals: connections=10 "), "{role}: {line}");
     }
