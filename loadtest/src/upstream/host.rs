@@ -17,8 +17,9 @@ use super::service::{Command, Upstream};
 use super::totals::{Sum, Totals};
 use crate::control::Failure;
 
-/// How long everyone together may take to leave. The longest that a connection may take is less.
-const DRAIN: Duration = Duration::from_secs(8);
+/// How long everyone together may take to leave: longer than one connection may, which is twice five seconds for an echo
+/// whose client does not read.
+const DRAIN: Duration = Duration::from_secs(12);
 
 /// Where to serve.
 #[derive(Clone, Debug)]

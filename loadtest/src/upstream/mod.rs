@@ -2,7 +2,9 @@
 //!
 //! In: connections. Out: what each [`role`] answers or pushes, and [`totals`] at the end. A connection goes one way:
 //!
-//!     accept -> handshake -> open (the role) -> leaving -> closed
+//! ```text
+//! accept -> handshake -> open (the role) -> leaving -> closed
+//! ```
 //!
 //! [`host`] starts the shards and ends them on a signal, [`service`] is one shard's table of connections, [`connection`]
 //! composes the stages. [`sink`], [`feed`] and [`chat`] are roles; [`echo`] is no implementation of ours but ringway's own.

@@ -103,7 +103,7 @@ fn what_makes_no_sense_is_answered_and_the_connection_goes_on() {
         ("hello", "not a JSON object"),
         ("", "not a JSON object"),
         ("null", "not a JSON object"),
-        (r#"["Connect","ann"]"#, "not a JSON object"),
+        (r#"["Connect","ann",null]"#, "not a JSON object"),
         (r#"{"username":"ann"}"#, "not a JSON object"),
         (r#"{"type":1}"#, "not a JSON object"),
         (&deep, "not a JSON object"),
