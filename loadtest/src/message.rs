@@ -148,6 +148,8 @@ pub struct Composer {
     /// A header, of whichever length, ends where the payload begins: at [`frame::MAX_HEADER_BYTES`].
     frame: Vec<u8>,
     header: Vec<u8>,
+    /// How much of the filler stands in the frame, unmasked.
+    plain: usize,
 }
 
 impl Composer {
@@ -156,7 +158,7 @@ impl Composer {
     pub fn new(format: Format) -> Self {
         let longest = format.filler.len().max(STAMP_CHARS);
         let frame = vec![0; frame::MAX_HEADER_BYTES.saturating_add(longest)];
-        Self { format, frame, header: Vec::new() }
+        Self { format, frame, header: Vec::new(), plain: 0 }
     }
 
     /// What its messages look like.
@@ -194,12 +196,15 @@ impl Composer {
         if let Some(place) = head.get_mut(start..) {
             place.copy_from_slice(&self.header);
         }
-        // Without a mask it is one of zeros.
-        let key = key.unwrap_or_default();
         let payload = payload.get_mut(..payload_len).unwrap_or_default();
-        mask::copy(bytes.get(..stamp_len).unwrap_or_default(), payload, key, 0);
+        // No mask is one of zeros.
+        mask::copy(bytes.get(..stamp_len).unwrap_or_default(), payload, key.unwrap_or_default(), 0);
         let body = payload.get_mut(stamp_len..).unwrap_or_default();
-        mask::copy(&self.format.filler, body, key, stamp_len as u64);
+        // What stands there unmasked need not be written again.
+        if key.is_some() || self.plain < body.len() {
+            mask::copy(&self.format.filler, body, key.unwrap_or_default(), stamp_len as u64);
+            self.plain = if key.is_some() { 0 } else { body.len() };
+        }
         let end = frame::MAX_HEADER_BYTES.saturating_add(payload_len);
         self.frame.get(start..end).unwrap_or_default()
     }
