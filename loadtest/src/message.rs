@@ -60,17 +60,60 @@ impl Form {
 pub struct Format {
     form: Form,
     seed: u64,
-    filler: Arc<[u8]>,
+    max_bytes: usize,
+    filler: Arc<Filler>,
+}
+
+/// What stands behind the stamps: letters that repeat after a prime number of bytes, so few that they stay in the first
+/// cache. A prime, because what gets lost or moved on its way are pages and buffers: none of them is a multiple of it.
+#[derive(Debug)]
+struct Filler {
+    /// Twice, so that each stretch of a period's length is in one piece.
+    letters: [u8; 2 * PERIOD],
+}
+
+const PERIOD: usize = 4099;
+
+impl Filler {
+    fn new(seed: u64) -> Self {
+        const ALPHABET: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .";
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut letters = [b' '; 2 * PERIOD];
+        let (first, second) = letters.split_at_mut(PERIOD);
+        for letter in first.iter_mut() {
+            *letter = ALPHABET.get(random.usize(0..64)).copied().unwrap_or(b' ');
+        }
+        second.copy_from_slice(first);
+        Self { letters }
+    }
+
+    /// What stands at `at`, up to the given length or a period's.
+    #[inline]
+    fn stretch(&self, at: usize, len: usize) -> &[u8] {
+        let start = at % PERIOD;
+        self.letters.get(start..start.saturating_add(len.min(PERIOD))).unwrap_or_default()
+    }
+
+    /// Whether this is what stands at `at`.
+    #[inline]
+    fn matches(&self, bytes: &[u8], at: usize) -> bool {
+        (at..).step_by(PERIOD).zip(bytes.chunks(PERIOD)).all(|(at, chunk)| self.stretch(at, chunk.len()) == chunk)
+    }
+
+    /// Writes the filler's start, masked as the payload from `offset` on.
+    #[inline]
+    fn write(&self, into: &mut [u8], key: Key, offset: u64) {
+        for (at, chunk) in (0..).step_by(PERIOD).zip(into.chunks_mut(PERIOD)) {
+            mask::copy(self.stretch(at, chunk.len()), chunk, key, offset.saturating_add(at as u64));
+        }
+    }
 }
 
 impl Format {
     /// A format for payloads of up to `max_bytes`. The same seed gives the same format.
     #[must_use]
     pub fn new(form: Form, seed: u64, max_bytes: usize) -> Self {
-        const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .";
-        let mut random = fastrand::Rng::with_seed(seed);
-        let filler = (0..max_bytes).map(|_| LETTERS.get(random.usize(0..64)).copied().unwrap_or(b' ')).collect();
-        Self { form, seed, filler }
+        Self { form, seed, max_bytes, filler: Arc::new(Filler::new(seed)) }
     }
 
     /// The form.
@@ -137,7 +180,9 @@ impl Format {
     pub fn write_payload(&self, stamp: &Stamp, payload_len: usize, out: &mut Vec<u8>) {
         let (bytes, stamp_len) = self.write_stamp(stamp, payload_len);
         out.extend_from_slice(bytes.get(..stamp_len).unwrap_or_default());
-        out.extend_from_slice(self.filler.get(..payload_len.saturating_sub(stamp_len)).unwrap_or_default());
+        let start = out.len();
+        out.resize(start.saturating_add(payload_len.saturating_sub(stamp_len)), 0);
+        self.filler.write(out.get_mut(start..).unwrap_or_default(), Key::default(), 0);
     }
 }
 
@@ -156,7 +201,7 @@ impl Composer {
     /// A composer without a frame.
     #[must_use]
     pub fn new(format: Format) -> Self {
-        let longest = format.filler.len().max(STAMP_CHARS);
+        let longest = format.max_bytes.max(STAMP_CHARS);
         let frame = vec![0; frame::MAX_HEADER_BYTES.saturating_add(longest)];
         Self { format, frame, header: Vec::new(), plain: 0 }
     }
@@ -202,7 +247,7 @@ impl Composer {
         let body = payload.get_mut(stamp_len..).unwrap_or_default();
         // What stands there unmasked need not be written again.
         if key.is_some() || self.plain < body.len() {
-            mask::copy(&self.format.filler, body, key.unwrap_or_default(), stamp_len as u64);
+            self.format.filler.write(body, key.unwrap_or_default(), stamp_len as u64);
             self.plain = if key.is_some() { 0 } else { body.len() };
         }
         let end = frame::MAX_HEADER_BYTES.saturating_add(payload_len);
@@ -240,8 +285,7 @@ impl Checker {
         }
         if !body.is_empty() {
             let at = self.len.saturating_add(into_stamp).saturating_sub(stamp_len);
-            let expected = format.filler.get(at..at.saturating_add(body.len()));
-            self.damaged |= expected != Some(body);
+            self.damaged |= !format.filler.matches(body, at);
         }
         self.len = self.len.saturating_add(piece.len());
     }

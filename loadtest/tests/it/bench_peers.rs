@@ -1,4 +1,5 @@
-//! The peers' configurations, each with the real program: a WebSocket goes through it. What is not installed is passed over;
+//! The peers' configurations, each with the real program: a WebSocket goes through it. What is not installed is passed over,
+//! unless `RINGWAY_REQUIRE_PEERS=1` asks for all;
 //! `RINGWAY_PEER_PATH` names more folders to look in, separated as in PATH.
 
 use std::net::{TcpListener, TcpStream};
@@ -31,7 +32,13 @@ fn installed(role: Role) -> Vec<(&'static Peer, Installed)> {
     let peers = PEERS.iter().filter(|peer| peer.role == role);
     let found = peers.filter_map(|peer| match peer::find(peer, None, &folders) {
         Presence::Found(installed) => Some((peer, installed)),
-        Presence::NotNeeded | Presence::Missing(_) => None,
+        Presence::NotNeeded => None,
+        Presence::Missing(how) => {
+            let required = std::env::var_os("RINGWAY_REQUIRE_PEERS").is_some_and(|value| value == "1");
+            assert!(!required, "{} is missing, and RINGWAY_REQUIRE_PEERS=1 asks for it: {how}", peer.id);
+            eprintln!("{} is missing and was passed over: {how}", peer.id);
+            None
+        }
     });
     found.collect()
 }
