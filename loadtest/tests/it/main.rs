@@ -1,3 +1,7 @@
 //! The load generator as its users meet it: the real binary, with real peers.
 
+mod harness;
+
+mod checking;
+mod pacing;
 mod page;
