@@ -24,10 +24,19 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 RELEASE = os.path.join(HERE, "..", "target", "release")
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def free_ports(count):
+    """Below the range that connections take their own ports from: a port of ours must not become somebody's source."""
+    ports = []
+    for port in range(19500, 32000):
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        ports.append(port)
+        if len(ports) == count:
+            return ports
+    sys.exit("no free port")
 
 
 def wait_until_it_listens(port, process):
@@ -60,7 +69,10 @@ def ours(proxy, upstream, pid, conns, size, secs, rate):
 def theirs(program, proxy, upstream, pid, conns, size, secs, rate):
     command = [program, "relay", "--proxy", str(proxy), "--upstream", str(upstream), "--pid", str(pid), "--conns", str(conns),
                "--size", str(size), "--secs", str(secs), "--rate", str(rate), "--cpu", "1"]
-    return json.loads(subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    if done.returncode:
+        sys.exit(f"{program}: {done.stderr}")
+    return json.loads(done.stdout)
 
 
 def main():
@@ -73,7 +85,7 @@ def main():
     args = parser.parse_args()
     settings = [(int(size), 1000 if int(size) < 16384 else 200, 0) for size in args.sizes.split(",") if size]
     settings += [(64, 1000, int(rate)) for rate in args.rates.split(",") if rate]
-    proxy, upstream = free_port(), free_port()
+    proxy, upstream = free_ports(2)
     process = subprocess.Popen(["taskset", "-c", "0", os.path.join(RELEASE, "ringway"), "proxy", "--listen",
                                 f"127.0.0.1:{proxy}", "--target", f"ws://127.0.0.1:{upstream}", "--cpus", "0"],
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

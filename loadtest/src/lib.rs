@@ -3,6 +3,7 @@
 //! [`schedule`], [`sizes`] and [`message`] say when what is sent; pure, with time as an argument. A [`plan`] of it runs on
 //! the engine's shards ([`shard`]), which take down what they see in [`record`]s. [`report`] is what comes out.
 
+pub mod bench;
 pub mod cli;
 pub mod control;
 pub mod message;

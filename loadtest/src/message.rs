@@ -145,14 +145,18 @@ impl Format {
 #[derive(Debug)]
 pub struct Composer {
     format: Format,
+    /// A header, of whichever length, ends where the payload begins: at [`frame::MAX_HEADER_BYTES`].
     frame: Vec<u8>,
+    header: Vec<u8>,
 }
 
 impl Composer {
     /// A composer without a frame.
     #[must_use]
     pub fn new(format: Format) -> Self {
-        Self { format, frame: Vec::new() }
+        let longest = format.filler.len().max(STAMP_CHARS);
+        let frame = vec![0; frame::MAX_HEADER_BYTES.saturating_add(longest)];
+        Self { format, frame, header: Vec::new() }
     }
 
     /// What its messages look like.
@@ -168,27 +172,36 @@ impl Composer {
             Form::Binary => "application/octet-stream",
             Form::Text => "text/plain",
         };
-        self.frame.clear();
+        self.header.clear();
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\nContent-Length: {payload_len}\r\n\r\n"
         );
-        self.frame.extend_from_slice(head.as_bytes());
-        self.format.write_payload(stamp, payload_len, &mut self.frame);
-        &self.frame
+        self.header.extend_from_slice(head.as_bytes());
+        self.format.write_payload(stamp, payload_len, &mut self.header);
+        &self.header
     }
 
-    /// A whole message in one frame. A payload shorter than a stamp is as long as one. With a mask it is a client's.
+    /// A whole message in one frame, of at most as many bytes as the format is for. A payload shorter than a stamp is as
+    /// long as one. With a mask it is a client's.
     pub fn compose(&mut self, stamp: &Stamp, payload_len: usize, key: Option<Key>) -> &[u8] {
-        let payload_len = payload_len.max(self.format.form.stamp_len());
-        self.frame.clear();
+        let (bytes, stamp_len) = self.format.write_stamp(stamp, payload_len.max(self.format.form.stamp_len()));
+        let payload_len = payload_len.max(stamp_len);
         let opcode = self.format.form.opcode();
-        frame::write_header(opcode, true, 0, payload_len as u64, key, &mut self.frame);
-        let start = self.frame.len();
-        self.format.write_payload(stamp, payload_len, &mut self.frame);
-        if let (Some(key), Some(payload)) = (key, self.frame.get_mut(start..)) {
-            mask::apply(payload, key, 0);
+        self.header.clear();
+        frame::write_header(opcode, true, 0, payload_len as u64, key, &mut self.header);
+        let (head, payload) = self.frame.split_at_mut(frame::MAX_HEADER_BYTES);
+        let start = head.len().saturating_sub(self.header.len());
+        if let Some(place) = head.get_mut(start..) {
+            place.copy_from_slice(&self.header);
         }
-        &self.frame
+        // Without a mask it is one of zeros.
+        let key = key.unwrap_or_default();
+        let payload = payload.get_mut(..payload_len).unwrap_or_default();
+        mask::copy(bytes.get(..stamp_len).unwrap_or_default(), payload, key, 0);
+        let body = payload.get_mut(stamp_len..).unwrap_or_default();
+        mask::copy(&self.format.filler, body, key, stamp_len as u64);
+        let end = frame::MAX_HEADER_BYTES.saturating_add(payload_len);
+        self.frame.get(start..end).unwrap_or_default()
     }
 }
 

@@ -143,6 +143,17 @@ pub fn machine() -> Machine {
     }
 }
 
+/// How many files a process may have open at most, here and in its children; `None` if it is not said, or unlimited.
+pub fn open_files_limit() -> Option<u64> {
+    let limits = fs::read_to_string(Path::new(PROC).join("self/limits")).ok()?;
+    hard_limit(&limits, "Max open files")
+}
+
+fn hard_limit(limits: &str, name: &str) -> Option<u64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
 fn sum(pids: &[u32], one: fn(u32) -> Result<u64, ProcError>) -> io::Result<u64> {
     let mut total = 0u64;
     let mut gone = None;
@@ -329,5 +340,8 @@ mod tests {
         assert_eq!(kilobytes("RssAnon: 18446744073709551615 kB\n", "RssAnon"), None);
         assert_eq!(field("processor\t: 0\nmodel name\t: Some CPU @ 2GHz\n", "model name"), Some("Some CPU @ 2GHz"));
         assert_eq!(first_number(""), None);
+        let limits = "Limit  Soft  Hard  Units\nMax open files   1024    20000   files\n";
+        assert_eq!(hard_limit(limits, "Max open files"), Some(20_000));
+        assert_eq!(hard_limit("Max open files 1024 unlimited files", "Max open files"), None);
     }
 }

@@ -113,7 +113,11 @@ impl<'a> Response<'a> {
         if accepts.next() != Some(expected.accept.as_slice()) || accepts.next().is_some() {
             return Err(Refusal::UPSTREAM_ACCEPT);
         }
-        if self.values("transfer-encoding").chain(self.values("content-length")).next().is_some() {
+        // RFC 9110 section 8.6 forbids a length here. One of 0 says nothing that could be misread, and nchan sends it; it is
+        // not passed on.
+        let mut lengths = self.values("content-length");
+        let announced = lengths.next().is_some_and(|length| length != b"0") || lengths.next().is_some();
+        if announced || self.values("transfer-encoding").next().is_some() {
             return Err(Refusal::UPSTREAM_BODY);
         }
         let mut protocols = self.values("sec-websocket-protocol");
@@ -145,7 +149,7 @@ impl<'a> Response<'a> {
     /// Appends the client's 101: the accept value of its own key, and what the upstream said besides.
     pub fn write_switching(&self, accept: &Accept, out: &mut Vec<u8>) {
         write_switching_head(accept, out);
-        self.write_end_to_end(&["sec-websocket-accept"], out);
+        self.write_end_to_end(&["sec-websocket-accept", "content-length"], out);
         out.extend(b"\r\n");
     }
 

@@ -127,6 +127,20 @@ fn hop_by_hop_headers_stay_behind_and_end_to_end_ones_pass() {
 }
 
 #[test]
+fn a_length_of_nothing_in_the_upstreams_101_is_forgiven_and_stays_behind() {
+    let upstream = Upstream::listen();
+    let ringway = Ringway::proxy(upstream.address(), &[]);
+    let mut client = Peer::connect(ringway.address());
+    client.send(client::handshake("/", "").as_bytes());
+    let mut server = upstream.accept();
+    let request = server.head();
+    server.switch(&request, "Content-Length: 0\r\nX-Other: 1\r\n");
+    let head = client.head();
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert_eq!((values(&head, "content-length"), values(&head, "x-other")), (vec![], vec!["1"]));
+}
+
+#[test]
 fn the_subprotocol_that_the_upstream_chose_is_the_clients() {
     let upstream = Upstream::listen();
     let ringway = Ringway::proxy(upstream.address(), &[]);

@@ -181,8 +181,9 @@ fn every_wrong_answer_of_an_upstream_is_a_502_that_says_what_was_wrong() {
         ("upstream-accept", with("Sec-WebSocket-Accept: ACCEPT")),
         ("upstream-protocol", with("Sec-WebSocket-Protocol: other")),
         ("upstream-extension", with("Sec-WebSocket-Extensions: x-unheard-of")),
-        ("upstream-body", with("Content-Length: 0")),
+        ("upstream-body", with("Content-Length: 5")),
         ("upstream-body", with("Transfer-Encoding: chunked")),
+        ("upstream-body", with("Content-Length: 0\r\nContent-Length: 0")),
     ];
     for (code, answer) in cases {
         let mut peer = Peer::connect(ringway.address());

@@ -36,6 +36,8 @@ enum Command {
     Fanout(fanout::Args),
     /// Two reports side by side: ratios, with the noise that was seen
     Compare(compare::Args),
+    /// Ringway and its peers side by side, in turn, on one machine
+    Bench(Box<crate::bench::BenchArgs>),
 }
 
 /// Runs what the command line says.
@@ -48,6 +50,7 @@ pub fn main() -> ExitCode {
         Command::Storm(args) => storm::run(args),
         Command::Fanout(args) => fanout::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Bench(args) => crate::bench::run(args).map_err(Failure::Failed),
     };
     result.unwrap_or_else(|failure| {
         // Nobody may be reading.

@@ -141,8 +141,9 @@ impl<A: Service, B: Service> Service for Pair<A, B> {
         }
     }
 
+    /// Once the first is done, there is nobody left to accept.
     fn is_accepting(&self) -> bool {
-        self.second.is_accepting()
+        self.first.is_accepting() && self.second.is_accepting()
     }
 
     /// The second has nobody to serve once the first is gone: what is left of it ends with the process.

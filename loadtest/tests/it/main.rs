@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod bench_peers;
 mod checking;
 mod pacing;
 mod page;

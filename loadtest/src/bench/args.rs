@@ -1,0 +1,91 @@
+//! What the user asks `ringway-load bench` for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ringway::config::units;
+
+/// Measure ringway beside the proxies that are installed, in turn on one CPU, and write what came out
+#[derive(clap::Args, Clone, Debug)]
+pub struct BenchArgs {
+    /// Folder for README.md, report.html, summary.svg and runs.json; made if it is not there
+    #[arg(long, value_name = "DIR", required_unless_present = "dry_run")]
+    pub out: Option<PathBuf>,
+    /// Say what would run, which peers were found and how to install the others; measure nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The ringway to measure; the one beside this program if not given, else the one in PATH
+    #[arg(long, value_name = "PATH")]
+    pub ringway: Option<PathBuf>,
+    /// How often each figure is measured; ratios are taken within a round
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub rounds: u32,
+    /// The measured window of a run
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = units::duration)]
+    pub duration: Duration,
+    /// The CPU of the proxy under test
+    #[arg(long, value_name = "CPU", default_value_t = 0)]
+    pub cpu: usize,
+    /// The CPUs of the load, for example 1 or 1-3,6; the proxy's may not be among them
+    #[arg(long, value_name = "LIST", default_value = "1")]
+    pub load_cpus: String,
+    /// Only these peers, for example ringway,nginx; all if not given
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub peers: Vec<String>,
+    /// Only these figures, by the names that --dry-run shows; all if not given
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// One round of one second over fewer connections: a look at whether everything works, not a measurement
+    #[arg(long)]
+    pub quick: bool,
+    /// A folder with peers' programs, looked into before PATH; may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub peer_path: Vec<PathBuf>,
+}
+
+impl BenchArgs {
+    /// The rounds that are run.
+    pub fn effective_rounds(&self) -> u32 {
+        if self.quick { 1 } else { self.rounds }
+    }
+
+    /// The measured window of each run.
+    pub fn effective_duration(&self) -> Duration {
+        if self.quick { self.duration.min(Duration::from_secs(1)) } else { self.duration }
+    }
+}
+
+/// Whether a CPU is in a list such as `1-3,6`.
+///
+/// # Errors
+/// What is wrong with the list, for the one who wrote it.
+pub(super) fn in_cpu_list(list: &str, cpu: usize) -> Result<bool, String> {
+    let wrong = || format!("--load-cpus {list}: write CPUs and ranges, for example 1 or 1-3,6");
+    let number = |text: &str| text.trim().parse::<usize>().map_err(|_| wrong());
+    let mut found = false;
+    for part in list.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (number(first)?, number(last)?);
+        if first > last {
+            return Err(wrong());
+        }
+        found |= (first..=last).contains(&cpu);
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cpu_is_found_in_a_list() {
+        assert_eq!(in_cpu_list("1", 0), Ok(false));
+        assert_eq!(in_cpu_list("1-3,6", 2), Ok(true));
+        assert_eq!(in_cpu_list("1-3,6", 6), Ok(true));
+        assert_eq!(in_cpu_list("1-3,6", 4), Ok(false));
+        for wrong in ["", "x", "3-1", "1,", "-1", "1-"] {
+            assert!(in_cpu_list(wrong, 0).is_err(), "{wrong}");
+        }
+    }
+}

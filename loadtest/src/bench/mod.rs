@@ -1,0 +1,185 @@
+//! `ringway-load bench`: ringway beside other proxies, in turn on one CPU, and the report of it.
+//!
+//! [`plan`] says what is measured and [`peer`] of whom; [`run`] starts proxies and generators as [`process`]es and collects
+//! [`result`]s; [`summary`] makes medians and ratios of them, and [`publish`] and [`page`] write the folder that people read. It never
+//! measures anything itself: each number comes from a report of the generator, run as a child.
+
+pub mod args;
+pub mod page;
+pub mod peer;
+pub mod plan;
+pub mod process;
+pub mod publish;
+pub mod result;
+pub mod run;
+pub mod summary;
+
+use std::fmt::Display;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub use args::BenchArgs;
+use peer::{PEERS, Peer, Presence};
+use plan::Figure;
+use result::{Config, FigureRecord, How, PeerRecord, Results, Run};
+use run::{Contender, Setup};
+
+/// Runs it. What was measured is written even when a signal ends it early; then it exits with 1, as it does when no run
+/// gave a number.
+///
+/// # Errors
+/// When it cannot begin, or its report cannot be written: a sentence for the user.
+pub fn run(args: &BenchArgs) -> Result<ExitCode, String> {
+    if args::in_cpu_list(&args.load_cpus, args.cpu)? {
+        return Err(format!("--load-cpus {}: CPU {} is the proxy's; give the load another", args.load_cpus, args.cpu));
+    }
+    let files = crate::proc::open_files_limit().unwrap_or(1 << 20);
+    let peers = contenders(args)?;
+    let figures = planned(args, files, &peers)?;
+    let Some(out) = args.out.as_deref().filter(|_| !args.dry_run) else {
+        show(&peers, &figures, args);
+        return Ok(ExitCode::SUCCESS);
+    };
+    std::fs::create_dir_all(out).map_err(|error| format!("--out {}: {error}", out.display()))?;
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(|error| format!("signals: {error}"))?;
+    }
+    let setup = Setup {
+        generator: std::env::current_exe().map_err(|error| format!("this program's own path: {error}"))?,
+        rounds: args.effective_rounds(),
+        duration: args.effective_duration(),
+        cpu: args.cpu,
+        load_cpus: args.load_cpus.clone(),
+        files,
+    };
+    let mut results = begun(args, &setup, &peers, &figures);
+    let total: usize = figures.iter().map(|(_, record)| record.takes_part.len()).sum::<usize>() * setup.rounds as usize;
+    run::all(&setup, &figures, &peers, &stop, |run| {
+        told(&run, results.runs.len() + 1, total);
+        results.runs.push(run);
+    });
+    results.interrupted = stop.load(Ordering::Relaxed);
+    let first = results.runs.iter().find_map(|run| run.report.as_ref());
+    results.measured_at = first.map(|report| report.measured_at.clone()).unwrap_or_default();
+    results.tables = summary::tables(&results.figures, &results.peers, &results.runs);
+    publish::write(&results, out)?;
+    say(format_args!("{}", out.join("README.md").display()));
+    let measured = results.runs.iter().any(|run| !run.values.is_empty());
+    Ok(if measured && !results.interrupted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn contenders(args: &BenchArgs) -> Result<Vec<Contender>, String> {
+    known("--peers", &args.peers, PEERS.iter().map(|peer| peer.id))?;
+    let wanted = PEERS.iter().filter(|peer| args.peers.is_empty() || args.peers.iter().any(|id| id == peer.id));
+    let beside = beside();
+    let exact = args.ringway.as_deref().or(beside.as_deref());
+    let found = |peer: &'static Peer| {
+        let exact = exact.filter(|_| peer.id == summary::OURS);
+        (peer, peer::find(peer, exact, &args.peer_path))
+    };
+    Ok(wanted.map(found).collect())
+}
+
+/// The ringway that was built together with this program.
+fn beside() -> Option<PathBuf> {
+    let path = std::env::current_exe().ok()?.with_file_name(summary::OURS);
+    path.is_file().then_some(path)
+}
+
+fn planned(args: &BenchArgs, files: u64, peers: &[Contender]) -> Result<Vec<(Figure, FigureRecord)>, String> {
+    let all = plan::figures(args.quick, files);
+    known("--only", &args.only, all.iter().map(|figure| figure.id))?;
+    let wanted = all.into_iter().filter(|figure| args.only.is_empty() || args.only.iter().any(|id| id == figure.id));
+    let duration = args.effective_duration();
+    Ok(wanted.map(|figure| (figure.clone(), run::record(&figure, peers, duration))).collect())
+}
+
+fn known<'a>(option: &str, asked: &[String], names: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    let names: Vec<_> = names.collect();
+    match asked.iter().find(|asked| !names.contains(&asked.as_str())) {
+        Some(unknown) => Err(format!("{option} {unknown}: there is no such one; there are {}", names.join(", "))),
+        None => Ok(()),
+    }
+}
+
+/// The results before the first run.
+fn begun(args: &BenchArgs, setup: &Setup, peers: &[Contender], figures: &[(Figure, FigureRecord)]) -> Results {
+    Results {
+        format: result::FORMAT,
+        tool: concat!("ringway-load ", env!("CARGO_PKG_VERSION")).to_owned(),
+        measured_at: String::new(),
+        machine: crate::proc::machine(),
+        how: How {
+            rounds: setup.rounds,
+            duration_ms: u64::try_from(setup.duration.as_millis()).unwrap_or(u64::MAX),
+            cpu: setup.cpu,
+            load_cpus: setup.load_cpus.clone(),
+            quick: args.quick,
+            files: setup.files,
+        },
+        peers: peers.iter().map(peer_record).collect(),
+        figures: figures.iter().map(|(_, record)| record.clone()).collect(),
+        runs: Vec::new(),
+        interrupted: false,
+        tables: Vec::new(),
+    }
+}
+
+fn peer_record((peer, presence): &Contender) -> PeerRecord {
+    let (version, missing) = match presence {
+        Presence::NotNeeded => (None, None),
+        Presence::Found(installed) => (Some(installed.version.clone()), None),
+        Presence::Missing(what) => (None, Some(file_name(what))),
+    };
+    let config = |template: &peer::Template| Config { name: template.name.to_owned(), text: template.text.to_owned() };
+    PeerRecord {
+        id: peer.id.to_owned(),
+        title: peer.title.to_owned(),
+        version,
+        missing,
+        install: peer.install.to_owned(),
+        command: peer.command(),
+        configs: peer.templates.iter().map(config).collect(),
+    }
+}
+
+/// A report is for others, who have other folders.
+fn file_name(path: &str) -> String {
+    Path::new(path).file_name().map_or_else(|| path.to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+fn show(peers: &[Contender], figures: &[(Figure, FigureRecord)], args: &BenchArgs) {
+    let mut text = String::new();
+    for (peer, presence) in peers {
+        let state = match presence {
+            Presence::NotNeeded => "the generator straight to its own upstream".to_owned(),
+            Presence::Found(installed) => format!("{} ({})", installed.version, installed.program.display()),
+            Presence::Missing(what) => format!("missing: {what}; {}", peer.install),
+        };
+        text.push_str(&format!("{:12} {state}\n", peer.id));
+    }
+    for (_, record) in figures {
+        let who = record.takes_part.join(",");
+        text.push_str(&format!("\n{}: {}\n  {}\n  {who}\n", record.id, record.title, record.arguments.join(" ")));
+    }
+    let runs: usize = figures.iter().map(|(_, record)| record.takes_part.len()).sum();
+    let rounds = args.effective_rounds();
+    text.push_str(&format!("\n{} runs: {runs} in each of {rounds} rounds\n", runs * rounds as usize));
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn told(run: &Run, number: usize, total: usize) {
+    let values = run.values.iter().map(|(name, value)| format!("{name} {value:.2}"));
+    let words: Vec<_> = values.chain(run.notes.iter().cloned()).chain(run.failure.clone()).collect();
+    let (figure, peer, round) = (&run.figure, &run.peer, run.round);
+    say(format_args!("{number}/{total} {figure} round {round} {peer}: {}", words.join(", ")));
+}
+
+/// Talk goes to stderr; that nobody listens is no reason to stop.
+fn say(text: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

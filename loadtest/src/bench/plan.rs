@@ -1,0 +1,455 @@
+//! What is measured: the figures as data, the command line that each gives the generator, and where in its report the
+//! numbers are. Changes when a figure is added or asked differently.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::report::model::{Outcome, Report};
+
+/// One thing that is measured of every peer that takes part: one run of the generator a peer and round.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    /// How `--only` and `runs.json` name it.
+    pub id: &'static str,
+    /// Its heading.
+    pub title: String,
+    /// What the generator does.
+    pub load: Load,
+    /// What is read from its report.
+    pub measures: &'static [Measure],
+}
+
+/// What the generator does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Load {
+    /// Messages of `size` bytes there and back.
+    Echo {
+        /// How many connections send them.
+        connections: u64,
+        /// When the next one is sent.
+        pace: Pace,
+        /// Payload bytes.
+        size: u64,
+    },
+    /// Idle connections.
+    Hold {
+        /// How many.
+        connections: u64,
+    },
+    /// Connections opened and closed, one after the other.
+    Storm {
+        /// How many others stay open meanwhile.
+        held: u64,
+    },
+    /// Messages of one publisher to many.
+    Fanout {
+        /// How many subscribers.
+        subscribers: u64,
+        /// Messages a second.
+        rate: u64,
+        /// Payload bytes.
+        size: u64,
+    },
+}
+
+/// When the next message is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// When the last one came back: as fast as the proxy can.
+    Closed,
+    /// So many a second over all connections, whatever the proxy does.
+    Rate(u64),
+}
+
+/// A number read from a run's report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// CPU of the proxy a message, delivery or handshake.
+    CpuEach(&'static str),
+    /// Messages answered a second.
+    PerSecond,
+    /// The median of the latency.
+    P50,
+    /// The 99th percentile of the latency.
+    P99,
+    /// User memory of the proxy a connection.
+    MemoryEach,
+    /// Handshakes a second.
+    HandshakesPerSecond,
+    /// The share of the deliveries that came.
+    Delivered,
+}
+
+/// Which way a number is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Better {
+    /// Less is better.
+    Lower,
+    /// More is better.
+    Higher,
+}
+
+impl Measure {
+    /// How `runs.json` names it.
+    pub fn id(self) -> &'static str {
+        match self {
+            Measure::CpuEach(_) => "cpu",
+            Measure::PerSecond => "rate",
+            Measure::P50 => "p50",
+            Measure::P99 => "p99",
+            Measure::MemoryEach => "memory",
+            Measure::HandshakesPerSecond => "handshakes",
+            Measure::Delivered => "delivered",
+        }
+    }
+
+    /// What a reader calls it.
+    pub fn title(self) -> String {
+        match self {
+            Measure::CpuEach(what) => format!("CPU a {what}"),
+            Measure::PerSecond => "messages".to_owned(),
+            Measure::P50 => "latency p50".to_owned(),
+            Measure::P99 => "latency p99".to_owned(),
+            Measure::MemoryEach => "memory a connection".to_owned(),
+            Measure::HandshakesPerSecond => "handshakes".to_owned(),
+            Measure::Delivered => "delivered".to_owned(),
+        }
+    }
+
+    /// The unit of its numbers.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Measure::CpuEach(_) | Measure::P50 | Measure::P99 => "us",
+            Measure::PerSecond | Measure::HandshakesPerSecond => "/s",
+            Measure::MemoryEach => "bytes",
+            Measure::Delivered => "%",
+        }
+    }
+
+    /// Which way it is good.
+    pub fn better(self) -> Better {
+        match self {
+            Measure::CpuEach(_) | Measure::P50 | Measure::P99 | Measure::MemoryEach => Better::Lower,
+            Measure::PerSecond | Measure::HandshakesPerSecond | Measure::Delivered => Better::Higher,
+        }
+    }
+
+    /// The number, where the report has it and it is one.
+    pub fn read(self, report: &Report) -> Option<f64> {
+        let target = report.target.as_ref();
+        let messages = report.messages.as_ref();
+        let value = match self {
+            Measure::CpuEach(_) => target?.cpu_us_each?,
+            Measure::PerSecond => messages?.achieved_per_s,
+            Measure::P50 => report.latency.as_ref().filter(|latency| latency.count > 0)?.p50_ns as f64 / 1e3,
+            Measure::P99 => report.latency.as_ref().filter(|latency| latency.count > 0)?.p99_ns as f64 / 1e3,
+            Measure::MemoryEach => target?.memory_bytes_each?,
+            Measure::HandshakesPerSecond => {
+                let done: f64 = report.series.iter().map(|second| second.received as f64).sum();
+                done * 1e3 / report.measured_ms as f64
+            }
+            Measure::Delivered => {
+                let (received, lost) = (messages?.received as f64, messages?.lost as f64);
+                received * 100.0 / (received + lost)
+            }
+        };
+        value.is_finite().then_some(value)
+    }
+}
+
+const CLOSED: &[Measure] = &[Measure::CpuEach("message"), Measure::PerSecond];
+const PACED: &[Measure] = &[Measure::CpuEach("message"), Measure::P50, Measure::P99];
+const IDLE: &[Measure] = &[Measure::MemoryEach];
+const STORM: &[Measure] = &[Measure::CpuEach("handshake"), Measure::HandshakesPerSecond];
+const FANOUT: &[Measure] = &[Measure::CpuEach("delivery"), Measure::P99, Measure::Delivered];
+
+/// Files of one process that are not its connections: listeners, logs, rings, a publisher.
+const SPARE_FILES: u64 = 1_000;
+
+/// The figures, in the order of the report.
+///
+/// `quick` takes a tenth of the connections. `files` is how many files a process may have open: both the proxy and the
+/// generator, which plays the upstream as well, need two a connection.
+pub fn figures(quick: bool, files: u64) -> Vec<Figure> {
+    let most = (files.saturating_sub(SPARE_FILES) / 2).max(1);
+    let some = |connections: u64| if quick { connections / 10 } else { connections }.min(most);
+    let echo = |connections, pace, size| Load::Echo { connections: some(connections), pace, size };
+    let fanout = |rate| Load::Fanout { subscribers: some(5_000), rate, size: 64 };
+    [
+        ("echo-64", echo(1_000, Pace::Closed, 64), CLOSED),
+        ("echo-1k", echo(1_000, Pace::Closed, 1 << 10), CLOSED),
+        ("echo-16k", echo(200, Pace::Closed, 16 << 10), CLOSED),
+        ("echo-64k", echo(200, Pace::Closed, 64 << 10), CLOSED),
+        ("echo-1m", echo(200, Pace::Closed, 1 << 20), CLOSED),
+        ("rate-1000", echo(1_000, Pace::Rate(1_000), 64), PACED),
+        ("rate-20000", echo(1_000, Pace::Rate(20_000), 64), PACED),
+        ("idle", Load::Hold { connections: some(8_000) }, IDLE),
+        ("handshake", Load::Storm { held: 0 }, STORM),
+        ("handshake-held", Load::Storm { held: some(9_000) }, STORM),
+        ("fanout-20", fanout(20), FANOUT),
+        ("fanout-200", fanout(200), FANOUT),
+    ]
+    .map(|(id, load, measures)| Figure { id, title: title(load), load, measures })
+    .to_vec()
+}
+
+impl Load {
+    /// Whether one message goes to many, which only some peers do.
+    pub fn fans_out(self) -> bool {
+        matches!(self, Load::Fanout { .. })
+    }
+
+    /// Whether there is something to see without a proxy in between.
+    pub fn has_direct(self) -> bool {
+        matches!(self, Load::Echo { .. } | Load::Storm { .. })
+    }
+
+    /// The generator's scenario and its options, without where it connects to and what it writes.
+    pub fn arguments(self, duration: Duration) -> Vec<String> {
+        let mut words: Vec<String> = Vec::new();
+        let mut add = |name: &str, value: String| words.extend([name.to_owned(), value]);
+        let scenario = match self {
+            Load::Echo { connections, pace, size } => {
+                add("--connections", connections.to_string());
+                match pace {
+                    Pace::Closed => add("--closed", "1".to_owned()),
+                    Pace::Rate(rate) => add("--rate", rate.to_string()),
+                }
+                add("--size", size.to_string());
+                add("--warmup", "500ms".to_owned());
+                "echo"
+            }
+            Load::Hold { connections } => {
+                add("--connections", connections.to_string());
+                "hold"
+            }
+            Load::Storm { held } => {
+                add("--closed", "1".to_owned());
+                add("--close", "reset".to_owned());
+                if held > 0 {
+                    add("--hold", held.to_string());
+                }
+                "storm"
+            }
+            Load::Fanout { subscribers, rate, size } => {
+                add("--connections", subscribers.to_string());
+                add("--publishers", "1".to_owned());
+                add("--rate", rate.to_string());
+                add("--size", size.to_string());
+                add("--warmup", "500ms".to_owned());
+                "fanout"
+            }
+        };
+        add("--duration", format!("{}ms", duration.as_millis()));
+        words.insert(0, scenario.to_owned());
+        words
+    }
+}
+
+fn title(load: Load) -> String {
+    match load {
+        Load::Echo { connections, pace: Pace::Closed, size } => {
+            format!("Echo of {}, {} connections, one message in flight on each", bytes(size), thousands(connections))
+        }
+        Load::Echo { connections, pace: Pace::Rate(rate), size } => format!(
+            "Echo of {} at {} messages/s over {} connections",
+            bytes(size),
+            thousands(rate),
+            thousands(connections)
+        ),
+        Load::Hold { connections } => format!("{} idle connections", thousands(connections)),
+        Load::Storm { held: 0 } => "Handshakes, one after the other".to_owned(),
+        Load::Storm { held } => format!("Handshakes, one after the other, over {} held connections", thousands(held)),
+        Load::Fanout { subscribers, rate, size } => {
+            format!("{} to {} subscribers, {} messages/s", bytes(size), thousands(subscribers), thousands(rate))
+        }
+    }
+}
+
+fn bytes(size: u64) -> String {
+    match size {
+        size if size >= 1 << 20 && size % (1 << 20) == 0 => format!("{} MiB", size >> 20),
+        size if size >= 1 << 10 && size % (1 << 10) == 0 => format!("{} KiB", size >> 10),
+        size => format!("{size} B"),
+    }
+}
+
+/// A whole number with a comma at every third digit.
+pub(super) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The share of the asked rate below which a peer is called too slow.
+const KEPT_UP: f64 = 0.98;
+
+/// What a reader has to know beside a run's numbers; empty when there is nothing.
+pub fn notes(report: &Report) -> Vec<String> {
+    let mut notes = Vec::new();
+    let reasons: Vec<_> = report.verdict.reasons.iter().map(|reason| clause(reason)).collect();
+    match (report.verdict.outcome, reasons.is_empty()) {
+        (Outcome::Valid, _) => {}
+        (Outcome::Void, true) => notes.push("void: the generator was the limit".to_owned()),
+        (Outcome::Void, false) => notes.push(format!("void: {}", reasons.join("; "))),
+        (Outcome::Failed, true) => notes.push("failed".to_owned()),
+        (Outcome::Failed, false) => notes.push(format!("failed: {}", reasons.join("; "))),
+    }
+    if report.verdict.interrupted {
+        notes.push("cut short".to_owned());
+    }
+    if let Some(messages) = &report.messages {
+        if let Some(offered) = messages.offered_per_s.filter(|offered| messages.achieved_per_s < offered * KEPT_UP) {
+            notes.push(format!("too slow: {:.0} of {offered:.0} messages/s", messages.achieved_per_s));
+        }
+        // A failed run's reasons have said it.
+        if messages.lost > 0 && (report.verdict.outcome != Outcome::Failed || reasons.is_empty()) {
+            notes.push(format!("{} messages lost", thousands(messages.lost)));
+        }
+    }
+    if report.connections.failed > 0 {
+        notes.push(format!("{} connections not opened", thousands(report.connections.failed)));
+    }
+    if report.connections.lost > 0 {
+        notes.push(format!("{} connections lost", thousands(report.connections.lost)));
+    }
+    notes
+}
+
+/// A reason without the advice behind it, which is for whoever runs the generator by hand.
+fn clause(reason: &str) -> &str {
+    reason.split_once("; ").map_or(reason, |(clause, _)| clause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::model::{Connections, ErrorCount, FORMAT, Generator, Latency, Machine, Messages, Scenario};
+    use crate::report::model::{Second, TargetUse, Verdict};
+
+    fn report() -> Report {
+        Report {
+            format: FORMAT,
+            tool: "ringway-load 0.1.0".to_owned(),
+            scenario: Scenario::Echo,
+            measured_at: String::new(),
+            settings: Vec::new(),
+            machine: Machine::default(),
+            verdict: Verdict { outcome: Outcome::Valid, reasons: Vec::new(), interrupted: false },
+            warmup_ms: 500,
+            measured_ms: 2_000,
+            connections: Connections::default(),
+            messages: None,
+            latency: None,
+            handshake: None,
+            errors: Vec::<ErrorCount>::new(),
+            series: Vec::new(),
+            generator: Generator::default(),
+            target: None,
+            thresholds: Vec::new(),
+        }
+    }
+
+    fn all(report: &Report) -> Vec<Option<f64>> {
+        let mut measures =
+            figures(false, 20_000).iter().flat_map(|figure| figure.measures).copied().collect::<Vec<_>>();
+        measures.sort_by_key(|measure| measure.id());
+        measures.dedup_by_key(|measure| measure.id());
+        assert_eq!(measures.len(), 7);
+        measures.into_iter().map(|measure| measure.read(report)).collect()
+    }
+
+    #[test]
+    fn each_number_is_read_from_its_field() {
+        let mut report = report();
+        report.messages = Some(Messages { achieved_per_s: 1_234.5, received: 99, lost: 1, ..Messages::default() });
+        report.latency = Some(Latency {
+            what: String::new(),
+            count: 10,
+            min_ns: 1,
+            mean_ns: 2.0,
+            p50_ns: 92_300,
+            p90_ns: 3,
+            p99_ns: 4_000_000,
+            p999_ns: 5,
+            p9999_ns: 6,
+            max_ns: 7,
+            histogram: String::new(),
+        });
+        let use_of = TargetUse { cpu_us_each: Some(8.5), memory_bytes_each: Some(575.0), ..TargetUse::default() };
+        report.target = Some(use_of);
+        let second = |received| Second { received, ..Second::default() };
+        report.series = vec![second(3_000), second(5_000)];
+        // By name: cpu, delivered, handshakes, memory, p50, p99, rate.
+        let read = [8.5, 99.0, 4_000.0, 575.0, 92.3, 4_000.0, 1_234.5].map(Some);
+        assert_eq!(all(&report), read);
+    }
+
+    #[test]
+    fn an_odd_report_has_no_numbers_and_makes_no_panic() {
+        assert!(all(&report()).iter().flatten().all(|number| *number == 0.0), "{:?}", all(&report()));
+        let mut odd = report();
+        odd.measured_ms = 0;
+        odd.messages = Some(Messages { achieved_per_s: f64::NAN, ..Messages::default() });
+        odd.target = Some(TargetUse { cpu_us_each: Some(f64::INFINITY), ..TargetUse::default() });
+        assert_eq!(all(&odd), [None; 7]);
+    }
+
+    #[test]
+    fn what_a_reader_has_to_know_is_noted() {
+        assert!(notes(&report()).is_empty());
+        let mut odd = report();
+        odd.verdict.outcome = Outcome::Void;
+        odd.verdict.reasons = vec!["it fell behind; give it CPUs".to_owned()];
+        odd.messages =
+            Some(Messages { offered_per_s: Some(1_000.0), achieved_per_s: 812.0, lost: 3, ..Messages::default() });
+        odd.connections = Connections { failed: 1_200, lost: 2, ..Connections::default() };
+        let noted = [
+            "void: it fell behind",
+            "too slow: 812 of 1000 messages/s",
+            "3 messages lost",
+            "1,200 connections not opened",
+            "2 connections lost",
+        ];
+        assert_eq!(notes(&odd), noted);
+    }
+
+    #[test]
+    fn figures_are_named_once_and_fit_the_files_that_may_be_open() {
+        let all = figures(false, 20_000);
+        let mut ids: Vec<_> = all.iter().map(|figure| figure.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), all.len());
+        let held = |files| {
+            figures(false, files).iter().find_map(|figure| match figure.load {
+                Load::Storm { held } if held > 0 => Some(held),
+                _ => None,
+            })
+        };
+        assert_eq!(held(20_000), Some(9_000));
+        assert_eq!(held(4_096), Some(1_548));
+        assert_eq!(held(0), Some(1));
+        assert_eq!(figures(true, 20_000)[0].title, "Echo of 64 B, 100 connections, one message in flight on each");
+    }
+
+    #[test]
+    fn the_generators_command_line_is_as_it_reads_it() {
+        let line = |id: &str| {
+            let all = figures(false, 20_000);
+            let figure = all.iter().find(|figure| figure.id == id).expect("it is planned");
+            figure.load.arguments(Duration::from_millis(1_500)).join(" ")
+        };
+        let echo = "echo --connections 1000 --rate 20000 --size 64 --warmup 500ms --duration 1500ms";
+        assert_eq!(line("rate-20000"), echo);
+        assert_eq!(line("handshake-held"), "storm --closed 1 --close reset --hold 9000 --duration 1500ms");
+    }
+}

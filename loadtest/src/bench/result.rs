@@ -1,0 +1,193 @@
+//! Everything that a benchmark measured, as `runs.json` keeps it. Changes when something else is to be kept.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::{self, Better, Figure};
+use crate::report::model::{Machine, Outcome, Report};
+
+/// The version of the format of `runs.json`.
+pub const FORMAT: u32 = 1;
+
+/// A whole benchmark.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Results {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The program and its version.
+    pub tool: String,
+    /// When the first run began, as `2026-11-22T08:15:30Z`; empty if none did.
+    pub measured_at: String,
+    /// Where.
+    pub machine: Machine,
+    /// How.
+    pub how: How,
+    /// Who.
+    pub peers: Vec<PeerRecord>,
+    /// What.
+    pub figures: Vec<FigureRecord>,
+    /// Each run, in the order in which they were made.
+    pub runs: Vec<Run>,
+    /// Whether a signal ended it before all was measured.
+    pub interrupted: bool,
+    /// What the runs come to.
+    pub tables: Vec<super::summary::Table>,
+}
+
+/// How it was measured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct How {
+    /// How often each figure was measured.
+    pub rounds: u32,
+    /// The measured window of each run.
+    pub duration_ms: u64,
+    /// The CPU of the proxy.
+    pub cpu: usize,
+    /// The CPUs of the load.
+    pub load_cpus: String,
+    /// Whether it was only a look at whether everything works.
+    pub quick: bool,
+    /// How many files a process could have open.
+    pub files: u64,
+}
+
+/// A peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerRecord {
+    /// Its name in this file.
+    pub id: String,
+    /// What a reader calls it.
+    pub title: String,
+    /// Its version; `None` if it is missing or nothing is started for it.
+    pub version: Option<String>,
+    /// What was not found of it.
+    pub missing: Option<String>,
+    /// What installs it.
+    pub install: String,
+    /// How it is started, with placeholders.
+    pub command: String,
+    /// Its configuration, with placeholders.
+    pub configs: Vec<Config>,
+}
+
+/// A configuration file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// Its name.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// A figure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FigureRecord {
+    /// Its name in this file.
+    pub id: String,
+    /// Its heading.
+    pub title: String,
+    /// The generator's scenario and options.
+    pub arguments: Vec<String>,
+    /// What was read from each run.
+    pub measures: Vec<MeasureRecord>,
+    /// The peers that take part, in the report's order.
+    pub takes_part: Vec<String>,
+    /// Peers with a reason in place of numbers.
+    pub instead: BTreeMap<String, String>,
+}
+
+/// What was read from each run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeasureRecord {
+    /// Its name in this file.
+    pub id: String,
+    /// What a reader calls it.
+    pub title: String,
+    /// Its unit.
+    pub unit: String,
+    /// Which way it is good.
+    pub better: Better,
+}
+
+/// One run of the generator, or the attempt.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Run {
+    /// The figure.
+    pub figure: String,
+    /// The peer.
+    pub peer: String,
+    /// The round, from 1.
+    pub round: u32,
+    /// The numbers, by measure.
+    pub values: BTreeMap<String, f64>,
+    /// What has to be known beside them.
+    pub notes: Vec<String>,
+    /// Why there is no report.
+    pub failure: Option<String>,
+    /// What the generator reported, without the histograms.
+    pub report: Option<Report>,
+}
+
+impl Run {
+    /// A run that gave a report.
+    pub fn measured(figure: &Figure, peer: &str, round: u32, mut report: Report) -> Run {
+        lighten(&mut report);
+        let values =
+            figure.measures.iter().filter_map(|measure| Some((measure.id().to_owned(), measure.read(&report)?)));
+        Run {
+            figure: figure.id.to_owned(),
+            peer: peer.to_owned(),
+            round,
+            values: values.collect(),
+            notes: plan::notes(&report),
+            failure: None,
+            report: Some(report),
+        }
+    }
+
+    /// A run that gave none.
+    pub fn failed(figure: &Figure, peer: &str, round: u32, why: String) -> Run {
+        Run {
+            figure: figure.id.to_owned(),
+            peer: peer.to_owned(),
+            round,
+            values: BTreeMap::new(),
+            notes: Vec::new(),
+            failure: Some(why),
+            report: None,
+        }
+    }
+
+    /// Whether its numbers are not to be trusted, by the generator's own judgement.
+    pub fn is_doubtful(&self) -> bool {
+        self.report.as_ref().is_some_and(|report| report.verdict.outcome != Outcome::Valid)
+    }
+}
+
+/// Histograms would be most of the file, and the path of the run's own report tells nothing.
+fn lighten(report: &mut Report) {
+    for latency in report.latency.iter_mut().chain(report.handshake.iter_mut()) {
+        latency.histogram.clear();
+    }
+    report.settings.retain(|setting| setting.name != "json");
+}
+
+impl From<&Figure> for FigureRecord {
+    fn from(figure: &Figure) -> FigureRecord {
+        let measures = figure.measures.iter().map(|measure| MeasureRecord {
+            id: measure.id().to_owned(),
+            title: measure.title(),
+            unit: measure.unit().to_owned(),
+            better: measure.better(),
+        });
+        FigureRecord {
+            id: figure.id.to_owned(),
+            title: figure.title.clone(),
+            arguments: Vec::new(),
+            measures: measures.collect(),
+            takes_part: Vec::new(),
+            instead: BTreeMap::new(),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The peers' configurations, each with the real program: a WebSocket goes through it. What is not installed is passed over;
+//! `RINGWAY_PEER_PATH` names more folders to look in, separated as in PATH.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use ringway_load::bench::peer::{self, Installed, PEERS, Peer, Presence, Role};
+use ringway_load::bench::process::{Running, Scratch, Trouble};
+use ringway_load::bench::run::{Setup, start};
+use tungstenite::{Message, WebSocket};
+
+static GO_ON: AtomicBool = AtomicBool::new(false);
+
+fn setup() -> Setup {
+    Setup {
+        generator: PathBuf::new(),
+        rounds: 1,
+        duration: Duration::from_secs(1),
+        cpu: 0,
+        load_cpus: "0".to_owned(),
+        files: ringway_load::proc::open_files_limit().unwrap_or(1024),
+    }
+}
+
+/// Those that are here and are not Ringway's own.
+fn installed(role: Role) -> Vec<(&'static Peer, Installed)> {
+    let more = std::env::var_os("RINGWAY_PEER_PATH").unwrap_or_default();
+    let folders: Vec<_> = std::env::split_paths(&more).filter(|path| !path.as_os_str().is_empty()).collect();
+    let peers = PEERS.iter().filter(|peer| peer.role == role);
+    let found = peers.filter_map(|peer| match peer::find(peer, None, &folders) {
+        Presence::Found(installed) => Some((peer, installed)),
+        Presence::NotNeeded | Presence::Missing(_) => None,
+    });
+    found.collect()
+}
+
+fn started(peer: &Peer, installed: &Installed, upstream: u16, scratch: &Scratch) -> (u16, Running) {
+    match start(&setup(), peer, installed, upstream, scratch.path(), &GO_ON) {
+        Ok(up) => up,
+        Err(Trouble::Failed(why)) => panic!("{why}"),
+        Err(Trouble::Interrupted) => panic!("nobody interrupts"),
+    }
+}
+
+fn connected(port: u16, path: &str) -> WebSocket<TcpStream> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).expect("the peer listens");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    let (socket, response) = tungstenite::client(format!("ws://127.0.0.1:{port}{path}"), stream).expect("a 101");
+    assert_eq!(response.status(), 101);
+    socket
+}
+
+/// Answers the messages of every connection with themselves.
+fn echo() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                // A readiness probe is not a WebSocket.
+                let Ok(mut socket) = tungstenite::accept(stream) else { return };
+                while let Ok(message) = socket.read() {
+                    let data = message.is_binary() || message.is_text();
+                    if data && socket.send(message).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn every_installed_peer_relays_a_websocket() {
+    let upstream = echo();
+    for (peer, installed) in installed(Role::Relays) {
+        let scratch = Scratch::new().expect("a folder");
+        let (port, running) = started(peer, &installed, upstream, &scratch);
+        let mut socket = connected(port, "/chat?x=1");
+        for size in [0, 64, 200_000] {
+            let message = Message::binary(vec![7u8; size]);
+            socket.send(message.clone()).expect("sent");
+            assert_eq!(socket.read().expect("an answer"), message, "{}, {size} bytes", peer.id);
+        }
+        let family = ringway_load::proc::family(running.pid()).expect("it runs");
+        let memory = ringway_load::proc::anonymous_bytes(&family).expect("it runs");
+        assert!(memory > 100_000, "{} has {memory} bytes in {family:?}", peer.id);
+        drop(socket);
+        drop(running);
+        assert!(ringway_load::proc::cpu(&family).is_err(), "{} is left behind", peer.id);
+    }
+}
+
+#[test]
+fn nchan_passes_a_post_on_to_a_subscriber() {
+    use std::io::{Read, Write};
+    for (peer, installed) in installed(Role::FansOut) {
+        let scratch = Scratch::new().expect("a folder");
+        let (port, _running) = started(peer, &installed, 1, &scratch);
+        let mut socket = connected(port, "/sub");
+        let mut publisher = TcpStream::connect(("127.0.0.1", port)).expect("the peer listens");
+        let head = "POST /pub HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
+        publisher.write_all(head.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        publisher.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
+        assert_eq!(socket.read().expect("a message").into_data(), &b"hello"[..], "{}", peer.id);
+    }
+}
