@@ -21,9 +21,11 @@ fn wrong_once_with(
     options: &[&str],
     answer: impl Fn(&mut Socket, Message) -> Answered + Send + Sync + 'static,
 ) -> Done {
-    let server = Server::answering(move |socket, _, number, message| {
-        if number == WRONG { answer(socket, message) } else { socket.send(message) }
-    });
+    let server = Server::answering(
+        move |socket, _, number, message| {
+            if number == WRONG { answer(socket, message) } else { socket.send(message) }
+        },
+    );
     echo(server.address(), &[&OPEN, options].concat())
 }
 
@@ -77,7 +79,8 @@ fn a_reply_that_does_not_come_is_lost() {
 
 #[test]
 fn a_last_reply_that_does_not_come_is_lost() {
-    let server = Server::answering(|socket, _, number, message| if number < 99 { socket.send(message) } else { Ok(()) });
+    let server =
+        Server::answering(|socket, _, number, message| if number < 100 { socket.send(message) } else { Ok(()) });
     failed_for(&echo(server.address(), &OPEN), &[("lost", 1)]);
 }
 

@@ -88,11 +88,7 @@ impl Load {
     pub(crate) fn ends(mut self) -> Done {
         let status = until("the generator ends", || self.child.try_wait().unwrap());
         let text = |thread: Option<JoinHandle<Vec<u8>>>| String::from_utf8(thread.unwrap().join().unwrap()).unwrap();
-        Done {
-            code: status.code().unwrap_or(-1),
-            stdout: text(self.stdout.take()),
-            stderr: text(self.stderr.take()),
-        }
+        Done { code: status.code().unwrap_or(-1), stdout: text(self.stdout.take()), stderr: text(self.stderr.take()) }
     }
 }
 

@@ -56,8 +56,7 @@ fn a_stall_is_seen_by_every_message_that_was_due_in_it() {
 #[test]
 fn a_closed_loop_sees_a_stall_once_a_connection_and_says_that_it_does() {
     let server = stalling();
-    let done =
-        echo(server.address(), &["--connections", "4", "--duration", "3s", "--warmup", "1ms", "--grace", "5s"]);
+    let done = echo(server.address(), &["--connections", "4", "--duration", "3s", "--warmup", "1ms", "--grace", "5s"]);
     let report = done.report();
     report.is_sound();
     let slow = slower_than(&done, 900);
@@ -111,4 +110,26 @@ fn the_rate_is_kept_whatever_the_answers_take() {
     assert!(report.messages("lost") > 0, "{report}");
     report.has_failed();
     assert_eq!(done.code, 1);
+}
+
+#[test]
+fn each_connection_has_its_equal_part_of_the_rate_whatever_the_cpus() {
+    for connections in [1, 3] {
+        let count = Arc::new(Mutex::new(vec![0_u64; connections]));
+        let counted = Arc::clone(&count);
+        let server = Server::answering(move |socket, connection, _, message| {
+            counted.lock().unwrap()[connection] += 1;
+            socket.send(message)
+        });
+        let connections = connections.to_string();
+        let done = echo(
+            server.address(),
+            &["--rate", "150", "--connections", &connections, "--duration", "1s", "--warmup", "1ms", "--grace", "5s"],
+        );
+        let report = done.report();
+        report.is_sound();
+        assert_eq!(report.messages("sent"), 150, "{report}");
+        let count = count.lock().unwrap();
+        assert!(count.iter().max().unwrap() - count.iter().min().unwrap() <= 1, "{count:?}");
+    }
 }

@@ -32,6 +32,8 @@ pub enum Loop {
 /// The scenario.
 #[derive(Debug)]
 pub struct Echo {
+    /// Over all shards.
+    connections: u64,
     pace: Loop,
     schedule: Option<Schedule>,
     /// When a closed loop begins.
@@ -65,8 +67,8 @@ struct Awaited {
 impl Echo {
     /// The scenario before messages begin.
     #[must_use]
-    pub fn new(pace: Loop) -> Self {
-        Self { pace, schedule: None, begin: None, until: Time::default(), awaited: 0 }
+    pub fn new(connections: u64, pace: Loop) -> Self {
+        Self { connections, pace, schedule: None, begin: None, until: Time::default(), awaited: 0 }
     }
 
     fn send<T: Transport>(
@@ -184,7 +186,8 @@ impl Script for Echo {
         self.until = run.window.until;
         match self.pace {
             Loop::Open(rate) => {
-                self.schedule = Some(Schedule::new(rate, crew.share(), run.start, run.window.until));
+                let schedule = Schedule::new(rate, crew.share(), run.start, run.window.until);
+                self.schedule = Some(schedule.around(self.connections));
             }
             Loop::Closed(_) => self.begin = Some(run.start),
         }
@@ -197,7 +200,7 @@ impl Script for Echo {
     fn due<T: Transport>(&mut self, now: Time, crew: &mut Crew<State>, net: &mut T) {
         while let Some(due) = self.schedule.as_mut().and_then(|schedule| schedule.take(now)) {
             crew.kit.recorder.due(due.at, now);
-            match crew.next_in_line(&due) {
+            match crew.next_in_line() {
                 Some(slot) => self.send_on(slot, due.at, crew, net),
                 None => crew.kit.recorder.unsent(due.at, NO_CONNECTION),
             }
