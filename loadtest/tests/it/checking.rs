@@ -195,19 +195,19 @@ fn a_text_that_comes_back_as_binary_is_mismatched() {
 #[test]
 fn wrong_replies_in_a_closed_loop_fail_the_run_too() {
     let server = Server::answering(|socket, _, number, message| match number {
-        100 => {
+        1000 => {
             let mut bytes = bytes(message);
             bytes[40] ^= 1;
             socket.send(Message::binary(bytes))
         }
-        200 => Ok(()),
-        300 => {
+        1500 => Ok(()),
+        2000 => {
             socket.send(message.clone())?;
             socket.send(message)
         }
         _ => socket.send(message),
     });
-    let done = echo(server.address(), &["--closed", "8", "--duration", "1s", "--warmup", "1ms"]);
+    let done = echo(server.address(), &["--closed", "8", "--duration", "3s", "--warmup", "1ms"]);
     let report = done.report();
     report.has_failed();
     assert_eq!(done.code, 1);

@@ -4,5 +4,9 @@ mod harness;
 
 mod bench_peers;
 mod checking;
+mod options;
 mod pacing;
 mod page;
+mod signals;
+mod thresholds;
+mod unreachable;

@@ -52,6 +52,8 @@ pub struct State {
     /// The number of the first awaited one.
     first: u64,
     awaited: VecDeque<Awaited>,
+    /// How many of them have no answer.
+    unanswered: usize,
     /// The highest number that was answered, and one.
     highest: u64,
     checker: Checker,
@@ -79,9 +81,19 @@ impl Echo {
         cx: &mut Cx<'_, T>,
     ) -> Result<(), Fault> {
         let Kit { plan, composer, recorder, random, .. } = &mut *cx.kit;
-        if wire.waiting() > plan.max_waiting_bytes || state.awaited.len() >= MAX_AWAITED {
+        if wire.waiting() > plan.max_waiting_bytes || state.unanswered >= MAX_AWAITED {
             recorder.unsent(at, "not sent: too many waiting on the connection");
             return Ok(());
+        }
+        // A reply that so many others have overtaken will not come: it is not to keep the rest from being sent.
+        if state.awaited.len() >= MAX_AWAITED
+            && let Some(oldest) = state.awaited.front_mut()
+        {
+            oldest.answered = true;
+            recorder.lost(oldest.at, 1);
+            self.awaited -= 1;
+            state.unanswered -= 1;
+            state.forget_answered();
         }
         let len = plan.sizes.draw(random);
         let stamp = Stamp { from: state.number, number: state.next, at };
@@ -89,6 +101,7 @@ impl Echo {
         state.next += 1;
         state.awaited.push_back(Awaited { at, len: u32::try_from(len).unwrap_or(u32::MAX), answered: false });
         self.awaited += 1;
+        state.unanswered += 1;
         recorder.sent(at, len);
         wire.send(cx.net, composer.compose(&stamp, len, key))
     }
@@ -121,9 +134,16 @@ impl Echo {
         state.highest = state.highest.max(stamp.number + 1);
         recorder.received(stamp.at, cx.net.clock(), len);
         self.awaited -= 1;
-        while state.awaited.front().is_some_and(|awaited| awaited.answered) {
-            state.awaited.pop_front();
-            state.first += 1;
+        state.unanswered -= 1;
+        state.forget_answered();
+    }
+}
+
+impl State {
+    fn forget_answered(&mut self) {
+        while self.awaited.front().is_some_and(|awaited| awaited.answered) {
+            self.awaited.pop_front();
+            self.first += 1;
         }
     }
 }
@@ -143,6 +163,7 @@ impl Script for Echo {
             next: 0,
             first: 0,
             awaited: VecDeque::new(),
+            unanswered: 0,
             highest: 0,
             checker: Checker::default(),
         })
