@@ -8,7 +8,7 @@ use crate::harness::{Done, Seen, Server, Socket, echo, frame, send_raw};
 
 /// The message that is got wrong: early in the window of [`OPEN`].
 const WRONG: u64 = 20;
-const OPEN: [&str; 6] = ["--rate", "100", "--duration", "1s", "--warmup", "1ms"];
+const OPEN: [&str; 8] = ["--rate", "100", "--duration", "1s", "--warmup", "1ms", "--grace", "1500ms"];
 
 type Answered = tungstenite::Result<()>;
 
@@ -207,7 +207,7 @@ fn wrong_replies_in_a_closed_loop_fail_the_run_too() {
         }
         _ => socket.send(message),
     });
-    let done = echo(server.address(), &["--closed", "8", "--duration", "3s", "--warmup", "1ms"]);
+    let done = echo(server.address(), &["--closed", "8", "--duration", "3s", "--warmup", "1ms", "--grace", "1500ms"]);
     let report = done.report();
     report.has_failed();
     assert_eq!(done.code, 1);

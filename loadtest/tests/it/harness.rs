@@ -203,7 +203,7 @@ pub(crate) fn run(arguments: &[&str]) -> Done {
 /// The arguments of a scenario against a server, reported to standard output.
 pub(crate) fn against(scenario: &str, address: SocketAddr, options: &[&str]) -> Vec<String> {
     let url = format!("ws://{address}/");
-    let fixed = [scenario, "--url", &url, "--json", "-", "--no-progress", "--sleep", "--grace", "400ms"];
+    let fixed = [scenario, "--url", &url, "--json", "-", "--no-progress", "--sleep", "--grace", "10s"];
     let given = |name: &str| options.contains(&name);
     let mut arguments: Vec<String> = Vec::new();
     let mut fixed = fixed.into_iter();

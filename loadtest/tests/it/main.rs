@@ -4,9 +4,13 @@ mod harness;
 
 mod bench_peers;
 mod checking;
+mod handshake;
 mod options;
+mod outputs;
 mod pacing;
 mod page;
 mod signals;
+mod sizes;
 mod thresholds;
+mod trouble;
 mod unreachable;

@@ -8,14 +8,14 @@ use crate::harness::{Done, Server, echo};
 
 const STALL: Duration = Duration::from_secs(1);
 
-/// Answers every message, but once, from the 120th on, holds all answers back for a second.
-fn stalling() -> Server {
-    let (count, until) = (Mutex::new(0), Mutex::new(None));
+/// Answers every message, but once, from one on, holds all answers back for a second.
+fn stalling(from: u64) -> Server {
+    let (count, until) = (Mutex::new(0_u64), Mutex::new(None));
     Server::answering(move |socket, _, _, message| {
         {
             let mut count = count.lock().unwrap();
             *count += 1;
-            if *count == 120 {
+            if *count == from {
                 *until.lock().unwrap() = Some(Instant::now() + STALL);
             }
         }
@@ -36,7 +36,7 @@ fn slower_than(done: &Done, milliseconds: u64) -> u64 {
 
 #[test]
 fn a_stall_is_seen_by_every_message_that_was_due_in_it() {
-    let server = stalling();
+    let server = stalling(120);
     let done = echo(
         server.address(),
         &["--rate", "200", "--connections", "4", "--duration", "3s", "--warmup", "1ms", "--grace", "5s"],
@@ -55,7 +55,7 @@ fn a_stall_is_seen_by_every_message_that_was_due_in_it() {
 
 #[test]
 fn a_closed_loop_sees_a_stall_once_a_connection_and_says_that_it_does() {
-    let server = stalling();
+    let server = stalling(1000);
     let done = echo(server.address(), &["--connections", "4", "--duration", "3s", "--warmup", "1ms", "--grace", "5s"]);
     let report = done.report();
     report.is_sound();
