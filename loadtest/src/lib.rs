@@ -1,7 +1,8 @@
 //! Ringway's load generator, in data-flow order.
 //!
 //! [`schedule`], [`sizes`] and [`message`] say when what is sent; pure, with time as an argument. A [`plan`] of it runs on
-//! the engine's shards ([`shard`]), which take down what they see in [`record`]s. [`report`] is what comes out.
+//! the engine's shards ([`shard`]), which take down what they see in [`record`]s. [`report`] is what comes out. The other end
+//! of a test is [`upstream`].
 
 pub mod bench;
 pub mod cli;
@@ -14,3 +15,4 @@ pub mod report;
 pub mod schedule;
 pub mod shard;
 pub mod sizes;
+pub mod upstream;

@@ -208,7 +208,9 @@ impl Common {
             Some((url, _)) => format!("{url}?..."),
             None => self.url.clone(),
         };
-        let mut settings = vec![("url", url), ("connections", extra.connections.to_string())];
+        let publishers = extra.publishers.as_ref();
+        let connections = publishers.map_or(extra.connections, |publishers| u64::from(publishers.first));
+        let mut settings = vec![("url", url), ("connections", connections.to_string())];
         settings.extend(extra.settings.iter().cloned());
         if let Some(messages) = &extra.messages {
             settings.push(("size", messages.size.to_string()));

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use ringway::config::units;
@@ -13,7 +12,8 @@ use crate::control::{self, Failure};
 use crate::plan::Speech;
 use crate::report::model::Scenario;
 use crate::schedule::Rate;
-use crate::shard::script::fanout::Fanout;
+use crate::shard::script::fanout::{Cast, Fanout, Shared};
+use crate::shard::script::talk::Talk;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -31,6 +31,13 @@ pub(super) struct Args {
     /// How they publish
     #[arg(long, value_name = "HOW", default_value = "ws")]
     publish: Publish,
+    /// Speak the chat sample's protocol: every connection joins as a user, and each message goes to the others in its
+    /// sender's room. `ringway-load upstream chat` is such a chat
+    #[arg(long, conflicts_with = "publish")]
+    chat: bool,
+    /// With --chat: users that fit into a room, as the server has it; `all` for one room
+    #[arg(long, value_name = "N", default_value = "5", value_parser = room_size, requires = "chat")]
+    room_size: RoomSize,
     /// Messages a second over all publishers
     #[arg(long, value_name = "N", default_value = "20", value_parser = common::rate)]
     rate: Rate,
@@ -50,7 +57,45 @@ enum Publish {
     Post,
 }
 
+/// Users that fit into a room, or all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct RoomSize(Option<u64>);
+
+fn room_size(text: &str) -> Result<RoomSize, String> {
+    match text {
+        "all" => Ok(RoomSize(None)),
+        _ => match text.parse() {
+            Ok(size) if size >= 2 => Ok(RoomSize(Some(size))),
+            _ => Err("it must be a whole number from 2 on, or `all`".to_owned()),
+        },
+    }
+}
+
+impl Args {
+    fn talk(&self) -> Result<Talk, Failure> {
+        if !self.chat {
+            return Ok(Talk::Plain);
+        }
+        let users = u64::from(self.connections) + u64::from(self.publishers);
+        let room = self.room_size.0.unwrap_or(users);
+        if self.publishers == 0 || !users.is_multiple_of(room) {
+            return Err(Failure::Configuration(format!(
+                "--chat: {} connections and {} publishers are {users} users, which must fill rooms of {room} and publish: \
+                 else nobody can say how many are to hear a message",
+                self.connections, self.publishers
+            )));
+        }
+        Ok(Talk::Chat { others: room - 1, users })
+    }
+
+    fn messages(&self) -> MessageArgs {
+        // A chat speaks text.
+        MessageArgs { text: self.messages.text || self.chat, ..self.messages.clone() }
+    }
+}
+
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let talk = args.talk()?;
     let url = args.publish_url.clone().unwrap_or_else(|| args.common.url.clone());
     let speech = if args.publish == Publish::Post { Speech::Post } else { Speech::WebSocket };
     let (subscribers, publishers) = (args.connections, args.publishers);
@@ -60,19 +105,26 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         timed: "delivery, from the moment the message was due to be published",
         connections: u64::from(subscribers) + u64::from(publishers),
         warmup: args.warmup,
-        messages: Some(args.messages.clone()),
+        messages: Some(args.messages()),
         rate,
         polls: true,
         publishers: (publishers > 0).then_some(Publishers { url, speech, first: subscribers }),
         settings: vec![
             ("publishers", publishers.to_string()),
             (
+                "talk",
+                match talk {
+                    Talk::Plain => "plain".to_owned(),
+                    Talk::Chat { others, .. } => format!("chat, {others} others hear each message"),
+                },
+            ),
+            (
                 "rate",
                 rate.map_or("the server's".to_owned(), |rate| format!("{} messages/s in all", rate.as_per_second())),
             ),
         ],
     })?;
-    let published = Arc::new(AtomicU64::new(0));
-    let outcome = control::conduct(&job, move || Fanout::new(subscribers, publishers, rate, Arc::clone(&published)))?;
+    let (cast, shared) = (Cast { subscribers, publishers, rate, talk }, Arc::new(Shared::default()));
+    let outcome = control::conduct(&job, move || Fanout::new(cast, Arc::clone(&shared)))?;
     finish::finish(&args.common, &outcome)
 }

@@ -8,6 +8,7 @@ mod fanout;
 mod finish;
 mod hold;
 mod storm;
+mod upstream;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one, once")]
 enum Command {
     /// Messages that come back: round trips at a rate, or as many as there is room for
     Echo(echo::Args),
@@ -38,6 +40,8 @@ enum Command {
     Compare(compare::Args),
     /// Ringway and its peers side by side, in turn, on one machine
     Bench(Box<crate::bench::BenchArgs>),
+    /// The other end of a test: a server that echoes, chats, pushes or swallows messages
+    Upstream(upstream::Args),
 }
 
 /// Runs what the command line says.
@@ -51,6 +55,7 @@ pub fn main() -> ExitCode {
         Command::Fanout(args) => fanout::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Bench(args) => crate::bench::run(args).map_err(Failure::Failed),
+        Command::Upstream(args) => upstream::run(args),
     };
     result.unwrap_or_else(|failure| {
         // Nobody may be reading.

@@ -18,11 +18,9 @@ use std::time::Duration;
 
 use ringway::engine::host::{Plan as HostPlan, Shards, Wait};
 use ringway::engine::{Service, Time, listener, preflight};
-use ringway::proto::head::HeadLimits;
 use ringway::proxy::admission::Admission;
 use ringway::proxy::record::JournalSource;
 use ringway::proxy::service::{self, Proxy};
-use ringway::proxy::settings::{Serve, Settings, Timeouts};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -39,6 +37,7 @@ use crate::shard::crew::{Crew, Kit};
 use crate::shard::load::{Command, Load};
 use crate::shard::pair::{Either, Pair};
 use crate::shard::script::Script;
+use crate::upstream::echo;
 
 /// Everything a run needs besides its scenario.
 #[derive(Clone, Debug)]
@@ -209,7 +208,7 @@ where
             let (_, listeners) = listener::bind(address, of)
                 .map_err(|error| Failure::Failed(format!("cannot listen on {address}: {error}")))?;
             let listeners = listeners.into_iter().map(|listener| vec![listener]).collect();
-            let (settings, admission) = (Arc::new(echo_settings()), Arc::new(Admission::new(u64::MAX, None)));
+            let (settings, admission) = (Arc::new(echo::settings()), Arc::new(Admission::new(u64::MAX, None)));
             let both = move |index| {
                 Pair::new(load(index), Proxy::new(Arc::clone(&settings), Arc::clone(&admission), JournalSource::off()))
             };
@@ -249,25 +248,6 @@ where
         }
     };
     Fleet { tell: Box::new(tell), count }
-}
-
-/// The upstream that a run plays itself: an echo without limits that a test of load could meet.
-fn echo_settings() -> Settings {
-    let long = Duration::from_secs(366 * 24 * 3600);
-    Settings {
-        serve: Serve::Echo,
-        head: HeadLimits { max_bytes: 32 * 1024, max_lines: 128 },
-        frames: crate::plan::FRAMES,
-        timeouts: Timeouts {
-            handshake: Duration::from_secs(60),
-            connect: Duration::from_secs(60),
-            idle: None,
-            ping_interval: None,
-            pong: long,
-            close: Duration::from_secs(5),
-        },
-        trusted_proxies: Vec::new(),
-    }
 }
 
 fn watch_signals(events: Sender<Event>) -> Result<(), Failure> {

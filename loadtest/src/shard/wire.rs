@@ -3,8 +3,8 @@
 use ringway::engine::outbox::Outbox;
 use ringway::engine::pool::Pool;
 use ringway::engine::{Fault, Received, Socket, Transport};
-use ringway::proto::frame::{ControlFrame, Opcode, Reserved, Sender};
-use ringway::proto::mask::Key;
+use ringway::proto::frame::{self, ControlFrame, Opcode, Reserved, Sender};
+use ringway::proto::mask::{self, Key};
 use ringway::proto::reader::Reader;
 
 /// One end of an open WebSocket.
@@ -73,6 +73,21 @@ impl Wire {
     pub fn send_control<T: Transport>(&mut self, net: &mut T, opcode: Opcode, payload: &[u8]) -> Result<(), Fault> {
         let frame = ControlFrame::new(opcode, payload, self.key(net));
         self.send(net, frame.as_bytes())
+    }
+
+    /// Sends a whole message in one frame. Its payload is masked where it lies.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub fn send_data<T: Transport>(&mut self, net: &mut T, opcode: Opcode, payload: &mut [u8]) -> Result<(), Fault> {
+        let key = self.key(net);
+        let mut frame = Vec::with_capacity(payload.len().saturating_add(frame::MAX_HEADER_BYTES));
+        frame::write_header(opcode, true, 0, payload.len() as u64, key, &mut frame);
+        if let Some(key) = key {
+            mask::apply(payload, key, 0);
+        }
+        frame.extend_from_slice(payload);
+        self.send(net, &frame)
     }
 
     /// Sends a close with a code.

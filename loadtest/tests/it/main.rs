@@ -14,3 +14,4 @@ mod sizes;
 mod thresholds;
 mod trouble;
 mod unreachable;
+mod upstream;

@@ -1,15 +1,17 @@
 //! `fanout`: what some publish, all others hear.
 //!
-//! Connections below a number subscribe, the others publish. A subscriber checks each delivery against its publisher's
-//! numbers: a number that was skipped is missing until it comes (out of order) or the run ends (lost), one that came
-//! before is a duplicate. How much was published is the one thing that shards share, so that each knows what its
-//! subscribers are owed.
+//! Connections below a number subscribe, the others publish. Each delivery is checked against its publisher's numbers: one
+//! that was skipped is missing until it comes (out of order) or the run ends (lost), one that came before is a duplicate.
+//! How much was published and heard is what shards share, so that each knows what is still owed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ringway::engine::{Fault, Slot, Time, Transport};
+use ringway::proto::frame::Opcode;
 
+use super::hearing::{Hearing, Place};
+use super::talk::{self, Said, Talk};
 use super::{Cx, Opened, Run, Script};
 use crate::message::{Checker, Stamp};
 use crate::plan::Speech;
@@ -18,92 +20,78 @@ use crate::shard::client::Client;
 use crate::shard::crew::{Crew, Kit};
 use crate::shard::wire::Wire;
 
-/// Numbers that a subscriber may miss of one publisher and still be heard of. Beyond that the oldest count as lost.
-const MAX_GAPS: usize = 1024;
+/// Why a message could not be published whose publisher is gone.
+const NO_PUBLISHER: &str = "not published: the publisher is gone";
+
+/// What the shards of a run share.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// Messages that were published.
+    published: AtomicU64,
+    /// Deliveries of them in a chat.
+    delivered: AtomicU64,
+    /// Users who have joined a chat.
+    joined: AtomicU64,
+    /// Whether what a chat lost was counted.
+    settled: AtomicBool,
+}
+
+/// Who takes part.
+#[derive(Clone, Copy, Debug)]
+pub struct Cast {
+    /// Connections with a lower number subscribe.
+    pub subscribers: u32,
+    /// So many behind them publish. Without any, messages are the server's own, and only what is missing between two of
+    /// them counts as lost.
+    pub publishers: u32,
+    /// Messages a second, over all publishers.
+    pub rate: Option<Rate>,
+    /// What is spoken. In a chat publishers hear each other too.
+    pub talk: Talk,
+}
 
 /// The scenario.
 #[derive(Debug)]
 pub struct Fanout {
-    /// Connections with a lower number subscribe.
-    subscribers: u32,
-    publishers: u32,
-    rate: Option<Rate>,
+    cast: Cast,
+    shared: Arc<Shared>,
     schedule: Option<Schedule>,
     /// Publishers of this shard, in turn.
     line: Vec<Slot>,
-    /// Messages that were published, of all shards.
-    published: Arc<AtomicU64>,
     /// Subscribers of this shard, and what they have heard.
     alive: u64,
     heard: u64,
+    /// A chat's message on its way in or out.
+    text: Vec<u8>,
 }
 
 /// What is kept of a connection.
 #[derive(Debug)]
-pub enum State {
-    /// A subscriber.
-    Subscriber(Subscriber),
-    /// A publisher: its next message's number.
-    Publisher(u64),
-}
-
-/// What a subscriber has heard.
-#[derive(Debug, Default)]
-pub struct Subscriber {
-    checker: Checker,
-    /// By publisher. There are few.
-    from: Vec<Heard>,
-    /// Messages, each counted once.
-    heard: u64,
-}
-
-#[derive(Debug)]
-struct Heard {
-    publisher: u32,
+pub struct Member {
+    number: u32,
+    publishes: bool,
+    /// The number of its next message.
     next: u64,
-    /// Numbers below `next` that have not come.
-    missing: Vec<u64>,
-}
-
-/// What a delivery is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    InOrder,
-    OutOfOrder,
-    Again,
-}
-
-impl Heard {
-    fn place(&mut self, number: u64) -> Place {
-        if number < self.next {
-            let Some(at) = self.missing.iter().position(|missing| *missing == number) else { return Place::Again };
-            self.missing.swap_remove(at);
-            return Place::OutOfOrder;
-        }
-        let room = MAX_GAPS.saturating_sub(self.missing.len());
-        self.missing.extend((self.next..number).take(room));
-        self.next = number.saturating_add(1);
-        Place::InOrder
-    }
+    checker: Checker,
+    hearing: Hearing,
+    /// The message so far, in a chat.
+    text: Vec<u8>,
 }
 
 impl Fanout {
-    /// So many subscribers, and so many publishers that publish at a rate over all of them. Without publishers the
-    /// messages are the server's own, and only what is missing between two of them counts as lost.
+    /// The scenario before messages begin.
     #[must_use]
-    pub fn new(subscribers: u32, publishers: u32, rate: Option<Rate>, published: Arc<AtomicU64>) -> Self {
-        Self { subscribers, publishers, rate, schedule: None, line: Vec::new(), published, alive: 0, heard: 0 }
+    pub fn new(cast: Cast, shared: Arc<Shared>) -> Self {
+        Self { cast, shared, schedule: None, line: Vec::new(), alive: 0, heard: 0, text: Vec::new() }
     }
 
-    fn publish<T: Transport>(&mut self, due: &Due, crew: &mut Crew<State>, net: &mut T) {
+    fn publish<T: Transport>(&mut self, due: &Due, crew: &mut Crew<Member>, net: &mut T) {
         let turn = usize::try_from(due.number).unwrap_or(0).checked_rem(self.line.len());
-        let slot = turn.and_then(|turn| self.line.get(turn)).copied();
-        let (client, kit) = slot.map_or((None, None), |slot| {
-            let (client, kit) = crew.with_kit(slot);
-            (client, Some(kit))
-        });
-        let Some(kit) = kit else { return crew.kit.recorder.unsent(due.at, NO_PUBLISHER) };
-        let Some((number, wire, State::Publisher(next))) = client.and_then(Client::open) else {
+        let Some(slot) = turn.and_then(|turn| self.line.get(turn)).copied() else {
+            return crew.kit.recorder.unsent(due.at, NO_PUBLISHER);
+        };
+        let (client, kit) = crew.with_kit(slot);
+        let Some((number, wire, member)) = client.and_then(Client::open) else {
             return kit.recorder.unsent(due.at, NO_PUBLISHER);
         };
         let Kit { plan, composer, recorder, random, .. } = kit;
@@ -111,104 +99,163 @@ impl Fanout {
             return recorder.unsent(due.at, "not published: too many waiting on the connection");
         }
         let len = plan.sizes.draw(random);
-        let stamp = Stamp { from: number, number: *next, at: due.at };
-        *next += 1;
-        self.published.fetch_add(1, Ordering::Relaxed);
+        let stamp = Stamp { from: number, number: member.next, at: due.at };
+        member.next += 1;
+        self.shared.published.fetch_add(1, Ordering::Relaxed);
         recorder.sent(due.at, len);
         let place = plan.place(number);
-        let message = match place.speech {
-            Speech::WebSocket => composer.compose(&stamp, len, wire.key(net)),
-            Speech::Post => composer.post(&stamp, len, &place.target.authority, &place.path),
+        let sent = match (place.speech, self.cast.talk) {
+            (Speech::Post, _) => wire.send(net, composer.post(&stamp, len, &place.target.authority, &place.path)),
+            (Speech::WebSocket, Talk::Plain) => {
+                let key = wire.key(net);
+                wire.send(net, composer.compose(&stamp, len, key))
+            }
+            (Speech::WebSocket, Talk::Chat { .. }) => {
+                let mut payload = Vec::with_capacity(len);
+                composer.format().write_payload(&stamp, len, &mut payload);
+                self.text.clear();
+                talk::write_data(&payload, &mut self.text);
+                wire.send_data(net, Opcode::Text, &mut self.text)
+            }
         };
-        if let (Err(_), Some(slot)) = (wire.send(net, message), slot) {
+        if sent.is_err() {
             // It is broken, and its next step finds out how.
             net.wake(slot);
         }
     }
 
-    fn owed(&self) -> u64 {
-        self.published.load(Ordering::Relaxed)
+    fn deliver<T: Transport>(&mut self, stamp: Option<Stamp>, len: usize, member: &mut Member, cx: &mut Cx<'_, T>) {
+        let recorder = &mut cx.kit.recorder;
+        let Some(stamp) = stamp else { return recorder.mismatched() };
+        match member.hearing.hear(&stamp) {
+            Place::Again => return recorder.duplicate(),
+            Place::OutOfOrder => recorder.out_of_order(),
+            Place::InOrder => {}
+        }
+        self.heard += 1;
+        if let Talk::Chat { .. } = self.cast.talk {
+            self.shared.delivered.fetch_add(1, Ordering::Relaxed);
+        }
+        recorder.received(stamp.at, cx.net.clock(), len);
+    }
+
+    fn hear_chat<T: Transport>(&mut self, member: &mut Member, cx: &mut Cx<'_, T>) {
+        let text = std::mem::take(&mut member.text);
+        match talk::read(&text) {
+            Said::Data(message) => {
+                let format = cx.kit.composer.format();
+                member.checker.push(message.as_bytes(), format);
+                let stamp = member.checker.finish(format);
+                self.deliver(stamp, message.len(), member, cx);
+            }
+            Said::Connect(name) if name == talk::name(member.number) => {
+                self.shared.joined.fetch_add(1, Ordering::Relaxed);
+            }
+            Said::Connect(_) | Said::Else => {}
+            Said::Nonsense => cx.kit.recorder.mismatched(),
+        }
+        member.text = text;
+        member.text.clear();
+    }
+
+    fn published(&self) -> u64 {
+        self.shared.published.load(Ordering::Relaxed)
+    }
+
+    /// Deliveries of a chat that have not come.
+    fn owed_in_chat(&self, others: u64) -> u64 {
+        self.published().saturating_mul(others).saturating_sub(self.shared.delivered.load(Ordering::Relaxed))
     }
 }
 
-/// Why a message could not be published whose publisher is gone.
-const NO_PUBLISHER: &str = "not published: the publisher is gone";
-
 impl Script for Fanout {
-    type State = State;
+    type State = Member;
 
-    fn opened<T: Transport>(&mut self, number: u32, _: Time, _: &mut Wire, _: &mut Cx<'_, T>) -> Opened<State> {
-        if number >= self.subscribers {
-            return Opened::Stay(State::Publisher(0));
+    fn opened<T: Transport>(&mut self, number: u32, _due: Time, wire: &mut Wire, cx: &mut Cx<'_, T>) -> Opened<Member> {
+        let publishes = number >= self.cast.subscribers;
+        self.alive += u64::from(!publishes);
+        if let Talk::Chat { .. } = self.cast.talk {
+            let mut text = talk::connect(number).into_bytes();
+            // Where it fails the connection is broken, and its next step finds out how.
+            let _ = wire.send_data(cx.net, Opcode::Text, &mut text);
         }
-        self.alive += 1;
-        Opened::Stay(State::Subscriber(Subscriber::default()))
+        Opened::Stay(Member {
+            number,
+            publishes,
+            next: 0,
+            checker: Checker::default(),
+            hearing: Hearing::default(),
+            text: Vec::new(),
+        })
     }
 
     #[inline]
-    fn payload<T: Transport>(&mut self, state: &mut State, piece: &[u8], cx: &mut Cx<'_, T>) {
-        if let State::Subscriber(subscriber) = state {
-            subscriber.checker.push(piece, cx.kit.composer.format());
+    fn payload<T: Transport>(&mut self, member: &mut Member, piece: &[u8], cx: &mut Cx<'_, T>) {
+        match self.cast.talk {
+            // What is longer than anything that was said is not it, whole or cut.
+            Talk::Chat { .. } if member.text.len() > cx.kit.plan.max_waiting_bytes => {}
+            Talk::Chat { .. } => member.text.extend_from_slice(piece),
+            // What a publisher hears is the server's affair.
+            Talk::Plain if member.publishes => {}
+            Talk::Plain => member.checker.push(piece, cx.kit.composer.format()),
         }
     }
 
-    fn message<T: Transport>(&mut self, state: &mut State, _: &mut Wire, cx: &mut Cx<'_, T>) -> Result<(), Fault> {
-        // What a publisher hears is the server's affair.
-        let State::Subscriber(subscriber) = state else { return Ok(()) };
-        let len = subscriber.checker.len();
-        let Some(stamp) = subscriber.checker.finish(cx.kit.composer.format()) else {
-            cx.kit.recorder.mismatched();
-            return Ok(());
-        };
-        let known = subscriber.from.iter().position(|heard| heard.publisher == stamp.from);
-        let known = known.unwrap_or_else(|| {
-            subscriber.from.push(Heard { publisher: stamp.from, next: 0, missing: Vec::new() });
-            subscriber.from.len() - 1
-        });
-        let Some(heard) = subscriber.from.get_mut(known) else { return Ok(()) };
-        match heard.place(stamp.number) {
-            Place::Again => {
-                cx.kit.recorder.duplicate();
-                return Ok(());
+    fn message<T: Transport>(&mut self, member: &mut Member, _: &mut Wire, cx: &mut Cx<'_, T>) -> Result<(), Fault> {
+        match self.cast.talk {
+            Talk::Chat { .. } => self.hear_chat(member, cx),
+            Talk::Plain if member.publishes => {}
+            Talk::Plain => {
+                let len = member.checker.len();
+                let stamp = member.checker.finish(cx.kit.composer.format());
+                self.deliver(stamp, len, member, cx);
             }
-            Place::OutOfOrder => cx.kit.recorder.out_of_order(),
-            Place::InOrder => {}
         }
-        subscriber.heard += 1;
-        self.heard += 1;
-        cx.kit.recorder.received(stamp.at, cx.net.clock(), len);
         Ok(())
     }
 
-    fn ended<T: Transport>(&mut self, state: State, cx: &mut Cx<'_, T>) {
-        let State::Subscriber(subscriber) = state else { return };
-        self.alive -= 1;
-        self.heard -= subscriber.heard;
-        let missing = if self.publishers > 0 {
-            self.owed().saturating_sub(subscriber.heard)
-        } else {
-            subscriber.from.iter().map(|heard| heard.missing.len() as u64).sum()
+    fn ended<T: Transport>(&mut self, member: Member, cx: &mut Cx<'_, T>) {
+        self.alive -= u64::from(!member.publishes);
+        self.heard -= member.hearing.count();
+        let missing = match self.cast.talk {
+            // Who was to hear what, only the server knows: what is missing counts once, for all.
+            Talk::Chat { others, .. } if !self.shared.settled.swap(true, Ordering::Relaxed) => {
+                self.owed_in_chat(others)
+            }
+            Talk::Chat { .. } => 0,
+            Talk::Plain if member.publishes => 0,
+            Talk::Plain if self.cast.publishers == 0 => member.hearing.missing(),
+            Talk::Plain => self.published().saturating_sub(member.hearing.count()),
         };
         cx.kit.recorder.missing(missing);
     }
 
-    fn run<T: Transport>(&mut self, run: &Run, crew: &mut Crew<State>, _net: &mut T) {
-        self.line = crew.open_where(|state| matches!(state, State::Publisher(_)));
-        let share = crew.share();
+    fn run<T: Transport>(&mut self, run: &Run, crew: &mut Crew<Member>, _net: &mut T) {
+        self.line = crew.open_where(|member| member.publishes);
+        let (share, publishers) = (crew.share(), u64::from(self.cast.publishers));
         // Publishers stand behind the subscribers, so each shard's part of them is counted from where those end.
-        let shift = (share.index + share.of - u64::from(self.subscribers) % share.of) % share.of;
-        let mine = Share { index: shift, of: share.of }.part_of(u64::from(self.publishers));
-        let Some(rate) = self.rate.and_then(|rate| rate.part(mine, u64::from(self.publishers))) else { return };
+        let shift = (share.index + share.of - u64::from(self.cast.subscribers) % share.of) % share.of;
+        let mine = Share { index: shift, of: share.of }.part_of(publishers);
+        let Some(rate) = self.cast.rate.and_then(|rate| rate.part(mine, publishers)) else { return };
         // Shards begin one after the other, so that they do not publish at the same moments.
         let start = run.start.after(rate.moment(1) / u32::try_from(share.of).unwrap_or(1) * crew.index());
         self.schedule = Some(Schedule::new(rate, Share { index: 0, of: 1 }, start, run.window.until));
     }
 
     fn next_due(&self) -> Option<Time> {
-        self.schedule.as_ref()?.next()
+        // Who has not joined a chat hears nothing of it. What was due before all have is late, and not counted: joining
+        // takes a round trip of the warm-up.
+        let joined = match self.cast.talk {
+            Talk::Plain => true,
+            Talk::Chat { users, .. } => self.shared.joined.load(Ordering::Relaxed) >= users,
+        };
+        self.schedule.as_ref().filter(|_| joined)?.next()
     }
 
-    fn due<T: Transport>(&mut self, now: Time, crew: &mut Crew<State>, net: &mut T) {
+    fn due<T: Transport>(&mut self, now: Time, crew: &mut Crew<Member>, net: &mut T) {
+        if self.next_due().is_none() {
+            return;
+        }
         while let Some(due) = self.schedule.as_mut().and_then(|schedule| schedule.take(now)) {
             crew.kit.recorder.due(due.at, now);
             self.publish(&due, crew, net);
@@ -222,32 +269,9 @@ impl Script for Fanout {
     }
 
     fn is_drained(&self) -> bool {
-        self.publishers == 0 || self.heard >= self.owed().saturating_mul(self.alive)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Heard, Place};
-
-    fn places(numbers: &[u64]) -> (Vec<Place>, usize) {
-        let mut heard = Heard { publisher: 1, next: 0, missing: Vec::new() };
-        (numbers.iter().map(|number| heard.place(*number)).collect(), heard.missing.len())
-    }
-
-    #[test]
-    fn each_delivery_has_its_place() {
-        use Place::{Again, InOrder, OutOfOrder};
-        assert_eq!(places(&[0, 1, 2]), (vec![InOrder; 3], 0));
-        assert_eq!(places(&[0, 2, 1, 3]), (vec![InOrder, InOrder, OutOfOrder, InOrder], 0));
-        assert_eq!(places(&[0, 3, 3, 0]), (vec![InOrder, InOrder, Again, Again], 2));
-        assert_eq!(places(&[0, 2, 1, 1]), (vec![InOrder, InOrder, OutOfOrder, Again], 0));
-    }
-
-    #[test]
-    fn what_is_kept_of_gaps_is_bounded() {
-        let (places, missing) = places(&[u64::MAX, 5]);
-        assert_eq!((places[0], missing), (Place::InOrder, super::MAX_GAPS - 1));
-        assert_eq!(places[1], Place::OutOfOrder);
+        match self.cast.talk {
+            Talk::Chat { others, .. } => self.owed_in_chat(others) == 0,
+            Talk::Plain => self.cast.publishers == 0 || self.heard >= self.published().saturating_mul(self.alive),
+        }
     }
 }

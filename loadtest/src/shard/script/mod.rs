@@ -6,8 +6,10 @@
 
 pub mod echo;
 pub mod fanout;
+mod hearing;
 pub mod hold;
 pub mod storm;
+pub mod talk;
 
 use ringway::engine::{Fault, Time, Transport};
 

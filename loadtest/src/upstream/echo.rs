@@ -1,0 +1,88 @@
+//! `echo`: ringway's own echo, without limits that a test of load could meet.
+//!
+//! It is the very code that `ringway echo` runs: a second implementation would be one more thing to be wrong.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use ringway::proto::head::{HeadLimits, MAX_LINES};
+use ringway::proxy::admission::Admission;
+use ringway::proxy::record::{self, JournalReader};
+use ringway::proxy::service::{Command, Proxy};
+use ringway::proxy::settings::{Serve, Settings, Timeouts};
+
+use super::host::{self, Ended, Outcome, Place};
+use super::totals::Count;
+use crate::control::Failure;
+
+/// What the echo runs with.
+#[must_use]
+pub fn settings() -> Settings {
+    let long = Duration::from_secs(366 * 24 * 3600);
+    Settings {
+        serve: Serve::Echo,
+        head: HeadLimits { max_bytes: 32 * 1024, max_lines: MAX_LINES },
+        frames: crate::plan::FRAMES,
+        timeouts: Timeouts {
+            handshake: Duration::from_secs(60),
+            connect: Duration::from_secs(60),
+            idle: None,
+            ping_interval: None,
+            pong: long,
+            close: Duration::from_secs(5),
+        },
+        trusted_proxies: Vec::new(),
+    }
+}
+
+/// Serves until a signal.
+///
+/// # Errors
+/// It could not be started, or a shard failed.
+pub fn serve(place: &Place) -> Result<Outcome, Failure> {
+    let (settings, admission) = (Arc::new(settings()), Arc::new(Admission::new(u64::MAX, None)));
+    let (source, records) = record::journal();
+    let counted = Arc::new(Counted::default());
+    let counter = count(records, Arc::clone(&counted))?;
+    let ended = host::serve(place, move |_| Proxy::new(settings, admission, source), Command::Drain)?;
+    if ended == Ended::Drained {
+        // It ends with the last shard's last record.
+        let _ = counter.join();
+    }
+    Ok(Outcome { ended, totals: counted.to_string() })
+}
+
+/// What the records of connections add up to: the echo counts nothing else. They come when a connection has ended.
+#[derive(Debug, Default)]
+struct Counted {
+    connections: Count,
+    refused: Count,
+    messages: Count,
+    wire_bytes: Count,
+    lost_records: Count,
+}
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "totals: connections={} refused={} received_messages={} received_wire_bytes={} lost_records={}",
+            self.connections, self.refused, self.messages, self.wire_bytes, self.lost_records
+        )
+    }
+}
+
+fn count(records: JournalReader, counted: Arc<Counted>) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("totals".to_owned()).spawn(move || {
+        for record in records.batches.iter().flatten() {
+            if record.status == 101 { &counted.connections } else { &counted.refused }.add(1);
+            counted.messages.add(record.client.messages);
+            counted.wire_bytes.add(record.client.bytes);
+        }
+        counted.lost_records.add(records.dropped.load(Ordering::Relaxed));
+    })
+}

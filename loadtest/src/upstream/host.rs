@@ -1,0 +1,162 @@
+//! The thread that starts the shards, waits for a signal, and lets them drain.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use ringway::engine::host::{Plan, Shards, Wait};
+use ringway::engine::{Service, listener, preflight};
+use ringway::proto::refusal::Refusal;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::role::Role;
+use super::service::{Command, Upstream};
+use super::totals::{Sum, Totals};
+use crate::control::Failure;
+
+/// How long everyone together may take to leave: longer than one connection may, which is twice five seconds for an echo
+/// whose client does not read.
+const DRAIN: Duration = Duration::from_secs(12);
+
+/// Where to serve.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The address; port 0 is any free one.
+    pub listen: SocketAddr,
+    /// The CPUs to run on, one shard each; at least one.
+    pub cpus: Vec<usize>,
+}
+
+/// How serving ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everyone has left.
+    Drained,
+    /// Not everyone had, in time or before a second signal.
+    Cut,
+}
+
+/// What is left to be said at the end.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub ended: Ended,
+    /// What was counted, as a line.
+    pub totals: String,
+}
+
+enum Event {
+    Signal,
+    Ended(io::Result<()>),
+}
+
+/// Serves a role until a signal. `role` makes each shard's, by its index.
+///
+/// # Errors
+/// It could not be started, or a shard failed.
+pub fn play<R, F>(place: &Place, role: F) -> Result<Outcome, Failure>
+where
+    R: Role + 'static,
+    R::State: 'static,
+    F: FnOnce(usize) -> R + Clone + Send + 'static,
+{
+    let totals: Vec<Arc<Totals>> = place.cpus.iter().map(|_| Arc::default()).collect();
+    let counts = totals.clone();
+    let service = move |index: usize| {
+        let totals = counts.get(index).cloned().unwrap_or_default();
+        Upstream::new(role(index), totals)
+    };
+    let ended = serve(place, service, Command::Drain)?;
+    Ok(Outcome { ended, totals: Sum(&totals).to_string() })
+}
+
+/// Serves until a signal. `drain` is what then makes a shard end.
+pub(super) fn serve<S, F>(place: &Place, service: F, drain: S::Command) -> Result<Ended, Failure>
+where
+    S: Service,
+    S::Command: Clone,
+    F: FnOnce(usize) -> S + Clone + Send + 'static,
+{
+    check(place)?;
+    let (address, listeners) = listener::bind(place.listen, place.cpus.len())
+        .map_err(|error| Failure::Failed(format!("cannot listen on {}: {error}", place.listen)))?;
+    let (events, happens) = channel();
+    watch_signals(events.clone())?;
+    let plan = Plan { cpus: place.cpus.clone(), refusal: no_descriptors(), ring_completions: None, wait: Wait::Sleep };
+    let listeners = listeners.into_iter().map(|listener| vec![listener]).collect();
+    let ended = move |result| {
+        let _ = events.send(Event::Ended(result));
+    };
+    let shards = Shards::start(&plan, listeners, service, ended)?;
+    announce(address);
+    wait(&happens, &shards, &drain, place.cpus.len())
+}
+
+fn check(place: &Place) -> Result<(), Failure> {
+    let host = preflight::check().map_err(|missing| Failure::Failed(missing.to_string()))?;
+    preflight::check_limits(&host, place.cpus.len()).map_err(|missing| Failure::Failed(missing.to_string()))?;
+    match place.cpus.iter().find(|cpu| !host.cpus.contains(cpu)) {
+        None => Ok(()),
+        Some(cpu) => Err(Failure::Configuration(format!("--cpus names CPU {cpu}, on which this process may not run"))),
+    }
+}
+
+/// Waits for a signal, tells the shards to drain, and waits for that.
+fn wait<C>(events: &Receiver<Event>, shards: &Shards<C>, drain: &C, mut running: usize) -> Result<Ended, Failure>
+where
+    C: Clone + Send + 'static,
+{
+    let failed = |result: io::Result<()>| {
+        let why = result.err().map_or_else(|| "it ended without reason".to_owned(), |error| error.to_string());
+        Failure::Failed(format!("a shard failed: {why}"))
+    };
+    if let Ok(Event::Ended(result)) = events.recv() {
+        // The others end with the process.
+        return Err(failed(result));
+    }
+    for sender in shards.senders() {
+        // A shard that is gone says so.
+        let _ = sender.send(drain.clone());
+    }
+    let begun = Instant::now();
+    while running > 0 {
+        match events.recv_timeout(DRAIN.saturating_sub(begun.elapsed())) {
+            Ok(Event::Ended(Ok(()))) => running = running.saturating_sub(1),
+            Ok(Event::Ended(result)) => return Err(failed(result)),
+            Ok(Event::Signal) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                return Ok(Ended::Cut);
+            }
+        }
+    }
+    Ok(Ended::Drained)
+}
+
+fn announce(address: SocketAddr) {
+    let mut stdout = io::stdout().lock();
+    // Nobody may be reading.
+    let _ = writeln!(stdout, "listening on {address}").and_then(|()| stdout.flush());
+}
+
+fn no_descriptors() -> &'static [u8] {
+    static ANSWER: OnceLock<Vec<u8>> = OnceLock::new();
+    ANSWER.get_or_init(|| {
+        let mut answer = Vec::new();
+        Refusal::NO_DESCRIPTORS.write(&mut answer);
+        answer
+    })
+}
+
+fn watch_signals(events: Sender<Event>) -> Result<(), Failure> {
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for _ in signals.forever() {
+            if events.send(Event::Signal).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(())
+}

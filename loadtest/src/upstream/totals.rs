@@ -1,0 +1,94 @@
+//! What an upstream counted, as its last line says it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A count that one shard adds to, and that is read at the end.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// Adds.
+    #[inline]
+    pub fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value().fmt(f)
+    }
+}
+
+/// One shard's counts. Each shard has its own, so that none waits for another's cache line.
+#[derive(Debug, Default)]
+pub struct Totals {
+    /// Connections that got their 101.
+    pub connections: Count,
+    /// Handshakes that were refused.
+    pub refused: Count,
+    /// Connections closed because the peer broke a rule.
+    pub violations: Count,
+    /// Messages received whole.
+    pub received_messages: Count,
+    /// Bytes received of messages: payload, without headers.
+    pub received_bytes: Count,
+    /// Messages sent, one for each receiver.
+    pub sent_messages: Count,
+    /// Bytes sent of messages: payload, without headers.
+    pub sent_bytes: Count,
+    /// Messages that were due but not sent, because too much was waiting on their connection.
+    pub dropped: Count,
+    /// Connections closed because too much was waiting on them.
+    pub too_slow: Count,
+}
+
+/// The counts of several shards, added up as they are shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Sum<'a>(pub &'a [Arc<Totals>]);
+
+impl fmt::Display for Sum<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sum = |count: fn(&Totals) -> &Count| {
+            self.0.iter().map(|totals| count(totals).value()).fold(0, u64::saturating_add)
+        };
+        write!(
+            f,
+            "totals: connections={} refused={} violations={} received_messages={} received_bytes={} sent_messages={} \
+             sent_bytes={} dropped={} too_slow={}",
+            sum(|totals| &totals.connections),
+            sum(|totals| &totals.refused),
+            sum(|totals| &totals.violations),
+            sum(|totals| &totals.received_messages),
+            sum(|totals| &totals.received_bytes),
+            sum(|totals| &totals.sent_messages),
+            sum(|totals| &totals.sent_bytes),
+            sum(|totals| &totals.dropped),
+            sum(|totals| &totals.too_slow),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Sum, Totals};
+
+    #[test]
+    fn the_shards_counts_are_added_up() {
+        let shards = [Arc::new(Totals::default()), Arc::new(Totals::default())];
+        shards[0].connections.add(2);
+        shards[1].connections.add(3);
+        shards[1].too_slow.add(1);
+        let line = Sum(&shards).to_string();
+        assert!(line.starts_with("totals: connections=5 refused=0 "), "{line}");
+        assert!(line.ends_with(" dropped=0 too_slow=1"), "{line}");
+    }
+}
