@@ -9,6 +9,7 @@ mod options;
 mod outputs;
 mod pacing;
 mod page;
+mod scenarios;
 mod signals;
 mod sizes;
 mod thresholds;

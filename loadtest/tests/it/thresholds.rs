@@ -40,7 +40,7 @@ fn one_missed_threshold_among_kept_ones_is_enough() {
 #[test]
 fn kept_thresholds_change_nothing() {
     let (code, report) =
-        code_with(&["p99>1000s", "errors>0", "lost>0", "received<25", "handshake-p99>1000s", "busy>1000%"]);
+        code_with(&["p99>1000s", "errors>0", "lost>0", "received<25", "handshake.p99>1000s", "busy>1000%"]);
     report.is_sound();
     assert_ne!(code, 99, "{report}");
     assert_eq!(report.0["thresholds"].as_array().unwrap().len(), 6);
