@@ -85,7 +85,9 @@ pub struct Schedule {
     rate: Rate,
     start: Time,
     end: Time,
-    step: u64,
+    share: Share,
+    /// Numbers go round so many places.
+    places: u64,
     next: u64,
 }
 
@@ -93,12 +95,22 @@ impl Schedule {
     /// Every `share.of`-th moment of `rate`, from `start` on, up to but without `end`.
     #[must_use]
     pub fn new(rate: Rate, share: Share, start: Time, end: Time) -> Self {
-        Self { rate, start, end, step: share.of, next: share.index }
+        Self { rate, start, end, share, places: share.of, next: share.index }
+    }
+
+    /// The same for things that go round so many places, of which place `k` belongs to shard `k % share.of`: each place has
+    /// as many as any other, and a shard without a place has none.
+    #[must_use]
+    pub fn around(self, places: u64) -> Self {
+        Self { places: places.max(1), ..self }
     }
 
     /// When the next thing is due; `None` when there is none any more.
     #[must_use]
     pub fn next(&self) -> Option<Time> {
+        if self.share.index >= self.places {
+            return None;
+        }
         Some(self.start.after(self.rate.moment(self.next))).filter(|at| *at < self.end)
     }
 
@@ -106,7 +118,9 @@ impl Schedule {
     pub fn take(&mut self, now: Time) -> Option<Due> {
         let at = self.next().filter(|at| *at <= now)?;
         let number = self.next;
-        self.next = self.next.saturating_add(self.step);
+        let round = number - number % self.places;
+        let place = number - round + self.share.of;
+        self.next = if place < self.places { round + place } else { round + self.places + self.share.index };
         Some(Due { number, at })
     }
 
@@ -168,6 +182,23 @@ mod tests {
             .collect();
         parts.sort_by_key(|due| due.number);
         assert_eq!(parts, whole);
+    }
+
+    #[test]
+    fn each_place_has_as_many_as_any_other_whatever_the_shards() {
+        let rate = Rate::per_second(100.0).unwrap();
+        let whole = all(&mut Schedule::new(rate, ALONE, at(0), at(2100)), at(2100));
+        for (places, of) in [(1, 2), (3, 2), (7, 3), (10, 4), (2, 5), (6, 3)] {
+            let schedule = |index| Schedule::new(rate, Share { index, of }, at(0), at(2100)).around(places);
+            let mut parts = Vec::new();
+            for index in 0..of {
+                let part = all(&mut schedule(index), at(2100));
+                assert!(part.iter().all(|due| due.number % places % of == index), "{index} of {of}, {places} places");
+                parts.extend(part);
+            }
+            parts.sort_by_key(|due| due.number);
+            assert_eq!(parts, whole, "{of} shards, {places} places");
+        }
     }
 
     #[test]

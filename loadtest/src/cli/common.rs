@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ringway::config::units::{self, Cpus};
+use ringway::proto::head;
 use ringway::routing::target::{self, Target};
 
 use crate::control::{self, Failure, Job};
@@ -35,10 +36,10 @@ pub(super) struct Common {
     #[arg(long, value_name = "LIST", value_parser = units::cpus)]
     pub(super) cpus: Option<Cpus>,
     /// A header to send with the handshake, as `Name: value`; may be repeated
-    #[arg(long, short = 'H', value_name = "HEADER", value_parser = units::header)]
+    #[arg(long, short = 'H', value_name = "HEADER", value_parser = header)]
     pub(super) header: Vec<(String, String)>,
     /// A subprotocol to offer; may be repeated
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = subprotocol)]
     pub(super) subprotocol: Vec<String>,
     /// The seed of everything that is drawn: the same seed sends the same messages in the same order
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -129,6 +130,36 @@ pub(super) struct Publishers {
     pub(super) first: u32,
 }
 
+/// What the handshake says of itself; another line of the same name would contradict it.
+const HANDSHAKE: [&str; 7] = [
+    "host",
+    "upgrade",
+    "connection",
+    "sec-websocket-version",
+    "sec-websocket-key",
+    "sec-websocket-protocol",
+    "sec-websocket-extensions",
+];
+
+/// A header as it is written.
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = units::header(text)?;
+    if HANDSHAKE.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+        return Err(format!("`{name}` is the handshake's own; see --url and --subprotocol"));
+    }
+    Ok((name, value))
+}
+
+/// A subprotocol as it is written.
+fn subprotocol(text: &str) -> Result<String, String> {
+    if !head::is_token(text.as_bytes()) {
+        return Err(
+            "it must be letters, digits and a few signs, without a space or a comma (RFC 6455 section 4.1)".to_owned()
+        );
+    }
+    Ok(text.to_owned())
+}
+
 /// A rate as it is written: things a second.
 pub(super) fn rate(text: &str) -> Result<Rate, String> {
     let number: f64 = text.parse().map_err(|_| format!("`{text}` is not a number of messages a second"))?;
@@ -153,6 +184,11 @@ impl Common {
                 Form::Binary.stamp_len(),
                 Form::Text.stamp_len()
             )));
+        }
+        let outputs = [("--json", &self.json), ("--hlog", &self.hlog), ("--html", &self.html)];
+        let mut printed = outputs.iter().filter(|(_, path)| path.as_deref() == Some(Path::new("-")));
+        if let (Some((one, _)), Some((other, _))) = (printed.next(), printed.next()) {
+            return Err(Failure::Configuration(format!("{one} and {other} cannot both go to standard output")));
         }
         let cpus = self.cpus.as_ref().map(|Cpus(cpus)| cpus.as_slice());
         let room = control::room_for(cpus, extra.connections, self.upstream.is_some())?;

@@ -53,6 +53,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         publishers: None,
         settings: vec![shown],
     })?;
-    let outcome = control::conduct(&job, move || Echo::new(pace))?;
+    let connections = args.connections;
+    let outcome = control::conduct(&job, move || Echo::new(connections, pace))?;
     finish::finish(&args.common, &outcome)
 }

@@ -28,7 +28,8 @@ pub(super) fn finish(common: &Common, outcome: &Outcome) -> Result<ExitCode, Fai
         result = result.and(hlog::write(path, outcome.started, &outcome.intervals));
     }
     if let Some(path) = &common.html {
-        result = result.and_then(|()| file::write(path, html::render(report)?.as_bytes()));
+        let page = html::render(report).and_then(|page| file::write(path, page.as_bytes()));
+        result = result.and(page);
     }
     // What goes to standard output is what was asked for, and nothing beside it.
     let taken = [&common.json, &common.hlog, &common.html].into_iter().flatten().any(|path| path == Path::new("-"));

@@ -51,6 +51,7 @@ enum Step {
     Ended,
     Interrupted,
     TimeOver,
+    Updated,
 }
 
 impl<'a> Run<'a> {
@@ -184,9 +185,11 @@ impl<'a> Run<'a> {
                     _ => continue,
                 }
             }
-            let now = Time::of_the_clock().min(window.until);
-            window.until = now.max(window.from);
+            // A moment that every shard hears of before it comes: else some would count what others do not.
+            let end = Time::of_the_clock().after(HEAD_START).min(window.until);
+            window.until = end.max(window.from);
             self.fleet.tell(Command::Cut(window.until));
+            while self.next(Some(end))? != Step::TimeOver {}
             return Ok(());
         }
     }
@@ -247,6 +250,7 @@ impl<'a> Run<'a> {
                 Ok(Event::Update(update)) => {
                     self.totals.take(&update);
                     self.progress.show(&self.totals);
+                    return Ok(Step::Updated);
                 }
                 Ok(Event::Settled) => {
                     self.settled += 1;

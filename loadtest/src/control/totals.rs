@@ -9,6 +9,9 @@ use ringway::engine::Time;
 use crate::record::{self, Counts, Trouble, Update, Window};
 use crate::report::kept::Kept;
 
+/// An update comes a little behind its second's end: half a second to either side is the same one.
+const HALF_A_SECOND: Duration = Duration::from_millis(500);
+
 /// The sum of all updates.
 #[derive(Debug)]
 pub(super) struct Totals {
@@ -24,6 +27,8 @@ pub(super) struct Totals {
     pub(super) seconds: Vec<Second>,
     /// Connections that were open when the run ended.
     pub(super) open_at_end: u64,
+    /// Whether what closes now closes on purpose.
+    over: bool,
     /// CPU seconds of this process in the window.
     pub(super) own_cpu_seconds: f64,
     window: Window,
@@ -62,6 +67,7 @@ impl Totals {
             handshake: record::times(),
             seconds: Vec::new(),
             open_at_end: 0,
+            over: false,
             own_cpu_seconds: 0.0,
             window: Window::NONE,
             shards: BTreeMap::new(),
@@ -90,7 +96,8 @@ impl Totals {
         // Nothing here is longer than what the bounds allow, which are the same.
         let _ = self.handshake.add(&update.handshake);
         let _ = self.latency.add(&update.latency);
-        let open = self.open();
+        let open = if self.over { self.open_at_end } else { self.open() };
+        let counts_errors = !self.opens_the_window(update.until);
         if let Some(index) = self.second_of(update.until) {
             while self.seconds.len() <= index {
                 let latency = Kept::Live(record::times());
@@ -105,7 +112,9 @@ impl Totals {
             }
             if let Some(second) = self.seconds.get_mut(index) {
                 second.counts.add(&update.counts);
-                second.errors += update.errors.values().sum::<u64>();
+                if counts_errors {
+                    second.errors += update.errors.values().sum::<u64>();
+                }
                 second.open = open;
                 second.latency.add(&update.latency);
             }
@@ -126,15 +135,21 @@ impl Totals {
 
     pub(super) fn note_open(&mut self) {
         self.open_at_end = self.open();
+        self.over = true;
+    }
+
+    /// Whether an update is of what was before the window, but for what was quick.
+    fn opens_the_window(&self, until: Time) -> bool {
+        let length = self.window.until.since(self.window.from);
+        until.since(self.window.from) < HALF_A_SECOND && length > HALF_A_SECOND
     }
 
     /// Which second of the window an update closes; what comes behind the window belongs to its last.
     fn second_of(&self, until: Time) -> Option<usize> {
-        // An update comes a little behind its second's end: half a second to either side is the same one.
         let after = until.since(self.window.from).as_millis();
         let length = self.window.until.since(self.window.from).as_millis();
         let number = (after + 500) / 1000;
-        if until < self.window.from || number == 0 && length > 500 || length == 0 {
+        if until < self.window.from || length == 0 {
             return None;
         }
         let last = length.div_ceil(1000).saturating_sub(1);

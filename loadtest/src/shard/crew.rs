@@ -8,7 +8,7 @@ use ringway::engine::{Next, Slot, Time, Transport};
 
 use super::client::{self, Client};
 use super::script::{Cx, Script};
-use crate::message::Composer;
+use crate::composer::Composer;
 use crate::plan::Plan;
 use crate::record::{Event, Recorder, Trouble};
 use crate::schedule::{Due, Rate, Share};
@@ -55,6 +55,8 @@ pub struct Crew<S> {
     connections: Slab<Client<S>>,
     /// Slots of connections in the order in which messages go round.
     pub(super) order: Vec<Slot>,
+    /// The place in `order` whose turn is next.
+    turn: usize,
     opening: Option<Opening>,
     next: u64,
     /// Connections between dial and 101.
@@ -72,6 +74,7 @@ impl<S> Crew<S> {
             share,
             connections: Slab::default(),
             order: Vec::new(),
+            turn: 0,
             opening: None,
             next: 0,
             in_flight: 0,
@@ -243,11 +246,11 @@ impl<S> Crew<S> {
         slots.into_iter().filter(|slot| is_meant(slot)).collect()
     }
 
-    /// Whose turn it is: numbers go round the shards first, then round each shard's connections.
-    #[must_use]
-    pub fn next_in_line(&self, due: &Due) -> Option<Slot> {
-        let turn = usize::try_from(due.number / self.share.of).unwrap_or(0);
-        self.order.get(turn.checked_rem(self.order.len())?).copied()
+    /// Whose turn it is: one after the other.
+    pub fn next_in_line(&mut self) -> Option<Slot> {
+        let place = self.turn.checked_rem(self.order.len())?;
+        self.turn = place + 1;
+        self.order.get(place).copied()
     }
 
     /// Puts the open connections into the order in which messages go round: by chance, so that neighbours in time are no
@@ -259,6 +262,7 @@ impl<S> Crew<S> {
             .filter(|slot| self.connections.get_mut(*slot).is_some_and(|client| client.is_open()))
             .collect();
         self.kit.random.shuffle(&mut self.order);
+        self.turn = 0;
     }
 
     /// Says once that nothing is being opened any more.

@@ -51,7 +51,8 @@ impl<P: Script> Load<P> {
     }
 
     fn say_if_drained<T: Transport>(&mut self, net: &T) {
-        if self.draining && self.script.is_drained() {
+        // What was due and has not been sent yet has no answer either.
+        if self.draining && self.script.next_due().is_none() && self.script.is_drained() {
             self.draining = false;
             self.crew.kit.recorder.hand_over(net.clock(), net.idle());
             self.crew.kit.recorder.tell(Event::Drained);

@@ -1,5 +1,18 @@
 //! The load generator as its users meet it: the real binary, with real peers.
 
+mod harness;
+
 mod bench_peers;
+mod checking;
+mod handshake;
+mod options;
+mod outputs;
+mod pacing;
 mod page;
+mod scenarios;
+mod signals;
+mod sizes;
+mod thresholds;
+mod trouble;
+mod unreachable;
 mod upstream;

@@ -32,6 +32,8 @@ pub enum Loop {
 /// The scenario.
 #[derive(Debug)]
 pub struct Echo {
+    /// Over all shards.
+    connections: u64,
     pace: Loop,
     schedule: Option<Schedule>,
     /// When a closed loop begins.
@@ -50,6 +52,8 @@ pub struct State {
     /// The number of the first awaited one.
     first: u64,
     awaited: VecDeque<Awaited>,
+    /// How many of them have no answer.
+    unanswered: usize,
     /// The highest number that was answered, and one.
     highest: u64,
     checker: Checker,
@@ -65,8 +69,8 @@ struct Awaited {
 impl Echo {
     /// The scenario before messages begin.
     #[must_use]
-    pub fn new(pace: Loop) -> Self {
-        Self { pace, schedule: None, begin: None, until: Time::default(), awaited: 0 }
+    pub fn new(connections: u64, pace: Loop) -> Self {
+        Self { connections, pace, schedule: None, begin: None, until: Time::default(), awaited: 0 }
     }
 
     fn send<T: Transport>(
@@ -77,9 +81,19 @@ impl Echo {
         cx: &mut Cx<'_, T>,
     ) -> Result<(), Fault> {
         let Kit { plan, composer, recorder, random, .. } = &mut *cx.kit;
-        if wire.waiting() > plan.max_waiting_bytes || state.awaited.len() >= MAX_AWAITED {
+        if wire.waiting() > plan.max_waiting_bytes || state.unanswered >= MAX_AWAITED {
             recorder.unsent(at, "not sent: too many waiting on the connection");
             return Ok(());
+        }
+        // A reply that so many others have overtaken will not come: it is not to keep the rest from being sent.
+        if state.awaited.len() >= MAX_AWAITED
+            && let Some(oldest) = state.awaited.front_mut()
+        {
+            oldest.answered = true;
+            recorder.lost(oldest.at, 1);
+            self.awaited -= 1;
+            state.unanswered -= 1;
+            state.forget_answered();
         }
         let len = plan.sizes.draw(random);
         let stamp = Stamp { from: state.number, number: state.next, at };
@@ -87,6 +101,7 @@ impl Echo {
         state.next += 1;
         state.awaited.push_back(Awaited { at, len: u32::try_from(len).unwrap_or(u32::MAX), answered: false });
         self.awaited += 1;
+        state.unanswered += 1;
         recorder.sent(at, len);
         wire.send(cx.net, composer.compose(&stamp, len, key))
     }
@@ -119,9 +134,16 @@ impl Echo {
         state.highest = state.highest.max(stamp.number + 1);
         recorder.received(stamp.at, cx.net.clock(), len);
         self.awaited -= 1;
-        while state.awaited.front().is_some_and(|awaited| awaited.answered) {
-            state.awaited.pop_front();
-            state.first += 1;
+        state.unanswered -= 1;
+        state.forget_answered();
+    }
+}
+
+impl State {
+    fn forget_answered(&mut self) {
+        while self.awaited.front().is_some_and(|awaited| awaited.answered) {
+            self.awaited.pop_front();
+            self.first += 1;
         }
     }
 }
@@ -141,6 +163,7 @@ impl Script for Echo {
             next: 0,
             first: 0,
             awaited: VecDeque::new(),
+            unanswered: 0,
             highest: 0,
             checker: Checker::default(),
         })
@@ -184,7 +207,8 @@ impl Script for Echo {
         self.until = run.window.until;
         match self.pace {
             Loop::Open(rate) => {
-                self.schedule = Some(Schedule::new(rate, crew.share(), run.start, run.window.until));
+                let schedule = Schedule::new(rate, crew.share(), run.start, run.window.until);
+                self.schedule = Some(schedule.around(self.connections));
             }
             Loop::Closed(_) => self.begin = Some(run.start),
         }
@@ -197,7 +221,7 @@ impl Script for Echo {
     fn due<T: Transport>(&mut self, now: Time, crew: &mut Crew<State>, net: &mut T) {
         while let Some(due) = self.schedule.as_mut().and_then(|schedule| schedule.take(now)) {
             crew.kit.recorder.due(due.at, now);
-            match crew.next_in_line(&due) {
+            match crew.next_in_line() {
                 Some(slot) => self.send_on(slot, due.at, crew, net),
                 None => crew.kit.recorder.unsent(due.at, NO_CONNECTION),
             }

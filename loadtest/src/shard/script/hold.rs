@@ -14,6 +14,8 @@ use crate::shard::wire::Wire;
 /// The scenario.
 #[derive(Debug)]
 pub struct Hold {
+    /// Over all shards.
+    connections: u64,
     /// Pings over all connections and shards.
     rate: Rate,
     schedule: Option<Schedule>,
@@ -32,7 +34,7 @@ impl Hold {
     /// So many connections, over all shards, each pinged so often.
     #[must_use]
     pub fn new(connections: u64, every: Duration) -> Self {
-        Self { rate: Rate::over(connections, every), schedule: None, awaited: 0 }
+        Self { connections, rate: Rate::over(connections, every), schedule: None, awaited: 0 }
     }
 
     fn ping<T: Transport>(&mut self, at: Time, state: &mut State, wire: &mut Wire, cx: &mut Cx<'_, T>) {
@@ -80,7 +82,8 @@ impl Script for Hold {
     }
 
     fn run<T: Transport>(&mut self, run: &Run, crew: &mut Crew<State>, _net: &mut T) {
-        self.schedule = Some(Schedule::new(self.rate, crew.share(), run.start, run.window.until));
+        let schedule = Schedule::new(self.rate, crew.share(), run.start, run.window.until);
+        self.schedule = Some(schedule.around(self.connections));
     }
 
     fn next_due(&self) -> Option<Time> {
@@ -90,7 +93,7 @@ impl Script for Hold {
     fn due<T: Transport>(&mut self, now: Time, crew: &mut Crew<State>, net: &mut T) {
         while let Some(due) = self.schedule.as_mut().and_then(|schedule| schedule.take(now)) {
             crew.kit.recorder.due(due.at, now);
-            let Some(slot) = crew.next_in_line(&due) else { continue };
+            let Some(slot) = crew.next_in_line() else { continue };
             let (client, kit) = crew.with_kit(slot);
             // Who is gone was counted when he went.
             if let Some((_, wire, state)) = client.and_then(Client::open) {
