@@ -17,9 +17,6 @@ const STAMP_BYTES: usize = 24;
 /// Characters of a stamp in text.
 const STAMP_CHARS: usize = 32;
 
-/// The farthest that the filler of one message is shifted against that of another.
-const MAX_SHIFT: usize = 255;
-
 /// Where a message's filler begins. Neighbours of a connection, and connections beside one another, have different bytes in
 /// the same place, so that bytes of an earlier message which are sent again do not pass for right.
 fn shift(from: u32, number: u64) -> u8 {
@@ -71,19 +68,65 @@ impl Form {
 pub struct Format {
     form: Form,
     seed: u64,
-    filler: Arc<[u8]>,
+    max_bytes: usize,
+    filler: Arc<Filler>,
+}
+
+/// What stands behind the stamps: letters that repeat after a prime number of bytes, so few that they stay in the first
+/// cache. A prime, because what gets lost or moved on its way are pages and buffers: none of them is a multiple of it.
+#[derive(Debug)]
+struct Filler {
+    /// Twice, so that each stretch of a period's length is in one piece.
+    letters: [u8; 2 * PERIOD],
+}
+
+const PERIOD: usize = 4099;
+
+impl Filler {
+    fn new(seed: u64) -> Self {
+        const ALPHABET: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .";
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut letters = [b' '; 2 * PERIOD];
+        let (first, second) = letters.split_at_mut(PERIOD);
+        for letter in first.iter_mut() {
+            *letter = ALPHABET.get(random.usize(0..64)).copied().unwrap_or(b' ');
+        }
+        second.copy_from_slice(first);
+        Self { letters }
+    }
+
+    /// What stands at `at`, up to the given length or a period's.
+    #[inline]
+    fn stretch(&self, at: usize, len: usize) -> &[u8] {
+        let start = at % PERIOD;
+        self.letters.get(start..start.saturating_add(len.min(PERIOD))).unwrap_or_default()
+    }
+
+    /// Whether this is what stands at `at`.
+    #[inline]
+    fn matches(&self, bytes: &[u8], at: usize) -> bool {
+        (at..).step_by(PERIOD).zip(bytes.chunks(PERIOD)).all(|(at, chunk)| self.stretch(at, chunk.len()) == chunk)
+    }
+
+    /// Writes the filler from `shift` on, masked as the payload from `offset` on.
+    #[inline]
+    fn write(&self, shift: u8, into: &mut [u8], key: Key, offset: u64) {
+        for (at, chunk) in (0_usize..).step_by(PERIOD).zip(into.chunks_mut(PERIOD)) {
+            mask::copy(
+                self.stretch(at.saturating_add(shift.into()), chunk.len()),
+                chunk,
+                key,
+                offset.saturating_add(at as u64),
+            );
+        }
+    }
 }
 
 impl Format {
     /// A format for payloads of up to `max_bytes`. The same seed gives the same format.
     #[must_use]
     pub fn new(form: Form, seed: u64, max_bytes: usize) -> Self {
-        const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .";
-        let mut random = fastrand::Rng::with_seed(seed);
-        let filler = (0..max_bytes.saturating_add(MAX_SHIFT))
-            .map(|_| LETTERS.get(random.usize(0..64)).copied().unwrap_or(b' '))
-            .collect();
-        Self { form, seed, filler }
+        Self { form, seed, max_bytes, filler: Arc::new(Filler::new(seed)) }
     }
 
     /// The form.
@@ -146,18 +189,6 @@ impl Format {
         (u32::from_be_bytes(*tag) == self.tag(&stamp, payload_len)).then_some(stamp)
     }
 
-    /// The whole payload, for who wraps it into something else.
-    pub fn write_payload(&self, stamp: &Stamp, payload_len: usize, out: &mut Vec<u8>) {
-        let (bytes, stamp_len) = self.write_stamp(stamp, payload_len);
-        out.extend_from_slice(bytes.get(..stamp_len).unwrap_or_default());
-        let filler = self.filler_of(shift(stamp.from, stamp.number));
-        out.extend_from_slice(filler.get(..payload_len.saturating_sub(stamp_len)).unwrap_or_default());
-    }
-
-    fn filler_of(&self, shift: u8) -> &[u8] {
-        self.filler.get(usize::from(shift)..).unwrap_or_default()
-    }
-
     /// Where the filler of a message with this stamp begins, whether the stamp is right or not.
     fn shift_of(&self, bytes: &[u8; STAMP_CHARS]) -> u8 {
         let mut raw = [0; STAMP_BYTES];
@@ -168,6 +199,15 @@ impl Format {
         }
         shift(u32::from_be_bytes([raw[4], raw[5], raw[6], raw[7]]), raw[15].into())
     }
+
+    /// The whole payload, for who wraps it into something else.
+    pub fn write_payload(&self, stamp: &Stamp, payload_len: usize, out: &mut Vec<u8>) {
+        let (bytes, stamp_len) = self.write_stamp(stamp, payload_len);
+        out.extend_from_slice(bytes.get(..stamp_len).unwrap_or_default());
+        let start = out.len();
+        out.resize(start.saturating_add(payload_len.saturating_sub(stamp_len)), 0);
+        self.filler.write(shift(stamp.from, stamp.number), out.get_mut(start..).unwrap_or_default(), Key::default(), 0);
+    }
 }
 
 /// Makes frames, in a buffer of its own.
@@ -177,15 +217,19 @@ pub struct Composer {
     /// A header, of whichever length, ends where the payload begins: at [`frame::MAX_HEADER_BYTES`].
     frame: Vec<u8>,
     header: Vec<u8>,
+    /// How much of the filler stands in the frame, unmasked.
+    plain: usize,
+    /// From where on.
+    plain_shift: u8,
 }
 
 impl Composer {
     /// A composer without a frame.
     #[must_use]
     pub fn new(format: Format) -> Self {
-        let longest = format.filler.len().max(STAMP_CHARS);
+        let longest = format.max_bytes.max(STAMP_CHARS);
         let frame = vec![0; frame::MAX_HEADER_BYTES.saturating_add(longest)];
-        Self { format, frame, header: Vec::new() }
+        Self { format, frame, header: Vec::new(), plain: 0, plain_shift: 0 }
     }
 
     /// What its messages look like.
@@ -223,13 +267,17 @@ impl Composer {
         if let Some(place) = head.get_mut(start..) {
             place.copy_from_slice(&self.header);
         }
-        // Without a mask it is one of zeros.
-        let key = key.unwrap_or_default();
         let payload = payload.get_mut(..payload_len).unwrap_or_default();
-        mask::copy(bytes.get(..stamp_len).unwrap_or_default(), payload, key, 0);
+        // No mask is one of zeros.
+        mask::copy(bytes.get(..stamp_len).unwrap_or_default(), payload, key.unwrap_or_default(), 0);
         let body = payload.get_mut(stamp_len..).unwrap_or_default();
-        let filler = self.format.filler_of(shift(stamp.from, stamp.number));
-        mask::copy(filler, body, key, stamp_len as u64);
+        // What stands there unmasked need not be written again.
+        let shift = shift(stamp.from, stamp.number);
+        if key.is_some() || self.plain < body.len() || self.plain_shift != shift {
+            self.plain_shift = shift;
+            self.format.filler.write(shift, body, key.unwrap_or_default(), stamp_len as u64);
+            self.plain = if key.is_some() { 0 } else { body.len() };
+        }
         let end = frame::MAX_HEADER_BYTES.saturating_add(payload_len);
         self.frame.get(start..end).unwrap_or_default()
     }
@@ -270,8 +318,7 @@ impl Checker {
         }
         if !body.is_empty() {
             let at = self.len.saturating_add(into_stamp).saturating_sub(stamp_len);
-            let expected = format.filler_of(self.shift).get(at..at.saturating_add(body.len()));
-            self.damaged |= expected != Some(body);
+            self.damaged |= !format.filler.matches(body, at.saturating_add(self.shift.into()));
         }
         self.len = self.len.saturating_add(piece.len());
     }

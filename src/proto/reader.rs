@@ -10,6 +10,9 @@ use super::mask::{self, Key};
 use super::scan::{FrameLimits, Scanner, Step};
 use super::violation::Violation;
 
+/// The most bytes of a piece of payload. What is unmasked in one go is still in the first cache when it is looked at.
+const PIECE_BYTES: usize = 16 * 1024;
+
 /// The state of one direction, at the end that reads it.
 #[derive(Clone, Debug)]
 pub struct Reader {
@@ -95,7 +98,8 @@ impl Reader {
     #[inline]
     pub fn next<'b>(&mut self, buffer: &'b mut [u8], at: &mut usize, limits: &FrameLimits) -> Piece<'b> {
         let rest = buffer.get_mut(*at..).unwrap_or_default();
-        match self.scanner.step(rest, limits) {
+        let within = if self.scanner.at_boundary() { rest.len() } else { rest.len().min(PIECE_BYTES) };
+        match self.scanner.step(rest.get(..within).unwrap_or_default(), limits) {
             Step::NeedMore => {
                 self.keep(rest);
                 *at = at.saturating_add(rest.len());

@@ -18,9 +18,6 @@ use std::time::Duration;
 
 use ringway::engine::host::{Plan as HostPlan, Shards, Wait};
 use ringway::engine::{Service, Time, listener, preflight};
-use ringway::proxy::admission::Admission;
-use ringway::proxy::record::JournalSource;
-use ringway::proxy::service::{self, Proxy};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -37,7 +34,9 @@ use crate::shard::crew::{Crew, Kit};
 use crate::shard::load::{Command, Load};
 use crate::shard::pair::{Either, Pair};
 use crate::shard::script::Script;
-use crate::upstream::echo;
+use crate::upstream::mirror::Mirror;
+use crate::upstream::service::{self, Upstream};
+use crate::upstream::totals::Totals;
 
 /// Everything a run needs besides its scenario.
 #[derive(Clone, Debug)]
@@ -208,9 +207,9 @@ where
             let (_, listeners) = listener::bind(address, of)
                 .map_err(|error| Failure::Failed(format!("cannot listen on {address}: {error}")))?;
             let listeners = listeners.into_iter().map(|listener| vec![listener]).collect();
-            let (settings, admission) = (Arc::new(echo::settings()), Arc::new(Admission::new(u64::MAX, None)));
+            let format = job.plan.format.clone();
             let both = move |index| {
-                Pair::new(load(index), Proxy::new(Arc::clone(&settings), Arc::clone(&admission), JournalSource::off()))
+                Pair::new(load(index), Upstream::new(Mirror::new(format.clone()), Arc::new(Totals::default())))
             };
             let shards = start_shards(&host_plan, listeners, both, events)?;
             Ok(fleet(of, shards, Either::<_, service::Command>::First))

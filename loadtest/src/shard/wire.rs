@@ -51,7 +51,7 @@ impl Wire {
         })
     }
 
-    /// Bytes that wait for the peer to take them.
+    /// Bytes of memory that hold what waits for the peer to take it; with what it has taken since any of it began to wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.outbox.held()

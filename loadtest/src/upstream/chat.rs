@@ -18,7 +18,7 @@ use ringway::proto::scan::FrameLimits;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::role::{Cx, Peers, Role};
+use super::role::{Cx, Leave, Peers, Role};
 use super::rooms::Rooms;
 use crate::shard::wire::Wire;
 
@@ -245,7 +245,7 @@ impl Role for Chat {
         state.message.extend_from_slice(piece);
     }
 
-    fn message<T: Transport>(&mut self, state: &mut State, wire: &mut Wire, cx: &mut Cx<'_, T>) -> Result<(), Fault> {
+    fn message<T: Transport>(&mut self, state: &mut State, wire: &mut Wire, cx: &mut Cx<'_, T>) -> Result<(), Leave> {
         let message = mem::take(&mut state.message);
         self.hear(&message, state, wire, cx)?;
         if wire.waiting() > MAX_WAITING_BYTES {

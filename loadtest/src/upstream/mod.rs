@@ -7,7 +7,7 @@
 //! ```
 //!
 //! [`host`] starts the shards and ends them on a signal, [`service`] is one shard's table of connections, [`connection`]
-//! composes the stages. [`sink`], [`feed`] and [`chat`] are roles; [`echo`] is no implementation of ours but ringway's own.
+//! composes the stages. [`sink`], [`feed`], [`chat`] and [`mirror`] are roles; [`echo`] is no implementation of ours but ringway's own.
 //! Everything that comes from a socket is hostile: nothing here panics on it, and nothing it can do makes memory grow
 //! beyond a stated bound a connection.
 
@@ -29,6 +29,7 @@ pub mod feed;
 mod handshake;
 pub mod host;
 mod leaving;
+pub mod mirror;
 mod open;
 pub mod role;
 mod rooms;

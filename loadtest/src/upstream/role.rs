@@ -100,13 +100,13 @@ pub trait Role {
     /// A message is whole; if it is text, it is UTF-8.
     ///
     /// # Errors
-    /// The connection broke while it was answered.
+    /// Why the connection is to end.
     fn message<T: Transport>(
         &mut self,
         _state: &mut Self::State,
         _wire: &mut Wire,
         _cx: &mut Cx<'_, T>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Leave> {
         Ok(())
     }
 

@@ -1,6 +1,8 @@
-//! The peers' configurations, each with the real program: a WebSocket goes through it. What is not installed is passed over;
+//! The peers' configurations, each with the real program: a WebSocket goes through it. What is not installed is passed over,
+//! unless `RINGWAY_REQUIRE_PEERS=1` asks for all;
 //! `RINGWAY_PEER_PATH` names more folders to look in, separated as in PATH.
 
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -31,7 +33,13 @@ fn installed(role: Role) -> Vec<(&'static Peer, Installed)> {
     let peers = PEERS.iter().filter(|peer| peer.role == role);
     let found = peers.filter_map(|peer| match peer::find(peer, None, &folders) {
         Presence::Found(installed) => Some((peer, installed)),
-        Presence::NotNeeded | Presence::Missing(_) => None,
+        Presence::NotNeeded => None,
+        Presence::Missing(how) => {
+            let required = std::env::var_os("RINGWAY_REQUIRE_PEERS").is_some_and(|value| value == "1");
+            assert!(!required, "{} is missing, and RINGWAY_REQUIRE_PEERS=1 asks for it: {how}", peer.id);
+            let _ = writeln!(std::io::stderr(), "{} is missing and was passed over: {how}", peer.id);
+            None
+        }
     });
     found.collect()
 }
@@ -96,7 +104,7 @@ fn every_installed_peer_relays_a_websocket() {
 
 #[test]
 fn nchan_passes_a_post_on_to_a_subscriber() {
-    use std::io::{Read, Write};
+    use std::io::Read;
     for (peer, installed) in installed(Role::FansOut) {
         let scratch = Scratch::new().expect("a folder");
         let (port, _running) = started(peer, &installed, 1, &scratch);

@@ -1,0 +1,67 @@
+//! `mirror`: answers a generator's messages with the same, after it has checked them. It is what a run plays that plays its
+//! own upstream: damage shows on the way it happened on, and an answer goes out as a whole, as most servers send it.
+
+use ringway::engine::{Slot, Transport};
+use ringway::proto::frame::Opcode;
+use ringway::proto::scan::FrameLimits;
+
+use super::role::{Cx, Leave, Role};
+use crate::message::{Checker, Composer, Format};
+use crate::plan::FRAMES;
+use crate::shard::wire::Wire;
+
+/// What a message is answered with that is not as it was sent: the generator counts it as such.
+const DAMAGED: &[u8] = b"what reached the upstream is not what was sent";
+/// More than this waiting on a connection, in bytes, and it is closed: what is between here and the generator does not
+/// take what it is sent.
+const MAX_WAITING_BYTES: usize = 256 * 1024 * 1024;
+/// The close code for that (RFC 6455 section 7.4.1), and the reason.
+const TOO_SLOW: (u16, &str) = (1008, "too slow");
+
+/// The role.
+#[derive(Debug)]
+pub struct Mirror {
+    composer: Composer,
+}
+
+impl Mirror {
+    /// A mirror for messages of this format.
+    #[must_use]
+    pub fn new(format: Format) -> Self {
+        Self { composer: Composer::new(format) }
+    }
+}
+
+impl Role for Mirror {
+    type State = Checker;
+
+    fn frames(&self) -> FrameLimits {
+        FRAMES
+    }
+
+    fn opened<T: Transport>(&mut self, _slot: Slot, _cx: &mut Cx<'_, T>) -> Checker {
+        Checker::default()
+    }
+
+    #[inline]
+    fn payload(&mut self, checker: &mut Checker, piece: &[u8]) {
+        checker.push(piece, self.composer.format());
+    }
+
+    fn message<T: Transport>(
+        &mut self,
+        checker: &mut Checker,
+        wire: &mut Wire,
+        cx: &mut Cx<'_, T>,
+    ) -> Result<(), Leave> {
+        let len = checker.len();
+        match checker.finish(self.composer.format()) {
+            Some(stamp) => wire.send(cx.net, self.composer.compose(&stamp, len, None))?,
+            None => wire.send_data(cx.net, Opcode::Text, &mut DAMAGED.to_vec())?,
+        }
+        if wire.waiting() > MAX_WAITING_BYTES {
+            return Err(Leave::Told(TOO_SLOW.0, TOO_SLOW.1));
+        }
+        Ok(())
+    }
+}
