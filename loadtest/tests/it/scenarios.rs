@@ -153,9 +153,11 @@ fn a_storm_counts_failures_by_reason() {
 fn a_closed_storm_goes_on_after_failures() {
     let server = Server::start(|number, stream| {
         let stands = number == 0 || number % 2 == 1;
-        if let Some(Ok(mut socket)) = stands.then(|| tungstenite::accept(stream)) {
-            each_message(&mut socket, |_, _, _| Ok(()));
+        if !stands {
+            return;
         }
+        let Ok(mut socket) = tungstenite::accept(stream) else { return };
+        each_message(&mut socket, |_, _, _| Ok(()));
     });
     let options = ["--closed", "3", "--duration", "1s", "--warmup", "1ms"];
     let report = start("storm", server.address(), &options).ends().report();
