@@ -12,6 +12,7 @@ mod page;
 mod scenarios;
 mod signals;
 mod sizes;
+mod sources;
 mod thresholds;
 mod trouble;
 mod unreachable;

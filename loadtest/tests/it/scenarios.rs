@@ -152,11 +152,12 @@ fn a_storm_counts_failures_by_reason() {
 #[test]
 fn a_closed_storm_goes_on_after_failures() {
     let server = Server::start(|number, stream| {
-        if number == 0 || number % 2 == 1 {
-            if let Ok(mut socket) = tungstenite::accept(stream) {
-                each_message(&mut socket, |_, _, _| Ok(()));
-            }
+        let stands = number == 0 || number % 2 == 1;
+        if !stands {
+            return;
         }
+        let Ok(mut socket) = tungstenite::accept(stream) else { return };
+        each_message(&mut socket, |_, _, _| Ok(()));
     });
     let options = ["--closed", "3", "--duration", "1s", "--warmup", "1ms"];
     let report = start("storm", server.address(), &options).ends().report();
@@ -217,9 +218,12 @@ fn a_storm_beside_held_connections_keeps_them() {
 /// What a broadcasting server does with one message for one subscriber.
 type Deliver = dyn Fn(usize, u64, &Bytes, &mut Vec<Bytes>) + Send + Sync;
 
+/// Who is there, by number, and where what the others say goes.
+type Rooms = Vec<(usize, Sender<Bytes>)>;
+
 /// A server that sends what anyone says to all others; `deliver` says what one of them hears of it.
 fn broadcasting(deliver: impl Fn(usize, u64, &Bytes, &mut Vec<Bytes>) + Send + Sync + 'static) -> Server {
-    let rooms: Arc<Mutex<Vec<(usize, Sender<Bytes>)>>> = Arc::default();
+    let rooms: Arc<Mutex<Rooms>> = Arc::default();
     let deliver: Arc<Deliver> = Arc::new(deliver);
     Server::websocket(move |number, socket| {
         let (sender, receiver) = channel::<Bytes>();

@@ -1,17 +1,26 @@
 //! Ctrl-C: what was measured counts, and who asks twice does not want it.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Server, start, swallow, until};
+use crate::harness::{Load, Server, start, swallow, until};
+
+/// One that says how it goes.
+fn talking(address: SocketAddr, options: &[&str]) -> Load {
+    let url = format!("ws://{address}/");
+    Load::start(&[&["echo", "--url", &url, "--json", "-", "--sleep"][..], options].concat())
+}
 
 #[test]
 fn an_interrupted_run_reports_what_it_measured() {
     for signal in ["INT", "TERM"] {
         let server = Server::echo();
         let options = ["--rate", "100", "--connections", "3", "--duration", "10m", "--warmup", "1ms"];
-        let load = start("echo", server.address(), &options);
-        until("the connections are open", || (server.served() == 3).then_some(()));
-        // Whatever the host does, it runs at least that long before the signal.
+        let load = talking(server.address(), &options);
+        load.says("measuring");
+        // That something is measured; how much does not matter.
         std::thread::sleep(Duration::from_millis(800));
         load.signal(signal);
         let done = load.ends();
@@ -49,9 +58,8 @@ fn a_run_that_measured_nothing_is_not_valid() {
 #[test]
 fn a_run_that_is_interrupted_while_it_warms_up_is_not_valid() {
     let server = Server::echo();
-    let load = start("echo", server.address(), &["--connections", "3", "--rate", "100", "--warmup", "10m"]);
-    until("the connections are open", || (server.served() == 3).then_some(()));
-    std::thread::sleep(Duration::from_millis(300));
+    let load = talking(server.address(), &["--connections", "3", "--rate", "100", "--warmup", "10m"]);
+    load.says("warming up");
     load.signal("INT");
     let done = load.ends();
     assert_ne!(done.code, 0, "{done:?}");
@@ -74,14 +82,19 @@ fn an_interrupt_while_the_first_connection_is_tried_ends_it() {
 #[test]
 fn a_second_interrupt_ends_it_at_once() {
     // Answers that never come keep it waiting for as long as the grace is.
-    let server = Server::answering(|_, _, _, _| Ok(()));
+    let arrived = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&arrived);
+    let server = Server::answering(move |_, _, _, _| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    });
     let options = ["--rate", "100", "--duration", "10m", "--warmup", "1ms", "--grace", "10m"];
-    let mut load = start("echo", server.address(), &options);
-    until("it is connected", || (server.served() == 1).then_some(()));
-    std::thread::sleep(Duration::from_millis(500));
+    let load = talking(server.address(), &options);
+    load.says("measuring");
+    // So that there is something to wait for.
+    until("messages arrive", || (arrived.load(Ordering::Relaxed) > 3).then_some(()));
     load.signal("INT");
-    std::thread::sleep(Duration::from_millis(500));
-    assert!(!load.has_ended());
+    load.says("waiting for the last answers");
     let begun = Instant::now();
     load.signal("INT");
     let done = load.ends();

@@ -42,7 +42,7 @@ fn connections_that_die_while_they_open_are_counted_by_reason() {
         match number {
             0 => {
                 let Ok(mut socket) = tungstenite::accept(stream) else { return };
-                return each_message(&mut socket, |socket, _, message| socket.send(message));
+                each_message(&mut socket, |socket, _, message| socket.send(message));
             }
             1 => drop(head(&mut stream)),
             2 => {
