@@ -9,17 +9,19 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use ringway::engine::Time;
-use ringway::proto::frame::{self, Opcode};
-use ringway::proto::mask::{self, Key};
+use ringway::proto::frame::Opcode;
+use ringway::proto::mask::Key;
+
+use crate::filler::Filler;
 
 /// Bytes of a binary stamp.
 const STAMP_BYTES: usize = 24;
 /// Characters of a stamp in text.
-const STAMP_CHARS: usize = 32;
+pub(crate) const STAMP_CHARS: usize = 32;
 
 /// Where a message's filler begins. Neighbours of a connection, and connections beside one another, have different bytes in
 /// the same place, so that bytes of an earlier message which are sent again do not pass for right.
-fn shift(from: u32, number: u64) -> u8 {
+pub(crate) fn shift(from: u32, number: u64) -> u8 {
     let [.., from] = from.to_be_bytes();
     let [.., number] = number.to_be_bytes();
     from.wrapping_mul(37).wrapping_add(number)
@@ -55,7 +57,7 @@ impl Form {
         }
     }
 
-    fn opcode(self) -> Opcode {
+    pub(crate) fn opcode(self) -> Opcode {
         match self {
             Self::Binary => Opcode::Binary,
             Self::Text => Opcode::Text,
@@ -70,56 +72,6 @@ pub struct Format {
     seed: u64,
     max_bytes: usize,
     filler: Arc<Filler>,
-}
-
-/// What stands behind the stamps: letters that repeat after a prime number of bytes, so few that they stay in the first
-/// cache. A prime, because what gets lost or moved on its way are pages and buffers: none of them is a multiple of it.
-#[derive(Debug)]
-struct Filler {
-    /// Twice, so that each stretch of a period's length is in one piece.
-    letters: [u8; 2 * PERIOD],
-}
-
-const PERIOD: usize = 4099;
-
-impl Filler {
-    fn new(seed: u64) -> Self {
-        const ALPHABET: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .";
-        let mut random = fastrand::Rng::with_seed(seed);
-        let mut letters = [b' '; 2 * PERIOD];
-        let (first, second) = letters.split_at_mut(PERIOD);
-        for letter in first.iter_mut() {
-            *letter = ALPHABET.get(random.usize(0..64)).copied().unwrap_or(b' ');
-        }
-        second.copy_from_slice(first);
-        Self { letters }
-    }
-
-    /// What stands at `at`, up to the given length or a period's.
-    #[inline]
-    fn stretch(&self, at: usize, len: usize) -> &[u8] {
-        let start = at % PERIOD;
-        self.letters.get(start..start.saturating_add(len.min(PERIOD))).unwrap_or_default()
-    }
-
-    /// Whether this is what stands at `at`.
-    #[inline]
-    fn matches(&self, bytes: &[u8], at: usize) -> bool {
-        (at..).step_by(PERIOD).zip(bytes.chunks(PERIOD)).all(|(at, chunk)| self.stretch(at, chunk.len()) == chunk)
-    }
-
-    /// Writes the filler from `shift` on, masked as the payload from `offset` on.
-    #[inline]
-    fn write(&self, shift: u8, into: &mut [u8], key: Key, offset: u64) {
-        for (at, chunk) in (0_usize..).step_by(PERIOD).zip(into.chunks_mut(PERIOD)) {
-            mask::copy(
-                self.stretch(at.saturating_add(shift.into()), chunk.len()),
-                chunk,
-                key,
-                offset.saturating_add(at as u64),
-            );
-        }
-    }
 }
 
 impl Format {
@@ -189,6 +141,27 @@ impl Format {
         (u32::from_be_bytes(*tag) == self.tag(&stamp, payload_len)).then_some(stamp)
     }
 
+    /// The whole payload, for who wraps it into something else.
+    pub fn write_payload(&self, stamp: &Stamp, payload_len: usize, out: &mut Vec<u8>) {
+        let (bytes, stamp_len) = self.write_stamp(stamp, payload_len);
+        out.extend_from_slice(bytes.get(..stamp_len).unwrap_or_default());
+        let start = out.len();
+        out.resize(start.saturating_add(payload_len.saturating_sub(stamp_len)), 0);
+        let body = out.get_mut(start..).unwrap_or_default();
+        self.filler.write(body, usize::from(shift(stamp.from, stamp.number)), Key::default(), 0);
+    }
+
+    /// The longest payload.
+    #[must_use]
+    pub fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
+    /// The filler.
+    pub(crate) fn filler(&self) -> &Filler {
+        &self.filler
+    }
+
     /// Where the filler of a message with this stamp begins, whether the stamp is right or not.
     fn shift_of(&self, bytes: &[u8; STAMP_CHARS]) -> u8 {
         let mut raw = [0; STAMP_BYTES];
@@ -198,88 +171,6 @@ impl Format {
             Form::Text => drop(STANDARD_NO_PAD.decode_slice(bytes, &mut raw)),
         }
         shift(u32::from_be_bytes([raw[4], raw[5], raw[6], raw[7]]), raw[15].into())
-    }
-
-    /// The whole payload, for who wraps it into something else.
-    pub fn write_payload(&self, stamp: &Stamp, payload_len: usize, out: &mut Vec<u8>) {
-        let (bytes, stamp_len) = self.write_stamp(stamp, payload_len);
-        out.extend_from_slice(bytes.get(..stamp_len).unwrap_or_default());
-        let start = out.len();
-        out.resize(start.saturating_add(payload_len.saturating_sub(stamp_len)), 0);
-        self.filler.write(shift(stamp.from, stamp.number), out.get_mut(start..).unwrap_or_default(), Key::default(), 0);
-    }
-}
-
-/// Makes frames, in a buffer of its own.
-#[derive(Debug)]
-pub struct Composer {
-    format: Format,
-    /// A header, of whichever length, ends where the payload begins: at [`frame::MAX_HEADER_BYTES`].
-    frame: Vec<u8>,
-    header: Vec<u8>,
-    /// How much of the filler stands in the frame, unmasked.
-    plain: usize,
-    /// From where on.
-    plain_shift: u8,
-}
-
-impl Composer {
-    /// A composer without a frame.
-    #[must_use]
-    pub fn new(format: Format) -> Self {
-        let longest = format.max_bytes.max(STAMP_CHARS);
-        let frame = vec![0; frame::MAX_HEADER_BYTES.saturating_add(longest)];
-        Self { format, frame, header: Vec::new(), plain: 0, plain_shift: 0 }
-    }
-
-    /// What its messages look like.
-    #[must_use]
-    pub fn format(&self) -> &Format {
-        &self.format
-    }
-
-    /// A whole message as the body of a POST.
-    pub fn post(&mut self, stamp: &Stamp, payload_len: usize, host: &str, path: &str) -> &[u8] {
-        let payload_len = payload_len.max(self.format.form.stamp_len());
-        let kind = match self.format.form {
-            Form::Binary => "application/octet-stream",
-            Form::Text => "text/plain",
-        };
-        self.header.clear();
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\nContent-Length: {payload_len}\r\n\r\n"
-        );
-        self.header.extend_from_slice(head.as_bytes());
-        self.format.write_payload(stamp, payload_len, &mut self.header);
-        &self.header
-    }
-
-    /// A whole message in one frame, of at most as many bytes as the format is for. A payload shorter than a stamp is as
-    /// long as one. With a mask it is a client's.
-    pub fn compose(&mut self, stamp: &Stamp, payload_len: usize, key: Option<Key>) -> &[u8] {
-        let (bytes, stamp_len) = self.format.write_stamp(stamp, payload_len.max(self.format.form.stamp_len()));
-        let payload_len = payload_len.max(stamp_len);
-        let opcode = self.format.form.opcode();
-        self.header.clear();
-        frame::write_header(opcode, true, 0, payload_len as u64, key, &mut self.header);
-        let (head, payload) = self.frame.split_at_mut(frame::MAX_HEADER_BYTES);
-        let start = head.len().saturating_sub(self.header.len());
-        if let Some(place) = head.get_mut(start..) {
-            place.copy_from_slice(&self.header);
-        }
-        let payload = payload.get_mut(..payload_len).unwrap_or_default();
-        // No mask is one of zeros.
-        mask::copy(bytes.get(..stamp_len).unwrap_or_default(), payload, key.unwrap_or_default(), 0);
-        let body = payload.get_mut(stamp_len..).unwrap_or_default();
-        // What stands there unmasked need not be written again.
-        let shift = shift(stamp.from, stamp.number);
-        if key.is_some() || self.plain < body.len() || self.plain_shift != shift {
-            self.plain_shift = shift;
-            self.format.filler.write(shift, body, key.unwrap_or_default(), stamp_len as u64);
-            self.plain = if key.is_some() { 0 } else { body.len() };
-        }
-        let end = frame::MAX_HEADER_BYTES.saturating_add(payload_len);
-        self.frame.get(start..end).unwrap_or_default()
     }
 }
 
@@ -318,7 +209,7 @@ impl Checker {
         }
         if !body.is_empty() {
             let at = self.len.saturating_add(into_stamp).saturating_sub(stamp_len);
-            self.damaged |= !format.filler.matches(body, at.saturating_add(self.shift.into()));
+            self.damaged |= !format.filler.matches(body, at.saturating_add(usize::from(self.shift)));
         }
         self.len = self.len.saturating_add(piece.len());
     }
@@ -346,7 +237,8 @@ impl Checker {
 
 #[cfg(test)]
 mod tests {
-    use super::{Checker, Composer, Form, Format, Stamp};
+    use super::{Checker, Form, Format, Stamp};
+    use crate::composer::Composer;
     use proptest::prelude::*;
     use ringway::engine::Time;
     use ringway::proto::frame::{Reserved, Sender};

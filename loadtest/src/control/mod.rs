@@ -23,7 +23,7 @@ use signal_hook::iterator::Signals;
 
 pub use phases::Run;
 
-use crate::message::Composer;
+use crate::composer::Composer;
 use crate::plan::Plan;
 use crate::record::{Event, Recorder};
 use crate::report::hlog::Interval;

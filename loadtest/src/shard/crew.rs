@@ -8,7 +8,7 @@ use ringway::engine::{Next, Slot, Time, Transport};
 
 use super::client::{self, Client};
 use super::script::{Cx, Script};
-use crate::message::Composer;
+use crate::composer::Composer;
 use crate::plan::Plan;
 use crate::record::{Event, Recorder, Trouble};
 use crate::schedule::{Due, Rate, Share};

@@ -12,7 +12,8 @@ use ringway::engine::{Slot, Time, Transport};
 use ringway::proto::scan::FrameLimits;
 
 use super::role::{Cx, Peers, Role};
-use crate::message::{Composer, Format, Stamp};
+use crate::composer::Composer;
+use crate::message::{Format, Stamp};
 use crate::plan::FRAMES;
 use crate::schedule::{Due, Rate, Schedule, Share};
 use crate::sizes::Sizes;

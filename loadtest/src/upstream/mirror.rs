@@ -6,7 +6,8 @@ use ringway::proto::frame::Opcode;
 use ringway::proto::scan::FrameLimits;
 
 use super::role::{Cx, Leave, Role};
-use crate::message::{Checker, Composer, Format};
+use crate::composer::Composer;
+use crate::message::{Checker, Format};
 use crate::plan::FRAMES;
 use crate::shard::wire::Wire;
 
