@@ -3,6 +3,7 @@
 //! A process is measured with its descendants: [`family`] finds them, [`cpu`] and [`anonymous_bytes`] add them up. The
 //! last two are read before and after a window and subtracted, so they go on when one of several processes has ended.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::fs;
@@ -174,8 +175,34 @@ fn sum(pids: &[u32], one: fn(u32) -> Result<u64, ProcError>) -> io::Result<u64> 
     }
 }
 
+/// CPU time that each thread of the processes used so far, by its id: what [`cpu`] adds up.
+///
+/// # Errors
+/// As for [`cpu`].
+pub fn threads(pids: &[u32]) -> io::Result<BTreeMap<u32, Duration>> {
+    let mut found = BTreeMap::new();
+    let mut gone = None;
+    for &pid in pids {
+        match process_threads(pid) {
+            Ok(threads) => found.extend(threads),
+            Err(error @ ProcError::Gone { .. }) => gone = gone.or(Some(error)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    match gone {
+        Some(error) if found.is_empty() => Err(error.into()),
+        _ => Ok(found),
+    }
+}
+
 fn process_cpu_ns(pid: u32) -> Result<u64, ProcError> {
-    let mut total = 0u64;
+    let threads = process_threads(pid)?;
+    let nanos = threads.iter().map(|(_, used)| u64::try_from(used.as_nanos()).unwrap_or(u64::MAX));
+    Ok(nanos.fold(0, u64::saturating_add))
+}
+
+fn process_threads(pid: u32) -> Result<Vec<(u32, Duration)>, ProcError> {
+    let mut threads = Vec::new();
     for task in tasks(pid)? {
         let path = task.join("schedstat");
         let text = match read(pid, &path) {
@@ -183,9 +210,10 @@ fn process_cpu_ns(pid: u32) -> Result<u64, ProcError> {
             text => text?,
         };
         let used = first_number(&text).ok_or(ProcError::Unexpected { pid, path, what: "CPU time" })?;
-        total = total.saturating_add(used);
+        let id = task.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+        threads.push((id.unwrap_or(pid), Duration::from_nanos(used)));
     }
-    Ok(total)
+    Ok(threads)
 }
 
 fn process_anonymous_bytes(pid: u32) -> Result<u64, ProcError> {

@@ -108,7 +108,8 @@ impl Trouble {
     }
 }
 
-/// Counts of messages that were due in the window, and of connections of the whole run.
+/// Counts of messages that were due in the window, and of connections of the whole run. What came twice, out of order or
+/// changed counts whenever it came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Due, in the window.
@@ -250,6 +251,12 @@ impl Recorder {
     #[must_use]
     pub fn window(&self) -> &Window {
         &self.window
+    }
+
+    /// Whether what is due at this moment counts.
+    #[must_use]
+    pub fn counts(&self, at: Time) -> bool {
+        self.window.holds(at)
     }
 
     /// A message was due and is taken up now; `false` if it does not count.

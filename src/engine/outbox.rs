@@ -129,6 +129,12 @@ fn send_now<T: Transport>(socket: Socket, net: &mut T, bytes: &[u8]) -> Result<u
 
 impl Waiting {
     fn append(&mut self, more: &[u8]) {
+        // What was sent makes room once it is half of all: each byte is moved once at most, on average.
+        if self.sent >= self.end / 2 {
+            self.bytes.copy_within(self.sent..self.end, 0);
+            self.end = self.end.saturating_sub(self.sent);
+            self.sent = 0;
+        }
         self.bytes.truncate(self.end);
         self.bytes.extend_from_slice(more);
         self.end = self.bytes.len();

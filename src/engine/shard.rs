@@ -54,6 +54,10 @@ pub(super) struct Shard<S: Service> {
     wait: Wait,
     /// When the last sleep was to end.
     awake_at: Time,
+    /// Whether this turn had something to do.
+    worked: bool,
+    /// Since when there has been nothing to do.
+    resting: Option<Time>,
 }
 
 impl<S: Service> Shard<S> {
@@ -75,7 +79,18 @@ impl<S: Service> Shard<S> {
             arm_plain(&mut net.ring, listener.fd(), token);
             sources.push(Source { listener, pending: true, paused_until: None });
         }
-        Ok(Self { service, net, wheel: Wheel::new(now), mailbox, rung: true, sources, wait, awake_at: now })
+        Ok(Self {
+            service,
+            net,
+            wheel: Wheel::new(now),
+            mailbox,
+            rung: true,
+            sources,
+            wait,
+            awake_at: now,
+            worked: true,
+            resting: None,
+        })
     }
 
     /// Runs until the service is finished.
@@ -103,11 +118,15 @@ impl<S: Service> Shard<S> {
     fn look_at_the_clock(&mut self) -> bool {
         let (now, slept_until) = (Time::of_the_clock(), self.net.now().max(self.awake_at));
         self.net.set_now(now);
+        if let Some(since) = self.resting.take() {
+            self.net.rested(now.since(since));
+        }
         now.since(slept_until) > LONG_PAUSE
     }
 
     fn take_completions(&mut self) {
         while let Some(completion) = self.net.ring.next_completion() {
+            self.worked = true;
             match completion.token {
                 BELL => {
                     self.rung = true;
@@ -174,6 +193,7 @@ impl<S: Service> Shard<S> {
             return;
         }
         self.rung = false;
+        self.worked = true;
         self.mailbox.clear();
         while let Some(command) = self.mailbox.take() {
             self.service.command(&mut self.net, command);
@@ -191,6 +211,7 @@ impl<S: Service> Shard<S> {
         let net = &mut self.net;
         self.wheel.expire(now, |slot| net.wake(slot));
         if self.service.next_housekeeping().is_some_and(|at| at <= now) {
+            self.worked = true;
             self.service.housekeep(net);
         }
     }
@@ -203,6 +224,7 @@ impl<S: Service> Shard<S> {
                 return;
             }
             let Some(slot) = self.net.next_ready() else { return };
+            self.worked = true;
             match self.service.step(&mut self.net, slot) {
                 Next::Wait(Some(deadline)) => self.wheel.arm(slot, deadline),
                 Next::Wait(None) => {}
@@ -239,8 +261,10 @@ impl<S: Service> Shard<S> {
 
     /// There is nothing to do, until this moment at the latest.
     fn rest(&mut self, until: Option<Time>) -> io::Result<()> {
-        let from = Time::of_the_clock();
-        let result = match self.wait {
+        // A turn that found nothing to do was rest from its beginning.
+        let from = if std::mem::take(&mut self.worked) { Time::of_the_clock() } else { self.net.now() };
+        self.resting = Some(from);
+        match self.wait {
             Wait::Sleep => self.net.ring.enter(Enter::Wait(until.map(|at| at.since(from)))),
             // The kernel sets a flag in memory of ours when it has something.
             Wait::Poll if self.net.ring.has_deferred() || self.net.ring.has_unsubmitted() => {
@@ -250,8 +274,6 @@ impl<S: Service> Shard<S> {
                 std::hint::spin_loop();
                 Ok(())
             }
-        };
-        self.net.rested(Time::of_the_clock().since(from));
-        result
+        }
     }
 }

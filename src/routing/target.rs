@@ -31,6 +31,8 @@ pub enum TargetError {
     UserInfo,
     /// A query or fragment, which would collide with the client's own.
     Query,
+    /// A fragment in a URL to connect to: it is never sent.
+    Fragment,
     /// A byte that has no place in a path.
     Path,
 }
@@ -43,6 +45,7 @@ impl fmt::Display for TargetError {
             Self::Authority => "the host is missing or invalid, or the port is not a number from 1 to 65535",
             Self::UserInfo => "a user name or password in the URL is not sent; remove it",
             Self::Query => "it must not have a query or fragment; the client's own query is appended to the path",
+            Self::Fragment => "a fragment (#...) is not sent; remove it",
             Self::Path => "path and query may hold visible ASCII only",
         })
     }
@@ -89,13 +92,16 @@ impl FromStr for Target {
 /// As for a target; a query is allowed.
 pub fn client_url(url: &str) -> Result<(Target, String), TargetError> {
     let (base, query) = url.split_once('?').map_or((url, None), |(base, query)| (base, Some(query)));
+    if url.contains('#') {
+        return Err(TargetError::Fragment);
+    }
     let target: Target = base.parse()?;
     let mut path = if base.ends_with('/') { format!("{}/", target.base_path) } else { target.base_path.clone() };
     if path.is_empty() {
         path.push('/');
     }
     if let Some(query) = query {
-        if !query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+        if !query.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(TargetError::Path);
         }
         path.push('?');
@@ -140,7 +146,7 @@ mod tests {
             assert_eq!(client_url(url).unwrap().1, path, "{url}");
         }
         assert_eq!(client_url("ws://a/?b c"), Err(TargetError::Path));
-        assert_eq!(client_url("ws://a/?b#c"), Err(TargetError::Path));
+        assert_eq!(client_url("ws://a/?b#c"), Err(TargetError::Fragment));
     }
 
     #[test]

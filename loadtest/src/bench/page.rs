@@ -3,6 +3,7 @@
 
 use askama::Template;
 
+use super::peer;
 use super::publish::{DOUBT, counted, heading, introduction, measured, ratio, took_part, value};
 use super::result::{MeasureRecord, Results};
 use super::summary::{OURS, Row, Table};
@@ -131,7 +132,7 @@ fn bars(table: &Table, measure: &MeasureRecord) -> Vec<Bar> {
         }
     };
     let applies = |row: &&Row| {
-        row.peer != DIRECT || measured(table, row).any(|(known, cell)| known.id == measure.id && cell.is_some())
+        row.peer != peer::DIRECT || measured(table, row).any(|(known, cell)| known.id == measure.id && cell.is_some())
     };
     table.rows.iter().filter(applies).map(bar).collect()
 }
@@ -139,9 +140,6 @@ fn bars(table: &Table, measure: &MeasureRecord) -> Vec<Bar> {
 fn label(row: &Row, doubtful: bool) -> String {
     format!("{}{}", row.title, if doubtful { DOUBT } else { "" })
 }
-
-/// Where there is no proxy there is none whose CPU or memory could be measured.
-const DIRECT: &str = "direct";
 
 /// The chart's unit, and what a number is multiplied by to be in it.
 fn unit(measure: &MeasureRecord) -> (Unit, f64) {

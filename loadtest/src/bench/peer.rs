@@ -82,9 +82,13 @@ const NONE: Peer = Peer {
     role: Role::Relays,
 };
 
+/// The one that is none: the generator goes straight to its own upstream. There is nothing whose CPU or memory could be
+/// measured.
+pub const DIRECT: &str = "direct";
+
 /// All of them, in the order of the report.
 pub const PEERS: &[Peer] = &[
-    Peer { id: "direct", title: "no proxy", role: Role::Absent, ..NONE },
+    Peer { id: DIRECT, title: "no proxy", role: Role::Absent, ..NONE },
     Peer {
         id: "ringway",
         title: "Ringway",

@@ -90,7 +90,8 @@ pub fn introduction(results: &Results) -> Vec<String> {
          the other, taken within each round, and then the median: below 1 Ringway used or took less. CPU is that of the \
          process and its children, from `/proc`; memory is what they allocated and touched, without the kernel's. A run \
          in which the generator was the limit is called void, one in which something was lost or wrong failed; numbers \
-         with † have such a run behind them, and are not to be trusted."
+         with † have such a run behind them, and are not to be trusted. The row without a proxy shows what the generator \
+         reaches by itself."
             .to_owned(),
     );
     lines.push(

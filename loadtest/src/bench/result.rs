@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::peer;
 use super::plan::{self, Better, Figure};
 use crate::report::model::{Machine, Outcome, Report};
 
@@ -140,7 +141,7 @@ impl Run {
             peer: peer.to_owned(),
             round,
             values: values.collect(),
-            notes: plan::notes(&report),
+            notes: if is_ceiling(peer, &report) { Vec::new() } else { plan::notes(&report) },
             failure: None,
             report: Some(report),
         }
@@ -161,8 +162,15 @@ impl Run {
 
     /// Whether its numbers are not to be trusted, by the generator's own judgement.
     pub fn is_doubtful(&self) -> bool {
-        self.report.as_ref().is_some_and(|report| report.verdict.outcome != Outcome::Valid)
+        let valid = |report: &Report| report.verdict.outcome == Outcome::Valid || is_ceiling(&self.peer, report);
+        self.report.as_ref().is_some_and(|report| !valid(report))
     }
+}
+
+/// Whether a run shows what the generator reaches by itself: without a proxy, and without a rate, it is its own limit.
+fn is_ceiling(peer: &str, report: &Report) -> bool {
+    let rated = report.messages.as_ref().is_some_and(|messages| messages.offered_per_s.is_some());
+    peer == peer::DIRECT && report.verdict.outcome == Outcome::Void && !rated
 }
 
 /// Histograms would be most of the file, and the path of the run's own report tells nothing.

@@ -186,7 +186,7 @@ fn generate(
 
 #[cfg(test)]
 mod tests {
-    use super::super::peer::PEERS;
+    use super::super::peer::{self, PEERS};
     use super::super::plan::figures;
     use super::*;
 
@@ -202,7 +202,7 @@ mod tests {
     }
 
     fn direct() -> Vec<Contender> {
-        PEERS.iter().filter(|peer| peer.id == "direct").map(|peer| (peer, Presence::NotNeeded)).collect()
+        PEERS.iter().filter(|peer| peer.id == peer::DIRECT).map(|peer| (peer, Presence::NotNeeded)).collect()
     }
 
     fn script(scratch: &Scratch, text: &str) -> PathBuf {
@@ -250,7 +250,7 @@ mod tests {
         let peers: Vec<Contender> = PEERS
             .iter()
             .map(|peer| match peer.id {
-                "direct" => (peer, Presence::NotNeeded),
+                peer::DIRECT => (peer, Presence::NotNeeded),
                 "envoy" => (peer, missing.clone()),
                 _ => (peer, here.clone()),
             })

@@ -160,6 +160,11 @@ fn subprotocol(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// A warm-up as it is written: a duration, or none.
+pub(super) fn warmup(text: &str) -> Result<Duration, String> {
+    if matches!(text, "0" | "0s" | "0ms" | "off") { Ok(Duration::ZERO) } else { units::duration(text) }
+}
+
 /// A rate as it is written: things a second.
 pub(super) fn rate(text: &str) -> Result<Rate, String> {
     let number: f64 = text.parse().map_err(|_| format!("`{text}` is not a number of messages a second"))?;

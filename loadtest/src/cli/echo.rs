@@ -28,8 +28,8 @@ pub(super) struct Args {
     closed: u32,
     #[command(flatten)]
     messages: MessageArgs,
-    /// How long messages flow before they count
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = units::duration)]
+    /// How long messages flow before they count; `off` for not at all
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = common::warmup)]
     warmup: Duration,
 }
 

@@ -4,8 +4,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringway::config::units;
-
 use super::common::{self, Common, Extra, MessageArgs, Publishers};
 use super::finish;
 use crate::control::{self, Failure};
@@ -43,8 +41,8 @@ pub(super) struct Args {
     rate: Rate,
     #[command(flatten)]
     messages: MessageArgs,
-    /// How long messages flow before they count
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = units::duration)]
+    /// How long messages flow before they count; `off` for not at all
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = common::warmup)]
     warmup: Duration,
 }
 

@@ -14,7 +14,7 @@ const THRESHOLD_MISSED: u8 = 99;
 
 /// Shows and writes the report.
 ///
-/// Exit codes: 99 if a threshold was missed, 1 if the run is void or failed, else 0.
+/// Exit codes: 99 if a threshold was missed, 1 if the run is void or failed or was cut short, else 0.
 ///
 /// # Errors
 /// A file that cannot be written. The others are written all the same.
@@ -41,7 +41,7 @@ pub(super) fn finish(common: &Common, outcome: &Outcome) -> Result<ExitCode, Fai
     result.map_err(Failure::Failed)?;
     Ok(if report.thresholds.iter().any(|threshold| threshold.failed) {
         ExitCode::from(THRESHOLD_MISSED)
-    } else if report.verdict.outcome == Word::Valid {
+    } else if report.verdict.outcome == Word::Valid && !report.verdict.interrupted {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -3,8 +3,6 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ringway::config::units;
-
 use super::common::{self, Common, Extra};
 use super::finish;
 use crate::control::{self, Failure};
@@ -25,8 +23,8 @@ pub(super) struct Args {
     /// Connections that are opened before and held meanwhile
     #[arg(long, value_name = "N", default_value_t = 0)]
     hold: u32,
-    /// How long connections are opened before they count
-    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = units::duration)]
+    /// How long connections are opened before they count; `off` for not at all
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = common::warmup)]
     warmup: Duration,
 }
 

@@ -192,6 +192,7 @@ where
             recorder: Recorder::new(index, told.clone(), Time::of_the_clock()),
             pool: ringway::engine::pool::Pool::default(),
             random: fastrand::Rng::with_seed(seed),
+            closing: false,
             plan: Arc::clone(&plan),
         };
         let share = Share { index: index as u64, of: of as u64 };

@@ -1,5 +1,6 @@
 //! The phases of a run, in order: probe, open, let messages flow, measure, drain, close, report.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, SystemTime};
 
@@ -36,10 +37,15 @@ pub struct Run<'a> {
     settled: usize,
     ended: usize,
     target: Option<TargetUse>,
-    target_cpu: Option<Duration>,
+    /// CPU time of the target's threads at the window's start.
+    target_cpu: Option<BTreeMap<u32, Duration>>,
     /// Why the target's process could not be read any more.
     target_lost: Option<String>,
     own_cpu: Option<Duration>,
+    /// Connections that were open when the target's memory was read for the first time.
+    opened_at_half: u64,
+    /// When CPU times were read at the window's start.
+    usage_since: Time,
 }
 
 /// What has happened that a phase may wait for.
@@ -69,6 +75,8 @@ impl<'a> Run<'a> {
             target_cpu: None,
             target_lost: None,
             own_cpu: None,
+            opened_at_half: 0,
+            usage_since: Time::default(),
         }
     }
 
@@ -105,7 +113,9 @@ impl<'a> Run<'a> {
         loop {
             match self.next(None)? {
                 Step::Probed(Ok(())) => return Ok(()),
-                Step::Probed(Err(why)) => return Err(Failure::Failed(why)),
+                Step::Probed(Err(why)) => {
+                    return Err(Failure::Failed(format!("{}: {why}", self.job.plan.place.target)));
+                }
                 Step::Interrupted => {
                     return Err(Failure::Failed("interrupted before anything was measured".to_owned()));
                 }
@@ -128,6 +138,7 @@ impl<'a> Run<'a> {
             if let Some(target) = &mut self.target {
                 target.memory_half_bytes = memory;
             }
+            self.opened_at_half = self.totals.counts.opened;
             self.open(half, all, rate, false);
         } else if all > 1 {
             self.open(1, all, rate, false);
@@ -167,8 +178,9 @@ impl<'a> Run<'a> {
         self.wait_until(window.from, &mut window)?;
         let started = SystemTime::now();
         self.progress.measure(window);
+        self.usage_since = Time::of_the_clock();
         self.own_cpu = proc::own_cpu().ok();
-        self.target_cpu = self.target_cpu();
+        self.target_cpu = self.target_threads();
         self.wait_until(window.until, &mut window)?;
         self.read_usage(&window);
         Ok((window, started))
@@ -188,38 +200,53 @@ impl<'a> Run<'a> {
             // A moment that every shard hears of before it comes: else some would count what others do not.
             let end = Time::of_the_clock().after(HEAD_START).min(window.until);
             window.until = end.max(window.from);
-            self.fleet.tell(Command::Cut(window.until));
+            self.totals.measure(*window);
+            self.fleet.tell(Command::Cut(end));
             while self.next(Some(end))? != Step::TimeOver {}
             return Ok(());
         }
     }
 
+    /// CPU times are read when this thread gets its turn, which may be late: between two looks at the clock of its own, and
+    /// then taken for the window's length.
     fn read_usage(&mut self, window: &Window) {
-        let seconds = window.until.since(window.from).as_secs_f64();
-        let used = |before: Option<Duration>, now: Option<Duration>| {
-            now.zip(before).map_or(0.0, |(now, before)| now.saturating_sub(before).as_secs_f64())
+        let elapsed = Time::of_the_clock().since(self.usage_since).as_secs_f64();
+        let length = window.until.since(window.from).as_secs_f64();
+        let scale = if elapsed > 0.0 { length / elapsed } else { 0.0 };
+        let own = proc::own_cpu().ok().zip(self.own_cpu).map_or(Duration::ZERO, |(now, then)| now.saturating_sub(then));
+        self.totals.own_cpu_seconds = own.as_secs_f64() * scale;
+        let (now, memory) = (self.target_threads(), self.target_memory());
+        let Some((now, then)) = now.zip(self.target_cpu.take()) else { return };
+        if then.keys().any(|thread| !now.contains_key(thread)) {
+            let why = "threads of it ended meanwhile, and took their CPU time with them";
+            self.target_lost.get_or_insert(why.to_owned());
+        }
+        let used = |(thread, used): (&u32, &Duration)| {
+            used.saturating_sub(then.get(thread).copied().unwrap_or_default()).as_secs_f64() * scale
         };
-        let own = used(self.own_cpu, proc::own_cpu().ok());
-        self.totals.own_cpu_seconds = own;
-        let (now, memory) = (self.target_cpu(), self.target_memory());
-        let target_used = used(self.target_cpu, now);
         if let Some(target) = &mut self.target {
-            target.cpu_seconds = target_used;
-            target.utilization = if seconds > 0.0 { target.cpu_seconds / seconds } else { 0.0 };
+            target.cpu_seconds = now.iter().map(used).sum();
+            target.utilization = if length > 0.0 { target.cpu_seconds / length } else { 0.0 };
+            let busiest = now.iter().map(used).fold(0.0, f64::max);
+            target.busiest_thread = if length > 0.0 { busiest / length } else { 0.0 };
             target.memory_end_bytes = memory;
         }
     }
 
     fn drain(&mut self) -> Result<(), Failure> {
-        self.fleet.tell(Command::Drain);
         self.progress.say("waiting for the last answers");
         let until = Time::of_the_clock().after(self.job.grace);
-        let mut drained = 0;
-        while drained < self.fleet.count {
-            match self.next(Some(until))? {
-                Step::Drained => drained += 1,
-                Step::TimeOver => break,
-                _ => {}
+        // What one shard publishes another awaits: only when all have sent their last is each asked for good.
+        let rounds = if self.fleet.count > 1 { 2 } else { 1 };
+        for _ in 0..rounds {
+            self.fleet.tell(Command::Drain);
+            let mut drained = 0;
+            while drained < self.fleet.count {
+                match self.next(Some(until))? {
+                    Step::Drained => drained += 1,
+                    Step::TimeOver => return Ok(()),
+                    _ => {}
+                }
             }
         }
         Ok(())
@@ -276,9 +303,9 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn target_cpu(&mut self) -> Option<Duration> {
+    fn target_threads(&mut self) -> Option<BTreeMap<u32, Duration>> {
         let pid = self.target.as_ref()?.pid;
-        self.read_target(proc::family(pid).and_then(|pids| proc::cpu(&pids)))
+        self.read_target(proc::family(pid).and_then(|pids| proc::threads(&pids)))
     }
 
     fn target_memory(&mut self) -> u64 {
@@ -300,11 +327,11 @@ impl<'a> Run<'a> {
     fn outcome(mut self, window: Window, started: SystemTime) -> Outcome {
         // Half a figure is none.
         let lost = self.target_lost.take();
-        if lost.is_some() {
+        if lost.is_some() || window.until == window.from {
             self.target = None;
         }
         if let Some(target) = &mut self.target {
-            let held = self.totals.counts.opened.saturating_sub(self.job.connections / 2);
+            let held = self.totals.counts.opened.saturating_sub(self.opened_at_half);
             if self.job.scenario == Scenario::Hold && held > 0 {
                 let grown = target.memory_end_bytes.saturating_sub(target.memory_half_bytes);
                 #[expect(clippy::cast_precision_loss, reason = "no memory has 2^52 bytes")]

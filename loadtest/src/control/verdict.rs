@@ -16,7 +16,7 @@ use crate::report::model::{
 const MAX_LATE_SHARE: f64 = 0.01;
 /// A generator that was busy for more than this share of the window was at its limit.
 const MAX_BUSY_SHARE: f64 = 0.95;
-/// A target that used more than this share of a CPU was at its own limit.
+/// A target with a thread that used more than this share of a CPU was at its own limit.
 const TARGET_AT_LIMIT: f64 = 0.9;
 
 /// What a run gave, before it is judged.
@@ -82,7 +82,7 @@ pub(super) fn report(job: &Job, seen: Seen, interrupted: bool) -> Outcome {
 fn messages(job: &Job, totals: &Totals, length: Duration) -> Messages {
     let counts = &totals.counts;
     // A fan-out's rate is that of publishing; of anything else, that of answers.
-    let achieved = if job.scenario == Scenario::Fanout { counts.sent } else { counts.received };
+    let achieved = if job.scenario == Scenario::Fanout && job.rate.is_some() { counts.sent } else { counts.received };
     let seconds = length.as_secs_f64();
     Messages {
         offered_per_s: job.rate.map(crate::schedule::Rate::as_per_second),
@@ -158,9 +158,10 @@ fn judge(report: &mut Report, totals: &Totals, target_lost: Option<String>) {
         ));
     }
     let offered = report.messages.as_ref().is_some_and(|messages| messages.offered_per_s.is_some());
-    let target_at_limit = report.target.as_ref().is_some_and(|target| target.utilization > TARGET_AT_LIMIT);
+    let target_at_limit = report.target.as_ref().is_some_and(|target| target.busiest_thread > TARGET_AT_LIMIT);
     let busy = report.generator.busy_share;
-    if report.messages.is_some() && !offered && busy > MAX_BUSY_SHARE && !target_at_limit {
+    let closed = report.messages.is_some() && !offered && report.scenario != Scenario::Fanout;
+    if closed && busy > MAX_BUSY_SHARE && !target_at_limit {
         void.push(format!(
             "the generator was the limit: it was busy {:.0} % of the time, so the rate is its own and the target may be \
              capable of more; give it more CPUs (--cpus), or name the target's process (--pid) to show that it was busy too",
@@ -170,7 +171,7 @@ fn judge(report: &mut Report, totals: &Totals, target_lost: Option<String>) {
     if report.measured_ms == 0 {
         void.push("nothing was measured: the run was cut short before".to_owned());
     }
-    let mut failed = faults(report);
+    let mut failed = faults(report, totals);
     failed.extend(target_lost.map(|why| format!("the target's process could not be read to the end: {why}")));
     let verdict = &mut report.verdict;
     verdict.outcome = match (failed.is_empty(), void.is_empty()) {
@@ -182,30 +183,33 @@ fn judge(report: &mut Report, totals: &Totals, target_lost: Option<String>) {
 }
 
 /// What must not happen.
-fn faults(report: &Report) -> Vec<String> {
-    let mut faults = Vec::new();
-    let mut fault = |count: u64, one: &str, many: &str| {
-        if count > 0 {
-            faults.push(format!("{count} {}", if count == 1 { one } else { many }));
-        }
-    };
+fn faults(report: &Report, totals: &Totals) -> Vec<String> {
+    let mut faults: Vec<(u64, &str, &str)> = Vec::new();
     let connections = &report.connections;
     if matches!(report.scenario, Scenario::Echo | Scenario::Fanout) {
-        fault(connections.failed, "connection could not be opened", "connections could not be opened");
-        fault(connections.lost, "connection was lost", "connections were lost");
+        faults.push((connections.failed, "connection could not be opened", "connections could not be opened"));
+        faults.push((connections.lost, "connection was lost", "connections were lost"));
     }
     if let Some(messages) = &report.messages {
-        fault(messages.unsent, "message could not be sent", "messages could not be sent");
-        fault(messages.lost, "message was lost", "messages were lost");
-        fault(messages.duplicates, "message came twice", "messages came twice");
-        fault(messages.out_of_order, "message came out of order", "messages came out of order");
-        fault(messages.mismatched, "message was not what was sent", "messages were not what was sent");
-        let nothing = messages.received == 0 && report.measured_ms > 0;
-        if nothing && !report.verdict.interrupted {
-            faults.push("nothing came back".to_owned());
+        faults.push((messages.unsent, "message could not be sent", "messages could not be sent"));
+        faults.push((messages.lost, "message was lost", "messages were lost"));
+        faults.push((messages.duplicates, "message came twice", "messages came twice"));
+        faults.push((messages.out_of_order, "message came out of order", "messages came out of order"));
+        faults.push((messages.mismatched, "message was not what was sent", "messages were not what was sent"));
+    }
+    let counted = faults.into_iter().filter(|(count, ..)| *count > 0);
+    let mut told: Vec<String> =
+        counted.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many })).collect();
+    // What is cut short may have nothing to show for itself.
+    let whole = report.measured_ms > 0 && !report.verdict.interrupted;
+    if whole && totals.counts.received == 0 {
+        match report.scenario {
+            Scenario::Hold if totals.counts.sent > 0 => told.push("no ping was answered".to_owned()),
+            Scenario::Hold => {}
+            _ => told.push("nothing came back".to_owned()),
         }
     }
-    faults
+    told
 }
 
 fn millis(time: Duration) -> u64 {

@@ -140,7 +140,8 @@ pub struct Messages {
     pub unsent: u64,
     /// Replies or deliveries that were due and came, right.
     pub received: u64,
-    /// Replies or deliveries that did not come until the end of the grace period.
+    /// Replies or deliveries that did not come until the end of the grace period; in a fan-out those of the whole run, since
+    /// only a publisher knows when what was not heard was due.
     pub lost: u64,
     /// Replies or deliveries that came again.
     pub duplicates: u64,
@@ -184,7 +185,7 @@ pub struct Latency {
 /// One kind of failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorCount {
-    /// What failed: `connect`, `handshake`, `connection`, `message`, `close`.
+    /// What failed: `connect`, `handshake`, `connection`, `message`.
     pub during: String,
     /// Why, as `refused`, `status 503`, `reset`, `closed with 1001`.
     pub reason: String,
@@ -235,6 +236,9 @@ pub struct TargetUse {
     pub cpu_seconds: f64,
     /// CPU seconds a second.
     pub utilization: f64,
+    /// The share of a CPU that its busiest thread used, 0 to 1.
+    #[serde(default)]
+    pub busiest_thread: f64,
     /// CPU microseconds a message answered (echo), delivery (fan-out) or handshake (storm); `None` if there was none.
     pub cpu_us_each: Option<f64>,
     /// Resident anonymous memory before the first connection, in bytes.

@@ -62,6 +62,7 @@ pub fn echo() -> Report {
             pid: 4711,
             cpu_seconds: 48.2,
             utilization: 0.803,
+            busiest_thread: 0.803,
             cpu_us_each: Some(40.2),
             memory_before_bytes: 6 << 20,
             memory_half_bytes: 11 << 20,

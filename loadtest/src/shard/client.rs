@@ -174,7 +174,7 @@ impl<S> Client<S> {
         &mut self,
         mut wire: Wire,
         key: Key,
-        mut head: Vec<u8>,
+        head: Vec<u8>,
         script: &mut P,
         scratch: &mut [u8],
         cx: &mut Cx<'_, T>,
@@ -201,23 +201,25 @@ impl<S> Client<S> {
             Received::End => return self.fail(wire.socket, Trouble::Handshake("closed without an answer"), cx),
             Received::Failed(fault) => return self.fail(wire.socket, Trouble::Handshake(fault.code()), cx),
         };
-        let bytes = scratch.get(..seen.saturating_add(n)).unwrap_or_default();
-        let end = match head::find_end(bytes, seen, &HEAD) {
-            Ok(Some(end)) => end,
-            Ok(None) => {
-                head.extend_from_slice(bytes.get(seen..).unwrap_or_default());
-                return Turn::To(Stage::Answering { wire, key, head });
+        let mut bytes = scratch.get(..seen.saturating_add(n)).unwrap_or_default();
+        let mut seen = seen;
+        let (response, behind) = loop {
+            let end = match head::find_end(bytes, seen, &HEAD) {
+                Ok(Some(end)) => end,
+                Ok(None) => {
+                    let head = bytes.to_vec();
+                    return Turn::To(Stage::Answering { wire, key, head });
+                }
+                Err(_) => return self.fail(wire.socket, Trouble::Handshake("the answer is too long"), cx),
+            };
+            let (answer, behind) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+            match Response::parse(answer, &HEAD) {
+                // Another answer follows, and may be here already.
+                Ok(response) if response.is_interim() => (bytes, seen) = (behind, 0),
+                Ok(response) => break (response, behind),
+                Err(refusal) => return self.fail(wire.socket, Trouble::Handshake(refusal.detail), cx),
             }
-            Err(_) => return self.fail(wire.socket, Trouble::Handshake("the answer is too long"), cx),
         };
-        let (answer, behind) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
-        let response = match Response::parse(answer, &HEAD) {
-            Ok(response) => response,
-            Err(refusal) => return self.fail(wire.socket, Trouble::Handshake(refusal.detail), cx),
-        };
-        if response.is_interim() {
-            return Turn::To(Stage::Answering { wire, key, head: behind.to_vec() });
-        }
         if response.status != 101 {
             return self.decline(wire.socket, response.status, behind, cx);
         }
@@ -297,7 +299,7 @@ impl<S> Client<S> {
         Turn::To(Stage::Closing { wire })
     }
 
-    /// Ends it on purpose, whatever stage it is in; `None` if it was gone.
+    /// Ends it on purpose, whatever stage it is in.
     pub fn dismiss<T, P>(&mut self, script: &mut P, cx: &mut Cx<'_, T>) -> Next
     where
         T: Transport,
@@ -308,11 +310,14 @@ impl<S> Client<S> {
                 script.ended(state, cx);
                 self.leave(wire, replies.is_some(), cx)
             }
+            // What was due in the window and has not come is lost; before it, nobody is to blame.
             Stage::Connecting { socket, .. } | Stage::Declined { socket, .. } => {
+                cx.kit.recorder.lost(self.due, 1);
                 cx.net.close(socket);
                 Turn::Gone
             }
             Stage::Answering { mut wire, .. } => {
+                cx.kit.recorder.lost(self.due, 1);
                 wire.close(cx.net, &mut cx.kit.pool);
                 Turn::Gone
             }

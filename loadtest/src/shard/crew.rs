@@ -29,6 +29,8 @@ pub struct Kit {
     pub pool: Pool,
     /// For everything that is drawn.
     pub random: fastrand::Rng,
+    /// Whether the run is over: connections end on purpose.
+    pub closing: bool,
 }
 
 /// Connections that are to be opened: those of `first..last` that are this shard's.
@@ -152,20 +154,32 @@ impl<S> Crew<S> {
         self.settle();
     }
 
-    /// Opens one connection.
-    pub fn dial<T, P>(&mut self, due: Due, probe: bool, script: &mut P, net: &mut T)
+    /// Opens one connection; `false` if that failed at once.
+    pub fn dial<T, P>(&mut self, due: Due, probe: bool, script: &mut P, net: &mut T) -> bool
     where
         T: Transport,
         P: Script<State = S>,
     {
-        // The numbers of a storm go round.
-        let number = u32::try_from(due.number & u64::from(u32::MAX)).unwrap_or(0);
-        if self.connections.len() >= self.kit.plan.max_connections {
-            self.kit.recorder.failed(Trouble::Connect("too-many-open"));
-            return script.gone(number);
+        // No scenario has numbers beyond these.
+        let number = u32::try_from(due.number).unwrap_or(u32::MAX);
+        let begun = self.begin(number, due.at, probe, net);
+        if let Err(why) = begun {
+            self.kit.recorder.failed(why);
+            if probe {
+                self.kit.recorder.tell(Event::Probed(Err(format!("cannot connect: {}", why.reason()))));
+            }
+            script.gone(number);
         }
-        let Ok(slot) = self.connections.insert(Client::vacant()) else { return script.gone(number) };
-        match client::dial(number, due.at, slot, probe, &mut self.kit, net) {
+        begun.is_ok()
+    }
+
+    fn begin<T: Transport>(&mut self, number: u32, due: Time, probe: bool, net: &mut T) -> Result<(), Trouble> {
+        const TOO_MANY: Trouble = Trouble::Connect("too-many-open");
+        if self.connections.len() >= self.kit.plan.max_connections {
+            return Err(TOO_MANY);
+        }
+        let slot = self.connections.insert(Client::vacant()).map_err(|_| TOO_MANY)?;
+        match client::dial(number, due, slot, probe, &mut self.kit, net) {
             Ok(client) => {
                 if let Some(place) = self.connections.get_mut(slot) {
                     *place = client;
@@ -173,15 +187,11 @@ impl<S> Crew<S> {
                 self.in_flight += 1;
                 // The first step names the deadline.
                 net.wake(slot);
+                Ok(())
             }
             Err(fault) => {
                 self.connections.remove(slot);
-                self.kit.recorder.failed(Trouble::connecting(fault));
-                if probe {
-                    let text = format!("cannot connect: {}", fault.code());
-                    self.kit.recorder.tell(Event::Probed(Err(text)));
-                }
-                script.gone(number);
+                Err(Trouble::connecting(fault))
             }
         }
     }

@@ -1,12 +1,16 @@
 //! One shard of the generator, as the engine sees it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use ringway::engine::{Next, Service, Slot, Socket, Time, Transport};
 
 use super::crew::{Crew, Opening};
 use super::script::{Run, Script};
 use crate::record::Event;
+
+/// How long a closed storm rests when a connection could not even be begun.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What the thread that runs the phases can tell a shard. In this order, each optional but the last.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +50,9 @@ impl<P: Script> Load<P> {
         while !self.closing
             && let Some(due) = self.script.wants_connection(now, &mut self.crew.kit.recorder)
         {
-            self.crew.dial(due, false, &mut self.script, net);
+            if !self.crew.dial(due, false, &mut self.script, net) {
+                self.script.pause(now.after(PAUSE));
+            }
         }
     }
 
@@ -98,6 +104,7 @@ impl<P: Script> Service for Load<P> {
             }
             Command::Close => {
                 self.closing = true;
+                self.crew.kit.closing = true;
                 self.crew.dismiss(&mut self.script, net);
                 self.crew.kit.recorder.hand_over(net.clock(), net.idle());
             }

@@ -51,7 +51,7 @@ impl Wire {
         })
     }
 
-    /// Bytes of memory that hold what waits for the peer to take it; with what it has taken since any of it began to wait.
+    /// Bytes of memory that hold what waits for the peer to take it: twice as much at most.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.outbox.held()

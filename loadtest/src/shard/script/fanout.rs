@@ -26,10 +26,12 @@ const NO_PUBLISHER: &str = "not published: the publisher is gone";
 /// What the shards of a run share.
 #[derive(Debug, Default)]
 pub struct Shared {
-    /// Messages that were published.
+    /// Messages that were published, and those of them that count.
     published: AtomicU64,
-    /// Deliveries of them in a chat.
+    counted: AtomicU64,
+    /// Deliveries of them in a chat, and those that count.
     delivered: AtomicU64,
+    delivered_counted: AtomicU64,
     /// Users who have joined a chat.
     joined: AtomicU64,
     /// Whether what a chat lost was counted.
@@ -74,6 +76,8 @@ pub struct Member {
     next: u64,
     checker: Checker,
     hearing: Hearing,
+    /// What it heard that counts.
+    counted: u64,
     /// The message so far, in a chat.
     text: Vec<u8>,
 }
@@ -102,6 +106,7 @@ impl Fanout {
         let stamp = Stamp { from: number, number: member.next, at: due.at };
         member.next += 1;
         self.shared.published.fetch_add(1, Ordering::Relaxed);
+        self.shared.counted.fetch_add(u64::from(recorder.counts(due.at)), Ordering::Relaxed);
         recorder.sent(due.at, len);
         let place = plan.place(number);
         let sent = match (place.speech, self.cast.talk) {
@@ -132,9 +137,12 @@ impl Fanout {
             Place::OutOfOrder => recorder.out_of_order(),
             Place::InOrder => {}
         }
+        let counts = u64::from(recorder.counts(stamp.at));
         self.heard += 1;
+        member.counted += counts;
         if let Talk::Chat { .. } = self.cast.talk {
             self.shared.delivered.fetch_add(1, Ordering::Relaxed);
+            self.shared.delivered_counted.fetch_add(counts, Ordering::Relaxed);
         }
         recorder.received(stamp.at, cx.net.clock(), len);
     }
@@ -185,6 +193,7 @@ impl Script for Fanout {
             next: 0,
             checker: Checker::default(),
             hearing: Hearing::default(),
+            counted: 0,
             text: Vec::new(),
         })
     }
@@ -218,14 +227,15 @@ impl Script for Fanout {
         self.alive -= u64::from(!member.publishes);
         self.heard -= member.hearing.count();
         let missing = match self.cast.talk {
-            // Who was to hear what, only the server knows: what is missing counts once, for all.
-            Talk::Chat { others, .. } if !self.shared.settled.swap(true, Ordering::Relaxed) => {
-                self.owed_in_chat(others)
+            // Who was to hear what, only the server knows: what is missing counts once, for all, at the end.
+            Talk::Chat { others, .. } if cx.kit.closing && !self.shared.settled.swap(true, Ordering::Relaxed) => {
+                let counted = self.shared.counted.load(Ordering::Relaxed);
+                counted.saturating_mul(others).saturating_sub(self.shared.delivered_counted.load(Ordering::Relaxed))
             }
             Talk::Chat { .. } => 0,
             Talk::Plain if member.publishes => 0,
             Talk::Plain if self.cast.publishers == 0 => member.hearing.missing(),
-            Talk::Plain => self.published().saturating_sub(member.hearing.count()),
+            Talk::Plain => self.shared.counted.load(Ordering::Relaxed).saturating_sub(member.counted),
         };
         cx.kit.recorder.missing(missing);
     }

@@ -100,6 +100,9 @@ pub trait Script {
         None
     }
 
+    /// A connection that it wanted could not even be begun: it is not to want another before this moment.
+    fn pause(&mut self, _until: Time) {}
+
     /// Ends the message phase earlier.
     fn cut(&mut self, at: Time);
 

@@ -43,7 +43,7 @@ impl Storm {
             schedule: None,
             begin: Time::MAX,
             until: Time::MAX,
-            next: u64::from(held.max(1)),
+            next: 0,
             out: 0,
             running: false,
             over: false,
@@ -52,7 +52,8 @@ impl Storm {
 
     /// A number that neither a held connection nor the first of all has.
     fn number(&mut self) -> u64 {
-        let number = self.next;
+        let first = u64::from(self.held.max(1));
+        let number = first + self.next % (u64::from(u32::MAX) - first);
         self.next += 1;
         number
     }
@@ -116,6 +117,11 @@ impl Script for Storm {
         recorder.due(at, now);
         recorder.sent(at, 0);
         Some(Due { number: self.number(), at })
+    }
+
+    /// A rate goes on: what is due is due, and fails.
+    fn pause(&mut self, until: Time) {
+        self.begin = self.begin.max(until);
     }
 
     fn cut(&mut self, at: Time) {
