@@ -26,6 +26,7 @@ use peer::{PEERS, Peer, Presence};
 use plan::Figure;
 use result::{Config, FigureRecord, How, PeerRecord, Results, Run};
 use run::{Contender, Setup};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 /// Runs it. What was measured is written even when a signal ends it early; then it exits with 1, as it does when no run
 /// gave a number.
@@ -45,7 +46,11 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode, String> {
     };
     std::fs::create_dir_all(out).map_err(|error| format!("--out {}: {error}", out.display()))?;
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    for signal in [SIGINT, SIGTERM, SIGQUIT, SIGHUP] {
+        // Whoever starts this with nohup wants it to go on without the terminal.
+        if signal == SIGHUP && ignores_hangup(&std::fs::read_to_string("/proc/self/status").unwrap_or_default()) {
+            continue;
+        }
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(|error| format!("signals: {error}"))?;
     }
     let setup = Setup {
@@ -70,6 +75,12 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode, String> {
     say(format_args!("{}", out.join("README.md").display()));
     let measured = results.runs.iter().any(|run| !run.values.is_empty());
     Ok(if measured && !results.interrupted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether a process's status says that it ignores SIGHUP, the first bit of the mask.
+fn ignores_hangup(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 fn contenders(args: &BenchArgs) -> Result<Vec<Contender>, String> {
@@ -182,4 +193,16 @@ fn told(run: &Run, number: usize, total: usize) {
 /// Talk goes to stderr; that nobody listens is no reason to stop.
 fn say(text: impl Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nohup_is_seen_in_the_mask_of_ignored_signals() {
+        assert!(ignores_hangup("Name:\tx\nSigIgn:\t0000000000001001\n"));
+        assert!(!ignores_hangup("SigBlk:\t0000000000000001\nSigIgn:\t0000000000001006\n"));
+        assert!(!ignores_hangup(""));
+    }
 }

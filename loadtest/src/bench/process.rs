@@ -1,4 +1,5 @@
-//! Processes that a benchmark starts: pinned to CPUs, watched until they listen, ended whatever happens.
+//! Processes that a benchmark starts: pinned to CPUs, watched until they listen, ended however it itself ends, unless that
+//! is by SIGKILL or an abort: those leave its children behind.
 //!
 //! Each is the leader of a process group of its own, so that its workers end with it and Ctrl-C reaches only us. Signals
 //! are sent, and limits raised, by the shell: the standard library does neither.
@@ -52,6 +53,8 @@ pub struct Running {
     child: Child,
     log: PathBuf,
     ended: Option<ExitStatus>,
+    /// Whether the group was killed and its leader reaped. From then on the id may be that of others, and is not signalled.
+    stopped: bool,
 }
 
 impl Running {
@@ -74,7 +77,7 @@ impl Running {
             .process_group(0)
             .spawn()
             .map_err(|error| failed("sh", error))?;
-        Ok(Running { name: launch.name.clone(), child, log: launch.log.clone(), ended: None })
+        Ok(Running { name: launch.name.clone(), child, log: launch.log.clone(), ended: None, stopped: false })
     }
 
     /// Its process id, which is its group's as well.
@@ -102,7 +105,7 @@ impl Running {
     /// Waits until it ends by itself. Past the time it is ended and `None` is returned.
     ///
     /// # Errors
-    /// When we are asked to stop; it is told so, and has the time to write what it has.
+    /// When we are asked to stop: then it is ended as [`Running::stop`] does it, and what it wrote by then is not waited for.
     pub fn wait_ended(&mut self, within: Duration, stop: &AtomicBool) -> Result<Option<ExitStatus>, Trouble> {
         let deadline = Instant::now() + within;
         loop {
@@ -121,19 +124,17 @@ impl Running {
         }
     }
 
-    /// Ends it and its group: SIGTERM first, SIGKILL for whoever is left.
+    /// Ends it and its group: SIGTERM first, SIGKILL for whoever is left once the leader has ended, or has not in time.
     pub fn stop(&mut self) {
-        if self.ended().is_none() {
-            signal("TERM", self.pid());
-            let deadline = Instant::now() + GRACE;
-            while self.ended().is_none() && Instant::now() < deadline {
-                std::thread::sleep(LOOK);
-            }
+        if self.ended().is_some() || self.stopped {
+            return;
         }
-        signal("KILL", self.pid());
-        if self.ended.is_none() {
-            self.ended = self.child.wait().ok();
+        signal("TERM", self.pid());
+        let deadline = Instant::now() + GRACE;
+        while self.ended().is_none() && Instant::now() < deadline {
+            std::thread::sleep(LOOK);
         }
+        self.reap();
     }
 
     /// The end of what it wrote, in one line.
@@ -146,10 +147,20 @@ impl Running {
     }
 
     fn ended(&mut self) -> Option<ExitStatus> {
-        if self.ended.is_none() {
-            self.ended = self.child.try_wait().ok().flatten();
+        if !self.stopped && is_zombie(self.pid()) {
+            self.reap();
         }
         self.ended
+    }
+
+    /// Kills the group, once, and reaps the leader: in this order, since only a leader that was not reaped keeps its id from
+    /// others.
+    fn reap(&mut self) {
+        if !self.stopped {
+            self.stopped = true;
+            signal("KILL", self.pid());
+            self.ended = self.child.wait().ok();
+        }
     }
 
     fn wait_for(
@@ -201,6 +212,19 @@ fn signal(name: &str, group: u32) {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();
+}
+
+/// Whether a process has ended, all its threads with it, and was not reaped. Asking the standard library would reap it.
+fn is_zombie(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| is_zombie_in(&stat))
+}
+
+/// The state comes behind the name, which may contain anything, and the number of threads 17 words further.
+fn is_zombie_in(stat: &str) -> bool {
+    let mut words = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+    let ended = words.next() == Some("Z");
+    let threads = words.nth(16).and_then(|count| count.parse::<u32>().ok());
+    ended && threads.is_none_or(|count| count <= 1)
 }
 
 /// Ports for peers lie below the range that connections take their own from (net.ipv4.ip_local_port_range): one from
@@ -339,6 +363,36 @@ mod tests {
             std::thread::sleep(LOOK);
         }
         assert!(pids.iter().all(|&pid| !runs(pid)), "{pids:?} still run");
+    }
+
+    #[test]
+    fn a_leader_that_ends_by_itself_takes_its_group_along_and_its_id_is_not_signalled_again() {
+        let scratch = Scratch::new().expect("a folder");
+        let script = "sleep 65 & echo $!; exit 7";
+        let mut running = Running::start(&shell(&scratch, script)).expect("a shell");
+        let status = running.wait_ended(SOON, &GO_ON).expect("nobody interrupts");
+        assert_eq!(status.and_then(|status| status.code()), Some(7));
+        assert!(running.stopped);
+        let pids = written(&running, 1);
+        assert_eq!(pids.len(), 1, "{}", running.output());
+        let deadline = Instant::now() + SOON;
+        while pids.iter().any(|&pid| runs(pid)) && Instant::now() < deadline {
+            std::thread::sleep(LOOK);
+        }
+        assert!(pids.iter().all(|&pid| !runs(pid)), "{pids:?} still run");
+        running.stop();
+        assert_eq!(running.ended, status);
+    }
+
+    #[test]
+    fn only_a_process_without_any_thread_left_is_a_zombie() {
+        let stat = |state: &str, threads: u32| {
+            format!("7 (odd) Z name) {state} 1 7 7 0 -1 4 0 0 0 0 0 0 0 0 20 0 {threads} 0 99 0")
+        };
+        assert!(is_zombie_in(&stat("Z", 1)));
+        assert!(!is_zombie_in(&stat("Z", 2)));
+        assert!(!is_zombie_in(&stat("S", 1)));
+        assert!(!is_zombie_in(""));
     }
 
     #[test]

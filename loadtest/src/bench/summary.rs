@@ -1,7 +1,8 @@
 //! What the runs come to: medians over the rounds, and ratios taken within each round. Pure.
 //!
 //! A machine's speed drifts from minute to minute, for everyone alike. So a ratio is taken between two runs of one round,
-//! which were made right after each other, and the median is taken of the ratios: never a ratio of medians.
+//! which only runs of other peers of that round lie between, and the median is taken of the ratios: never a ratio of medians.
+//! With eight peers in a round that is nearness in time and not simultaneity: a drift within a round remains.
 
 use serde::{Deserialize, Serialize};
 
