@@ -140,3 +140,26 @@ impl Waiting {
         self.end = self.bytes.len();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Waiting;
+
+    #[test]
+    fn what_was_sent_makes_room_and_nothing_is_lost_or_moved() {
+        let mut waiting = Waiting { bytes: Vec::new(), sent: 0, end: 0 };
+        let (mut sent, mut appended) = (Vec::new(), Vec::new());
+        for round in 0..2000_usize {
+            let more: Vec<u8> = (0..round % 97).map(|i| u8::try_from((round + i) % 251).unwrap()).collect();
+            appended.extend_from_slice(&more);
+            waiting.append(&more);
+            // The peer takes a little less than comes, then a little more.
+            let take = ((round * 7) % 101).min(waiting.end - waiting.sent);
+            sent.extend_from_slice(&waiting.bytes[waiting.sent..waiting.sent + take]);
+            waiting.sent += take;
+            assert!(waiting.end <= 2 * (waiting.end - waiting.sent) + 2 * 101, "{} held", waiting.end);
+        }
+        sent.extend_from_slice(&waiting.bytes[waiting.sent..waiting.end]);
+        assert_eq!(sent, appended);
+    }
+}

@@ -141,3 +141,17 @@ fn secrets_are_in_no_error() {
     let done = run(&["echo", "--url", &url, "-H", "Authorization: hidden"]);
     assert!(!done.stderr.contains("hidden"), "{done:?}");
 }
+
+#[test]
+fn an_interim_answer_and_the_101_in_one_segment_are_two_answers() {
+    let server = Server::start(|_, mut stream| {
+        let Some(request) = head(&mut stream) else { return };
+        let bytes = format!("HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n{}", switching(&request, ""));
+        stream.write_all(bytes.as_bytes()).unwrap();
+        let role = tungstenite::protocol::Role::Server;
+        let mut socket = tungstenite::WebSocket::from_raw_socket(stream, role, Some(unlimited()));
+        each_message(&mut socket, |socket, _, message| socket.send(message));
+    });
+    let report = echo(server.address(), &SHORT).report();
+    report.is_sound();
+}

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Done, Server, echo};
+use crate::harness::{Done, Load, Server, echo};
 
 const STALL: Duration = Duration::from_secs(1);
 
@@ -132,4 +132,16 @@ fn each_connection_has_its_equal_part_of_the_rate_whatever_the_cpus() {
         let count = count.lock().unwrap();
         assert!(count.iter().max().unwrap() - count.iter().min().unwrap() <= 1, "{count:?}");
     }
+}
+
+#[test]
+fn a_generator_that_polls_is_busy_only_when_it_has_something_to_do() {
+    let server = Server::echo();
+    let url = format!("ws://{}/", server.address());
+    let done =
+        Load::start(&["echo", "--url", &url, "--json", "-", "--no-progress", "--rate", "20", "--duration", "1s"]);
+    let report = done.ends().report();
+    let busy = report.0["generator"]["busy_share"].as_f64().unwrap();
+    // Twenty messages take some milliseconds of it, on the slowest host.
+    assert!(report.0["generator"]["polls"] == true && busy < 0.5, "{report}");
 }

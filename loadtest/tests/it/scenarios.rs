@@ -383,3 +383,88 @@ fn a_subscriber_that_is_closed_is_a_lost_connection() {
     assert_eq!(report.connections("lost"), 1, "{report}");
     assert_eq!(report.errors().get("closed with 1001"), Some(&1), "{report}");
 }
+
+#[test]
+fn a_storm_whose_handshakes_hang_has_lost_them() {
+    let server = Server::start(|number, mut stream| {
+        if number == 0 {
+            let Ok(mut socket) = tungstenite::accept(stream) else { return };
+            each_message(&mut socket, |_, _, _| Ok(()));
+        } else {
+            crate::harness::swallow(&mut stream);
+        }
+    });
+    let options = [
+        "--rate",
+        "50",
+        "--duration",
+        "500ms",
+        "--warmup",
+        "off",
+        "--grace",
+        "200ms",
+        "--timeout",
+        "10m",
+        "--close",
+        "reset",
+    ];
+    let report = start("storm", server.address(), &options).ends().report();
+    assert_eq!(report.outcome(), "failed", "{report}");
+    assert_eq!((report.messages("due"), report.messages("lost")), (25, 25), "{report}");
+}
+
+#[test]
+fn a_closed_storm_without_room_for_more_goes_on_and_says_so() {
+    let server = Server::echo();
+    let url = format!("ws://{}/", server.address());
+    // 120 descriptors are room for 40 connections on one CPU, and these are held.
+    let done = crate::harness::Load::start_with_descriptors(
+        120,
+        &[
+            "storm",
+            "--url",
+            &url,
+            "--cpus",
+            "0",
+            "--hold",
+            "40",
+            "--closed",
+            "5",
+            "--duration",
+            "300ms",
+            "--json",
+            "-",
+            "--no-progress",
+        ],
+    )
+    .ends();
+    let report = done.report();
+    assert!(report.errors().get("too-many-open").is_some_and(|count| (1..10_000).contains(count)), "{report}");
+    assert_eq!(report.connections("open_at_end"), 40, "{report}");
+}
+
+#[test]
+fn what_is_missing_of_the_warm_up_is_neither_counted_nor_lost() {
+    // Of some twenty messages that are due in the warm-up the first subscriber misses two.
+    let server = broadcasting(|number, count, message, heard| {
+        if number != 0 || !(2..4).contains(&count) {
+            heard.push(message.clone());
+        }
+    });
+    let options = [
+        "--connections",
+        "5",
+        "--rate",
+        "50",
+        "--duration",
+        "1s",
+        "--warmup",
+        "400ms",
+        "--publishers",
+        "1",
+        "--grace",
+        "1s",
+    ];
+    let report = start("fanout", server.address(), &options).ends().report();
+    assert_eq!((report.messages("lost"), report.messages("received")), (0, 5 * report.messages("sent")), "{report}");
+}
