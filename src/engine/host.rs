@@ -39,7 +39,7 @@ pub enum Wait {
     /// It sleeps in its ring.
     #[default]
     Sleep,
-    /// It goes on looking: some 50 microseconds of wake-up less, for a whole CPU. For instruments, which must not
+    /// It goes on looking: ten microseconds of wake-up and more are saved, for a whole CPU. For instruments, which must not
     /// measure their own sleep.
     Poll,
 }

@@ -32,7 +32,8 @@ pub(super) struct Common {
     /// How long messages count, with its unit: 500ms, 10s, 5m
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
     pub(super) duration: Duration,
-    /// The CPUs to run on, one shard each, for example 1 or 2-5; all if not given
+    /// The CPUs to run on, one shard each, for example 1 or 2-5; all if not given. They should be nobody else's: with a rate
+    /// the generator polls on them without sleeping
     #[arg(long, value_name = "LIST", value_parser = units::cpus)]
     pub(super) cpus: Option<Cpus>,
     /// A header to send with the handshake, as `Name: value`; may be repeated
@@ -62,7 +63,7 @@ pub(super) struct Common {
     /// The target's process on this host: what it and its children use of CPU and memory is reported
     #[arg(long, value_name = "PID")]
     pub(super) pid: Option<NonZeroU32>,
-    /// Sleep between messages where polling would be the default: less CPU, some 50 us more latency
+    /// Sleep between messages even with --cpus, which makes a generator with a rate poll: less CPU, some 10 us more latency
     #[arg(long)]
     pub(super) sleep: bool,
     /// End connections with a reset, not with a closing handshake
@@ -235,7 +236,8 @@ impl Common {
             grace: self.grace,
             rate: extra.rate,
             cpus: room.cpus,
-            polls: extra.polls && !self.sleep,
+            // Without CPUs of its own it would poll on those that the target needs.
+            polls: extra.polls && self.cpus.is_some() && !self.sleep,
             upstream: self.upstream,
             pid: self.pid.map(NonZeroU32::get),
             progress: !self.no_progress,

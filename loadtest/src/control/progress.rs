@@ -19,6 +19,9 @@ pub(super) struct Progress {
     window: Option<Window>,
     every: u64,
     shown: u64,
+    /// Shards hand over one after the other: only when all have is a second complete.
+    shards: usize,
+    updates: usize,
 }
 
 enum Way {
@@ -41,7 +44,14 @@ impl Progress {
         } else {
             Way::Lines
         };
-        Self { way, window: None, every: if job.duration <= SHORT { 1 } else { 10 }, shown: 0 }
+        Self {
+            way,
+            window: None,
+            every: if job.duration <= SHORT { 1 } else { 10 },
+            shown: 0,
+            shards: job.cpus.len().max(1),
+            updates: 0,
+        }
     }
 
     /// What is going on now.
@@ -61,6 +71,13 @@ impl Progress {
 
     /// How far it is.
     pub(super) fn show(&mut self, totals: &Totals) {
+        self.updates += 1;
+        // Behind the window there is nothing more to watch.
+        let over =
+            self.window.is_some_and(|window| Time::of_the_clock() > window.until.after(Duration::from_millis(500)));
+        if !self.updates.is_multiple_of(self.shards) || over {
+            return;
+        }
         let text = match self.window {
             None => format!(
                 "{} connections open, {} failed",
