@@ -1,6 +1,6 @@
 //! `ringway-load bench`: ringway beside other proxies, in turn on one CPU, and the report of it.
 //!
-//! [`plan`] says what is measured and [`peer`] of whom; [`run`] starts proxies and generators as [`process`]es and collects
+//! [`plan`] says what is measured and [`peer`] of whom; [`mod@run`] starts proxies and generators as [`process`]es and collects
 //! [`result`]s; [`summary`] makes medians and ratios of them, and [`publish`] and [`page`] write the folder that people read. It never
 //! measures anything itself: each number comes from a report of the generator, run as a child.
 

@@ -1,6 +1,6 @@
 //! The folder that people read: `README.md`, `report.html`, `summary.svg`, and `runs.json` with everything behind them.
 //!
-//! Pure up to [`write`]: texts are made of [`Results`] alone, so that an old `runs.json` gives the same folder again.
+//! Pure up to [`write()`]: texts are made of [`Results`] alone, so that an old `runs.json` gives the same folder again.
 
 use std::fmt::Write;
 use std::fs;

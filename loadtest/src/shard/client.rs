@@ -7,11 +7,11 @@ use ringway::engine::{Fault, Next, Received, Sent, Slot, Socket, Time, Transport
 use ringway::proto::accept::{self, Key};
 use ringway::proto::close;
 use ringway::proto::forward::{ClientRequest, write_client_request};
-use ringway::proto::frame::{Opcode, Sender};
+use ringway::proto::frame::Sender;
 use ringway::proto::head::{self, HeadLimits};
-use ringway::proto::reader::Piece;
 use ringway::proto::response::{Expected, Response};
 
+use super::conversation::{converse, read};
 use super::crew::Kit;
 use super::post::Replies;
 use super::script::{Cx, Opened, Script};
@@ -27,7 +27,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 const LISTENING: Duration = Duration::from_secs(1);
 const MAX_BODY_BYTES: usize = 4096;
 /// What an answer's head may take up.
-const HEAD: HeadLimits = HeadLimits { max_bytes: 32 * 1024, max_lines: head::MAX_LINES };
+pub(super) const HEAD: HeadLimits = HeadLimits { max_bytes: 32 * 1024, max_lines: head::MAX_LINES };
 
 /// A client connection.
 #[derive(Debug)]
@@ -406,81 +406,6 @@ fn one_line(status: u16, body: &[u8]) -> String {
         format!("the server answered {status}")
     } else {
         format!("the server answered {status}: {body}")
-    }
-}
-
-/// An open connection: sends what waits, takes what comes.
-fn converse<T, P>(
-    wire: &mut Wire,
-    state: &mut P::State,
-    mut replies: Option<&mut Replies>,
-    script: &mut P,
-    scratch: &mut [u8],
-    cx: &mut Cx<'_, T>,
-) -> Result<Next, Trouble>
-where
-    T: Transport,
-    P: Script,
-{
-    wire.flush(cx.net, &mut cx.kit.pool).map_err(Trouble::broken)?;
-    for _ in 0..RECEIVES {
-        match wire.receive(cx.net, scratch) {
-            Arrival::Bytes(end) => read(end, wire, state, replies.as_deref_mut(), script, scratch, cx)?,
-            Arrival::Blocked => return Ok(Next::Wait(None)),
-            Arrival::End => return Err(Trouble::Broken("ended without a close frame")),
-            Arrival::Failed(fault) => return Err(Trouble::broken(fault)),
-        }
-    }
-    Ok(Next::Again)
-}
-
-/// Takes what stands in the scratch.
-fn read<T, P>(
-    end: usize,
-    wire: &mut Wire,
-    state: &mut P::State,
-    replies: Option<&mut Replies>,
-    script: &mut P,
-    scratch: &mut [u8],
-    cx: &mut Cx<'_, T>,
-) -> Result<(), Trouble>
-where
-    T: Transport,
-    P: Script,
-{
-    let (mut at, frames) = (0, cx.kit.plan.frames);
-    let bytes = scratch.get_mut(..end).unwrap_or_default();
-    if let Some(replies) = replies {
-        let used = replies.read(bytes, &HEAD)?;
-        wire.reader.keep(bytes.get(used..).unwrap_or_default());
-        return Ok(());
-    }
-    loop {
-        match wire.reader.next(bytes, &mut at, &frames) {
-            Piece::NeedMore => return Ok(()),
-            Piece::Violation(violation) => {
-                // It may be gone already.
-                let _ = wire.send_close(cx.net, violation.close_code(), violation.code());
-                return Err(Trouble::Violation(violation.code()));
-            }
-            Piece::Control { opcode: Opcode::Ping, payload, .. } => {
-                wire.send_control(cx.net, Opcode::Pong, payload).map_err(Trouble::broken)?;
-                continue;
-            }
-            Piece::Control { opcode: Opcode::Close, close_code, payload } => {
-                let _ = wire.send_control(cx.net, Opcode::Close, payload.get(..2).unwrap_or_default());
-                return Err(Trouble::Closed(close_code));
-            }
-            Piece::Control { payload, .. } => {
-                script.pong(state, payload, cx);
-                continue;
-            }
-            Piece::Frame(header) => script.frame(state, header.opcode),
-            Piece::Payload(piece) => script.payload(state, piece, cx),
-        }
-        if wire.reader.is_message_whole() {
-            script.message(state, wire, cx).map_err(Trouble::broken)?;
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! In: commands and sockets. Out: [`crate::record::Event`]s. Nothing here prints, reads a file, or knows of a report.
 
 pub mod client;
+mod conversation;
 pub mod crew;
 pub mod load;
 pub mod pair;

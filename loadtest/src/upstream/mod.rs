@@ -6,7 +6,7 @@
 //! accept -> handshake -> open (the role) -> leaving -> closed
 //! ```
 //!
-//! [`host`] starts the shards and ends them on a signal, [`service`] is one shard's table of connections, [`connection`]
+//! [`host`] starts the shards and ends them on a signal, [`service`] is one shard's table of connections, `connection`
 //! composes the stages. [`sink`], [`feed`], [`chat`] and [`mirror`] are roles; [`echo`] is no implementation of ours but ringway's own.
 //! Everything that comes from a socket is hostile: nothing here panics on it, and nothing it can do makes memory grow
 //! beyond a stated bound a connection.
