@@ -8,6 +8,7 @@ mod journal;
 mod log;
 mod proxy;
 mod serve;
+pub mod signals;
 mod ws;
 
 use std::io::Write;

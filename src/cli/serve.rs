@@ -3,22 +3,20 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use tracing::{error, info, warn};
 
 use super::log::LogArgs;
-use super::{Failure, journal};
+use super::{Failure, journal, signals};
 use crate::config::limits::LimitArgs;
 use crate::config::units::{self, Cpus, show_duration};
 use crate::engine::host::{Plan, Shards, Wait};
 use crate::engine::{listener, preflight};
-use crate::proto::refusal::Refusal;
+use crate::proto::refusal;
 use crate::proxy::admission::Admission;
 use crate::proxy::record::{self, JournalSource};
 use crate::proxy::service::{Command, Proxy};
@@ -63,7 +61,8 @@ pub(super) fn run(
     };
     let (recorded, _log) = args.log.install()?;
     let host = preflight::check().map_err(|missing| Failure::Failed(missing.to_string()))?;
-    let cpus = cpus_for(args.cpus.as_ref(), &host)?;
+    let cpus =
+        host.choose_cpus(args.cpus.as_ref().map(|Cpus(asked)| asked.as_slice())).map_err(Failure::Configuration)?;
     preflight::check_limits(&host, cpus.len()).map_err(|missing| Failure::Failed(missing.to_string()))?;
     let fit = host.max_connections(descriptors_each, cpus.len());
     let max_connections = args.limits.max_connections.unwrap_or(fit);
@@ -74,7 +73,8 @@ pub(super) fn run(
         .map_err(|error| Failure::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
 
     let (events, happens) = channel();
-    watch_signals(events.clone())?;
+    let signalled = events.clone();
+    signals::watch(move |_| signalled.send(Event::Signal).is_ok())?;
     let (source, writer) = if recorded {
         let (source, reader) = record::journal();
         (source, Some(journal::start(reader)?))
@@ -84,7 +84,7 @@ pub(super) fn run(
     let admission = Arc::new(Admission::new(max_connections, args.limits.max_connections_per_address.0));
     let plan = Plan {
         cpus: cpus.clone(),
-        refusal: no_descriptors(),
+        refusal: refusal::no_descriptors(),
         ring_completions: args.ring_completions,
         wait: Wait::Sleep,
     };
@@ -154,38 +154,6 @@ fn serve_and_drain(
             Ok(ExitCode::SUCCESS)
         }
     }
-}
-
-fn cpus_for(asked: Option<&Cpus>, host: &preflight::Host) -> Result<Vec<usize>, Failure> {
-    let Some(Cpus(asked)) = asked else { return Ok(host.cpus.clone()) };
-    match asked.iter().find(|cpu| !host.cpus.contains(cpu)) {
-        None => Ok(asked.clone()),
-        Some(cpu) => {
-            let allowed = list(&host.cpus);
-            Err(Failure::Configuration(format!("--cpus names CPU {cpu}; this process may run on {allowed}")))
-        }
-    }
-}
-
-fn no_descriptors() -> &'static [u8] {
-    static ANSWER: OnceLock<Vec<u8>> = OnceLock::new();
-    ANSWER.get_or_init(|| {
-        let mut answer = Vec::new();
-        Refusal::NO_DESCRIPTORS.write(&mut answer);
-        answer
-    })
-}
-
-fn watch_signals(events: Sender<Event>) -> Result<(), Failure> {
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for _ in signals.forever() {
-            if events.send(Event::Signal).is_err() {
-                return;
-            }
-        }
-    })?;
-    Ok(())
 }
 
 fn announce(

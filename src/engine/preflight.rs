@@ -21,6 +21,21 @@ pub struct Host {
 }
 
 impl Host {
+    /// The CPUs to run on: those that were asked for, or all.
+    ///
+    /// # Errors
+    /// One of them is not this process's, for the one who wrote it behind `--cpus`.
+    pub fn choose_cpus(&self, asked: Option<&[usize]>) -> Result<Vec<usize>, String> {
+        let Some(asked) = asked else { return Ok(self.cpus.clone()) };
+        match asked.iter().find(|cpu| !self.cpus.contains(cpu)) {
+            None => Ok(asked.to_vec()),
+            Some(cpu) => {
+                let allowed: Vec<String> = self.cpus.iter().map(ToString::to_string).collect();
+                Err(format!("--cpus names CPU {cpu}; this process may run on {}", allowed.join(", ")))
+            }
+        }
+    }
+
     /// How many connections fit, if each takes so many descriptors.
     #[must_use]
     pub fn max_connections(&self, descriptors_each: u64, shards: usize) -> u64 {

@@ -2,6 +2,8 @@
 //!
 //! Every text is fixed here. Nothing that a peer sent can appear in one, so no answer can echo a secret.
 
+use std::sync::OnceLock;
+
 /// Why a handshake is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -66,6 +68,17 @@ refusals! {
     TOO_MANY_CONNECTIONS = 503 "too-many-connections" "The proxy is at its limit of connections.";
     NO_DESCRIPTORS = 503 "no-descriptors" "The proxy has no file descriptor left for this connection.";
     UPSTREAM_TIMEOUT = 504 "upstream-timeout" "The upstream did not answer in time.";
+}
+
+/// The whole answer to who comes when there is no file descriptor left: a listener has it ready.
+#[must_use]
+pub fn no_descriptors() -> &'static [u8] {
+    static ANSWER: OnceLock<Vec<u8>> = OnceLock::new();
+    ANSWER.get_or_init(|| {
+        let mut answer = Vec::new();
+        Refusal::NO_DESCRIPTORS.write(&mut answer);
+        answer
+    })
 }
 
 impl Refusal {

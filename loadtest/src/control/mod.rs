@@ -16,10 +16,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use ringway::cli::signals;
 use ringway::engine::host::{Plan as HostPlan, Shards, Wait};
 use ringway::engine::{Service, Time, listener, preflight};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 pub use phases::Run;
 
@@ -134,7 +133,14 @@ where
     F: Fn() -> P + Clone + Send + 'static,
 {
     let (events, happens) = channel();
-    watch_signals(events.clone())?;
+    let signalled = events.clone();
+    signals::watch(move |before| {
+        // Who asks twice does not want the report.
+        if before > 0 || signalled.send(Event::Signal).is_err() {
+            std::process::exit(130);
+        }
+        true
+    })?;
     let fleet = start(job, script, &events)?;
     Run::new(job, fleet, happens).to_its_end()
 }
@@ -154,10 +160,7 @@ pub struct Room {
 /// What is missing, and how to mend it.
 pub fn room_for(cpus: Option<&[usize]>, connections: u64, both_ends: bool) -> Result<Room, Failure> {
     let host = preflight::check().map_err(|missing| Failure::Failed(missing.to_string()))?;
-    let cpus = cpus.unwrap_or(&host.cpus);
-    if let Some(cpu) = cpus.iter().find(|cpu| !host.cpus.contains(cpu)) {
-        return Err(Failure::Configuration(format!("--cpus names CPU {cpu}, on which this process may not run")));
-    }
+    let cpus = host.choose_cpus(cpus).map_err(Failure::Configuration)?;
     preflight::check_limits(&host, cpus.len()).map_err(|missing| Failure::Failed(missing.to_string()))?;
     let fit = host.max_connections(if both_ends { 2 } else { 1 }, cpus.len());
     if connections > fit {
@@ -168,7 +171,7 @@ pub fn room_for(cpus: Option<&[usize]>, connections: u64, both_ends: bool) -> Re
         )));
     }
     let max_connections = usize::try_from(fit).unwrap_or(usize::MAX).div_ceil(cpus.len().max(1));
-    Ok(Room { cpus: cpus.to_vec(), max_connections })
+    Ok(Room { cpus, max_connections })
 }
 
 fn start<P, F>(job: &Job, script: F, events: &Sender<Event>) -> Result<Fleet, Failure>
@@ -248,19 +251,6 @@ where
         }
     };
     Fleet { tell: Box::new(tell), count }
-}
-
-fn watch_signals(events: Sender<Event>) -> Result<(), Failure> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for (count, _) in signals.forever().enumerate() {
-            // Who asks twice does not want the report.
-            if count > 0 || events.send(Event::Signal).is_err() {
-                std::process::exit(130);
-            }
-        }
-    })?;
-    Ok(())
 }
 
 /// What happens, in order.

@@ -2,15 +2,14 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use ringway::cli::signals;
 use ringway::engine::host::{Plan, Shards, Wait};
 use ringway::engine::{Service, listener, preflight};
-use ringway::proto::refusal::Refusal;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use ringway::proto::refusal;
 
 use super::role::Role;
 use super::service::{Command, Upstream};
@@ -84,8 +83,14 @@ where
     let (address, listeners) = listener::bind(place.listen, place.cpus.len())
         .map_err(|error| Failure::Failed(format!("cannot listen on {}: {error}", place.listen)))?;
     let (events, happens) = channel();
-    watch_signals(events.clone())?;
-    let plan = Plan { cpus: place.cpus.clone(), refusal: no_descriptors(), ring_completions: None, wait: Wait::Sleep };
+    let signalled = events.clone();
+    signals::watch(move |_| signalled.send(Event::Signal).is_ok())?;
+    let plan = Plan {
+        cpus: place.cpus.clone(),
+        refusal: refusal::no_descriptors(),
+        ring_completions: None,
+        wait: Wait::Sleep,
+    };
     let listeners = listeners.into_iter().map(|listener| vec![listener]).collect();
     let ended = move |result| {
         let _ = events.send(Event::Ended(result));
@@ -98,10 +103,7 @@ where
 fn check(place: &Place) -> Result<(), Failure> {
     let host = preflight::check().map_err(|missing| Failure::Failed(missing.to_string()))?;
     preflight::check_limits(&host, place.cpus.len()).map_err(|missing| Failure::Failed(missing.to_string()))?;
-    match place.cpus.iter().find(|cpu| !host.cpus.contains(cpu)) {
-        None => Ok(()),
-        Some(cpu) => Err(Failure::Configuration(format!("--cpus names CPU {cpu}, on which this process may not run"))),
-    }
+    host.choose_cpus(Some(&place.cpus)).map(drop).map_err(Failure::Configuration)
 }
 
 /// Waits for a signal, tells the shards to drain, and waits for that.
@@ -138,25 +140,4 @@ fn announce(address: SocketAddr) {
     let mut stdout = io::stdout().lock();
     // Nobody may be reading.
     let _ = writeln!(stdout, "listening on {address}").and_then(|()| stdout.flush());
-}
-
-fn no_descriptors() -> &'static [u8] {
-    static ANSWER: OnceLock<Vec<u8>> = OnceLock::new();
-    ANSWER.get_or_init(|| {
-        let mut answer = Vec::new();
-        Refusal::NO_DESCRIPTORS.write(&mut answer);
-        answer
-    })
-}
-
-fn watch_signals(events: Sender<Event>) -> Result<(), Failure> {
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for _ in signals.forever() {
-            if events.send(Event::Signal).is_err() {
-                return;
-            }
-        }
-    })?;
-    Ok(())
 }
