@@ -1,7 +1,7 @@
 //! Ringway, a WebSocket API proxy: the crate's map, in the order data flows.
 //!
 //! A connection comes in through [`engine`], which knows sockets and time and nothing of WebSocket; [`proxy`] takes it
-//! through its stages, with [`proto`] to say what the bytes mean and [`routing`] to say where they go. [`config`] turns
+//! through its stages, over [`tls`] where that is asked for, with [`proto`] to say what the bytes mean and [`routing`] to say where they go. [`config`] turns
 //! what the operator wrote into what those run with, and [`cli`] starts it all.
 
 pub mod cli;
@@ -10,3 +10,4 @@ pub mod engine;
 pub mod proto;
 pub mod proxy;
 pub mod routing;
+pub mod tls;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::Failure;
 use super::serve::{self, ServeArgs};
+use crate::proxy::current::Current;
 use crate::proxy::settings::Serve;
 
 #[derive(clap::Args, Debug)]
@@ -13,5 +14,5 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    serve::run(&args.serve, Serve::Echo, Vec::new(), 1, "echo: every message comes back")
+    serve::run(&args.serve, Serve::Echo, Current::default(), Vec::new(), 1, "echo: every message comes back")
 }

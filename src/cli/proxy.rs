@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::Failure;
 use super::serve::{self, ServeArgs};
+use crate::proxy::current::Current;
 use crate::proxy::settings::{Serve, Upstream};
 use crate::routing::target::Target;
 
@@ -32,8 +33,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let addresses = resolve(&args.target)?;
     let shown = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let headline = format!("target: {} (at {shown})", args.target);
-    let upstream = Upstream { target: args.target.clone(), addresses, preserve_host: args.preserve_host };
-    serve::run(&args.serve, Serve::Relay(upstream), args.trusted_proxies.clone(), DESCRIPTORS_EACH, &headline)
+    let upstream = Upstream { target: args.target.clone(), preserve_host: args.preserve_host };
+    let current = Current { addresses: addresses.into(), ..Current::default() };
+    serve::run(&args.serve, Serve::Relay(upstream), current, args.trusted_proxies.clone(), DESCRIPTORS_EACH, &headline)
 }
 
 /// Names are looked up once, here, before anything listens.

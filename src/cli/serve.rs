@@ -18,6 +18,7 @@ use crate::engine::host::{Plan, Shards, Wait};
 use crate::engine::{listener, preflight};
 use crate::proto::refusal;
 use crate::proxy::admission::Admission;
+use crate::proxy::current::Current;
 use crate::proxy::record::{self, JournalSource};
 use crate::proxy::service::{Command, Proxy};
 use crate::proxy::settings::{Serve, Settings};
@@ -48,6 +49,7 @@ enum Event {
 pub(super) fn run(
     args: &ServeArgs,
     serve: Serve,
+    current: Current,
     trusted_proxies: Vec<ipnet::IpNet>,
     descriptors_each: u64,
     headline: &str,
@@ -90,7 +92,7 @@ pub(super) fn run(
     };
     let listeners = listeners.into_iter().map(|listener| vec![listener]).collect();
     let (settings, counted) = (Arc::new(settings), Arc::clone(&admission));
-    let service = move |_| Proxy::new(settings, counted, source);
+    let service = move |_| Proxy::new(settings, current, counted, source);
     let ended = move |result| {
         let _ = events.send(Event::Ended(result));
     };

@@ -21,6 +21,7 @@
     )
 )]
 
+pub mod fault;
 pub mod host;
 pub mod listener;
 pub mod mailbox;
@@ -37,5 +38,6 @@ pub mod time;
 pub mod transport;
 pub mod wheel;
 
+pub use fault::{Fault, TlsFault};
 pub use time::Time;
-pub use transport::{Fault, Next, Received, Sent, Service, Slot, Socket, Transport};
+pub use transport::{Next, Received, Sent, Service, Slot, Socket, Transport};

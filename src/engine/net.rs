@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Type};
 
+use super::fault::Fault;
 use super::ring::{Completion, Ring};
 use super::sockets::{Entry, PollEnd, Ready, Sockets, socket_of, token_of};
 use super::sys;
 use super::time::Time;
-use super::transport::{Fault, Received, Sent, Slot, Socket, Transport};
+use super::transport::{Received, Sent, Slot, Socket, Transport};
 
 /// Everything a socket can report. Asking for room to send costs nothing: the kernel tells of it only after it ran out.
 pub(super) const EVENTS: u32 = (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP) as u32;

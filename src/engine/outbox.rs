@@ -1,7 +1,8 @@
 //! Bytes that a peer has not taken yet. Empty, and without memory, as long as the peer keeps up.
 
+use super::fault::Fault;
 use super::pool::Pool;
-use super::transport::{Fault, Sent, Socket, Transport};
+use super::transport::{Sent, Socket, Transport};
 
 /// What is left of a receive is copied up to this size, and its buffer freed for others; more keeps the buffer itself.
 const MAX_COPIED_BYTES: usize = 16 * 1024;
@@ -33,7 +34,7 @@ impl Outbox {
         self.waiting.as_ref().map_or(0, |waiting| waiting.end)
     }
 
-    /// Sends what is waiting: `true` once nothing is. Bytes taken are added to `progress`.
+    /// Sends what is waiting, here and in the transport: `true` once nothing is. Bytes taken are added to `progress`.
     ///
     /// # Errors
     /// The connection is broken.
@@ -44,7 +45,7 @@ impl Outbox {
         pool: &mut Pool,
         progress: &mut usize,
     ) -> Result<bool, Fault> {
-        let Some(waiting) = &mut self.waiting else { return Ok(true) };
+        let Some(waiting) = &mut self.waiting else { return net.flush(socket, progress) };
         while let Some(rest) = waiting.bytes.get(waiting.sent..waiting.end).filter(|rest| !rest.is_empty()) {
             match net.send(socket, rest) {
                 Sent::Bytes(n) => {
@@ -56,7 +57,7 @@ impl Outbox {
             }
         }
         self.discard(pool);
-        Ok(true)
+        net.flush(socket, progress)
     }
 
     /// Sends `bytes` behind what is waiting, and keeps a copy of what the peer does not take.

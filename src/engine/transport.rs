@@ -3,9 +3,11 @@
 //! The real transport is a shard's sockets. The simulator's is a table of byte queues with a clock that the test owns;
 //! the same services run over both.
 
+use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::fault::Fault;
 use super::time::Time;
 
 /// A place in a service's table of connections; the engine's name for what it steps.
@@ -46,41 +48,6 @@ pub enum Sent {
     Failed(Fault),
 }
 
-/// How a socket fails, as far as anyone can act on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Nothing listens there.
-    Refused,
-    /// The peer reset the connection, or went on after it had ended.
-    Reset,
-    /// The network gave up on the peer.
-    TimedOut,
-    /// No way to the peer.
-    Unreachable,
-    /// No port or address of this host's left to connect from.
-    NoAddress,
-    /// No file descriptor left, in the process or on the host.
-    NoDescriptors,
-    /// Anything else, by its errno.
-    Other(i32),
-}
-
-impl Fault {
-    /// A stable word for logs.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::Reset => "reset",
-            Self::TimedOut => "timed-out",
-            Self::Unreachable => "unreachable",
-            Self::NoAddress => "no-local-address",
-            Self::NoDescriptors => "no-descriptors",
-            Self::Other(_) => "failed",
-        }
-    }
-}
-
 /// What a step leaves its connection in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -114,6 +81,40 @@ pub trait Transport {
 
     /// Sends what there is room for.
     fn send(&mut self, socket: Socket, bytes: &[u8]) -> Sent;
+
+    /// Sends the slices one behind the other, as one send would.
+    fn send_vectored(&mut self, socket: Socket, slices: &[IoSlice<'_>]) -> Sent {
+        let mut sent: usize = 0;
+        for slice in slices.iter().filter(|slice| !slice.is_empty()) {
+            match self.send(socket, slice) {
+                Sent::Bytes(n) => {
+                    sent = sent.saturating_add(n);
+                    if n < slice.len() {
+                        break;
+                    }
+                }
+                // What went before it went; the next call says what is the matter.
+                Sent::Blocked | Sent::Failed(_) if sent > 0 => break,
+                other => return other,
+            }
+        }
+        Sent::Bytes(sent)
+    }
+
+    /// Passes on what a send took and the transport still holds: `true` once it holds nothing. Bytes passed on are added
+    /// to `progress`. A plain socket takes only what it passes on; a layer that encrypts may hold more. While it holds
+    /// any, sends are blocked.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    fn flush(&mut self, _socket: Socket, _progress: &mut usize) -> Result<bool, Fault> {
+        Ok(true)
+    }
+
+    /// Bytes that sends took and that the transport still holds.
+    fn held(&self, _socket: Socket) -> usize {
+        0
+    }
 
     /// Whether the peer is known to have finished sending or to be gone, even with bytes still unread.
     fn hung_up(&self, socket: Socket) -> bool;

@@ -117,10 +117,7 @@ impl Connection {
                 self.after_handshake(client, outcome, cx)
             }
             Stage::Dial(stage) => {
-                let Serve::Relay(upstream) = &cx.settings.serve else {
-                    return Turn::Stay(Next::Wait(None));
-                };
-                let outcome = stage.step(me, upstream, cx);
+                let outcome = stage.step(me, cx);
                 self.after_dial(outcome, cx)
             }
             Stage::Upgrade(stage) => {

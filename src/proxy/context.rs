@@ -1,5 +1,6 @@
 //! What a step works with: the network, and the memory that all connections of a shard use in turn.
 
+use super::current::Current;
 use super::settings::Settings;
 use crate::engine::Transport;
 use crate::engine::pool::Pool;
@@ -13,6 +14,7 @@ pub(super) struct Context<'a, T> {
     pub(super) answer: &'a mut Vec<u8>,
     pub(super) pool: &'a mut Pool,
     pub(super) settings: &'a Settings,
+    pub(super) current: &'a Current,
 }
 
 impl<T: Transport> Context<'_, T> {

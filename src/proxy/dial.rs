@@ -2,7 +2,6 @@
 
 use super::context::Context;
 use super::handshake::Accepted;
-use super::settings::Upstream;
 use crate::engine::{Fault, Next, Sent, Slot, Socket, Time, Transport};
 use crate::proto::refusal::Refusal;
 
@@ -37,7 +36,7 @@ impl Dial {
         (self.accepted.client, self.upstream)
     }
 
-    pub(super) fn step<T: Transport>(&mut self, me: Slot, to: &Upstream, cx: &mut Context<'_, T>) -> Outcome {
+    pub(super) fn step<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, T>) -> Outcome {
         let client = self.accepted.client;
         if cx.net.hung_up(client) {
             self.hang_up(cx);
@@ -50,7 +49,7 @@ impl Dial {
             return Outcome::Refused(client, Refusal::UPSTREAM_TIMEOUT);
         }
         loop {
-            let socket = match self.socket(me, to, cx) {
+            let socket = match self.socket(me, cx) {
                 Ok(socket) => socket,
                 Err(refusal) => return Outcome::Refused(client, refusal),
             };
@@ -80,11 +79,11 @@ impl Dial {
     }
 
     /// The socket in use, or one to the next address.
-    fn socket<T: Transport>(&mut self, me: Slot, to: &Upstream, cx: &mut Context<'_, T>) -> Result<Socket, Refusal> {
+    fn socket<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, T>) -> Result<Socket, Refusal> {
         if let Some(socket) = self.upstream {
             return Ok(socket);
         }
-        while let Some(address) = to.addresses.get(self.next_address) {
+        while let Some(address) = cx.current.addresses.get(self.next_address) {
             self.next_address = self.next_address.saturating_add(1);
             match cx.net.dial(me, None, *address) {
                 Ok(socket) => {

@@ -29,6 +29,7 @@ mod answer;
 mod closing;
 mod connection;
 mod context;
+pub mod current;
 mod decline;
 mod dial;
 mod echo;

@@ -3,9 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use rustls::ServerConfig;
+
 use super::admission::Admission;
 use super::connection::Connection;
 use super::context::Context;
+use super::current::Current;
 use super::record::{Journal, JournalSource};
 use super::settings::Settings;
 use crate::engine::pool::Pool;
@@ -16,8 +19,12 @@ use crate::engine::{Next, Service, Slot, Socket, Time, Transport};
 const MAX_REFUSING: usize = 256;
 
 /// What other threads can tell a shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Command {
+    /// From now on clients are spoken to with these certificates.
+    Certificates(Arc<ServerConfig>),
+    /// From now on the upstream is at these addresses.
+    Addresses(Arc<[SocketAddr]>),
     /// Stop accepting, end every connection in order, then be finished. Legal at any time; once is enough.
     Drain,
 }
@@ -26,6 +33,7 @@ pub enum Command {
 #[derive(Debug)]
 pub struct Proxy {
     settings: Arc<Settings>,
+    current: Current,
     admission: Arc<Admission>,
     journal: Journal,
     connections: Slab<Connection>,
@@ -39,10 +47,11 @@ pub struct Proxy {
 impl Proxy {
     /// A shard's service, without connections.
     #[must_use]
-    pub fn new(settings: Arc<Settings>, admission: Arc<Admission>, journal: JournalSource) -> Self {
+    pub fn new(settings: Arc<Settings>, current: Current, admission: Arc<Admission>, journal: JournalSource) -> Self {
         let mut pool = Pool::default();
         Self {
             settings,
+            current,
             admission,
             journal: journal.open(),
             connections: Slab::default(),
@@ -101,6 +110,7 @@ impl Service for Proxy {
             answer: &mut self.answer,
             pool: &mut self.pool,
             settings: &self.settings,
+            current: &self.current,
         };
         let next = connection.step(slot, &mut cx);
         if next == Next::Done {
@@ -111,6 +121,8 @@ impl Service for Proxy {
 
     fn command<T: Transport>(&mut self, net: &mut T, command: Command) {
         match command {
+            Command::Certificates(config) => self.current.tls = Some(config),
+            Command::Addresses(addresses) => self.current.addresses = addresses,
             Command::Drain => {
                 self.draining = true;
                 let slots: Vec<Slot> = self.connections.slots().collect();

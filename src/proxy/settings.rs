@@ -1,6 +1,6 @@
 //! What a proxy runs with: checked, immutable, shared by all shards.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -33,13 +33,11 @@ pub enum Serve {
     Echo,
 }
 
-/// A target, and where it is.
+/// A target; where it is, is what a shard is told ([`Current`](super::current::Current)).
 #[derive(Clone, Debug)]
 pub struct Upstream {
     /// The URL.
     pub target: Target,
-    /// Its addresses in the order in which they are tried; at least one.
-    pub addresses: Vec<SocketAddr>,
     /// Whether the upstream gets the client's `Host` and not the target's own.
     pub preserve_host: bool,
 }

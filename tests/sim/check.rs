@@ -69,7 +69,7 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
     })?;
     ensure(record.path.is_empty() || &*record.path == "/chat", || format!("path {}", record.path))?;
     let expected: Vec<_> = match &world.scene.settings.serve {
-        Serve::Relay(upstream) => upstream.addresses.iter().take(line.dialled.len()).copied().collect(),
+        Serve::Relay(_) => world.scene.addresses.iter().take(line.dialled.len()).copied().collect(),
         Serve::Echo => Vec::new(),
     };
     let dialled: Vec<_> = line.dialled.iter().map(|(_, address)| *address).collect();

@@ -1,6 +1,7 @@
 //! Scenes: one from each seed, and the pieces that named tests put theirs together from.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringway::engine::Fault;
@@ -17,14 +18,14 @@ use crate::world::{ConnectionPlan, Outcome, Scene};
 pub(crate) const MAX_FRAME_BYTES: u64 = 3 << 20;
 const MAX_HEAD_BYTES: usize = 2048;
 
-pub(crate) fn settings(timeouts: Timeouts, addresses: usize) -> Settings {
-    let address = |n: usize| SocketAddr::from(([10, 9, 9, u8::try_from(n).unwrap_or(0)], 80));
+/// So many addresses of the upstream's.
+pub(crate) fn addresses(count: usize) -> Arc<[SocketAddr]> {
+    (1..=count).map(|n| SocketAddr::from(([10, 9, 9, u8::try_from(n).unwrap_or(0)], 80))).collect()
+}
+
+pub(crate) fn settings(timeouts: Timeouts) -> Settings {
     Settings {
-        serve: Serve::Relay(Upstream {
-            target: "ws://upstream.test:80/base".parse().unwrap(),
-            addresses: (1..=addresses).map(address).collect(),
-            preserve_host: false,
-        }),
+        serve: Serve::Relay(Upstream { target: "ws://upstream.test:80/base".parse().unwrap(), preserve_host: false }),
         head: HeadLimits { max_bytes: MAX_HEAD_BYTES, max_lines: 40 },
         frames: FrameLimits { max_frame_bytes: MAX_FRAME_BYTES, max_message_bytes: MAX_FRAME_BYTES * 2 },
         timeouts,
@@ -97,7 +98,7 @@ pub(crate) fn random(seed: u64) -> Scene {
     let echo = rng.chance(10);
     let small = rng.chance(65);
     let addresses = rng.range(1, 3);
-    let mut settings = settings(timeouts(&mut rng, smooth), addresses);
+    let mut settings = settings(timeouts(&mut rng, smooth));
     if echo {
         settings.serve = Serve::Echo;
     }
@@ -111,6 +112,7 @@ pub(crate) fn random(seed: u64) -> Scene {
     Scene {
         seed,
         settings,
+        addresses: crate::scene::addresses(addresses),
         net: NetPlan {
             readiness: rng.pick(&[Readiness::Kept, Readiness::Asked]),
             short: rng.pick(&[0, 10, 40]),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ringway::engine::{Next, Service, Slot, Time};
 use ringway::proxy::admission::Admission;
+use ringway::proxy::current::Current;
 use ringway::proxy::record::{JournalReader, Record, journal};
 use ringway::proxy::service::{Command, Proxy};
 use ringway::proxy::settings::{Serve, Settings};
@@ -45,6 +46,8 @@ pub(crate) enum Outcome {
 pub(crate) struct Scene {
     pub(crate) seed: u64,
     pub(crate) settings: Settings,
+    /// Where the upstream is.
+    pub(crate) addresses: Arc<[SocketAddr]>,
     pub(crate) net: NetPlan,
     pub(crate) max_connections: u64,
     pub(crate) connections: Vec<ConnectionPlan>,
@@ -94,7 +97,8 @@ impl World {
         }
         let (source, reader) = journal();
         let admission = Arc::new(Admission::new(scene.max_connections, None));
-        let proxy = Proxy::new(Arc::new(scene.settings.clone()), Arc::clone(&admission), source);
+        let current = Current { addresses: Arc::clone(&scene.addresses), ..Current::default() };
+        let proxy = Proxy::new(Arc::new(scene.settings.clone()), current, Arc::clone(&admission), source);
         let net = SimNet::new(rng.fork(), scene.net.clone(), lines, trace);
         let count = scene.connections.len();
         let mut world = Self {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ringway::proto::head::{HeadLimits, MAX_LINES};
 use ringway::proxy::admission::Admission;
+use ringway::proxy::current::Current;
 use ringway::proxy::record::{self, JournalReader};
 use ringway::proxy::service::{Command, Proxy};
 use ringway::proxy::settings::{Serve, Settings, Timeouts};
@@ -48,7 +49,8 @@ pub fn serve(place: &Place) -> Result<Outcome, Failure> {
     let (source, records) = record::journal();
     let counted = Arc::new(Counted::default());
     let counter = count(records, Arc::clone(&counted))?;
-    let ended = host::serve(place, move |_| Proxy::new(settings, admission, source), Command::Drain)?;
+    let ended =
+        host::serve(place, move |_| Proxy::new(settings, Current::default(), admission, source), Command::Drain)?;
     if ended == Ended::Drained {
         // It ends with the last shard's last record.
         let _ = counter.join();

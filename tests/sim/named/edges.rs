@@ -5,7 +5,7 @@ use ringway::engine::Fault;
 use super::{KEY, ask, bye, client, pinging, play, reply, scene, upstream};
 use crate::net::DialPlan;
 use crate::peer::Item;
-use crate::scene::{agreement, settings};
+use crate::scene::{addresses, agreement};
 use crate::wire::{self, BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT};
 
 #[test]
@@ -39,7 +39,7 @@ fn frames_behind_an_answer_that_does_not_agree_reach_nobody() {
 #[test]
 fn addresses_are_tried_in_turn_until_one_answers() {
     let mut scene = scene(client(vec![bye()]), upstream(vec![]));
-    scene.settings = settings(scene.settings.timeouts, 3);
+    scene.addresses = addresses(3);
     scene.connections[0].dials =
         vec![DialPlan::RefusedAtOnce, DialPlan::Fails(30, Fault::Refused), DialPlan::Connect(40)];
     play(&scene, |played| played.ended("closed by client"));

@@ -14,7 +14,7 @@ use ringway::proxy::settings::Timeouts;
 use crate::check;
 use crate::net::{DialPlan, NetPlan, Readiness};
 use crate::peer::{Item, PeerPlan};
-use crate::scene::{agreement, peer, request, settings};
+use crate::scene::{addresses, agreement, peer, request, settings};
 use crate::wire::{self, BINARY, CLOSE, FIN, Found, TEXT};
 use crate::world::{ConnectionPlan, Outcome, Scene, World};
 
@@ -54,7 +54,8 @@ pub(crate) fn scene(client: PeerPlan, upstream: PeerPlan) -> Scene {
     let plan = ConnectionPlan { at: 0, dials: vec![DialPlan::Connect(1)], client, upstream, outcome: Outcome::Open };
     Scene {
         seed: 1,
-        settings: settings(timeouts, 1),
+        settings: settings(timeouts),
+        addresses: addresses(1),
         net: NetPlan { readiness: Readiness::Kept, short: 0, spurious: 0, capacity: (300_000, 300_000) },
         max_connections: 10,
         connections: vec![plan],
