@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use super::plan::Side;
-use crate::engine::{Fault, Time};
+use crate::engine::{Fault, Time, TlsFault};
 use crate::proto::Violation;
 use crate::proto::refusal::Refusal;
 
@@ -28,6 +28,10 @@ pub enum End {
     Declined,
     /// The client left before the handshake was over.
     LeftEarly,
+    /// TLS with the client did not come about.
+    Insecure(TlsFault),
+    /// The client spoke TLS where plain text is spoken.
+    UnexpectedTls,
     /// One side closed it with a close frame.
     Closed(Side),
     /// One side ended its connection without a close frame.
@@ -50,9 +54,11 @@ impl fmt::Display for End {
             Self::Refused(refusal) => write!(f, "refused: {}", refusal.code),
             Self::Declined => f.write_str("declined by upstream"),
             Self::LeftEarly => f.write_str("client left before the handshake was over"),
+            Self::Insecure(fault) => write!(f, "tls handshake failed: {fault}"),
+            Self::UnexpectedTls => f.write_str("client speaks TLS, this port does not"),
             Self::Closed(side) => write!(f, "closed by {side}"),
             Self::Ended(side) => write!(f, "{side} ended without a close frame"),
-            Self::Broken(side, fault) => write!(f, "{side} broken: {}", fault.code()),
+            Self::Broken(side, fault) => write!(f, "{side} broken: {fault}"),
             Self::Violated(side, violation) => write!(f, "{side} violation: {}", violation.code()),
             Self::Idle => f.write_str("idle timeout"),
             Self::Silent(side) => write!(f, "{side} did not answer a ping"),

@@ -15,3 +15,7 @@
         clippy::panic
     )
 )]
+
+pub mod fault;
+pub mod secured;
+mod session;

@@ -207,7 +207,7 @@ fn ends(world: &World, record: &Record, client: &Peer, upstream: &Peer) -> Resul
         End::Idle => waits.idle.is_some(),
         End::Silent(_) => waits.ping_interval.is_some() && !world.scene.smooth,
         End::Drained => world.drained_at.is_some(),
-        End::Refused(_) | End::Declined | End::LeftEarly => false,
+        End::Refused(_) | End::Declined | End::LeftEarly | End::Insecure(_) | End::UnexpectedTls => false,
     };
     ensure(real, || "that never happened".to_owned())?;
     ensure(!world.scene.smooth || !matches!(record.end, End::Broken(..)), || "broken, though nothing broke".to_owned())
