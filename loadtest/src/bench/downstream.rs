@@ -8,10 +8,13 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::ClientConfig;
 
 use crate::report::model::{Agreed, Report};
+use crate::tls::TlsArgs;
 
 /// How the peers are reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +34,9 @@ pub const GROUP: &str = "X25519";
 
 /// The certificate's names.
 const NAMES: [&str; 2] = ["127.0.0.1", "localhost"];
+
+/// The file of the authority that the generator trusts.
+pub const AUTHORITY: &str = "ca.pem";
 
 /// The end of a template's line that is there only without TLS, or only with it.
 const MARKS: [(&str, Downstream); 2] = [(" #plain", Downstream::Plain), (" #tls", Downstream::Tls)];
@@ -52,9 +58,9 @@ impl Downstream {
     pub fn terms(self) -> Option<String> {
         match self {
             Downstream::Plain => None,
-            Downstream::Tls => Some(format!(
-                "{VERSION}, {SUITE}, {GROUP}, an ECDSA P-256 certificate, http/1.1, session tickets on"
-            )),
+            Downstream::Tls => {
+                Some(format!("{VERSION}, {SUITE}, {GROUP}, an ECDSA P-256 certificate, http/1.1, session tickets on"))
+            }
         }
     }
 
@@ -99,8 +105,7 @@ impl Downstream {
 /// A certificate for the peers, and the authority that the generator trusts.
 #[derive(Clone)]
 pub struct Certificate {
-    /// The authority, in PEM.
-    pub authority: String,
+    authority: String,
     certificate: String,
     key: String,
 }
@@ -116,6 +121,7 @@ impl Certificate {
 
     fn made() -> Result<Self, rcgen::Error> {
         let mut root = CertificateParams::new(Vec::new())?;
+        root.distinguished_name.push(DnType::CommonName, "ringway-load bench");
         root.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         let root = CertifiedIssuer::self_signed(root, KeyPair::generate()?)?;
         // rcgen's own choice is a key in P-256.
@@ -124,12 +130,13 @@ impl Certificate {
         Ok(Self { authority: root.pem(), certificate: leaf.pem(), key: key.serialize_pem() })
     }
 
-    /// What trusts it.
+    /// What trusts the one that was written to this folder.
     ///
     /// # Errors
-    /// When rustls does not take it.
-    pub fn client(&self) -> Result<Arc<ClientConfig>, String> {
-        todo!()
+    /// When it cannot be read.
+    pub fn client(folder: &Path) -> Result<Arc<ClientConfig>, String> {
+        let args = TlsArgs { tls_ca: Some(folder.join(AUTHORITY)), ..TlsArgs::default() };
+        Ok(args.load()?.for_shard())
     }
 
     /// Writes `ca.pem`, `cert.pem`, `key.pem`, and `pair.pem`, which is the certificate and its key.
@@ -139,7 +146,7 @@ impl Certificate {
     pub fn write(&self, folder: &Path) -> Result<(), String> {
         let pair = format!("{}{}", self.certificate, self.key);
         let files: [(&str, &str, u32); 4] = [
-            ("ca.pem", &self.authority, 0o644),
+            (AUTHORITY, &self.authority, 0o644),
             ("cert.pem", &self.certificate, 0o644),
             ("key.pem", &self.key, 0o600),
             ("pair.pem", &pair, 0o600),

@@ -151,10 +151,8 @@ fn peer_record((peer, presence): &Contender, downstream: Downstream) -> PeerReco
         Presence::Found(installed) => (Some(installed.version.clone()), None),
         Presence::Missing(what) => (None, Some(file_name(what))),
     };
-    let config = |template: &peer::Template| Config {
-        name: template.name.to_owned(),
-        text: downstream.lines_of(template.text),
-    };
+    let config =
+        |template: &peer::Template| Config { name: template.name.to_owned(), text: downstream.lines_of(template.text) };
     let left_out = match presence {
         Presence::LeftOut(why) => Some((*why).to_owned()),
         _ => None,

@@ -31,11 +31,7 @@ pub fn html(results: &Results) -> Result<String, String> {
             })
             .collect(),
         missing: missing.collect(),
-        left_out: results
-            .peers
-            .iter()
-            .filter_map(|peer| Some((peer.title.clone(), peer.left_out.clone()?)))
-            .collect(),
+        left_out: results.peers.iter().filter_map(|peer| Some((peer.title.clone(), peer.left_out.clone()?))).collect(),
         tool: results.tool.clone(),
         style: format!("{COLOURS}{STYLE}{}", include_str!("../../templates/report.css")),
     };
@@ -173,7 +169,8 @@ fn color(peer: &str) -> usize {
 }
 
 /// The figures of the summary, and what is shown of each: few enough to be taken in at a glance, and with units alike.
-const SUMMARY: &[&str] = &["echo-64", "echo-16k", "echo-64k", "rate-20000", "handshake", "handshake-full", "handshake-resumed"];
+const SUMMARY: &[&str] =
+    &["echo-64", "echo-16k", "echo-64k", "rate-20000", "handshake", "handshake-full", "handshake-resumed"];
 
 /// The picture: CPU a message or handshake of each proxy, as a multiple of Ringway's, so that one axis holds them all.
 pub fn summary(results: &Results) -> String {

@@ -399,7 +399,11 @@ mod tests {
             assert!(!plain.contains(".pem") && !plain.to_lowercase().contains("tls"), "{plain}");
             assert!(tls.contains("/tmp/x/cert.pem") || tls.contains("/tmp/x/pair.pem"), "{tls}");
             // Ringway has no option for what the generator does not offer anyway.
-            assert!(peer.id == "ringway" || (tls.contains(GROUP) && tls.contains("1.3") || tls.contains("1_3") || tls.contains("TLS13")), "{tls}");
+            assert!(
+                peer.id == "ringway"
+                    || (tls.contains(GROUP) && tls.contains("1.3") || tls.contains("1_3") || tls.contains("TLS13")),
+                "{tls}"
+            );
             for text in [plain, tls] {
                 assert!(!text.contains("#plain") && !text.contains("#tls"), "{text}");
             }

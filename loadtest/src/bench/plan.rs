@@ -285,7 +285,9 @@ fn title(load: Load, downstream: Downstream) -> String {
             (Downstream::Tls, false) => "Full TLS and WebSocket handshakes, one after the other".to_owned(),
             (Downstream::Tls, true) => "Resumed TLS and WebSocket handshakes, one after the other".to_owned(),
         },
-        Load::Storm { held, .. } => format!("Handshakes, one after the other, over {} held connections", thousands(held)),
+        Load::Storm { held, .. } => {
+            format!("Handshakes, one after the other, over {} held connections", thousands(held))
+        }
         Load::Fanout { subscribers, rate, size } => {
             format!("{} to {} subscribers, {} messages/s", bytes(size), thousands(subscribers), thousands(rate))
         }
@@ -374,6 +376,7 @@ mod tests {
             messages: None,
             latency: None,
             handshake: None,
+            tls: Vec::new(),
             errors: Vec::<ErrorCount>::new(),
             series: Vec::new(),
             generator: Generator::default(),
@@ -383,8 +386,11 @@ mod tests {
     }
 
     fn all(report: &Report) -> Vec<Option<f64>> {
-        let mut measures =
-            figures(Downstream::Plain, false, 20_000).iter().flat_map(|figure| figure.measures).copied().collect::<Vec<_>>();
+        let mut measures = figures(Downstream::Plain, false, 20_000)
+            .iter()
+            .flat_map(|figure| figure.measures)
+            .copied()
+            .collect::<Vec<_>>();
         measures.sort_by_key(|measure| measure.id());
         measures.dedup_by_key(|measure| measure.id());
         assert_eq!(measures.len(), 7);
@@ -460,7 +466,10 @@ mod tests {
         assert_eq!(held(20_000), Some(9_000));
         assert_eq!(held(4_096), Some(1_548));
         assert_eq!(held(0), Some(1));
-        assert_eq!(figures(Downstream::Plain, true, 20_000)[0].title, "Echo of 64 B, 100 connections, one message in flight on each");
+        assert_eq!(
+            figures(Downstream::Plain, true, 20_000)[0].title,
+            "Echo of 64 B, 100 connections, one message in flight on each"
+        );
     }
 
     #[test]

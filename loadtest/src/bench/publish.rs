@@ -144,7 +144,7 @@ fn markdown_table(text: &mut String, table: &Table) {
 pub(super) fn best(table: &Table, best: &Best) -> String {
     let parts = table.measures.iter().zip(&best.ratios).filter_map(|(measure, ratio)| {
         let shown = spread(ratio.as_ref()?, |value| format!("{value:.2}"));
-        Some(format!("{} {shown}", measure.title))
+        Some(format!("{} {shown}{}", measure.title, if best.doubtful { DOUBT } else { "" }))
     });
     let parts: Vec<_> = parts.collect();
     format!("Ringway divided by the best of {}'s settings in each round: {}.", best.title, parts.join("; "))
@@ -262,7 +262,15 @@ mod tests {
                 cpus: 2,
                 memory_bytes: 4 << 30,
             },
-            how: How { rounds: 2, duration_ms: 3_000, cpu: 0, load_cpus: "1".to_owned(), quick: false, files: 20_000, tls: None },
+            how: How {
+                rounds: 2,
+                duration_ms: 3_000,
+                cpu: 0,
+                load_cpus: "1".to_owned(),
+                quick: false,
+                files: 20_000,
+                tls: None,
+            },
             tables,
             peers,
             figures,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::downstream::{Certificate, Downstream};
+use super::downstream::{AUTHORITY, Certificate, Downstream};
 use super::peer::{Installed, Peer, Places, Presence, Role};
 use super::plan::Figure;
 use super::process::{Launch, Running, Scratch, Trouble, free_port};
@@ -109,7 +109,7 @@ fn one(setup: &Setup, figure: &Figure, peer: &Peer, presence: &Presence, stop: &
     let mut arguments = figure.load.arguments(downstream, setup.duration);
     arguments.extend(connection(figure, downstream, listen, upstream));
     if downstream == Downstream::Tls {
-        arguments.extend(["--tls-ca".to_owned(), scratch.path().join("ca.pem").display().to_string()]);
+        arguments.extend(["--tls-ca".to_owned(), scratch.path().join(AUTHORITY).display().to_string()]);
     }
     arguments.extend(["--cpus".to_owned(), setup.load_cpus.clone()]);
     if let Some(proxy) = &proxy {
@@ -152,7 +152,8 @@ pub fn start(
     let mut running = Running::start(&launch)?;
     running.wait_listening(listen, START, stop)?;
     if peer.routes_late {
-        let tls = setup.certificate.as_ref().map(Certificate::client).transpose().map_err(Trouble::Failed)?;
+        let tls =
+            setup.certificate.as_ref().map(|_| Certificate::client(folder)).transpose().map_err(Trouble::Failed)?;
         running.wait_routed(listen, tls.as_ref(), START, stop)?;
     }
     Ok((listen, running))

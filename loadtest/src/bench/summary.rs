@@ -37,6 +37,8 @@ pub struct Best {
     pub title: String,
     /// One a measure: Ringway divided by the best of its settings, within each round.
     pub ratios: Vec<Option<Spread>>,
+    /// Whether a run behind them is not to be trusted.
+    pub doubtful: bool,
 }
 
 /// A peer's numbers.
@@ -133,7 +135,8 @@ pub(super) fn program(peer: &str) -> &str {
 fn best(figure: &FigureRecord, peers: &[PeerRecord], runs: &[Run]) -> Vec<Best> {
     let plain = peers.iter().filter(|peer| peer.id == program(&peer.id) && peer.id != OURS);
     let of = |first: &PeerRecord| {
-        let settings: Vec<&str> = peers.iter().map(|peer| peer.id.as_str()).filter(|id| program(id) == first.id).collect();
+        let settings: Vec<&str> =
+            peers.iter().map(|peer| peer.id.as_str()).filter(|id| program(id) == first.id).collect();
         let ratio = |measure: &MeasureRecord| {
             let mut theirs: BTreeMap<u32, f64> = BTreeMap::new();
             for (round, number) in settings.iter().flat_map(|peer| numbers(figure, peer, &measure.id, runs)) {
@@ -148,7 +151,10 @@ fn best(figure: &FigureRecord, peers: &[PeerRecord], runs: &[Run]) -> Vec<Best> 
         };
         let ratios: Vec<_> = figure.measures.iter().map(ratio).collect();
         let told = settings.len() > 1 && ratios.iter().any(Option::is_some);
-        told.then(|| Best { title: first.title.clone(), ratios })
+        let behind =
+            |run: &&Run| run.figure == figure.id && (run.peer == OURS || settings.contains(&run.peer.as_str()));
+        let doubtful = runs.iter().filter(behind).any(Run::is_doubtful);
+        told.then(|| Best { title: first.title.clone(), ratios, doubtful })
     };
     plain.filter_map(of).collect()
 }
