@@ -119,6 +119,7 @@ impl Handshake {
                     client: self.peer,
                     scheme: "http",
                     trusted: settings.trusts(self.peer),
+                    subject: None,
                 };
                 forward::write_request(&request, &via, &mut accepted.outgoing);
                 accepted.expected = Some(Expected::new(&request, accept::accept_for(&key)));

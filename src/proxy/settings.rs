@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rustls_pki_types::ServerName;
 
 use crate::proto::head::HeadLimits;
 use crate::proto::scan::FrameLimits;
@@ -40,6 +41,17 @@ pub struct Upstream {
     pub target: Target,
     /// Whether the upstream gets the client's `Host` and not the target's own.
     pub preserve_host: bool,
+    /// What is asked of it where it is spoken to in TLS.
+    pub tls: Option<UpstreamTls>,
+}
+
+/// What an upstream that is spoken to in TLS has to show.
+#[derive(Clone, Debug)]
+pub struct UpstreamTls {
+    /// The name its certificate must bear, and that is sent as SNI if it is not an address.
+    pub name: ServerName<'static>,
+    /// Whether its certificate is verified: `false` only by a flag that says `insecure`.
+    pub is_verified: bool,
 }
 
 /// Waits, each absolute from the moment it names. Those that are optional are off when `None`.
