@@ -112,7 +112,8 @@ pub(super) fn run(
             }
         },
     )?;
-    let (source, writer) = if recorded {
+    // Connections whose upstream is not verified are counted, whatever the log is set to.
+    let (source, writer) = if recorded || settings.has_unverified_upstream() {
         let (source, reader) = record::journal();
         (source, Some(journal::start(reader)?))
     } else {

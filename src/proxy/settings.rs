@@ -72,6 +72,21 @@ pub struct Timeouts {
 }
 
 impl Settings {
+    /// What is asked of the upstream, if it is spoken to in TLS.
+    #[must_use]
+    pub fn upstream_tls(&self) -> Option<&UpstreamTls> {
+        match &self.serve {
+            Serve::Relay(upstream) => upstream.tls.as_ref(),
+            Serve::Echo => None,
+        }
+    }
+
+    /// Whether there is an upstream whose certificate nobody looks at.
+    #[must_use]
+    pub fn has_unverified_upstream(&self) -> bool {
+        self.upstream_tls().is_some_and(|tls| !tls.is_verified)
+    }
+
     /// Whether what this peer says of earlier hops is believed.
     #[must_use]
     pub fn trusts(&self, peer: IpAddr) -> bool {

@@ -18,10 +18,13 @@
 
 pub mod certificate;
 pub mod client;
+pub mod fault;
 pub mod identity;
 mod insecure;
 pub mod pem;
+pub mod secured;
 pub mod server;
+mod session;
 #[cfg(test)]
 pub(crate) mod testing;
 

@@ -155,10 +155,8 @@ fn connection(rng: &mut Rng, style: Style, addresses: usize) -> ConnectionPlan {
         outcome = bad_answer(rng, style, &mut upstream);
     }
     if rng.chance(8) {
-        let (head, status, code) = script::bad_request(rng);
-        client.head = head;
+        (client.head, outcome) = script::bad_request(rng);
         client.valid = false;
-        outcome = Outcome::Refused(status, code);
         dials.clear();
     }
     for plan in [&mut client, &mut upstream] {
