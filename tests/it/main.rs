@@ -20,3 +20,4 @@ mod ring;
 mod scanner_reference;
 mod shutdown;
 mod sockstat;
+mod tls_files;
