@@ -21,3 +21,4 @@ mod scanner_reference;
 mod shutdown;
 mod sockstat;
 mod tls_files;
+mod ws_tls;
