@@ -48,7 +48,14 @@ impl ClientTls {
     /// # Errors
     /// Which file is wrong, and how; or that the host trusts nobody.
     pub fn load(files: &ClientFiles) -> Result<Self, LoadError> {
-        let provider = provider();
+        Self::load_with(files, provider())
+    }
+
+    /// The same with cryptography of the caller's choice, for instruments that offer less.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
+    pub fn load_with(files: &ClientFiles, provider: Arc<CryptoProvider>) -> Result<Self, LoadError> {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(LoadError::new)?;
