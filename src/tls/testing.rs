@@ -33,7 +33,7 @@ impl Authority {
     }
 
     pub(crate) fn leaf(&self, names: &[&str]) -> Pair {
-        self.sign(params(names))
+        self.sign(&params(names))
     }
 
     /// One whose subject has this common name.
