@@ -41,7 +41,15 @@ impl Ringway {
     pub(crate) fn proxy_to(url: &str, target: Option<SocketAddr>, options: &[&str]) -> Self {
         let mut arguments = vec!["proxy", "--listen", "127.0.0.1:0", "--target", url];
         arguments.extend(options);
-        Self::start(&arguments, target)
+        Self::start(&arguments, target, &[])
+    }
+
+    /// The same, with more in its environment.
+    #[track_caller]
+    pub(crate) fn proxy_in(environment: &[(&str, &str)], url: &str, target: SocketAddr, options: &[&str]) -> Self {
+        let mut arguments = vec!["proxy", "--listen", "127.0.0.1:0", "--target", url];
+        arguments.extend(options);
+        Self::start(&arguments, Some(target), environment)
     }
 
     /// `ringway echo` on a port of its own.
@@ -49,13 +57,14 @@ impl Ringway {
     pub(crate) fn echo(options: &[&str]) -> Self {
         let mut arguments = vec!["echo", "--listen", "127.0.0.1:0"];
         arguments.extend(options);
-        Self::start(&arguments, None)
+        Self::start(&arguments, None, &[])
     }
 
     #[track_caller]
-    fn start(arguments: &[&str], target: Option<SocketAddr>) -> Self {
+    fn start(arguments: &[&str], target: Option<SocketAddr>, environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(PROGRAM)
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
