@@ -77,7 +77,9 @@ pub(super) fn run(
     let (events, happens) = channel();
     let signalled = events.clone();
     signals::watch(move |_| signalled.send(Event::Signal).is_ok())?;
-    let (source, writer) = if recorded {
+    // Connections whose upstream is not verified are counted, whatever the log is set to.
+    let unverified = current.upstream_tls.as_ref().is_some_and(|tls| !tls.verified);
+    let (source, writer) = if recorded || unverified {
         let (source, reader) = record::journal();
         (source, Some(journal::start(reader)?))
     } else {

@@ -196,6 +196,7 @@ impl Connection {
             secure::Outcome::Stay(next) => Turn::Stay(next),
             secure::Outcome::Secured(identity) => {
                 let peer = self.trace.peer.ip();
+                self.trace.tls = identity.version;
                 Turn::To(Stage::Handshake(Box::new(Handshake::new(client, peer, Some(Box::new(identity)), deadline))))
             }
             secure::Outcome::PlainText => {
@@ -249,6 +250,7 @@ impl Connection {
         match outcome {
             dial::Outcome::Stay(next) => Turn::Stay(next),
             dial::Outcome::Sent(accepted, upstream) => {
+                self.trace.upstream_unverified = cx.current.upstream_tls.as_ref().is_some_and(|tls| !tls.verified);
                 Turn::To(Stage::Upgrade(Box::new(Upgrade::new(accepted, upstream))))
             }
             dial::Outcome::Refused(client, refusal) => self.refuse(client, refusal, cx),

@@ -14,6 +14,8 @@ pub struct UpstreamTls {
     pub config: Arc<ClientConfig>,
     /// Whom the upstream's certificate must be for.
     pub name: ServerName<'static>,
+    /// Whether certificates are verified at all.
+    pub verified: bool,
 }
 
 /// One shard's copy.

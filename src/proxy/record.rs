@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
+use rustls::ProtocolVersion;
+
 use super::plan::Side;
 use crate::engine::{Fault, Time, TlsFault};
 use crate::proto::Violation;
@@ -89,6 +91,10 @@ pub struct Record {
     pub path: Box<str>,
     /// The status it was answered with; 0 if it was not.
     pub status: u16,
+    /// The version of TLS that the client spoke; `None` in plain text.
+    pub tls: Option<ProtocolVersion>,
+    /// Whether an upstream was reached by TLS without its certificate being verified.
+    pub upstream_unverified: bool,
     /// From accept to the end.
     pub duration: Duration,
     /// The client's share.
@@ -106,16 +112,28 @@ pub(super) struct Trace {
     pub(super) accepted: Time,
     pub(super) path: Box<str>,
     pub(super) status: u16,
+    pub(super) tls: Option<ProtocolVersion>,
+    pub(super) upstream_unverified: bool,
 }
 
 impl Trace {
     pub(super) fn new(peer: SocketAddr, accepted: Time) -> Self {
-        Self { peer, accepted, path: Box::default(), status: 0 }
+        Self { peer, accepted, path: Box::default(), status: 0, tls: None, upstream_unverified: false }
     }
 
     pub(super) fn into_record(self, now: Time, end: End, client: SideRecord, upstream: SideRecord) -> Record {
         let duration = now.since(self.accepted);
-        Record { peer: self.peer, path: self.path, status: self.status, duration, client, upstream, end }
+        Record {
+            peer: self.peer,
+            path: self.path,
+            status: self.status,
+            tls: self.tls,
+            upstream_unverified: self.upstream_unverified,
+            duration,
+            client,
+            upstream,
+            end,
+        }
     }
 }
 

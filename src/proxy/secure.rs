@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rustls::ServerConfig;
+use rustls::{ProtocolVersion, ServerConfig};
 
 use super::context::Context;
 use crate::engine::{Fault, Next, Socket, Time, TlsFault, Transport};
@@ -21,6 +21,8 @@ pub(super) struct Secure {
 pub(super) struct Identity {
     /// The name it asked for (SNI).
     pub(super) server_name: Option<Box<str>>,
+    /// The version that was agreed on.
+    pub(super) version: Option<ProtocolVersion>,
     /// Who its verified certificate says it is.
     pub(super) subject: Option<Box<str>>,
 }
@@ -72,5 +74,5 @@ impl Secure {
 
 fn identity<T: Transport>(client: Socket, net: &Secured<'_, T>) -> Identity {
     let Some(peer) = net.peer(client) else { return Identity::default() };
-    Identity { server_name: peer.server_name.map(Box::from), subject: None }
+    Identity { server_name: peer.server_name.map(Box::from), version: peer.version, subject: None }
 }
