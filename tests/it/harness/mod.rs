@@ -2,7 +2,7 @@
 //!
 //! [`process`] starts `ringway` and watches it from outside, [`peer`] is one end of a TCP connection whose bytes the test
 //! chooses, [`upstream`] listens where the proxy dials, [`frame`] writes frames, [`wait`] waits for conditions; [`pki`] makes
-//! certificates, and [`secure`] speaks TLS with them.
+//! certificates, [`secure`] speaks TLS with them, and [`site`] is a proxy that has some.
 
 pub(crate) mod client;
 pub(crate) mod frame;
@@ -10,11 +10,13 @@ pub(crate) mod peer;
 pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod secure;
+pub(crate) mod site;
 pub(crate) mod upstream;
 pub(crate) mod wait;
 
 pub(crate) use peer::{Ended, Peer};
 pub(crate) use process::Ringway;
+pub(crate) use site::Site;
 pub(crate) use upstream::{EchoServer, Upstream, nobody};
 pub(crate) use wait::until;
 

@@ -256,6 +256,28 @@ pub(crate) fn run(arguments: &[&str]) -> (i32, String, String) {
     (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
 }
 
+/// The same of a command that should end at once: if it does not, it is killed, and has no exit code.
+pub(crate) fn run_briefly(arguments: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = Killed(command.spawn().unwrap());
+    let (out, errors) = (collect(child.0.stdout.take().unwrap()), collect(child.0.stderr.take().unwrap()));
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        match child.0.try_wait().unwrap() {
+            Some(status) => break status.code().unwrap_or(-1),
+            None if Instant::now() > deadline || out.lock().unwrap().contains("listening on") => break -1,
+            None => std::thread::sleep(Duration::from_millis(3)),
+        }
+    };
+    drop(child);
+    let text = |text: &Arc<Mutex<String>>| {
+        until("its output has been read", || (Arc::strong_count(text) == 1).then_some(()));
+        text.lock().unwrap().clone()
+    };
+    (status, text(&out), text(&errors))
+}
+
 fn collect(mut from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
     let text = Arc::new(Mutex::new(String::new()));
     let into = Arc::clone(&text);
