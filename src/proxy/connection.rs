@@ -250,7 +250,7 @@ impl Connection {
         match outcome {
             dial::Outcome::Stay(next) => Turn::Stay(next),
             dial::Outcome::Sent(accepted, upstream) => {
-                self.trace.upstream_unverified = cx.current.upstream_tls.as_ref().is_some_and(|tls| !tls.verified);
+                self.trace.upstream_unverified = cx.settings.has_unverified_upstream();
                 Turn::To(Stage::Upgrade(Box::new(Upgrade::new(accepted, upstream))))
             }
             dial::Outcome::Refused(client, refusal) => self.refuse(client, refusal, cx),

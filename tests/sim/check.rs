@@ -81,6 +81,13 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
         ensure(whole || peer.sent.len() < 38, || "not the request that was due".to_owned())?;
         ensure(requests <= 1 || peer.sent[head..].len() > 100, || format!("{requests} requests"))?;
     }
+    if record.end == End::UnexpectedTls {
+        let wait = world.scene.settings.timeouts.close.as_millis();
+        let lived = world.gone_at[index].unwrap_or(0).saturating_sub(client.last_act);
+        ensure(client.said().first() == Some(&wire::TLS_HANDSHAKE), || "the client did not speak TLS".to_owned())?;
+        ensure(sent.is_empty(), || "an answer in plain text to who speaks TLS".to_owned())?;
+        ensure(u128::from(lived) <= wait + 10, || format!("closed {lived} ms after the client's last word"))?;
+    }
     if !world.scene.smooth {
         return Ok(());
     }
@@ -105,6 +112,7 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
             ensure(sent[head..] == **body && length == body.len().to_string(), || "another body".to_owned())?;
             ensure(client.given == *sent, || "the answer did not come to the client whole".to_owned())
         }
+        Outcome::SpeaksTls => ensure(record.end == End::UnexpectedTls, || "TLS was not noticed".to_owned()),
         Outcome::Open => Ok(()),
     }
 }
