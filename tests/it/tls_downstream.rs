@@ -359,22 +359,30 @@ fn a_handshake_that_drips_is_closed_at_its_deadline_too() {
 }
 
 #[test]
-fn who_comes_over_the_limit_gets_no_plain_text_where_tls_is_spoken() {
+fn who_comes_over_the_limit_gets_an_alert_where_tls_is_spoken() {
     let (site, server) = (Site::new(), EchoServer::start());
     let ringway = site.downstream(server.address(), &["--max-connections", "1"]);
     let held = secure::websocket(ringway.address(), NAME, client_config(&site.authority));
-    let wire = TcpStream::connect(ringway.address()).unwrap();
-    let mut tls = Tls::client(wire, Arc::new(client_config(&site.authority)), NAME);
-    let hello = tls.sealed();
-    let mut peer = Peer::over(tls.wire.try_clone().unwrap());
-    peer.send(&hello);
-    let (bytes, _) = {
-        peer.finish();
-        peer.rest()
-    };
-    assert!(!bytes.starts_with(b"HTTP/"), "in plain text: {}", String::from_utf8_lossy(&bytes));
+    let config = Arc::new(client_config(&site.authority));
+    let turned_away = secure::try_connect(ringway.address(), NAME, config, Shape::Whole);
+    assert_eq!(alert(turned_away), AlertDescription::InternalError);
     ringway.logged("too-many-connections");
     drop(held);
+}
+
+#[test]
+fn who_comes_when_there_is_no_descriptor_left_gets_an_alert_where_tls_is_spoken() {
+    let (site, server) = (Site::new(), EchoServer::start());
+    let ringway = site.downstream(server.address(), &["--cpus", "0"]);
+    ringway.limit_descriptors(ringway.lowest_free_descriptor());
+    // What is sent before the answer was read could reset the connection: so it is read first.
+    let (bytes, _) = Peer::connect(ringway.address()).rest();
+    assert_eq!(bytes, [21, 3, 3, 0, 2, 2, 80], "not the alert `internal_error`");
+    ringway.limit_descriptors(10_000);
+    until("there is room again", || {
+        let config = Arc::new(client_config(&site.authority));
+        secure::try_connect(ringway.address(), NAME, config, Shape::Whole).ok()
+    });
 }
 
 #[test]

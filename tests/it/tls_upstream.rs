@@ -39,10 +39,10 @@ fn is_refused_with(ringway: &Ringway, code: &str) {
 }
 
 /// An upstream that shows a certificate, and expects that nobody believes it.
-fn disbelieved(site: &Site, pair: &Pair, options: &[&str], code: &str) {
+fn disbelieved(site: &Site, pair: &Pair, code: &str) {
     for version in [&TLS12, &TLS13] {
         let upstream = Upstream::listen();
-        let ringway = site.upstream(upstream.address(), options);
+        let ringway = site.upstream(upstream.address(), &[]);
         let mut peer = ask(&ringway);
         let mut tls = Tls::server(upstream.accept().stream, secure::server_versions(pair, &[version]));
         let error = tls.shake_hands().and_then(|()| tls.read(&mut [0])).expect_err("it is not believed");
@@ -55,15 +55,14 @@ fn disbelieved(site: &Site, pair: &Pair, options: &[&str], code: &str) {
 #[test]
 fn a_certificate_that_proves_nothing_is_refused_by_its_reason() {
     let site = Site::new();
-    disbelieved(&site, &site.authority.expired(&[UPSTREAM]), &[], "upstream-certificate-expired");
-    disbelieved(&site, &site.authority.not_yet_valid(&[UPSTREAM]), &[], "upstream-certificate-expired");
-    disbelieved(&site, &site.authority.server(&["other.test"]), &[], "upstream-certificate-name");
-    disbelieved(&site, &site.authority.server(&["127.0.0.1"]), &[], "upstream-certificate-name");
-    disbelieved(&site, &site.upstream_pair(), &["--upstream-server-name", "a.test"], "upstream-certificate-name");
-    disbelieved(&site, &Authority::new().server(&[UPSTREAM]), &[], "upstream-certificate-untrusted");
-    disbelieved(&site, &site.authority.client("no server"), &[], "upstream-certificate-name");
+    disbelieved(&site, &site.authority.expired(&[UPSTREAM]), "upstream-certificate-expired");
+    disbelieved(&site, &site.authority.not_yet_valid(&[UPSTREAM]), "upstream-certificate-expired");
+    disbelieved(&site, &site.authority.server(&["other.test"]), "upstream-certificate-name");
+    disbelieved(&site, &site.authority.server(&["127.0.0.1"]), "upstream-certificate-name");
+    disbelieved(&site, &Authority::new().server(&[UPSTREAM]), "upstream-certificate-untrusted");
+    disbelieved(&site, &site.authority.client("no server"), "upstream-certificate-name");
     let for_clients = site.authority.issue(&[UPSTREAM], rcgen::ExtendedKeyUsagePurpose::ClientAuth, |_| {});
-    disbelieved(&site, &for_clients, &[], "upstream-certificate-invalid");
+    disbelieved(&site, &for_clients, "upstream-certificate-invalid");
 }
 
 /// The authority has the right name, and another key.

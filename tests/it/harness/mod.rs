@@ -16,7 +16,6 @@ pub(crate) mod wait;
 
 pub(crate) use peer::{Ended, Peer};
 pub(crate) use process::Ringway;
-pub(crate) use site::Site;
 pub(crate) use upstream::{EchoServer, Upstream, nobody};
 pub(crate) use wait::until;
 
