@@ -21,3 +21,6 @@ mod scanner_reference;
 mod shutdown;
 mod sockstat;
 mod tls_files;
+mod tls_downstream;
+mod tls_reload;
+mod tls_upstream;
