@@ -76,12 +76,23 @@ impl Connection {
         Self { stage, trace: Trace::new(peer, now), draining: false, counted: true }
     }
 
-    /// A connection that is refused before it has said anything.
-    pub(super) fn refused(client: Socket, peer: SocketAddr, refusal: Refusal, now: Time, deadline: Time) -> Self {
+    /// A connection that is refused before it has said anything. Who speaks TLS gets no answer: in plain text it would
+    /// be none, and a handshake is more work than a host has to spare that has too much of it.
+    pub(super) fn refused(
+        client: Socket,
+        peer: SocketAddr,
+        tls: Option<&Arc<ServerConfig>>,
+        refusal: Refusal,
+        now: Time,
+        deadline: Time,
+    ) -> Self {
         let mut trace = Trace::new(peer, now);
-        trace.status = refusal.status;
-        let answer = Answer::refusal(client, &refusal, deadline);
-        let stage = Stage::Answer(Box::new(answer), End::Refused(refusal));
+        let stage = if tls.is_some() {
+            Stage::Linger(Box::new(Linger::new(client, deadline)), End::Refused(refusal), SideRecord::default())
+        } else {
+            trace.status = refusal.status;
+            Stage::Answer(Box::new(Answer::refusal(client, &refusal, deadline)), End::Refused(refusal))
+        };
         Self { stage, trace, draining: false, counted: false }
     }
 
