@@ -78,7 +78,7 @@ impl TlsArgs {
         let authorities = self.tls_ca.iter().map(|path| PemFile::new("--tls-ca", path)).collect::<Vec<_>>();
         let trust = if authorities.is_empty() { Trust::Host } else { Trust::Authorities(authorities) };
         let files = ClientFiles { trust, identity: None };
-        let client = ClientTls::load_with(&files, Arc::new(self.provider())).map_err(|error| error.to_string())?;
+        let client = ClientTls::load_with(&files, &Arc::new(self.provider())).map_err(|error| error.to_string())?;
         Ok(Tls { client, resume: self.tls_resume })
     }
 

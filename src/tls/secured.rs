@@ -157,7 +157,7 @@ impl<'a, T: Transport> Secured<'a, T> {
             certificates: tls.peer_certificates().unwrap_or_default(),
             version: tls.protocol_version(),
             suite: tls.negotiated_cipher_suite().map(|suite| suite.suite()),
-            group: tls.negotiated_key_exchange_group().map(|group| group.name()),
+            group: tls.negotiated_key_exchange_group().map(rustls::crypto::SupportedKxGroup::name),
             kind: tls.handshake_kind(),
         })
     }

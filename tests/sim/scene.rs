@@ -13,7 +13,7 @@ use crate::net::{DialPlan, NetPlan, Readiness};
 use crate::peer::{Cut, Item, PeerPlan, Pongs};
 use crate::rng::Rng;
 use crate::script::{self, Style};
-use crate::world::{ConnectionPlan, Outcome, Scene};
+use crate::world::{ConnectionPlan, Outcome, Scene, Tls};
 
 pub(crate) const MAX_FRAME_BYTES: u64 = 3 << 20;
 const MAX_HEAD_BYTES: usize = 2048;
@@ -67,6 +67,7 @@ pub(crate) fn peer(head: Vec<u8>, items: Vec<Item>) -> PeerPlan {
         write_max: 1 << 20,
         cut: None,
         stays: false,
+        tls: None,
     }
 }
 
@@ -113,7 +114,7 @@ pub(crate) fn random(seed: u64) -> Scene {
     let style = Style { small, smooth, echo };
     let count = if rng.chance(70) { 1 } else { rng.range(2, 4) };
     let connections = (0..count).map(|_| connection(&mut rng, style, addresses)).collect();
-    Scene {
+    let scene = Scene {
         seed,
         settings,
         addresses: crate::scene::addresses(addresses),
@@ -123,12 +124,15 @@ pub(crate) fn random(seed: u64) -> Scene {
             spurious: rng.pick(&[0, 5, 30]),
             capacity,
         },
+        tls: Tls::default(),
         max_connections: if smooth || rng.chance(90) { 100 } else { 1 },
         connections,
         drain_at: rng.chance(if smooth { 12 } else { 25 }).then(|| rng.wait(0, 1500)),
         horizon: if smooth { 200_000 } else { 30_000 },
         smooth,
-    }
+    };
+    // By chance of its own: what goes on in plain text is as it was.
+    crate::tls::scene::encrypted(scene, style, &mut Rng::new(seed.wrapping_mul(0x9E6C_63D0_876A_3F6B)))
 }
 
 fn connection(rng: &mut Rng, style: Style, addresses: usize) -> ConnectionPlan {
