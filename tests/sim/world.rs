@@ -118,7 +118,11 @@ impl World {
             upstream_tls: scene.tls.up.then(configs::for_upstream),
             addresses: Arc::clone(&scene.addresses),
         };
-        let proxy = Proxy::new(Arc::new(scene.settings.clone()), current, Arc::clone(&admission), source);
+        let mut settings = scene.settings.clone();
+        if let (true, Serve::Relay(upstream)) = (scene.tls.up, &mut settings.serve) {
+            upstream.tls = Some(configs::of_upstream());
+        }
+        let proxy = Proxy::new(Arc::new(settings), current, Arc::clone(&admission), source);
         let mut net = SimNet::new(rng.fork(), scene.net.clone(), lines, trace);
         net.alerts = scene.tls.down;
         let count = scene.connections.len();
