@@ -24,3 +24,4 @@ mod tls_downstream;
 mod tls_files;
 mod tls_reload;
 mod tls_upstream;
+mod ws_tls;
