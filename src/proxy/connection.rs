@@ -1,6 +1,7 @@
 //! The one place that knows the order of the stages: what one comes to decides which is next.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::answer::{self, Answer};
 use super::closing::Closing;
@@ -180,7 +181,8 @@ impl Connection {
                 match &cx.settings.serve {
                     Serve::Relay(_) => {
                         let connect_deadline = cx.net.now().after(cx.settings.timeouts.connect);
-                        Turn::To(Stage::Dial(Box::new(Dial::new(accepted, connect_deadline))))
+                        let addresses = Arc::clone(&cx.current.addresses);
+                        Turn::To(Stage::Dial(Box::new(Dial::new(accepted, addresses, connect_deadline))))
                     }
                     Serve::Echo => self.open_echo(&accepted, cx),
                 }
