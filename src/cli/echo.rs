@@ -14,5 +14,5 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    serve::run(&args.serve, Serve::Echo, Current::default(), Vec::new(), 1, "echo: every message comes back")
+    serve::run(&args.serve, Serve::Echo, Current::default(), None, Vec::new(), 1, "echo: every message comes back")
 }

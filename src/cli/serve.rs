@@ -14,6 +14,7 @@ use super::log::LogArgs;
 use super::{Failure, journal, signals};
 use crate::config::limits::LimitArgs;
 use crate::config::units::{self, Cpus, show_duration};
+use crate::control::names::{self, Names, Question};
 use crate::engine::host::{Plan, Shards, Wait};
 use crate::engine::{listener, preflight};
 use crate::proto::refusal;
@@ -49,7 +50,8 @@ enum Event {
 pub(super) fn run(
     args: &ServeArgs,
     serve: Serve,
-    current: Current,
+    mut current: Current,
+    question: Option<Question>,
     trusted_proxies: Vec<ipnet::IpNet>,
     descriptors_each: u64,
     headline: &str,
@@ -71,6 +73,15 @@ pub(super) fn run(
     if max_connections > fit {
         warn!(max_connections, fit, "--max-connections is more than the file descriptors allow; raise `ulimit -Hn`");
     }
+    let mut names = question.map(Names::new).transpose()?;
+    if let Some(names) = &mut names {
+        current.addresses = names.first(args.limits.connect_timeout);
+    }
+    let headline = match &settings.serve {
+        Serve::Relay(_) if current.addresses.is_empty() => format!("{headline} (not resolved yet)"),
+        Serve::Relay(_) => format!("{headline} (at {})", names::show(&current.addresses)),
+        Serve::Echo => headline.to_owned(),
+    };
     let (address, listeners) = listener::bind(args.listen, cpus.len())
         .map_err(|error| Failure::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
 
@@ -97,7 +108,14 @@ pub(super) fn run(
         let _ = events.send(Event::Ended(result));
     };
     let shards = Shards::start(&plan, listeners, service, ended)?;
-    announce(args, address, headline, &cpus, max_connections, host.max_descriptors)?;
+    if let Some(names) = names {
+        let senders = shards.senders().to_vec();
+        let tell = |addresses: &Arc<[SocketAddr]>| Command::Addresses(Arc::clone(addresses));
+        names.watch(move |addresses| {
+            senders.iter().filter(|sender| sender.send(tell(addresses)).is_err()).count() == 0
+        })?;
+    }
+    announce(args, address, &headline, &cpus, max_connections, host.max_descriptors)?;
 
     let code = serve_and_drain(&happens, &shards, cpus.len(), &admission, args.limits.drain_timeout)?;
     if let (Some(writer), ExitCode::SUCCESS) = (writer, code)
