@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use ipnet::IpNet;
 
 use super::Failure;
-use super::serve::{self, ServeArgs};
+use super::serve::{self, ServeArgs, Sides};
+use crate::config::tls::UpstreamTlsArgs;
 use crate::control::names::Question;
 use crate::proxy::current::Current;
 use crate::proxy::settings::{Serve, Upstream};
@@ -17,7 +18,7 @@ const DESCRIPTORS_EACH: u64 = 2;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Where connections go, ws:// or http://; the client's path and query are appended
+    /// Where connections go, ws://, wss://, http:// or https://; the client's path and query are appended
     #[arg(long, value_name = "URL")]
     target: Target,
     /// Send the client's Host header upstream, and not the target's own
@@ -30,15 +31,18 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDR[:PORT]", value_delimiter = ',', value_parser = server)]
     resolver: Vec<SocketAddr>,
     #[command(flatten)]
+    tls: UpstreamTlsArgs,
+    #[command(flatten)]
     serve: ServeArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let (upstream_tls, tls) = args.tls.client(&args.target).map_err(Failure::Configuration)?.unzip();
     let headline = format!("target: {}", args.target);
-    let upstream = Upstream { target: args.target.clone(), preserve_host: args.preserve_host };
-    let (current, question) = place(args);
-    let trusted = args.trusted_proxies.clone();
-    serve::run(&args.serve, Serve::Relay(upstream), current, question, trusted, DESCRIPTORS_EACH, &headline)
+    let upstream = Upstream { target: args.target.clone(), preserve_host: args.preserve_host, tls };
+    let (current, name) = place(args);
+    let sides = Sides { serve: Serve::Relay(upstream), current, name, upstream_tls };
+    serve::run(&args.serve, sides, args.trusted_proxies.clone(), DESCRIPTORS_EACH, &headline)
 }
 
 /// The target's address, or the name that is to be asked for.

@@ -1,17 +1,9 @@
-//! What goes on beside the data plane, on threads of its own: names are resolved, files are watched.
+//! Beside the data plane: what changes while it runs is noticed here, on threads that may block, and handed to the shards
+//! as data.
 //!
-//! In: what the operator configured, files, answers of DNS servers. Out: addresses and certificates, ready to use, handed
-//! to the shards as data. It may wait and block, because no shard waits for it; it never touches a connection.
+//! In: files, names, signals. Out: what a shard is told ([`crate::proxy::service::Command`]), by a closure that whoever
+//! starts it gives. It never touches a connection, and nothing on a shard waits for it: when it fails, what was known
+//! last goes on being used.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::panic
-    )
-)]
-
+pub mod certificates;
 pub mod names;

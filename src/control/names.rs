@@ -1,6 +1,17 @@
 //! Where the target is: a thread named `names` asks, keeps the last good answer, and hands addresses on. docs/names.md
 //! has the rules.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+
 mod files;
 mod lookup;
 mod standing;

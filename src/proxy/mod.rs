@@ -40,6 +40,7 @@ mod plan;
 mod pump;
 pub mod record;
 mod relay;
+mod secure;
 pub mod service;
 pub mod settings;
 mod upgrade;

@@ -14,6 +14,7 @@ use super::settings::Settings;
 use crate::engine::pool::Pool;
 use crate::engine::slab::Slab;
 use crate::engine::{Next, Service, Slot, Socket, Time, Transport};
+use crate::tls::secured::{Secured, Sessions};
 
 /// Connections over the limit that a shard may be refusing at once. Who comes beyond that is closed without a word.
 const MAX_REFUSING: usize = 256;
@@ -34,6 +35,7 @@ pub enum Command {
 pub struct Proxy {
     settings: Arc<Settings>,
     current: Current,
+    sessions: Sessions,
     admission: Arc<Admission>,
     journal: Journal,
     connections: Slab<Connection>,
@@ -52,6 +54,7 @@ impl Proxy {
         Self {
             settings,
             current,
+            sessions: Sessions::default(),
             admission,
             journal: journal.open(),
             connections: Slab::default(),
@@ -86,7 +89,10 @@ impl Service for Proxy {
     fn accept<T: Transport>(&mut self, net: &mut T, socket: Socket, peer: SocketAddr) -> Option<Slot> {
         let now = net.now();
         let connection = match self.admission.enter(peer.ip()) {
-            Ok(()) => Connection::new(socket, peer, now, now.after(self.settings.timeouts.handshake)),
+            Ok(()) => {
+                let deadline = now.after(self.settings.timeouts.handshake);
+                Connection::new(socket, peer, self.current.tls.as_ref(), now, deadline)
+            }
             Err(_) if self.refusing >= MAX_REFUSING => return None,
             Err(refusal) => {
                 self.refusing = self.refusing.saturating_add(1);
@@ -104,8 +110,9 @@ impl Service for Proxy {
 
     fn step<T: Transport>(&mut self, net: &mut T, slot: Slot) -> Next {
         let Some(connection) = self.connections.get_mut(slot) else { return Next::Done };
+        let mut secured = Secured::new(net, &mut self.sessions, slot);
         let mut cx = Context {
-            net,
+            net: &mut secured,
             scratch: &mut self.scratch,
             answer: &mut self.answer,
             pool: &mut self.pool,

@@ -21,3 +21,4 @@ mod ring;
 mod scanner_reference;
 mod shutdown;
 mod sockstat;
+mod tls_files;
