@@ -13,6 +13,7 @@ mod fuzz_corpus;
 mod fuzz_invariants;
 mod handshake_vectors;
 mod journal;
+mod names;
 mod pressure;
 mod refusals;
 mod relay;

@@ -56,6 +56,7 @@ pub(crate) fn scene(client: PeerPlan, upstream: PeerPlan) -> Scene {
         seed: 1,
         settings: settings(timeouts),
         addresses: addresses(1),
+        moves: None,
         net: NetPlan { readiness: Readiness::Kept, short: 0, spurious: 0, capacity: (300_000, 300_000) },
         tls: Tls::default(),
         max_connections: 10,
