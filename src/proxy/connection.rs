@@ -76,11 +76,23 @@ impl Connection {
         Self { stage, trace: Trace::new(peer, now), draining: false, counted: true }
     }
 
-    /// A connection that is refused before it has said anything.
-    pub(super) fn refused(client: Socket, peer: SocketAddr, refusal: Refusal, now: Time, deadline: Time) -> Self {
+    /// A connection that is refused before it has said anything. Who is to speak TLS gets its alert: a handshake, so
+    /// that an answer could be read, is the very work that there is no room for.
+    pub(super) fn refused(
+        client: Socket,
+        peer: SocketAddr,
+        tls: Option<&Arc<ServerConfig>>,
+        refusal: Refusal,
+        now: Time,
+        deadline: Time,
+    ) -> Self {
         let mut trace = Trace::new(peer, now);
-        trace.status = refusal.status;
-        let answer = Answer::refusal(client, &refusal, deadline);
+        let answer = if tls.is_some() {
+            Answer::new(client, crate::tls::NO_ROOM.to_vec(), deadline)
+        } else {
+            trace.status = refusal.status;
+            Answer::refusal(client, &refusal, deadline)
+        };
         let stage = Stage::Answer(Box::new(answer), End::Refused(refusal));
         Self { stage, trace, draining: false, counted: false }
     }
@@ -229,7 +241,8 @@ impl Connection {
                 match &cx.settings.serve {
                     Serve::Relay(_) => {
                         let connect_deadline = cx.net.now().after(cx.settings.timeouts.connect);
-                        Turn::To(Stage::Dial(Box::new(Dial::new(accepted, connect_deadline))))
+                        let addresses = Arc::clone(&cx.current.addresses);
+                        Turn::To(Stage::Dial(Box::new(Dial::new(accepted, addresses, connect_deadline))))
                     }
                     Serve::Echo => self.open_echo(&accepted, cx),
                 }
