@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::Failure;
 use super::serve::{self, ServeArgs};
+use crate::config::units;
 use crate::proxy::current::Current;
 use crate::proxy::settings::{Serve, Upstream};
 use crate::routing::target::Target;
@@ -23,7 +24,7 @@ pub(super) struct Args {
     #[arg(long)]
     preserve_host: bool,
     /// Peers whose X-Forwarded-* and Forwarded headers are believed, as addresses or networks
-    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = network)]
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = units::network)]
     trusted_proxies: Vec<IpNet>,
     #[command(flatten)]
     serve: ServeArgs,
@@ -44,12 +45,4 @@ fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Failure> {
     let failed = |why: String| Failure::Failed(format!("--target {target}: {why}"));
     let addresses: Vec<_> = found.map_err(|error| failed(format!("the name was not resolved: {error}")))?.collect();
     if addresses.is_empty() { Err(failed("the name has no address".to_owned())) } else { Ok(addresses) }
-}
-
-fn network(text: &str) -> Result<IpNet, String> {
-    let address = || text.parse::<std::net::IpAddr>().map(IpNet::from).ok();
-    text.parse()
-        .ok()
-        .or_else(address)
-        .ok_or_else(|| format!("`{text}` is neither an address nor a network; write for example 10.0.0.0/8 or ::1"))
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::admission::Counted;
 use super::answer::{self, Answer};
 use super::closing::Closing;
 use super::context::Context;
@@ -12,6 +13,7 @@ use super::handshake::{self, Accepted, Handshake};
 use super::leg::Leg;
 use super::linger::Linger;
 use super::plan::{Plan, Side};
+use super::preamble::{self, Named, Preamble};
 use super::record::{End, Record, SideRecord, Trace};
 use super::relay::{self, Relay};
 use super::settings::Serve;
@@ -25,13 +27,14 @@ pub(super) struct Connection {
     stage: Stage,
     trace: Trace,
     draining: bool,
-    /// Whether it was counted in, and is to be counted out.
-    pub(super) counted: bool,
+    /// What of it was counted in, and is to be counted out.
+    pub(super) counted: Counted,
 }
 
 /// Where it is. An open tunnel stands in place, because there are many; what passes soon is boxed.
 #[derive(Debug)]
 enum Stage {
+    Preamble(Box<Preamble>),
     Handshake(Box<Handshake>),
     Dial(Box<Dial>),
     Upgrade(Box<Upgrade>),
@@ -57,8 +60,14 @@ enum Turn {
 impl Connection {
     /// A connection that was just accepted.
     pub(super) fn new(client: Socket, peer: SocketAddr, now: Time, deadline: Time) -> Self {
-        let stage = Stage::Handshake(Box::new(Handshake::new(client, peer.ip(), deadline)));
-        Self { stage, trace: Trace::new(peer, now), draining: false, counted: true }
+        let stage = Stage::Handshake(Box::new(Handshake::new(client, peer.ip(), Vec::new(), deadline)));
+        Self { stage, trace: Trace::new(peer, now), draining: false, counted: Counted::WithAddress }
+    }
+
+    /// A connection that was just accepted from a peer that is to say whose it is.
+    pub(super) fn announced(client: Socket, peer: SocketAddr, now: Time, deadline: Time) -> Self {
+        let stage = Stage::Preamble(Box::new(Preamble::new(client, peer, deadline)));
+        Self { stage, trace: Trace::new(peer, now), draining: false, counted: Counted::Alone }
     }
 
     /// A connection that is refused before it has said anything.
@@ -67,7 +76,7 @@ impl Connection {
         trace.status = refusal.status;
         let answer = Answer::refusal(client, &refusal, deadline);
         let stage = Stage::Answer(Box::new(answer), End::Refused(refusal));
-        Self { stage, trace, draining: false, counted: false }
+        Self { stage, trace, draining: false, counted: Counted::Not }
     }
 
     pub(super) fn peer(&self) -> SocketAddr {
@@ -111,6 +120,11 @@ impl Connection {
                 relay::Outcome::Stay(next) => Turn::Stay(next),
                 relay::Outcome::Ending(end) => self.close(end, cx),
             },
+            Stage::Preamble(stage) => {
+                let outcome = stage.step(cx);
+                let client = stage.client();
+                self.after_preamble(client, outcome, cx)
+            }
             Stage::Handshake(stage) => {
                 let outcome = stage.step(cx);
                 let client = stage.client();
@@ -162,6 +176,27 @@ impl Connection {
                 next => Turn::Stay(next),
             },
             Stage::Gone(..) => Turn::Stay(Next::Done),
+        }
+    }
+
+    fn after_preamble<T: Transport>(
+        &mut self,
+        client: Socket,
+        outcome: preamble::Outcome,
+        cx: &mut Context<'_, T>,
+    ) -> Turn {
+        match outcome {
+            preamble::Outcome::Stay(next) => Turn::Stay(next),
+            preamble::Outcome::Left => gone(&[client], End::LeftEarly, cx),
+            preamble::Outcome::Unannounced(reason) => gone(&[client], End::Unannounced(reason), cx),
+            preamble::Outcome::Named(Named { client, peer, early, deadline }) => {
+                self.trace.peer = peer;
+                if let Err(refusal) = cx.admission.enter_address(peer.ip()) {
+                    return self.refuse(client, refusal, cx);
+                }
+                self.counted = Counted::WithAddress;
+                Turn::To(Stage::Handshake(Box::new(Handshake::new(client, peer.ip(), early, deadline))))
+            }
         }
     }
 
@@ -306,6 +341,7 @@ impl Connection {
                 stage.hurry();
                 return;
             }
+            Stage::Preamble(stage) => (stage.client(), None),
             Stage::Handshake(stage) => (stage.client(), None),
             Stage::Dial(stage) => stage.sockets(),
             Stage::Upgrade(stage) => (stage.client(), Some(stage.upstream())),

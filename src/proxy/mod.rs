@@ -37,6 +37,7 @@ mod handshake;
 mod leg;
 mod linger;
 mod plan;
+mod preamble;
 mod pump;
 pub mod record;
 mod relay;
