@@ -5,6 +5,7 @@ mod harness;
 
 mod cli;
 mod closing;
+mod dead_peers;
 mod deadlines;
 mod descriptors;
 mod documentation;
@@ -14,6 +15,7 @@ mod fuzz_invariants;
 mod handshake_vectors;
 mod journal;
 mod pressure;
+mod proxy_protocol;
 mod refusals;
 mod relay;
 mod ring;

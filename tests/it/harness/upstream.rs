@@ -1,7 +1,7 @@
 //! What the proxy dials: a listener whose connections the test answers itself, or tungstenite as an echo server.
 
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -19,7 +19,11 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     pub(crate) fn listen() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::listen_at([127, 0, 0, 1].into())
+    }
+
+    pub(crate) fn listen_at(address: IpAddr) -> Self {
+        let listener = TcpListener::bind((address, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         Self { listener }
     }
