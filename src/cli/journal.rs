@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
+use rustls::ProtocolVersion;
 use tracing::{info, warn};
 
 use super::log::ACCESS;
@@ -11,9 +12,15 @@ use crate::proxy::record::{JournalReader, Record};
 /// Starts the writer. It ends when the last shard has.
 pub(super) fn start(reader: JournalReader) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("journal".to_owned()).spawn(move || {
-        let mut reported = 0;
+        let (mut reported, mut unverified) = (0, 0_u64);
         for batch in &reader.batches {
-            batch.iter().for_each(write);
+            for record in &batch {
+                write(record);
+                if record.upstream_unverified {
+                    unverified += 1;
+                    warn!(client = %record.peer, so_far = unverified, "the upstream's certificate was not verified");
+                }
+            }
             let dropped = reader.dropped.load(Ordering::Relaxed);
             if dropped > reported {
                 warn!(dropped = dropped - reported, "records of connections were lost: the log is too slow");
@@ -23,12 +30,22 @@ pub(super) fn start(reader: JournalReader) -> std::io::Result<JoinHandle<()>> {
     })
 }
 
+/// A version of TLS as people write it.
+fn version(version: ProtocolVersion) -> &'static str {
+    match version {
+        ProtocolVersion::TLSv1_2 => "1.2",
+        ProtocolVersion::TLSv1_3 => "1.3",
+        _ => "other",
+    }
+}
+
 fn write(record: &Record) {
     info!(
         target: ACCESS,
         client = %record.peer,
         path = &*record.path,
         status = record.status,
+        tls = record.tls.map(version),
         duration_ms = u64::try_from(record.duration.as_millis()).unwrap_or(u64::MAX),
         messages_up = record.client.messages,
         messages_down = record.upstream.messages,

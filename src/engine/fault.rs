@@ -1,5 +1,7 @@
 //! How a connection fails, as far as anyone can act on it.
 
+use std::fmt;
+
 /// How a socket fails, as far as anyone can act on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -34,6 +36,15 @@ impl Fault {
             Self::NoDescriptors => "no-descriptors",
             Self::Tls(fault) => fault.code(),
             Self::Other(_) => "failed",
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tls(fault) => fault.fmt(f),
+            fault => f.write_str(fault.code()),
         }
     }
 }
@@ -84,6 +95,16 @@ impl TlsFault {
             Self::Truncated => "tls-truncated",
             Self::Violation => "tls-violation",
             Self::Internal => "tls-internal",
+        }
+    }
+}
+
+impl fmt::Display for TlsFault {
+    /// The code; of an alert also its number, by which RFC 8446 section 6 explains it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Alert(number) => write!(f, "{} {number}", self.code()),
+            fault => f.write_str(fault.code()),
         }
     }
 }

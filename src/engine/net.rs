@@ -1,6 +1,6 @@
 //! The real transport: a shard's sockets over its ring.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -104,6 +104,29 @@ impl Net {
         self.ready.queue.len()
     }
 
+    /// Sends `len` bytes by a system call.
+    #[inline]
+    fn send_by(&mut self, socket: Socket, len: usize, call: impl Fn(BorrowedFd<'_>) -> io::Result<usize>) -> Sent {
+        let Some(entry) = self.sockets.get_mut(socket) else { return Sent::Failed(Fault::Reset) };
+        if !entry.ready.has(Ready::WRITE) {
+            return Sent::Blocked;
+        }
+        let Some(fd) = entry.fd() else { return Sent::Failed(Fault::Reset) };
+        match retrying(|| call(fd)) {
+            Ok(n) => {
+                if n < len {
+                    entry.ready = entry.ready.without(Ready::WRITE);
+                }
+                Sent::Bytes(n)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                entry.ready = entry.ready.without(Ready::WRITE);
+                Sent::Blocked
+            }
+            Err(error) => Sent::Failed(fault_of(&error)),
+        }
+    }
+
     fn arm(&mut self, socket: Socket) {
         if let Some(entry) = self.sockets.get(socket)
             && let Some(fd) = entry.raw_fd()
@@ -152,24 +175,12 @@ impl Transport for Net {
 
     #[inline]
     fn send(&mut self, socket: Socket, bytes: &[u8]) -> Sent {
-        let Some(entry) = self.sockets.get_mut(socket) else { return Sent::Failed(Fault::Reset) };
-        if !entry.ready.has(Ready::WRITE) {
-            return Sent::Blocked;
-        }
-        let Some(fd) = entry.fd() else { return Sent::Failed(Fault::Reset) };
-        match retrying(|| sys::send(fd, bytes)) {
-            Ok(n) => {
-                if n < bytes.len() {
-                    entry.ready = entry.ready.without(Ready::WRITE);
-                }
-                Sent::Bytes(n)
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                entry.ready = entry.ready.without(Ready::WRITE);
-                Sent::Blocked
-            }
-            Err(error) => Sent::Failed(fault_of(&error)),
-        }
+        self.send_by(socket, bytes.len(), |fd| sys::send(fd, bytes))
+    }
+
+    fn send_vectored(&mut self, socket: Socket, slices: &[IoSlice<'_>]) -> Sent {
+        let len = slices.iter().fold(0, |len: usize, slice| len.saturating_add(slice.len()));
+        self.send_by(socket, len, |fd| sys::send_vectored(fd, slices))
     }
 
     fn hung_up(&self, socket: Socket) -> bool {

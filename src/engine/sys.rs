@@ -2,7 +2,7 @@
 //!
 //! Every function is safe to call with any argument: a descriptor that is not one is an error of the kernel's.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -19,6 +19,20 @@ pub(super) fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: the pointer and length are those of a live slice.
     let n = unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags) };
+    usize::try_from(n).map_err(|_| io::Error::last_os_error())
+}
+
+/// Sends slices one behind the other, as [`send`] does.
+pub(super) fn send_vectored(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    // SAFETY: zeroed bytes are a valid msghdr: no name, no control data, nothing to send.
+    let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+    // An IoSlice has the layout of an iovec, which is what it is for. The kernel only reads through it.
+    message.msg_iov = slices.as_ptr().cast_mut().cast();
+    // More than the kernel takes at once are refused by it.
+    message.msg_iovlen = slices.len();
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: the message and the slices it points to outlive the call.
+    let n = unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, flags) };
     usize::try_from(n).map_err(|_| io::Error::last_os_error())
 }
 

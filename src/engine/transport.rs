@@ -111,9 +111,9 @@ pub trait Transport {
         Ok(true)
     }
 
-    /// Bytes that sends took and that the transport still holds.
-    fn held(&self, _socket: Socket) -> usize {
-        0
+    /// Whether the transport still holds some of what sends took.
+    fn holds(&self, _socket: Socket) -> bool {
+        false
     }
 
     /// Whether the peer is known to have finished sending or to be gone, even with bytes still unread.

@@ -46,10 +46,12 @@ refusals! {
     EXTENSIONS_INVALID = 400 "extensions-invalid" "Sec-WebSocket-Extensions does not fit its grammar (RFC 6455 section 9.1).";
     LENGTH_INVALID = 400 "length-invalid" "The Content-Length is repeated or not a number (RFC 9110 section 8.6).";
     TRANSFER_ENCODING = 400 "transfer-encoding" "A WebSocket handshake has no body, so no Transfer-Encoding.";
+    TLS_EXPECTED = 400 "tls-expected" "This port speaks TLS: connect with wss:// or https://.";
     ROUTE_NOT_FOUND = 404 "route-not-found" "Nothing is served at this path.";
     METHOD = 405 "method" "A WebSocket handshake is a GET request (RFC 6455 section 4.1).";
     HANDSHAKE_TIMEOUT = 408 "handshake-timeout" "The request did not arrive in time.";
     BODY = 413 "body" "A WebSocket handshake has no body.";
+    MISDIRECTED = 421 "misdirected" "The Host header names another host than the TLS handshake did (RFC 9110 section 15.5.20).";
     UPGRADE_REQUIRED = 426 "upgrade-required" "This address speaks WebSocket only: the request has no \"Upgrade: websocket\" (RFC 6455 section 4.2.1).";
     VERSION_UNSUPPORTED = 426 "version-unsupported" "Only version 13 of the WebSocket protocol is spoken (RFC 6455 section 4.4).";
     TOO_MANY_FROM_ADDRESS = 429 "too-many-from-address" "Too many connections from this address.";
@@ -64,6 +66,13 @@ refusals! {
     UPSTREAM_PROTOCOL = 502 "upstream-protocol" "The upstream chose a subprotocol that was not offered.";
     UPSTREAM_EXTENSION = 502 "upstream-extension" "The upstream chose an extension that was not offered.";
     UPSTREAM_BODY = 502 "upstream-body" "The upstream's 101 announces a body (RFC 9110 section 8.6).";
+    UPSTREAM_NOT_TLS = 502 "upstream-not-tls" "The upstream does not speak TLS.";
+    UPSTREAM_CERTIFICATE_EXPIRED = 502 "upstream-certificate-expired" "The upstream's certificate has expired or is not valid yet.";
+    UPSTREAM_CERTIFICATE_NAME = 502 "upstream-certificate-name" "The upstream's certificate is for another name.";
+    UPSTREAM_CERTIFICATE_UNTRUSTED = 502 "upstream-certificate-untrusted" "The upstream's certificate leads to no authority that is trusted.";
+    UPSTREAM_CERTIFICATE_INVALID = 502 "upstream-certificate-invalid" "The upstream's certificate is not one for a server, or is malformed.";
+    UPSTREAM_TLS_REFUSED = 502 "upstream-tls-refused" "The upstream refused the TLS handshake.";
+    UPSTREAM_TLS = 502 "upstream-tls" "The TLS handshake with the upstream failed.";
     DRAINING = 503 "draining" "The proxy is shutting down.";
     TOO_MANY_CONNECTIONS = 503 "too-many-connections" "The proxy is at its limit of connections.";
     NO_DESCRIPTORS = 503 "no-descriptors" "The proxy has no file descriptor left for this connection.";
@@ -138,6 +147,7 @@ fn reason_phrase(status: u16) -> &'static str {
         405 => "Method Not Allowed",
         408 => "Request Timeout",
         413 => "Content Too Large",
+        421 => "Misdirected Request",
         426 => "Upgrade Required",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",

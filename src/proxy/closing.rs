@@ -10,13 +10,15 @@ use super::plan::{Farewell, Part, Plan};
 use super::pump::{Manner, Pumped, pump};
 use super::record::{End, SideRecord};
 use super::relay::Relay;
-use crate::engine::{Next, Received, Time, Transport};
+use crate::engine::{Fault, Next, Received, Time, TlsFault, Transport};
 use crate::proto::close;
 
 /// How long a side may take to end its connection after the deadline.
 const GRACE: Duration = Duration::from_secs(1);
 /// What a side is told that would have been told by the other, had that come to it in time.
 const OVERDUE: Farewell = Farewell { code: close::GOING_AWAY, reason: "the other side did not close in time" };
+/// An end of which TLS was not told.
+const TRUNCATED: Fault = Fault::Tls(TlsFault::Truncated);
 /// Receives in one step from a side whose words no longer count.
 const DROPS: usize = 4;
 
@@ -205,6 +207,15 @@ impl Ending {
                 self.part.farewell = self.part.farewell.or(plan.part(self.leg.side).farewell);
                 other.part.farewell = other.part.farewell.or(plan.part(other.leg.side).farewell);
             }
+            Pumped::Broken(side, fault) if side == self.leg.side && fault == TRUNCATED => {
+                // It may still hear what is meant for it; and when it has closed, how its connection ends hurts nobody.
+                let plan = Plan::for_end(End::Broken(side, fault));
+                if self.leg.close_received.is_none() {
+                    other.part.farewell = other.part.farewell.or(plan.part(other.leg.side).farewell);
+                }
+                self.voice = Voice::Ignored;
+                self.over = true;
+            }
             Pumped::Broken(side, fault) => {
                 let plan = Plan::for_end(End::Broken(side, fault));
                 let (broken, left) = if side == self.leg.side { (self, other) } else { (other, self) };
@@ -235,7 +246,8 @@ impl Ending {
             match cx.net.recv(self.leg.socket, cx.scratch) {
                 Received::Bytes(_) => {}
                 Received::Blocked => return false,
-                Received::End => {
+                // Many a peer ends without close_notify. Behind its close frame there was nothing to cut off.
+                Received::End | Received::Failed(TRUNCATED) => {
                     self.over = true;
                     return false;
                 }

@@ -1,6 +1,9 @@
 //! The one place that knows the order of the stages: what one comes to decides which is next.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
 
 use super::admission::Counted;
 use super::answer::{self, Answer};
@@ -16,10 +19,12 @@ use super::plan::{Plan, Side};
 use super::preamble::{self, Named, Preamble};
 use super::record::{End, Record, SideRecord, Trace};
 use super::relay::{self, Relay};
+use super::secure::{self, Secure};
 use super::settings::Serve;
 use super::upgrade::{self, Switched, Upgrade};
 use crate::engine::{Next, Slot, Socket, Time, Transport};
 use crate::proto::refusal::Refusal;
+use crate::tls::secured::Secured;
 
 /// A connection, from accept to its end.
 #[derive(Debug)]
@@ -35,6 +40,7 @@ pub(super) struct Connection {
 #[derive(Debug)]
 enum Stage {
     Preamble(Box<Preamble>),
+    Secure(Box<Secure>),
     Handshake(Box<Handshake>),
     Dial(Box<Dial>),
     Upgrade(Box<Upgrade>),
@@ -58,9 +64,15 @@ enum Turn {
 }
 
 impl Connection {
-    /// A connection that was just accepted.
-    pub(super) fn new(client: Socket, peer: SocketAddr, now: Time, deadline: Time) -> Self {
-        let stage = Stage::Handshake(Box::new(Handshake::new(client, peer.ip(), Vec::new(), deadline)));
+    /// A connection that was just accepted, and speaks TLS if it is given how.
+    pub(super) fn new(
+        client: Socket,
+        peer: SocketAddr,
+        tls: Option<&Arc<ServerConfig>>,
+        now: Time,
+        deadline: Time,
+    ) -> Self {
+        let stage = first_words(client, peer, tls, Vec::new(), deadline);
         Self { stage, trace: Trace::new(peer, now), draining: false, counted: Counted::WithAddress }
     }
 
@@ -89,7 +101,7 @@ impl Connection {
     }
 
     /// Goes on as far as it can.
-    pub(super) fn step<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, T>) -> Next {
+    pub(super) fn step<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, Secured<'_, T>>) -> Next {
         loop {
             if self.draining {
                 self.begin_drain(cx);
@@ -114,7 +126,7 @@ impl Connection {
         self.trace.into_record(now, end, client, upstream)
     }
 
-    fn turn<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, T>) -> Turn {
+    fn turn<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, Secured<'_, T>>) -> Turn {
         match &mut self.stage {
             Stage::Relay(relay) => match relay.step(cx) {
                 relay::Outcome::Stay(next) => Turn::Stay(next),
@@ -124,6 +136,11 @@ impl Connection {
                 let outcome = stage.step(cx);
                 let client = stage.client();
                 self.after_preamble(client, outcome, cx)
+            }
+            Stage::Secure(stage) => {
+                let outcome = stage.step(cx);
+                let (client, deadline) = (stage.client(), stage.deadline());
+                self.after_secure(client, deadline, outcome, cx)
             }
             Stage::Handshake(stage) => {
                 let outcome = stage.step(cx);
@@ -183,7 +200,7 @@ impl Connection {
         &mut self,
         client: Socket,
         outcome: preamble::Outcome,
-        cx: &mut Context<'_, T>,
+        cx: &mut Context<'_, Secured<'_, T>>,
     ) -> Turn {
         match outcome {
             preamble::Outcome::Stay(next) => Turn::Stay(next),
@@ -195,8 +212,37 @@ impl Connection {
                     return self.refuse(client, refusal, cx);
                 }
                 self.counted = Counted::WithAddress;
-                Turn::To(Stage::Handshake(Box::new(Handshake::new(client, peer.ip(), early, deadline))))
+                Turn::To(first_words(client, peer, cx.current.tls.as_ref(), early, deadline))
             }
+        }
+    }
+
+    fn after_secure<T: Transport>(
+        &mut self,
+        client: Socket,
+        deadline: Time,
+        outcome: secure::Outcome,
+        cx: &mut Context<'_, Secured<'_, T>>,
+    ) -> Turn {
+        match outcome {
+            secure::Outcome::Stay(next) => Turn::Stay(next),
+            secure::Outcome::Secured(identity) => {
+                let peer = self.trace.peer.ip();
+                self.trace.tls = identity.version;
+                let handshake = Handshake::new(client, peer, Some(Box::new(identity)), Vec::new(), deadline);
+                Turn::To(Stage::Handshake(Box::new(handshake)))
+            }
+            secure::Outcome::PlainText => {
+                cx.net.forget(client);
+                self.refuse(client, Refusal::TLS_EXPECTED, cx)
+            }
+            // The alert is on its way, and needs what comes to be read.
+            secure::Outcome::Failed(fault) => {
+                cx.net.forget(client);
+                linger(client, End::Insecure(fault), SideRecord::default(), cx)
+            }
+            secure::Outcome::TimedOut => gone(&[client], End::Refused(Refusal::HANDSHAKE_TIMEOUT), cx),
+            secure::Outcome::Left => gone(&[client], End::LeftEarly, cx),
         }
     }
 
@@ -204,12 +250,13 @@ impl Connection {
         &mut self,
         client: Socket,
         outcome: handshake::Outcome,
-        cx: &mut Context<'_, T>,
+        cx: &mut Context<'_, Secured<'_, T>>,
     ) -> Turn {
         match outcome {
             handshake::Outcome::Stay(next) => Turn::Stay(next),
             handshake::Outcome::Left => gone(&[client], End::LeftEarly, cx),
             handshake::Outcome::Refused(refusal) => self.refuse(client, refusal, cx),
+            handshake::Outcome::SpeaksTls => linger(client, End::UnexpectedTls, SideRecord::default(), cx),
             handshake::Outcome::Accepted(accepted) => {
                 self.trace.path.clone_from(&accepted.path);
                 match &cx.settings.serve {
@@ -223,7 +270,7 @@ impl Connection {
         }
     }
 
-    fn open_echo<T: Transport>(&mut self, accepted: &Accepted, cx: &mut Context<'_, T>) -> Turn {
+    fn open_echo<T: Transport>(&mut self, accepted: &Accepted, cx: &mut Context<'_, Secured<'_, T>>) -> Turn {
         let mut echo = Echo::new(accepted.client, &accepted.early, cx.net.now());
         if let Err(fault) = echo.open(&accepted.outgoing, cx) {
             return gone(&[accepted.client], End::Broken(Side::Client, fault), cx);
@@ -232,10 +279,11 @@ impl Connection {
         Turn::To(Stage::Echo(Box::new(echo)))
     }
 
-    fn after_dial<T: Transport>(&mut self, outcome: dial::Outcome, cx: &mut Context<'_, T>) -> Turn {
+    fn after_dial<T: Transport>(&mut self, outcome: dial::Outcome, cx: &mut Context<'_, Secured<'_, T>>) -> Turn {
         match outcome {
             dial::Outcome::Stay(next) => Turn::Stay(next),
             dial::Outcome::Sent(accepted, upstream) => {
+                self.trace.upstream_unverified = cx.settings.has_unverified_upstream();
                 Turn::To(Stage::Upgrade(Box::new(Upgrade::new(accepted, upstream))))
             }
             dial::Outcome::Refused(client, refusal) => self.refuse(client, refusal, cx),
@@ -248,7 +296,7 @@ impl Connection {
         client: Socket,
         upstream: Socket,
         outcome: upgrade::Outcome,
-        cx: &mut Context<'_, T>,
+        cx: &mut Context<'_, Secured<'_, T>>,
     ) -> Turn {
         match outcome {
             upgrade::Outcome::Stay(next) => Turn::Stay(next),
@@ -273,7 +321,7 @@ impl Connection {
         client: Socket,
         upstream: Socket,
         switched: Switched,
-        cx: &mut Context<'_, T>,
+        cx: &mut Context<'_, Secured<'_, T>>,
     ) -> Turn {
         let now = cx.net.now();
         self.trace.status = 101;
@@ -293,7 +341,7 @@ impl Connection {
         client: Socket,
         upstream: Socket,
         outcome: decline::Outcome,
-        cx: &mut Context<'_, T>,
+        cx: &mut Context<'_, Secured<'_, T>>,
     ) -> Turn {
         match outcome {
             decline::Outcome::Stay(next) => Turn::Stay(next),
@@ -309,13 +357,13 @@ impl Connection {
         }
     }
 
-    fn refuse<T: Transport>(&mut self, client: Socket, refusal: Refusal, cx: &mut Context<'_, T>) -> Turn {
+    fn refuse<T: Transport>(&mut self, client: Socket, refusal: Refusal, cx: &mut Context<'_, Secured<'_, T>>) -> Turn {
         self.trace.status = refusal.status;
         let answer = Answer::refusal(client, &refusal, close_deadline(cx));
         Turn::To(Stage::Answer(Box::new(answer), End::Refused(refusal)))
     }
 
-    fn close<T: Transport>(&mut self, end: End, cx: &mut Context<'_, T>) -> Turn {
+    fn close<T: Transport>(&mut self, end: End, cx: &mut Context<'_, Secured<'_, T>>) -> Turn {
         let nothing = Stage::Gone(end, SideRecord::default(), SideRecord::default());
         match std::mem::replace(&mut self.stage, nothing) {
             Stage::Relay(relay) => closing(relay, end, cx),
@@ -324,7 +372,7 @@ impl Connection {
     }
 
     /// What has not been answered is refused, what is open is closed in order, and what is ending goes on ending.
-    fn begin_drain<T: Transport>(&mut self, cx: &mut Context<'_, T>) {
+    fn begin_drain<T: Transport>(&mut self, cx: &mut Context<'_, Secured<'_, T>>) {
         self.draining = false;
         let (client, upstream) = match &mut self.stage {
             Stage::Relay(_) => {
@@ -341,7 +389,20 @@ impl Connection {
                 stage.hurry();
                 return;
             }
-            Stage::Preamble(stage) => (stage.client(), None),
+            Stage::Preamble(stage) if cx.current.tls.is_none() => (stage.client(), None),
+            Stage::Preamble(stage) => {
+                if let Turn::To(stage) = gone(&[stage.client()], End::Drained, cx) {
+                    self.stage = stage;
+                }
+                return;
+            }
+            Stage::Secure(stage) => {
+                // There is no saying why before the handshake is done.
+                if let Turn::To(stage) = gone(&[stage.client()], End::Drained, cx) {
+                    self.stage = stage;
+                }
+                return;
+            }
             Stage::Handshake(stage) => (stage.client(), None),
             Stage::Dial(stage) => stage.sockets(),
             Stage::Upgrade(stage) => (stage.client(), Some(stage.upstream())),
@@ -356,23 +417,37 @@ impl Connection {
     }
 }
 
-fn closing<T: Transport>(relay: Relay, end: End, cx: &mut Context<'_, T>) -> Turn {
+/// The stage in which a client's own first bytes are looked at: `early` are those that were received already.
+fn first_words(
+    client: Socket,
+    peer: SocketAddr,
+    tls: Option<&Arc<ServerConfig>>,
+    early: Vec<u8>,
+    deadline: Time,
+) -> Stage {
+    match tls {
+        Some(config) => Stage::Secure(Box::new(Secure::new(client, Arc::clone(config), early, deadline))),
+        None => Stage::Handshake(Box::new(Handshake::new(client, peer.ip(), None, early, deadline))),
+    }
+}
+
+fn closing<T: Transport>(relay: Relay, end: End, cx: &mut Context<'_, Secured<'_, T>>) -> Turn {
     let patience = cx.settings.timeouts.close;
     Turn::To(Stage::Closing(Box::new(Closing::new(relay, Plan::for_end(end), cx.net.now(), patience))))
 }
 
-fn linger<T: Transport>(client: Socket, end: End, record: SideRecord, cx: &mut Context<'_, T>) -> Turn {
+fn linger<T: Transport>(client: Socket, end: End, record: SideRecord, cx: &mut Context<'_, Secured<'_, T>>) -> Turn {
     Turn::To(Stage::Linger(Box::new(Linger::new(client, close_deadline(cx))), end, record))
 }
 
-fn gone<T: Transport>(sockets: &[Socket], end: End, cx: &mut Context<'_, T>) -> Turn {
+fn gone<T: Transport>(sockets: &[Socket], end: End, cx: &mut Context<'_, Secured<'_, T>>) -> Turn {
     for socket in sockets {
         cx.net.close(*socket);
     }
     Turn::To(Stage::Gone(end, SideRecord::default(), SideRecord::default()))
 }
 
-fn close_deadline<T: Transport>(cx: &Context<'_, T>) -> Time {
+fn close_deadline<T: Transport>(cx: &Context<'_, Secured<'_, T>>) -> Time {
     cx.net.now().after(cx.settings.timeouts.close)
 }
 #[cfg(test)]

@@ -11,7 +11,7 @@ use rustls::{ClientConfig, ServerConfig};
 pub struct Current {
     /// How clients are spoken to in TLS; `None` for plain text.
     pub tls: Option<Arc<ServerConfig>>,
-    /// How upstreams are spoken to in TLS. A shard's own, for its sessions to resume; `None` for plain text.
+    /// How the upstream is spoken to, if that is in TLS. A shard's own, because the sessions to resume are kept in it.
     pub upstream_tls: Option<Arc<ClientConfig>>,
     /// The upstream's addresses, in the order in which they are tried; none while its name has not been resolved.
     pub addresses: Arc<[SocketAddr]>,

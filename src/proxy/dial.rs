@@ -1,9 +1,12 @@
 //! Stage 2: a connection to the upstream, and the request on it. Addresses are tried in turn.
 
+use std::sync::Arc;
+
 use super::context::Context;
 use super::handshake::Accepted;
-use crate::engine::{Fault, Next, Sent, Slot, Socket, Time, Transport};
+use crate::engine::{Fault, Next, Sent, Slot, Socket, Time, TlsFault, Transport};
 use crate::proto::refusal::Refusal;
+use crate::tls::secured::Secured;
 
 #[derive(Debug)]
 pub(super) struct Dial {
@@ -36,7 +39,7 @@ impl Dial {
         (self.accepted.client, self.upstream)
     }
 
-    pub(super) fn step<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, T>) -> Outcome {
+    pub(super) fn step<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, Secured<'_, T>>) -> Outcome {
         let client = self.accepted.client;
         if cx.net.hung_up(client) {
             self.hang_up(cx);
@@ -51,7 +54,10 @@ impl Dial {
         loop {
             let socket = match self.socket(me, cx) {
                 Ok(socket) => socket,
-                Err(refusal) => return Outcome::Refused(client, refusal),
+                Err(refusal) => {
+                    self.hang_up(cx);
+                    return Outcome::Refused(client, refusal);
+                }
             };
             match cx.net.send(socket, self.accepted.outgoing.get(self.sent..).unwrap_or_default()) {
                 Sent::Bytes(n) => {
@@ -64,6 +70,10 @@ impl Dial {
                 Sent::Blocked => {
                     let deadline = if self.connected { self.accepted.deadline } else { self.deadline() };
                     return Outcome::Stay(Next::Wait(Some(deadline)));
+                }
+                Sent::Failed(Fault::Tls(fault)) => {
+                    self.hang_up(cx);
+                    return Outcome::Refused(client, refusal_of(fault));
                 }
                 Sent::Failed(_) if self.connected => {
                     self.hang_up(cx);
@@ -79,7 +89,7 @@ impl Dial {
     }
 
     /// The socket in use, or one to the next address.
-    fn socket<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, T>) -> Result<Socket, Refusal> {
+    fn socket<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, Secured<'_, T>>) -> Result<Socket, Refusal> {
         if let Some(socket) = self.upstream {
             return Ok(socket);
         }
@@ -88,6 +98,12 @@ impl Dial {
             match cx.net.dial(me, None, *address) {
                 Ok(socket) => {
                     self.upstream = Some(socket);
+                    // From here on nothing goes out, and nothing counts that comes in, but through TLS.
+                    if let Some(tls) = cx.settings.upstream_tls() {
+                        let config = cx.current.upstream_tls.as_ref().ok_or(Refusal::UPSTREAM_TLS)?;
+                        let begun = cx.net.connect_tls(socket, Arc::clone(config), tls.name.clone());
+                        begun.map_err(|_| Refusal::UPSTREAM_TLS)?;
+                    }
                     return Ok(socket);
                 }
                 Err(Fault::NoDescriptors) => return Err(Refusal::NO_DESCRIPTORS),
@@ -97,7 +113,7 @@ impl Dial {
         Err(Refusal::UPSTREAM_UNREACHABLE)
     }
 
-    fn hang_up<T: Transport>(&mut self, cx: &mut Context<'_, T>) {
+    fn hang_up<T: Transport>(&mut self, cx: &mut Context<'_, Secured<'_, T>>) {
         if let Some(socket) = self.upstream.take() {
             cx.net.close(socket);
         }
@@ -114,5 +130,18 @@ impl Dial {
             client: self.accepted.client,
         };
         std::mem::replace(&mut self.accepted, Box::new(empty))
+    }
+}
+
+fn refusal_of(fault: TlsFault) -> Refusal {
+    match fault {
+        TlsFault::NotTls => Refusal::UPSTREAM_NOT_TLS,
+        TlsFault::CertificateExpired | TlsFault::CertificateNotYetValid => Refusal::UPSTREAM_CERTIFICATE_EXPIRED,
+        TlsFault::CertificateName => Refusal::UPSTREAM_CERTIFICATE_NAME,
+        TlsFault::CertificateUntrusted => Refusal::UPSTREAM_CERTIFICATE_UNTRUSTED,
+        TlsFault::CertificateInvalid | TlsFault::CertificateMissing => Refusal::UPSTREAM_CERTIFICATE_INVALID,
+        TlsFault::Alert(_) => Refusal::UPSTREAM_TLS_REFUSED,
+        TlsFault::Truncated => Refusal::UPSTREAM_CLOSED,
+        TlsFault::Incompatible | TlsFault::Violation | TlsFault::Internal => Refusal::UPSTREAM_TLS,
     }
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::context::Context;
+use super::secure::Identity;
 use super::settings::{Serve, Settings};
 use crate::engine::{Next, Received, Socket, Time, Transport};
 use crate::proto::accept::{self, Accept};
@@ -14,11 +15,15 @@ use crate::proto::{head, response};
 
 /// The longest path kept for a record.
 const MAX_RECORDED_PATH: usize = 256;
+/// The first byte of who speaks TLS (RFC 8446 section 5.1). No request begins with it.
+const TLS_HANDSHAKE: u8 = 22;
 
 #[derive(Debug)]
 pub(super) struct Handshake {
     client: Socket,
     peer: IpAddr,
+    /// What TLS told of the client; `None` in plain text.
+    identity: Option<Box<Identity>>,
     /// The head so far, when it did not come in one piece.
     head: Vec<u8>,
     /// Whether nobody has looked at that yet.
@@ -49,14 +54,22 @@ pub(super) enum Outcome {
     Stay(Next),
     Accepted(Box<Accepted>),
     Refused(Refusal),
+    /// What came is TLS, where plain text is spoken.
+    SpeaksTls,
     /// The client is gone.
     Left,
 }
 
 impl Handshake {
     /// `early` is what the client has said already.
-    pub(super) fn new(client: Socket, peer: IpAddr, early: Vec<u8>, deadline: Time) -> Self {
-        Self { client, peer, fresh: !early.is_empty(), head: early, deadline }
+    pub(super) fn new(
+        client: Socket,
+        peer: IpAddr,
+        identity: Option<Box<Identity>>,
+        early: Vec<u8>,
+        deadline: Time,
+    ) -> Self {
+        Self { client, peer, identity, fresh: !early.is_empty(), head: early, deadline }
     }
 
     pub(super) fn client(&self) -> Socket {
@@ -83,6 +96,9 @@ impl Handshake {
             }
         };
         let bytes = cx.scratch.get(..seen.saturating_add(received)).unwrap_or_default();
+        if bytes.first() == Some(&TLS_HANDSHAKE) {
+            return Outcome::SpeaksTls;
+        }
         if !head::may_become_request(bytes) {
             return Outcome::Refused(Refusal::HEAD_MALFORMED);
         }
@@ -106,6 +122,11 @@ impl Handshake {
 
     fn accepted(&self, head: &[u8], early: &[u8], nonce: [u8; 16], settings: &Settings) -> Result<Accepted, Refusal> {
         let request = Request::parse(head, &settings.head)?;
+        if let Some(name) = self.identity.as_ref().and_then(|identity| identity.server_name.as_deref())
+            && !is_host(name, request.host)
+        {
+            return Err(Refusal::MISDIRECTED);
+        }
         let mut accepted = Accepted {
             accept: accept::accept_for(request.key),
             path: recorded_path(request.path_and_query),
@@ -124,8 +145,9 @@ impl Handshake {
                     base_path: &upstream.target.base_path,
                     key: &key,
                     client: self.peer,
-                    scheme: "http",
+                    scheme: if self.identity.is_some() { "https" } else { "http" },
                     trusted: settings.trusts(self.peer),
+                    subject: self.identity.as_ref().and_then(|identity| identity.subject.as_deref()),
                 };
                 forward::write_request(&request, &via, &mut accepted.outgoing);
                 accepted.expected = Some(Expected::new(&request, accept::accept_for(&key)));
@@ -137,6 +159,13 @@ impl Handshake {
         }
         Ok(accepted)
     }
+}
+
+/// Whether a `Host` with its optional port names the host that TLS was told. A name asked for is never an address
+/// (RFC 6066 section 3).
+fn is_host(name: &str, authority: &str) -> bool {
+    let host = authority.split(':').next().unwrap_or_default();
+    host.strip_suffix('.').unwrap_or(host).eq_ignore_ascii_case(name.strip_suffix('.').unwrap_or(name))
 }
 
 /// Queries carry tokens, so none is kept.

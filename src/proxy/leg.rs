@@ -113,9 +113,6 @@ impl Leg {
 
     #[inline]
     pub(super) fn flush<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Result<bool, Fault> {
-        if self.outbox.is_empty() {
-            return Ok(true);
-        }
         let mut progress = 0;
         let result = self.outbox.flush(self.socket, cx.net, cx.pool, &mut progress);
         if progress > 0 {
@@ -234,7 +231,7 @@ impl Leg {
         }
         // Bytes that it does not take, or a ping of the other side that it does not answer, ask as well as a ping of
         // ours; and a peer may answer only the newest of several pings (RFC 6455 section 5.5.3).
-        let asked = !self.outbox.is_empty() || self.unanswered_pings > 0;
+        let asked = !self.has_all(cx) || self.unanswered_pings > 0;
         if !asked && !may_insert {
             return Some(Pulse::CheckAt(now.after(patience)));
         }
@@ -253,9 +250,14 @@ impl Leg {
         Some(Pulse::CheckAt(now.after(patience)))
     }
 
+    /// Whether the socket took all that was sent.
+    pub(super) fn has_all<T: Transport>(&self, cx: &Context<'_, T>) -> bool {
+        self.outbox.is_empty() && !cx.net.holds(self.socket)
+    }
+
     /// Bytes that the side has not acknowledged, 0 if it has taken all that we have for it.
     pub(super) fn send_queue<T: Transport>(&self, cx: &Context<'_, T>) -> u32 {
-        if self.outbox.is_empty() {
+        if self.has_all(cx) {
             return 0;
         }
         u32::try_from(cx.net.unacknowledged(self.socket)).unwrap_or(u32::MAX)

@@ -41,6 +41,7 @@ mod preamble;
 mod pump;
 pub mod record;
 mod relay;
+mod secure;
 pub mod service;
 pub mod settings;
 mod upgrade;

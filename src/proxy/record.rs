@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
+use rustls::ProtocolVersion;
+
 use super::plan::Side;
-use crate::engine::{Fault, Time};
+use crate::engine::{Fault, Time, TlsFault};
 use crate::proto::Violation;
 use crate::proto::refusal::Refusal;
 
@@ -30,6 +32,10 @@ pub enum End {
     Declined,
     /// The client left before the handshake was over.
     LeftEarly,
+    /// TLS with the client did not come about.
+    Insecure(TlsFault),
+    /// The client spoke TLS where plain text is spoken.
+    UnexpectedTls,
     /// One side closed it with a close frame.
     Closed(Side),
     /// One side ended its connection without a close frame.
@@ -53,9 +59,11 @@ impl fmt::Display for End {
             Self::Unannounced(reason) => write!(f, "refused: proxy-protocol: {reason}"),
             Self::Declined => f.write_str("declined by upstream"),
             Self::LeftEarly => f.write_str("client left before the handshake was over"),
+            Self::Insecure(fault) => write!(f, "tls handshake failed: {fault}"),
+            Self::UnexpectedTls => f.write_str("client speaks TLS, this port does not"),
             Self::Closed(side) => write!(f, "closed by {side}"),
             Self::Ended(side) => write!(f, "{side} ended without a close frame"),
-            Self::Broken(side, fault) => write!(f, "{side} broken: {}", fault.code()),
+            Self::Broken(side, fault) => write!(f, "{side} broken: {fault}"),
             Self::Violated(side, violation) => write!(f, "{side} violation: {}", violation.code()),
             Self::Idle => f.write_str("idle timeout"),
             Self::Silent(side) => write!(f, "{side} did not answer a ping"),
@@ -86,6 +94,10 @@ pub struct Record {
     pub path: Box<str>,
     /// The status it was answered with; 0 if it was not.
     pub status: u16,
+    /// The version of TLS that the client spoke; `None` in plain text.
+    pub tls: Option<ProtocolVersion>,
+    /// Whether an upstream was reached by TLS without its certificate being verified.
+    pub upstream_unverified: bool,
     /// From accept to the end.
     pub duration: Duration,
     /// The client's share.
@@ -103,16 +115,28 @@ pub(super) struct Trace {
     pub(super) accepted: Time,
     pub(super) path: Box<str>,
     pub(super) status: u16,
+    pub(super) tls: Option<ProtocolVersion>,
+    pub(super) upstream_unverified: bool,
 }
 
 impl Trace {
     pub(super) fn new(peer: SocketAddr, accepted: Time) -> Self {
-        Self { peer, accepted, path: Box::default(), status: 0 }
+        Self { peer, accepted, path: Box::default(), status: 0, tls: None, upstream_unverified: false }
     }
 
     pub(super) fn into_record(self, now: Time, end: End, client: SideRecord, upstream: SideRecord) -> Record {
         let duration = now.since(self.accepted);
-        Record { peer: self.peer, path: self.path, status: self.status, duration, client, upstream, end }
+        Record {
+            peer: self.peer,
+            path: self.path,
+            status: self.status,
+            tls: self.tls,
+            upstream_unverified: self.upstream_unverified,
+            duration,
+            client,
+            upstream,
+            end,
+        }
     }
 }
 

@@ -74,7 +74,7 @@ impl Relay {
             return Err(End::Idle);
         }
         let (client, upstream) = (&mut self.client, &mut self.upstream);
-        let (client_is_read, upstream_is_read) = (upstream.outbox.is_empty(), client.outbox.is_empty());
+        let (client_is_read, upstream_is_read) = (upstream.has_all(cx), client.has_all(cx));
         let pulses = [
             (Side::Client, client.keep_alive(upstream.scanner.at_boundary(), client_is_read, cx)),
             (Side::Upstream, upstream.keep_alive(client.scanner.at_boundary(), upstream_is_read, cx)),

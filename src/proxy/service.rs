@@ -15,6 +15,7 @@ use crate::engine::pool::Pool;
 use crate::engine::slab::Slab;
 use crate::engine::{Next, Service, Slot, Socket, Time, Transport};
 use crate::proto::refusal::Refusal;
+use crate::tls::secured::{Secured, Sessions};
 
 /// Connections over the limit that a shard may be refusing at once. Who comes beyond that is closed without a word.
 const MAX_REFUSING: usize = 256;
@@ -35,6 +36,7 @@ pub enum Command {
 pub struct Proxy {
     settings: Arc<Settings>,
     current: Current,
+    sessions: Sessions,
     admission: Arc<Admission>,
     journal: Journal,
     connections: Slab<Connection>,
@@ -53,6 +55,7 @@ impl Proxy {
         Self {
             settings,
             current,
+            sessions: Sessions::default(),
             admission,
             journal: journal.open(),
             connections: Slab::default(),
@@ -98,7 +101,7 @@ impl Proxy {
             self.admission.leave();
             return Err(refusal);
         }
-        Ok(Connection::new(socket, peer, now, deadline))
+        Ok(Connection::new(socket, peer, self.current.tls.as_ref(), now, deadline))
     }
 }
 
@@ -132,8 +135,9 @@ impl Service for Proxy {
 
     fn step<T: Transport>(&mut self, net: &mut T, slot: Slot) -> Next {
         let Some(connection) = self.connections.get_mut(slot) else { return Next::Done };
+        let mut secured = Secured::new(net, &mut self.sessions, slot);
         let mut cx = Context {
-            net,
+            net: &mut secured,
             scratch: &mut self.scratch,
             answer: &mut self.answer,
             pool: &mut self.pool,

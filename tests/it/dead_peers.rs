@@ -54,8 +54,8 @@ fn a_reader_whose_window_stays_closed_is_given_up() {
 
 mod inside {
     use super::{
-        BINARY, CLOSE, Duration, FIN, FLAGS, Instant, IpAddr, Ipv4Addr, LATE, Peer, Ringway, STATED, Upstream, close_body,
-        masked, open_from, plain,
+        BINARY, CLOSE, Duration, FIN, FLAGS, Instant, IpAddr, Ipv4Addr, LATE, Peer, Ringway, STATED, Upstream,
+        close_body, masked, open_from, plain,
     };
     use std::process::Command;
 

@@ -103,6 +103,13 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
         ensure(whole || peer.sent.len() < 38, || "not the request that was due".to_owned())?;
         ensure(requests <= 1 || peer.sent[head..].len() > 100, || format!("{requests} requests"))?;
     }
+    if record.end == End::UnexpectedTls {
+        let wait = world.scene.settings.timeouts.close.as_millis();
+        let lived = world.gone_at[index].unwrap_or(0).saturating_sub(client.last_act);
+        ensure(client.said().first() == Some(&wire::TLS_HANDSHAKE), || "the client did not speak TLS".to_owned())?;
+        ensure(sent.is_empty(), || "an answer in plain text to who speaks TLS".to_owned())?;
+        ensure(u128::from(lived) <= wait + 10, || format!("closed {lived} ms after the client's last word"))?;
+    }
     if !world.scene.smooth {
         return Ok(());
     }
@@ -127,6 +134,7 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
             ensure(sent[head..] == **body && length == body.len().to_string(), || "another body".to_owned())?;
             ensure(client.given == *sent, || "the answer did not come to the client whole".to_owned())
         }
+        Outcome::SpeaksTls => ensure(record.end == End::UnexpectedTls, || "TLS was not noticed".to_owned()),
         Outcome::Open => Ok(()),
     }
 }
@@ -229,7 +237,12 @@ fn ends(world: &World, record: &Record, client: &Peer, upstream: &Peer) -> Resul
         End::Idle => waits.idle.is_some(),
         End::Silent(_) => waits.ping_interval.is_some() && !world.scene.smooth,
         End::Drained => world.drained_at.is_some(),
-        End::Refused(_) | End::Unannounced(_) | End::Declined | End::LeftEarly => false,
+        End::Refused(_)
+        | End::Unannounced(_)
+        | End::Declined
+        | End::LeftEarly
+        | End::Insecure(_)
+        | End::UnexpectedTls => false,
     };
     ensure(real, || "that never happened".to_owned())?;
     ensure(!world.scene.smooth || !matches!(record.end, End::Broken(..)), || "broken, though nothing broke".to_owned())

@@ -30,7 +30,7 @@ use world::World;
 const SEEDS: u64 = 10_000;
 
 /// What the seeds must come to, if they are to prove anything.
-const EVERY_END: [&str; 22] = [
+const EVERY_END: [&str; 23] = [
     "refused: handshake-timeout",
     "refused: draining",
     "refused: too-many-connections",
@@ -41,6 +41,7 @@ const EVERY_END: [&str; 22] = [
     "refused: upstream-closed",
     "declined",
     "client left before",
+    "client speaks TLS",
     "closed by client",
     "closed by upstream",
     "client ended",

@@ -25,7 +25,11 @@ pub(crate) fn addresses(count: usize) -> Arc<[SocketAddr]> {
 
 pub(crate) fn settings(timeouts: Timeouts) -> Settings {
     Settings {
-        serve: Serve::Relay(Upstream { target: "ws://upstream.test:80/base".parse().unwrap(), preserve_host: false }),
+        serve: Serve::Relay(Upstream {
+            target: "ws://upstream.test:80/base".parse().unwrap(),
+            preserve_host: false,
+            tls: None,
+        }),
         head: HeadLimits { max_bytes: MAX_HEAD_BYTES, max_lines: 40 },
         frames: FrameLimits { max_frame_bytes: MAX_FRAME_BYTES, max_message_bytes: MAX_FRAME_BYTES * 2 },
         timeouts,
@@ -191,10 +195,8 @@ fn connection(rng: &mut Rng, style: Style, addresses: usize) -> ConnectionPlan {
         outcome = bad_answer(rng, style, &mut upstream);
     }
     if rng.chance(8) {
-        let (head, status, code) = script::bad_request(rng);
-        client.head = head;
+        (client.head, outcome) = script::bad_request(rng);
         client.valid = false;
-        outcome = Outcome::Refused(status, code);
         dials.clear();
     }
     for plan in [&mut client, &mut upstream] {

@@ -5,6 +5,7 @@ use ringway::engine::Fault;
 use crate::peer::Item;
 use crate::rng::Rng;
 use crate::wire::{self, BINARY, CLOSE, CONTINUATION, FIN, Key, PING, PONG, TEXT};
+use crate::world::Outcome;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Style {
@@ -146,8 +147,8 @@ pub(crate) fn violation(rng: &mut Rng, upstream: bool) -> (Vec<u8>, &'static str
     }
 }
 
-/// A request that is refused, with what.
-pub(crate) fn bad_request(rng: &mut Rng) -> (Vec<u8>, u16, &'static str) {
+/// A request that is refused, with what comes of it.
+pub(crate) fn bad_request(rng: &mut Rng) -> (Vec<u8>, Outcome) {
     let good = String::from_utf8(crate::scene::request("")).unwrap();
     let edit = |from: &str, to: &str| good.replacen(from, to, 1).into_bytes();
     let (head, status, code) = match rng.below(14) {
@@ -162,9 +163,9 @@ pub(crate) fn bad_request(rng: &mut Rng) -> (Vec<u8>, u16, &'static str) {
         8 => (edit("Host: a", "Content-Length: 7\r\nHost: a"), 413, "body"),
         9 => (edit("HTTP/1.1", "HTTP/1.0"), 400, "http-version"),
         10 => (edit("\r\nHost", "\nHost"), 400, "head-malformed"),
-        11 => (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(), 400, "head-malformed"),
+        11 => return (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(), Outcome::SpeaksTls),
         12 => (edit("Host: a", &format!("X-A: {}\r\nHost: a", "y".repeat(4000))), 431, "head-too-large"),
         _ => (edit("Host: a", &format!("{}Host: a", "X-A: y\r\n".repeat(60))), 431, "head-too-many-lines"),
     };
-    (head, status, code)
+    (head, Outcome::Refused(status, code))
 }

@@ -12,6 +12,9 @@ pub(crate) const PING: u8 = 0x9;
 pub(crate) const PONG: u8 = 0xA;
 pub(crate) const FIN: u8 = 0x80;
 
+/// The first byte of who speaks TLS.
+pub(crate) const TLS_HANDSHAKE: u8 = 22;
+
 pub(crate) type Key = Option<[u8; 4]>;
 
 /// Bytes that payloads are cut from: making them up each time would take most of a seed's time.

@@ -39,6 +39,8 @@ pub(crate) enum Outcome {
     Refused(u16, &'static str),
     /// The upstream's status and body.
     Declined(u16, Vec<u8>),
+    /// Nothing: it is TLS, on a plain port.
+    SpeaksTls,
     /// Depends on who is first.
     Open,
 }

@@ -285,6 +285,9 @@ fn place_of(option: &str, url: &str, speech: Speech) -> Result<Place, Failure> {
     // What was typed may hold a token: only the reason is shown.
     let (target, path) =
         target::client_url(url).map_err(|error| Failure::Configuration(format!("{option}: {error}")))?;
+    if target.tls {
+        return Err(Failure::Configuration(format!("{option}: TLS is not spoken yet; use ws:// or http://")));
+    }
     let address = address_of(&target)?;
     Ok(Place { target, path, address, speech })
 }

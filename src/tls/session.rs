@@ -1,0 +1,309 @@
+//! One connection's TLS: what its socket gives goes through rustls, and what rustls gives goes to its socket.
+//!
+//! Copies, all of them rustls' own: what was received into its buffer of one record, where it is decrypted; the plaintext
+//! into a piece of memory, and from there to who receives; what is sent, a record at a time, into pieces that are encrypted
+//! in place and given to the kernel together. None of these pieces outlives what it carries.
+
+use std::io::{self, IoSlice, Read, Write};
+
+use rustls::Connection;
+
+use super::fault::fault_of;
+use crate::engine::{Fault, Received, Sent, Socket, TlsFault, Transport};
+
+/// Plaintext that is encrypted at a time: what a peer that does not read leaves in memory.
+const MAX_SEALED_BYTES: usize = crate::engine::pool::BUFFER_BYTES;
+/// Bytes that rustls may hold of a record that is not whole: received before, they come out with what is received next.
+const RECORD_BYTES: usize = 17 * 1024;
+/// What is received at a time where there is little room: as much as rustls takes at once.
+const SMALL_RECEIVE_BYTES: usize = 4096;
+/// What is received at a time during the handshake.
+const HANDSHAKE_RECEIVE_BYTES: usize = 16 * 1024;
+/// The first byte of a handshake record, and of an alert (RFC 8446 section 5.1).
+const HANDSHAKE: u8 = 22;
+const ALERT: u8 = 21;
+
+/// What a handshake has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handshaking {
+    /// It is done.
+    Done,
+    /// It goes on when the socket has changed.
+    Blocked,
+    /// There is more to do at once.
+    Again,
+    /// It failed. The peer has been told, if it could be.
+    Failed(Fault),
+}
+
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) socket: Socket,
+    tls: Connection,
+    /// Whether the peer has not said anything yet.
+    fresh: bool,
+    /// Why it is past all use.
+    failed: Option<Fault>,
+    /// The peer has said that it has finished.
+    ended: bool,
+    /// We have said that we have finished.
+    closed: bool,
+    /// The socket is to be shut down once all is sent.
+    shutting: bool,
+}
+
+impl Session {
+    /// `Err` makes a session that has failed from the start.
+    pub(super) fn new(socket: Socket, mut tls: Connection) -> Self {
+        // What it may hold is bounded here, by what it is given.
+        tls.set_buffer_limit(None);
+        Self { socket, tls, fresh: true, failed: None, ended: false, closed: false, shutting: false }
+    }
+
+    pub(super) fn tls(&self) -> &Connection {
+        &self.tls
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether encrypted bytes wait for room.
+    pub(super) fn holds(&self) -> bool {
+        self.tls.wants_write()
+    }
+
+    /// Shows rustls what was received before there was a session.
+    pub(super) fn begin<T: Transport>(&mut self, early: &[u8], net: &mut T) {
+        if self.feed(early, &mut []).is_err() {
+            // The alert. The failure is told when it is asked for.
+            let _ = self.flush(net, &mut 0);
+        }
+    }
+
+    /// Takes the handshake as far as it goes.
+    pub(super) fn shake_hands<T: Transport>(&mut self, net: &mut T, wire: &mut [u8]) -> Handshaking {
+        if let Some(fault) = self.failed {
+            return Handshaking::Failed(fault);
+        }
+        if !self.tls.is_handshaking() {
+            return Handshaking::Done;
+        }
+        if let Err(fault) = self.flush(net, &mut 0) {
+            return Handshaking::Failed(fault);
+        }
+        let room = wire.len().min(HANDSHAKE_RECEIVE_BYTES);
+        let received = match net.recv(self.socket, wire.get_mut(..room).unwrap_or_default()) {
+            Received::Bytes(n) => n,
+            Received::Blocked => return Handshaking::Blocked,
+            Received::End => return self.fail(TlsFault::Truncated),
+            Received::Failed(fault) => return Handshaking::Failed(fault),
+        };
+        if let Err(fault) = self.feed(wire.get(..received).unwrap_or_default(), &mut []) {
+            // The alert says why to the peer, who may not take it.
+            let _ = self.flush(net, &mut 0);
+            return Handshaking::Failed(fault);
+        }
+        Handshaking::Again
+    }
+
+    /// Receives: `None` if what came was nothing for the receiver, and there may be more.
+    #[inline]
+    pub(super) fn recv<T: Transport>(&mut self, net: &mut T, wire: &mut [u8], into: &mut [u8]) -> Option<Received> {
+        let waiting = self.take(into);
+        if waiting > 0 {
+            return Some(Received::Bytes(waiting));
+        }
+        if let Some(fault) = self.failed {
+            return Some(Received::Failed(fault));
+        }
+        if self.ended {
+            return Some(Received::End);
+        }
+        // What comes out of what is received must have room: it cannot wait in `wire`.
+        let room = into.len().saturating_sub(RECORD_BYTES).max(SMALL_RECEIVE_BYTES).min(wire.len());
+        match net.recv(self.socket, wire.get_mut(..room).unwrap_or_default()) {
+            Received::Bytes(n) => match self.feed(wire.get(..n).unwrap_or_default(), into) {
+                Ok(0) => None,
+                Ok(n) => Some(Received::Bytes(n)),
+                Err(fault) => {
+                    let _ = self.flush(net, &mut 0);
+                    Some(Received::Failed(fault))
+                }
+            },
+            // Answers of rustls' own have waited for something to go with.
+            Received::Blocked => Some(match self.flush(net, &mut 0) {
+                Ok(_) => Received::Blocked,
+                Err(fault) => Received::Failed(fault),
+            }),
+            Received::End => {
+                self.failed = Some(Fault::Tls(TlsFault::Truncated));
+                Some(Received::Failed(Fault::Tls(TlsFault::Truncated)))
+            }
+            Received::Failed(fault) => Some(Received::Failed(fault)),
+        }
+    }
+
+    /// Encrypts and sends. What the socket does not take stays here, and blocks the next send.
+    #[inline]
+    pub(super) fn send<T: Transport>(&mut self, net: &mut T, bytes: &[u8]) -> Sent {
+        if let Some(fault) = self.failed.filter(|fault| *fault != Fault::Tls(TlsFault::Truncated)) {
+            return Sent::Failed(fault);
+        }
+        let mut taken: usize = 0;
+        loop {
+            match self.flush(net, &mut 0) {
+                Ok(true) => {}
+                Ok(false) if taken == 0 => return Sent::Blocked,
+                Ok(false) => return Sent::Bytes(taken),
+                Err(fault) => return Sent::Failed(fault),
+            }
+            let end = bytes.len().min(taken.saturating_add(MAX_SEALED_BYTES));
+            let Some(next) = bytes.get(taken..end).filter(|next| !next.is_empty()) else { return Sent::Bytes(taken) };
+            // Without a limit it takes all; what it cannot encrypt any more is a session at its end.
+            match self.tls.writer().write(next) {
+                Ok(n) if n > 0 => taken = taken.saturating_add(n),
+                _ => return Sent::Failed(Fault::Tls(TlsFault::Internal)),
+            }
+        }
+    }
+
+    /// Sends what is encrypted: `true` once all is sent.
+    #[inline]
+    pub(super) fn flush<T: Transport>(&mut self, net: &mut T, progress: &mut usize) -> Result<bool, Fault> {
+        while self.tls.wants_write() {
+            let mut pipe = Pipe { net, socket: self.socket, fault: None };
+            match self.tls.write_tls(&mut pipe) {
+                Ok(n) => *progress = progress.saturating_add(n),
+                Err(_) => return pipe.fault.map_or(Ok(false), Err),
+            }
+        }
+        if self.shutting {
+            self.shutting = false;
+            net.shutdown(self.socket);
+        }
+        Ok(true)
+    }
+
+    /// Says that we have finished, and ends our sending behind it.
+    pub(super) fn shutdown<T: Transport>(&mut self, net: &mut T) {
+        self.say_goodbye();
+        self.shutting = true;
+        // Where it fails the connection is gone, which its next receive will tell.
+        let _ = self.flush(net, &mut 0);
+    }
+
+    /// Says that we have finished, as far as that can be done at once.
+    pub(super) fn last_words<T: Transport>(&mut self, net: &mut T) {
+        if !self.closed {
+            self.say_goodbye();
+            let _ = self.flush(net, &mut 0);
+        }
+    }
+
+    /// A session that failed has sent its alert; one that is shaking hands still has nothing to protect.
+    fn say_goodbye(&mut self) {
+        let truncated = self.failed == Some(Fault::Tls(TlsFault::Truncated));
+        if !self.closed && (self.failed.is_none() || truncated) && !self.tls.is_handshaking() {
+            self.tls.send_close_notify();
+        }
+        self.closed = true;
+    }
+
+    /// Shows rustls what was received, and takes what it makes of it: how much that is.
+    #[inline]
+    fn feed(&mut self, mut bytes: &[u8], into: &mut [u8]) -> Result<usize, Fault> {
+        if let (true, Some(first)) = (self.fresh, bytes.first()) {
+            self.fresh = false;
+            let is_answer = matches!(self.tls, Connection::Client(_)) && *first == ALERT;
+            if *first != HANDSHAKE && !is_answer {
+                self.failed = Some(Fault::Tls(TlsFault::NotTls));
+                return Err(Fault::Tls(TlsFault::NotTls));
+            }
+        }
+        let mut filled: usize = 0;
+        while !bytes.is_empty() {
+            let before = bytes.len();
+            // It takes 4 KiB at a time, and of what is not whole no more than the longest record.
+            while !bytes.is_empty() && matches!(self.tls.read_tls(&mut bytes), Ok(1..)) {}
+            let processed = self.tls.process_new_packets();
+            filled = filled.saturating_add(self.take(into.get_mut(filled..).unwrap_or_default()));
+            if let Err(error) = processed {
+                let fault = Fault::Tls(fault_of(&error));
+                self.failed = Some(fault);
+                // What was right before it still counts.
+                return if filled > 0 { Ok(filled) } else { Err(fault) };
+            }
+            if bytes.len() == before {
+                // Behind its end nothing counts.
+                if !self.ended && !processed.is_ok_and(|state| state.peer_has_closed()) {
+                    self.failed = Some(Fault::Tls(TlsFault::Internal));
+                }
+                break;
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Takes plaintext that is there, and notices the peer's end behind it.
+    #[inline]
+    fn take(&mut self, into: &mut [u8]) -> usize {
+        if into.is_empty() {
+            return 0;
+        }
+        match self.tls.reader().read(into) {
+            Ok(0) => {
+                self.ended = true;
+                0
+            }
+            Ok(n) => n,
+            Err(_) => 0,
+        }
+    }
+
+    fn fail(&mut self, fault: TlsFault) -> Handshaking {
+        self.failed = Some(Fault::Tls(fault));
+        Handshaking::Failed(Fault::Tls(fault))
+    }
+}
+
+/// A socket as something that rustls can write to.
+struct Pipe<'a, T> {
+    net: &'a mut T,
+    socket: Socket,
+    fault: Option<Fault>,
+}
+
+impl<T: Transport> Pipe<'_, T> {
+    fn result(&mut self, sent: Sent) -> io::Result<usize> {
+        match sent {
+            Sent::Bytes(n) => Ok(n),
+            Sent::Blocked => Err(io::ErrorKind::WouldBlock.into()),
+            Sent::Failed(fault) => {
+                self.fault = Some(fault);
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+        }
+    }
+}
+
+impl<T: Transport> Write for Pipe<'_, T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.net.send(self.socket, bytes);
+        self.result(sent)
+    }
+
+    #[inline]
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        // One record is the rule, and the plainer call is the cheaper one.
+        let sent = match slices {
+            [one] => self.net.send(self.socket, one),
+            all => self.net.send_vectored(self.socket, all),
+        };
+        self.result(sent)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
