@@ -126,15 +126,20 @@ impl Session {
         // What comes out of what is received must have room: it cannot wait in `wire`.
         let room = into.len().saturating_sub(RECORD_BYTES).max(SMALL_RECEIVE_BYTES).min(wire.len());
         match net.recv(self.socket, wire.get_mut(..room).unwrap_or_default()) {
-            Received::Bytes(n) => match self.feed(wire.get(..n).unwrap_or_default(), into) {
-                Ok(0) => None,
-                Ok(n) => Some(Received::Bytes(n)),
-                Err(fault) => {
-                    let _ = self.flush(net, &mut 0);
-                    Some(Received::Failed(fault))
+            Received::Bytes(n) => {
+                let waited = self.holds();
+                let fed = self.feed(wire.get(..n).unwrap_or_default(), into);
+                if !waited && self.holds() {
+                    // An answer of rustls' own, or its alert: nobody else knows that there is something to send.
+                    let _ = self.push(net);
                 }
-            },
-            // Answers of rustls' own have waited for something to go with.
+                match fed {
+                    Ok(0) => None,
+                    Ok(n) => Some(Received::Bytes(n)),
+                    Err(fault) => Some(Received::Failed(fault)),
+                }
+            }
+            // The handshake's last words may wait still.
             Received::Blocked => Some(match self.push(net) {
                 Ok(_) => Received::Blocked,
                 Err(fault) => Received::Failed(fault),
@@ -324,3 +329,6 @@ impl<T: Transport> Write for Pipe<'_, T> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
