@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::Failure;
 use super::serve::{self, ServeArgs, Sides};
 use crate::config::tls::UpstreamTlsArgs;
+use crate::config::units;
 use crate::control::names::Question;
 use crate::proxy::current::Current;
 use crate::proxy::settings::{Serve, Upstream};
@@ -25,7 +26,7 @@ pub(super) struct Args {
     #[arg(long)]
     preserve_host: bool,
     /// Peers whose X-Forwarded-* and Forwarded headers are believed, as addresses or networks
-    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = network)]
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = units::network)]
     trusted_proxies: Vec<IpNet>,
     /// DNS servers to ask for the target's name, as addresses with an optional port, and not those of /etc/resolv.conf
     #[arg(long, value_name = "ADDR[:PORT]", value_delimiter = ',', value_parser = server)]
@@ -59,14 +60,6 @@ fn place(args: &Args) -> (Current, Option<Question>) {
             (Current::default(), Some(question))
         }
     }
-}
-
-fn network(text: &str) -> Result<IpNet, String> {
-    let address = || text.parse::<IpAddr>().map(IpNet::from).ok();
-    text.parse()
-        .ok()
-        .or_else(address)
-        .ok_or_else(|| format!("`{text}` is neither an address nor a network; write for example 10.0.0.0/8 or ::1"))
 }
 
 fn server(text: &str) -> Result<SocketAddr, String> {

@@ -34,6 +34,9 @@ pub(super) struct ServeArgs {
     /// Where to listen: an address and a port, 0 for any free one
     #[arg(long, value_name = "ADDR")]
     listen: SocketAddr,
+    /// Peers that must begin with a PROXY protocol header (version 1 or 2), as addresses or networks
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = units::network)]
+    proxy_protocol: Vec<ipnet::IpNet>,
     /// The CPUs to run on, one shard each, for example 0-3,6; all if not given
     #[arg(long, value_name = "LIST", value_parser = units::cpus)]
     cpus: Option<Cpus>,
@@ -78,7 +81,9 @@ pub(super) fn run(
         frames: args.limits.frames(),
         timeouts: args.limits.timeouts(),
         trusted_proxies,
+        proxy_protocol: args.proxy_protocol.clone(),
     };
+    let keepalive = args.limits.keepalive().map_err(Failure::Configuration)?;
     let tls = args.tls.server().map_err(Failure::Configuration)?;
     let served = tls.as_ref().map(|tls| tls.load(None)).transpose();
     let served = served.map_err(|error| Failure::Configuration(error.to_string()))?;
@@ -110,7 +115,7 @@ pub(super) fn run(
         Serve::Relay(_) => format!("{headline} (at {})", names::show(&current.addresses)),
         Serve::Echo => headline.to_owned(),
     };
-    let (address, listeners) = listener::bind(args.listen, cpus.len())
+    let (address, listeners) = listener::bind(args.listen, cpus.len(), keepalive)
         .map_err(|error| Failure::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
 
     let (events, happens) = channel();
@@ -137,6 +142,7 @@ pub(super) fn run(
         refusal: if current.tls.is_some() { &crate::tls::NO_ROOM } else { refusal::no_descriptors() },
         ring_completions: args.ring_completions,
         wait: Wait::Sleep,
+        keepalive,
     };
     let listeners = listeners.into_iter().map(|listener| vec![listener]).collect();
     let (settings, counted) = (Arc::new(settings), Arc::clone(&admission));
@@ -245,12 +251,14 @@ fn announce(
     let optional = |value: Option<Duration>| value.map_or_else(|| "off".to_owned(), show_duration);
     let (shards, max_message, max_frame) = (cpus.len(), limits.max_message_bytes, limits.max_frame_bytes);
     let deadlines = format!(
-        "handshake {}, connect {}, idle {}, ping every {}, pong {}, close {}, drain {}",
+        "handshake {}, connect {}, idle {}, ping every {}, pong {}, unacknowledged {}, keepalive {}, close {}, drain {}",
         show_duration(limits.handshake_timeout),
         show_duration(limits.connect_timeout),
         optional(limits.idle_timeout.0),
         optional(limits.ping_interval.0),
         show_duration(limits.pong_timeout),
+        optional(limits.tcp_user_timeout.0),
+        optional(limits.tcp_keepalive.0),
         show_duration(limits.close_timeout),
         show_duration(limits.drain_timeout),
     );

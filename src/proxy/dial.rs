@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::handshake::Accepted;
-use crate::engine::{Fault, Next, Sent, Slot, Socket, Time, TlsFault, Transport};
+use super::upstream_tls::refusal_of;
+use crate::engine::{Fault, Next, Sent, Slot, Socket, Time, Transport};
 use crate::proto::refusal::Refusal;
 use crate::tls::secured::Secured;
 
@@ -168,19 +169,5 @@ impl Dial {
             client: self.accepted.client,
         };
         std::mem::replace(&mut self.accepted, Box::new(empty))
-    }
-}
-
-/// What a client is told of an upstream whose TLS failed.
-pub(super) fn refusal_of(fault: TlsFault) -> Refusal {
-    match fault {
-        TlsFault::NotTls => Refusal::UPSTREAM_NOT_TLS,
-        TlsFault::CertificateExpired | TlsFault::CertificateNotYetValid => Refusal::UPSTREAM_CERTIFICATE_EXPIRED,
-        TlsFault::CertificateName => Refusal::UPSTREAM_CERTIFICATE_NAME,
-        TlsFault::CertificateUntrusted => Refusal::UPSTREAM_CERTIFICATE_UNTRUSTED,
-        TlsFault::CertificateInvalid | TlsFault::CertificateMissing => Refusal::UPSTREAM_CERTIFICATE_INVALID,
-        TlsFault::Alert(_) => Refusal::UPSTREAM_TLS_REFUSED,
-        TlsFault::Truncated => Refusal::UPSTREAM_CLOSED,
-        TlsFault::Incompatible | TlsFault::Violation | TlsFault::Internal => Refusal::UPSTREAM_TLS,
     }
 }

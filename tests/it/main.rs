@@ -5,6 +5,7 @@ mod harness;
 
 mod cli;
 mod closing;
+mod dead_peers;
 mod deadlines;
 mod descriptors;
 mod documentation;
@@ -15,6 +16,7 @@ mod handshake_vectors;
 mod journal;
 mod names;
 mod pressure;
+mod proxy_protocol;
 mod refusals;
 mod relay;
 mod ring;

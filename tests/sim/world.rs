@@ -29,6 +29,8 @@ pub(crate) struct ConnectionPlan {
     pub(crate) upstream: PeerPlan,
     /// What a handshake comes to that nothing disturbs.
     pub(crate) outcome: Outcome,
+    /// Whether it comes through a balancer. The client's head then begins with what that says.
+    pub(crate) balanced: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +67,7 @@ pub(crate) struct Scene {
     pub(crate) net: NetPlan,
     pub(crate) tls: Tls,
     pub(crate) max_connections: u64,
+    pub(crate) max_per_address: Option<u64>,
     pub(crate) connections: Vec<ConnectionPlan>,
     pub(crate) drain_at: Option<u64>,
     /// When it is drained at the latest.
@@ -98,6 +101,11 @@ pub(crate) fn client_address(connection: usize) -> SocketAddr {
     SocketAddr::from(([10, 1, 2, 3], 1000 + u16::try_from(connection).unwrap_or(0)))
 }
 
+/// Where a connection comes from that comes through a balancer.
+pub(crate) fn balancer_address(connection: usize) -> SocketAddr {
+    SocketAddr::from(([10, 3, 0, 1], 1000 + u16::try_from(connection).unwrap_or(0)))
+}
+
 impl World {
     pub(crate) fn new(scene: Scene, trace: bool) -> Self {
         let mut rng = Rng::new(scene.seed);
@@ -114,7 +122,7 @@ impl World {
             peers.push(Peer::new(plan.upstream.clone(), index, true, rng.fork()));
         }
         let (source, reader) = journal();
-        let admission = Arc::new(Admission::new(scene.max_connections, None));
+        let admission = Arc::new(Admission::new(scene.max_connections, scene.max_per_address));
         let current = Current {
             tls: scene.tls.down.then(configs::for_clients),
             upstream_tls: scene.tls.up.then(configs::for_upstream),
@@ -275,7 +283,9 @@ impl World {
         if self.rng.chance(50) {
             self.peers[index * 2].act(&mut self.net);
         }
-        match self.proxy.accept(&mut self.net, SimNet::handle(sock), client_address(index)) {
+        let balanced = self.scene.connections[index].balanced;
+        let peer = if balanced { balancer_address(index) } else { client_address(index) };
+        match self.proxy.accept(&mut self.net, SimNet::handle(sock), peer) {
             Some(slot) => {
                 self.net.line_of.insert(slot.0, index);
                 self.net.own(sock, slot);
@@ -368,11 +378,13 @@ impl World {
         while let Ok(batch) = self.reader.batches.try_recv() {
             self.records.extend(batch);
         }
-        if self.proxy.connections() != 0 || self.admission.connections() != 0 || !self.proxy.is_finished() {
+        let counted = (self.admission.connections(), self.admission.addresses());
+        if self.proxy.connections() != 0 || counted != (0, 0) || !self.proxy.is_finished() {
             return Err(format!(
-                "left: {} connections, {} admitted, finished: {}",
+                "left: {} connections, {} counted, to {} addresses, finished: {}",
                 self.proxy.connections(),
-                self.admission.connections(),
+                counted.0,
+                counted.1,
                 self.proxy.is_finished()
             ));
         }

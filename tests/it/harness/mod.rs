@@ -5,6 +5,8 @@
 //! [`namespace`] gives a test a network of its own; [`pki`] makes
 //! certificates, [`secure`] speaks TLS with them, and [`site`] is a proxy that has some.
 
+use std::net::IpAddr;
+
 pub(crate) mod client;
 pub(crate) mod dns;
 pub(crate) mod frame;
@@ -41,7 +43,15 @@ pub(crate) fn tunnel(options: &[&str]) -> Tunnel {
 
 /// Opens a connection through a proxy, with more header lines in the client's request and in the upstream's answer.
 pub(crate) fn open(ringway: &Ringway, upstream: &Upstream, asked: &str, answered: &str) -> (Peer, Peer) {
-    let mut client = Peer::connect(ringway.address());
+    open_over(Peer::connect(ringway.address()), upstream, asked, answered)
+}
+
+/// Opens one from another address of this host's.
+pub(crate) fn open_from(from: IpAddr, ringway: &Ringway, upstream: &Upstream) -> (Peer, Peer) {
+    open_over(Peer::connect_from(from, ringway.address()), upstream, "", "")
+}
+
+fn open_over(mut client: Peer, upstream: &Upstream, asked: &str, answered: &str) -> (Peer, Peer) {
     client.send(client::handshake("/", asked).as_bytes());
     let mut server = upstream.accept();
     let request = server.head();

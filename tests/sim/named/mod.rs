@@ -1,20 +1,23 @@
 //! Scenes with a name: each row of the table of ends, and what random seeds meet too seldom.
 
+mod balanced;
 mod draining;
 mod edges;
 mod ends;
 mod pings;
 mod regressions;
+mod tls;
 
 use std::time::Duration;
 
 use ringway::proxy::record::Record;
-use ringway::proxy::settings::Timeouts;
+use ringway::proxy::settings::{Serve, Timeouts};
 
 use crate::check;
 use crate::net::{DialPlan, NetPlan, Readiness};
 use crate::peer::{Item, PeerPlan};
 use crate::scene::{addresses, agreement, peer, request, settings};
+use crate::tls::TlsPlan;
 use crate::wire::{self, BINARY, CLOSE, FIN, Found, TEXT};
 use crate::world::{ConnectionPlan, Outcome, Scene, Tls, World};
 
@@ -51,7 +54,14 @@ pub(crate) fn scene(client: PeerPlan, upstream: PeerPlan) -> Scene {
         pong: Duration::from_secs(1),
         close: Duration::from_secs(5),
     };
-    let plan = ConnectionPlan { at: 0, dials: vec![DialPlan::Connect(1)], client, upstream, outcome: Outcome::Open };
+    let plan = ConnectionPlan {
+        at: 0,
+        dials: vec![DialPlan::Connect(1)],
+        client,
+        upstream,
+        outcome: Outcome::Open,
+        balanced: false,
+    };
     Scene {
         seed: 1,
         settings: settings(timeouts),
@@ -60,6 +70,7 @@ pub(crate) fn scene(client: PeerPlan, upstream: PeerPlan) -> Scene {
         net: NetPlan { readiness: Readiness::Kept, short: 0, spurious: 0, capacity: (300_000, 300_000) },
         tls: Tls::default(),
         max_connections: 10,
+        max_per_address: None,
         connections: vec![plan],
         drain_at: None,
         horizon: 50_000,
@@ -111,8 +122,20 @@ impl Played {
     }
 }
 
-/// Plays a scene under both readings of the transport's contract, in few pieces and in many.
+/// Plays a scene in plain text, and with TLS on both sides.
 pub(crate) fn play(scene: &Scene, judge: impl Fn(&Played)) {
+    play_once(scene, &judge);
+    let mut scene = scene.clone();
+    scene.tls = Tls { down: true, up: matches!(scene.settings.serve, Serve::Relay(_)) };
+    for plan in &mut scene.connections {
+        plan.client.tls = Some(TlsPlan::default());
+        plan.upstream.tls = scene.tls.up.then(TlsPlan::default);
+    }
+    play_once(&scene, &judge);
+}
+
+/// Plays a scene under both readings of the transport's contract, in few pieces and in many.
+pub(crate) fn play_once(scene: &Scene, judge: impl Fn(&Played)) {
     for readiness in [Readiness::Kept, Readiness::Asked] {
         for (seed, short, spurious) in [(1, 0, 0), (2, 40, 0), (3, 40, 30), (4, 0, 30)] {
             let mut scene = scene.clone();
