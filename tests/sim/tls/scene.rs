@@ -4,6 +4,7 @@ use super::{Goodbye, Identity, Misdeed, TlsPlan, Version};
 use crate::net::DialPlan;
 use crate::peer::{Cut, PeerPlan};
 use crate::rng::Rng;
+use crate::scene::last_dial;
 use crate::script::Style;
 use crate::world::{ConnectionPlan, Outcome, Scene, Tls};
 
@@ -84,7 +85,7 @@ fn upstream(plan: &mut ConnectionPlan, style: Style, rng: &mut Rng) {
         (_, Identity::WrongName) => Some("upstream-certificate-name"),
         (_, Identity::Expired) => Some("upstream-certificate-expired"),
     };
-    let connects = plan.dials.iter().find(|dial| !matches!(dial, DialPlan::RefusedAtOnce | DialPlan::Fails(..)));
+    let connects = last_dial(&plan.dials);
     let comes_to_it = match &plan.outcome {
         Outcome::Opens | Outcome::Declined(..) => true,
         Outcome::Refused(_, code) => code.starts_with("upstream-"),
