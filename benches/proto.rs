@@ -99,6 +99,7 @@ fn handshake(criterion: &mut Criterion) {
         client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
         scheme: "http",
         trusted: false,
+        subject: None,
     };
     let mut out = Vec::with_capacity(4096);
     group.bench_function("find, parse and write for the upstream", |bencher| {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::Failure;
-use super::serve::{self, ServeArgs};
+use super::serve::{self, ServeArgs, Sides};
 use crate::proxy::current::Current;
 use crate::proxy::settings::Serve;
 
@@ -14,5 +14,6 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    serve::run(&args.serve, Serve::Echo, Current::default(), Vec::new(), 1, "echo: every message comes back")
+    let sides = Sides { serve: Serve::Echo, current: Current::default(), upstream_tls: None };
+    serve::run(&args.serve, sides, Vec::new(), 1, "echo: every message comes back")
 }

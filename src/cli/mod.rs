@@ -9,6 +9,7 @@ mod log;
 mod proxy;
 mod serve;
 pub mod signals;
+mod tls;
 mod ws;
 
 use std::io::Write;
@@ -27,11 +28,13 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Noun {
     /// Relay every connection on an address to a target
-    Proxy(proxy::Args),
+    Proxy(Box<proxy::Args>),
     /// Answer every message with itself: an upstream to try things with
-    Echo(echo::Args),
+    Echo(Box<echo::Args>),
     /// Talk to a WebSocket from the terminal, one message a line
     Ws(ws::Args),
+    /// Make certificates to try TLS with
+    Tls(tls::Args),
     /// Print a completion script for a shell
     Completions(extras::CompletionArgs),
     /// Print the manual page
@@ -60,6 +63,7 @@ pub fn run() -> ExitCode {
         Noun::Proxy(args) => proxy::run(&args),
         Noun::Echo(args) => echo::run(&args),
         Noun::Ws(args) => ws::run(&args),
+        Noun::Tls(args) => tls::run(&args),
         Noun::Completions(args) => extras::completions(&args),
         Noun::Man => extras::man(),
     };

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use ipnet::IpNet;
 
 use super::Failure;
-use super::serve::{self, ServeArgs};
+use super::serve::{self, ServeArgs, Sides};
+use crate::config::tls::UpstreamTlsArgs;
 use crate::proxy::current::Current;
 use crate::proxy::settings::{Serve, Upstream};
 use crate::routing::target::Target;
@@ -16,7 +17,7 @@ const DESCRIPTORS_EACH: u64 = 2;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Where connections go, ws:// or http://; the client's path and query are appended
+    /// Where connections go, ws://, wss://, http:// or https://; the client's path and query are appended
     #[arg(long, value_name = "URL")]
     target: Target,
     /// Send the client's Host header upstream, and not the target's own
@@ -27,15 +28,20 @@ pub(super) struct Args {
     trusted_proxies: Vec<IpNet>,
     #[command(flatten)]
     serve: ServeArgs,
+    // Behind the others: what follows a group without a heading of its own is shown under the group's.
+    #[command(flatten)]
+    tls: UpstreamTlsArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let (upstream_tls, tls) = args.tls.client(&args.target).map_err(Failure::Configuration)?.unzip();
     let addresses = resolve(&args.target)?;
     let shown = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let headline = format!("target: {} (at {shown})", args.target);
-    let upstream = Upstream { target: args.target.clone(), preserve_host: args.preserve_host };
+    let upstream = Upstream { target: args.target.clone(), preserve_host: args.preserve_host, tls };
     let current = Current { addresses: addresses.into(), ..Current::default() };
-    serve::run(&args.serve, Serve::Relay(upstream), current, args.trusted_proxies.clone(), DESCRIPTORS_EACH, &headline)
+    let sides = Sides { serve: Serve::Relay(upstream), current, upstream_tls };
+    serve::run(&args.serve, sides, args.trusted_proxies.clone(), DESCRIPTORS_EACH, &headline)
 }
 
 /// Names are looked up once, here, before anything listens.

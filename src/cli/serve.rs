@@ -13,8 +13,11 @@ use tracing::{error, info, warn};
 use super::log::LogArgs;
 use super::{Failure, journal, signals};
 use crate::config::limits::LimitArgs;
+use crate::config::tls::ListenTlsArgs;
 use crate::config::units::{self, Cpus, show_duration};
+use crate::control::certificates;
 use crate::engine::host::{Plan, Shards, Wait};
+use crate::engine::mailbox::Sender;
 use crate::engine::{listener, preflight};
 use crate::proto::refusal;
 use crate::proxy::admission::Admission;
@@ -22,6 +25,8 @@ use crate::proxy::current::Current;
 use crate::proxy::record::{self, JournalSource};
 use crate::proxy::service::{Command, Proxy};
 use crate::proxy::settings::{Serve, Settings};
+use crate::tls::certificate;
+use crate::tls::client::ClientTls;
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct ServeArgs {
@@ -35,6 +40,8 @@ pub(super) struct ServeArgs {
     #[arg(long, hide = true)]
     ring_completions: Option<u32>,
     #[command(flatten)]
+    tls: ListenTlsArgs,
+    #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
     log: LogArgs,
@@ -45,15 +52,23 @@ enum Event {
     Ended(std::io::Result<()>),
 }
 
+/// What becomes of connections.
+pub(super) struct Sides {
+    pub(super) serve: Serve,
+    pub(super) current: Current,
+    /// Of which each shard gets a configuration of its own.
+    pub(super) upstream_tls: Option<ClientTls>,
+}
+
 /// Serves until SIGTERM or SIGINT.
 pub(super) fn run(
     args: &ServeArgs,
-    serve: Serve,
-    current: Current,
+    sides: Sides,
     trusted_proxies: Vec<ipnet::IpNet>,
     descriptors_each: u64,
     headline: &str,
 ) -> Result<ExitCode, Failure> {
+    let Sides { serve, mut current, upstream_tls } = sides;
     let settings = Settings {
         serve,
         head: args.limits.head().map_err(Failure::Configuration)?,
@@ -61,7 +76,19 @@ pub(super) fn run(
         timeouts: args.limits.timeouts(),
         trusted_proxies,
     };
+    let tls = args.tls.server().map_err(Failure::Configuration)?;
+    let served = tls.as_ref().map(|tls| tls.load(None)).transpose();
+    let served = served.map_err(|error| Failure::Configuration(error.to_string()))?;
+    current.tls = served.as_ref().map(|served| Arc::clone(&served.config));
     let (recorded, _log) = args.log.install()?;
+    if let Some(served) = &served {
+        certificates::warn_at_start(served);
+    }
+    if upstream_tls.as_ref().is_some_and(|tls| !tls.is_verified()) {
+        warn!(
+            "--upstream-insecure-skip-verify: the upstream may be anyone, and whoever is in between reads everything"
+        );
+    }
     let host = preflight::check().map_err(|missing| Failure::Failed(missing.to_string()))?;
     let cpus =
         host.choose_cpus(args.cpus.as_ref().map(|Cpus(asked)| asked.as_slice())).map_err(Failure::Configuration)?;
@@ -76,10 +103,17 @@ pub(super) fn run(
 
     let (events, happens) = channel();
     let signalled = events.clone();
-    signals::watch(move |_| signalled.send(Event::Signal).is_ok())?;
+    let (hangup, hung_up) = channel();
+    signals::watch_with_hangups(
+        move |_| signalled.send(Event::Signal).is_ok(),
+        move || {
+            if hangup.send(()).is_err() {
+                info!("SIGHUP: there are no certificates to read again");
+            }
+        },
+    )?;
     // Connections whose upstream is not verified are counted, whatever the log is set to.
-    let unverified = current.upstream_tls.as_ref().is_some_and(|tls| !tls.verified);
-    let (source, writer) = if recorded || unverified {
+    let (source, writer) = if recorded || settings.has_unverified_upstream() {
         let (source, reader) = record::journal();
         (source, Some(journal::start(reader)?))
     } else {
@@ -88,18 +122,38 @@ pub(super) fn run(
     let admission = Arc::new(Admission::new(max_connections, args.limits.max_connections_per_address.0));
     let plan = Plan {
         cpus: cpus.clone(),
-        refusal: refusal::no_descriptors(),
+        refusal: if current.tls.is_some() { &crate::tls::NO_ROOM } else { refusal::no_descriptors() },
         ring_completions: args.ring_completions,
         wait: Wait::Sleep,
     };
     let listeners = listeners.into_iter().map(|listener| vec![listener]).collect();
     let (settings, counted) = (Arc::new(settings), Arc::clone(&admission));
-    let service = move |_| Proxy::new(settings, current, counted, source);
+    let service = move |_| {
+        let current = Current { upstream_tls: upstream_tls.as_ref().map(ClientTls::for_shard), ..current };
+        Proxy::new(settings, current, counted, source)
+    };
     let ended = move |result| {
         let _ = events.send(Event::Ended(result));
     };
     let shards = Shards::start(&plan, listeners, service, ended)?;
-    announce(args, address, headline, &cpus, max_connections, host.max_descriptors)?;
+    let headline = match tls.zip(served) {
+        Some((tls, served)) => {
+            let (names, clients) = (certificate::list(&served.certificates), tls.clients().to_string());
+            let senders = shards.senders().to_vec();
+            certificates::watch(tls, served, hung_up, move |config| {
+                // All are told, even if one has too many commands waiting: then all are told again.
+                let told = |sender: &Sender<_>| sender.send(Command::Certificates(Arc::clone(config))).is_ok();
+                senders.iter().map(told).fold(true, |all, one| all & one)
+            })?;
+            format!("{headline}\n  TLS: {names}, client certificates: {clients}")
+        }
+        None => {
+            // Nobody hears of SIGHUP then, and who sends it is told so.
+            drop(hung_up);
+            headline.to_owned()
+        }
+    };
+    announce(args, address, &headline, &cpus, max_connections, host.max_descriptors)?;
 
     let code = serve_and_drain(&happens, &shards, cpus.len(), &admission, args.limits.drain_timeout)?;
     if let (Some(writer), ExitCode::SUCCESS) = (writer, code)

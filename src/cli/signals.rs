@@ -1,21 +1,46 @@
-//! Signals that end a program, on a thread of their own: for `ringway` and the load generator alike.
+//! Signals that end a program, or tell it to read its files anew, on a thread of their own: for `ringway` and the load
+//! generator alike.
 
 use std::io;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// Calls `heard` for each SIGINT and SIGTERM, with the number of those before it, until it returns `false`.
 ///
 /// # Errors
 /// The handlers cannot be installed, or there is no thread for them.
-pub fn watch(mut heard: impl FnMut(usize) -> bool + Send + 'static) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+pub fn watch(heard: impl FnMut(usize) -> bool + Send + 'static) -> io::Result<()> {
+    start(Signals::new([SIGINT, SIGTERM])?, heard, || {})
+}
+
+/// The same, and calls `hung_up` for each SIGHUP, which then ends nothing.
+///
+/// # Errors
+/// As [`watch`].
+pub fn watch_with_hangups(
+    heard: impl FnMut(usize) -> bool + Send + 'static,
+    hung_up: impl FnMut() + Send + 'static,
+) -> io::Result<()> {
+    start(Signals::new([SIGINT, SIGTERM, SIGHUP])?, heard, hung_up)
+}
+
+fn start(
+    mut signals: Signals,
+    mut heard: impl FnMut(usize) -> bool + Send + 'static,
+    mut hung_up: impl FnMut() + Send + 'static,
+) -> io::Result<()> {
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for (before, _) in signals.forever().enumerate() {
+        let mut before = 0;
+        for signal in signals.forever() {
+            if signal == SIGHUP {
+                hung_up();
+                continue;
+            }
             if !heard(before) {
                 return;
             }
+            before += 1;
         }
     })?;
     Ok(())

@@ -43,6 +43,9 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let (target, path) =
         target::client_url(&args.url).map_err(|error| Failure::Configuration(format!("{}: {error}", args.url)))?;
+    if target.tls {
+        return Err(Failure::Configuration(format!("{}: TLS is not spoken yet; use ws:// or http://", args.url)));
+    }
     let mut stream = connect(&target)?;
     let early = shake_hands(&mut stream, &target, &path, args)?;
     if io::stdin().is_terminal() {

@@ -4,4 +4,5 @@
 //! option, says what is wrong with it and what would be right.
 
 pub mod limits;
+pub mod tls;
 pub mod units;

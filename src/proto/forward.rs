@@ -21,7 +21,12 @@ pub struct Via<'a> {
     pub scheme: &'static str,
     /// Whether what the client says of earlier hops is believed.
     pub trusted: bool,
+    /// The subject of the certificate that the client has shown and that was verified, safe as the value of a header.
+    pub subject: Option<&'a str>,
 }
+
+/// Tells the upstream who the client is by its certificate. Ours alone: nobody else's word passes, not a trusted peer's.
+pub const CLIENT_SUBJECT: &str = "Ringway-Client-Subject";
 
 /// Appends the request's head to `out`.
 pub fn write_request(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
@@ -38,6 +43,9 @@ pub fn write_request(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
         }
     }
     write_forwarded(request, via, out);
+    if let Some(subject) = via.subject {
+        write_line(CLIENT_SUBJECT, subject.as_bytes(), out);
+    }
     out.extend(b"\r\n");
 }
 
@@ -46,11 +54,14 @@ pub fn write_request(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
 /// heirs read `X_Forwarded_For` as `X-Forwarded-For`.
 fn is_dropped(name: &str, trusted: bool) -> bool {
     const WRITTEN_ANEW: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"];
-    if !name.starts_with(['x', 'X', 'f', 'F']) {
+    if !name.starts_with(['x', 'X', 'f', 'F', 'r', 'R']) {
         return false;
     }
     let is_twin = name.contains('_');
     let name = name.replace('_', "-").to_ascii_lowercase();
+    if name.eq_ignore_ascii_case(CLIENT_SUBJECT) {
+        return true;
+    }
     let is_claim = name == "x-real-ip" || name.starts_with("x-forwarded-");
     WRITTEN_ANEW.contains(&name.as_str()) || is_claim && (is_twin || !trusted)
 }

@@ -76,8 +76,8 @@ impl Connection {
         Self { stage, trace: Trace::new(peer, now), draining: false, counted: true }
     }
 
-    /// A connection that is refused before it has said anything. Who speaks TLS gets no answer: in plain text it would
-    /// be none, and a handshake is more work than a host has to spare that has too much of it.
+    /// A connection that is refused before it has said anything. Who is to speak TLS gets its alert: a handshake, so
+    /// that an answer could be read, is the very work that there is no room for.
     pub(super) fn refused(
         client: Socket,
         peer: SocketAddr,
@@ -87,12 +87,13 @@ impl Connection {
         deadline: Time,
     ) -> Self {
         let mut trace = Trace::new(peer, now);
-        let stage = if tls.is_some() {
-            Stage::Linger(Box::new(Linger::new(client, deadline)), End::Refused(refusal), SideRecord::default())
+        let answer = if tls.is_some() {
+            Answer::new(client, crate::tls::NO_ROOM.to_vec(), deadline)
         } else {
             trace.status = refusal.status;
-            Stage::Answer(Box::new(Answer::refusal(client, &refusal, deadline)), End::Refused(refusal))
+            Answer::refusal(client, &refusal, deadline)
         };
+        let stage = Stage::Answer(Box::new(answer), End::Refused(refusal));
         Self { stage, trace, draining: false, counted: false }
     }
 
@@ -261,7 +262,7 @@ impl Connection {
         match outcome {
             dial::Outcome::Stay(next) => Turn::Stay(next),
             dial::Outcome::Sent(accepted, upstream) => {
-                self.trace.upstream_unverified = cx.current.upstream_tls.as_ref().is_some_and(|tls| !tls.verified);
+                self.trace.upstream_unverified = cx.settings.has_unverified_upstream();
                 Turn::To(Stage::Upgrade(Box::new(Upgrade::new(accepted, upstream))))
             }
             dial::Outcome::Refused(client, refusal) => self.refuse(client, refusal, cx),

@@ -99,9 +99,10 @@ impl Dial {
                 Ok(socket) => {
                     self.upstream = Some(socket);
                     // From here on nothing goes out, and nothing counts that comes in, but through TLS.
-                    if let Some(tls) = &cx.current.upstream_tls {
-                        let begun = cx.net.connect_tls(socket, Arc::clone(&tls.config), tls.name.clone());
-                        return begun.map(|()| socket).map_err(|_| Refusal::UPSTREAM_TLS);
+                    if let Some(tls) = cx.settings.upstream_tls() {
+                        let config = cx.current.upstream_tls.as_ref().ok_or(Refusal::UPSTREAM_TLS)?;
+                        let begun = cx.net.connect_tls(socket, Arc::clone(config), tls.name.clone());
+                        begun.map_err(|_| Refusal::UPSTREAM_TLS)?;
                     }
                     return Ok(socket);
                 }
@@ -132,7 +133,7 @@ impl Dial {
     }
 }
 
-/// What a client is told of an upstream's TLS.
+/// What a client is told of an upstream whose TLS failed.
 pub(super) fn refusal_of(fault: TlsFault) -> Refusal {
     match fault {
         TlsFault::NotTls => Refusal::UPSTREAM_NOT_TLS,

@@ -134,6 +134,7 @@ impl Handshake {
                     client: self.peer,
                     scheme: if self.identity.is_some() { "https" } else { "http" },
                     trusted: settings.trusts(self.peer),
+                    subject: self.identity.as_ref().and_then(|identity| identity.subject.as_deref()),
                 };
                 forward::write_request(&request, &via, &mut accepted.outgoing);
                 accepted.expected = Some(Expected::new(&request, accept::accept_for(&key)));

@@ -6,6 +6,7 @@ use rustls::{ProtocolVersion, ServerConfig};
 
 use super::context::Context;
 use crate::engine::{Fault, Next, Socket, Time, TlsFault, Transport};
+use crate::tls::identity;
 use crate::tls::secured::{Handshaking, Secured};
 
 #[derive(Debug)]
@@ -60,7 +61,10 @@ impl Secure {
             return Outcome::Failed(TlsFault::Internal);
         }
         match cx.net.handshake(self.client) {
-            Handshaking::Done => Outcome::Secured(identity(self.client, cx.net)),
+            // A name that cannot be passed on is nobody's: the upstream would take its bearer for a stranger.
+            Handshaking::Done => {
+                identity(self.client, cx.net).map_or(Outcome::Failed(TlsFault::CertificateInvalid), Outcome::Secured)
+            }
             Handshaking::Failed(Fault::Tls(TlsFault::NotTls)) => Outcome::PlainText,
             // Who leaves in the middle of the handshake has nothing to lose by it.
             Handshaking::Failed(Fault::Tls(TlsFault::Truncated)) => Outcome::Left,
@@ -72,7 +76,11 @@ impl Secure {
     }
 }
 
-fn identity<T: Transport>(client: Socket, net: &Secured<'_, T>) -> Identity {
-    let Some(peer) = net.peer(client) else { return Identity::default() };
-    Identity { server_name: peer.server_name.map(Box::from), version: peer.version, subject: None }
+fn identity<T: Transport>(client: Socket, net: &Secured<'_, T>) -> Option<Identity> {
+    let peer = net.peer(client)?;
+    let subject = match peer.certificates.first() {
+        Some(certificate) => Some(identity::subject(certificate).ok()?.into_boxed_str()),
+        None => None,
+    };
+    Some(Identity { server_name: peer.server_name.map(Box::from), version: peer.version, subject })
 }

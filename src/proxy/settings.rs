@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rustls_pki_types::ServerName;
 
 use crate::proto::head::HeadLimits;
 use crate::proto::scan::FrameLimits;
@@ -40,6 +41,17 @@ pub struct Upstream {
     pub target: Target,
     /// Whether the upstream gets the client's `Host` and not the target's own.
     pub preserve_host: bool,
+    /// What is asked of it where it is spoken to in TLS.
+    pub tls: Option<UpstreamTls>,
+}
+
+/// What an upstream that is spoken to in TLS has to show.
+#[derive(Clone, Debug)]
+pub struct UpstreamTls {
+    /// The name its certificate must bear, and that is sent as SNI if it is not an address.
+    pub name: ServerName<'static>,
+    /// Whether its certificate is verified: `false` only by a flag that says `insecure`.
+    pub is_verified: bool,
 }
 
 /// Waits, each absolute from the moment it names. Those that are optional are off when `None`.
@@ -60,6 +72,21 @@ pub struct Timeouts {
 }
 
 impl Settings {
+    /// What is asked of the upstream, if it is spoken to in TLS.
+    #[must_use]
+    pub fn upstream_tls(&self) -> Option<&UpstreamTls> {
+        match &self.serve {
+            Serve::Relay(upstream) => upstream.tls.as_ref(),
+            Serve::Echo => None,
+        }
+    }
+
+    /// Whether there is an upstream whose certificate nobody looks at.
+    #[must_use]
+    pub fn has_unverified_upstream(&self) -> bool {
+        self.upstream_tls().is_some_and(|tls| !tls.is_verified)
+    }
+
     /// Whether what this peer says of earlier hops is believed.
     #[must_use]
     pub fn trusts(&self, peer: IpAddr) -> bool {

@@ -74,7 +74,7 @@ impl Upgrade {
         let received = match cx.net.recv(self.upstream, cx.scratch.get_mut(seen..).unwrap_or_default()) {
             Received::Bytes(n) => n,
             Received::Blocked => return Outcome::Stay(Next::Wait(Some(self.accepted.deadline))),
-            // In TLS 1.3 an upstream that wants a certificate says so when our handshake is done.
+            // In TLS 1.3 a server judges our certificate after our handshake is done, so its alert comes here.
             Received::Failed(Fault::Tls(fault)) => return Outcome::Refused(refusal_of(fault)),
             Received::End | Received::Failed(_) => return Outcome::Refused(Refusal::UPSTREAM_CLOSED),
         };

@@ -5,13 +5,15 @@ use std::str::FromStr;
 
 use crate::proto::request::is_authority;
 
-/// An upstream's URL. `http` is read as `ws`: the first request of a WebSocket is an HTTP request.
+/// An upstream's URL. `http` is read as `ws` and `https` as `wss`: the first request of a WebSocket is an HTTP request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// Host name or address, without brackets.
     pub host: String,
-    /// The port, 80 where the URL has none.
+    /// The port; where the URL has none 443 with TLS, and 80 without.
     pub port: u16,
+    /// Whether it is spoken to in TLS. Never tried without where this is set.
+    pub tls: bool,
     /// `host[:port]` as it goes into the `Host` header.
     pub authority: String,
     /// The path, without a slash at its end; empty for the root.
@@ -23,8 +25,6 @@ pub struct Target {
 pub enum TargetError {
     /// No scheme, or one that is not of the four.
     Scheme,
-    /// `wss` or `https`, which this version cannot dial.
-    Tls,
     /// The host is missing or not one, or the port is not a number from 1 to 65535.
     Authority,
     /// A user name or password stands in the URL.
@@ -40,8 +40,7 @@ pub enum TargetError {
 impl fmt::Display for TargetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Scheme => "it must begin with ws:// or http://",
-            Self::Tls => "TLS to the upstream (wss://, https://) is not supported yet; use ws:// or http://",
+            Self::Scheme => "it must begin with ws://, wss://, http:// or https://",
             Self::Authority => "the host is missing or invalid, or the port is not a number from 1 to 65535",
             Self::UserInfo => "a user name or password in the URL is not sent; remove it",
             Self::Query => "it must not have a query or fragment; the client's own query is appended to the path",
@@ -58,11 +57,11 @@ impl FromStr for Target {
 
     fn from_str(url: &str) -> Result<Self, TargetError> {
         let (scheme, rest) = url.split_once("://").ok_or(TargetError::Scheme)?;
-        match scheme.to_ascii_lowercase().as_str() {
-            "ws" | "http" => {}
-            "wss" | "https" => return Err(TargetError::Tls),
+        let tls = match scheme.to_ascii_lowercase().as_str() {
+            "ws" | "http" => false,
+            "wss" | "https" => true,
             _ => return Err(TargetError::Scheme),
-        }
+        };
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         if authority.contains('@') {
             return Err(TargetError::UserInfo);
@@ -76,10 +75,11 @@ impl FromStr for Target {
         if !is_authority(authority) {
             return Err(TargetError::Authority);
         }
-        let (host, port) = split_port(authority)?;
+        let (host, port) = split_port(authority, if tls { 443 } else { 80 })?;
         Ok(Self {
             host: host.to_owned(),
             port,
+            tls,
             authority: authority.to_owned(),
             base_path: path.trim_end_matches('/').to_owned(),
         })
@@ -110,7 +110,7 @@ pub fn client_url(url: &str) -> Result<(Target, String), TargetError> {
     Ok((target, path))
 }
 
-fn split_port(authority: &str) -> Result<(&str, u16), TargetError> {
+fn split_port(authority: &str, default: u16) -> Result<(&str, u16), TargetError> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (host, after) = rest.split_once(']').ok_or(TargetError::Authority)?;
@@ -119,14 +119,15 @@ fn split_port(authority: &str) -> Result<(&str, u16), TargetError> {
         None => authority.split_once(':').unwrap_or((authority, "")),
     };
     match port {
-        "" => Ok((host, 80)),
+        "" => Ok((host, default)),
         port => port.parse().ok().filter(|port| *port > 0).map(|port| (host, port)).ok_or(TargetError::Authority),
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ws://{}{}", self.authority, self.base_path)
+        let scheme = if self.tls { "wss" } else { "ws" };
+        write!(f, "{scheme}://{}{}", self.authority, self.base_path)
     }
 }
 
@@ -156,6 +157,16 @@ mod tests {
         assert_eq!(target.authority, "[::1]:9000");
         let target: Target = "ws://example.test".parse().unwrap();
         assert_eq!((target.host.as_str(), target.port, target.base_path.as_str()), ("example.test", 80, ""));
+        for (url, port, tls, shown) in [
+            ("wss://a", 443, true, "wss://a"),
+            ("HTTPS://a/b/", 443, true, "wss://a/b"),
+            ("wss://[::1]", 443, true, "wss://[::1]"),
+            ("https://a:80", 80, true, "wss://a:80"),
+            ("http://a:443", 443, false, "ws://a:443"),
+        ] {
+            let target: Target = url.parse().unwrap();
+            assert_eq!((target.port, target.tls, target.to_string().as_str()), (port, tls, shown), "{url}");
+        }
     }
 
     #[test]
@@ -163,7 +174,7 @@ mod tests {
         for (url, why) in [
             ("localhost:9000", TargetError::Scheme),
             ("ftp://a", TargetError::Scheme),
-            ("wss://a", TargetError::Tls),
+            ("wss://", TargetError::Authority),
             ("ws://", TargetError::Authority),
             ("ws://a:0", TargetError::Authority),
             ("ws://a:70000", TargetError::Authority),

@@ -36,6 +36,7 @@ pub(crate) fn request(bytes: &[u8]) -> bool {
             client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
             scheme: "http",
             trusted,
+            subject: None,
         };
         let mut out = Vec::new();
         write_request(&request, &via, &mut out);

@@ -25,7 +25,11 @@ pub(crate) fn addresses(count: usize) -> Arc<[SocketAddr]> {
 
 pub(crate) fn settings(timeouts: Timeouts) -> Settings {
     Settings {
-        serve: Serve::Relay(Upstream { target: "ws://upstream.test:80/base".parse().unwrap(), preserve_host: false }),
+        serve: Serve::Relay(Upstream {
+            target: "ws://upstream.test:80/base".parse().unwrap(),
+            preserve_host: false,
+            tls: None,
+        }),
         head: HeadLimits { max_bytes: MAX_HEAD_BYTES, max_lines: 40 },
         frames: FrameLimits { max_frame_bytes: MAX_FRAME_BYTES, max_message_bytes: MAX_FRAME_BYTES * 2 },
         timeouts,

@@ -105,9 +105,8 @@ impl World {
         let mut configs = Configs::default();
         for (index, plan) in scene.connections.iter().enumerate() {
             let request_len = plan.client.valid.then_some(plan.client.head.len());
-            let tls = [(&plan.client, false), (&plan.upstream, true)].map(|(plan, is_upstream)| {
-                plan.tls.clone().map(|plan| (plan.clone(), configs.of(&plan, is_upstream)))
-            });
+            let tls = [(&plan.client, false), (&plan.upstream, true)]
+                .map(|(plan, is_upstream)| plan.tls.clone().map(|plan| (plan.clone(), configs.of(&plan, is_upstream))));
             lines.push(Line { dials: plan.dials.iter().copied().collect(), request_len, tls, ..Line::default() });
             peers.push(Peer::new(plan.client.clone(), index, false, rng.fork()));
             peers.push(Peer::new(plan.upstream.clone(), index, true, rng.fork()));

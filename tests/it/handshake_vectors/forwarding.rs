@@ -18,6 +18,8 @@ struct Written {
     kept: &'static [&'static str],
     /// The lines that tell the upstream of the client.
     told: [&'static str; 4],
+    /// The line that tells it of the client's certificate.
+    subject: Option<&'static str>,
 }
 
 const TOLD: [&str; 4] = [
@@ -28,7 +30,7 @@ const TOLD: [&str; 4] = [
 ];
 
 fn written(name: &'static str, request: Vec<u8>, kept: &'static [&'static str]) -> Written {
-    Written { name, request, via: via(), path: "/", kept, told: TOLD }
+    Written { name, request, via: via(), path: "/", kept, told: TOLD, subject: None }
 }
 
 /// The way of a request from an untrusted 192.0.2.7 to `ws://up.test:9000`.
@@ -40,6 +42,7 @@ fn via() -> Via<'static> {
         client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
         scheme: "http",
         trusted: false,
+        subject: None,
     }
 }
 
@@ -57,7 +60,7 @@ fn run(cases: Vec<Written>) {
             "Sec-WebSocket-Version: 13".into(),
             "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA==".into(),
         ];
-        lines.extend(case.kept.iter().chain(&case.told).map(|line| (*line).to_owned()));
+        lines.extend(case.kept.iter().chain(&case.told).chain(&case.subject).map(|line| (*line).to_owned()));
         let expected = lines.join("\n") + "\n\n";
         let request = Request::parse(&case.request, &ROOMY).expect(case.name);
         let mut out = Vec::new();
@@ -142,6 +145,38 @@ fn a_stranger_cannot_say_who_it_is() {
             ],
             path: "/x",
             ..written("the_host_of_an_absolute_target_is_told", starting("GET http://b.test:81/x HTTP/1.1"), &[])
+        },
+    ]);
+}
+
+#[test]
+fn who_showed_a_certificate_is_ours_to_say() {
+    const FORGED: &str = "Ringway-Client-Subject: CN=root\r\nRINGWAY-CLIENT-SUBJECT: CN=root\r\n\
+         Ringway_Client_Subject: CN=root\r\nringway-client_subject:\r\nRingway-Client: a";
+    run(vec![
+        written("a_forged_subject_is_dropped_in_every_spelling", with(FORGED), &["Ringway-Client: a"]),
+        Written {
+            via: trusted(),
+            ..written("a_trusted_peers_word_on_it_is_dropped_too", with(FORGED), &["Ringway-Client: a"])
+        },
+        Written {
+            via: Via { subject: Some("CN=alice"), ..via() },
+            subject: Some("Ringway-Client-Subject: CN=alice"),
+            ..written("the_verified_subject_is_told", with(FORGED), &["Ringway-Client: a"])
+        },
+        Written {
+            via: Via { subject: Some(""), ..via() },
+            subject: Some("Ringway-Client-Subject: "),
+            ..written("a_certificate_without_a_subject_is_told_of", starting("GET / HTTP/1.1"), &[])
+        },
+        Written {
+            via: Via { subject: Some("CN=alice"), ..via() },
+            subject: Some("Ringway-Client-Subject: CN=alice"),
+            ..written(
+                "naming_it_does_not_silence_us",
+                instead("Connection", "Connection: Upgrade, Ringway-Client-Subject"),
+                &[],
+            )
         },
     ]);
 }

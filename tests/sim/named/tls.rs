@@ -110,11 +110,14 @@ fn behind_a_close_frame_tls_need_not_be_told_of_the_end() {
         played.told_upstream(4001, "bye");
         assert_eq!(played.frames(false), [BINARY, CLOSE]);
     });
-    play(&secured(with(client(vec![]), silent()), with(upstream(vec![reply(7), bye(), Item::End]), silent())), |played| {
-        played.ended("closed by upstream");
-        played.told_client(4001, "bye");
-        played.told_upstream(4001, "");
-    });
+    play(
+        &secured(with(client(vec![]), silent()), with(upstream(vec![reply(7), bye(), Item::End]), silent())),
+        |played| {
+            played.ended("closed by upstream");
+            played.told_client(4001, "bye");
+            played.told_upstream(4001, "");
+        },
+    );
 }
 
 #[test]
@@ -125,10 +128,13 @@ fn a_forged_record_ends_the_tunnel_and_nothing_of_it_is_passed_on() {
         assert_eq!(played.frames(false).first(), Some(&BINARY));
         assert!(played.world.peers[0].good_until < 9000);
     });
-    play(&secured(client(vec![]), with(upstream(vec![reply(100), Item::Wait(50), reply(9000)]), forges(5002))), |played| {
-        played.ended("upstream broken: tls-violation");
-        assert_eq!(played.frames(true).first(), Some(&TEXT));
-    });
+    play(
+        &secured(client(vec![]), with(upstream(vec![reply(100), Item::Wait(50), reply(9000)]), forges(5002))),
+        |played| {
+            played.ended("upstream broken: tls-violation");
+            assert_eq!(played.frames(true).first(), Some(&TEXT));
+        },
+    );
 }
 
 #[test]

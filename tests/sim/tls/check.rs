@@ -59,10 +59,13 @@ pub(crate) fn handshake(world: &World, index: usize, record: &Record, client: &P
     }
     let socks = line.client.iter().chain(&line.upstream).map(|sock| &world.net.socks[*sock]);
     let untold = socks.filter(|sock| world.scene.smooth && sock.left_untold).count();
-    ensure(untold == 0 || record.status != 101 || line.upstream.is_none(), || "closed without close_notify, though nothing was in its way".to_owned())?;
+    ensure(untold == 0 || record.status != 101 || line.upstream.is_none(), || {
+        "closed without close_notify, though nothing was in its way".to_owned()
+    })?;
     let Some(peer) = &upstream.plan.tls else { return Ok(()) };
     let trusted = peer.identity == Identity::Right && misdeed(upstream) != Some(Misdeed::Banner);
-    let told = line.dialled.iter().any(|(sock, _)| world.net.socks.get(*sock).is_some_and(|sock| !sock.sent.is_empty()));
+    let told =
+        line.dialled.iter().any(|(sock, _)| world.net.socks.get(*sock).is_some_and(|sock| !sock.sent.is_empty()));
     ensure(trusted || !(told && record.status == 101), || "it was opened to who is not the upstream".to_owned())
 }
 

@@ -1,0 +1,245 @@
+//! `ringway tls`: certificates to try TLS with.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Subcommand;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, PublicKeyData,
+};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+
+use super::Failure;
+use crate::tls::certificate::Certificate;
+use crate::tls::client::server_name;
+use crate::tls::pem::PemFile;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// What browsers allow at most is 398 days; the hour that the beginning lies back counts.
+const LEAF_VALIDITY: Duration = Duration::from_secs(397 * 24 * 3600);
+const CA_VALIDITY: Duration = Duration::from_secs(3650 * 24 * 3600);
+/// Clocks of two machines differ.
+const BEFORE: Duration = Duration::from_secs(3600);
+
+const KEY_MODE: u32 = 0o600;
+const CERTIFICATE_MODE: u32 = 0o644;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make a certificate authority of your own and a certificate by it: for trying things, not for production
+    DevCert(DevCert),
+}
+
+#[derive(clap::Args, Debug)]
+struct DevCert {
+    /// Where ca.pem, ca-key.pem, cert.pem and key.pem go. An authority that is there is used again, never replaced
+    #[arg(long, value_name = "DIR", default_value = "./dev-cert")]
+    out: PathBuf,
+    /// The names and addresses that the certificate is for, `*.` wildcards among them
+    #[arg(value_name = "NAME-OR-ADDRESS", default_values = ["localhost", "127.0.0.1", "::1"])]
+    names: Vec<String>,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let Verb::DevCert(args) = &args.verb;
+    for name in &args.names {
+        check_name(name)?;
+    }
+    fs::create_dir_all(&args.out).map_err(|error| failed(&args.out, error))?;
+    let files = Files::below(&args.out);
+    let (authority, is_new) = Authority::find_or_make(&files)?;
+    make_leaf(&authority, &args.names, &files)?;
+    let text = explained(args, &files, is_new);
+    // Nobody may be reading.
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Files {
+    ca: PathBuf,
+    ca_key: PathBuf,
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+impl Files {
+    fn below(folder: &Path) -> Self {
+        Self {
+            ca: folder.join("ca.pem"),
+            ca_key: folder.join("ca-key.pem"),
+            certificate: folder.join("cert.pem"),
+            key: folder.join("key.pem"),
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Failure> {
+    let wrong = |why: &str| Failure::Configuration(format!("`{name}` {why}"));
+    if name.contains('/') || name.contains("://") {
+        return Err(wrong("is neither a DNS name nor an address; write the host alone"));
+    }
+    let host = name.strip_prefix("*.").unwrap_or(name);
+    if host.len() < name.len() && host.parse::<IpAddr>().is_ok() {
+        return Err(wrong("is a wildcard of an address, which there is not"));
+    }
+    server_name(host).map(|_| ()).map_err(|_| wrong("is neither a DNS name nor an address"))
+}
+
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    /// Also whether it was made. Both of its files have to be there, or neither.
+    fn find_or_make(files: &Files) -> Result<(Self, bool), Failure> {
+        match (files.ca.try_exists(), files.ca_key.try_exists()) {
+            (Ok(true), Ok(true)) => Ok((Self::read(files)?, false)),
+            (Ok(false), Ok(false)) => Ok((Self::make(files)?, true)),
+            (Ok(true), Ok(false)) => Err(half(&files.ca, &files.ca_key)),
+            (Ok(false), Ok(true)) => Err(half(&files.ca_key, &files.ca)),
+            (Err(error), _) => Err(failed(&files.ca, error)),
+            (_, Err(error)) => Err(failed(&files.ca_key, error)),
+        }
+    }
+
+    fn read(files: &Files) -> Result<Self, Failure> {
+        let refused = |error: crate::tls::pem::LoadError| Failure::Failed(error.to_string());
+        let (file, key_file) = (PemFile::new("the authority", &files.ca), PemFile::new("its key", &files.ca_key));
+        let certificates = file.read().and_then(|bytes| file.certificates(&bytes)).map_err(refused)?;
+        let [certificate] = certificates.as_slice() else {
+            return Err(refused(file.error("there is more than one certificate in it")));
+        };
+        let described = Certificate::read(certificate).map_err(|error| refused(file.error(error)))?;
+        if described.not_after < SystemTime::now() + LEAF_VALIDITY {
+            let until = &described.expires;
+            let why = format!("it is valid until {until} only; remove it and its key, and a new one is made");
+            return Err(refused(file.error(why)));
+        }
+        let bytes = key_file.read().map_err(refused)?;
+        // Found wrong here, it is said so in words; what is wrong beyond that, rcgen says.
+        key_file.private_key(&bytes).map_err(refused)?;
+        let key = std::str::from_utf8(&bytes).ok().and_then(|text| KeyPair::from_pem(text).ok());
+        let key = key.ok_or_else(|| refused(key_file.error("the key in it cannot be used to sign")))?;
+        let spki = X509Certificate::from_der(certificate).map(|(_, parsed)| parsed.public_key().raw.to_vec());
+        if spki.ok() != Some(key.subject_public_key_info()) {
+            return Err(refused(key_file.error("the key in it does not belong to the certificate")));
+        }
+        let issuer = Issuer::from_ca_cert_der(certificate, key).map_err(|error| refused(file.error(error)))?;
+        Ok(Self { issuer })
+    }
+
+    fn make(files: &Files) -> Result<Self, Failure> {
+        // Two authorities with one name and different keys confuse what trusts both.
+        let mut number = [0; 4];
+        getrandom::fill(&mut number).map_err(|error| Failure::Failed(error.to_string()))?;
+        let mut params = params(CA_VALIDITY);
+        let name = format!("Ringway development CA {:08x}", u32::from_be_bytes(number));
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = new_key()?;
+        let certificate = params.self_signed(&key).map_err(|error| not_made(&error))?;
+        // The key first: without its certificate it is of no use, and the other way round it would be missed.
+        write(&files.ca_key, key.serialize_pem().as_bytes(), KEY_MODE, Existing::Kept)?;
+        write(&files.ca, certificate.pem().as_bytes(), CERTIFICATE_MODE, Existing::Kept)?;
+        Ok(Self { issuer: Issuer::new(params, key) })
+    }
+}
+
+fn make_leaf(authority: &Authority, names: &[String], files: &Files) -> Result<(), Failure> {
+    let mut params = params(LEAF_VALIDITY);
+    params.subject_alt_names = CertificateParams::new(names).map_err(|error| not_made(&error))?.subject_alt_names;
+    params.distinguished_name.push(DnType::CommonName, "Ringway development certificate");
+    params.use_authority_key_identifier_extension = true;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    let key = new_key()?;
+    let certificate = params.signed_by(&key, &authority.issuer).map_err(|error| not_made(&error))?;
+    write(&files.key, key.serialize_pem().as_bytes(), KEY_MODE, Existing::Replaced)?;
+    write(&files.certificate, certificate.pem().as_bytes(), CERTIFICATE_MODE, Existing::Replaced)
+}
+
+fn params(validity: Duration) -> CertificateParams {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
+    let mut params = CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.not_before = epoch + now.saturating_sub(BEFORE);
+    params.not_after = epoch + now + validity;
+    params
+}
+
+fn new_key() -> Result<KeyPair, Failure> {
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|error| not_made(&error))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Existing {
+    Kept,
+    Replaced,
+}
+
+/// Writes a file that is whole whenever it is seen: under another name first, which is nobody else's.
+fn write(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> Result<(), Failure> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let written = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        let placed = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| match existing {
+            Existing::Replaced => fs::rename(&temporary, path),
+            // A second name, unlike a new one, is refused where there is a file.
+            Existing::Kept => fs::hard_link(&temporary, path),
+        });
+        if placed.is_err() || existing == Existing::Kept {
+            let _ = fs::remove_file(&temporary);
+        }
+        placed
+    };
+    written().map_err(|error: io::Error| failed(path, error))
+}
+
+fn failed(path: &Path, error: impl std::fmt::Display) -> Failure {
+    Failure::Failed(format!("{}: {error}", path.display()))
+}
+
+fn half(there: &Path, missing: &Path) -> Failure {
+    failed(there, format!("it is there and {} is not; put that back, or remove both", missing.display()))
+}
+
+fn not_made(error: &rcgen::Error) -> Failure {
+    Failure::Failed(format!("the certificate was not made: {error}"))
+}
+
+fn explained(args: &DevCert, files: &Files, is_new: bool) -> String {
+    let ca = files.ca.display();
+    let (key, certificate, ca_key) = (files.key.display(), files.certificate.display(), files.ca_key.display());
+    let how = if is_new { "made" } else { "found, and used again" };
+    let days = LEAF_VALIDITY.as_secs() / DAY.as_secs();
+    let host = args.names.iter().find(|name| !name.starts_with('*')).map_or("localhost", String::as_str);
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    format!(
+        "authority    {ca} ({how}), its key {ca_key}\n\
+         certificate  {certificate}, its key {key}\n\
+         for          {}, {days} days\n\n\
+         Try it:\n  \
+         ringway proxy --listen 127.0.0.1:8443 --target ws://127.0.0.1:9000 --tls-cert {certificate} --tls-key {key}\n  \
+         ringway ws wss://{host}:8443/ --tls-ca {ca}\n\n\
+         Whoever trusts {ca} trusts all that {ca_key} signs: keep that key to yourself, and add the authority to a\n\
+         browser or a host only while you need it.\n",
+        args.names.join(", ")
+    )
+}

@@ -1,0 +1,274 @@
+//! TLS as flags: what the listener shows and asks for, and how the upstream is spoken to.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::proxy::settings::UpstreamTls;
+use crate::routing::target::Target;
+use crate::tls::client::{self, ClientFiles, ClientTls, Trust};
+use crate::tls::pem::PemFile;
+use crate::tls::server::{ClientCertificates, ServerTls};
+
+/// The listener's side, as the operator wrote it. None of it: plain text.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "TLS for clients")]
+pub struct ListenTlsArgs {
+    /// A certificate chain in PEM, the server's own first; may be repeated, the first is for clients that name no host
+    /// or one that is unknown
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Vec<PathBuf>,
+    /// The private key of the certificate at the same place in the order, in PEM
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Vec<PathBuf>,
+    /// The authorities whose certificates clients may show, in PEM
+    #[arg(long, value_name = "FILE")]
+    pub client_ca: Option<PathBuf>,
+    /// Whether clients are asked for a certificate; required if --client-ca is given, else off
+    #[arg(long, value_name = "MODE", value_enum)]
+    pub client_cert: Option<ClientCertArg>,
+}
+
+/// What `--client-cert` may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ClientCertArg {
+    /// They are not asked
+    Off,
+    /// They may show one
+    Optional,
+    /// They must show one
+    Required,
+}
+
+impl ListenTlsArgs {
+    /// What to serve in TLS; `None` for plain text. Reads no file.
+    ///
+    /// # Errors
+    /// Which option does not fit the others.
+    pub fn server(&self) -> Result<Option<ServerTls>, String> {
+        let (certificates, keys) = (self.tls_cert.len(), self.tls_key.len());
+        if certificates != keys {
+            return Err(format!(
+                "--tls-cert is given {certificates} times and --tls-key {keys} times; each certificate needs its key, \
+                 in the same order"
+            ));
+        }
+        let clients = self.clients()?;
+        if certificates == 0 {
+            return match (&self.client_ca, self.client_cert) {
+                (None, None | Some(ClientCertArg::Off)) => Ok(None),
+                (Some(_), _) => Err("--client-ca is of use with TLS only; give --tls-cert and --tls-key".to_owned()),
+                _ => Err("--client-cert is of use with TLS only; give --tls-cert and --tls-key".to_owned()),
+            };
+        }
+        let pairs = self.tls_cert.iter().cloned().zip(self.tls_key.iter().cloned()).collect();
+        Ok(Some(ServerTls::new(pairs, clients)))
+    }
+
+    fn clients(&self) -> Result<ClientCertificates, String> {
+        let ca = self.client_ca.as_ref().map(|path| PemFile::new("--client-ca", path));
+        match (self.client_cert, ca) {
+            (None | Some(ClientCertArg::Off), None) => Ok(ClientCertificates::Off),
+            // Off with authorities at hand is how to switch asking off for a while.
+            (Some(ClientCertArg::Off), Some(_)) => Ok(ClientCertificates::Off),
+            (None | Some(ClientCertArg::Required), Some(ca)) => Ok(ClientCertificates::Required(ca)),
+            (Some(ClientCertArg::Optional), Some(ca)) => Ok(ClientCertificates::Optional(ca)),
+            (Some(mode), None) => {
+                let mode = mode.to_possible_value().map(|mode| mode.get_name().to_owned()).unwrap_or_default();
+                Err(format!("--client-cert {mode} needs --client-ca: the authorities whose certificates count"))
+            }
+        }
+    }
+}
+
+/// The upstream's side, as the operator wrote it.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "TLS to the upstream (wss:// and https:// targets)")]
+pub struct UpstreamTlsArgs {
+    /// The authorities that are trusted, in PEM, and no other; may be repeated; the host's own store if not given
+    #[arg(long, value_name = "FILE")]
+    pub upstream_ca: Vec<PathBuf>,
+    /// The certificate chain that is shown to the upstream if it asks, in PEM
+    #[arg(long, value_name = "FILE")]
+    pub upstream_cert: Option<PathBuf>,
+    /// The private key of that certificate, in PEM
+    #[arg(long, value_name = "FILE")]
+    pub upstream_key: Option<PathBuf>,
+    /// The name that the upstream's certificate must be for, also sent as SNI; the target's host if not given
+    #[arg(long, value_name = "NAME")]
+    pub upstream_server_name: Option<String>,
+    /// Take any certificate from the upstream: whoever is in between can read and change everything
+    #[arg(long)]
+    pub upstream_insecure_skip_verify: bool,
+}
+
+impl UpstreamTlsArgs {
+    /// How to speak to the target in TLS: what a shard makes sessions with, and what is asked of the target; `None` where
+    /// it is spoken to in plain text. Reads the files.
+    ///
+    /// # Errors
+    /// Which option does not fit the target or the others, or which file is wrong.
+    pub fn client(&self, target: &Target) -> Result<Option<(ClientTls, UpstreamTls)>, String> {
+        if !target.tls {
+            return match self.given() {
+                Some(option) => Err(format!(
+                    "{option} is of use with a TLS target only; {target} is plain text, write wss:// or remove the option"
+                )),
+                None => Ok(None),
+            };
+        }
+        let identity = match (&self.upstream_cert, &self.upstream_key) {
+            (Some(certificate), Some(key)) => {
+                Some((PemFile::new("--upstream-cert", certificate), PemFile::new("--upstream-key", key)))
+            }
+            (Some(_), None) => return Err("--upstream-cert needs --upstream-key".to_owned()),
+            (None, Some(_)) => return Err("--upstream-key needs --upstream-cert".to_owned()),
+            (None, None) => None,
+        };
+        let name = match &self.upstream_server_name {
+            Some(name) => client::server_name(name).map_err(|error| format!("--upstream-server-name: {error}"))?,
+            None => client::server_name(&target.host)
+                .map_err(|error| format!("--target {target}: {error}; --upstream-server-name names another"))?,
+        };
+        let files = ClientFiles { trust: self.trust()?, identity };
+        let client = ClientTls::load(&files).map_err(|error| match files.trust {
+            Trust::Host => format!("--target {target}: {error} with --upstream-ca"),
+            _ => error.to_string(),
+        })?;
+        let is_verified = client.is_verified();
+        Ok(Some((client, UpstreamTls { name, is_verified })))
+    }
+
+    fn trust(&self) -> Result<Trust, String> {
+        match (self.upstream_insecure_skip_verify, self.upstream_ca.is_empty()) {
+            (true, true) => Ok(Trust::Insecure),
+            (true, false) => {
+                Err("--upstream-ca has no effect with --upstream-insecure-skip-verify; remove one of them".to_owned())
+            }
+            (false, true) => Ok(Trust::Host),
+            (false, false) => {
+                let file = |path| PemFile::new("--upstream-ca", path);
+                Ok(Trust::Authorities(self.upstream_ca.iter().map(file).collect()))
+            }
+        }
+    }
+
+    /// The first of the options that was given.
+    fn given(&self) -> Option<&'static str> {
+        [
+            (!self.upstream_ca.is_empty(), "--upstream-ca"),
+            (self.upstream_cert.is_some(), "--upstream-cert"),
+            (self.upstream_key.is_some(), "--upstream-key"),
+            (self.upstream_server_name.is_some(), "--upstream-server-name"),
+            (self.upstream_insecure_skip_verify, "--upstream-insecure-skip-verify"),
+        ]
+        .into_iter()
+        .find_map(|(is_given, option)| is_given.then_some(option))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ClientCertArg, ListenTlsArgs, UpstreamTlsArgs};
+    use crate::routing::target::Target;
+    use crate::tls::server::ClientCertificates;
+
+    fn listen(certs: usize, keys: usize, ca: bool, mode: Option<ClientCertArg>) -> ListenTlsArgs {
+        ListenTlsArgs {
+            tls_cert: vec!["cert".into(); certs],
+            tls_key: vec!["key".into(); keys],
+            client_ca: ca.then(|| "ca".into()),
+            client_cert: mode,
+        }
+    }
+
+    #[test]
+    fn clients_are_asked_for_certificates_as_the_flags_say() {
+        use ClientCertArg::{Off, Optional, Required};
+        for (ca, mode, is) in [
+            (false, None, "off"),
+            (false, Some(Off), "off"),
+            (true, None, "required"),
+            (true, Some(Required), "required"),
+            (true, Some(Optional), "optional"),
+            (true, Some(Off), "off"),
+        ] {
+            let server = listen(1, 1, ca, mode).server().unwrap().unwrap();
+            assert_eq!(server.clients().to_string(), is);
+            assert_eq!(server.files().count(), if matches!(server.clients(), ClientCertificates::Off) { 2 } else { 3 });
+        }
+        assert!(listen(0, 0, false, None).server().unwrap().is_none());
+        assert!(listen(0, 0, false, Some(Off)).server().unwrap().is_none());
+    }
+
+    #[test]
+    fn flags_of_the_listener_that_do_not_fit_each_other_are_named() {
+        use ClientCertArg::{Off, Optional, Required};
+        for (args, says) in [
+            (listen(2, 1, false, None), "--tls-cert is given 2 times and --tls-key 1 times"),
+            (listen(0, 1, false, None), "--tls-cert is given 0 times"),
+            (listen(1, 1, false, Some(Required)), "--client-cert required needs --client-ca"),
+            (listen(1, 1, false, Some(Optional)), "--client-cert optional needs --client-ca"),
+            (listen(0, 0, true, None), "--client-ca is of use with TLS only"),
+            (listen(0, 0, true, Some(Off)), "--client-ca is of use with TLS only"),
+            (listen(0, 0, false, Some(Required)), "--client-cert required needs --client-ca"),
+        ] {
+            let error = args.server().map(|_| ()).unwrap_err();
+            assert!(error.contains(says), "{error:?} does not say {says:?}");
+        }
+    }
+
+    #[test]
+    fn flags_of_the_upstream_that_do_not_fit_are_named() {
+        let plain: Target = "ws://a".parse().unwrap();
+        let tls: Target = "wss://a".parse().unwrap();
+        let none = UpstreamTlsArgs::default;
+        assert!(none().client(&plain).unwrap().is_none());
+        for (target, args, says) in [
+            (&plain, UpstreamTlsArgs { upstream_ca: vec!["x".into()], ..none() }, "--upstream-ca is of use with a TLS"),
+            (&plain, UpstreamTlsArgs { upstream_insecure_skip_verify: true, ..none() }, "ws://a is plain text"),
+            (
+                &tls,
+                UpstreamTlsArgs { upstream_cert: Some("x".into()), ..none() },
+                "--upstream-cert needs --upstream-key",
+            ),
+            (
+                &tls,
+                UpstreamTlsArgs { upstream_key: Some("x".into()), ..none() },
+                "--upstream-key needs --upstream-cert",
+            ),
+            (
+                &tls,
+                UpstreamTlsArgs { upstream_server_name: Some("a b".into()), ..none() },
+                "--upstream-server-name: `a b`",
+            ),
+            (
+                &tls,
+                UpstreamTlsArgs { upstream_ca: vec!["/nowhere".into()], ..none() },
+                "--upstream-ca /nowhere: there is no",
+            ),
+            (
+                &tls,
+                UpstreamTlsArgs { upstream_ca: vec!["/nowhere".into()], upstream_insecure_skip_verify: true, ..none() },
+                "--upstream-ca has no effect",
+            ),
+        ] {
+            let error = args.client(target).map(|_| ()).unwrap_err();
+            assert!(error.contains(says), "{error:?} does not say {says:?}");
+        }
+    }
+
+    #[test]
+    fn the_targets_host_is_the_name_unless_another_is_given() {
+        let target: Target = "wss://[::1]:8443/x".parse().unwrap();
+        for (given, name) in [(None, "::1"), (Some("up.test"), "up.test")] {
+            let args = UpstreamTlsArgs {
+                upstream_server_name: given.map(str::to_owned),
+                upstream_insecure_skip_verify: true,
+                ..UpstreamTlsArgs::default()
+            };
+            let (_, upstream) = args.client(&target).unwrap().unwrap();
+            assert_eq!((upstream.name.to_str().as_ref(), upstream.is_verified), (name, false));
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Who a client is: the subject of the certificate it has shown, written so that it is safe as the value of a header.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use x509_parser::asn1_rs::{Any, Tag, ToDer};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+use x509_parser::x509::AttributeTypeAndValue;
+
+/// The longest subject that is passed on, in bytes as written. A longer one is not cut, because two of them could then
+/// look the same: it is refused.
+pub const MAX_SUBJECT_BYTES: usize = 1024;
+
+/// Why a subject is not passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubjectError {
+    /// The certificate or its subject is not what X.509 allows.
+    Malformed,
+    /// It is longer than [`MAX_SUBJECT_BYTES`].
+    TooLong,
+}
+
+/// The subject of a certificate as a string of RFC 4514: the last relative name first, `CN=alice,O=Example`. Visible
+/// ASCII and inner spaces only; what is not that is written in hexadecimal, byte by byte of its UTF-8. Empty for a
+/// certificate without a subject.
+///
+/// It says what the certificate says: that the certificate is to be believed, the handshake has to have shown.
+///
+/// # Errors
+/// See [`SubjectError`].
+pub fn subject(certificate: &[u8]) -> Result<String, SubjectError> {
+    let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| SubjectError::Malformed)?;
+    let names: Vec<_> = parsed.subject().iter_rdn().collect();
+    let mut out = String::new();
+    // RFC 4514 section 2.1: beginning with the last.
+    for (index, name) in names.iter().rev().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        for (index, attribute) in name.iter().enumerate() {
+            if index > 0 {
+                out.push('+');
+            }
+            write_attribute(attribute, &mut out)?;
+            if out.len() > MAX_SUBJECT_BYTES {
+                return Err(SubjectError::TooLong);
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Kinds with a name of their own: those of RFC 4514 section 3, and two that are registered and usual.
+const KINDS: [(&str, &str); 11] = [
+    ("2.5.4.3", "CN"),
+    ("2.5.4.5", "serialNumber"),
+    ("2.5.4.6", "C"),
+    ("2.5.4.7", "L"),
+    ("2.5.4.8", "ST"),
+    ("2.5.4.9", "STREET"),
+    ("2.5.4.10", "O"),
+    ("2.5.4.11", "OU"),
+    ("0.9.2342.19200300.100.1.25", "DC"),
+    ("0.9.2342.19200300.100.1.1", "UID"),
+    ("1.2.840.113549.1.9.1", "emailAddress"),
+];
+
+fn write_attribute(attribute: &AttributeTypeAndValue<'_>, out: &mut String) -> Result<(), SubjectError> {
+    let oid = attribute.attr_type().to_id_string();
+    let value = attribute.attr_value();
+    let kind = KINDS.iter().find(|(number, _)| *number == oid).map(|(_, name)| *name);
+    out.push_str(kind.unwrap_or(&oid));
+    out.push('=');
+    match kind.and_then(|_| text_of(value)) {
+        Some(text) => write_escaped(&text, out),
+        None => {
+            // RFC 4514 section 2.4: the value's own encoding.
+            out.push('#');
+            for byte in value.to_der_vec().map_err(|_| SubjectError::Malformed)? {
+                let _ = write!(out, "{byte:02x}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The text of a value, if it is of a kind of text and right in it.
+fn text_of(value: &Any<'_>) -> Option<String> {
+    let bytes = value.data;
+    match value.tag() {
+        Tag::Utf8String => std::str::from_utf8(bytes).ok().map(str::to_owned),
+        Tag::PrintableString | Tag::Ia5String | Tag::NumericString => {
+            bytes.is_ascii().then(|| bytes.iter().copied().map(char::from).collect())
+        }
+        Tag::BmpString => {
+            let (units, rest) = bytes.as_chunks::<2>();
+            let units = units.iter().map(|unit| u16::from_be_bytes(*unit));
+            rest.is_empty().then(|| char::decode_utf16(units).collect::<Result<String, _>>().ok()).flatten()
+        }
+        _ => None,
+    }
+}
+
+/// RFC 4514 section 2.4. `=` is escaped too, which the grammar allows: whoever only looks for `CN=admin` shall not find it
+/// in another's value.
+fn write_escaped(text: &str, out: &mut String) {
+    let last = text.len().saturating_sub(1);
+    for (at, character) in text.char_indices() {
+        match character {
+            '"' | '+' | ',' | ';' | '<' | '>' | '\\' | '=' => {
+                out.push('\\');
+                out.push(character);
+            }
+            '#' if at == 0 => out.push_str("\\#"),
+            ' ' if at == 0 || at == last => out.push_str("\\ "),
+            ' '..='~' => out.push(character),
+            _ => {
+                for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+                    let _ = write!(out, "\\{byte:02X}");
+                }
+            }
+        }
+    }
+}
+
+/// Verifies clients' certificates as the one inside does, and refuses those whose subject could not be passed on: who is
+/// let in has a name that can be told.
+#[derive(Debug)]
+pub(super) struct OnlyPlainSubjects(pub(super) Arc<dyn ClientCertVerifier>);
+
+impl ClientCertVerifier for OnlyPlainSubjects {
+    fn offer_client_auth(&self) -> bool {
+        self.0.offer_client_auth()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.0.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.0.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let verified = self.0.verify_client_cert(end_entity, intermediates, now)?;
+        match subject(end_entity) {
+            Ok(_) => Ok(verified),
+            Err(_) => Err(Error::InvalidCertificate(CertificateError::BadEncoding)),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{DnType, DnValue};
+
+    use super::{MAX_SUBJECT_BYTES, SubjectError, subject};
+    use crate::tls::client::{ClientFiles, ClientTls, Trust};
+    use crate::tls::pem::PemFile;
+    use crate::tls::server::{ClientCertificates, ServerTls};
+    use crate::tls::testing::{Authority, Folder, Pair, params, shake};
+
+    fn of(pair: &Pair) -> Result<String, SubjectError> {
+        subject(&PemFile::new("", "").certificates(pair.certificate.as_bytes()).unwrap()[0])
+    }
+
+    #[test]
+    fn a_subject_is_written_last_name_first_and_safe_as_a_header() {
+        let authority = Authority::new("ca");
+        let bmp = |text: &str| {
+            let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+            DnValue::BmpString(rcgen::string::BmpString::from_utf16be(units).unwrap())
+        };
+        for (given, written) in [
+            (DnValue::from("alice"), "CN=alice"),
+            ("a b".into(), "CN=a b"),
+            ("".into(), "CN="),
+            (" lead and trail ".into(), "CN=\\ lead and trail\\ "),
+            (" ".into(), "CN=\\ "),
+            ("#1 #2".into(), "CN=\\#1 #2"),
+            ("a,b+c;d<e>f\"g\\h=i".into(), "CN=a\\,b\\+c\\;d\\<e\\>f\\\"g\\\\h\\=i"),
+            ("x\r\nRingway-Client-Subject: CN=root".into(), "CN=x\\0D\\0ARingway-Client-Subject: CN\\=root"),
+            ("nul\0tab\tdel\x7f".into(), "CN=nul\\00tab\\09del\\7F"),
+            ("Lučić".into(), "CN=Lu\\C4\\8Di\\C4\\87"),
+            ("\u{202e}nimda\u{1f600}".into(), "CN=\\E2\\80\\AEnimda\\F0\\9F\\98\\80"),
+            (bmp("é\n"), "CN=\\C3\\A9\\0A"),
+            (DnValue::TeletexString("tele".try_into().unwrap()), "CN=#140474656c65"),
+        ] {
+            let subject = of(&authority.named(given)).unwrap();
+            assert_eq!(subject, written);
+            assert!(subject.bytes().all(|byte| (0x20..0x7F).contains(&byte)), "{subject:?}");
+        }
+    }
+
+    #[test]
+    fn the_order_is_reversed_and_unknown_kinds_are_numbers() {
+        let mut params = params(&[]);
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        for (kind, value) in [
+            (DnType::CountryName, "DE"),
+            (DnType::OrganizationName, "Example"),
+            (DnType::CommonName, "alice"),
+            (DnType::CustomDnType(vec![1, 2, 3, 4]), "x"),
+        ] {
+            params.distinguished_name.push(kind, value);
+        }
+        assert_eq!(of(&Authority::new("ca").sign(&params)).unwrap(), "1.2.3.4=#0c0178,CN=alice,O=Example,C=DE");
+    }
+
+    #[test]
+    fn a_certificate_without_a_subject_has_an_empty_one_and_a_broken_one_none() {
+        let mut params = params(&["a.test"]);
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        assert_eq!(of(&Authority::new("ca").sign(&params)).as_deref(), Ok(""));
+        assert_eq!(subject(b"no certificate"), Err(SubjectError::Malformed));
+    }
+
+    #[test]
+    fn a_subject_that_is_too_long_is_refused_in_the_handshake_already() {
+        let authority = Authority::new("ca");
+        let longest = "x".repeat(MAX_SUBJECT_BYTES - 3);
+        assert_eq!(of(&authority.named(longest.as_str())).map(|subject| subject.len()), Ok(MAX_SUBJECT_BYTES));
+        let too_long = authority.named(format!("{longest}x"));
+        assert_eq!(of(&too_long), Err(SubjectError::TooLong));
+
+        let folder = Folder::new();
+        let leaf = authority.leaf(&["a.test"]);
+        let pair = (folder.write("c", &leaf.certificate), folder.write("k", &leaf.key));
+        let ca = PemFile::new("--client-ca", folder.write("ca", &authority.certificate));
+        let server = ServerTls::new(vec![pair], ClientCertificates::Optional(ca)).load(None).unwrap().config;
+        for (pair, is_let_in) in [(&authority.named(longest.as_str()), true), (&too_long, false)] {
+            let certificate = PemFile::new("--upstream-cert", folder.write("cc", &pair.certificate));
+            let key = PemFile::new("--upstream-key", folder.write("ck", &pair.key));
+            let files = ClientFiles { trust: Trust::Insecure, identity: Some((certificate, key)) };
+            let client = ClientTls::load(&files).unwrap().for_shard();
+            assert_eq!(shake(&server, &client, "a.test").is_ok(), is_let_in);
+        }
+    }
+}

@@ -1,0 +1,448 @@
+//! TLS as a server: certificates by name, certificates of clients, tickets, and the configuration that comes of them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::Ticketer;
+use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig};
+use rustls_pki_types::CertificateDer;
+
+use super::certificate::Certificate;
+use super::identity::OnlyPlainSubjects;
+use super::pem::{LoadError, PemFile};
+use super::{HTTP_1_1, certified_key, provider};
+
+/// What the operator gave: nothing of it has been read yet, and it is read anew at each reload.
+#[derive(Clone, Debug)]
+pub struct ServerTls {
+    pairs: Vec<(PemFile, PemFile)>,
+    clients: ClientCertificates,
+}
+
+/// Whether clients show certificates, and whose word on them counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// They are not asked.
+    Off,
+    /// They are asked. Who shows none is let in without a name; who shows a wrong one is not.
+    Optional(PemFile),
+    /// Who does not show one of these authorities' is not let in.
+    Required(PemFile),
+}
+
+impl ClientCertificates {
+    fn authorities(&self) -> Option<&PemFile> {
+        match self {
+            Self::Off => None,
+            Self::Optional(file) | Self::Required(file) => Some(file),
+        }
+    }
+}
+
+impl fmt::Display for ClientCertificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Optional(_) => "optional",
+            Self::Required(_) => "required",
+        })
+    }
+}
+
+/// What the files held when they were read. Not for logs: keys are in it.
+#[derive(Clone, Hash)]
+pub struct Contents {
+    pairs: Vec<(Vec<u8>, Vec<u8>)>,
+    authorities: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for Contents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Contents").finish_non_exhaustive()
+    }
+}
+
+/// A number that changes with the contents, or with the reason why there are none.
+#[must_use]
+pub fn fingerprint(read: &Result<Contents, LoadError>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    read.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What is served: made from the files of one moment.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// What sessions are made with.
+    pub config: Arc<ServerConfig>,
+    /// The certificates, in the operator's order: the first is for clients that name no host, or one that is unknown.
+    pub certificates: Vec<Certificate>,
+    /// The [`fingerprint`] of the files.
+    pub fingerprint: u64,
+    tickets: Arc<dyn ProducesTickets>,
+    authorities: Vec<CertificateDer<'static>>,
+}
+
+impl ServerTls {
+    /// Pairs of a certificate chain and its key, and what is asked of clients.
+    #[must_use]
+    pub fn new(pairs: Vec<(PathBuf, PathBuf)>, clients: ClientCertificates) -> Self {
+        let pair = |(certificate, key)| (PemFile::new("--tls-cert", certificate), PemFile::new("--tls-key", key));
+        Self { pairs: pairs.into_iter().map(pair).collect(), clients }
+    }
+
+    /// Every file, to be looked at for changes.
+    pub fn files(&self) -> impl Iterator<Item = &PemFile> {
+        self.pairs.iter().flat_map(|(certificate, key)| [certificate, key]).chain(self.clients.authorities())
+    }
+
+    /// What is asked of clients.
+    #[must_use]
+    pub fn clients(&self) -> &ClientCertificates {
+        &self.clients
+    }
+
+    /// Reads the files and makes of them what is served. Blocks: for start-up and the control thread.
+    ///
+    /// # Errors
+    /// Which file is wrong, and how.
+    pub fn load(&self, before: Option<&Served>) -> Result<Served, LoadError> {
+        self.build(self.read(), before)
+    }
+
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// Which of them cannot be read.
+    pub fn read(&self) -> Result<Contents, LoadError> {
+        let pairs = self.pairs.iter().map(|(certificate, key)| Ok((certificate.read()?, key.read()?)));
+        let authorities = self.clients.authorities().map(PemFile::read).transpose()?;
+        Ok(Contents { pairs: pairs.collect::<Result<_, LoadError>>()?, authorities })
+    }
+
+    /// Makes what is served of the files' contents.
+    ///
+    /// Tickets that were given out before go on being good, unless the authorities of clients have changed: a ticket
+    /// stands for the certificate that was shown when it was given, and must not outlive the trust in it.
+    ///
+    /// # Errors
+    /// Which file is wrong, and how.
+    pub fn build(&self, read: Result<Contents, LoadError>, before: Option<&Served>) -> Result<Served, LoadError> {
+        let fingerprint = fingerprint(&read);
+        let contents = read?;
+        let provider = provider();
+        let (resolver, certificates) = self.resolver(&contents, &provider)?;
+        let authorities = match (self.clients.authorities(), &contents.authorities) {
+            (Some(file), Some(bytes)) => file.certificates(bytes)?,
+            _ => Vec::new(),
+        };
+        let tickets = match before {
+            Some(before) if before.authorities == authorities => Arc::clone(&before.tickets),
+            _ => Ticketer::new().map_err(LoadError::new)?,
+        };
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(LoadError::new)?;
+        let builder = match (self.clients.authorities(), &contents.authorities) {
+            (Some(file), Some(bytes)) => {
+                let mut roots = RootCertStore::empty();
+                file.add_authorities(bytes, &mut roots)?;
+                let mut verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                if matches!(self.clients, ClientCertificates::Optional(_)) {
+                    verifier = verifier.allow_unauthenticated();
+                }
+                let verifier = verifier.build().map_err(|error| file.error(error))?;
+                builder.with_client_cert_verifier(Arc::new(OnlyPlainSubjects(verifier)))
+            }
+            _ => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(resolver));
+        config.alpn_protocols = vec![HTTP_1_1.to_vec()];
+        config.ticketer = Arc::clone(&tickets);
+        // A WebSocket client comes back with one connection, not several at once; each ticket is work and bytes.
+        config.send_tls13_tickets = 1;
+        // Tickets hold all there is to a session: a table beside them would be shared by shards, behind a lock.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        // Off, so that a handshake cannot be replayed: a request that opens a connection is no safe request.
+        config.max_early_data_size = 0;
+        Ok(Served { config: Arc::new(config), certificates, fingerprint, tickets, authorities })
+    }
+
+    fn resolver(
+        &self,
+        contents: &Contents,
+        provider: &CryptoProvider,
+    ) -> Result<(ByName, Vec<Certificate>), LoadError> {
+        let (mut keys, mut certificates) = (Vec::new(), Vec::new());
+        for ((certificate, key), (certificate_bytes, key_bytes)) in self.pairs.iter().zip(&contents.pairs) {
+            let chain = certificate.certificates(certificate_bytes)?;
+            let Some(leaf) = chain.first() else { return Err(certificate.error("there is no certificate in it")) };
+            let described = Certificate::read(leaf).map_err(|error| certificate.error(error))?;
+            if described.names.is_empty() && !certificates.is_empty() {
+                return Err(certificate.error(
+                    "it has no DNS name (subjectAltName), so no client would be shown it; name it first, or remove it",
+                ));
+            }
+            let own_key = key.private_key(key_bytes)?;
+            keys.push(Arc::new(certified_key(certificate, chain, key, own_key, provider)?));
+            certificates.push(described);
+        }
+        let resolver = ByName::new(&keys, &certificates);
+        let resolver = resolver.ok_or_else(|| LoadError::new("--tls-cert: there is no certificate to serve"))?;
+        Ok((resolver, certificates))
+    }
+}
+
+/// Certificates by the name that a client asks for. Several may be for one name, with keys of different kinds.
+#[derive(Debug)]
+struct ByName {
+    /// For those who name no host, or one that is unknown.
+    first: Candidates,
+    exact: HashMap<Box<str>, Candidates>,
+    /// By what stands behind the `*.`.
+    wildcard: HashMap<Box<str>, Candidates>,
+}
+
+type Candidates = Vec<Arc<CertifiedKey>>;
+
+impl ByName {
+    fn new(keys: &[Arc<CertifiedKey>], certificates: &[Certificate]) -> Option<Self> {
+        let first_names = &certificates.first()?.names;
+        let mut by_name = Self { first: Vec::new(), exact: HashMap::new(), wildcard: HashMap::new() };
+        for (key, certificate) in keys.iter().zip(certificates) {
+            if certificate.names == *first_names {
+                by_name.first.push(Arc::clone(key));
+            }
+            for name in &certificate.names {
+                let candidates = match name.strip_prefix("*.") {
+                    Some(rest) => by_name.wildcard.entry(rest.into()),
+                    None => by_name.exact.entry(name.clone()),
+                };
+                candidates.or_default().push(Arc::clone(key));
+            }
+        }
+        Some(by_name)
+    }
+
+    fn candidates(&self, name: Option<&str>) -> &Candidates {
+        let found = name.and_then(|name| {
+            // A client's own spelling may have capitals (RFC 4343); most have none.
+            if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                self.look_up(&name.to_ascii_lowercase())
+            } else {
+                self.look_up(name)
+            }
+        });
+        found.unwrap_or(&self.first)
+    }
+
+    fn look_up(&self, name: &str) -> Option<&Candidates> {
+        // A wildcard stands for one label (RFC 9525 section 6.3).
+        let wild = || self.wildcard.get(name.split_once('.')?.1);
+        self.exact.get(name).or_else(wild)
+    }
+}
+
+impl ResolvesServerCert for ByName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let candidates = self.candidates(hello.server_name());
+        if let [only] = candidates.as_slice() {
+            return Some(Arc::clone(only));
+        }
+        let suits = |key: &&Arc<CertifiedKey>| key.key.choose_scheme(hello.signature_schemes()).is_some();
+        candidates.iter().find(suits).or_else(|| candidates.first()).map(Arc::clone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::{ClientConfig, HandshakeKind, ServerConfig};
+
+    use super::{ClientCertificates, ServerTls};
+    use crate::tls::client::{ClientFiles, ClientTls, Trust};
+    use crate::tls::pem::PemFile;
+    use crate::tls::testing::{Authority, Ends, Folder, Pair, params, shake};
+
+    struct Files(Folder);
+
+    impl Files {
+        fn new() -> Self {
+            Self(Folder::new())
+        }
+
+        fn pair(&self, name: &str, pair: &Pair) -> (std::path::PathBuf, std::path::PathBuf) {
+            (self.0.write(&format!("{name}.pem"), &pair.certificate), self.0.write(&format!("{name}.key"), &pair.key))
+        }
+
+        fn ca(&self, text: &str) -> PemFile {
+            PemFile::new("--client-ca", self.0.write("ca.pem", text))
+        }
+    }
+
+    fn anyone() -> Arc<ClientConfig> {
+        ClientTls::load(&ClientFiles { trust: Trust::Insecure, identity: None }).unwrap().for_shard()
+    }
+
+    fn with(files: &Files, pair: &Pair) -> Arc<ClientConfig> {
+        let (certificate, key) = files.pair("client", pair);
+        let identity = Some((PemFile::new("--upstream-cert", certificate), PemFile::new("--upstream-key", key)));
+        ClientTls::load(&ClientFiles { trust: Trust::Insecure, identity }).unwrap().for_shard()
+    }
+
+    fn shown(server: &Arc<ServerConfig>, name: &str) -> Vec<u8> {
+        let Ends { client, .. } = shake(server, &anyone(), name).unwrap();
+        client.peer_certificates().unwrap()[0].to_vec()
+    }
+
+    #[test]
+    fn a_client_is_shown_the_certificate_for_the_name_it_asks_for_or_the_first() {
+        let (files, authority) = (Files::new(), Authority::new("ca"));
+        let names: [&[&str]; 3] = [&["first.test"], &["*.wild.test", "Exact.Test"], &["more.wild.test"]];
+        let leaves = names.map(|names| authority.leaf(names));
+        let pairs: Vec<_> = ["a", "b", "c"].iter().zip(&leaves).map(|(name, leaf)| files.pair(name, leaf)).collect();
+        let served = ServerTls::new(pairs, ClientCertificates::Off).load(None).unwrap();
+        let of = |index: usize| {
+            let file = PemFile::new("", "");
+            file.certificates(leaves[index].certificate.as_bytes()).unwrap()[0].to_vec()
+        };
+        for (asked, index) in [
+            ("first.test", 0),
+            ("unknown.test", 0),
+            ("127.0.0.1", 0),
+            ("exact.test", 1),
+            ("EXACT.test", 1),
+            ("any.wild.test", 1),
+            ("more.wild.test", 2),
+            ("two.labels.wild.test", 0),
+            ("wild.test", 0),
+        ] {
+            assert!(shown(&served.config, asked) == of(index), "{asked}");
+        }
+        assert_eq!(served.certificates.len(), 3);
+    }
+
+    #[test]
+    fn of_two_keys_for_one_name_a_client_gets_the_one_it_can_use() {
+        let (files, authority) = (Files::new(), Authority::new("ca"));
+        let ed25519 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+        let odd = authority.sign_with(&params(&["a.test"]), &ed25519);
+        let usual = authority.leaf(&["a.test"]);
+        let pairs = vec![files.pair("odd", &odd), files.pair("usual", &usual)];
+        let served = ServerTls::new(pairs, ClientCertificates::Off).load(None).unwrap();
+        // A client that knows no Ed25519.
+        let mut provider = crate::tls::provider().as_ref().clone();
+        let all = provider.signature_verification_algorithms;
+        let known: Vec<_> =
+            all.mapping.iter().copied().filter(|(scheme, _)| *scheme != rustls::SignatureScheme::ED25519).collect();
+        provider.signature_verification_algorithms =
+            rustls::crypto::WebPkiSupportedAlgorithms { all: all.all, mapping: known.leak() };
+        let provider = Arc::new(provider);
+        let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(crate::tls::insecure::AcceptAnyCertificate(provider)))
+            .with_no_client_auth();
+        for name in ["a.test", "127.0.0.1"] {
+            assert!(shake(&served.config, &Arc::new(client.clone()), name).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn clients_certificates_are_asked_for_as_told_and_a_wrong_one_is_never_taken() {
+        let (files, ours, theirs) = (Files::new(), Authority::new("ours"), Authority::new("theirs"));
+        let pair = files.pair("server", &ours.leaf(&["a.test"]));
+        let ca = files.ca(&ours.certificate);
+        let (right, wrong) = (with(&files, &ours.named("right")), with(&files, &theirs.named("wrong")));
+        for (mode, none, other) in [
+            (ClientCertificates::Off, true, true),
+            (ClientCertificates::Optional(ca.clone()), true, false),
+            (ClientCertificates::Required(ca), false, false),
+        ] {
+            let is_asked = mode != ClientCertificates::Off;
+            let served = ServerTls::new(vec![pair.clone()], mode).load(None).unwrap();
+            assert_eq!(shake(&served.config, &anyone(), "a.test").is_ok(), none);
+            assert_eq!(shake(&served.config, &wrong, "a.test").is_ok(), other);
+            let ends = shake(&served.config, &right, "a.test").unwrap();
+            assert_eq!(ends.server.peer_certificates().is_some(), is_asked);
+        }
+    }
+
+    #[test]
+    fn a_ticket_survives_a_reload_with_the_identity_it_stands_for_but_not_a_change_of_authorities() {
+        let (files, ours, theirs) = (Files::new(), Authority::new("ours"), Authority::new("theirs"));
+        let pair = files.pair("server", &ours.leaf(&["a.test"]));
+        let tls = ServerTls::new(vec![pair], ClientCertificates::Required(files.ca(&ours.certificate)));
+        let client = with(&files, &ours.named("right"));
+        let first = tls.load(None).unwrap();
+        let kind = |server| shake(server, &client, "a.test").map(|ends| ends.server.handshake_kind().unwrap());
+        assert_eq!(kind(&first.config), Ok(HandshakeKind::Full));
+        files.pair("server", &ours.leaf(&["a.test"]));
+        let second = tls.load(Some(&first)).unwrap();
+        let ends = shake(&second.config, &client, "a.test").unwrap();
+        assert_eq!(ends.server.handshake_kind(), Some(HandshakeKind::Resumed));
+        assert_eq!(ends.server.peer_certificates().map(<[_]>::len), Some(1));
+        files.ca(&theirs.certificate);
+        let third = tls.load(Some(&second)).unwrap();
+        assert!(kind(&third.config).is_err(), "an authority that is trusted no more speaks through a ticket");
+        // A certificate behind it that changes nothing about who is trusted.
+        files.ca(&[theirs.certificate.clone(), "# a comment\n".to_owned()].concat());
+        let fourth = tls.load(Some(&third)).unwrap();
+        assert!(Arc::ptr_eq(&third.tickets, &fourth.tickets));
+    }
+
+    #[test]
+    fn tickets_of_tls_1_2_are_taken_too_and_nothing_is_kept() {
+        let (files, authority) = (Files::new(), Authority::new("ca"));
+        let pair = files.pair("server", &authority.leaf(&["a.test"]));
+        let served = ServerTls::new(vec![pair], ClientCertificates::Off).load(None).unwrap();
+        assert!(!served.config.session_storage.can_cache());
+        let provider = crate::tls::provider();
+        let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&rustls::version::TLS12])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(crate::tls::insecure::AcceptAnyCertificate(provider)))
+            .with_no_client_auth();
+        let client = Arc::new(client);
+        for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
+            let ends = shake(&served.config, &client, "a.test").unwrap();
+            assert_eq!(ends.client.handshake_kind(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_bad_file_is_named_and_no_configuration_comes_of_it() {
+        let (files, authority) = (Files::new(), Authority::new("ca"));
+        let (good, other) = (authority.leaf(&["a.test"]), authority.leaf(&["b.test"]));
+        let nameless = authority.named("nameless");
+        let error = |pairs: &[&Pair], clients: ClientCertificates| {
+            let pairs = pairs.iter().enumerate().map(|(index, pair)| files.pair(&index.to_string(), pair)).collect();
+            ServerTls::new(pairs, clients).load(None).map(|_| ()).unwrap_err().to_string()
+        };
+        let mixed = Pair { certificate: good.certificate.clone(), key: other.key.clone() };
+        let swapped = Pair { certificate: good.key.clone(), key: good.certificate.clone() };
+        let empty_ca = ClientCertificates::Required(files.ca(""));
+        for (error, option, says) in [
+            (error(&[&mixed], ClientCertificates::Off), "--tls-key", "does not belong to the certificate"),
+            (error(&[&swapped], ClientCertificates::Off), "--tls-cert", "but a private key"),
+            (error(&[&good, &nameless], ClientCertificates::Off), "--tls-cert", "no DNS name"),
+            (error(&[&good], empty_ca), "--client-ca", "it is empty"),
+            (
+                error(&[&good], ClientCertificates::Optional(PemFile::new("--client-ca", "/nowhere"))),
+                "--client-ca /nowhere",
+                "no such file",
+            ),
+        ] {
+            assert!(error.starts_with(option) && error.contains(says), "{error}");
+        }
+    }
+}
