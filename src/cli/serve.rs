@@ -16,6 +16,7 @@ use crate::config::limits::LimitArgs;
 use crate::config::tls::ListenTlsArgs;
 use crate::config::units::{self, Cpus, show_duration};
 use crate::control::certificates;
+use crate::control::names::{self, Names, Question};
 use crate::engine::host::{Plan, Shards, Wait};
 use crate::engine::mailbox::Sender;
 use crate::engine::{listener, preflight};
@@ -33,6 +34,9 @@ pub(super) struct ServeArgs {
     /// Where to listen: an address and a port, 0 for any free one
     #[arg(long, value_name = "ADDR")]
     listen: SocketAddr,
+    /// Peers that must begin with a PROXY protocol header (version 1 or 2), as addresses or networks
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = units::network)]
+    proxy_protocol: Vec<ipnet::IpNet>,
     /// The CPUs to run on, one shard each, for example 0-3,6; all if not given
     #[arg(long, value_name = "LIST", value_parser = units::cpus)]
     cpus: Option<Cpus>,
@@ -56,6 +60,8 @@ enum Event {
 pub(super) struct Sides {
     pub(super) serve: Serve,
     pub(super) current: Current,
+    /// The name whose addresses are the upstream's, if it is not known by its address.
+    pub(super) name: Option<Question>,
     /// Of which each shard gets a configuration of its own.
     pub(super) upstream_tls: Option<ClientTls>,
 }
@@ -68,14 +74,16 @@ pub(super) fn run(
     descriptors_each: u64,
     headline: &str,
 ) -> Result<ExitCode, Failure> {
-    let Sides { serve, mut current, upstream_tls } = sides;
+    let Sides { serve, mut current, name, upstream_tls } = sides;
     let settings = Settings {
         serve,
         head: args.limits.head().map_err(Failure::Configuration)?,
         frames: args.limits.frames(),
         timeouts: args.limits.timeouts(),
         trusted_proxies,
+        proxy_protocol: args.proxy_protocol.clone(),
     };
+    let keepalive = args.limits.keepalive().map_err(Failure::Configuration)?;
     let tls = args.tls.server().map_err(Failure::Configuration)?;
     let served = tls.as_ref().map(|tls| tls.load(None)).transpose();
     let served = served.map_err(|error| Failure::Configuration(error.to_string()))?;
@@ -98,7 +106,16 @@ pub(super) fn run(
     if max_connections > fit {
         warn!(max_connections, fit, "--max-connections is more than the file descriptors allow; raise `ulimit -Hn`");
     }
-    let (address, listeners) = listener::bind(args.listen, cpus.len())
+    let mut names = name.map(Names::new).transpose()?;
+    if let Some(names) = &mut names {
+        current.addresses = names.first(args.limits.connect_timeout);
+    }
+    let headline = match &settings.serve {
+        Serve::Relay(_) if current.addresses.is_empty() => format!("{headline} (not resolved yet)"),
+        Serve::Relay(_) => format!("{headline} (at {})", names::show(&current.addresses)),
+        Serve::Echo => headline.to_owned(),
+    };
+    let (address, listeners) = listener::bind(args.listen, cpus.len(), keepalive)
         .map_err(|error| Failure::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
 
     let (events, happens) = channel();
@@ -125,6 +142,7 @@ pub(super) fn run(
         refusal: if current.tls.is_some() { &crate::tls::NO_ROOM } else { refusal::no_descriptors() },
         ring_completions: args.ring_completions,
         wait: Wait::Sleep,
+        keepalive,
     };
     let listeners = listeners.into_iter().map(|listener| vec![listener]).collect();
     let (settings, counted) = (Arc::new(settings), Arc::clone(&admission));
@@ -136,6 +154,13 @@ pub(super) fn run(
         let _ = events.send(Event::Ended(result));
     };
     let shards = Shards::start(&plan, listeners, service, ended)?;
+    if let Some(names) = names {
+        let senders = shards.senders().to_vec();
+        names.watch(move |addresses| {
+            let told = |sender: &Sender<_>| sender.send(Command::Addresses(Arc::clone(addresses))).is_ok();
+            senders.iter().map(told).fold(true, |all, one| all & one)
+        })?;
+    }
     let headline = match tls.zip(served) {
         Some((tls, served)) => {
             let (names, clients) = (certificate::list(&served.certificates), tls.clients().to_string());
@@ -150,7 +175,7 @@ pub(super) fn run(
         None => {
             // Nobody hears of SIGHUP then, and who sends it is told so.
             drop(hung_up);
-            headline.to_owned()
+            headline
         }
     };
     announce(args, address, &headline, &cpus, max_connections, host.max_descriptors)?;
@@ -226,12 +251,14 @@ fn announce(
     let optional = |value: Option<Duration>| value.map_or_else(|| "off".to_owned(), show_duration);
     let (shards, max_message, max_frame) = (cpus.len(), limits.max_message_bytes, limits.max_frame_bytes);
     let deadlines = format!(
-        "handshake {}, connect {}, idle {}, ping every {}, pong {}, close {}, drain {}",
+        "handshake {}, connect {}, idle {}, ping every {}, pong {}, unacknowledged {}, keepalive {}, close {}, drain {}",
         show_duration(limits.handshake_timeout),
         show_duration(limits.connect_timeout),
         optional(limits.idle_timeout.0),
         optional(limits.ping_interval.0),
         show_duration(limits.pong_timeout),
+        optional(limits.tcp_user_timeout.0),
+        optional(limits.tcp_keepalive.0),
         show_duration(limits.close_timeout),
         show_duration(limits.drain_timeout),
     );

@@ -5,12 +5,18 @@ use std::time::Duration;
 use clap::Args;
 
 use super::units::{self, Optional};
+use crate::engine::keepalive::KeepAlive;
 use crate::proto::head::{HeadLimits, MAX_LINES};
 use crate::proto::scan::FrameLimits;
 use crate::proxy::settings::Timeouts;
 
 /// A head must fit the memory that a shard reads into.
 const MAX_HEAD_BYTES: u64 = 32 * 1024;
+
+/// The kernel counts milliseconds in 31 bits; this is 24 days.
+const MAX_USER_TIMEOUT: Duration = Duration::from_secs(24 * 24 * 3600);
+/// The kernel allows 32,767 s.
+const MAX_KEEPALIVE: Duration = Duration::from_secs(9 * 3600);
 
 /// Limits and deadlines, as the operator wrote them.
 #[derive(Args, Clone, Debug)]
@@ -31,6 +37,13 @@ pub struct LimitArgs {
     /// Silence after the ping after which the side is taken for dead
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
     pub pong_timeout: Duration,
+    /// Bytes sent without an acknowledgement, or a closed window, after which a side is taken for dead; or off
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::optional_duration)]
+    pub tcp_user_timeout: Optional<Duration>,
+    /// Silence of a connection after which its other end's host is asked for a sign of life, and between two such probes; or
+    /// off
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = units::optional_duration)]
+    pub tcp_keepalive: Optional<Duration>,
     /// From the beginning of a close to its end by force
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
     pub close_timeout: Duration,
@@ -80,6 +93,23 @@ impl LimitArgs {
     #[must_use]
     pub fn frames(&self) -> FrameLimits {
         FrameLimits { max_frame_bytes: self.max_frame_bytes, max_message_bytes: self.max_message_bytes }
+    }
+
+    /// What the kernel is told.
+    ///
+    /// # Errors
+    /// Which option is out of its range, and what the range is.
+    pub fn keepalive(&self) -> Result<KeepAlive, String> {
+        for (option, value, max) in [
+            ("--tcp-user-timeout", self.tcp_user_timeout.0, MAX_USER_TIMEOUT),
+            ("--tcp-keepalive", self.tcp_keepalive.0, MAX_KEEPALIVE),
+        ] {
+            if let Some(value) = value.filter(|value| *value > max) {
+                let (value, max) = (units::show_duration(value), units::show_duration(max));
+                return Err(format!("{option} is {value}; it must be {max} at most, or off"));
+            }
+        }
+        Ok(KeepAlive { user_timeout: self.tcp_user_timeout.0, probes: self.tcp_keepalive.0 })
     }
 
     /// What the deadlines are.

@@ -1,6 +1,9 @@
 //! Values as operators write them: `500ms`, `64KiB`, `0-3,6`, `off`.
 
+use std::net::IpAddr;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::proto::head;
 
@@ -66,6 +69,18 @@ pub fn header(text: &str) -> Result<(String, String), String> {
         return Err(format!("`{name}` is not a header name, or its value holds a control character"));
     }
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// A network, or an address as the network that it alone is in.
+///
+/// # Errors
+/// What is wrong, for the one who wrote it.
+pub fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from).ok();
+    text.parse()
+        .ok()
+        .or_else(address)
+        .ok_or_else(|| format!("`{text}` is neither an address nor a network; write for example 10.0.0.0/8 or ::1"))
 }
 
 /// A count above zero.

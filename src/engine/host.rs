@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use glommio::{LocalExecutorBuilder, Placement};
 
+use super::keepalive::KeepAlive;
 use super::mailbox::{self, Sender};
+use super::net::Net;
 use super::ring;
 use super::shard::Shard;
 use super::transport::Service;
@@ -31,6 +33,9 @@ pub struct Plan {
     pub ring_completions: Option<u32>,
     /// What a shard does when there is nothing to do.
     pub wait: Wait,
+    /// How sockets that are dialled find out that their peer is gone; those of a listener have it from
+    /// [`bind`](super::listener::bind).
+    pub keepalive: KeepAlive,
 }
 
 /// What a shard does when there is nothing to do.
@@ -67,9 +72,13 @@ impl<C: Send + 'static> Shards<C> {
             let (sender, mailbox) = mailbox::new()?;
             let (make, ended) = (service.clone(), ended.clone());
             let (refusal, completions) = (plan.refusal, plan.ring_completions.unwrap_or(ring::COMPLETIONS));
-            let wait = plan.wait;
+            let (wait, keepalive) = (plan.wait, plan.keepalive);
             let (started, is_started) = sync_channel(1);
-            let body = move || match Shard::new(make(index), listeners, refusal, mailbox, completions, wait) {
+            let made = move || {
+                let net = Net::open(completions, keepalive)?;
+                Shard::new(make(index), net, listeners, refusal, mailbox, wait)
+            };
+            let body = move || match made() {
                 Ok(mut shard) => {
                     let _ = started.send(Ok(()));
                     let result = shard.run();

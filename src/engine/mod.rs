@@ -23,6 +23,7 @@
 
 pub mod fault;
 pub mod host;
+pub mod keepalive;
 pub mod listener;
 pub mod mailbox;
 mod net;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockAddr, Type};
 
 use super::fault::Fault;
+use super::keepalive::KeepAlive;
 use super::ring::{Completion, Ring};
 use super::sockets::{Entry, PollEnd, Ready, Sockets, socket_of, token_of};
 use super::sys;
@@ -28,19 +29,22 @@ pub(super) struct Net {
     random: [u8; RANDOM_BYTES],
     random_used: usize,
     idle: Duration,
+    keepalive: KeepAlive,
 }
 
 impl Net {
-    pub(super) fn new(ring: Ring, now: Time) -> Self {
-        Self {
-            ring,
+    /// With a ring of the thread that calls.
+    pub(super) fn open(completions: u32, keepalive: KeepAlive) -> io::Result<Self> {
+        Ok(Self {
+            ring: Ring::new(completions)?,
             sockets: Sockets::default(),
             ready: ReadyList::default(),
-            now,
+            now: Time::of_the_clock(),
             random: [0; RANDOM_BYTES],
             random_used: RANDOM_BYTES,
             idle: Duration::ZERO,
-        }
+            keepalive,
+        })
     }
 
     pub(super) fn set_now(&mut self, now: Time) {
@@ -188,7 +192,7 @@ impl Transport for Net {
     }
 
     fn dial(&mut self, owner: Slot, from: Option<IpAddr>, to: SocketAddr) -> Result<Socket, Fault> {
-        let fd = connecting(from, to).map_err(|error| fault_of(&error))?;
+        let fd = connecting(from, to, self.keepalive).map_err(|error| fault_of(&error))?;
         let socket = self.sockets.insert(fd, Some(owner), Ready::default());
         // After connect(): a poll armed before it reports a hang-up.
         self.arm(socket);
@@ -276,10 +280,11 @@ fn place(slot: Slot) -> (usize, u64) {
     ((slot.0 / 64) as usize, 1 << (slot.0 % 64))
 }
 
-fn connecting(from: Option<IpAddr>, to: SocketAddr) -> io::Result<OwnedFd> {
+fn connecting(from: Option<IpAddr>, to: SocketAddr, keepalive: KeepAlive) -> io::Result<OwnedFd> {
     let kind = Type::STREAM.nonblocking().cloexec();
     let socket = socket2::Socket::new_raw(Domain::for_address(to), kind, Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
+    keepalive.set(&socket)?;
     if let Some(from) = from {
         // The port is chosen at connect(), when the other end is known: it may be in use towards another.
         sys::choose_port_at_connect(socket.as_fd())?;

@@ -11,7 +11,7 @@ use super::host::Wait;
 use super::listener::{Accepted, Listener};
 use super::mailbox::Mailbox;
 use super::net::{Net, arm_plain};
-use super::ring::{Enter, Ring};
+use super::ring::Enter;
 use super::time::Time;
 use super::transport::{Next, Service, Transport};
 use super::wheel::Wheel;
@@ -64,14 +64,13 @@ impl<S: Service> Shard<S> {
     /// A shard of the thread that calls.
     pub(super) fn new(
         service: S,
+        mut net: Net,
         listeners: Vec<OwnedFd>,
         refusal: &'static [u8],
         mailbox: Mailbox<S::Command>,
-        completions: u32,
         wait: Wait,
     ) -> io::Result<Self> {
-        let now = Time::of_the_clock();
-        let mut net = Net::new(Ring::new(completions)?, now);
+        let now = net.now();
         arm_plain(&mut net.ring, mailbox.fd(), BELL);
         let mut sources = Vec::new();
         for (token, fd) in (FIRST_LISTENER..BELL).zip(listeners) {

@@ -3,7 +3,8 @@
 //! In: what a peer sent. Out: what it means, or the exact rule it broke. Two parts, used in this order:
 //!
 //! - the opening handshake (HTTP): [`head`] finds where a head ends, [`request`] reads the client's, [`forward`] writes
-//!   the upstream's, [`response`] verifies its answer, [`refusal`] is what a client gets instead of a 101;
+//!   the upstream's, [`response`] verifies its answer, [`refusal`] is what a client gets instead of a 101; before it there
+//!   may stand a [`proxy_header`];
 //! - frames: [`frame`] reads one header, [`scan`] follows a stream of them, [`close`], [`mask`] and [`utf8`] serve both.
 //!
 //! Nothing here reads a clock, touches a socket or allocates by a length that a peer declared.
@@ -26,6 +27,7 @@ pub mod forward;
 pub mod frame;
 pub mod head;
 pub mod mask;
+pub mod proxy_header;
 pub mod reader;
 pub mod refusal;
 pub mod request;

@@ -23,6 +23,17 @@ struct PerAddress {
     counts: Mutex<HashMap<IpAddr, u64>>,
 }
 
+/// What of a connection is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// Nothing: it is being refused.
+    Not,
+    /// The connection, but to no address: whose it is, is not known yet, or that address has too many.
+    Alone,
+    /// The connection, and to its address.
+    WithAddress,
+}
+
 impl Admission {
     /// Counts from zero. `max_per_address` is off when `None`.
     #[must_use]
@@ -37,27 +48,41 @@ impl Admission {
         self.connections.load(Ordering::Relaxed)
     }
 
+    /// How many addresses have connections that are counted now: 0 where that is not asked for.
+    #[must_use]
+    pub fn addresses(&self) -> usize {
+        let counts = self.per_address.as_ref().and_then(|per_address| per_address.counts.lock().ok());
+        counts.map_or(0, |counts| counts.len())
+    }
+
     /// Counts a connection in.
     ///
     /// # Errors
     /// The refusal to answer with; nothing was counted.
-    pub fn enter(&self, peer: IpAddr) -> Result<(), Refusal> {
+    pub fn enter(&self) -> Result<(), Refusal> {
         if self.connections.fetch_add(1, Ordering::Relaxed) >= self.max_connections {
             self.connections.fetch_sub(1, Ordering::Relaxed);
             return Err(Refusal::TOO_MANY_CONNECTIONS);
-        }
-        if let Some(per_address) = &self.per_address
-            && !per_address.enter(peer)
-        {
-            self.connections.fetch_sub(1, Ordering::Relaxed);
-            return Err(Refusal::TOO_MANY_FROM_ADDRESS);
         }
         Ok(())
     }
 
     /// Counts a connection out that was counted in.
-    pub fn leave(&self, peer: IpAddr) {
+    pub fn leave(&self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Counts a connection to its address, once that is known: a connection that was counted in, and is so once.
+    ///
+    /// # Errors
+    /// The refusal to answer with; nothing was counted to the address.
+    pub fn enter_address(&self, peer: IpAddr) -> Result<(), Refusal> {
+        let admitted = self.per_address.as_ref().is_none_or(|per_address| per_address.enter(peer));
+        if admitted { Ok(()) } else { Err(Refusal::TOO_MANY_FROM_ADDRESS) }
+    }
+
+    /// Takes a connection off its address's count that was counted to it.
+    pub fn leave_address(&self, peer: IpAddr) {
         if let Some(per_address) = &self.per_address {
             per_address.leave(peer);
         }
@@ -104,24 +129,26 @@ mod tests {
     #[test]
     fn the_limit_is_met_and_a_place_returns() {
         let admission = Admission::new(2, None);
-        let peer = "10.0.0.1".parse().unwrap();
-        assert!(admission.enter(peer).is_ok() && admission.enter(peer).is_ok());
-        assert_eq!(admission.enter(peer), Err(Refusal::TOO_MANY_CONNECTIONS));
-        admission.leave(peer);
-        assert!(admission.enter(peer).is_ok());
+        assert!(admission.enter().is_ok() && admission.enter().is_ok());
+        assert_eq!(admission.enter(), Err(Refusal::TOO_MANY_CONNECTIONS));
+        admission.leave();
+        assert!(admission.enter().is_ok());
         assert_eq!(admission.connections(), 2);
     }
 
     #[test]
     fn an_ipv6_network_counts_as_one_address() {
         let admission = Admission::new(100, Some(1));
-        assert!(admission.enter("2001:db8::1".parse().unwrap()).is_ok());
-        assert_eq!(admission.enter("2001:db8::2".parse().unwrap()), Err(Refusal::TOO_MANY_FROM_ADDRESS));
-        assert!(admission.enter("2001:db8:0:1::1".parse().unwrap()).is_ok());
-        assert!(admission.enter("::ffff:10.0.0.1".parse().unwrap()).is_ok());
-        assert_eq!(admission.enter("10.0.0.1".parse().unwrap()), Err(Refusal::TOO_MANY_FROM_ADDRESS));
-        admission.leave("10.0.0.1".parse().unwrap());
-        assert!(admission.enter("10.0.0.1".parse().unwrap()).is_ok());
-        assert_eq!(admission.connections(), 3);
+        let enter = |address: &str| admission.enter_address(address.parse().unwrap());
+        assert!(enter("2001:db8::1").is_ok());
+        assert_eq!(enter("2001:db8::2"), Err(Refusal::TOO_MANY_FROM_ADDRESS));
+        assert!(enter("2001:db8:0:1::1").is_ok());
+        assert!(enter("::ffff:10.0.0.1").is_ok());
+        assert_eq!(enter("10.0.0.1"), Err(Refusal::TOO_MANY_FROM_ADDRESS));
+        assert_eq!(admission.addresses(), 3);
+        admission.leave_address("10.0.0.1".parse().unwrap());
+        assert_eq!(admission.addresses(), 2);
+        assert!(enter("10.0.0.1").is_ok());
+        assert_eq!(admission.connections(), 0, "addresses are counted apart from connections");
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 
+use super::admission::Counted;
 use super::answer::{self, Answer};
 use super::closing::Closing;
 use super::context::Context;
@@ -15,6 +16,7 @@ use super::handshake::{self, Accepted, Handshake};
 use super::leg::Leg;
 use super::linger::Linger;
 use super::plan::{Plan, Side};
+use super::preamble::{self, Named, Preamble};
 use super::record::{End, Record, SideRecord, Trace};
 use super::relay::{self, Relay};
 use super::secure::{self, Secure};
@@ -30,13 +32,14 @@ pub(super) struct Connection {
     stage: Stage,
     trace: Trace,
     draining: bool,
-    /// Whether it was counted in, and is to be counted out.
-    pub(super) counted: bool,
+    /// What of it was counted in, and is to be counted out.
+    pub(super) counted: Counted,
 }
 
 /// Where it is. An open tunnel stands in place, because there are many; what passes soon is boxed.
 #[derive(Debug)]
 enum Stage {
+    Preamble(Box<Preamble>),
     Secure(Box<Secure>),
     Handshake(Box<Handshake>),
     Dial(Box<Dial>),
@@ -69,15 +72,17 @@ impl Connection {
         now: Time,
         deadline: Time,
     ) -> Self {
-        let stage = match tls {
-            Some(config) => Stage::Secure(Box::new(Secure::new(client, Arc::clone(config), Vec::new(), deadline))),
-            None => Stage::Handshake(Box::new(Handshake::new(client, peer.ip(), None, deadline))),
-        };
-        Self { stage, trace: Trace::new(peer, now), draining: false, counted: true }
+        let stage = first_words(client, peer, tls, Vec::new(), deadline);
+        Self { stage, trace: Trace::new(peer, now), draining: false, counted: Counted::WithAddress }
     }
 
-    /// A connection that is refused before it has said anything. Who is to speak TLS gets its alert: a handshake, so
-    /// that an answer could be read, is the very work that there is no room for.
+    /// A connection that was just accepted from a peer that is to say whose it is.
+    pub(super) fn announced(client: Socket, peer: SocketAddr, now: Time, deadline: Time) -> Self {
+        let stage = Stage::Preamble(Box::new(Preamble::new(client, peer, deadline)));
+        Self { stage, trace: Trace::new(peer, now), draining: false, counted: Counted::Alone }
+    }
+
+    /// A connection that is refused before it has said anything.
     pub(super) fn refused(
         client: Socket,
         peer: SocketAddr,
@@ -87,14 +92,8 @@ impl Connection {
         deadline: Time,
     ) -> Self {
         let mut trace = Trace::new(peer, now);
-        let answer = if tls.is_some() {
-            Answer::new(client, crate::tls::NO_ROOM.to_vec(), deadline)
-        } else {
-            trace.status = refusal.status;
-            Answer::refusal(client, &refusal, deadline)
-        };
-        let stage = Stage::Answer(Box::new(answer), End::Refused(refusal));
-        Self { stage, trace, draining: false, counted: false }
+        let stage = no_room(client, tls, refusal, &mut trace, deadline);
+        Self { stage, trace, draining: false, counted: Counted::Not }
     }
 
     pub(super) fn peer(&self) -> SocketAddr {
@@ -138,6 +137,11 @@ impl Connection {
                 relay::Outcome::Stay(next) => Turn::Stay(next),
                 relay::Outcome::Ending(end) => self.close(end, cx),
             },
+            Stage::Preamble(stage) => {
+                let outcome = stage.step(cx);
+                let client = stage.client();
+                self.after_preamble(client, outcome, cx)
+            }
             Stage::Secure(stage) => {
                 let outcome = stage.step(cx);
                 let (client, deadline) = (stage.client(), stage.deadline());
@@ -197,6 +201,28 @@ impl Connection {
         }
     }
 
+    fn after_preamble<T: Transport>(
+        &mut self,
+        client: Socket,
+        outcome: preamble::Outcome,
+        cx: &mut Context<'_, Secured<'_, T>>,
+    ) -> Turn {
+        match outcome {
+            preamble::Outcome::Stay(next) => Turn::Stay(next),
+            preamble::Outcome::Left => gone(&[client], End::LeftEarly, cx),
+            preamble::Outcome::Unannounced(reason) => gone(&[client], End::Unannounced(reason), cx),
+            preamble::Outcome::Named(Named { client, peer, early, deadline }) => {
+                self.trace.peer = peer;
+                if let Err(refusal) = cx.admission.enter_address(peer.ip()) {
+                    let deadline = close_deadline(cx);
+                    return Turn::To(no_room(client, cx.current.tls.as_ref(), refusal, &mut self.trace, deadline));
+                }
+                self.counted = Counted::WithAddress;
+                Turn::To(first_words(client, peer, cx.current.tls.as_ref(), early, deadline))
+            }
+        }
+    }
+
     fn after_secure<T: Transport>(
         &mut self,
         client: Socket,
@@ -209,7 +235,8 @@ impl Connection {
             secure::Outcome::Secured(identity) => {
                 let peer = self.trace.peer.ip();
                 self.trace.tls = identity.version;
-                Turn::To(Stage::Handshake(Box::new(Handshake::new(client, peer, Some(Box::new(identity)), deadline))))
+                let handshake = Handshake::new(client, peer, Some(Box::new(identity)), Vec::new(), deadline);
+                Turn::To(Stage::Handshake(Box::new(handshake)))
             }
             secure::Outcome::PlainText => {
                 cx.net.forget(client);
@@ -241,7 +268,8 @@ impl Connection {
                 match &cx.settings.serve {
                     Serve::Relay(_) => {
                         let connect_deadline = cx.net.now().after(cx.settings.timeouts.connect);
-                        Turn::To(Stage::Dial(Box::new(Dial::new(accepted, connect_deadline))))
+                        let addresses = Arc::clone(&cx.current.addresses);
+                        Turn::To(Stage::Dial(Box::new(Dial::new(accepted, addresses, connect_deadline))))
                     }
                     Serve::Echo => self.open_echo(&accepted, cx),
                 }
@@ -368,6 +396,13 @@ impl Connection {
                 stage.hurry();
                 return;
             }
+            Stage::Preamble(stage) if cx.current.tls.is_none() => (stage.client(), None),
+            Stage::Preamble(stage) => {
+                if let Turn::To(stage) = gone(&[stage.client()], End::Drained, cx) {
+                    self.stage = stage;
+                }
+                return;
+            }
             Stage::Secure(stage) => {
                 // There is no saying why before the handshake is done.
                 if let Turn::To(stage) = gone(&[stage.client()], End::Drained, cx) {
@@ -387,6 +422,38 @@ impl Connection {
             self.stage = stage;
         }
     }
+}
+
+/// The stage in which a client's own first bytes are looked at: `early` are those that were received already.
+fn first_words(
+    client: Socket,
+    peer: SocketAddr,
+    tls: Option<&Arc<ServerConfig>>,
+    early: Vec<u8>,
+    deadline: Time,
+) -> Stage {
+    match tls {
+        Some(config) => Stage::Secure(Box::new(Secure::new(client, Arc::clone(config), early, deadline))),
+        None => Stage::Handshake(Box::new(Handshake::new(client, peer.ip(), None, early, deadline))),
+    }
+}
+
+/// The answer to a client that there is no room for. Who is to speak TLS gets its alert: a handshake, so that an answer
+/// could be read, is the very work that there is no room for.
+fn no_room(
+    client: Socket,
+    tls: Option<&Arc<ServerConfig>>,
+    refusal: Refusal,
+    trace: &mut Trace,
+    deadline: Time,
+) -> Stage {
+    let answer = if tls.is_some() {
+        Answer::new(client, crate::tls::NO_ROOM.to_vec(), deadline)
+    } else {
+        trace.status = refusal.status;
+        Answer::refusal(client, &refusal, deadline)
+    };
+    Stage::Answer(Box::new(answer), End::Refused(refusal))
 }
 
 fn closing<T: Transport>(relay: Relay, end: End, cx: &mut Context<'_, Secured<'_, T>>) -> Turn {

@@ -1,5 +1,6 @@
 //! What a step works with: the network, and the memory that all connections of a shard use in turn.
 
+use super::admission::Admission;
 use super::current::Current;
 use super::settings::Settings;
 use crate::engine::Transport;
@@ -15,6 +16,7 @@ pub(super) struct Context<'a, T> {
     pub(super) pool: &'a mut Pool,
     pub(super) settings: &'a Settings,
     pub(super) current: &'a Current,
+    pub(super) admission: &'a Admission,
 }
 
 impl<T: Transport> Context<'_, T> {

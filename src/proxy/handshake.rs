@@ -26,6 +26,8 @@ pub(super) struct Handshake {
     identity: Option<Box<Identity>>,
     /// The head so far, when it did not come in one piece.
     head: Vec<u8>,
+    /// Whether nobody has looked at that yet.
+    fresh: bool,
     deadline: Time,
 }
 
@@ -59,8 +61,15 @@ pub(super) enum Outcome {
 }
 
 impl Handshake {
-    pub(super) fn new(client: Socket, peer: IpAddr, identity: Option<Box<Identity>>, deadline: Time) -> Self {
-        Self { client, peer, identity, head: Vec::new(), deadline }
+    /// `early` is what the client has said already.
+    pub(super) fn new(
+        client: Socket,
+        peer: IpAddr,
+        identity: Option<Box<Identity>>,
+        early: Vec<u8>,
+        deadline: Time,
+    ) -> Self {
+        Self { client, peer, identity, fresh: !early.is_empty(), head: early, deadline }
     }
 
     pub(super) fn client(&self) -> Socket {
@@ -75,12 +84,16 @@ impl Handshake {
         for (to, from) in cx.scratch.iter_mut().zip(&self.head) {
             *to = *from;
         }
-        // No more than a head may have: what comes behind it can wait in the kernel until there is somewhere to send it.
-        let until = cx.settings.head.max_bytes;
-        let received = match cx.net.recv(self.client, cx.scratch.get_mut(seen..until).unwrap_or_default()) {
-            Received::Bytes(n) => n,
-            Received::Blocked => return Outcome::Stay(Next::Wait(Some(self.deadline))),
-            Received::End | Received::Failed(_) => return Outcome::Left,
+        let (searched, received) = if std::mem::take(&mut self.fresh) {
+            (0, 0)
+        } else {
+            // No more than a head may have: what comes behind it can wait in the kernel until there is somewhere to send it.
+            let until = cx.settings.head.max_bytes;
+            match cx.net.recv(self.client, cx.scratch.get_mut(seen..until).unwrap_or_default()) {
+                Received::Bytes(n) => (seen, n),
+                Received::Blocked => return Outcome::Stay(Next::Wait(Some(self.deadline))),
+                Received::End | Received::Failed(_) => return Outcome::Left,
+            }
         };
         let bytes = cx.scratch.get(..seen.saturating_add(received)).unwrap_or_default();
         if self.identity.is_none() && bytes.first() == Some(&TLS_HANDSHAKE) {
@@ -89,7 +102,7 @@ impl Handshake {
         if !head::may_become_request(bytes) {
             return Outcome::Refused(Refusal::HEAD_MALFORMED);
         }
-        match head::find_end(bytes, seen, &cx.settings.head) {
+        match head::find_end(bytes, searched, &cx.settings.head) {
             Err(error) => Outcome::Refused(error.into()),
             Ok(None) => {
                 self.head = bytes.to_vec();

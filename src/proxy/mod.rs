@@ -5,10 +5,10 @@
 //! what became of it. Stages do not know each other: `connection` alone knows their order:
 //!
 //! ```text
-//! handshake -> dial -> upgrade -> relay -> closing -> (gone)
-//!     |          |        |  \-> decline -> answer
-//!     \----------+--------+---------------> answer -> linger -> (gone)
-//!     \-> echo (when there is no target) -> linger
+//! preamble -> tls -> handshake -> dial -> upgrade -> relay -> closing -> (gone)
+//!    |         |         |          |        |  \-> decline -> answer
+//!    \---------+---------+----------+--------+---------------> answer -> linger -> (gone)
+//!                        \-> echo (when there is no target) -> linger
 //! ```
 //!
 //! Nothing here names a ring, reads a clock or blocks: the same stages run over the simulator's transport.
@@ -37,6 +37,7 @@ mod handshake;
 mod leg;
 mod linger;
 mod plan;
+mod preamble;
 mod pump;
 pub mod record;
 mod relay;
@@ -44,3 +45,4 @@ mod secure;
 pub mod service;
 pub mod settings;
 mod upgrade;
+mod upstream_tls;

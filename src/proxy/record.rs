@@ -26,6 +26,8 @@ const GATHERING: Duration = Duration::from_millis(200);
 pub enum End {
     /// The handshake was refused by us.
     Refused(Refusal),
+    /// A peer that must say who its client is did not, for this reason. It was not answered.
+    Unannounced(&'static str),
     /// The upstream answered something else than 101, and the client got that.
     Declined,
     /// The client left before the handshake was over.
@@ -54,6 +56,7 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(refusal) => write!(f, "refused: {}", refusal.code),
+            Self::Unannounced(reason) => write!(f, "refused: proxy-protocol: {reason}"),
             Self::Declined => f.write_str("declined by upstream"),
             Self::LeftEarly => f.write_str("client left before the handshake was over"),
             Self::Insecure(fault) => write!(f, "tls handshake failed: {fault}"),

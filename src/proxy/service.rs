@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 
-use super::admission::Admission;
+use super::admission::{Admission, Counted};
 use super::connection::Connection;
 use super::context::Context;
 use super::current::Current;
@@ -14,6 +14,7 @@ use super::settings::Settings;
 use crate::engine::pool::Pool;
 use crate::engine::slab::Slab;
 use crate::engine::{Next, Service, Slot, Socket, Time, Transport};
+use crate::proto::refusal::Refusal;
 use crate::tls::secured::{Secured, Sessions};
 
 /// Connections over the limit that a shard may be refusing at once. Who comes beyond that is closed without a word.
@@ -74,12 +75,33 @@ impl Proxy {
 
     fn remove(&mut self, slot: Slot, now: Time) {
         let Some(connection) = self.connections.remove(slot) else { return };
-        if connection.counted {
-            self.admission.leave(connection.peer().ip());
-        } else {
-            self.refusing = self.refusing.saturating_sub(1);
-        }
+        self.count_out(&connection);
         self.journal.write(now, connection.into_record(now));
+    }
+
+    fn count_out(&mut self, connection: &Connection) {
+        match connection.counted {
+            Counted::Not => self.refusing = self.refusing.saturating_sub(1),
+            Counted::Alone => self.admission.leave(),
+            Counted::WithAddress => {
+                self.admission.leave_address(connection.peer().ip());
+                self.admission.leave();
+            }
+        }
+    }
+
+    /// Counts a connection in, with its address if that is known, and takes it from there.
+    fn admit(&self, socket: Socket, peer: SocketAddr, now: Time) -> Result<Connection, Refusal> {
+        let deadline = now.after(self.settings.timeouts.handshake);
+        self.admission.enter()?;
+        if self.settings.announces(peer.ip()) {
+            return Ok(Connection::announced(socket, peer, now, deadline));
+        }
+        if let Err(refusal) = self.admission.enter_address(peer.ip()) {
+            self.admission.leave();
+            return Err(refusal);
+        }
+        Ok(Connection::new(socket, peer, self.current.tls.as_ref(), now, deadline))
     }
 }
 
@@ -88,11 +110,8 @@ impl Service for Proxy {
 
     fn accept<T: Transport>(&mut self, net: &mut T, socket: Socket, peer: SocketAddr) -> Option<Slot> {
         let now = net.now();
-        let connection = match self.admission.enter(peer.ip()) {
-            Ok(()) => {
-                let deadline = now.after(self.settings.timeouts.handshake);
-                Connection::new(socket, peer, self.current.tls.as_ref(), now, deadline)
-            }
+        let connection = match self.admit(socket, peer, now) {
+            Ok(connection) => connection,
             Err(_) if self.refusing >= MAX_REFUSING => return None,
             Err(refusal) => {
                 self.refusing = self.refusing.saturating_add(1);
@@ -100,7 +119,13 @@ impl Service for Proxy {
                 Connection::refused(socket, peer, self.current.tls.as_ref(), refusal, now, deadline)
             }
         };
-        let slot = self.connections.insert(connection).ok()?;
+        let slot = match self.connections.insert(connection) {
+            Ok(slot) => slot,
+            Err(connection) => {
+                self.count_out(&connection);
+                return None;
+            }
+        };
         if self.draining
             && let Some(connection) = self.connections.get_mut(slot)
         {
@@ -119,6 +144,7 @@ impl Service for Proxy {
             pool: &mut self.pool,
             settings: &self.settings,
             current: &self.current,
+            admission: &self.admission,
         };
         let next = connection.step(slot, &mut cx);
         if next == Next::Done {

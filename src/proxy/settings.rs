@@ -23,6 +23,8 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// Peers whose word on earlier hops is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Peers that must begin with a PROXY header, and whose word on who their client is counts.
+    pub proxy_protocol: Vec<IpNet>,
 }
 
 /// What becomes of a connection whose handshake is right.
@@ -90,7 +92,17 @@ impl Settings {
     /// Whether what this peer says of earlier hops is believed.
     #[must_use]
     pub fn trusts(&self, peer: IpAddr) -> bool {
-        let peer = peer.to_canonical();
-        self.trusted_proxies.iter().any(|net| net.contains(&peer))
+        contains(&self.trusted_proxies, peer)
     }
+
+    /// Whether this peer must begin with a PROXY header.
+    #[must_use]
+    pub fn announces(&self, peer: IpAddr) -> bool {
+        contains(&self.proxy_protocol, peer)
+    }
+}
+
+fn contains(networks: &[IpNet], peer: IpAddr) -> bool {
+    let peer = peer.to_canonical();
+    networks.iter().any(|network| network.contains(&peer))
 }

@@ -23,6 +23,11 @@ fn run(corpus: &str, invariant: fn(&[u8]) -> bool, least: usize) {
 }
 
 #[test]
+fn proxy_headers_of_the_corpus_keep_the_invariants() {
+    run("proxy_header", fuzz_invariants::proxy_header, 8);
+}
+
+#[test]
 fn requests_of_the_corpus_keep_the_invariants() {
     run("request", fuzz_invariants::request, 8);
 }

@@ -9,6 +9,7 @@ use ringway::proto::accept::accept_for;
 use ringway::proto::forward::{Via, write_request};
 use ringway::proto::frame::{MAX_CONTROL_BYTES, Reserved, Sender};
 use ringway::proto::head::{self, HeadLimits};
+use ringway::proto::proxy_header::{self, MAX_V1_BYTES, MAX_V2_BYTES};
 use ringway::proto::request::Request;
 use ringway::proto::response::{BodyLength, Expected, Response};
 use ringway::proto::scan::{Control, FrameLimits, Scanner, Stop};
@@ -22,6 +23,36 @@ const WRITTEN: HeadLimits = HeadLimits { max_bytes: 8192, max_lines: 64 };
 const KEY: &[u8; 24] = b"AQIDBAUGBwgJCgsMDQ4PEA==";
 const HOST: &str = "up.test:9000";
 const CLIENT: &str = "192.0.2.7";
+
+/// What a header says does not depend on how it is cut, nor on what is behind it; and it is bounded.
+pub(crate) fn proxy_header(bytes: &[u8]) -> bool {
+    let whole = proxy_header::parse(bytes);
+    let decided = (0..bytes.len()).find(|end| proxy_header::parse(&bytes[..*end]) != Ok(None)).unwrap_or(bytes.len());
+    for end in decided..bytes.len() {
+        assert_eq!(proxy_header::parse(&bytes[..end]), whole, "more bytes do not change what is decided");
+    }
+    let bound = if bytes.starts_with(b"P") { MAX_V1_BYTES } else { MAX_V2_BYTES };
+    assert!(decided <= bound, "decided only after {decided} bytes");
+    // Read as it is in the proxy: never more than is asked for.
+    let mut read = 0;
+    while read < bytes.len() && proxy_header::parse(&bytes[..read]) == Ok(None) {
+        let wanted = proxy_header::wanted(&bytes[..read]);
+        assert!(wanted > 0 && read + wanted <= bound.max(16), "{wanted} bytes are asked for behind {read}");
+        read = (read + wanted).min(bytes.len());
+    }
+    assert_eq!(proxy_header::parse(&bytes[..read]), whole);
+    let Ok(Some(header)) = whole else { return false };
+    assert_eq!(header.len, decided, "known with its last byte");
+    assert!(bytes.starts_with(b"P") || read == header.len, "nothing behind version 2 is read");
+    if let Some(source) = header.source {
+        assert_eq!(source.ip(), source.ip().to_canonical());
+        let (family, any) = if source.is_ipv4() { ("TCP4", "0.0.0.0") } else { ("TCP6", "::") };
+        let line = format!("PROXY {family} {} {any} {} 0\r\n", source.ip(), source.port());
+        let again = proxy_header::parse(line.as_bytes());
+        assert_eq!(again.map(|header| header.and_then(|header| header.source)), Ok(Some(source)), "{line}");
+    }
+    true
+}
 
 /// A request that is accepted leads to one well-formed request upstream that says nothing the client made up.
 pub(crate) fn request(bytes: &[u8]) -> bool {

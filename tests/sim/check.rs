@@ -1,6 +1,7 @@
 //! What must hold of every run, whatever happened in it.
 
 use ringway::engine::Fault;
+use ringway::proto::refusal::Refusal;
 use ringway::proxy::record::{End, Record, SideRecord};
 use ringway::proxy::settings::Serve;
 
@@ -10,7 +11,7 @@ use crate::peer::Peer;
 use crate::table::{self, Told};
 use crate::tls::check as tls;
 use crate::wire;
-use crate::world::{Outcome, World, client_address};
+use crate::world::{Outcome, World, balancer_address, client_address};
 
 /// The memory that a direction may hold: what one receive can bring, and a control frame that is not yet whole.
 const HELD: usize = 128 * 1024 + 256 + 131;
@@ -22,7 +23,8 @@ pub(crate) fn check(world: &World) -> Result<Vec<Record>, String> {
         if world.net.lines[index].client.is_none() {
             continue;
         }
-        let mut own = world.records.iter().filter(|record| record.peer == client_address(index));
+        let addresses = [client_address(index), balancer_address(index)];
+        let mut own = world.records.iter().filter(|record| addresses.contains(&record.peer));
         let (Some(record), None) = (own.next(), own.next()) else {
             return Err(format!("connection {index} does not have one record"));
         };
@@ -40,6 +42,7 @@ fn connection(world: &World, index: usize, record: &Record) -> Result<(), String
     let (client, upstream) = (&world.peers[index * 2], &world.peers[index * 2 + 1]);
     in_time(world, index, client, upstream)?;
     handshake(world, index, record, client)?;
+    who(world, index, record)?;
     if record.status != 101 {
         let nothing = SideRecord::default();
         return ensure(record.client == nothing && record.upstream == nothing, || format!("{record:?}"));
@@ -48,6 +51,25 @@ fn connection(world: &World, index: usize, record: &Record) -> Result<(), String
         return echo::check(world, index, record);
     }
     tunnel(world, index, record, client, upstream)
+}
+
+/// A connection that comes through a balancer is the client's from the moment at which it is named.
+fn who(world: &World, index: usize, record: &Record) -> Result<(), String> {
+    let plan = &world.scene.connections[index];
+    let unannounced = matches!(record.end, End::Unannounced(_));
+    let unnamed = [End::LeftEarly, End::Refused(Refusal::DRAINING), End::Refused(Refusal::TOO_MANY_CONNECTIONS)];
+    let right = match record.peer == client_address(index) {
+        true => !plan.balanced || plan.client.head.starts_with(b"PROXY TCP4 10.1.2.3 "),
+        false => plan.balanced && (unannounced || unnamed.contains(&record.end)) || is_nobody(&plan.client.head),
+    };
+    ensure(right, || format!("the record names {}", record.peer))?;
+    let sent = world.net.lines[index].client.map_or(0, |sock| world.net.socks[sock].sent.len());
+    ensure(!unannounced || sent == 0, || "it was not named, and answered".to_owned())
+}
+
+/// Whether a balancer says that it connects for itself.
+fn is_nobody(head: &[u8]) -> bool {
+    head.starts_with(b"PROXY UNKNOWN\r\n") || head.starts_with(b"\r\n\r\n\0\r\nQUIT\n\x20")
 }
 
 fn in_time(world: &World, index: usize, client: &Peer, upstream: &Peer) -> Result<(), String> {
@@ -69,12 +91,14 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
         format!("status {} in the record, {status} on the wire", record.status)
     })?;
     ensure(record.path.is_empty() || &*record.path == "/chat", || format!("path {}", record.path))?;
-    let expected: Vec<_> = match &world.scene.settings.serve {
-        Serve::Relay(_) => world.scene.addresses.iter().take(line.dialled.len()).copied().collect(),
-        Serve::Echo => Vec::new(),
-    };
     let dialled: Vec<_> = line.dialled.iter().map(|(_, address)| *address).collect();
-    ensure(dialled == expected, || format!("dialled {dialled:?}"))?;
+    let known = [Some(&world.scene.addresses), world.scene.moves.as_ref().map(|(_, addresses)| addresses)];
+    let in_order = match &world.scene.settings.serve {
+        // A dial goes by the addresses of its beginning to its end.
+        Serve::Relay(_) => known.into_iter().flatten().any(|addresses| addresses.starts_with(&dialled)),
+        Serve::Echo => dialled.is_empty(),
+    };
+    ensure(in_order, || format!("dialled {dialled:?}"))?;
     for peer in line.upstream.iter().map(|sock| &world.net.socks[*sock]) {
         let requests = peer.sent.windows(9).filter(|window| window == b" HTTP/1.1").count();
         let head = wire::head_len(&peer.sent).unwrap_or(peer.sent.len());
@@ -226,7 +250,12 @@ fn ends(world: &World, record: &Record, client: &Peer, upstream: &Peer) -> Resul
         End::Idle => waits.idle.is_some(),
         End::Silent(_) => waits.ping_interval.is_some() && !world.scene.smooth,
         End::Drained => world.drained_at.is_some(),
-        End::Refused(_) | End::Declined | End::LeftEarly | End::Insecure(_) | End::UnexpectedTls => false,
+        End::Refused(_)
+        | End::Unannounced(_)
+        | End::Declined
+        | End::LeftEarly
+        | End::Insecure(_)
+        | End::UnexpectedTls => false,
     };
     ensure(real, || "that never happened".to_owned())?;
     ensure(!world.scene.smooth || !matches!(record.end, End::Broken(..)), || "broken, though nothing broke".to_owned())

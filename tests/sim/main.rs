@@ -31,10 +31,12 @@ use world::World;
 const SEEDS: u64 = 10_000;
 
 /// What the seeds must come to, if they are to prove anything.
-const EVERY_END: [&str; 30] = [
+const EVERY_END: [&str; 32] = [
     "refused: handshake-timeout",
     "refused: draining",
     "refused: too-many-connections",
+    "refused: too-many-from-address",
+    "refused: proxy-protocol",
     "refused: no-descriptors",
     "refused: upstream-timeout",
     "refused: upstream-closed",

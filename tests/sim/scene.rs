@@ -23,6 +23,11 @@ pub(crate) fn addresses(count: usize) -> Arc<[SocketAddr]> {
     (1..=count).map(|n| SocketAddr::from(([10, 9, 9, u8::try_from(n).unwrap_or(0)], 80))).collect()
 }
 
+/// So many addresses that it moves to.
+pub(crate) fn elsewhere(count: usize) -> Arc<[SocketAddr]> {
+    (1..=count).map(|n| SocketAddr::from(([10, 8, 8, u8::try_from(n).unwrap_or(0)], 80))).collect()
+}
+
 pub(crate) fn settings(timeouts: Timeouts) -> Settings {
     Settings {
         serve: Serve::Relay(Upstream {
@@ -34,6 +39,7 @@ pub(crate) fn settings(timeouts: Timeouts) -> Settings {
         frames: FrameLimits { max_frame_bytes: MAX_FRAME_BYTES, max_message_bytes: MAX_FRAME_BYTES * 2 },
         timeouts,
         trusted_proxies: Vec::new(),
+        proxy_protocol: Vec::new(),
     }
 }
 
@@ -102,7 +108,7 @@ pub(crate) fn random(seed: u64) -> Scene {
     let smooth = rng.chance(45);
     let echo = rng.chance(10);
     let small = rng.chance(65);
-    let addresses = rng.range(1, 3);
+    let addresses = if rng.chance(4) { 0 } else { rng.range(1, 3) };
     let mut settings = settings(timeouts(&mut rng, smooth));
     if echo {
         settings.serve = Serve::Echo;
@@ -114,10 +120,11 @@ pub(crate) fn random(seed: u64) -> Scene {
     let style = Style { small, smooth, echo };
     let count = if rng.chance(70) { 1 } else { rng.range(2, 4) };
     let connections = (0..count).map(|_| connection(&mut rng, style, addresses)).collect();
-    let scene = Scene {
+    let mut scene = Scene {
         seed,
         settings,
         addresses: crate::scene::addresses(addresses),
+        moves: rng.chance(10).then(|| (rng.wait(0, 100), elsewhere(addresses))),
         net: NetPlan {
             readiness: rng.pick(&[Readiness::Kept, Readiness::Asked]),
             short: rng.pick(&[0, 10, 40]),
@@ -126,13 +133,54 @@ pub(crate) fn random(seed: u64) -> Scene {
         },
         tls: Tls::default(),
         max_connections: if smooth || rng.chance(90) { 100 } else { 1 },
+        max_per_address: None,
         connections,
         drain_at: rng.chance(if smooth { 12 } else { 25 }).then(|| rng.wait(0, 1500)),
         horizon: if smooth { 200_000 } else { 30_000 },
         smooth,
     };
+    // Last, so that what else a seed comes to does not depend on it.
+    if rng.chance(25) {
+        balance(&mut rng, &mut scene);
+    }
+    if !scene.settings.proxy_protocol.is_empty() {
+        return scene;
+    }
     // By chance of its own: what goes on in plain text is as it was.
     crate::tls::scene::encrypted(scene, style, &mut Rng::new(seed.wrapping_mul(0x9E6C_63D0_876A_3F6B)))
+}
+
+/// Some of the connections come through a balancer, and those of an address are counted.
+fn balance(rng: &mut Rng, scene: &mut Scene) {
+    scene.settings.proxy_protocol = vec![BALANCERS.parse().unwrap()];
+    scene.max_per_address = Some(if scene.smooth { 100 } else { rng.wait(1, 3) });
+    for (index, plan) in scene.connections.iter_mut().enumerate() {
+        if !rng.chance(70) {
+            continue;
+        }
+        let garbled = !scene.smooth && rng.chance(15);
+        let header = if garbled {
+            plan.outcome = Outcome::Open;
+            rng.pick(&["PROXY TCP4 10.1.2.3\r\n", "P", "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0b"]).as_bytes().to_vec()
+        } else {
+            match rng.below(4) {
+                0 => b"PROXY UNKNOWN\r\n".to_vec(),
+                1 => b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\x04\x04\0\x01\0".to_vec(),
+                _ => announcement(index),
+            }
+        };
+        plan.client.head.splice(..0, header);
+        plan.balanced = true;
+    }
+}
+
+/// Where balancers are.
+pub(crate) const BALANCERS: &str = "10.3.0.0/16";
+
+/// A header that names a connection's client.
+pub(crate) fn announcement(index: usize) -> Vec<u8> {
+    let client = crate::world::client_address(index);
+    format!("PROXY TCP4 {} 10.9.9.9 {} 443\r\n", client.ip(), client.port()).into_bytes()
 }
 
 fn connection(rng: &mut Rng, style: Style, addresses: usize) -> ConnectionPlan {
@@ -169,7 +217,7 @@ fn connection(rng: &mut Rng, style: Style, addresses: usize) -> ConnectionPlan {
     if client.cut.is_some() || upstream.cut.is_some() {
         outcome = Outcome::Open;
     }
-    ConnectionPlan { at: rng.wait(0, 50), dials, client, upstream, outcome }
+    ConnectionPlan { at: rng.wait(0, 50), dials, client, upstream, outcome, balanced: false }
 }
 
 fn manners(rng: &mut Rng, style: Style, plan: &mut PeerPlan) {
@@ -204,8 +252,16 @@ fn dials(rng: &mut Rng, style: Style, addresses: usize, outcome: &mut Outcome) -
             _ => DialPlan::Connect(rng.wait(0, if style.smooth { 5 } else { 300 })),
         });
     }
-    let end = plans.iter().find(|plan| !matches!(plan, DialPlan::RefusedAtOnce | DialPlan::Fails(..)));
+    let last = plans.len().saturating_sub(1);
+    let passed = |at: usize, plan: &DialPlan| match plan {
+        DialPlan::RefusedAtOnce | DialPlan::Fails(..) => true,
+        // Given up for the next one.
+        DialPlan::Never => at < last,
+        DialPlan::Connect(_) | DialPlan::NoDescriptors => false,
+    };
+    let end = plans.iter().enumerate().find(|(at, plan)| !passed(*at, plan)).map(|(_, plan)| plan);
     *outcome = match end {
+        None if plans.is_empty() => Outcome::Refused(503, "upstream-unresolved"),
         None => Outcome::Refused(502, "upstream-unreachable"),
         Some(DialPlan::NoDescriptors) => Outcome::Refused(503, "no-descriptors"),
         Some(DialPlan::Never) => Outcome::Refused(504, "upstream-timeout"),

@@ -46,7 +46,12 @@ pub(crate) fn row(end: End, told: Told) -> Option<(u16, &'static str)> {
         End::Silent(_) => Some((innocent, "upstream did not answer a ping")),
         End::Idle => Some((1001, "idle timeout")),
         End::Drained => Some((1001, "proxy is shutting down")),
-        End::Refused(_) | End::Declined | End::LeftEarly | End::Insecure(_) | End::UnexpectedTls => None,
+        End::Refused(_)
+        | End::Unannounced(_)
+        | End::Declined
+        | End::LeftEarly
+        | End::Insecure(_)
+        | End::UnexpectedTls => None,
     }
 }
 

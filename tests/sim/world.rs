@@ -29,6 +29,8 @@ pub(crate) struct ConnectionPlan {
     pub(crate) upstream: PeerPlan,
     /// What a handshake comes to that nothing disturbs.
     pub(crate) outcome: Outcome,
+    /// Whether it comes through a balancer. The client's head then begins with what that says.
+    pub(crate) balanced: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,9 +62,12 @@ pub(crate) struct Scene {
     pub(crate) settings: Settings,
     /// Where the upstream is.
     pub(crate) addresses: Arc<[SocketAddr]>,
+    /// When it is somewhere else, and where.
+    pub(crate) moves: Option<(u64, Arc<[SocketAddr]>)>,
     pub(crate) net: NetPlan,
     pub(crate) tls: Tls,
     pub(crate) max_connections: u64,
+    pub(crate) max_per_address: Option<u64>,
     pub(crate) connections: Vec<ConnectionPlan>,
     pub(crate) drain_at: Option<u64>,
     /// When it is drained at the latest.
@@ -96,6 +101,11 @@ pub(crate) fn client_address(connection: usize) -> SocketAddr {
     SocketAddr::from(([10, 1, 2, 3], 1000 + u16::try_from(connection).unwrap_or(0)))
 }
 
+/// Where a connection comes from that comes through a balancer.
+pub(crate) fn balancer_address(connection: usize) -> SocketAddr {
+    SocketAddr::from(([10, 3, 0, 1], 1000 + u16::try_from(connection).unwrap_or(0)))
+}
+
 impl World {
     pub(crate) fn new(scene: Scene, trace: bool) -> Self {
         let mut rng = Rng::new(scene.seed);
@@ -112,13 +122,17 @@ impl World {
             peers.push(Peer::new(plan.upstream.clone(), index, true, rng.fork()));
         }
         let (source, reader) = journal();
-        let admission = Arc::new(Admission::new(scene.max_connections, None));
+        let admission = Arc::new(Admission::new(scene.max_connections, scene.max_per_address));
         let current = Current {
             tls: scene.tls.down.then(configs::for_clients),
             upstream_tls: scene.tls.up.then(configs::for_upstream),
             addresses: Arc::clone(&scene.addresses),
         };
-        let proxy = Proxy::new(Arc::new(scene.settings.clone()), current, Arc::clone(&admission), source);
+        let mut settings = scene.settings.clone();
+        if let (true, Serve::Relay(upstream)) = (scene.tls.up, &mut settings.serve) {
+            upstream.tls = Some(configs::of_upstream());
+        }
+        let proxy = Proxy::new(Arc::new(settings), current, Arc::clone(&admission), source);
         let mut net = SimNet::new(rng.fork(), scene.net.clone(), lines, trace);
         net.alerts = scene.tls.down;
         let count = scene.connections.len();
@@ -146,6 +160,9 @@ impl World {
         }
         if let Some(at) = world.scene.drain_at {
             world.schedule(at, Event::Drain);
+        }
+        if let Some((at, _)) = world.scene.moves {
+            world.schedule(at, Event::Move);
         }
         assert!(!echo || world.scene.connections.iter().all(|plan| plan.dials.is_empty()));
         world
@@ -240,6 +257,12 @@ impl World {
             Event::Connected(sock) => self.net.connected(sock),
             Event::NotConnected(sock) => self.net.not_connected(sock),
             Event::Step(slot) => self.net.push(Slot(slot)),
+            Event::Move => {
+                if let Some((_, addresses)) = &self.scene.moves {
+                    self.net.say(|| format!("the upstream is at {addresses:?}"));
+                    self.proxy.command(&mut self.net, Command::Addresses(Arc::clone(addresses)));
+                }
+            }
             Event::Drain => {
                 if self.drained_at.is_none() {
                     self.net.say(|| "drain".to_owned());
@@ -260,7 +283,9 @@ impl World {
         if self.rng.chance(50) {
             self.peers[index * 2].act(&mut self.net);
         }
-        match self.proxy.accept(&mut self.net, SimNet::handle(sock), client_address(index)) {
+        let balanced = self.scene.connections[index].balanced;
+        let peer = if balanced { balancer_address(index) } else { client_address(index) };
+        match self.proxy.accept(&mut self.net, SimNet::handle(sock), peer) {
             Some(slot) => {
                 self.net.line_of.insert(slot.0, index);
                 self.net.own(sock, slot);
@@ -285,7 +310,8 @@ impl World {
         match next {
             Next::Wait(deadline) => {
                 self.agains[at] = 0;
-                if let Some(deadline) = deadline.map(Time::as_millis) {
+                // A wheel is never early.
+                if let Some(deadline) = deadline.map(|at| at.as_nanos().div_ceil(1_000_000)) {
                     if deadline <= self.net.now {
                         return Err(format!("waits at {} until {deadline}, which has passed", self.net.now));
                     }
@@ -352,11 +378,13 @@ impl World {
         while let Ok(batch) = self.reader.batches.try_recv() {
             self.records.extend(batch);
         }
-        if self.proxy.connections() != 0 || self.admission.connections() != 0 || !self.proxy.is_finished() {
+        let counted = (self.admission.connections(), self.admission.addresses());
+        if self.proxy.connections() != 0 || counted != (0, 0) || !self.proxy.is_finished() {
             return Err(format!(
-                "left: {} connections, {} admitted, finished: {}",
+                "left: {} connections, {} counted, to {} addresses, finished: {}",
                 self.proxy.connections(),
-                self.admission.connections(),
+                counted.0,
+                counted.1,
                 self.proxy.is_finished()
             ));
         }

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use ringway::cli::signals;
 use ringway::engine::host::{Plan as HostPlan, Shards, Wait};
+use ringway::engine::keepalive::KeepAlive;
 use ringway::engine::{Service, Time, listener, preflight};
 
 pub use phases::Run;
@@ -186,6 +187,7 @@ where
         refusal: b"",
         ring_completions: None,
         wait: if job.polls { Wait::Poll } else { Wait::Sleep },
+        keepalive: KeepAlive::default(),
     };
     let of = job.cpus.len();
     let (plan, told) = (Arc::clone(&job.plan), events.clone());
@@ -210,7 +212,7 @@ where
             Ok(fleet(of, shards, |command| command))
         }
         Some(address) => {
-            let (_, listeners) = listener::bind(address, of)
+            let (_, listeners) = listener::bind(address, of, KeepAlive::default())
                 .map_err(|error| Failure::Failed(format!("cannot listen on {address}: {error}")))?;
             let listeners = listeners.into_iter().map(|listener| vec![listener]).collect();
             let format = job.plan.format.clone();

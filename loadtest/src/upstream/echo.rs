@@ -37,6 +37,7 @@ pub fn settings() -> Settings {
             close: Duration::from_secs(5),
         },
         trusted_proxies: Vec::new(),
+        proxy_protocol: Vec::new(),
     }
 }
 

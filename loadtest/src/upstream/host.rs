@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use ringway::cli::signals;
 use ringway::engine::host::{Plan, Shards, Wait};
+use ringway::engine::keepalive::KeepAlive;
 use ringway::engine::{Service, listener, preflight};
 use ringway::proto::refusal;
 
@@ -80,7 +81,7 @@ where
     F: FnOnce(usize) -> S + Clone + Send + 'static,
 {
     check(place)?;
-    let (address, listeners) = listener::bind(place.listen, place.cpus.len())
+    let (address, listeners) = listener::bind(place.listen, place.cpus.len(), KeepAlive::default())
         .map_err(|error| Failure::Failed(format!("cannot listen on {}: {error}", place.listen)))?;
     let (events, happens) = channel();
     let signalled = events.clone();
@@ -90,6 +91,7 @@ where
         refusal: refusal::no_descriptors(),
         ring_completions: None,
         wait: Wait::Sleep,
+        keepalive: KeepAlive::default(),
     };
     let listeners = listeners.into_iter().map(|listener| vec![listener]).collect();
     let ended = move |result| {

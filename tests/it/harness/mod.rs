@@ -1,11 +1,16 @@
 //! What the tests of the real process share: the process itself, and peers that are not ours.
 //!
 //! [`process`] starts `ringway` and watches it from outside, [`peer`] is one end of a TCP connection whose bytes the test
-//! chooses, [`upstream`] listens where the proxy dials, [`frame`] writes frames, [`wait`] waits for conditions; [`pki`] makes
+//! chooses, [`upstream`] listens where the proxy dials, [`frame`] writes frames, [`wait`] waits for conditions, [`dns`] answers for names,
+//! [`namespace`] gives a test a network of its own; [`pki`] makes
 //! certificates, [`secure`] speaks TLS with them, and [`site`] is a proxy that has some.
 
+use std::net::IpAddr;
+
 pub(crate) mod client;
+pub(crate) mod dns;
 pub(crate) mod frame;
+pub(crate) mod namespace;
 pub(crate) mod peer;
 pub(crate) mod pki;
 pub(crate) mod process;
@@ -38,7 +43,15 @@ pub(crate) fn tunnel(options: &[&str]) -> Tunnel {
 
 /// Opens a connection through a proxy, with more header lines in the client's request and in the upstream's answer.
 pub(crate) fn open(ringway: &Ringway, upstream: &Upstream, asked: &str, answered: &str) -> (Peer, Peer) {
-    let mut client = Peer::connect(ringway.address());
+    open_over(Peer::connect(ringway.address()), upstream, asked, answered)
+}
+
+/// Opens one from another address of this host's.
+pub(crate) fn open_from(from: IpAddr, ringway: &Ringway, upstream: &Upstream) -> (Peer, Peer) {
+    open_over(Peer::connect_from(from, ringway.address()), upstream, "", "")
+}
+
+fn open_over(mut client: Peer, upstream: &Upstream, asked: &str, answered: &str) -> (Peer, Peer) {
     client.send(client::handshake("/", asked).as_bytes());
     let mut server = upstream.accept();
     let request = server.head();

@@ -1,7 +1,7 @@
 //! One end of a TCP connection, whose bytes are the test's. Every wait has an end.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use tungstenite::handshake::derive_accept_key;
@@ -27,6 +27,15 @@ impl Peer<TcpStream> {
     #[track_caller]
     pub(crate) fn connect(to: SocketAddr) -> Self {
         Self::over(TcpStream::connect_timeout(&to, PATIENCE).expect("it listens"))
+    }
+
+    /// The same, from another address of this host's.
+    #[track_caller]
+    pub(crate) fn connect_from(from: IpAddr, to: SocketAddr) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::new(from, 0).into()).unwrap();
+        socket.connect_timeout(&to.into(), PATIENCE).expect("it listens");
+        Self::over(socket.into())
     }
 
     pub(crate) fn over(stream: TcpStream) -> Self {

@@ -1,5 +1,6 @@
 //! Scenes with a name: each row of the table of ends, and what random seeds meet too seldom.
 
+mod balanced;
 mod draining;
 mod edges;
 mod ends;
@@ -53,14 +54,23 @@ pub(crate) fn scene(client: PeerPlan, upstream: PeerPlan) -> Scene {
         pong: Duration::from_secs(1),
         close: Duration::from_secs(5),
     };
-    let plan = ConnectionPlan { at: 0, dials: vec![DialPlan::Connect(1)], client, upstream, outcome: Outcome::Open };
+    let plan = ConnectionPlan {
+        at: 0,
+        dials: vec![DialPlan::Connect(1)],
+        client,
+        upstream,
+        outcome: Outcome::Open,
+        balanced: false,
+    };
     Scene {
         seed: 1,
         settings: settings(timeouts),
         addresses: addresses(1),
+        moves: None,
         net: NetPlan { readiness: Readiness::Kept, short: 0, spurious: 0, capacity: (300_000, 300_000) },
         tls: Tls::default(),
         max_connections: 10,
+        max_per_address: None,
         connections: vec![plan],
         drain_at: None,
         horizon: 50_000,

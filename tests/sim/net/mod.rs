@@ -55,6 +55,8 @@ pub(crate) enum Event {
     Connected(usize),
     NotConnected(usize),
     Step(u32),
+    /// The upstream's addresses change.
+    Move,
     Drain,
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_ED25519, SerialNumber, date_time_ymd,
 };
-use ringway::proxy::current::UpstreamTls;
+use ringway::proxy::settings::UpstreamTls;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
@@ -103,13 +103,17 @@ pub(crate) fn for_clients() -> Arc<ServerConfig> {
 }
 
 /// What the proxy is given.
-pub(crate) fn for_upstream() -> UpstreamTls {
+pub(crate) fn for_upstream() -> Arc<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(provider(Version::Tls13, false));
     let builder = builder.with_safe_default_protocol_versions().unwrap();
     let mut config = builder.with_root_certificates(roots(&CERTIFICATES.authority)).with_no_client_auth();
     config.resumption = Resumption::in_memory_sessions(16);
-    let name = ServerName::try_from("upstream.test").unwrap();
-    UpstreamTls { config: Arc::new(config), name, verified: true }
+    Arc::new(config)
+}
+
+/// What the proxy asks of the upstream.
+pub(crate) fn of_upstream() -> UpstreamTls {
+    UpstreamTls { name: ServerName::try_from("upstream.test").unwrap(), is_verified: true }
 }
 
 /// How a peer speaks TLS: kept for all the connections it makes or takes, so that sessions are resumed.
