@@ -8,13 +8,13 @@ use crate::scene::last_dial;
 use crate::script::Style;
 use crate::world::{ConnectionPlan, Outcome, Scene, Tls};
 
-/// Percent of the seeds that speak TLS.
-const SHARE: usize = 34;
+/// Percent of the seeds that speak TLS: of those with short messages, and of those with long ones, which take longer.
+const SHARE: (usize, usize) = (36, 18);
 /// What a handshake sends, more or less: where things go wrong in it.
 const HANDSHAKE_BYTES: usize = 2000;
 
 pub(crate) fn encrypted(mut scene: Scene, style: Style, rng: &mut Rng) -> Scene {
-    if rng.chance(SHARE) {
+    if rng.chance(if style.small { SHARE.0 } else { SHARE.1 }) {
         scene.tls = match rng.below(3) {
             _ if style.echo => Tls { down: true, up: false },
             0 => Tls { down: true, up: false },
