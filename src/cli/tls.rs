@@ -58,14 +58,30 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     for name in &args.names {
         check_name(name)?;
     }
-    fs::create_dir_all(&args.out).map_err(|error| failed(&args.out, error))?;
     let files = Files::below(&args.out);
-    let (authority, is_new) = Authority::find_or_make(&files)?;
-    make_leaf(&authority, &args.names, &files)?;
+    let is_new = make_all(&args.out, &files, &args.names)?;
     let text = explained(args, &files, is_new);
     // Nobody may be reading.
     let _ = io::stdout().lock().write_all(text.as_bytes());
     Ok(ExitCode::SUCCESS)
+}
+
+/// What `ringway tls dev-cert` does: `ca.pem`, `ca-key.pem`, `cert.pem` and `key.pem` in a folder, for these names.
+///
+/// # Errors
+/// What could not be made or written.
+pub fn dev_cert(out: &Path, names: &[String]) -> Result<(), String> {
+    make_all(out, &Files::below(out), names).map(drop).map_err(|failure| match failure {
+        Failure::Failed(why) | Failure::Configuration(why) => why,
+    })
+}
+
+/// Whether the authority is new.
+fn make_all(out: &Path, files: &Files, names: &[String]) -> Result<bool, Failure> {
+    fs::create_dir_all(out).map_err(|error| failed(out, error))?;
+    let (authority, is_new) = Authority::find_or_make(files)?;
+    make_leaf(&authority, names, files)?;
+    Ok(is_new)
 }
 
 struct Files {
@@ -151,7 +167,7 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = new_key()?;
-        let certificate = params.self_signed(&key).map_err(not_made)?;
+        let certificate = params.self_signed(&key).map_err(|error| not_made(&error))?;
         // The key first: without its certificate it is of no use, and the other way round it would be missed.
         write(&files.ca_key, key.serialize_pem().as_bytes(), KEY_MODE, Existing::Kept)?;
         write(&files.ca, certificate.pem().as_bytes(), CERTIFICATE_MODE, Existing::Kept)?;
@@ -161,13 +177,13 @@ impl Authority {
 
 fn make_leaf(authority: &Authority, names: &[String], files: &Files) -> Result<(), Failure> {
     let mut params = params(LEAF_VALIDITY);
-    params.subject_alt_names = CertificateParams::new(names).map_err(not_made)?.subject_alt_names;
+    params.subject_alt_names = CertificateParams::new(names).map_err(|error| not_made(&error))?.subject_alt_names;
     params.distinguished_name.push(DnType::CommonName, "Ringway development certificate");
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     let key = new_key()?;
-    let certificate = params.signed_by(&key, &authority.issuer).map_err(not_made)?;
+    let certificate = params.signed_by(&key, &authority.issuer).map_err(|error| not_made(&error))?;
     write(&files.key, key.serialize_pem().as_bytes(), KEY_MODE, Existing::Replaced)?;
     write(&files.certificate, certificate.pem().as_bytes(), CERTIFICATE_MODE, Existing::Replaced)
 }
@@ -183,7 +199,7 @@ fn params(validity: Duration) -> CertificateParams {
 }
 
 fn new_key() -> Result<KeyPair, Failure> {
-    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(not_made)
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|error| not_made(&error))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -220,7 +236,7 @@ fn half(there: &Path, missing: &Path) -> Failure {
     failed(there, format!("it is there and {} is not; put that back, or remove both", missing.display()))
 }
 
-fn not_made(error: rcgen::Error) -> Failure {
+fn not_made(error: &rcgen::Error) -> Failure {
     Failure::Failed(format!("the certificate was not made: {error}"))
 }
 

@@ -241,7 +241,8 @@ impl Connection {
                 match &cx.settings.serve {
                     Serve::Relay(_) => {
                         let connect_deadline = cx.net.now().after(cx.settings.timeouts.connect);
-                        Turn::To(Stage::Dial(Box::new(Dial::new(accepted, connect_deadline))))
+                        let addresses = Arc::clone(&cx.current.addresses);
+                        Turn::To(Stage::Dial(Box::new(Dial::new(accepted, addresses, connect_deadline))))
                     }
                     Serve::Echo => self.open_echo(&accepted, cx),
                 }

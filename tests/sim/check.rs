@@ -8,6 +8,7 @@ use crate::echo;
 use crate::flow::{Flow, flow, nonces_in};
 use crate::peer::Peer;
 use crate::table::{self, Told};
+use crate::tls::check as tls;
 use crate::wire;
 use crate::world::{Outcome, World, client_address};
 
@@ -68,12 +69,14 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
         format!("status {} in the record, {status} on the wire", record.status)
     })?;
     ensure(record.path.is_empty() || &*record.path == "/chat", || format!("path {}", record.path))?;
-    let expected: Vec<_> = match &world.scene.settings.serve {
-        Serve::Relay(_) => world.scene.addresses.iter().take(line.dialled.len()).copied().collect(),
-        Serve::Echo => Vec::new(),
-    };
     let dialled: Vec<_> = line.dialled.iter().map(|(_, address)| *address).collect();
-    ensure(dialled == expected, || format!("dialled {dialled:?}"))?;
+    let known = [Some(&world.scene.addresses), world.scene.moves.as_ref().map(|(_, addresses)| addresses)];
+    let in_order = match &world.scene.settings.serve {
+        // A dial goes by the addresses of its beginning to its end.
+        Serve::Relay(_) => known.into_iter().flatten().any(|addresses| addresses.starts_with(&dialled)),
+        Serve::Echo => dialled.is_empty(),
+    };
+    ensure(in_order, || format!("dialled {dialled:?}"))?;
     for peer in line.upstream.iter().map(|sock| &world.net.socks[*sock]) {
         let requests = peer.sent.windows(9).filter(|window| window == b" HTTP/1.1").count();
         let head = wire::head_len(&peer.sent).unwrap_or(peer.sent.len());
@@ -81,10 +84,12 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
         ensure(whole || peer.sent.len() < 38, || "not the request that was due".to_owned())?;
         ensure(requests <= 1 || peer.sent[head..].len() > 100, || format!("{requests} requests"))?;
     }
+    tls::handshake(world, index, record, client)?;
     if record.end == End::UnexpectedTls {
         let wait = world.scene.settings.timeouts.close.as_millis();
         let lived = world.gone_at[index].unwrap_or(0).saturating_sub(client.last_act);
-        ensure(client.said().first() == Some(&wire::TLS_HANDSHAKE), || "the client did not speak TLS".to_owned())?;
+        let speaks_tls = client.plan.tls.is_some() || client.said().first() == Some(&wire::TLS_HANDSHAKE);
+        ensure(speaks_tls && !world.scene.tls.down, || "the client did not speak TLS".to_owned())?;
         ensure(sent.is_empty(), || "an answer in plain text to who speaks TLS".to_owned())?;
         ensure(u128::from(lived) <= wait + 10, || format!("closed {lived} ms after the client's last word"))?;
     }
@@ -94,6 +99,10 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
     let drained = world.drained_at.is_some_and(|at| at <= world.gone_at[index].unwrap_or(0));
     if drained && matches!(record.end, End::Refused(refusal) if refusal.code == "draining") {
         return whole_answer(client, sent, 503, "draining");
+    }
+    if record.end == End::Drained && record.status == 0 {
+        // In the middle of a TLS handshake there is no saying why.
+        return ensure(drained && world.scene.tls.down && sent.is_empty(), || "no answer".to_owned());
     }
     if record.end == End::LeftEarly {
         return ensure(client.ended || client.gone, || "the client had not left".to_owned());
@@ -112,6 +121,7 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
             ensure(sent[head..] == **body && length == body.len().to_string(), || "another body".to_owned())?;
             ensure(client.given == *sent, || "the answer did not come to the client whole".to_owned())
         }
+        Outcome::Insecure => ensure(matches!(record.end, End::Insecure(_)), || "TLS came about".to_owned()),
         Outcome::SpeaksTls => ensure(record.end == End::UnexpectedTls, || "TLS was not noticed".to_owned()),
         Outcome::Open => Ok(()),
     }
@@ -147,7 +157,8 @@ fn tunnel(world: &World, index: usize, record: &Record, client: &Peer, upstream:
         [(&forth, &record.client, down, upstream_start), (&back, &record.upstream, up, client_start)]
     {
         counts(flow, side, world.scene.smooth)?;
-        memory(&world.net.socks[sock], flow, start)?;
+        let held = HELD + tls::held(&world.net.socks[down]) + tls::held(&world.net.socks[up]);
+        memory(&world.net.socks[sock], flow, start, held)?;
     }
     closes(world, record, &forth, &back)?;
     ends(world, record, client, upstream)?;
@@ -175,10 +186,10 @@ fn counts(flow: &Flow, side: &SideRecord, smooth: bool) -> Result<(), String> {
     })
 }
 
-fn memory(sock: &crate::net::Sock, flow: &Flow, start: usize) -> Result<(), String> {
+fn memory(sock: &crate::net::Sock, flow: &Flow, start: usize, bound: usize) -> Result<(), String> {
     for (received, sent) in &sock.marks {
         let held = (*received).min(flow.reached).saturating_sub(sent.saturating_sub(start));
-        let bound = HELD + flow.swallowed_bytes;
+        let bound = bound + flow.swallowed_bytes;
         ensure(held <= bound + 2048, || format!("{held} bytes were held"))?;
     }
     Ok(())
@@ -209,7 +220,9 @@ fn ends(world: &World, record: &Record, client: &Peer, upstream: &Peer) -> Resul
     let waits = &world.scene.settings.timeouts;
     let real = match record.end {
         End::Closed(side) => of(side).close_said,
+        End::Ended(side) if of(side).plan.tls.is_some() => of(side).said_goodbye,
         End::Ended(side) => of(side).ended || of(side).was_reset,
+        End::Broken(side, Fault::Tls(fault)) => tls::may_break(of(side), fault),
         End::Broken(side, fault) => of(side).was_reset || (of(side).gone && fault == Fault::Reset),
         End::Violated(side, violation) => of(side).violated == Some(violation.code()),
         End::Idle => waits.idle.is_some(),

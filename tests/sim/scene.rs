@@ -13,7 +13,7 @@ use crate::net::{DialPlan, NetPlan, Readiness};
 use crate::peer::{Cut, Item, PeerPlan, Pongs};
 use crate::rng::Rng;
 use crate::script::{self, Style};
-use crate::world::{ConnectionPlan, Outcome, Scene};
+use crate::world::{ConnectionPlan, Outcome, Scene, Tls};
 
 pub(crate) const MAX_FRAME_BYTES: u64 = 3 << 20;
 const MAX_HEAD_BYTES: usize = 2048;
@@ -21,6 +21,11 @@ const MAX_HEAD_BYTES: usize = 2048;
 /// So many addresses of the upstream's.
 pub(crate) fn addresses(count: usize) -> Arc<[SocketAddr]> {
     (1..=count).map(|n| SocketAddr::from(([10, 9, 9, u8::try_from(n).unwrap_or(0)], 80))).collect()
+}
+
+/// So many addresses that it moves to.
+pub(crate) fn elsewhere(count: usize) -> Arc<[SocketAddr]> {
+    (1..=count).map(|n| SocketAddr::from(([10, 8, 8, u8::try_from(n).unwrap_or(0)], 80))).collect()
 }
 
 pub(crate) fn settings(timeouts: Timeouts) -> Settings {
@@ -67,6 +72,7 @@ pub(crate) fn peer(head: Vec<u8>, items: Vec<Item>) -> PeerPlan {
         write_max: 1 << 20,
         cut: None,
         stays: false,
+        tls: None,
     }
 }
 
@@ -101,7 +107,7 @@ pub(crate) fn random(seed: u64) -> Scene {
     let smooth = rng.chance(45);
     let echo = rng.chance(10);
     let small = rng.chance(65);
-    let addresses = rng.range(1, 3);
+    let addresses = if rng.chance(4) { 0 } else { rng.range(1, 3) };
     let mut settings = settings(timeouts(&mut rng, smooth));
     if echo {
         settings.serve = Serve::Echo;
@@ -113,22 +119,26 @@ pub(crate) fn random(seed: u64) -> Scene {
     let style = Style { small, smooth, echo };
     let count = if rng.chance(70) { 1 } else { rng.range(2, 4) };
     let connections = (0..count).map(|_| connection(&mut rng, style, addresses)).collect();
-    Scene {
+    let scene = Scene {
         seed,
         settings,
         addresses: crate::scene::addresses(addresses),
+        moves: rng.chance(10).then(|| (rng.wait(0, 100), elsewhere(addresses))),
         net: NetPlan {
             readiness: rng.pick(&[Readiness::Kept, Readiness::Asked]),
             short: rng.pick(&[0, 10, 40]),
             spurious: rng.pick(&[0, 5, 30]),
             capacity,
         },
+        tls: Tls::default(),
         max_connections: if smooth || rng.chance(90) { 100 } else { 1 },
         connections,
         drain_at: rng.chance(if smooth { 12 } else { 25 }).then(|| rng.wait(0, 1500)),
         horizon: if smooth { 200_000 } else { 30_000 },
         smooth,
-    }
+    };
+    // By chance of its own: what goes on in plain text is as it was.
+    crate::tls::scene::encrypted(scene, style, &mut Rng::new(seed.wrapping_mul(0x9E6C_63D0_876A_3F6B)))
 }
 
 fn connection(rng: &mut Rng, style: Style, addresses: usize) -> ConnectionPlan {
@@ -200,8 +210,16 @@ fn dials(rng: &mut Rng, style: Style, addresses: usize, outcome: &mut Outcome) -
             _ => DialPlan::Connect(rng.wait(0, if style.smooth { 5 } else { 300 })),
         });
     }
-    let end = plans.iter().find(|plan| !matches!(plan, DialPlan::RefusedAtOnce | DialPlan::Fails(..)));
+    let last = plans.len().saturating_sub(1);
+    let passed = |at: usize, plan: &DialPlan| match plan {
+        DialPlan::RefusedAtOnce | DialPlan::Fails(..) => true,
+        // Given up for the next one.
+        DialPlan::Never => at < last,
+        DialPlan::Connect(_) | DialPlan::NoDescriptors => false,
+    };
+    let end = plans.iter().enumerate().find(|(at, plan)| !passed(*at, plan)).map(|(_, plan)| plan);
     *outcome = match end {
+        None if plans.is_empty() => Outcome::Refused(503, "upstream-unresolved"),
         None => Outcome::Refused(502, "upstream-unreachable"),
         Some(DialPlan::NoDescriptors) => Outcome::Refused(503, "no-descriptors"),
         Some(DialPlan::Never) => Outcome::Refused(504, "upstream-timeout"),

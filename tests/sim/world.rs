@@ -16,6 +16,7 @@ use ringway::proxy::settings::{Serve, Settings};
 use crate::net::{DialPlan, Event, Line, NetPlan, SimNet};
 use crate::peer::{Peer, PeerPlan};
 use crate::rng::Rng;
+use crate::tls::configs::{self, Configs};
 
 /// Steps of one connection in a row that move nothing and yet ask for another.
 const IDLE_AGAINS: u32 = 4;
@@ -39,8 +40,17 @@ pub(crate) enum Outcome {
     Declined(u16, Vec<u8>),
     /// Nothing: it is TLS, on a plain port.
     SpeaksTls,
+    /// The client's TLS handshake fails: it is told so in TLS, if at all.
+    Insecure,
     /// Depends on who is first.
     Open,
+}
+
+/// On which sides the proxy speaks TLS.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tls {
+    pub(crate) down: bool,
+    pub(crate) up: bool,
 }
 
 /// All that a run depends on.
@@ -50,7 +60,10 @@ pub(crate) struct Scene {
     pub(crate) settings: Settings,
     /// Where the upstream is.
     pub(crate) addresses: Arc<[SocketAddr]>,
+    /// When it is somewhere else, and where.
+    pub(crate) moves: Option<(u64, Arc<[SocketAddr]>)>,
     pub(crate) net: NetPlan,
+    pub(crate) tls: Tls,
     pub(crate) max_connections: u64,
     pub(crate) connections: Vec<ConnectionPlan>,
     pub(crate) drain_at: Option<u64>,
@@ -91,17 +104,29 @@ impl World {
         let echo = matches!(scene.settings.serve, Serve::Echo);
         let mut peers = Vec::new();
         let mut lines = Vec::new();
+        let mut configs = Configs::default();
         for (index, plan) in scene.connections.iter().enumerate() {
             let request_len = plan.client.valid.then_some(plan.client.head.len());
-            lines.push(Line { dials: plan.dials.iter().copied().collect(), request_len, ..Line::default() });
+            let tls = [(&plan.client, false), (&plan.upstream, true)]
+                .map(|(plan, is_upstream)| plan.tls.clone().map(|plan| (plan.clone(), configs.of(&plan, is_upstream))));
+            lines.push(Line { dials: plan.dials.iter().copied().collect(), request_len, tls, ..Line::default() });
             peers.push(Peer::new(plan.client.clone(), index, false, rng.fork()));
             peers.push(Peer::new(plan.upstream.clone(), index, true, rng.fork()));
         }
         let (source, reader) = journal();
         let admission = Arc::new(Admission::new(scene.max_connections, None));
-        let current = Current { addresses: Arc::clone(&scene.addresses), ..Current::default() };
-        let proxy = Proxy::new(Arc::new(scene.settings.clone()), current, Arc::clone(&admission), source);
-        let net = SimNet::new(rng.fork(), scene.net.clone(), lines, trace);
+        let current = Current {
+            tls: scene.tls.down.then(configs::for_clients),
+            upstream_tls: scene.tls.up.then(configs::for_upstream),
+            addresses: Arc::clone(&scene.addresses),
+        };
+        let mut settings = scene.settings.clone();
+        if let (true, Serve::Relay(upstream)) = (scene.tls.up, &mut settings.serve) {
+            upstream.tls = Some(configs::of_upstream());
+        }
+        let proxy = Proxy::new(Arc::new(settings), current, Arc::clone(&admission), source);
+        let mut net = SimNet::new(rng.fork(), scene.net.clone(), lines, trace);
+        net.alerts = scene.tls.down;
         let count = scene.connections.len();
         let mut world = Self {
             net,
@@ -127,6 +152,9 @@ impl World {
         }
         if let Some(at) = world.scene.drain_at {
             world.schedule(at, Event::Drain);
+        }
+        if let Some((at, _)) = world.scene.moves {
+            world.schedule(at, Event::Move);
         }
         assert!(!echo || world.scene.connections.iter().all(|plan| plan.dials.is_empty()));
         world
@@ -221,6 +249,12 @@ impl World {
             Event::Connected(sock) => self.net.connected(sock),
             Event::NotConnected(sock) => self.net.not_connected(sock),
             Event::Step(slot) => self.net.push(Slot(slot)),
+            Event::Move => {
+                if let Some((_, addresses)) = &self.scene.moves {
+                    self.net.say(|| format!("the upstream is at {addresses:?}"));
+                    self.proxy.command(&mut self.net, Command::Addresses(Arc::clone(addresses)));
+                }
+            }
             Event::Drain => {
                 if self.drained_at.is_none() {
                     self.net.say(|| "drain".to_owned());
@@ -266,7 +300,8 @@ impl World {
         match next {
             Next::Wait(deadline) => {
                 self.agains[at] = 0;
-                if let Some(deadline) = deadline.map(Time::as_millis) {
+                // A wheel is never early.
+                if let Some(deadline) = deadline.map(|at| at.as_nanos().div_ceil(1_000_000)) {
                     if deadline <= self.net.now {
                         return Err(format!("waits at {} until {deadline}, which has passed", self.net.now));
                     }

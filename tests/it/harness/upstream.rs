@@ -21,7 +21,12 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     pub(crate) fn listen() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::listen_at(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// Not on loopback: for tests with a network of their own.
+    pub(crate) fn listen_at(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         Self { listener }
     }

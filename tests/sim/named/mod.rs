@@ -16,7 +16,7 @@ use crate::net::{DialPlan, NetPlan, Readiness};
 use crate::peer::{Item, PeerPlan};
 use crate::scene::{addresses, agreement, peer, request, settings};
 use crate::wire::{self, BINARY, CLOSE, FIN, Found, TEXT};
-use crate::world::{ConnectionPlan, Outcome, Scene, World};
+use crate::world::{ConnectionPlan, Outcome, Scene, Tls, World};
 
 pub(crate) const KEY: wire::Key = Some([1, 2, 3, 4]);
 
@@ -56,7 +56,9 @@ pub(crate) fn scene(client: PeerPlan, upstream: PeerPlan) -> Scene {
         seed: 1,
         settings: settings(timeouts),
         addresses: addresses(1),
+        moves: None,
         net: NetPlan { readiness: Readiness::Kept, short: 0, spurious: 0, capacity: (300_000, 300_000) },
+        tls: Tls::default(),
         max_connections: 10,
         connections: vec![plan],
         drain_at: None,
