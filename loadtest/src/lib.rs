@@ -1,7 +1,7 @@
 //! Ringway's load generator, in data-flow order.
 //!
 //! [`schedule`], [`sizes`], [`message`], [`filler`] and [`composer`] say when what is sent; pure, with time as an argument. A [`plan`] of it runs on
-//! the engine's shards ([`shard`]), which take down what they see in [`record`]s. [`report`] is what comes out. The other end
+//! the engine's shards ([`shard`]), in plain text or over [`tls`], which take down what they see in [`record`]s. [`report`] is what comes out. The other end
 //! of a test is [`upstream`].
 
 pub mod bench;
@@ -17,4 +17,5 @@ pub mod report;
 pub mod schedule;
 pub mod shard;
 pub mod sizes;
+pub mod tls;
 pub mod upstream;

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use ringway::proto::scan::FrameLimits;
 use ringway::routing::target::Target;
+use rustls_pki_types::ServerName;
 
 use crate::message::Format;
 use crate::sizes::{MAX_BYTES, Sizes};
+use crate::tls::Tls;
 
 /// Connections from one source address to one address and port: some 28,000 local ports are the default of
 /// net.ipv4.ip_local_port_range.
@@ -24,6 +26,8 @@ pub struct Plan {
     pub publishers: Option<(u32, Place)>,
     /// The addresses to connect from, in turn; the kernel's choice if there is none.
     pub sources: Vec<IpAddr>,
+    /// How TLS is spoken, where it is.
+    pub tls: Option<Tls>,
     /// More headers for the handshake.
     pub headers: Vec<(String, String)>,
     /// Subprotocols to offer.
@@ -61,6 +65,8 @@ pub struct Place {
     pub address: SocketAddr,
     /// What is spoken there.
     pub speech: Speech,
+    /// The server's name, if TLS is spoken there.
+    pub tls: Option<ServerName<'static>>,
 }
 
 /// What is spoken on a connection.

@@ -8,7 +8,7 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use ringway::engine::{Fault, Time};
+use ringway::engine::{Fault, Time, TlsFault};
 
 /// The longest time that is told apart from a longer one: an hour.
 const MAX_NS: u64 = 3_600_000_000_000;
@@ -54,6 +54,8 @@ impl Window {
 pub enum Trouble {
     /// No connection.
     Connect(&'static str),
+    /// No TLS on it.
+    Tls(TlsFault),
     /// The answer to the handshake was none.
     Handshake(&'static str),
     /// The server answered the handshake with another status than 101.
@@ -72,7 +74,10 @@ impl Trouble {
     /// A connection that failed before it stood.
     #[must_use]
     pub fn connecting(fault: Fault) -> Self {
-        Self::Connect(fault.code())
+        match fault {
+            Fault::Tls(fault) => Self::Tls(fault),
+            fault => Self::Connect(fault.code()),
+        }
     }
 
     /// A connection that failed once it stood.
@@ -86,6 +91,7 @@ impl Trouble {
     pub fn during(self) -> &'static str {
         match self {
             Self::Connect(_) => "connect",
+            Self::Tls(_) => "tls",
             Self::Handshake(_) | Self::Status(_) => "handshake",
             Self::Broken(_) | Self::Closed(_) | Self::Violation(_) => "connection",
             Self::Message(_) => "message",
@@ -101,6 +107,7 @@ impl Trouble {
             | Self::Broken(word)
             | Self::Violation(word)
             | Self::Message(word) => word.to_owned(),
+            Self::Tls(fault) => fault.to_string(),
             Self::Status(status) => format!("status {status}"),
             Self::Closed(Some(code)) => format!("closed with {code}"),
             Self::Closed(None) => "closed without a code".to_owned(),
@@ -167,6 +174,19 @@ impl Counts {
     }
 }
 
+/// What a TLS handshake came to, in rustls' words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Agreed {
+    /// The version.
+    pub version: &'static str,
+    /// The cipher suite.
+    pub suite: &'static str,
+    /// The group that keys were agreed on in.
+    pub group: &'static str,
+    /// Whether an earlier session was taken up.
+    pub resumed: bool,
+}
+
 /// What a shard saw since it last handed over.
 #[derive(Debug)]
 pub struct Update {
@@ -178,6 +198,8 @@ pub struct Update {
     pub counts: Counts,
     /// Errors, by kind.
     pub errors: BTreeMap<Trouble, u64>,
+    /// TLS handshakes, by what they came to.
+    pub secured: BTreeMap<Agreed, u64>,
     /// The scenario's latency, of the window.
     pub latency: Histogram<u64>,
     /// From due to 101, of the whole run.
@@ -214,6 +236,7 @@ pub struct Recorder {
     next_update: Time,
     counts: Counts,
     errors: BTreeMap<Trouble, u64>,
+    secured: BTreeMap<Agreed, u64>,
     latency: Histogram<u64>,
     handshake: Histogram<u64>,
     open: u64,
@@ -230,6 +253,7 @@ impl Recorder {
             next_update: now.after(INTERVAL),
             counts: Counts::default(),
             errors: BTreeMap::new(),
+            secured: BTreeMap::new(),
             latency: times(),
             handshake: times(),
             open: 0,
@@ -329,6 +353,11 @@ impl Recorder {
         self.trouble(Trouble::Message("mismatched"));
     }
 
+    /// A TLS handshake was made.
+    pub fn secured(&mut self, agreed: Agreed) {
+        *self.secured.entry(agreed).or_default() += 1;
+    }
+
     /// A connection that was due at `at` got its 101 at `now`.
     pub fn opened(&mut self, at: Time, now: Time) {
         self.counts.opened += 1;
@@ -386,6 +415,7 @@ impl Recorder {
             until: now,
             counts: std::mem::take(&mut self.counts),
             errors: std::mem::take(&mut self.errors),
+            secured: std::mem::take(&mut self.secured),
             latency: std::mem::replace(&mut self.latency, times()),
             handshake: std::mem::replace(&mut self.handshake, times()),
             open: self.open,

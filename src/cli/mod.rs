@@ -28,9 +28,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Noun {
     /// Relay every connection on an address to a target
-    Proxy(proxy::Args),
+    Proxy(Box<proxy::Args>),
     /// Answer every message with itself: an upstream to try things with
-    Echo(echo::Args),
+    Echo(Box<echo::Args>),
     /// Talk to a WebSocket from the terminal, one message a line
     Ws(ws::Args),
     /// Make certificates to try TLS with

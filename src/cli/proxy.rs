@@ -28,9 +28,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = units::network)]
     trusted_proxies: Vec<IpNet>,
     #[command(flatten)]
-    tls: UpstreamTlsArgs,
-    #[command(flatten)]
     serve: ServeArgs,
+    // Behind the others: what follows a group without a heading of its own is shown under the group's.
+    #[command(flatten)]
+    tls: UpstreamTlsArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {

@@ -127,7 +127,7 @@ pub(super) fn run(
     let admission = Arc::new(Admission::new(max_connections, args.limits.max_connections_per_address.0));
     let plan = Plan {
         cpus: cpus.clone(),
-        refusal: refusal::no_descriptors(),
+        refusal: if current.tls.is_some() { &crate::tls::NO_ROOM } else { refusal::no_descriptors() },
         ring_completions: args.ring_completions,
         wait: Wait::Sleep,
         keepalive,

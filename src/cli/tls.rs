@@ -151,7 +151,7 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = new_key()?;
-        let certificate = params.self_signed(&key).map_err(not_made)?;
+        let certificate = params.self_signed(&key).map_err(|error| not_made(&error))?;
         // The key first: without its certificate it is of no use, and the other way round it would be missed.
         write(&files.ca_key, key.serialize_pem().as_bytes(), KEY_MODE, Existing::Kept)?;
         write(&files.ca, certificate.pem().as_bytes(), CERTIFICATE_MODE, Existing::Kept)?;
@@ -161,13 +161,13 @@ impl Authority {
 
 fn make_leaf(authority: &Authority, names: &[String], files: &Files) -> Result<(), Failure> {
     let mut params = params(LEAF_VALIDITY);
-    params.subject_alt_names = CertificateParams::new(names).map_err(not_made)?.subject_alt_names;
+    params.subject_alt_names = CertificateParams::new(names).map_err(|error| not_made(&error))?.subject_alt_names;
     params.distinguished_name.push(DnType::CommonName, "Ringway development certificate");
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     let key = new_key()?;
-    let certificate = params.signed_by(&key, &authority.issuer).map_err(not_made)?;
+    let certificate = params.signed_by(&key, &authority.issuer).map_err(|error| not_made(&error))?;
     write(&files.key, key.serialize_pem().as_bytes(), KEY_MODE, Existing::Replaced)?;
     write(&files.certificate, certificate.pem().as_bytes(), CERTIFICATE_MODE, Existing::Replaced)
 }
@@ -183,7 +183,7 @@ fn params(validity: Duration) -> CertificateParams {
 }
 
 fn new_key() -> Result<KeyPair, Failure> {
-    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(not_made)
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|error| not_made(&error))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -220,7 +220,7 @@ fn half(there: &Path, missing: &Path) -> Failure {
     failed(there, format!("it is there and {} is not; put that back, or remove both", missing.display()))
 }
 
-fn not_made(error: rcgen::Error) -> Failure {
+fn not_made(error: &rcgen::Error) -> Failure {
     Failure::Failed(format!("the certificate was not made: {error}"))
 }
 

@@ -50,7 +50,7 @@ impl fmt::Display for Fault {
 }
 
 /// How TLS fails, whichever end we are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TlsFault {
     /// What came first was not TLS.
     NotTls,

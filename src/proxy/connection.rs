@@ -83,11 +83,16 @@ impl Connection {
     }
 
     /// A connection that is refused before it has said anything.
-    pub(super) fn refused(client: Socket, peer: SocketAddr, refusal: Refusal, now: Time, deadline: Time) -> Self {
+    pub(super) fn refused(
+        client: Socket,
+        peer: SocketAddr,
+        tls: Option<&Arc<ServerConfig>>,
+        refusal: Refusal,
+        now: Time,
+        deadline: Time,
+    ) -> Self {
         let mut trace = Trace::new(peer, now);
-        trace.status = refusal.status;
-        let answer = Answer::refusal(client, &refusal, deadline);
-        let stage = Stage::Answer(Box::new(answer), End::Refused(refusal));
+        let stage = no_room(client, tls, refusal, &mut trace, deadline);
         Self { stage, trace, draining: false, counted: Counted::Not }
     }
 
@@ -209,7 +214,8 @@ impl Connection {
             preamble::Outcome::Named(Named { client, peer, early, deadline }) => {
                 self.trace.peer = peer;
                 if let Err(refusal) = cx.admission.enter_address(peer.ip()) {
-                    return self.refuse(client, refusal, cx);
+                    let deadline = close_deadline(cx);
+                    return Turn::To(no_room(client, cx.current.tls.as_ref(), refusal, &mut self.trace, deadline));
                 }
                 self.counted = Counted::WithAddress;
                 Turn::To(first_words(client, peer, cx.current.tls.as_ref(), early, deadline))
@@ -415,6 +421,24 @@ impl Connection {
             self.stage = stage;
         }
     }
+}
+
+/// A refusal before a client's own first bytes were looked at. Who is to speak TLS gets its alert: a handshake, so that an
+/// answer could be read, is the very work that there is no room for.
+fn no_room(
+    client: Socket,
+    tls: Option<&Arc<ServerConfig>>,
+    refusal: Refusal,
+    trace: &mut Trace,
+    deadline: Time,
+) -> Stage {
+    let answer = if tls.is_some() {
+        Answer::new(client, crate::tls::NO_ROOM.to_vec(), deadline)
+    } else {
+        trace.status = refusal.status;
+        Answer::refusal(client, &refusal, deadline)
+    };
+    Stage::Answer(Box::new(answer), End::Refused(refusal))
 }
 
 /// The stage in which a client's own first bytes are looked at: `early` are those that were received already.

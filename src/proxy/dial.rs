@@ -133,7 +133,8 @@ impl Dial {
     }
 }
 
-fn refusal_of(fault: TlsFault) -> Refusal {
+/// What a client is told of an upstream whose TLS failed.
+pub(super) fn refusal_of(fault: TlsFault) -> Refusal {
     match fault {
         TlsFault::NotTls => Refusal::UPSTREAM_NOT_TLS,
         TlsFault::CertificateExpired | TlsFault::CertificateNotYetValid => Refusal::UPSTREAM_CERTIFICATE_EXPIRED,

@@ -96,7 +96,7 @@ impl Handshake {
             }
         };
         let bytes = cx.scratch.get(..seen.saturating_add(received)).unwrap_or_default();
-        if bytes.first() == Some(&TLS_HANDSHAKE) {
+        if self.identity.is_none() && bytes.first() == Some(&TLS_HANDSHAKE) {
             return Outcome::SpeaksTls;
         }
         if !head::may_become_request(bytes) {

@@ -115,7 +115,8 @@ impl Service for Proxy {
             Err(_) if self.refusing >= MAX_REFUSING => return None,
             Err(refusal) => {
                 self.refusing = self.refusing.saturating_add(1);
-                Connection::refused(socket, peer, refusal, now, now.after(self.settings.timeouts.close))
+                let deadline = now.after(self.settings.timeouts.close);
+                Connection::refused(socket, peer, self.current.tls.as_ref(), refusal, now, deadline)
             }
         };
         let slot = match self.connections.insert(connection) {

@@ -1,8 +1,9 @@
 //! Stage 3: the upstream's answer. Only a verified 101 opens the tunnel; nothing was forwarded before it.
 
 use super::context::Context;
+use super::dial::refusal_of;
 use super::handshake::Accepted;
-use crate::engine::{Next, Received, Socket, Transport};
+use crate::engine::{Fault, Next, Received, Socket, Transport};
 use crate::proto::frame::Reserved;
 use crate::proto::head;
 use crate::proto::refusal::Refusal;
@@ -73,6 +74,8 @@ impl Upgrade {
         let received = match cx.net.recv(self.upstream, cx.scratch.get_mut(seen..).unwrap_or_default()) {
             Received::Bytes(n) => n,
             Received::Blocked => return Outcome::Stay(Next::Wait(Some(self.accepted.deadline))),
+            // In TLS 1.3 a server judges our certificate after our handshake is done, so its alert comes here.
+            Received::Failed(Fault::Tls(fault)) => return Outcome::Refused(refusal_of(fault)),
             Received::End | Received::Failed(_) => return Outcome::Refused(Refusal::UPSTREAM_CLOSED),
         };
         let mut bytes = cx.scratch.get(..seen.saturating_add(received)).unwrap_or_default();

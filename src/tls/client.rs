@@ -48,24 +48,31 @@ impl ClientTls {
     /// # Errors
     /// Which file is wrong, and how; or that the host trusts nobody.
     pub fn load(files: &ClientFiles) -> Result<Self, LoadError> {
-        let provider = provider();
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        Self::load_with(files, &provider())
+    }
+
+    /// The same with cryptography of the caller's choice, for instruments that offer less.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
+    pub fn load_with(files: &ClientFiles, provider: &Arc<CryptoProvider>) -> Result<Self, LoadError> {
+        let builder = ClientConfig::builder_with_provider(Arc::clone(provider))
             .with_safe_default_protocol_versions()
             .map_err(LoadError::new)?;
         let builder = match roots(&files.trust)? {
             Some(roots) => {
-                let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+                let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
                 builder.with_webpki_verifier(verifier.build().map_err(LoadError::new)?)
             }
             None => {
-                let anyone = AcceptAnyCertificate(Arc::clone(&provider));
+                let anyone = AcceptAnyCertificate(Arc::clone(provider));
                 builder.dangerous().with_custom_certificate_verifier(Arc::new(anyone))
             }
         };
         let mut config = match &files.identity {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
-                let (chain, own_key) = pair(certificate, key, &provider)?;
+                let (chain, own_key) = pair(certificate, key, provider)?;
                 builder.with_client_auth_cert(chain, own_key).map_err(|error| key.error(error))?
             }
         };

@@ -236,14 +236,14 @@ mod tests {
         ] {
             params.distinguished_name.push(kind, value);
         }
-        assert_eq!(of(&Authority::new("ca").sign(params)).unwrap(), "1.2.3.4=#0c0178,CN=alice,O=Example,C=DE");
+        assert_eq!(of(&Authority::new("ca").sign(&params)).unwrap(), "1.2.3.4=#0c0178,CN=alice,O=Example,C=DE");
     }
 
     #[test]
     fn a_certificate_without_a_subject_has_an_empty_one_and_a_broken_one_none() {
         let mut params = params(&["a.test"]);
         params.distinguished_name = rcgen::DistinguishedName::new();
-        assert_eq!(of(&Authority::new("ca").sign(params)).as_deref(), Ok(""));
+        assert_eq!(of(&Authority::new("ca").sign(&params)).as_deref(), Ok(""));
         assert_eq!(subject(b"no certificate"), Err(SubjectError::Malformed));
     }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{
-    ClientConfig, ClientConnection, Connection, HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection,
+    CipherSuite, ClientConfig, ClientConnection, Connection, HandshakeKind, NamedGroup, ProtocolVersion, ServerConfig,
+    ServerConnection,
 };
 
 pub use super::session::Handshaking;
@@ -38,6 +39,10 @@ pub struct Peer<'a> {
     pub certificates: &'a [CertificateDer<'static>],
     /// The version that was agreed on.
     pub version: Option<ProtocolVersion>,
+    /// The cipher suite that was agreed on.
+    pub suite: Option<CipherSuite>,
+    /// The group that keys were agreed on in.
+    pub group: Option<NamedGroup>,
     /// Whether the handshake was full or resumed a session.
     pub kind: Option<HandshakeKind>,
 }
@@ -151,6 +156,8 @@ impl<'a, T: Transport> Secured<'a, T> {
             server_name,
             certificates: tls.peer_certificates().unwrap_or_default(),
             version: tls.protocol_version(),
+            suite: tls.negotiated_cipher_suite().map(|suite| suite.suite()),
+            group: tls.negotiated_key_exchange_group().map(rustls::crypto::SupportedKxGroup::name),
             kind: tls.handshake_kind(),
         })
     }

@@ -333,7 +333,7 @@ mod tests {
     fn of_two_keys_for_one_name_a_client_gets_the_one_it_can_use() {
         let (files, authority) = (Files::new(), Authority::new("ca"));
         let ed25519 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
-        let odd = authority.sign_with(params(&["a.test"]), &ed25519);
+        let odd = authority.sign_with(&params(&["a.test"]), &ed25519);
         let usual = authority.leaf(&["a.test"]);
         let pairs = vec![files.pair("odd", &odd), files.pair("usual", &usual)];
         let served = ServerTls::new(pairs, ClientCertificates::Off).load(None).unwrap();

@@ -50,6 +50,8 @@ pub(super) struct Session {
     closed: bool,
     /// The socket is to be shut down once all is sent.
     shutting: bool,
+    /// It is. What rustls still has to say, to an error behind our end, is not sent.
+    shut: bool,
 }
 
 impl Session {
@@ -57,7 +59,7 @@ impl Session {
     pub(super) fn new(socket: Socket, mut tls: Connection) -> Self {
         // What it may hold is bounded here, by what it is given.
         tls.set_buffer_limit(None);
-        Self { socket, tls, fresh: true, failed: None, ended: false, closed: false, shutting: false }
+        Self { socket, tls, fresh: true, failed: None, ended: false, closed: false, shutting: false, shut: false }
     }
 
     pub(super) fn tls(&self) -> &Connection {
@@ -70,7 +72,7 @@ impl Session {
 
     /// Whether encrypted bytes wait for room.
     pub(super) fn holds(&self) -> bool {
-        self.tls.wants_write()
+        self.tls.wants_write() && !self.shut
     }
 
     /// Shows rustls what was received before there was a session.
@@ -171,7 +173,7 @@ impl Session {
     /// Sends what is encrypted: `true` once all is sent.
     #[inline]
     pub(super) fn flush<T: Transport>(&mut self, net: &mut T, progress: &mut usize) -> Result<bool, Fault> {
-        while self.tls.wants_write() {
+        while self.holds() {
             let mut pipe = Pipe { net, socket: self.socket, fault: None };
             match self.tls.write_tls(&mut pipe) {
                 Ok(n) => *progress = progress.saturating_add(n),
@@ -180,6 +182,7 @@ impl Session {
         }
         if self.shutting {
             self.shutting = false;
+            self.shut = true;
             net.shutdown(self.socket);
         }
         Ok(true)

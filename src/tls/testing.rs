@@ -33,28 +33,28 @@ impl Authority {
     }
 
     pub(crate) fn leaf(&self, names: &[&str]) -> Pair {
-        self.sign(params(names))
+        self.sign(&params(names))
     }
 
     /// One whose subject has this common name.
     pub(crate) fn named(&self, name: impl Into<DnValue>) -> Pair {
         let mut params = params(&[]);
         params.distinguished_name.push(DnType::CommonName, name);
-        self.sign(params)
+        self.sign(&params)
     }
 
     /// One that is valid until this long after the beginning of 1970.
     pub(crate) fn until(&self, names: &[&str], end: Duration) -> Pair {
         let mut params = params(names);
         params.not_after = rcgen::date_time_ymd(1970, 1, 1) + end;
-        self.sign(params)
+        self.sign(&params)
     }
 
-    pub(crate) fn sign(&self, params: CertificateParams) -> Pair {
+    pub(crate) fn sign(&self, params: &CertificateParams) -> Pair {
         self.sign_with(params, &KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap())
     }
 
-    pub(crate) fn sign_with(&self, params: CertificateParams, key: &KeyPair) -> Pair {
+    pub(crate) fn sign_with(&self, params: &CertificateParams, key: &KeyPair) -> Pair {
         let certificate = params.signed_by(key, &self.issuer).unwrap();
         Pair { certificate: certificate.pem(), key: key.serialize_pem() }
     }

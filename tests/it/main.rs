@@ -22,3 +22,7 @@ mod ring;
 mod scanner_reference;
 mod shutdown;
 mod sockstat;
+mod tls_downstream;
+mod tls_files;
+mod tls_reload;
+mod tls_upstream;

@@ -8,7 +8,9 @@ use ringway::proxy::settings::Serve;
 use crate::echo;
 use crate::flow::{Flow, flow, nonces_in};
 use crate::peer::Peer;
+use crate::scene::announcement;
 use crate::table::{self, Told};
+use crate::tls::check as tls;
 use crate::wire;
 use crate::world::{Outcome, World, balancer_address, client_address};
 
@@ -56,10 +58,13 @@ fn connection(world: &World, index: usize, record: &Record) -> Result<(), String
 fn who(world: &World, index: usize, record: &Record) -> Result<(), String> {
     let plan = &world.scene.connections[index];
     let unannounced = matches!(record.end, End::Unannounced(_));
-    let unnamed = [End::LeftEarly, End::Refused(Refusal::DRAINING), End::Refused(Refusal::TOO_MANY_CONNECTIONS)];
+    let unnamed =
+        [End::LeftEarly, End::Drained, End::Refused(Refusal::DRAINING), End::Refused(Refusal::TOO_MANY_CONNECTIONS)];
     let right = match record.peer == client_address(index) {
-        true => !plan.balanced || plan.client.head.starts_with(b"PROXY TCP4 10.1.2.3 "),
-        false => plan.balanced && (unannounced || unnamed.contains(&record.end)) || is_nobody(&plan.client.head),
+        true => plan.balanced.as_ref().is_none_or(|header| *header == announcement(index)),
+        false => plan.balanced.as_ref().is_some_and(|header| {
+            unannounced || unnamed.contains(&record.end) || header.starts_with(b"PROXY UNKNOWN\r\n") || is_local(header)
+        }),
     };
     ensure(right, || format!("the record names {}", record.peer))?;
     let sent = world.net.lines[index].client.map_or(0, |sock| world.net.socks[sock].sent.len());
@@ -67,8 +72,8 @@ fn who(world: &World, index: usize, record: &Record) -> Result<(), String> {
 }
 
 /// Whether a balancer says that it connects for itself.
-fn is_nobody(head: &[u8]) -> bool {
-    head.starts_with(b"PROXY UNKNOWN\r\n") || head.starts_with(b"\r\n\r\n\0\r\nQUIT\n\x20")
+fn is_local(header: &[u8]) -> bool {
+    header.starts_with(b"\r\n\r\n\0\r\nQUIT\n\x20")
 }
 
 fn in_time(world: &World, index: usize, client: &Peer, upstream: &Peer) -> Result<(), String> {
@@ -103,10 +108,15 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
         ensure(whole || peer.sent.len() < 38, || "not the request that was due".to_owned())?;
         ensure(requests <= 1 || peer.sent[head..].len() > 100, || format!("{requests} requests"))?;
     }
+    tls::handshake(world, index, record, client)?;
     if record.end == End::UnexpectedTls {
         let wait = world.scene.settings.timeouts.close.as_millis();
         let lived = world.gone_at[index].unwrap_or(0).saturating_sub(client.last_act);
-        ensure(client.said().first() == Some(&wire::TLS_HANDSHAKE), || "the client did not speak TLS".to_owned())?;
+        let speaks_tls = client.plan.tls.is_some() || {
+            let preface = world.scene.connections[index].balanced.as_ref().map_or(0, Vec::len);
+            client.said().get(preface) == Some(&wire::TLS_HANDSHAKE)
+        };
+        ensure(speaks_tls && !world.scene.tls.down, || "the client did not speak TLS".to_owned())?;
         ensure(sent.is_empty(), || "an answer in plain text to who speaks TLS".to_owned())?;
         ensure(u128::from(lived) <= wait + 10, || format!("closed {lived} ms after the client's last word"))?;
     }
@@ -116,6 +126,10 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
     let drained = world.drained_at.is_some_and(|at| at <= world.gone_at[index].unwrap_or(0));
     if drained && matches!(record.end, End::Refused(refusal) if refusal.code == "draining") {
         return whole_answer(client, sent, 503, "draining");
+    }
+    if record.end == End::Drained && record.status == 0 {
+        // In the middle of a TLS handshake there is no saying why.
+        return ensure(drained && world.scene.tls.down && sent.is_empty(), || "no answer".to_owned());
     }
     if record.end == End::LeftEarly {
         return ensure(client.ended || client.gone, || "the client had not left".to_owned());
@@ -134,6 +148,7 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
             ensure(sent[head..] == **body && length == body.len().to_string(), || "another body".to_owned())?;
             ensure(client.given == *sent, || "the answer did not come to the client whole".to_owned())
         }
+        Outcome::Insecure => ensure(matches!(record.end, End::Insecure(_)), || "TLS came about".to_owned()),
         Outcome::SpeaksTls => ensure(record.end == End::UnexpectedTls, || "TLS was not noticed".to_owned()),
         Outcome::Open => Ok(()),
     }
@@ -169,7 +184,8 @@ fn tunnel(world: &World, index: usize, record: &Record, client: &Peer, upstream:
         [(&forth, &record.client, down, upstream_start), (&back, &record.upstream, up, client_start)]
     {
         counts(flow, side, world.scene.smooth)?;
-        memory(&world.net.socks[sock], flow, start)?;
+        let held = HELD + tls::held(&world.net.socks[down]) + tls::held(&world.net.socks[up]);
+        memory(&world.net.socks[sock], flow, start, held)?;
     }
     closes(world, record, &forth, &back)?;
     ends(world, record, client, upstream)?;
@@ -197,10 +213,10 @@ fn counts(flow: &Flow, side: &SideRecord, smooth: bool) -> Result<(), String> {
     })
 }
 
-fn memory(sock: &crate::net::Sock, flow: &Flow, start: usize) -> Result<(), String> {
+fn memory(sock: &crate::net::Sock, flow: &Flow, start: usize, bound: usize) -> Result<(), String> {
     for (received, sent) in &sock.marks {
         let held = (*received).min(flow.reached).saturating_sub(sent.saturating_sub(start));
-        let bound = HELD + flow.swallowed_bytes;
+        let bound = bound + flow.swallowed_bytes;
         ensure(held <= bound + 2048, || format!("{held} bytes were held"))?;
     }
     Ok(())
@@ -231,7 +247,9 @@ fn ends(world: &World, record: &Record, client: &Peer, upstream: &Peer) -> Resul
     let waits = &world.scene.settings.timeouts;
     let real = match record.end {
         End::Closed(side) => of(side).close_said,
+        End::Ended(side) if of(side).plan.tls.is_some() => of(side).said_goodbye,
         End::Ended(side) => of(side).ended || of(side).was_reset,
+        End::Broken(side, Fault::Tls(fault)) => tls::may_break(of(side), fault),
         End::Broken(side, fault) => of(side).was_reset || (of(side).gone && fault == Fault::Reset),
         End::Violated(side, violation) => of(side).violated == Some(violation.code()),
         End::Idle => waits.idle.is_some(),

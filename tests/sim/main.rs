@@ -17,6 +17,7 @@ mod rng;
 mod scene;
 mod script;
 mod table;
+mod tls;
 mod wire;
 mod world;
 

@@ -7,6 +7,7 @@ use tungstenite::handshake::derive_accept_key;
 
 use crate::net::SimNet;
 use crate::rng::Rng;
+use crate::tls::{Goodbye, TlsPlan};
 use crate::wire::{self, CLOSE, FIN, Key, PING, PONG};
 
 #[derive(Clone, Debug)]
@@ -64,6 +65,8 @@ pub(crate) struct PeerPlan {
     pub(crate) cut: Option<(usize, Cut)>,
     /// Says all of its script though the other has ended.
     pub(crate) stays: bool,
+    /// How it speaks TLS, if it does.
+    pub(crate) tls: Option<TlsPlan>,
 }
 
 #[derive(Debug)]
@@ -93,6 +96,10 @@ pub(crate) struct Peer {
     /// Where in what it said the frame begins that broke a rule.
     pub(crate) good_until: usize,
     pub(crate) ended: bool,
+    /// In TLS: it has said that it has finished.
+    pub(crate) said_goodbye: bool,
+    /// In TLS: a bit of what it sent is wrong.
+    pub(crate) forged: bool,
     pub(crate) was_reset: bool,
     pub(crate) gone: bool,
     stalled: bool,
@@ -125,6 +132,8 @@ impl Peer {
             violated: None,
             good_until: usize::MAX,
             ended: false,
+            said_goodbye: false,
+            forged: false,
             was_reset: false,
             gone: false,
             stalled: false,
@@ -163,7 +172,7 @@ impl Peer {
         if self.gone {
             return None;
         }
-        let before = (self.given.len(), self.wrote, self.items.len());
+        let before = self.progress(net, sock);
         if self.reading {
             let max = self.rng.range(1, self.plan.read_max);
             let bytes = net.peer_read(sock, max);
@@ -177,8 +186,10 @@ impl Peer {
         self.answer_pings(net.now);
         self.go_on(net, sock);
         self.write(net, sock);
+        self.pump(net, sock);
         self.see_end(net, sock);
-        if before != (self.given.len(), self.wrote, self.items.len()) {
+        let moved = before != self.progress(net, sock);
+        if moved {
             self.last_act = net.now;
         }
         if self.gone {
@@ -188,9 +199,38 @@ impl Peer {
         let waits = (!self.items.is_empty() && self.resume_at > net.now)
             .then_some(self.resume_at - net.now.min(self.resume_at));
         let pong = self.pongs.front().map(|(due, _)| due.saturating_sub(net.now).max(1));
-        let moved = before != (self.given.len(), self.wrote, self.items.len());
         let again = (more || moved).then(|| self.delay());
         [again, waits, pong].into_iter().flatten().min()
+    }
+
+    /// What it has done so far, to be compared.
+    fn progress(&self, net: &SimNet, sock: usize) -> (usize, usize, usize, Option<(usize, usize)>) {
+        let tls = net.socks[sock].tls.as_ref().map(|tls| tls.progress());
+        (self.given.len(), self.wrote, self.items.len(), tls)
+    }
+
+    /// Sends on what TLS made of its words, and notes what came of that.
+    fn pump(&mut self, net: &mut SimNet, sock: usize) {
+        if self.gone || self.stalled || net.socks[sock].tls.is_none() {
+            return;
+        }
+        let max = self.rng.range(1, self.plan.write_max);
+        net.peer_pump(sock, max);
+        let Some(tls) = &net.socks[sock].tls else { return };
+        self.forged |= tls.forged;
+        self.good_until = self.good_until.min(tls.good_until.unwrap_or(usize::MAX));
+        if let Some(cut) = tls.cut() {
+            match cut {
+                Cut::End => {
+                    self.ended = true;
+                    self.items.clear();
+                    net.peer_fin(sock);
+                }
+                cut => self.cut(cut, net, sock),
+            }
+        } else if tls.has_given_up() {
+            self.leave(net, sock);
+        }
     }
 
     fn understand(&mut self, net: &mut SimNet) {
@@ -321,16 +361,20 @@ impl Peer {
             self.wrote += net.peer_write(sock, &self.out[self.wrote..limit]);
         }
         match self.plan.cut {
-            Some((at, cut)) if self.wrote >= at => match cut {
-                Cut::End => self.end(net, sock),
-                Cut::Reset => {
-                    (self.gone, self.was_reset) = (true, true);
-                    net.peer_reset(sock, Fault::Reset);
-                }
-                Cut::Leave => self.leave(net, sock),
-                Cut::Stall => self.stalled = true,
-            },
+            Some((at, cut)) if self.wrote >= at => self.cut(cut, net, sock),
             _ => {}
+        }
+    }
+
+    fn cut(&mut self, cut: Cut, net: &mut SimNet, sock: usize) {
+        match cut {
+            Cut::End => self.end(net, sock),
+            Cut::Reset => {
+                (self.gone, self.was_reset) = (true, true);
+                net.peer_reset(sock, Fault::Reset);
+            }
+            Cut::Leave => self.leave(net, sock),
+            Cut::Stall => self.stalled = true,
         }
     }
 
@@ -338,7 +382,12 @@ impl Peer {
         if !self.ended {
             self.ended = true;
             self.items.clear();
-            net.peer_end(sock);
+            self.said_goodbye = self.plan.tls.as_ref().is_some_and(|tls| match tls.goodbye {
+                Goodbye::Said => true,
+                Goodbye::UnlessClosed => !self.close_said,
+                Goodbye::Unsaid => false,
+            });
+            net.peer_end(sock, self.said_goodbye);
         }
     }
 
@@ -360,8 +409,14 @@ impl Peer {
             }
         }
         let all_said = self.wrote == self.out.len() && (self.items.is_empty() || self.close_said);
-        if all_said || self.ended || self.stalled {
+        let shaking_hands = net.socks[sock].tls.as_ref().is_some_and(|tls| !tls.is_open());
+        if self.stalled || shaking_hands {
             self.leave(net, sock);
+        } else if all_said || self.ended {
+            self.end(net, sock);
+            if net.is_pumped(sock) {
+                self.leave(net, sock);
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::net::{DialPlan, NetPlan, Readiness};
 use crate::peer::{Cut, Item, PeerPlan, Pongs};
 use crate::rng::Rng;
 use crate::script::{self, Style};
-use crate::world::{ConnectionPlan, Outcome, Scene};
+use crate::world::{ConnectionPlan, Outcome, Scene, Tls};
 
 pub(crate) const MAX_FRAME_BYTES: u64 = 3 << 20;
 const MAX_HEAD_BYTES: usize = 2048;
@@ -68,6 +68,7 @@ pub(crate) fn peer(head: Vec<u8>, items: Vec<Item>) -> PeerPlan {
         write_max: 1 << 20,
         cut: None,
         stays: false,
+        tls: None,
     }
 }
 
@@ -114,7 +115,7 @@ pub(crate) fn random(seed: u64) -> Scene {
     let style = Style { small, smooth, echo };
     let count = if rng.chance(70) { 1 } else { rng.range(2, 4) };
     let connections = (0..count).map(|_| connection(&mut rng, style, addresses)).collect();
-    let mut scene = Scene {
+    let scene = Scene {
         seed,
         settings,
         addresses: crate::scene::addresses(addresses),
@@ -124,6 +125,7 @@ pub(crate) fn random(seed: u64) -> Scene {
             spurious: rng.pick(&[0, 5, 30]),
             capacity,
         },
+        tls: Tls::default(),
         max_connections: if smooth || rng.chance(90) { 100 } else { 1 },
         max_per_address: None,
         connections,
@@ -131,7 +133,10 @@ pub(crate) fn random(seed: u64) -> Scene {
         horizon: if smooth { 200_000 } else { 30_000 },
         smooth,
     };
-    // Last, so that what else a seed comes to does not depend on it.
+    // By chance of its own: what goes on in plain text is as it was.
+    let mut scene = crate::tls::scene::encrypted(scene, style, &mut Rng::new(seed.wrapping_mul(0x9E6C_63D0_876A_3F6B)));
+    // By chance of its own too.
+    let mut rng = Rng::new(seed.wrapping_mul(0xD6E8_FEB8_6659_FD93));
     if rng.chance(25) {
         balance(&mut rng, &mut scene);
     }
@@ -157,8 +162,7 @@ fn balance(rng: &mut Rng, scene: &mut Scene) {
                 _ => announcement(index),
             }
         };
-        plan.client.head.splice(..0, header);
-        plan.balanced = true;
+        plan.balance(header);
     }
 }
 
@@ -205,7 +209,7 @@ fn connection(rng: &mut Rng, style: Style, addresses: usize) -> ConnectionPlan {
     if client.cut.is_some() || upstream.cut.is_some() {
         outcome = Outcome::Open;
     }
-    ConnectionPlan { at: rng.wait(0, 50), dials, client, upstream, outcome, balanced: false }
+    ConnectionPlan { at: rng.wait(0, 50), dials, client, upstream, outcome, balanced: None }
 }
 
 fn manners(rng: &mut Rng, style: Style, plan: &mut PeerPlan) {

@@ -16,6 +16,7 @@ use ringway::proxy::settings::{Serve, Settings};
 use crate::net::{DialPlan, Event, Line, NetPlan, SimNet};
 use crate::peer::{Peer, PeerPlan};
 use crate::rng::Rng;
+use crate::tls::configs::{self, Configs};
 
 /// Steps of one connection in a row that move nothing and yet ask for another.
 const IDLE_AGAINS: u32 = 4;
@@ -28,8 +29,8 @@ pub(crate) struct ConnectionPlan {
     pub(crate) upstream: PeerPlan,
     /// What a handshake comes to that nothing disturbs.
     pub(crate) outcome: Outcome,
-    /// Whether it comes through a balancer. The client's head then begins with what that says.
-    pub(crate) balanced: bool,
+    /// What the balancer says through which it comes, if it does. It is the first that is said.
+    pub(crate) balanced: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +42,28 @@ pub(crate) enum Outcome {
     Declined(u16, Vec<u8>),
     /// Nothing: it is TLS, on a plain port.
     SpeaksTls,
+    /// The client's TLS handshake fails: it is told so in TLS, if at all.
+    Insecure,
     /// Depends on who is first.
     Open,
+}
+
+/// On which sides the proxy speaks TLS.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tls {
+    pub(crate) down: bool,
+    pub(crate) up: bool,
+}
+
+impl ConnectionPlan {
+    /// Lets it come through a balancer, which says this: before TLS, where the client speaks that.
+    pub(crate) fn balance(&mut self, header: Vec<u8>) {
+        match &mut self.client.tls {
+            Some(tls) => tls.preface.clone_from(&header),
+            None => drop(self.client.head.splice(..0, header.iter().copied())),
+        }
+        self.balanced = Some(header);
+    }
 }
 
 /// All that a run depends on.
@@ -53,6 +74,7 @@ pub(crate) struct Scene {
     /// Where the upstream is.
     pub(crate) addresses: Arc<[SocketAddr]>,
     pub(crate) net: NetPlan,
+    pub(crate) tls: Tls,
     pub(crate) max_connections: u64,
     pub(crate) max_per_address: Option<u64>,
     pub(crate) connections: Vec<ConnectionPlan>,
@@ -99,17 +121,29 @@ impl World {
         let echo = matches!(scene.settings.serve, Serve::Echo);
         let mut peers = Vec::new();
         let mut lines = Vec::new();
+        let mut configs = Configs::default();
         for (index, plan) in scene.connections.iter().enumerate() {
             let request_len = plan.client.valid.then_some(plan.client.head.len());
-            lines.push(Line { dials: plan.dials.iter().copied().collect(), request_len, ..Line::default() });
+            let tls = [(&plan.client, false), (&plan.upstream, true)]
+                .map(|(plan, is_upstream)| plan.tls.clone().map(|plan| (plan.clone(), configs.of(&plan, is_upstream))));
+            lines.push(Line { dials: plan.dials.iter().copied().collect(), request_len, tls, ..Line::default() });
             peers.push(Peer::new(plan.client.clone(), index, false, rng.fork()));
             peers.push(Peer::new(plan.upstream.clone(), index, true, rng.fork()));
         }
         let (source, reader) = journal();
         let admission = Arc::new(Admission::new(scene.max_connections, scene.max_per_address));
-        let current = Current { addresses: Arc::clone(&scene.addresses), ..Current::default() };
-        let proxy = Proxy::new(Arc::new(scene.settings.clone()), current, Arc::clone(&admission), source);
-        let net = SimNet::new(rng.fork(), scene.net.clone(), lines, trace);
+        let current = Current {
+            tls: scene.tls.down.then(configs::for_clients),
+            upstream_tls: scene.tls.up.then(configs::for_upstream),
+            addresses: Arc::clone(&scene.addresses),
+        };
+        let mut settings = scene.settings.clone();
+        if let (true, Serve::Relay(upstream)) = (scene.tls.up, &mut settings.serve) {
+            upstream.tls = Some(configs::of_upstream());
+        }
+        let proxy = Proxy::new(Arc::new(settings), current, Arc::clone(&admission), source);
+        let mut net = SimNet::new(rng.fork(), scene.net.clone(), lines, trace);
+        net.alerts = scene.tls.down;
         let count = scene.connections.len();
         let mut world = Self {
             net,
@@ -249,8 +283,8 @@ impl World {
         if self.rng.chance(50) {
             self.peers[index * 2].act(&mut self.net);
         }
-        let balanced = self.scene.connections[index].balanced;
-        let peer = if balanced { balancer_address(index) } else { client_address(index) };
+        let balanced = &self.scene.connections[index].balanced;
+        let peer = if balanced.is_some() { balancer_address(index) } else { client_address(index) };
         match self.proxy.accept(&mut self.net, SimNet::handle(sock), peer) {
             Some(slot) => {
                 self.net.line_of.insert(slot.0, index);

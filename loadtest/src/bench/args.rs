@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ringway::config::units;
 
+use super::downstream::Downstream;
+
 /// Measure ringway beside the proxies that are installed, in turn on one CPU, and write what came out
 #[derive(clap::Args, Clone, Debug)]
 pub struct BenchArgs {
@@ -17,6 +19,10 @@ pub struct BenchArgs {
     /// The ringway to measure; the one beside this program if not given, else the one in PATH
     #[arg(long, value_name = "PATH")]
     pub ringway: Option<PathBuf>,
+    /// Every proxy terminates TLS 1.3 (TLS_AES_128_GCM_SHA256, X25519, ECDSA P-256), with a certificate made for the run; the
+    /// side of the upstream stays plain
+    #[arg(long)]
+    pub tls: bool,
     /// How often each figure is measured; ratios are taken within a round
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub rounds: u32,
@@ -44,6 +50,11 @@ pub struct BenchArgs {
 }
 
 impl BenchArgs {
+    /// How the peers are reached.
+    pub fn downstream(&self) -> Downstream {
+        if self.tls { Downstream::Tls } else { Downstream::Plain }
+    }
+
     /// The rounds that are run.
     pub fn effective_rounds(&self) -> u32 {
         if self.quick { 1 } else { self.rounds }

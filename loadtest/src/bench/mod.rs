@@ -5,6 +5,7 @@
 //! measures anything itself: each number comes from a report of the generator, run as a child.
 
 pub mod args;
+pub mod downstream;
 pub mod page;
 pub mod peer;
 pub mod plan;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use args::BenchArgs;
+use downstream::{Certificate, Downstream};
 use peer::{PEERS, Peer, Presence};
 use plan::Figure;
 use result::{Config, FigureRecord, How, PeerRecord, Results, Run};
@@ -60,6 +62,7 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode, String> {
         cpu: args.cpu,
         load_cpus: args.load_cpus.clone(),
         files,
+        certificate: args.tls.then(Certificate::new).transpose()?,
     };
     let mut results = begun(args, &setup, &peers, &figures);
     let total: usize = figures.iter().map(|(_, record)| record.takes_part.len()).sum::<usize>() * setup.rounds as usize;
@@ -90,7 +93,7 @@ fn contenders(args: &BenchArgs) -> Result<Vec<Contender>, String> {
     let exact = args.ringway.as_deref().or(beside.as_deref());
     let found = |peer: &'static Peer| {
         let exact = exact.filter(|_| peer.id == summary::OURS);
-        (peer, peer::find(peer, exact, &args.peer_path))
+        (peer, peer::find(peer, args.downstream(), exact, &args.peer_path))
     };
     Ok(wanted.map(found).collect())
 }
@@ -102,11 +105,12 @@ fn beside() -> Option<PathBuf> {
 }
 
 fn planned(args: &BenchArgs, files: u64, peers: &[Contender]) -> Result<Vec<(Figure, FigureRecord)>, String> {
-    let all = plan::figures(args.quick, files);
+    let downstream = args.downstream();
+    let all = plan::figures(downstream, args.quick, files);
     known("--only", &args.only, all.iter().map(|figure| figure.id))?;
     let wanted = all.into_iter().filter(|figure| args.only.is_empty() || args.only.iter().any(|id| id == figure.id));
     let duration = args.effective_duration();
-    Ok(wanted.map(|figure| (figure.clone(), run::record(&figure, peers, duration))).collect())
+    Ok(wanted.map(|figure| (figure.clone(), run::record(&figure, peers, downstream, duration))).collect())
 }
 
 fn known<'a>(option: &str, asked: &[String], names: impl Iterator<Item = &'a str>) -> Result<(), String> {
@@ -131,8 +135,9 @@ fn begun(args: &BenchArgs, setup: &Setup, peers: &[Contender], figures: &[(Figur
             load_cpus: setup.load_cpus.clone(),
             quick: args.quick,
             files: setup.files,
+            tls: setup.downstream().terms(),
         },
-        peers: peers.iter().map(peer_record).collect(),
+        peers: peers.iter().map(|contender| peer_record(contender, setup.downstream())).collect(),
         figures: figures.iter().map(|(_, record)| record.clone()).collect(),
         runs: Vec::new(),
         interrupted: false,
@@ -140,20 +145,26 @@ fn begun(args: &BenchArgs, setup: &Setup, peers: &[Contender], figures: &[(Figur
     }
 }
 
-fn peer_record((peer, presence): &Contender) -> PeerRecord {
+fn peer_record((peer, presence): &Contender, downstream: Downstream) -> PeerRecord {
     let (version, missing) = match presence {
-        Presence::NotNeeded => (None, None),
+        Presence::NotNeeded | Presence::LeftOut(_) => (None, None),
         Presence::Found(installed) => (Some(installed.version.clone()), None),
         Presence::Missing(what) => (None, Some(file_name(what))),
     };
-    let config = |template: &peer::Template| Config { name: template.name.to_owned(), text: template.text.to_owned() };
+    let config =
+        |template: &peer::Template| Config { name: template.name.to_owned(), text: downstream.lines_of(template.text) };
+    let left_out = match presence {
+        Presence::LeftOut(why) => Some((*why).to_owned()),
+        _ => None,
+    };
     PeerRecord {
         id: peer.id.to_owned(),
         title: peer.title.to_owned(),
         version,
         missing,
+        left_out,
         install: peer.install.to_owned(),
-        command: peer.command(),
+        command: peer.command(downstream),
         configs: peer.templates.iter().map(config).collect(),
     }
 }
@@ -170,6 +181,7 @@ fn show(peers: &[Contender], figures: &[(Figure, FigureRecord)], args: &BenchArg
             Presence::NotNeeded => "the generator straight to its own upstream".to_owned(),
             Presence::Found(installed) => format!("{} ({})", installed.version, installed.program.display()),
             Presence::Missing(what) => format!("missing: {what}; {}", peer.install),
+            Presence::LeftOut(why) => format!("left out: {why}"),
         };
         text.push_str(&format!("{:12} {state}\n", peer.id));
     }

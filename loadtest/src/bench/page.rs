@@ -4,9 +4,9 @@
 use askama::Template;
 
 use super::peer;
-use super::publish::{DOUBT, counted, heading, introduction, measured, ratio, took_part, value};
+use super::publish::{DOUBT, best, counted, heading, introduction, measured, ratio, took_part, value};
 use super::result::{MeasureRecord, Results};
-use super::summary::{OURS, Row, Table};
+use super::summary::{OURS, Row, Table, program};
 use crate::report::chart::{Bar, BarChart, COLOURS, Group, STYLE, Size, Unit};
 
 /// The page, whole.
@@ -31,6 +31,7 @@ pub fn html(results: &Results) -> Result<String, String> {
             })
             .collect(),
         missing: missing.collect(),
+        left_out: results.peers.iter().filter_map(|peer| Some((peer.title.clone(), peer.left_out.clone()?))).collect(),
         tool: results.tool.clone(),
         style: format!("{COLOURS}{STYLE}{}", include_str!("../../templates/report.css")),
     };
@@ -45,6 +46,7 @@ struct Page {
     figures: Vec<Figure>,
     peers: Vec<Peer>,
     missing: Vec<Missing>,
+    left_out: Vec<(String, String)>,
     tool: String,
     style: String,
 }
@@ -54,6 +56,7 @@ struct Figure {
     command: String,
     headings: Vec<String>,
     rows: Vec<Line>,
+    best: Vec<String>,
     /// Markup, escaped where it was made.
     charts: Vec<Chart>,
 }
@@ -104,6 +107,7 @@ fn figure(results: &Results, table: &Table) -> Figure {
         command: record.map(|record| format!("ringway-load {}", record.arguments.join(" "))).unwrap_or_default(),
         headings: table.measures.iter().map(heading).collect(),
         rows: rows.collect(),
+        best: table.best.iter().map(|one| best(table, one)).collect(),
         charts: charts.collect(),
     }
 }
@@ -154,7 +158,7 @@ fn unit(measure: &MeasureRecord) -> (Unit, f64) {
 
 /// A program has one colour, however it is configured.
 fn color(peer: &str) -> usize {
-    match peer.split('-').next().unwrap_or(peer) {
+    match program(peer) {
         "ringway" => 0,
         "nginx" => 1,
         "haproxy" => 2,
@@ -165,7 +169,8 @@ fn color(peer: &str) -> usize {
 }
 
 /// The figures of the summary, and what is shown of each: few enough to be taken in at a glance, and with units alike.
-const SUMMARY: &[&str] = &["echo-64", "echo-16k", "echo-64k", "rate-20000", "handshake"];
+const SUMMARY: &[&str] =
+    &["echo-64", "echo-16k", "echo-64k", "rate-20000", "handshake", "handshake-full", "handshake-resumed"];
 
 /// The picture: CPU a message or handshake of each proxy, as a multiple of Ringway's, so that one axis holds them all.
 pub fn summary(results: &Results) -> String {

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::downstream::{Downstream, GROUP, SUITE};
 use super::process::Launch;
 
 /// A proxy, or none.
@@ -22,6 +23,10 @@ pub struct Peer {
     pub install: &'static str,
     /// Its arguments, with placeholders.
     arguments: &'static [&'static str],
+    /// What is added to them with TLS.
+    tls_arguments: &'static [&'static str],
+    /// Why it takes no part with TLS.
+    without_tls: Option<&'static str>,
     environment: &'static [(&'static str, &'static str)],
     /// Its configuration files.
     pub templates: &'static [Template],
@@ -76,6 +81,8 @@ const NONE: Peer = Peer {
     module: None,
     install: "",
     arguments: &[],
+    tls_arguments: &[],
+    without_tls: None,
     environment: &[],
     templates: &[],
     routes_late: false,
@@ -88,7 +95,13 @@ pub const DIRECT: &str = "direct";
 
 /// All of them, in the order of the report.
 pub const PEERS: &[Peer] = &[
-    Peer { id: DIRECT, title: "no proxy", role: Role::Absent, ..NONE },
+    Peer {
+        id: DIRECT,
+        title: "no proxy",
+        without_tls: Some("the generator's own upstream speaks plain text"),
+        role: Role::Absent,
+        ..NONE
+    },
     Peer {
         id: "ringway",
         title: "Ringway",
@@ -103,6 +116,7 @@ pub const PEERS: &[Peer] = &[
             "--cpus",
             "@CPU@",
         ],
+        tls_arguments: &["--tls-cert", "@DIR@/cert.pem", "--tls-key", "@DIR@/key.pem"],
         role: Role::RelaysOnly("does not broadcast yet"),
         ..NONE
     },
@@ -170,6 +184,7 @@ pub const PEERS: &[Peer] = &[
         install: "apt-get install nginx-light libnginx-mod-nchan",
         arguments: &["-e", "stderr", "-c", "@DIR@/nchan.conf"],
         templates: &[template!("nchan.conf")],
+        without_tls: Some("it only fans out, which is measured without TLS"),
         role: Role::FansOut,
         ..NONE
     },
@@ -184,6 +199,8 @@ pub enum Presence {
     Found(Installed),
     /// The file that was not found.
     Missing(String),
+    /// It takes no part in this benchmark, for the reason given.
+    LeftOut(&'static str),
 }
 
 /// A program that was found.
@@ -207,8 +224,10 @@ pub struct Places {
     pub cpu: usize,
     /// How many files it may have open.
     pub files: u64,
-    /// The folder for its files.
+    /// The folder for its files; with TLS, the certificate is there.
     pub folder: PathBuf,
+    /// How it is reached.
+    pub downstream: Downstream,
 }
 
 /// Where programs are looked for that PATH leaves out for ordinary users.
@@ -217,7 +236,10 @@ const MODULE_FOLDERS: &[&str] =
     &["/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/usr/share/nginx/modules", "/usr/local/nginx/modules"];
 
 /// Looks for a peer: in the folders given, then in PATH, then where system programs are. `exact` is a program given by name.
-pub fn find(peer: &Peer, exact: Option<&Path>, folders: &[PathBuf]) -> Presence {
+pub fn find(peer: &Peer, downstream: Downstream, exact: Option<&Path>, folders: &[PathBuf]) -> Presence {
+    if let (Downstream::Tls, Some(reason)) = (downstream, peer.without_tls) {
+        return Presence::LeftOut(reason);
+    }
     let Some((name, version)) = peer.program else { return Presence::NotNeeded };
     let path = std::env::var_os("PATH").unwrap_or_default();
     let places =
@@ -253,11 +275,17 @@ impl Installed {
 
 impl Peer {
     /// The command line with its placeholders, as a reader sees it.
-    pub fn command(&self) -> String {
+    pub fn command(&self, downstream: Downstream) -> String {
         let name = self.program.map(|(name, _)| name);
         let variables = self.environment.iter().map(|(name, value)| format!("{name}={value}"));
-        let words = variables.chain(name.map(str::to_owned)).chain(self.arguments.iter().map(|&word| word.to_owned()));
+        let words = variables.chain(name.map(str::to_owned)).chain(self.words(downstream).map(str::to_owned));
         words.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Its arguments, with placeholders.
+    fn words(&self, downstream: Downstream) -> impl Iterator<Item = &'static str> {
+        let more = if downstream == Downstream::Tls { self.tls_arguments } else { &[] };
+        self.arguments.iter().chain(more).copied()
     }
 
     /// Writes its configuration, and says how to start it.
@@ -267,10 +295,12 @@ impl Peer {
     pub fn prepare(&self, installed: &Installed, places: &Places) -> Result<Launch, String> {
         for template in self.templates {
             let path = places.folder.join(template.name);
-            let text = fill(template.text, installed, places).map_err(|left| format!("{}: {left}", template.name))?;
+            let text = places.downstream.lines_of(template.text);
+            let text = fill(&text, installed, places).map_err(|left| format!("{}: {left}", template.name))?;
             fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
         }
-        let arguments = self.arguments.iter().map(|word| fill(word, installed, places)).collect::<Result<_, _>>()?;
+        let words = self.words(places.downstream);
+        let arguments = words.map(|word| fill(word, installed, places)).collect::<Result<_, _>>()?;
         Ok(Launch {
             name: self.id.to_owned(),
             program: installed.program.clone(),
@@ -298,6 +328,8 @@ fn fill(text: &str, installed: &Installed, places: &Places) -> Result<String, St
         .replace("@SOCKETS@", &pairs.saturating_mul(2).to_string())
         .replace("@PAIRS@", &pairs.to_string())
         .replace("@MODULE@", &module)
+        .replace("@SUITE@", SUITE)
+        .replace("@GROUP@", GROUP)
         .replace("@DIR@", &places.folder.display().to_string());
     match filled.split('@').nth(1).filter(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_uppercase()))
     {
@@ -332,7 +364,8 @@ mod tests {
     use super::*;
 
     fn places() -> Places {
-        Places { listen: 4001, upstream: 4002, cpu: 7, files: 20_000, folder: PathBuf::from("/tmp/x") }
+        let folder = PathBuf::from("/tmp/x");
+        Places { listen: 4001, upstream: 4002, cpu: 7, files: 20_000, folder, downstream: Downstream::Plain }
     }
 
     fn installed() -> Installed {
@@ -352,6 +385,29 @@ mod tests {
             assert!(filled.iter().all(Result::is_ok), "{filled:?}");
         }
         assert_eq!(fill("a @NOBODY@ b", &installed(), &places()), Err("nothing stands for @NOBODY@".to_owned()));
+    }
+
+    #[test]
+    fn with_tls_every_peer_is_told_the_terms_and_without_it_none_hears_of_them() {
+        for peer in PEERS.iter().filter(|peer| peer.without_tls.is_none()) {
+            let all = |downstream: Downstream| {
+                let texts = peer.templates.iter().map(|template| downstream.lines_of(template.text));
+                let texts: Vec<_> = texts.chain(peer.words(downstream).map(str::to_owned)).collect();
+                fill(&texts.join("\n"), &installed(), &places()).expect(peer.id)
+            };
+            let (plain, tls) = (all(Downstream::Plain), all(Downstream::Tls));
+            assert!(!plain.contains(".pem") && !plain.to_lowercase().contains("tls"), "{plain}");
+            assert!(tls.contains("/tmp/x/cert.pem") || tls.contains("/tmp/x/pair.pem"), "{tls}");
+            // Ringway has no option for what the generator does not offer anyway.
+            assert!(
+                peer.id == "ringway"
+                    || (tls.contains(GROUP) && tls.contains("1.3") || tls.contains("1_3") || tls.contains("TLS13")),
+                "{tls}"
+            );
+            for text in [plain, tls] {
+                assert!(!text.contains("#plain") && !text.contains("#tls"), "{text}");
+            }
+        }
     }
 
     #[test]
@@ -386,12 +442,13 @@ mod tests {
         let haproxy = PEERS.iter().find(|peer| peer.id == "haproxy").expect("it is listed");
         let path = scratch.path().join("haproxy");
         fs::write(&path, "#!/bin/sh\necho HAProxy version 9.9.9\n").expect("a script");
-        let found = find(haproxy, None, &[scratch.path().to_owned()]);
+        let find = |exact, folders: &[PathBuf]| find(haproxy, Downstream::Plain, exact, folders);
+        let found = find(None, &[scratch.path().to_owned()]);
         assert!(!matches!(&found, Presence::Found(found) if found.program == path), "it is no program: {found:?}");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
-        let Presence::Found(found) = find(haproxy, None, &[scratch.path().to_owned()]) else { panic!("it is there") };
+        let Presence::Found(found) = find(None, &[scratch.path().to_owned()]) else { panic!("it is there") };
         assert_eq!(found.version, "9.9.9");
         let absent = scratch.path().join("absent");
-        assert_eq!(find(haproxy, Some(&absent), &[]), Presence::Missing(absent.display().to_string()));
+        assert_eq!(find(Some(&absent), &[]), Presence::Missing(absent.display().to_string()));
     }
 }

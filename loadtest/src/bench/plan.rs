@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::downstream::{Downstream, GROUP, SUITE};
 use crate::report::model::{Outcome, Report};
 
 /// One thing that is measured of every peer that takes part: one run of the generator a peer and round.
@@ -41,6 +42,8 @@ pub enum Load {
     Storm {
         /// How many others stay open meanwhile.
         held: u64,
+        /// Whether each takes up the TLS session of the one before.
+        resumes: bool,
     },
     /// Messages of one publisher to many.
     Fanout {
@@ -168,12 +171,15 @@ const SPARE_FILES: u64 = 1_000;
 ///
 /// `quick` takes a tenth of the connections. `files` is how many files a process may have open: both the proxy and the
 /// generator, which plays the upstream as well, need two a connection.
-pub fn figures(quick: bool, files: u64) -> Vec<Figure> {
+///
+/// With TLS, nobody that fans out takes part, and handshakes are measured in both ways.
+pub fn figures(downstream: Downstream, quick: bool, files: u64) -> Vec<Figure> {
     let most = (files.saturating_sub(SPARE_FILES) / 2).max(1);
     let some = |connections: u64| if quick { connections / 10 } else { connections }.min(most);
     let echo = |connections, pace, size| Load::Echo { connections: some(connections), pace, size };
     let fanout = |rate| Load::Fanout { subscribers: some(5_000), rate, size: 64 };
-    [
+    let storm = |held, resumes| Load::Storm { held, resumes };
+    let mut all = vec![
         ("echo-64", echo(1_000, Pace::Closed, 64), CLOSED),
         ("echo-1k", echo(1_000, Pace::Closed, 1 << 10), CLOSED),
         ("echo-16k", echo(200, Pace::Closed, 16 << 10), CLOSED),
@@ -182,13 +188,21 @@ pub fn figures(quick: bool, files: u64) -> Vec<Figure> {
         ("rate-1000", echo(1_000, Pace::Rate(1_000), 64), PACED),
         ("rate-20000", echo(1_000, Pace::Rate(20_000), 64), PACED),
         ("idle", Load::Hold { connections: some(8_000) }, IDLE),
-        ("handshake", Load::Storm { held: 0 }, STORM),
-        ("handshake-held", Load::Storm { held: some(9_000) }, STORM),
-        ("fanout-20", fanout(20), FANOUT),
-        ("fanout-200", fanout(200), FANOUT),
-    ]
-    .map(|(id, load, measures)| Figure { id, title: title(load), load, measures })
-    .to_vec()
+    ];
+    all.extend(match downstream {
+        Downstream::Plain => [
+            ("handshake", storm(0, false), STORM),
+            ("handshake-held", storm(some(9_000), false), STORM),
+            ("fanout-20", fanout(20), FANOUT),
+            ("fanout-200", fanout(200), FANOUT),
+        ]
+        .to_vec(),
+        Downstream::Tls => {
+            [("handshake-full", storm(0, false), STORM), ("handshake-resumed", storm(0, true), STORM)].to_vec()
+        }
+    });
+    let figure = |(id, load, measures)| Figure { id, title: title(load, downstream), load, measures };
+    all.into_iter().map(figure).collect()
 }
 
 impl Load {
@@ -202,8 +216,13 @@ impl Load {
         matches!(self, Load::Echo { .. } | Load::Storm { .. })
     }
 
+    /// Whether each connection but the first takes up a TLS session.
+    pub fn resumes(self) -> bool {
+        matches!(self, Load::Storm { resumes: true, .. })
+    }
+
     /// The generator's scenario and its options, without where it connects to and what it writes.
-    pub fn arguments(self, duration: Duration) -> Vec<String> {
+    pub fn arguments(self, downstream: Downstream, duration: Duration) -> Vec<String> {
         let mut words: Vec<String> = Vec::new();
         let mut add = |name: &str, value: String| words.extend([name.to_owned(), value]);
         let scenario = match self {
@@ -221,7 +240,7 @@ impl Load {
                 add("--connections", connections.to_string());
                 "hold"
             }
-            Load::Storm { held } => {
+            Load::Storm { held, .. } => {
                 add("--closed", "1".to_owned());
                 add("--close", "reset".to_owned());
                 if held > 0 {
@@ -239,12 +258,17 @@ impl Load {
             }
         };
         add("--duration", format!("{}ms", duration.as_millis()));
+        if downstream == Downstream::Tls {
+            add("--tls-suite", SUITE.to_owned());
+            add("--tls-group", GROUP.to_owned());
+            add("--tls-resume", if self.resumes() { "on" } else { "off" }.to_owned());
+        }
         words.insert(0, scenario.to_owned());
         words
     }
 }
 
-fn title(load: Load) -> String {
+fn title(load: Load, downstream: Downstream) -> String {
     match load {
         Load::Echo { connections, pace: Pace::Closed, size } => {
             format!("Echo of {}, {} connections, one message in flight on each", bytes(size), thousands(connections))
@@ -256,8 +280,14 @@ fn title(load: Load) -> String {
             thousands(connections)
         ),
         Load::Hold { connections } => format!("{} idle connections", thousands(connections)),
-        Load::Storm { held: 0 } => "Handshakes, one after the other".to_owned(),
-        Load::Storm { held } => format!("Handshakes, one after the other, over {} held connections", thousands(held)),
+        Load::Storm { held: 0, resumes } => match (downstream, resumes) {
+            (Downstream::Plain, _) => "Handshakes, one after the other".to_owned(),
+            (Downstream::Tls, false) => "Full TLS and WebSocket handshakes, one after the other".to_owned(),
+            (Downstream::Tls, true) => "Resumed TLS and WebSocket handshakes, one after the other".to_owned(),
+        },
+        Load::Storm { held, .. } => {
+            format!("Handshakes, one after the other, over {} held connections", thousands(held))
+        }
         Load::Fanout { subscribers, rate, size } => {
             format!("{} to {} subscribers, {} messages/s", bytes(size), thousands(subscribers), thousands(rate))
         }
@@ -346,6 +376,7 @@ mod tests {
             messages: None,
             latency: None,
             handshake: None,
+            tls: Vec::new(),
             errors: Vec::<ErrorCount>::new(),
             series: Vec::new(),
             generator: Generator::default(),
@@ -355,8 +386,11 @@ mod tests {
     }
 
     fn all(report: &Report) -> Vec<Option<f64>> {
-        let mut measures =
-            figures(false, 20_000).iter().flat_map(|figure| figure.measures).copied().collect::<Vec<_>>();
+        let mut measures = figures(Downstream::Plain, false, 20_000)
+            .iter()
+            .flat_map(|figure| figure.measures)
+            .copied()
+            .collect::<Vec<_>>();
         measures.sort_by_key(|measure| measure.id());
         measures.dedup_by_key(|measure| measure.id());
         assert_eq!(measures.len(), 7);
@@ -418,29 +452,43 @@ mod tests {
 
     #[test]
     fn figures_are_named_once_and_fit_the_files_that_may_be_open() {
-        let all = figures(false, 20_000);
+        let all = figures(Downstream::Plain, false, 20_000);
         let mut ids: Vec<_> = all.iter().map(|figure| figure.id).collect();
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), all.len());
         let held = |files| {
-            figures(false, files).iter().find_map(|figure| match figure.load {
-                Load::Storm { held } if held > 0 => Some(held),
+            figures(Downstream::Plain, false, files).iter().find_map(|figure| match figure.load {
+                Load::Storm { held, .. } if held > 0 => Some(held),
                 _ => None,
             })
         };
         assert_eq!(held(20_000), Some(9_000));
         assert_eq!(held(4_096), Some(1_548));
         assert_eq!(held(0), Some(1));
-        assert_eq!(figures(true, 20_000)[0].title, "Echo of 64 B, 100 connections, one message in flight on each");
+        assert_eq!(
+            figures(Downstream::Plain, true, 20_000)[0].title,
+            "Echo of 64 B, 100 connections, one message in flight on each"
+        );
+    }
+
+    #[test]
+    fn with_tls_nothing_else_is_offered_and_sessions_are_taken_up_in_one_figure_alone() {
+        let all = figures(Downstream::Tls, false, 20_000);
+        assert!(all.iter().all(|figure| !figure.load.fans_out()));
+        let line = |figure: &Figure| figure.load.arguments(Downstream::Tls, Duration::from_secs(1)).join(" ");
+        let offered = "--tls-suite TLS_AES_128_GCM_SHA256 --tls-group X25519 --tls-resume";
+        assert!(all.iter().all(|figure| line(figure).contains(offered)));
+        let resumed: Vec<_> = all.iter().filter(|figure| line(figure).ends_with("resume on")).collect();
+        assert_eq!(resumed.iter().map(|figure| figure.id).collect::<Vec<_>>(), ["handshake-resumed"]);
     }
 
     #[test]
     fn the_generators_command_line_is_as_it_reads_it() {
         let line = |id: &str| {
-            let all = figures(false, 20_000);
+            let all = figures(Downstream::Plain, false, 20_000);
             let figure = all.iter().find(|figure| figure.id == id).expect("it is planned");
-            figure.load.arguments(Duration::from_millis(1_500)).join(" ")
+            figure.load.arguments(Downstream::Plain, Duration::from_millis(1_500)).join(" ")
         };
         let echo = "echo --connections 1000 --rate 20000 --size 64 --warmup 500ms --duration 1500ms";
         assert_eq!(line("rate-20000"), echo);

@@ -10,8 +10,12 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
+
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
 
 /// How long a process has from SIGTERM to its end before it is killed.
 const GRACE: Duration = Duration::from_secs(3);
@@ -94,12 +98,18 @@ impl Running {
     }
 
     /// Waits until it answers a plain request on the port with anything but 404, which some give until their routes are
-    /// read.
+    /// read. `tls` is for a port that speaks it.
     ///
     /// # Errors
     /// As [`Running::wait_listening`].
-    pub fn wait_routed(&mut self, port: u16, within: Duration, stop: &AtomicBool) -> Result<(), Trouble> {
-        self.wait_for("had its routes", within, stop, || answer(port).is_some_and(|line| !line.contains(" 404")))
+    pub fn wait_routed(
+        &mut self,
+        port: u16,
+        tls: Option<&Arc<ClientConfig>>,
+        within: Duration,
+        stop: &AtomicBool,
+    ) -> Result<(), Trouble> {
+        self.wait_for("had its routes", within, stop, || answer(port, tls).is_some_and(|line| !line.contains(" 404")))
     }
 
     /// Waits until it ends by itself. Past the time it is ended and `None` is returned.
@@ -266,12 +276,23 @@ fn listens_in(table: &str, port: u16) -> bool {
 }
 
 /// The status line of the answer to a plain request.
-fn answer(port: u16) -> Option<String> {
+fn answer(port: u16, tls: Option<&Arc<ClientConfig>>) -> Option<String> {
     let wait = Some(Duration::from_secs(1));
     let mut stream =
         TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Duration::from_secs(1)).ok()?;
     stream.set_read_timeout(wait).ok()?;
     stream.set_write_timeout(wait).ok()?;
+    match tls {
+        None => asked(&mut stream),
+        Some(config) => {
+            let name = ServerName::from(std::net::IpAddr::from(Ipv4Addr::LOCALHOST));
+            let mut session = rustls::ClientConnection::new(Arc::clone(config), name).ok()?;
+            asked(&mut rustls::Stream::new(&mut session, &mut stream))
+        }
+    }
+}
+
+fn asked(stream: &mut (impl Read + Write)) -> Option<String> {
     stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
     let mut head = [0; 64];
     let length = stream.read(&mut head).ok().filter(|&length| length > 0)?;

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::page;
 use super::plan::{Better, thousands};
 use super::result::{MeasureRecord, PeerRecord, Results};
-use super::summary::{Cell, OURS, Row, Spread, Table};
+use super::summary::{Best, Cell, OURS, Row, Spread, Table};
 
 /// Writes all files into the folder, which must be there.
 ///
@@ -38,6 +38,9 @@ pub fn readme(results: &Results) -> String {
     for table in &results.tables {
         let _ = writeln!(text, "## {}\n", table.title);
         markdown_table(&mut text, table);
+        for line in table.best.iter().map(|one| best(table, one)) {
+            let _ = writeln!(text, "\n{}", escaped(&line));
+        }
         if let Some(figure) = results.figures.iter().find(|figure| figure.id == table.figure) {
             let _ = writeln!(text, "\n`ringway-load {}`\n", figure.arguments.join(" "));
         }
@@ -53,6 +56,13 @@ pub fn readme(results: &Results) -> String {
         text.push_str("\nNot measured, because it was not installed:\n\n");
         for (peer, what) in missing {
             let _ = writeln!(text, "- {}: `{what}` was not found; `{}`", peer.title, peer.install);
+        }
+    }
+    let left_out: Vec<_> = results.peers.iter().filter_map(|peer| Some((peer, peer.left_out.as_ref()?))).collect();
+    if !left_out.is_empty() {
+        text.push_str("\nLeft out:\n\n");
+        for (peer, why) in left_out {
+            let _ = writeln!(text, "- {}: {why}", peer.title);
         }
     }
     configurations(&mut text, results);
@@ -85,6 +95,14 @@ pub fn introduction(results: &Results) -> Vec<String> {
         counted(u64::from(how.rounds), "round", "rounds"),
         thousands(how.files)
     ));
+    if let Some(terms) = &how.tls {
+        lines.push(format!(
+            "The generator reached every proxy by TLS: {terms}. It offered nothing else, so that all did the same work; a run \
+             in which other terms were agreed on, or in which a handshake was resumed that was to be full or the other \
+             way round, is void. Every connection made a full handshake but where handshakes are called resumed. The \
+             proxies reached their upstream without TLS."
+        ));
+    }
     lines.push(
         "A number is the median over the rounds, with the least and the most in parentheses. A ratio is Ringway divided by \
          the other, taken within each round, and then the median: below 1 Ringway used or took less. CPU is that of the \
@@ -120,6 +138,16 @@ fn markdown_table(text: &mut String, table: &Table) {
         }
         let _ = writeln!(text, " {} |", escaped(&row.notes.join("; ")));
     }
+}
+
+/// How Ringway stands beside the best of a program's settings, in a line.
+pub(super) fn best(table: &Table, best: &Best) -> String {
+    let parts = table.measures.iter().zip(&best.ratios).filter_map(|(measure, ratio)| {
+        let shown = spread(ratio.as_ref()?, |value| format!("{value:.2}"));
+        Some(format!("{} {shown}{}", measure.title, if best.doubtful { DOUBT } else { "" }))
+    });
+    let parts: Vec<_> = parts.collect();
+    format!("Ringway divided by the best of {}'s settings in each round: {}.", best.title, parts.join("; "))
 }
 
 /// The peers that something was measured of, or tried.
@@ -234,7 +262,15 @@ mod tests {
                 cpus: 2,
                 memory_bytes: 4 << 30,
             },
-            how: How { rounds: 2, duration_ms: 3_000, cpu: 0, load_cpus: "1".to_owned(), quick: false, files: 20_000 },
+            how: How {
+                rounds: 2,
+                duration_ms: 3_000,
+                cpu: 0,
+                load_cpus: "1".to_owned(),
+                quick: false,
+                files: 20_000,
+                tls: None,
+            },
             tables,
             peers,
             figures,

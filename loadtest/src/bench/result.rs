@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::downstream::Downstream;
 use super::peer;
 use super::plan::{self, Better, Figure};
 use crate::report::model::{Machine, Outcome, Report};
@@ -51,6 +52,9 @@ pub struct How {
     pub quick: bool,
     /// How many files a process could have open.
     pub files: u64,
+    /// The terms of TLS, in words; `None` where there was none.
+    #[serde(default)]
+    pub tls: Option<String>,
 }
 
 /// A peer.
@@ -64,6 +68,9 @@ pub struct PeerRecord {
     pub version: Option<String>,
     /// What was not found of it.
     pub missing: Option<String>,
+    /// Why it took no part.
+    #[serde(default)]
+    pub left_out: Option<String>,
     /// What installs it.
     pub install: String,
     /// How it is started, with placeholders.
@@ -124,6 +131,9 @@ pub struct Run {
     pub values: BTreeMap<String, f64>,
     /// What has to be known beside them.
     pub notes: Vec<String>,
+    /// Whether it measured something else than was asked, which the generator cannot know.
+    #[serde(default)]
+    pub void: bool,
     /// Why there is no report.
     pub failure: Option<String>,
     /// What the generator reported, without the histograms.
@@ -132,8 +142,11 @@ pub struct Run {
 
 impl Run {
     /// A run that gave a report.
-    pub fn measured(figure: &Figure, peer: &str, round: u32, mut report: Report) -> Run {
+    pub fn measured(figure: &Figure, downstream: Downstream, peer: &str, round: u32, mut report: Report) -> Run {
         lighten(&mut report);
+        let broken = downstream.broken_terms(figure.load.resumes(), &report);
+        let mut notes = if is_ceiling(peer, &report) { Vec::new() } else { plan::notes(&report) };
+        notes.extend(broken.as_ref().map(|why| format!("void: {why}")));
         let values =
             figure.measures.iter().filter_map(|measure| Some((measure.id().to_owned(), measure.read(&report)?)));
         Run {
@@ -141,7 +154,8 @@ impl Run {
             peer: peer.to_owned(),
             round,
             values: values.collect(),
-            notes: if is_ceiling(peer, &report) { Vec::new() } else { plan::notes(&report) },
+            notes,
+            void: broken.is_some(),
             failure: None,
             report: Some(report),
         }
@@ -155,15 +169,16 @@ impl Run {
             round,
             values: BTreeMap::new(),
             notes: Vec::new(),
+            void: false,
             failure: Some(why),
             report: None,
         }
     }
 
-    /// Whether its numbers are not to be trusted, by the generator's own judgement.
+    /// Whether its numbers are not to be trusted, by the generator's own judgement or by ours.
     pub fn is_doubtful(&self) -> bool {
         let valid = |report: &Report| report.verdict.outcome == Outcome::Valid || is_ceiling(&self.peer, report);
-        self.report.as_ref().is_some_and(|report| !valid(report))
+        self.void || self.report.as_ref().is_some_and(|report| !valid(report))
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::downstream::{AUTHORITY, Certificate, Downstream};
 use super::peer::{Installed, Peer, Places, Presence, Role};
 use super::plan::Figure;
 use super::process::{Launch, Running, Scratch, Trouble, free_port};
@@ -18,7 +19,7 @@ const START: Duration = Duration::from_secs(15);
 const SLACK: Duration = Duration::from_secs(60);
 
 /// How runs are made.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Setup {
     /// The generator: this program.
     pub generator: PathBuf,
@@ -32,16 +33,25 @@ pub struct Setup {
     pub load_cpus: String,
     /// How many files a process may have open.
     pub files: u64,
+    /// What the peers show, with TLS.
+    pub certificate: Option<Certificate>,
+}
+
+impl Setup {
+    /// How the peers are reached.
+    pub fn downstream(&self) -> Downstream {
+        if self.certificate.is_some() { Downstream::Tls } else { Downstream::Plain }
+    }
 }
 
 /// A peer, and whether it is here.
 pub type Contender = (&'static Peer, Presence);
 
 /// A figure as it is recorded, with who takes part in it and who does not and why.
-pub fn record(figure: &Figure, peers: &[Contender], duration: Duration) -> FigureRecord {
+pub fn record(figure: &Figure, peers: &[Contender], downstream: Downstream, duration: Duration) -> FigureRecord {
     let mut record = FigureRecord::from(figure);
-    record.arguments = figure.load.arguments(duration);
-    for (peer, presence) in peers {
+    record.arguments = figure.load.arguments(downstream, duration);
+    for (peer, presence) in peers.iter().filter(|(_, presence)| !matches!(presence, Presence::LeftOut(_))) {
         let here = !matches!(presence, Presence::Missing(_));
         match (peer.role, figure.load.fans_out()) {
             (Role::RelaysOnly(reason), true) => drop(record.instead.insert(peer.id.to_owned(), reason.to_owned())),
@@ -70,7 +80,7 @@ pub fn all(
                     return;
                 }
                 match one(setup, figure, peer, presence, stop) {
-                    Ok(report) => done(Run::measured(figure, peer.id, round, report)),
+                    Ok(report) => done(Run::measured(figure, setup.downstream(), peer.id, round, report)),
                     Err(Trouble::Failed(why)) => done(Run::failed(figure, peer.id, round, why)),
                     Err(Trouble::Interrupted) => return,
                 }
@@ -81,18 +91,26 @@ pub fn all(
 
 fn one(setup: &Setup, figure: &Figure, peer: &Peer, presence: &Presence, stop: &AtomicBool) -> Result<Report, Trouble> {
     let scratch = Scratch::new().map_err(Trouble::Failed)?;
+    if let Some(certificate) = &setup.certificate {
+        certificate.write(scratch.path()).map_err(Trouble::Failed)?;
+    }
     let upstream = free_port().map_err(Trouble::Failed)?;
     let (listen, proxy) = match presence {
         Presence::NotNeeded => (upstream, None),
         Presence::Missing(what) => return Err(Trouble::Failed(format!("{what} was not found"))),
+        Presence::LeftOut(why) => return Err(Trouble::Failed((*why).to_owned())),
         Presence::Found(installed) => {
             let (listen, proxy) = start(setup, peer, installed, upstream, scratch.path(), stop)?;
             (listen, Some(proxy))
         }
     };
     let file = scratch.path().join("report.json");
-    let mut arguments = figure.load.arguments(setup.duration);
-    arguments.extend(connection(figure, listen, upstream));
+    let downstream = setup.downstream();
+    let mut arguments = figure.load.arguments(downstream, setup.duration);
+    arguments.extend(connection(figure, downstream, listen, upstream));
+    if downstream == Downstream::Tls {
+        arguments.extend(["--tls-ca".to_owned(), scratch.path().join(AUTHORITY).display().to_string()]);
+    }
     arguments.extend(["--cpus".to_owned(), setup.load_cpus.clone()]);
     if let Some(proxy) = &proxy {
         arguments.extend(["--pid".to_owned(), proxy.pid().to_string()]);
@@ -109,7 +127,7 @@ fn one(setup: &Setup, figure: &Figure, peer: &Peer, presence: &Presence, stop: &
     }
 }
 
-/// Starts a peer on a free port, and waits until it can be used.
+/// Starts a peer on a free port, and waits until it can be used. With TLS the certificate is in the folder.
 ///
 /// # Errors
 /// When it does not come up, with what it said.
@@ -122,22 +140,32 @@ pub fn start(
     stop: &AtomicBool,
 ) -> Result<(u16, Running), Trouble> {
     let listen = free_port().map_err(Trouble::Failed)?;
-    let places = Places { listen, upstream, cpu: setup.cpu, files: setup.files, folder: folder.to_owned() };
+    let places = Places {
+        listen,
+        upstream,
+        cpu: setup.cpu,
+        files: setup.files,
+        folder: folder.to_owned(),
+        downstream: setup.downstream(),
+    };
     let launch = peer.prepare(installed, &places).map_err(Trouble::Failed)?;
     let mut running = Running::start(&launch)?;
     running.wait_listening(listen, START, stop)?;
     if peer.routes_late {
-        running.wait_routed(listen, START, stop)?;
+        let tls =
+            setup.certificate.as_ref().map(|_| Certificate::client(folder)).transpose().map_err(Trouble::Failed)?;
+        running.wait_routed(listen, tls.as_ref(), START, stop)?;
     }
     Ok((listen, running))
 }
 
 /// Where the generator connects to.
-fn connection(figure: &Figure, listen: u16, upstream: u16) -> Vec<String> {
+fn connection(figure: &Figure, downstream: Downstream, listen: u16, upstream: u16) -> Vec<String> {
+    let scheme = downstream.scheme();
     if figure.load.fans_out() {
         vec![
             "--url".to_owned(),
-            format!("ws://127.0.0.1:{listen}/sub"),
+            format!("{scheme}://127.0.0.1:{listen}/sub"),
             "--publish-url".to_owned(),
             format!("http://127.0.0.1:{listen}/pub"),
             "--publish".to_owned(),
@@ -146,7 +174,7 @@ fn connection(figure: &Figure, listen: u16, upstream: u16) -> Vec<String> {
     } else {
         vec![
             "--url".to_owned(),
-            format!("ws://127.0.0.1:{listen}/chat"),
+            format!("{scheme}://127.0.0.1:{listen}/chat"),
             "--upstream".to_owned(),
             format!("127.0.0.1:{upstream}"),
         ]
@@ -198,6 +226,7 @@ mod tests {
             cpu: 0,
             load_cpus: "0".to_owned(),
             files: 20_000,
+            certificate: None,
         }
     }
 
@@ -217,8 +246,8 @@ mod tests {
         let scratch = Scratch::new().expect("a folder");
         let setup = setup(&script(&scratch, text));
         let peers = direct();
-        let figure = figures(true, 20_000).remove(0);
-        let record = record(&figure, &peers, setup.duration);
+        let figure = figures(Downstream::Plain, true, 20_000).remove(0);
+        let record = record(&figure, &peers, Downstream::Plain, setup.duration);
         let mut failures = Vec::new();
         all(&setup, &[(figure, record)], &peers, stop, |run| failures.push(run.failure));
         failures
@@ -256,8 +285,9 @@ mod tests {
             })
             .collect();
         let parts = |id: &str| {
-            let figure = figures(false, 20_000).into_iter().find(|figure| figure.id == id).expect("it is planned");
-            record(&figure, &peers, Duration::from_secs(1))
+            let all = figures(Downstream::Plain, false, 20_000);
+            let figure = all.into_iter().find(|figure| figure.id == id).expect("it is planned");
+            record(&figure, &peers, Downstream::Plain, Duration::from_secs(1))
         };
         let relays = ["ringway", "nginx", "nginx-64k", "haproxy", "haproxy-64k", "traefik"];
         assert_eq!(parts("idle").takes_part, relays);

@@ -4,8 +4,11 @@
 //! which only runs of other peers of that round lie between, and the median is taken of the ratios: never a ratio of medians.
 //! With eight peers in a round that is nearness in time and not simultaneity: a drift within a round remains.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::plan::Better;
 use super::result::{FigureRecord, MeasureRecord, PeerRecord, Run};
 
 /// Whom the others are compared with.
@@ -22,6 +25,20 @@ pub struct Table {
     pub measures: Vec<MeasureRecord>,
     /// A peer each.
     pub rows: Vec<Row>,
+    /// A program each that was measured with several settings.
+    #[serde(default)]
+    pub best: Vec<Best>,
+}
+
+/// A program at the best that its settings gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// What a reader calls it.
+    pub title: String,
+    /// One a measure: Ringway divided by the best of its settings, within each round.
+    pub ratios: Vec<Option<Spread>>,
+    /// Whether a run behind them is not to be trusted.
+    pub doubtful: bool,
 }
 
 /// A peer's numbers.
@@ -79,6 +96,7 @@ pub fn tables(figures: &[FigureRecord], peers: &[PeerRecord], runs: &[Run]) -> V
         title: figure.title.clone(),
         measures: figure.measures.clone(),
         rows: peers.iter().filter_map(|peer| row(figure, peer, runs)).collect(),
+        best: best(figure, peers, runs),
     });
     tables
         .filter(|table| table.rows.iter().any(|row| row.cells.iter().any(Option::is_some) || !row.notes.is_empty()))
@@ -109,11 +127,46 @@ fn row(figure: &FigureRecord, peer: &PeerRecord, runs: &[Run]) -> Option<Row> {
     Some(Row { peer: peer.id.clone(), title, cells, doubtful, notes })
 }
 
-fn cell(figure: &FigureRecord, peer: &str, measure: &str, runs: &[Run]) -> Option<Cell> {
-    let of = |peer: &str| -> Vec<(u32, f64)> {
-        let runs = runs.iter().filter(|run| run.figure == figure.id && run.peer == peer);
-        runs.filter_map(|run| Some((run.round, *run.values.get(measure)?))).collect()
+/// A program's name: what stands before the settings in a peer's.
+pub(super) fn program(peer: &str) -> &str {
+    peer.split('-').next().unwrap_or(peer)
+}
+
+fn best(figure: &FigureRecord, peers: &[PeerRecord], runs: &[Run]) -> Vec<Best> {
+    let plain = peers.iter().filter(|peer| peer.id == program(&peer.id) && peer.id != OURS);
+    let of = |first: &PeerRecord| {
+        let settings: Vec<&str> =
+            peers.iter().map(|peer| peer.id.as_str()).filter(|id| program(id) == first.id).collect();
+        let ratio = |measure: &MeasureRecord| {
+            let mut theirs: BTreeMap<u32, f64> = BTreeMap::new();
+            for (round, number) in settings.iter().flat_map(|peer| numbers(figure, peer, &measure.id, runs)) {
+                let known = theirs.entry(round).or_insert(number);
+                *known = match measure.better {
+                    Better::Lower => known.min(number),
+                    Better::Higher => known.max(number),
+                };
+            }
+            let theirs: Vec<_> = theirs.into_iter().collect();
+            Spread::of(&ratios(&numbers(figure, OURS, &measure.id, runs), &theirs))
+        };
+        let ratios: Vec<_> = figure.measures.iter().map(ratio).collect();
+        let told = settings.len() > 1 && ratios.iter().any(Option::is_some);
+        let behind =
+            |run: &&Run| run.figure == figure.id && (run.peer == OURS || settings.contains(&run.peer.as_str()));
+        let doubtful = runs.iter().filter(behind).any(Run::is_doubtful);
+        told.then(|| Best { title: first.title.clone(), ratios, doubtful })
     };
+    plain.filter_map(of).collect()
+}
+
+/// What was measured of a peer, with the round of each number.
+fn numbers(figure: &FigureRecord, peer: &str, measure: &str, runs: &[Run]) -> Vec<(u32, f64)> {
+    let runs = runs.iter().filter(|run| run.figure == figure.id && run.peer == peer);
+    runs.filter_map(|run| Some((run.round, *run.values.get(measure)?))).collect()
+}
+
+fn cell(figure: &FigureRecord, peer: &str, measure: &str, runs: &[Run]) -> Option<Cell> {
+    let of = |peer: &str| numbers(figure, peer, measure, runs);
     let theirs = of(peer);
     let value = Spread::of(&theirs.iter().map(|&(_, number)| number).collect::<Vec<_>>())?;
     let ratio = if peer == OURS { None } else { Spread::of(&ratios(&of(OURS), &theirs)) };
@@ -132,8 +185,6 @@ fn ratios(ours: &[(u32, f64)], theirs: &[(u32, f64)]) -> Vec<f64> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::bench::plan::Better;
-    use std::collections::BTreeMap;
 
     pub(in crate::bench) fn figure(id: &str, peers: &[&str]) -> FigureRecord {
         let measure = |id: &str, title: &str, unit: &str, better| MeasureRecord {
@@ -161,6 +212,7 @@ pub(super) mod tests {
             title: id.to_uppercase(),
             version: Some("1.0".to_owned()),
             missing: None,
+            left_out: None,
             install: "apt-get install it".to_owned(),
             command: format!("{id} --run"),
             configs: Vec::new(),
@@ -174,6 +226,7 @@ pub(super) mod tests {
             round,
             values: numbers.iter().map(|&(measure, number)| (measure.to_owned(), number)).collect(),
             notes: Vec::new(),
+            void: false,
             failure: None,
             report: None,
         }
@@ -225,6 +278,25 @@ pub(super) mod tests {
         assert_eq!(ratio, Spread { median: 1.5, min: 1.5, max: 1.5, rounds: 1 });
         assert_eq!(nginx.notes, ["round 1: it ended"]);
         assert_eq!(nginx.cells[1], None);
+    }
+
+    #[test]
+    fn the_best_of_a_programs_settings_is_taken_within_each_round() {
+        let runs = [
+            run("ringway", 1, &[("cpu", 8.0), ("rate", 30.0)]),
+            run("nginx", 1, &[("cpu", 10.0), ("rate", 20.0)]),
+            run("nginx-64k", 1, &[("cpu", 16.0), ("rate", 15.0)]),
+            run("ringway", 2, &[("cpu", 9.0)]),
+            run("nginx", 2, &[("cpu", 18.0)]),
+            run("nginx-64k", 2, &[("cpu", 12.0)]),
+            run("envoy", 2, &[("cpu", 1.0)]),
+        ];
+        let ids = ["ringway", "nginx", "nginx-64k", "envoy"];
+        let tables = tables(&[figure("f", &ids)], &ids.map(peer), &runs);
+        let [nginx] = tables[0].best.as_slice() else { panic!("{:?}", tables[0].best) };
+        assert_eq!(nginx.title, "NGINX");
+        assert_eq!(nginx.ratios[0], Some(Spread { median: 0.775, min: 0.75, max: 0.8, rounds: 2 }));
+        assert_eq!(nginx.ratios[1], Some(Spread { median: 1.5, min: 1.5, max: 1.5, rounds: 1 }));
     }
 
     #[test]

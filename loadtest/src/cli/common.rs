@@ -9,6 +9,7 @@ use std::time::Duration;
 use ringway::config::units::{self, Cpus};
 use ringway::proto::head;
 use ringway::routing::target::{self, Target};
+use ringway::tls::client::server_name;
 
 use crate::control::{self, Failure, Job};
 use crate::message::{Form, Format};
@@ -17,6 +18,7 @@ use crate::report::model::{Scenario, Setting};
 use crate::report::threshold::Threshold;
 use crate::schedule::Rate;
 use crate::sizes::Sizes;
+use crate::tls::{Resume, Tls, TlsArgs};
 
 /// How long one of several addresses may take to prove that something listens there.
 const LOOKING: Duration = Duration::from_secs(2);
@@ -26,7 +28,7 @@ const MIN_WAITING_BYTES: usize = 1024 * 1024;
 /// What all scenarios take.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct Common {
-    /// Where to connect: ws://host[:port]/path?query
+    /// Where to connect: ws://host[:port]/path?query, or wss:// for TLS
     #[arg(long, value_name = "URL")]
     pub(super) url: String,
     /// How long messages count, with its unit: 500ms, 10s, 5m
@@ -66,6 +68,8 @@ pub(super) struct Common {
     /// Sleep between messages even with --cpus, which makes a generator with a rate poll: less CPU, some 10 us more latency
     #[arg(long)]
     pub(super) sleep: bool,
+    #[command(flatten)]
+    pub(super) tls: TlsArgs,
     /// End connections with a reset, not with a closing handshake
     #[arg(long, value_name = "HOW", default_value = "handshake")]
     pub(super) close: Closing,
@@ -209,9 +213,12 @@ impl Common {
             let place = place_of("--publish-url", &publishers.url, publishers.speech)?;
             Ok::<_, Failure>((publishers.first, place))
         });
+        let publishers = publishers.transpose()?;
+        let tls = self.tls(&place, publishers.as_ref().map(|(_, place)| place))?;
         let plan = Plan {
             place,
-            publishers: publishers.transpose()?,
+            publishers,
+            tls,
             max_connections: room.max_connections,
             sources,
             headers: self.header.clone(),
@@ -245,6 +252,18 @@ impl Common {
         })
     }
 
+    /// How TLS is spoken, if it is anywhere.
+    fn tls(&self, place: &Place, publishers: Option<&Place>) -> Result<Option<Tls>, Failure> {
+        if place.tls.is_some() || publishers.is_some_and(|place| place.tls.is_some()) {
+            return self.tls.load().map(Some).map_err(Failure::Configuration);
+        }
+        if self.tls != TlsArgs::default() {
+            let why = "--tls-ca, --tls-resume, --tls-suite and --tls-group are for wss:// and https:// URLs";
+            return Err(Failure::Configuration(why.to_owned()));
+        }
+        Ok(None)
+    }
+
     /// What was asked for, as it is reported. Queries and values of headers carry tokens: they are left out.
     fn settings(&self, extra: &Extra) -> Vec<Setting> {
         let url = match self.url.split_once('?') {
@@ -269,6 +288,10 @@ impl Common {
         for name in &self.subprotocol {
             settings.push(("subprotocol", name.clone()));
         }
+        // The file's name tells nothing of it.
+        if self.tls.tls_resume == Resume::Off {
+            settings.push(("tls-resume", "off".to_owned()));
+        }
         if let Some(upstream) = self.upstream {
             settings.push(("upstream", format!("{upstream}, played by the generator")));
         }
@@ -285,11 +308,10 @@ fn place_of(option: &str, url: &str, speech: Speech) -> Result<Place, Failure> {
     // What was typed may hold a token: only the reason is shown.
     let (target, path) =
         target::client_url(url).map_err(|error| Failure::Configuration(format!("{option}: {error}")))?;
-    if target.tls {
-        return Err(Failure::Configuration(format!("{option}: TLS is not spoken yet; use ws:// or http://")));
-    }
+    let name = || server_name(&target.host).map_err(|why| Failure::Configuration(format!("{option}: {why}")));
+    let tls = if target.tls { Some(name()?) } else { None };
     let address = address_of(&target)?;
-    Ok(Place { target, path, address, speech })
+    Ok(Place { target, path, address, speech, tls })
 }
 
 /// The first of the target's addresses on which something listens.

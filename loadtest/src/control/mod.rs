@@ -34,6 +34,7 @@ use crate::shard::crew::{Crew, Kit};
 use crate::shard::load::{Command, Load};
 use crate::shard::pair::{Either, Pair};
 use crate::shard::script::Script;
+use crate::tls::Tls;
 use crate::upstream::mirror::Mirror;
 use crate::upstream::service::{self, Upstream};
 use crate::upstream::totals::Totals;
@@ -196,6 +197,7 @@ where
             composer: Composer::new(plan.format.clone()),
             recorder: Recorder::new(index, told.clone(), Time::of_the_clock()),
             pool: ringway::engine::pool::Pool::default(),
+            tls: plan.tls.as_ref().map(Tls::for_shard),
             random: fastrand::Rng::with_seed(seed),
             closing: false,
             plan: Arc::clone(&plan),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use ringway::engine::Time;
 
-use crate::record::{self, Counts, Trouble, Update, Window};
+use crate::record::{self, Agreed, Counts, Trouble, Update, Window};
 use crate::report::kept::Kept;
 
 /// An update comes a little behind its second's end: half a second to either side is the same one.
@@ -19,6 +19,8 @@ pub(super) struct Totals {
     pub(super) counts: Counts,
     /// Errors by kind.
     pub(super) errors: BTreeMap<Trouble, u64>,
+    /// TLS handshakes by what they came to, of the whole run.
+    pub(super) secured: BTreeMap<Agreed, u64>,
     /// The scenario's latency in the window.
     pub(super) latency: Histogram<u64>,
     /// From due to 101, in the whole run.
@@ -63,6 +65,7 @@ impl Totals {
         Self {
             counts: Counts::default(),
             errors: BTreeMap::new(),
+            secured: BTreeMap::new(),
             latency: record::times(),
             handshake: record::times(),
             seconds: Vec::new(),
@@ -92,6 +95,9 @@ impl Totals {
         self.counts.add(&update.counts);
         for (trouble, count) in &update.errors {
             *self.errors.entry(*trouble).or_default() += count;
+        }
+        for (agreed, count) in &update.secured {
+            *self.secured.entry(*agreed).or_default() += count;
         }
         // Nothing here is longer than what the bounds allow, which are the same.
         let _ = self.handshake.add(&update.handshake);
@@ -183,6 +189,7 @@ mod tests {
             until: Time::from_millis(millis),
             counts: Counts { received, opened: 1, ..Counts::default() },
             errors: BTreeMap::new(),
+            secured: BTreeMap::new(),
             latency: record::times(),
             handshake: record::times(),
             open: 1,

@@ -9,8 +9,10 @@ use crate::record::Window;
 use crate::report::histogram;
 use crate::report::hlog::Interval;
 use crate::report::model::{
-    Connections, ErrorCount, FORMAT, Generator, Messages, Outcome as Word, Report, Scenario, Second, TargetUse, Verdict,
+    Agreed, Connections, ErrorCount, FORMAT, Generator, Messages, Outcome as Word, Report, Scenario, Second, TargetUse,
+    Verdict,
 };
+use crate::tls;
 
 /// A run is void when more than this share of its messages was taken up late.
 const MAX_LATE_SHARE: f64 = 0.01;
@@ -58,6 +60,7 @@ pub(super) fn report(job: &Job, seen: Seen, interrupted: bool) -> Outcome {
         messages,
         latency: histogram::latency(job.timed, &totals.latency),
         handshake: histogram::latency("time to 101, from the moment the connection was due", &totals.handshake),
+        tls: tls(totals),
         errors: errors(totals),
         series: series(totals, length),
         generator,
@@ -125,6 +128,17 @@ fn errors(totals: &Totals) -> Vec<ErrorCount> {
         .collect();
     errors.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.reason.cmp(&b.reason)));
     errors
+}
+
+fn tls(totals: &Totals) -> Vec<Agreed> {
+    let agreed = totals.secured.iter().map(|(agreed, count)| Agreed {
+        version: agreed.version.replace('_', "."),
+        suite: tls::suite_name(agreed.suite),
+        group: agreed.group.to_owned(),
+        resumed: agreed.resumed,
+        count: *count,
+    });
+    agreed.collect()
 }
 
 fn series(totals: &Totals, length: Duration) -> Vec<Second> {

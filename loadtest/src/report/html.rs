@@ -41,13 +41,7 @@ pub fn render(report: &Report) -> Result<String, String> {
             .collect(),
         percentiles: figures(curves::percentiles(report)),
         series: figures(curves::series(report)),
-        connections: facts(&[
-            ("asked", count(report.connections.asked)),
-            ("opened", count(report.connections.opened)),
-            ("failed", count(report.connections.failed)),
-            ("lost", count(report.connections.lost)),
-            ("open at the end", count(report.connections.open_at_end)),
-        ]),
+        connections: connections(report),
         messages: messages(report),
         errors: report.errors.iter().take(MOST_ERRORS).map(Failure::from).collect(),
         more_errors: more(report.errors.get(MOST_ERRORS..).unwrap_or_default()),
@@ -191,6 +185,19 @@ fn table(name: &'static str, latency: &Latency) -> Times {
         values: distribution(latency).into_iter().map(|(name, value)| (name, shown(value))).collect(),
         count: count(latency.count),
     }
+}
+
+fn connections(report: &Report) -> Vec<(&'static str, String)> {
+    let found = &report.connections;
+    let mut known = vec![
+        ("asked", count(found.asked)),
+        ("opened", count(found.opened)),
+        ("failed", count(found.failed)),
+        ("lost", count(found.lost)),
+        ("open at the end", count(found.open_at_end)),
+    ];
+    known.extend(report.tls.iter().take(text::MOST_TERMS).map(|agreed| ("TLS", text::terms(agreed))));
+    facts(&known)
 }
 
 fn messages(report: &Report) -> Vec<(&'static str, String)> {

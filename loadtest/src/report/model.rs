@@ -37,6 +37,9 @@ pub struct Report {
     pub latency: Option<Latency>,
     /// From the moment a connection was due to be opened to its 101, of the whole run.
     pub handshake: Option<Latency>,
+    /// What was agreed on in TLS, of the whole run; empty where there was none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tls: Vec<Agreed>,
     /// What went wrong, most frequent first, of the whole run.
     pub errors: Vec<ErrorCount>,
     /// The window, second by second.
@@ -180,6 +183,21 @@ pub struct Latency {
     pub max_ns: u64,
     /// The whole distribution, in nanoseconds with three significant digits: HdrHistogram V2, deflated, in base64.
     pub histogram: String,
+}
+
+/// What was agreed on in TLS handshakes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agreed {
+    /// The version, as `TLSv1.3`.
+    pub version: String,
+    /// The cipher suite by IANA's name, as `TLS_AES_128_GCM_SHA256`.
+    pub suite: String,
+    /// The group that keys were agreed in by IANA's name, as `X25519`.
+    pub group: String,
+    /// Whether an earlier session was taken up: no certificate was shown.
+    pub resumed: bool,
+    /// How many.
+    pub count: u64,
 }
 
 /// One kind of failure.

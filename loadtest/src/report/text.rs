@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::figures::{bytes, count, distribution, percent, rate, several, three, time, visible};
-use super::model::{Latency, Messages, Outcome, Report, Scenario};
+use super::model::{Agreed, Latency, Messages, Outcome, Report, Scenario};
 
 /// The table. `color` adds ANSI colours; strings from elsewhere cannot.
 #[must_use]
@@ -13,6 +13,9 @@ pub fn render(report: &Report, color: bool) -> String {
     let settings = report.settings.iter().map(|set| format!("{}={}", visible(&set.name, 40), visible(&set.value, 200)));
     table.items("settings", settings);
     table.items("connections", connections(report));
+    for agreed in report.tls.iter().take(MOST_TERMS) {
+        table.line("tls", &terms(agreed));
+    }
     if let Some(messages) = &report.messages {
         table.line("messages", &speed(messages));
         table.items("", volume(messages));
@@ -29,6 +32,8 @@ pub fn render(report: &Report, color: bool) -> String {
 const WIDTH: usize = 96;
 /// Where a line's content begins.
 const INDENT: usize = 13;
+/// Ways in which TLS was agreed on that get a line of their own.
+pub(crate) const MOST_TERMS: usize = 8;
 /// Kinds of errors that get a line of their own.
 const MOST_ERRORS: usize = 20;
 
@@ -67,6 +72,13 @@ fn connections(report: &Report) -> Vec<String> {
         format!("{} lost", count(found.lost)),
         format!("{} open at the end", count(found.open_at_end)),
     ]
+}
+
+/// How many TLS handshakes came to what.
+pub(crate) fn terms(agreed: &Agreed) -> String {
+    let kind = if agreed.resumed { "resumed" } else { "full" };
+    let [version, suite, group] = [&agreed.version, &agreed.suite, &agreed.group].map(|name| visible(name, 60));
+    format!("{} {kind}: {version}, {suite}, {group}", count(agreed.count))
 }
 
 /// Offered against achieved.

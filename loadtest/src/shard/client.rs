@@ -1,6 +1,7 @@
 //! A client connection's life: connect, ask, be answered, be open, close.
 
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringway::engine::{Fault, Next, Received, Sent, Slot, Socket, Time, Transport};
@@ -15,9 +16,11 @@ use super::conversation::{converse, read};
 use super::crew::Kit;
 use super::post::Replies;
 use super::script::{Cx, Opened, Script};
+use super::secure::Secure;
 use super::wire::{Arrival, Wire};
 use crate::plan::Speech;
 use crate::record::{Event, Trouble};
+use crate::tls;
 
 /// Receives in one step.
 const RECEIVES: usize = 4;
@@ -99,7 +102,7 @@ impl<S> Client<S> {
     /// Does what can be done now.
     pub fn step<T, P>(&mut self, script: &mut P, scratch: &mut [u8], cx: &mut Cx<'_, T>) -> Next
     where
-        T: Transport,
+        T: Secure,
         P: Script<State = S>,
     {
         loop {
@@ -139,7 +142,7 @@ impl<S> Client<S> {
         cx: &mut Cx<'_, T>,
     ) -> Turn<S>
     where
-        T: Transport,
+        T: Secure,
         P: Script<State = S>,
     {
         let mut request = Vec::with_capacity(512);
@@ -157,8 +160,13 @@ impl<S> Client<S> {
             write_client_request(&asked, &mut request);
         }
         let mut wire = Wire::new(socket, Sender::Client);
-        // The first send tells whether the connection stands. Whatever part of the request it does not take, waits.
-        match cx.net.send(socket, &request) {
+        // The first send tells whether the connection stands, TLS and all. Whatever part of the request it does not take,
+        // waits.
+        let sent = cx.net.send(socket, &request);
+        if let (Sent::Bytes(_), Some(agreed)) = (sent, cx.net.agreed(socket)) {
+            cx.kit.recorder.secured(agreed);
+        }
+        match sent {
             Sent::Bytes(n) => match wire.send(cx.net, request.get(n..).unwrap_or_default()) {
                 Ok(()) if speech == Speech::Post => self.enter(wire, Some(Replies::default()), script, scratch, cx),
                 Ok(()) => Turn::To(Stage::Answering { wire, key, head: Vec::new() }),
@@ -199,6 +207,8 @@ impl<S> Client<S> {
                 return Turn::Stay(Next::Wait(Some(self.deadline)), Stage::Answering { wire, key, head });
             }
             Received::End => return self.fail(wire.socket, Trouble::Handshake("closed without an answer"), cx),
+            // A server says no to a client's TLS only once the client is done with it (RFC 8446 section 4.4.2.4).
+            Received::Failed(Fault::Tls(fault)) => return self.fail(wire.socket, Trouble::Tls(fault), cx),
             Received::Failed(fault) => return self.fail(wire.socket, Trouble::Handshake(fault.code()), cx),
         };
         let mut bytes = scratch.get(..seen.saturating_add(n)).unwrap_or_default();
@@ -389,6 +399,7 @@ impl<S> Client<S> {
         if mem::take(&mut self.probe) {
             let text = match why {
                 Trouble::Connect(reason) => format!("cannot connect: {reason}"),
+                Trouble::Tls(fault) => tls::explain(fault),
                 _ => format!("the handshake failed: {}", why.reason()),
             };
             cx.kit.recorder.tell(Event::Probed(Err(text)));
@@ -413,7 +424,7 @@ fn one_line(status: u16, body: &[u8]) -> String {
 ///
 /// # Errors
 /// What made it fail at once.
-pub fn dial<S, T: Transport>(
+pub fn dial<S, T: Secure>(
     number: u32,
     due: Time,
     owner: Slot,
@@ -421,7 +432,14 @@ pub fn dial<S, T: Transport>(
     kit: &mut Kit,
     net: &mut T,
 ) -> Result<Client<S>, Fault> {
-    let socket = net.dial(owner, kit.plan.source(number), kit.plan.place(number).address)?;
+    let place = kit.plan.place(number);
+    let socket = net.dial(owner, kit.plan.source(number), place.address)?;
+    if let Some((config, name)) = kit.tls.as_ref().zip(place.tls.as_ref())
+        && let Err(fault) = net.connect_tls(socket, Arc::clone(config), name.clone())
+    {
+        net.close(socket);
+        return Err(fault);
+    }
     let mut nonce = [0; 16];
     net.random(&mut nonce);
     let deadline = net.now().after(kit.plan.timeout);

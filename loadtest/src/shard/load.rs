@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ringway::engine::{Next, Service, Slot, Socket, Time, Transport};
+use ringway::tls::secured::{Secured, Sessions};
 
 use super::crew::{Crew, Opening};
 use super::script::{Run, Script};
@@ -11,6 +12,10 @@ use crate::record::Event;
 
 /// How long a closed storm rests when a connection could not even be begun.
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// Outside of a step no socket is received from, which is what a session would want its owner stepped for; and a step
+/// without a cause does no harm.
+const NOBODY: Slot = Slot(0);
 
 /// What the thread that runs the phases can tell a shard. In this order, each optional but the last.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +37,7 @@ pub enum Command {
 pub struct Load<P: Script> {
     crew: Crew<P::State>,
     script: P,
+    sessions: Sessions,
     scratch: Vec<u8>,
     draining: bool,
     closing: bool,
@@ -41,10 +47,11 @@ impl<P: Script> Load<P> {
     /// A shard that waits for commands.
     pub fn new(mut crew: Crew<P::State>, script: P) -> Self {
         let scratch = crew.kit.pool.take();
-        Self { crew, script, scratch, draining: false, closing: false }
+        Self { crew, script, sessions: Sessions::default(), scratch, draining: false, closing: false }
     }
 
     fn dial<T: Transport>(&mut self, net: &mut T) {
+        let net = &mut Secured::new(net, &mut self.sessions, NOBODY);
         self.crew.dial_what_is_due(&mut self.script, net);
         let now = net.clock();
         while !self.closing
@@ -74,7 +81,8 @@ impl<P: Script> Service for Load<P> {
     }
 
     fn step<T: Transport>(&mut self, net: &mut T, slot: Slot) -> Next {
-        let next = self.crew.step(slot, &mut self.script, &mut self.scratch, net);
+        let secured = &mut Secured::new(net, &mut self.sessions, slot);
+        let next = self.crew.step(slot, &mut self.script, &mut self.scratch, secured);
         if next == Next::Done || self.crew.next_dial().is_some() {
             self.dial(net);
         }
@@ -91,6 +99,7 @@ impl<P: Script> Service for Load<P> {
             Command::Run(run) => {
                 self.crew.kit.recorder.measure(run.window);
                 self.crew.line_up();
+                let net = &mut Secured::new(net, &mut self.sessions, NOBODY);
                 self.script.run(&run, &mut self.crew, net);
             }
             Command::Cut(at) => {
@@ -105,7 +114,7 @@ impl<P: Script> Service for Load<P> {
             Command::Close => {
                 self.closing = true;
                 self.crew.kit.closing = true;
-                self.crew.dismiss(&mut self.script, net);
+                self.crew.dismiss(&mut self.script, &mut Secured::new(net, &mut self.sessions, NOBODY));
                 self.crew.kit.recorder.hand_over(net.clock(), net.idle());
             }
         }
@@ -121,7 +130,7 @@ impl<P: Script> Service for Load<P> {
 
     fn housekeep<T: Transport>(&mut self, net: &mut T) {
         let now = net.clock();
-        self.script.due(now, &mut self.crew, net);
+        self.script.due(now, &mut self.crew, &mut Secured::new(net, &mut self.sessions, NOBODY));
         self.dial(net);
         self.crew.kit.recorder.update(now, net.idle());
         self.say_if_drained(net);

@@ -3,6 +3,7 @@
 //!
 //! The first service's slots are the even ones, the second's the odd ones.
 
+use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -70,6 +71,21 @@ impl<T: Transport> Transport for Half<'_, T> {
     #[inline]
     fn send(&mut self, socket: Socket, bytes: &[u8]) -> Sent {
         self.net.send(socket, bytes)
+    }
+
+    #[inline]
+    fn send_vectored(&mut self, socket: Socket, slices: &[IoSlice<'_>]) -> Sent {
+        self.net.send_vectored(socket, slices)
+    }
+
+    #[inline]
+    fn flush(&mut self, socket: Socket, progress: &mut usize) -> Result<bool, Fault> {
+        self.net.flush(socket, progress)
+    }
+
+    #[inline]
+    fn holds(&self, socket: Socket) -> bool {
+        self.net.holds(socket)
     }
 
     fn hung_up(&self, socket: Socket) -> bool {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use ringway_load::bench::downstream::{Certificate, Downstream};
 use ringway_load::bench::peer::{self, Installed, PEERS, Peer, Presence, Role};
 use ringway_load::bench::process::{Running, Scratch, Trouble};
 use ringway_load::bench::run::{Setup, start};
@@ -15,7 +16,7 @@ use tungstenite::{Message, WebSocket};
 
 static GO_ON: AtomicBool = AtomicBool::new(false);
 
-fn setup() -> Setup {
+fn setup(certificate: Option<Certificate>) -> Setup {
     Setup {
         generator: PathBuf::new(),
         rounds: 1,
@@ -23,6 +24,7 @@ fn setup() -> Setup {
         cpu: 0,
         load_cpus: "0".to_owned(),
         files: ringway_load::proc::open_files_limit().unwrap_or(1024),
+        certificate,
     }
 }
 
@@ -31,9 +33,9 @@ fn installed(role: Role) -> Vec<(&'static Peer, Installed)> {
     let more = std::env::var_os("RINGWAY_PEER_PATH").unwrap_or_default();
     let folders: Vec<_> = std::env::split_paths(&more).filter(|path| !path.as_os_str().is_empty()).collect();
     let peers = PEERS.iter().filter(|peer| peer.role == role);
-    let found = peers.filter_map(|peer| match peer::find(peer, None, &folders) {
+    let found = peers.filter_map(|peer| match peer::find(peer, Downstream::Plain, None, &folders) {
         Presence::Found(installed) => Some((peer, installed)),
-        Presence::NotNeeded => None,
+        Presence::NotNeeded | Presence::LeftOut(_) => None,
         Presence::Missing(how) => {
             let required = std::env::var_os("RINGWAY_REQUIRE_PEERS").is_some_and(|value| value == "1");
             assert!(!required, "{} is missing, and RINGWAY_REQUIRE_PEERS=1 asks for it: {how}", peer.id);
@@ -44,8 +46,14 @@ fn installed(role: Role) -> Vec<(&'static Peer, Installed)> {
     found.collect()
 }
 
-fn started(peer: &Peer, installed: &Installed, upstream: u16, scratch: &Scratch) -> (u16, Running) {
-    match start(&setup(), peer, installed, upstream, scratch.path(), &GO_ON) {
+fn started(
+    peer: &Peer,
+    installed: &Installed,
+    certificate: Option<Certificate>,
+    upstream: u16,
+    scratch: &Scratch,
+) -> (u16, Running) {
+    match start(&setup(certificate), peer, installed, upstream, scratch.path(), &GO_ON) {
         Ok(up) => up,
         Err(Trouble::Failed(why)) => panic!("{why}"),
         Err(Trouble::Interrupted) => panic!("nobody interrupts"),
@@ -86,7 +94,7 @@ fn every_installed_peer_relays_a_websocket() {
     let upstream = echo();
     for (peer, installed) in installed(Role::Relays) {
         let scratch = Scratch::new().expect("a folder");
-        let (port, running) = started(peer, &installed, upstream, &scratch);
+        let (port, running) = started(peer, &installed, None, upstream, &scratch);
         let mut socket = connected(port, "/chat?x=1");
         for size in [0, 64, 200_000] {
             let message = Message::binary(vec![7u8; size]);
@@ -103,11 +111,42 @@ fn every_installed_peer_relays_a_websocket() {
 }
 
 #[test]
+fn every_installed_peer_terminates_tls_on_the_terms_that_all_have_in_common() {
+    use crate::harness::{Folder, run};
+    let upstream = echo();
+    let certificate = Certificate::new().expect("a certificate");
+    for (peer, installed) in installed(Role::Relays) {
+        let scratch = Scratch::new().expect("a folder");
+        certificate.write(scratch.path()).expect("written");
+        let (port, _running) = started(peer, &installed, Some(certificate.clone()), upstream, &scratch);
+        let folder = Folder::new();
+        let (url, ca) = (format!("wss://127.0.0.1:{port}/chat"), scratch.path().join("ca.pem").display().to_string());
+        // Everything is offered: it is the peer that keeps to the terms.
+        for size in ["64", "200000"] {
+            let report = folder.file("report.json");
+            let fixed = ["echo", "--url", &url, "--tls-ca", &ca, "--json", &report, "--sleep", "--no-progress"];
+            let more = ["--connections", "3", "--duration", "200ms", "--warmup", "off", "--size", size];
+            let done = run(&[&fixed[..], &more[..]].concat());
+            let report = std::fs::read_to_string(&report).unwrap_or_else(|_| panic!("{}: {done:?}", peer.id));
+            let report: ringway_load::report::model::Report = serde_json::from_str(&report).expect("a report");
+            let suite_is_its_choice = !matches!(peer.id, "envoy" | "traefik");
+            for agreed in &report.tls {
+                assert_eq!((agreed.version.as_str(), agreed.group.as_str()), ("TLSv1.3", "X25519"), "{}", peer.id);
+                assert!(!suite_is_its_choice || agreed.suite == "TLS_AES_128_GCM_SHA256", "{agreed:?}, {}", peer.id);
+            }
+            assert_eq!(report.tls.iter().map(|agreed| agreed.count).sum::<u64>(), 3, "{}: {:?}", peer.id, report.tls);
+            assert!(report.messages.as_ref().is_some_and(|messages| messages.received > 0), "{}: {done:?}", peer.id);
+            assert!(report.errors.is_empty(), "{}: {:?}", peer.id, report.errors);
+        }
+    }
+}
+
+#[test]
 fn nchan_passes_a_post_on_to_a_subscriber() {
     use std::io::Read;
     for (peer, installed) in installed(Role::FansOut) {
         let scratch = Scratch::new().expect("a folder");
-        let (port, _running) = started(peer, &installed, 1, &scratch);
+        let (port, _running) = started(peer, &installed, None, 1, &scratch);
         let mut socket = connected(port, "/sub");
         let mut publisher = TcpStream::connect(("127.0.0.1", port)).expect("the peer listens");
         let head = "POST /pub HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";

@@ -14,6 +14,7 @@ mod signals;
 mod sizes;
 mod sources;
 mod thresholds;
+mod tls;
 mod trouble;
 mod unreachable;
 mod upstream;

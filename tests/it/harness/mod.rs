@@ -1,14 +1,18 @@
 //! What the tests of the real process share: the process itself, and peers that are not ours.
 //!
 //! [`process`] starts `ringway` and watches it from outside, [`peer`] is one end of a TCP connection whose bytes the test
-//! chooses, [`upstream`] listens where the proxy dials, [`frame`] writes frames, [`wait`] waits for conditions.
+//! chooses, [`upstream`] listens where the proxy dials, [`frame`] writes frames, [`wait`] waits for conditions; [`pki`] makes
+//! certificates, [`secure`] speaks TLS with them, and [`site`] is a proxy that has some.
 
 use std::net::IpAddr;
 
 pub(crate) mod client;
 pub(crate) mod frame;
 pub(crate) mod peer;
+pub(crate) mod pki;
 pub(crate) mod process;
+pub(crate) mod secure;
+pub(crate) mod site;
 pub(crate) mod upstream;
 pub(crate) mod wait;
 

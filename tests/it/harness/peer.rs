@@ -9,8 +9,8 @@ use tungstenite::handshake::derive_accept_key;
 use super::frame::{self, Frame};
 use super::wait::PATIENCE;
 
-pub(crate) struct Peer {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Peer<S = TcpStream> {
+    pub(crate) stream: S,
     buffer: Vec<u8>,
 }
 
@@ -19,9 +19,11 @@ pub(crate) struct Peer {
 pub(crate) enum Ended {
     Fin,
     Reset,
+    /// Of TLS: it ended without saying so.
+    Truncated,
 }
 
-impl Peer {
+impl Peer<TcpStream> {
     #[track_caller]
     pub(crate) fn connect(to: SocketAddr) -> Self {
         Self::over(TcpStream::connect_timeout(&to, PATIENCE).expect("it listens"))
@@ -40,12 +42,7 @@ impl Peer {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Self { stream, buffer: Vec::new() }
-    }
-
-    #[track_caller]
-    pub(crate) fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).expect("the other end takes it");
+        Self::new(stream)
     }
 
     /// Ends the sending direction, unless the other end is gone already.
@@ -56,6 +53,25 @@ impl Peer {
     /// Ends the connection with a reset.
     pub(crate) fn reset(self) {
         socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+
+    /// Whether nothing has come that was not read yet.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).unwrap();
+        self.buffer.is_empty() && matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
+    }
+}
+
+impl<S: Read + Write> Peer<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream, buffer: Vec::new() }
+    }
+
+    #[track_caller]
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("the other end takes it");
     }
 
     /// Reads a head up to its empty line.
@@ -127,6 +143,7 @@ impl Peer {
                     continue;
                 }
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => Ended::Reset,
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ended::Truncated,
                 Err(error) => panic!("no end came: {error}; so far {:?}", String::from_utf8_lossy(&self.buffer)),
             };
             return (std::mem::take(&mut self.buffer), ended);
@@ -138,14 +155,6 @@ impl Peer {
     pub(crate) fn ends(&mut self) {
         let (rest, ended) = self.rest();
         assert_eq!((rest.as_slice(), ended), (&[][..], Ended::Fin));
-    }
-
-    /// Whether nothing has come that was not read yet.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.stream.set_nonblocking(true).unwrap();
-        let peeked = self.stream.peek(&mut [0]);
-        self.stream.set_nonblocking(false).unwrap();
-        self.buffer.is_empty() && matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 
     /// As the client: sends a text message.

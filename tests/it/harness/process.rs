@@ -41,7 +41,15 @@ impl Ringway {
     pub(crate) fn proxy_to(url: &str, target: Option<SocketAddr>, options: &[&str]) -> Self {
         let mut arguments = vec!["proxy", "--listen", "127.0.0.1:0", "--target", url];
         arguments.extend(options);
-        Self::start(&arguments, target)
+        Self::start(&arguments, target, &[])
+    }
+
+    /// The same, with more in its environment.
+    #[track_caller]
+    pub(crate) fn proxy_in(environment: &[(&str, &str)], url: &str, target: SocketAddr, options: &[&str]) -> Self {
+        let mut arguments = vec!["proxy", "--listen", "127.0.0.1:0", "--target", url];
+        arguments.extend(options);
+        Self::start(&arguments, Some(target), environment)
     }
 
     /// `ringway echo` on a port of its own.
@@ -49,13 +57,14 @@ impl Ringway {
     pub(crate) fn echo(options: &[&str]) -> Self {
         let mut arguments = vec!["echo", "--listen", "127.0.0.1:0"];
         arguments.extend(options);
-        Self::start(&arguments, None)
+        Self::start(&arguments, None, &[])
     }
 
     #[track_caller]
-    fn start(arguments: &[&str], target: Option<SocketAddr>) -> Self {
+    fn start(arguments: &[&str], target: Option<SocketAddr>, environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(PROGRAM)
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -245,6 +254,28 @@ pub(crate) fn run(arguments: &[&str]) -> (i32, String, String) {
     let output = Command::new(PROGRAM).args(arguments).stdin(Stdio::null()).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+}
+
+/// The same of a command that should end at once: if it does not, it is killed, and has no exit code.
+pub(crate) fn run_briefly(arguments: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = Killed(command.spawn().unwrap());
+    let (out, errors) = (collect(child.0.stdout.take().unwrap()), collect(child.0.stderr.take().unwrap()));
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        match child.0.try_wait().unwrap() {
+            Some(status) => break status.code().unwrap_or(-1),
+            None if Instant::now() > deadline || out.lock().unwrap().contains("listening on") => break -1,
+            None => std::thread::sleep(Duration::from_millis(3)),
+        }
+    };
+    drop(child);
+    let text = |text: &Arc<Mutex<String>>| {
+        until("its output has been read", || (Arc::strong_count(text) == 1).then_some(()));
+        text.lock().unwrap().clone()
+    };
+    (status, text(&out), text(&errors))
 }
 
 fn collect(mut from: impl Read + Send + 'static) -> Arc<Mutex<String>> {

@@ -1,15 +1,17 @@
 //! What the proxy dials: a listener whose connections the test answers itself, or tungstenite as an echo server.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
+use rustls::ServerConfig;
 use tungstenite::Message;
 use tungstenite::protocol::WebSocketConfig;
 
 use super::peer::Peer;
+use super::secure::Tls;
 use super::wait::until;
 
 /// A listener. Nothing is accepted unless the test says so.
@@ -37,6 +39,14 @@ impl Upstream {
     pub(crate) fn accept(&self) -> Peer {
         let stream = until("the proxy dials", || self.try_accept());
         Peer::over(stream)
+    }
+
+    /// The next connection, which must speak TLS.
+    #[track_caller]
+    pub(crate) fn accept_tls(&self, config: &Arc<ServerConfig>) -> Peer<Tls> {
+        let mut tls = Tls::server(self.accept().stream, Arc::clone(config));
+        tls.shake_hands().expect("TLS comes about");
+        Peer::new(tls)
     }
 
     /// A connection, if there is one.
@@ -74,6 +84,16 @@ pub(crate) struct EchoServer {
 
 impl EchoServer {
     pub(crate) fn start() -> Self {
+        Self::serving(echo)
+    }
+
+    /// The same, over TLS.
+    pub(crate) fn start_tls(config: Arc<ServerConfig>) -> Self {
+        Self::serving(move |stream| echo_over(Tls::server(stream, Arc::clone(&config))))
+    }
+
+    fn serving(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+        let serve = Arc::new(serve);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (stop, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let address = listener.local_addr().unwrap();
@@ -86,7 +106,8 @@ impl EchoServer {
                 serving.fetch_add(1, Ordering::Relaxed);
                 // An accept can fail for a connection that is gone already.
                 let Ok(stream) = stream else { continue };
-                thread::Builder::new().stack_size(256 * 1024).spawn(move || echo(stream)).unwrap();
+                let serve = Arc::clone(&serve);
+                thread::Builder::new().stack_size(256 * 1024).spawn(move || serve(stream)).unwrap();
             }
         });
         Self { address, stop, served, thread: Some(thread) }
@@ -117,6 +138,10 @@ pub(crate) fn unlimited() -> WebSocketConfig {
 
 fn echo(stream: TcpStream) {
     let _ = stream.set_nodelay(true);
+    echo_over(stream);
+}
+
+fn echo_over<S: Read + Write>(stream: S) {
     let Ok(mut socket) = tungstenite::accept_with_config(stream, Some(unlimited())) else { return };
     while let Ok(message) = socket.read() {
         // A ping is answered by tungstenite itself, a close too: the next read then says that all is over.

@@ -9,12 +9,10 @@ use crate::world::{Scene, balancer_address, client_address};
 
 /// A client that is well, behind a balancer that says so and so.
 fn behind(header: &[u8], items: Vec<Item>) -> Scene {
-    let mut behind = client(items);
-    behind.head.splice(..0, header.iter().copied());
-    let mut scene = scene(behind, upstream(vec![reply(10)]));
+    let mut scene = scene(client(items), upstream(vec![reply(10)]));
     scene.settings.proxy_protocol = vec![BALANCERS.parse().unwrap()];
     scene.max_per_address = Some(1);
-    scene.connections[0].balanced = true;
+    scene.connections[0].balance(header.to_vec());
     scene
 }
 

@@ -17,7 +17,7 @@ use crate::net::{DialPlan, NetPlan, Readiness};
 use crate::peer::{Item, PeerPlan};
 use crate::scene::{addresses, agreement, peer, request, settings};
 use crate::wire::{self, BINARY, CLOSE, FIN, Found, TEXT};
-use crate::world::{ConnectionPlan, Outcome, Scene, World};
+use crate::world::{ConnectionPlan, Outcome, Scene, Tls, World};
 
 pub(crate) const KEY: wire::Key = Some([1, 2, 3, 4]);
 
@@ -58,13 +58,14 @@ pub(crate) fn scene(client: PeerPlan, upstream: PeerPlan) -> Scene {
         client,
         upstream,
         outcome: Outcome::Open,
-        balanced: false,
+        balanced: None,
     };
     Scene {
         seed: 1,
         settings: settings(timeouts),
         addresses: addresses(1),
         net: NetPlan { readiness: Readiness::Kept, short: 0, spurious: 0, capacity: (300_000, 300_000) },
+        tls: Tls::default(),
         max_connections: 10,
         max_per_address: None,
         connections: vec![plan],

@@ -2,6 +2,9 @@
 
 use super::SimNet;
 
+/// The first byte of an alert, for who began as TLS does and went on as it does not.
+const TLS_ALERT: u8 = 21;
+
 impl SimNet {
     pub(super) fn check_send(&mut self, sock: usize, bytes: &[u8]) {
         let this = &self.socks[sock];
@@ -23,7 +26,7 @@ impl SimNet {
             }
         } else if this.sent.is_empty() && bytes.starts_with(b"HTTP/1.1 101") && !agreed {
             self.fault("101 before the upstream's was verified");
-        } else if this.sent.is_empty() && !bytes.starts_with(b"HTTP/1.1 ") {
+        } else if this.sent.is_empty() && !bytes.starts_with(b"HTTP/1.1 ") && !(self.alerts && bytes[0] == TLS_ALERT) {
             self.fault("the client's first bytes are no HTTP answer");
         }
     }

@@ -15,6 +15,14 @@ impl SimNet {
         if this.broken {
             return bytes.len();
         }
+        if let Some(tls) = &mut this.tls {
+            return tls.say(bytes);
+        }
+        self.write_raw(sock, bytes)
+    }
+
+    fn write_raw(&mut self, sock: usize, bytes: &[u8]) -> usize {
+        let this = &mut self.socks[sock];
         let n = this.to_proxy.room().min(bytes.len());
         this.to_proxy.bytes.extend(&bytes[..n]);
         if n > 0 {
@@ -24,11 +32,52 @@ impl SimNet {
         n
     }
 
+    /// Passes on what the peer's TLS has to send, up to `max` bytes, and the end behind it.
+    pub(crate) fn peer_pump(&mut self, sock: usize, max: usize) {
+        let this = &mut self.socks[sock];
+        let Some(tls) = &mut this.tls else { return };
+        let gone = !this.open || this.broken;
+        let max = max.max(tls.plan().min_piece);
+        let bytes = tls.next(if gone { usize::MAX } else { this.to_proxy.room().min(max) });
+        let finished = tls.is_flushed() && this.ends_when_flushed && !this.peer_ended;
+        if gone {
+            this.broken = true;
+        } else if !bytes.is_empty() {
+            self.write_raw(sock, &bytes);
+        }
+        if finished {
+            self.peer_fin(sock);
+        }
+    }
+
+    /// Finishes sending: with a word in TLS, and without the end of the connection if that comes later.
+    pub(crate) fn peer_end(&mut self, sock: usize, says_so: bool) {
+        let this = &mut self.socks[sock];
+        let Some(tls) = &mut this.tls else { return self.peer_fin(sock) };
+        if says_so {
+            tls.say_goodbye();
+        }
+        if tls.plan().ends_at_once || !says_so {
+            this.ends_when_flushed = true;
+        }
+        self.peer_pump(sock, usize::MAX);
+    }
+
+    /// Whether the peer's TLS has sent all it had to.
+    pub(crate) fn is_pumped(&self, sock: usize) -> bool {
+        let this = &self.socks[sock];
+        !this.open || this.broken || this.tls.as_ref().is_none_or(|tls| tls.is_flushed())
+    }
+
     pub(crate) fn peer_read(&mut self, sock: usize, max: usize) -> Vec<u8> {
         let this = &mut self.socks[sock];
+        let max = this.tls.as_ref().map_or(max, |tls| max.max(tls.plan().min_piece));
         let n = this.to_peer.bytes.len().min(max);
         let mut out = vec![0; n];
         this.to_peer.take_into(&mut out);
+        if let Some(tls) = &mut this.tls {
+            out = tls.advance(n);
+        }
         if n > 0 {
             self.say(|| format!("{} reads {n}", self.name(sock)));
             // The kernel tells of room once there is a good deal of it.
@@ -55,7 +104,7 @@ impl SimNet {
         self.socks[sock].to_peer.bytes.len()
     }
 
-    pub(crate) fn peer_end(&mut self, sock: usize) {
+    pub(crate) fn peer_fin(&mut self, sock: usize) {
         self.say(|| format!("{} ends", self.name(sock)));
         self.socks[sock].peer_ended = true;
         self.happened(sock, READ | HANGUP);
@@ -82,7 +131,7 @@ impl SimNet {
         if !this.to_peer.bytes.is_empty() {
             self.peer_reset(sock, Fault::Reset);
         } else if !self.socks[sock].peer_ended {
-            self.peer_end(sock);
+            self.peer_fin(sock);
         }
     }
 

@@ -14,6 +14,9 @@ use std::time::Duration;
 use ringway::engine::{Fault, Received, Sent, Slot, Socket, Time, Transport};
 
 use crate::rng::Rng;
+use crate::tls::TlsPlan;
+use crate::tls::configs::Config;
+use crate::tls::end::TlsEnd;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Readiness {
@@ -93,6 +96,8 @@ pub(crate) struct Sock {
     to_peer: Queue,
     /// The peer has finished sending.
     peer_ended: bool,
+    /// The peer finishes sending once its TLS has sent all.
+    ends_when_flushed: bool,
     /// The peer does not read any more: what is sent to it comes back as a reset.
     peer_left: bool,
     broken: bool,
@@ -102,6 +107,8 @@ pub(crate) struct Sock {
     pub(crate) shut: bool,
     /// The proxy closed it with bytes unread.
     pub(crate) reset_by_proxy: bool,
+    /// How the peer speaks TLS, if it does. What was received and sent is counted decrypted then.
+    pub(crate) tls: Option<Box<TlsEnd>>,
     pub(crate) received: usize,
     pub(crate) sent: Vec<u8>,
     /// Bytes taken from this side, by how many had gone to the other: when memory was held.
@@ -119,6 +126,8 @@ pub(crate) struct Line {
     pub(crate) request_len: Option<usize>,
     /// Upstream bytes that make its whole and valid 101.
     pub(crate) agreed_len: Option<usize>,
+    /// How the client and the upstream speak TLS.
+    pub(crate) tls: [Option<(TlsPlan, Config)>; 2],
 }
 
 #[derive(Debug)]
@@ -136,6 +145,8 @@ pub(crate) struct SimNet {
     /// Bytes moved: what tells a step that did something from one that did not.
     pub(crate) moved: u64,
     pub(crate) trace: bool,
+    /// Clients are spoken to in TLS.
+    pub(crate) alerts: bool,
 }
 
 impl SimNet {
@@ -153,6 +164,7 @@ impl SimNet {
             nonces: Vec::new(),
             moved: 0,
             trace,
+            alerts: false,
         }
     }
 
@@ -179,6 +191,8 @@ impl SimNet {
             Queue { bytes: VecDeque::new(), capacity: self.rng.range(low, high) }
         };
         let (to_proxy, to_peer) = (queue(), queue());
+        let tls = self.lines[connection].tls[usize::from(is_upstream)].clone();
+        let tls = tls.map(|(plan, config)| Box::new(TlsEnd::new(plan, &config, self.rng.fork())));
         self.socks.push(Sock {
             connection,
             is_upstream,
@@ -188,6 +202,7 @@ impl SimNet {
             to_proxy,
             to_peer,
             peer_ended: false,
+            ends_when_flushed: false,
             peer_left: false,
             broken: false,
             error: None,
@@ -195,6 +210,7 @@ impl SimNet {
             asked: READ,
             shut: false,
             reset_by_proxy: false,
+            tls,
             received: 0,
             sent: Vec::new(),
             marks: Vec::new(),
@@ -250,6 +266,24 @@ impl SimNet {
         self.later.push((self.now, Event::Act(peer)));
     }
 
+    /// Notes what is sent: the first `n` of these bytes, or what they are decrypted.
+    fn account(&mut self, sock: usize, bytes: &[u8], n: usize) {
+        let in_tls = self.socks[sock].is_upstream || self.alerts;
+        let Some(tls) = self.socks[sock].tls.as_mut().filter(|_| in_tls) else {
+            self.check_send(sock, bytes);
+            self.socks[sock].sent.extend_from_slice(&bytes[..n]);
+            return;
+        };
+        let plain = tls.observe(&bytes[..n]);
+        if let Some(fault) = tls.fault.take() {
+            self.fault(fault);
+        }
+        if !plain.is_empty() {
+            self.check_send(sock, &plain);
+            self.socks[sock].sent.extend_from_slice(&plain);
+        }
+    }
+
     fn check_open(&mut self, socket: Socket, call: &str) -> Option<usize> {
         let sock = socket.index as usize;
         if socket.generation != 7 || sock >= self.socks.len() {
@@ -302,7 +336,10 @@ impl Transport for SimNet {
             }
             let n = there.min(into.len()).min(if short { share } else { usize::MAX });
             this.to_proxy.take_into(&mut into[..n]);
-            this.received += n;
+            match &mut this.tls {
+                Some(tls) => this.received = tls.taken(n),
+                None => this.received += n,
+            }
             if kept && n < into.len() && this.flags & (HANGUP | ERROR) == 0 {
                 this.flags &= !READ;
                 if n < there {
@@ -365,11 +402,10 @@ impl Transport for SimNet {
             }
             return Sent::Blocked;
         }
-        self.check_send(sock, bytes);
-        let this = &mut self.socks[sock];
         let n = room.min(bytes.len()).min(if short { share } else { usize::MAX });
+        self.account(sock, bytes, n);
+        let this = &mut self.socks[sock];
         this.to_peer.bytes.extend(&bytes[..n]);
-        this.sent.extend_from_slice(&bytes[..n]);
         let left = this.peer_left;
         if n < bytes.len() {
             this.flags &= !WRITE;

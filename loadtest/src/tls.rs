@@ -1,0 +1,135 @@
+//! TLS as the generator offers it to a target: what it trusts, which suites and groups, and whether it takes up earlier
+//! sessions.
+//!
+//! In: what the user asked for. Out: a configuration a shard, each with a memory of sessions of its own, so that shards
+//! share nothing.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ringway::engine::TlsFault;
+use ringway::tls;
+use ringway::tls::client::{ClientFiles, ClientTls, Trust};
+use ringway::tls::pem::PemFile;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::{CipherSuite, ClientConfig, NamedGroup};
+
+/// What the user asks for.
+#[derive(clap::Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsArgs {
+    /// Trust the authorities in this file (PEM) and no other; the host's store if not given. For wss:// and https:// targets
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+    /// Whether connections may take up the TLS sessions of earlier ones; with `off` each makes a full handshake
+    #[arg(long, value_name = "HOW", default_value = "on")]
+    pub tls_resume: Resume,
+    /// Offer this TLS cipher suite, for example TLS_AES_128_GCM_SHA256, and none but those given; may be repeated. A version
+    /// without a suite is not offered
+    #[arg(long, value_name = "NAME", value_parser = suite)]
+    pub tls_suite: Vec<CipherSuite>,
+    /// Offer this group to agree on TLS keys in, for example X25519, and none but those given; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = group)]
+    pub tls_group: Vec<NamedGroup>,
+}
+
+/// Whether earlier sessions are taken up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Resume {
+    /// Where the server allows it.
+    #[default]
+    On,
+    /// Never.
+    Off,
+}
+
+/// IANA's name of a suite, of rustls' own, which tells the versions apart.
+#[must_use]
+pub fn suite_name(of_rustls: &str) -> String {
+    of_rustls.replacen("TLS13_", "TLS_", 1)
+}
+
+fn suite(text: &str) -> Result<CipherSuite, String> {
+    let known = aws_lc_rs::ALL_CIPHER_SUITES.iter().map(|suite| suite.suite());
+    pick(text, known.filter_map(|suite| Some((suite_name(suite.as_str()?), suite))))
+}
+
+fn group(text: &str) -> Result<NamedGroup, String> {
+    let known = aws_lc_rs::ALL_KX_GROUPS.iter().map(|group| group.name());
+    pick(text, known.filter_map(|group| Some((group.as_str()?.to_owned(), group))))
+}
+
+fn pick<T>(text: &str, known: impl Iterator<Item = (String, T)>) -> Result<T, String> {
+    let mut names = Vec::new();
+    for (name, value) in known {
+        if name.eq_ignore_ascii_case(text) {
+            return Ok(value);
+        }
+        names.push(name);
+    }
+    Err(format!("there are {}", names.join(", ")))
+}
+
+impl TlsArgs {
+    /// What connections are made with. Reads the file.
+    ///
+    /// # Errors
+    /// What is wrong with the file, or with what is offered together.
+    pub fn load(&self) -> Result<Tls, String> {
+        let authorities = self.tls_ca.iter().map(|path| PemFile::new("--tls-ca", path)).collect::<Vec<_>>();
+        let trust = if authorities.is_empty() { Trust::Host } else { Trust::Authorities(authorities) };
+        let files = ClientFiles { trust, identity: None };
+        let client = ClientTls::load_with(&files, &Arc::new(self.provider())).map_err(|error| error.to_string())?;
+        Ok(Tls { client, resume: self.tls_resume })
+    }
+
+    fn provider(&self) -> CryptoProvider {
+        let mut provider = tls::provider().as_ref().clone();
+        let (suites, groups) = (&self.tls_suite, &self.tls_group);
+        if !suites.is_empty() {
+            provider.cipher_suites.retain(|suite| suites.contains(&suite.suite()));
+        }
+        if !groups.is_empty() {
+            let all = aws_lc_rs::ALL_KX_GROUPS.iter().copied();
+            provider.kx_groups = all.filter(|group| groups.contains(&group.name())).collect();
+        }
+        provider
+    }
+}
+
+/// What connections are made with.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    client: ClientTls,
+    resume: Resume,
+}
+
+impl Tls {
+    /// A shard's own: it remembers sessions that the others have not seen.
+    #[must_use]
+    pub fn for_shard(&self) -> Arc<ClientConfig> {
+        match self.resume {
+            Resume::On => self.client.for_shard(),
+            Resume::Off => self.client.for_shard_without_resumption(),
+        }
+    }
+}
+
+/// A sentence for whoever has to mend it, in one line.
+#[must_use]
+pub fn explain(fault: TlsFault) -> String {
+    let advice = match fault {
+        TlsFault::NotTls => "what answers there does not speak TLS; is it a ws:// or http:// address?",
+        TlsFault::CertificateUntrusted => {
+            "the server's certificate leads to no authority that is trusted; name one with --tls-ca FILE"
+        }
+        TlsFault::CertificateName => "the server's certificate is for another name; put its name into the URL",
+        TlsFault::CertificateExpired => "the server's certificate has expired",
+        TlsFault::CertificateNotYetValid => "the server's certificate is not valid yet; are the clocks right?",
+        TlsFault::CertificateInvalid => "the server's certificate is not fit for a server",
+        TlsFault::Incompatible => "no version, suite, group or protocol in common; see --tls-suite and --tls-group",
+        TlsFault::Alert(_) => "the server refused; its log says why",
+        TlsFault::Truncated => "the server ended the connection in the middle of it",
+        TlsFault::CertificateMissing | TlsFault::Violation | TlsFault::Internal => "this is not how TLS goes",
+    };
+    format!("TLS failed ({fault}): {advice}")
+}

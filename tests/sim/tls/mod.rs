@@ -1,0 +1,90 @@
+//! What a peer does about TLS: its plan, made up from the seed; and [`end`], its session. Keys are rustls' own and differ
+//! from run to run, but no length, boundary or moment depends on them: certificates are signed with Ed25519, whose
+//! signatures all have one length, and sessions to resume are kept for one scene only.
+
+pub(crate) mod check;
+pub(crate) mod configs;
+pub(crate) mod end;
+pub(crate) mod scene;
+
+use crate::peer::Cut;
+
+/// Who an upstream's certificate says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Identity {
+    Right,
+    /// Signed by an authority that is not trusted.
+    Stranger,
+    WrongName,
+    Expired,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    Tls12,
+    Tls13,
+    /// Version 1.3, with no group that the other side sent a key for: the hello is asked for again.
+    Retried,
+}
+
+/// Whether a peer says that it has finished (close_notify) before it ends its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goodbye {
+    Said,
+    /// Only if it has not said a close frame.
+    UnlessClosed,
+    Unsaid,
+}
+
+/// What goes wrong, by the peer's doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Misdeed {
+    /// One bit of this byte that it sends is another.
+    Forge(usize),
+    /// Something is done at a byte of what it sends, wherever that is: in its handshake, in a record.
+    Cut(usize, Cut),
+    /// It speaks first, and in plain text.
+    Banner,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct TlsPlan {
+    pub(crate) version: Version,
+    pub(crate) identity: Identity,
+    /// Whether it takes the proxy's certificate.
+    pub(crate) trusts: bool,
+    /// Plaintext bytes in a record, at least and at most; records written at a time.
+    pub(crate) record: (usize, usize),
+    pub(crate) flight: usize,
+    /// The first flight goes out in records of so many bytes.
+    pub(crate) fragment: Option<usize>,
+    /// Percent of records before which the keys are changed.
+    pub(crate) key_updates: usize,
+    pub(crate) goodbye: Goodbye,
+    /// The connection's end follows close_notify at once, and not when the peer leaves.
+    pub(crate) ends_at_once: bool,
+    /// What it reads and writes at a time is no less than this.
+    pub(crate) min_piece: usize,
+    pub(crate) misdeed: Option<Misdeed>,
+    /// Said before it, as it is.
+    pub(crate) preface: Vec<u8>,
+}
+
+impl Default for TlsPlan {
+    fn default() -> Self {
+        Self {
+            version: Version::Tls13,
+            identity: Identity::Right,
+            trusts: true,
+            record: (16_384, 16_384),
+            flight: 64,
+            fragment: None,
+            key_updates: 0,
+            goodbye: Goodbye::Said,
+            ends_at_once: true,
+            min_piece: 1,
+            misdeed: None,
+            preface: Vec::new(),
+        }
+    }
+}
