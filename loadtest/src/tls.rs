@@ -7,12 +7,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ringway::engine::TlsFault;
 use ringway::tls;
 use ringway::tls::client::{ClientFiles, ClientTls, Trust};
 use ringway::tls::pem::PemFile;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::{CipherSuite, ClientConfig, NamedGroup};
+use rustls::{CipherSuite, ClientConfig, NamedGroup, SupportedCipherSuite};
 
 /// What the user asks for.
 #[derive(clap::Args, Clone, Debug, Default, PartialEq, Eq)]
@@ -49,7 +48,7 @@ pub fn suite_name(of_rustls: &str) -> String {
 }
 
 fn suite(text: &str) -> Result<CipherSuite, String> {
-    let known = aws_lc_rs::ALL_CIPHER_SUITES.iter().map(|suite| suite.suite());
+    let known = aws_lc_rs::ALL_CIPHER_SUITES.iter().map(SupportedCipherSuite::suite);
     pick(text, known.filter_map(|suite| Some((suite_name(suite.as_str()?), suite))))
 }
 
@@ -112,24 +111,4 @@ impl Tls {
             Resume::Off => self.client.for_shard_without_resumption(),
         }
     }
-}
-
-/// A sentence for whoever has to mend it, in one line.
-#[must_use]
-pub fn explain(fault: TlsFault) -> String {
-    let advice = match fault {
-        TlsFault::NotTls => "what answers there does not speak TLS; is it a ws:// or http:// address?",
-        TlsFault::CertificateUntrusted => {
-            "the server's certificate leads to no authority that is trusted; name one with --tls-ca FILE"
-        }
-        TlsFault::CertificateName => "the server's certificate is for another name; put its name into the URL",
-        TlsFault::CertificateExpired => "the server's certificate has expired",
-        TlsFault::CertificateNotYetValid => "the server's certificate is not valid yet; are the clocks right?",
-        TlsFault::CertificateInvalid => "the server's certificate is not fit for a server",
-        TlsFault::Incompatible => "no version, suite, group or protocol in common; see --tls-suite and --tls-group",
-        TlsFault::Alert(_) => "the server refused; its log says why",
-        TlsFault::Truncated => "the server ended the connection in the middle of it",
-        TlsFault::CertificateMissing | TlsFault::Violation | TlsFault::Internal => "this is not how TLS goes",
-    };
-    format!("TLS failed ({fault}): {advice}")
 }

@@ -14,6 +14,6 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let sides = Sides { serve: Serve::Echo, current: Current::default(), upstream_tls: None };
+    let sides = Sides { serve: Serve::Echo, current: Current::default(), name: None, upstream_tls: None };
     serve::run(&args.serve, sides, Vec::new(), 1, "echo: every message comes back")
 }

@@ -28,6 +28,10 @@ enum Format {
 /// Lines that may wait for standard error.
 const MAX_LINES: usize = 16_384;
 
+/// The resolver's own lines, several for each failure, some with text of an outsider's: what matters of them is said by
+/// the thread that asks. A filter that names `hickory_resolver`, `hickory_net` or `hickory_proto` still has them.
+const QUIET: &str = "hickory=off";
+
 /// The target of the one record that a connection leaves.
 pub(super) const ACCESS: &str = "ringway::access";
 
@@ -37,7 +41,7 @@ impl LogArgs {
     /// Lines go to standard error from a thread of their own: a pipe that nobody empties blocks that thread alone, and
     /// neither a shard nor a shutdown waits for it. What does not fit its queue is lost.
     pub(super) fn install(&self) -> Result<(bool, WorkerGuard), Failure> {
-        let filter = EnvFilter::try_new(&self.log_level)
+        let filter = EnvFilter::try_new(format!("{QUIET},{}", self.log_level))
             .map_err(|error| Failure::Configuration(format!("--log-level `{}`: {error}", self.log_level)))?;
         let (writer, guard) = NonBlockingBuilder::default()
             .lossy(true)

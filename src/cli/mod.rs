@@ -9,7 +9,7 @@ mod log;
 mod proxy;
 mod serve;
 pub mod signals;
-mod tls;
+pub mod tls;
 mod ws;
 
 use std::io::Write;

@@ -1,6 +1,6 @@
 //! `ringway proxy`: every connection on an address goes to a target. No file, no store.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
 use ipnet::IpNet;
@@ -9,6 +9,7 @@ use super::Failure;
 use super::serve::{self, ServeArgs, Sides};
 use crate::config::tls::UpstreamTlsArgs;
 use crate::config::units;
+use crate::control::names::Question;
 use crate::proxy::current::Current;
 use crate::proxy::settings::{Serve, Upstream};
 use crate::routing::target::Target;
@@ -27,6 +28,9 @@ pub(super) struct Args {
     /// Peers whose X-Forwarded-* and Forwarded headers are believed, as addresses or networks
     #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = units::network)]
     trusted_proxies: Vec<IpNet>,
+    /// DNS servers to ask for the target's name, as addresses with an optional port, and not those of /etc/resolv.conf
+    #[arg(long, value_name = "ADDR[:PORT]", value_delimiter = ',', value_parser = server)]
+    resolver: Vec<SocketAddr>,
     #[command(flatten)]
     serve: ServeArgs,
     // Behind the others: what follows a group without a heading of its own is shown under the group's.
@@ -36,19 +40,55 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let (upstream_tls, tls) = args.tls.client(&args.target).map_err(Failure::Configuration)?.unzip();
-    let addresses = resolve(&args.target)?;
-    let shown = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let headline = format!("target: {} (at {shown})", args.target);
+    let headline = format!("target: {}", args.target);
     let upstream = Upstream { target: args.target.clone(), preserve_host: args.preserve_host, tls };
-    let current = Current { addresses: addresses.into(), ..Current::default() };
-    let sides = Sides { serve: Serve::Relay(upstream), current, upstream_tls };
+    let (current, name) = place(args);
+    let sides = Sides { serve: Serve::Relay(upstream), current, name, upstream_tls };
     serve::run(&args.serve, sides, args.trusted_proxies.clone(), DESCRIPTORS_EACH, &headline)
 }
 
-/// Names are looked up once, here, before anything listens.
-fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Failure> {
-    let found = (target.host.as_str(), target.port).to_socket_addrs();
-    let failed = |why: String| Failure::Failed(format!("--target {target}: {why}"));
-    let addresses: Vec<_> = found.map_err(|error| failed(format!("the name was not resolved: {error}")))?.collect();
-    if addresses.is_empty() { Err(failed("the name has no address".to_owned())) } else { Ok(addresses) }
+/// The target's address, or the name that is to be asked for.
+fn place(args: &Args) -> (Current, Option<Question>) {
+    let Target { host, port, .. } = &args.target;
+    match host.parse::<IpAddr>() {
+        Ok(address) => {
+            let addresses = [SocketAddr::new(address, *port)].into();
+            (Current { addresses, ..Current::default() }, None)
+        }
+        Err(_) => {
+            let question = Question { host: host.clone(), port: *port, servers: args.resolver.clone() };
+            (Current::default(), Some(question))
+        }
+    }
+}
+
+fn server(text: &str) -> Result<SocketAddr, String> {
+    /// Where DNS is asked (RFC 1035 section 4.2).
+    const PORT: u16 = 53;
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let address = || bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, PORT)).ok();
+    text.parse().ok().or_else(address).filter(|server: &SocketAddr| server.port() > 0).ok_or_else(|| {
+        format!("`{text}` is not an address with an optional port; write for example 10.0.0.53 or [fd00::53]:5353")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::server;
+
+    #[test]
+    fn a_dns_server_is_an_address_with_an_optional_port() {
+        for (text, address) in [
+            ("10.0.0.53", "10.0.0.53:53"),
+            ("10.0.0.53:5353", "10.0.0.53:5353"),
+            ("fd00::53", "[fd00::53]:53"),
+            ("[fd00::53]", "[fd00::53]:53"),
+            ("[fd00::53]:5353", "[fd00::53]:5353"),
+        ] {
+            assert_eq!(server(text), Ok(address.parse().unwrap()), "{text}");
+        }
+        for text in ["", "dns.test", "10.0.0.53:0", "10.0.0.53:x", "10.0.0"] {
+            assert!(server(text).is_err(), "{text}");
+        }
+    }
 }

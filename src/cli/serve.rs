@@ -16,6 +16,7 @@ use crate::config::limits::LimitArgs;
 use crate::config::tls::ListenTlsArgs;
 use crate::config::units::{self, Cpus, show_duration};
 use crate::control::certificates;
+use crate::control::names::{self, Names, Question};
 use crate::engine::host::{Plan, Shards, Wait};
 use crate::engine::mailbox::Sender;
 use crate::engine::{listener, preflight};
@@ -59,6 +60,8 @@ enum Event {
 pub(super) struct Sides {
     pub(super) serve: Serve,
     pub(super) current: Current,
+    /// The name whose addresses are the upstream's, if it is not known by its address.
+    pub(super) name: Option<Question>,
     /// Of which each shard gets a configuration of its own.
     pub(super) upstream_tls: Option<ClientTls>,
 }
@@ -71,7 +74,7 @@ pub(super) fn run(
     descriptors_each: u64,
     headline: &str,
 ) -> Result<ExitCode, Failure> {
-    let Sides { serve, mut current, upstream_tls } = sides;
+    let Sides { serve, mut current, name, upstream_tls } = sides;
     let settings = Settings {
         serve,
         head: args.limits.head().map_err(Failure::Configuration)?,
@@ -103,6 +106,15 @@ pub(super) fn run(
     if max_connections > fit {
         warn!(max_connections, fit, "--max-connections is more than the file descriptors allow; raise `ulimit -Hn`");
     }
+    let mut names = name.map(Names::new).transpose()?;
+    if let Some(names) = &mut names {
+        current.addresses = names.first(args.limits.connect_timeout);
+    }
+    let headline = match &settings.serve {
+        Serve::Relay(_) if current.addresses.is_empty() => format!("{headline} (not resolved yet)"),
+        Serve::Relay(_) => format!("{headline} (at {})", names::show(&current.addresses)),
+        Serve::Echo => headline.to_owned(),
+    };
     let (address, listeners) = listener::bind(args.listen, cpus.len(), keepalive)
         .map_err(|error| Failure::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
 
@@ -142,6 +154,13 @@ pub(super) fn run(
         let _ = events.send(Event::Ended(result));
     };
     let shards = Shards::start(&plan, listeners, service, ended)?;
+    if let Some(names) = names {
+        let senders = shards.senders().to_vec();
+        names.watch(move |addresses| {
+            let told = |sender: &Sender<_>| sender.send(Command::Addresses(Arc::clone(addresses))).is_ok();
+            senders.iter().map(told).fold(true, |all, one| all & one)
+        })?;
+    }
     let headline = match tls.zip(served) {
         Some((tls, served)) => {
             let (names, clients) = (certificate::list(&served.certificates), tls.clients().to_string());
@@ -156,7 +175,7 @@ pub(super) fn run(
         None => {
             // Nobody hears of SIGHUP then, and who sends it is told so.
             drop(hung_up);
-            headline.to_owned()
+            headline
         }
     };
     announce(args, address, &headline, &cpus, max_connections, host.max_descriptors)?;

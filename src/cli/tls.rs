@@ -58,14 +58,30 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     for name in &args.names {
         check_name(name)?;
     }
-    fs::create_dir_all(&args.out).map_err(|error| failed(&args.out, error))?;
     let files = Files::below(&args.out);
-    let (authority, is_new) = Authority::find_or_make(&files)?;
-    make_leaf(&authority, &args.names, &files)?;
+    let is_new = make_all(&args.out, &files, &args.names)?;
     let text = explained(args, &files, is_new);
     // Nobody may be reading.
     let _ = io::stdout().lock().write_all(text.as_bytes());
     Ok(ExitCode::SUCCESS)
+}
+
+/// What `ringway tls dev-cert` does: `ca.pem`, `ca-key.pem`, `cert.pem` and `key.pem` in a folder, for these names.
+///
+/// # Errors
+/// What could not be made or written.
+pub fn dev_cert(out: &Path, names: &[String]) -> Result<(), String> {
+    make_all(out, &Files::below(out), names).map(drop).map_err(|failure| match failure {
+        Failure::Failed(why) | Failure::Configuration(why) => why,
+    })
+}
+
+/// Whether the authority is new.
+fn make_all(out: &Path, files: &Files, names: &[String]) -> Result<bool, Failure> {
+    fs::create_dir_all(out).map_err(|error| failed(out, error))?;
+    let (authority, is_new) = Authority::find_or_make(files)?;
+    make_leaf(&authority, names, files)?;
+    Ok(is_new)
 }
 
 struct Files {

@@ -6,3 +6,4 @@
 //! last goes on being used.
 
 pub mod certificates;
+pub mod names;

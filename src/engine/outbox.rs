@@ -52,7 +52,11 @@ impl Outbox {
                     waiting.sent = waiting.sent.saturating_add(n);
                     *progress = progress.saturating_add(n);
                 }
-                Sent::Blocked => return Ok(false),
+                Sent::Blocked => {
+                    // Some of what the transport holds may have gone.
+                    net.flush(socket, progress)?;
+                    return Ok(false);
+                }
                 Sent::Failed(fault) => return Err(fault),
             }
         }

@@ -76,6 +76,7 @@ refusals! {
     DRAINING = 503 "draining" "The proxy is shutting down.";
     TOO_MANY_CONNECTIONS = 503 "too-many-connections" "The proxy is at its limit of connections.";
     NO_DESCRIPTORS = 503 "no-descriptors" "The proxy has no file descriptor left for this connection.";
+    UPSTREAM_UNRESOLVED = 503 "upstream-unresolved" "The upstream's name has not been resolved yet.";
     UPSTREAM_TIMEOUT = 504 "upstream-timeout" "The upstream did not answer in time.";
 }
 

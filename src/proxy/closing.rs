@@ -297,7 +297,8 @@ impl Ending {
             cx.net.shutdown(self.leg.socket);
             self.shut = true;
         }
-        if self.shut && self.over {
+        // TLS may still have to say that we have finished.
+        if self.shut && self.over && (forced || !cx.net.holds(self.leg.socket)) {
             self.close(cx);
         }
     }

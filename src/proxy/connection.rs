@@ -268,7 +268,8 @@ impl Connection {
                 match &cx.settings.serve {
                     Serve::Relay(_) => {
                         let connect_deadline = cx.net.now().after(cx.settings.timeouts.connect);
-                        Turn::To(Stage::Dial(Box::new(Dial::new(accepted, connect_deadline))))
+                        let addresses = Arc::clone(&cx.current.addresses);
+                        Turn::To(Stage::Dial(Box::new(Dial::new(accepted, addresses, connect_deadline))))
                     }
                     Serve::Echo => self.open_echo(&accepted, cx),
                 }
@@ -423,8 +424,22 @@ impl Connection {
     }
 }
 
-/// A refusal before a client's own first bytes were looked at. Who is to speak TLS gets its alert: a handshake, so that an
-/// answer could be read, is the very work that there is no room for.
+/// The stage in which a client's own first bytes are looked at: `early` are those that were received already.
+fn first_words(
+    client: Socket,
+    peer: SocketAddr,
+    tls: Option<&Arc<ServerConfig>>,
+    early: Vec<u8>,
+    deadline: Time,
+) -> Stage {
+    match tls {
+        Some(config) => Stage::Secure(Box::new(Secure::new(client, Arc::clone(config), early, deadline))),
+        None => Stage::Handshake(Box::new(Handshake::new(client, peer.ip(), None, early, deadline))),
+    }
+}
+
+/// The answer to a client that there is no room for. Who is to speak TLS gets its alert: a handshake, so that an answer
+/// could be read, is the very work that there is no room for.
 fn no_room(
     client: Socket,
     tls: Option<&Arc<ServerConfig>>,
@@ -439,20 +454,6 @@ fn no_room(
         Answer::refusal(client, &refusal, deadline)
     };
     Stage::Answer(Box::new(answer), End::Refused(refusal))
-}
-
-/// The stage in which a client's own first bytes are looked at: `early` are those that were received already.
-fn first_words(
-    client: Socket,
-    peer: SocketAddr,
-    tls: Option<&Arc<ServerConfig>>,
-    early: Vec<u8>,
-    deadline: Time,
-) -> Stage {
-    match tls {
-        Some(config) => Stage::Secure(Box::new(Secure::new(client, Arc::clone(config), early, deadline))),
-        None => Stage::Handshake(Box::new(Handshake::new(client, peer.ip(), None, early, deadline))),
-    }
 }
 
 fn closing<T: Transport>(relay: Relay, end: End, cx: &mut Context<'_, Secured<'_, T>>) -> Turn {

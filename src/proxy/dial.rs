@@ -1,19 +1,30 @@
-//! Stage 2: a connection to the upstream, and the request on it. Addresses are tried in turn.
+//! Stage 2: a connection to the upstream, and the request on it. Addresses are tried in turn, each for a share of the time:
+//! one that never answers does not keep those behind it from being tried.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::context::Context;
 use super::handshake::Accepted;
-use crate::engine::{Fault, Next, Sent, Slot, Socket, Time, TlsFault, Transport};
+use super::upstream_tls::refusal_of;
+use crate::engine::{Fault, Next, Sent, Slot, Socket, Time, Transport};
 use crate::proto::refusal::Refusal;
 use crate::tls::secured::Secured;
+
+/// The least that an address gets, while time is left: more than a round trip around the world.
+const MIN_SHARE: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
 pub(super) struct Dial {
     accepted: Box<Accepted>,
     upstream: Option<Socket>,
+    /// As they were when the dial began: a change counts from the next one.
+    addresses: Arc<[SocketAddr]>,
     next_address: usize,
     connect_deadline: Time,
+    /// When the address in use is given up for the next one.
+    attempt_deadline: Time,
     /// Whether the current connection stands.
     connected: bool,
     sent: usize,
@@ -30,8 +41,17 @@ pub(super) enum Outcome {
 }
 
 impl Dial {
-    pub(super) fn new(accepted: Box<Accepted>, connect_deadline: Time) -> Self {
-        Self { accepted, upstream: None, next_address: 0, connect_deadline, connected: false, sent: 0 }
+    pub(super) fn new(accepted: Box<Accepted>, addresses: Arc<[SocketAddr]>, connect_deadline: Time) -> Self {
+        Self {
+            accepted,
+            upstream: None,
+            addresses,
+            next_address: 0,
+            connect_deadline,
+            attempt_deadline: connect_deadline,
+            connected: false,
+            sent: 0,
+        }
     }
 
     /// Both sockets that it holds.
@@ -67,8 +87,10 @@ impl Dial {
                         return Outcome::Sent(self.take_accepted(), socket);
                     }
                 }
+                // Only now: it may have answered at the last moment. The last address has time until the deadline above.
+                Sent::Blocked if !self.connected && now >= self.attempt_deadline => self.hang_up(cx),
                 Sent::Blocked => {
-                    let deadline = if self.connected { self.accepted.deadline } else { self.deadline() };
+                    let deadline = if self.connected { self.accepted.deadline } else { self.attempt_deadline };
                     return Outcome::Stay(Next::Wait(Some(deadline)));
                 }
                 Sent::Failed(Fault::Tls(fault)) => {
@@ -84,8 +106,20 @@ impl Dial {
         }
     }
 
+    /// When no address is tried any more.
     fn deadline(&self) -> Time {
         self.connect_deadline.min(self.accepted.deadline)
+    }
+
+    /// When an address that is tried from now on is given up, with `left` others behind it: after its share of the time
+    /// that is left.
+    fn attempt_deadline(&self, now: Time, left: usize) -> Time {
+        let deadline = self.deadline();
+        let shares = u32::try_from(left).unwrap_or(u32::MAX).saturating_add(1);
+        match deadline.since(now).checked_div(shares) {
+            Some(share) if left > 0 => now.after(share.max(MIN_SHARE)).min(deadline),
+            _ => deadline,
+        }
     }
 
     /// The socket in use, or one to the next address.
@@ -93,9 +127,14 @@ impl Dial {
         if let Some(socket) = self.upstream {
             return Ok(socket);
         }
-        while let Some(address) = cx.current.addresses.get(self.next_address) {
+        if self.addresses.is_empty() {
+            return Err(Refusal::UPSTREAM_UNRESOLVED);
+        }
+        while let Some(address) = self.addresses.get(self.next_address).copied() {
             self.next_address = self.next_address.saturating_add(1);
-            match cx.net.dial(me, None, *address) {
+            let left = self.addresses.len().saturating_sub(self.next_address);
+            self.attempt_deadline = self.attempt_deadline(cx.net.now(), left);
+            match cx.net.dial(me, None, address) {
                 Ok(socket) => {
                     self.upstream = Some(socket);
                     // From here on nothing goes out, and nothing counts that comes in, but through TLS.
@@ -130,19 +169,5 @@ impl Dial {
             client: self.accepted.client,
         };
         std::mem::replace(&mut self.accepted, Box::new(empty))
-    }
-}
-
-/// What a client is told of an upstream whose TLS failed.
-pub(super) fn refusal_of(fault: TlsFault) -> Refusal {
-    match fault {
-        TlsFault::NotTls => Refusal::UPSTREAM_NOT_TLS,
-        TlsFault::CertificateExpired | TlsFault::CertificateNotYetValid => Refusal::UPSTREAM_CERTIFICATE_EXPIRED,
-        TlsFault::CertificateName => Refusal::UPSTREAM_CERTIFICATE_NAME,
-        TlsFault::CertificateUntrusted => Refusal::UPSTREAM_CERTIFICATE_UNTRUSTED,
-        TlsFault::CertificateInvalid | TlsFault::CertificateMissing => Refusal::UPSTREAM_CERTIFICATE_INVALID,
-        TlsFault::Alert(_) => Refusal::UPSTREAM_TLS_REFUSED,
-        TlsFault::Truncated => Refusal::UPSTREAM_CLOSED,
-        TlsFault::Incompatible | TlsFault::Violation | TlsFault::Internal => Refusal::UPSTREAM_TLS,
     }
 }

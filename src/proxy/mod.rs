@@ -45,3 +45,4 @@ mod secure;
 pub mod service;
 pub mod settings;
 mod upgrade;
+mod upstream_tls;

@@ -1,8 +1,8 @@
 //! Stage 3: the upstream's answer. Only a verified 101 opens the tunnel; nothing was forwarded before it.
 
 use super::context::Context;
-use super::dial::refusal_of;
 use super::handshake::Accepted;
+use super::upstream_tls::refusal_of;
 use crate::engine::{Fault, Next, Received, Socket, Transport};
 use crate::proto::frame::Reserved;
 use crate::proto::head;

@@ -25,6 +25,28 @@ pub fn fault_of(error: &Error) -> TlsFault {
     }
 }
 
+/// A sentence, in one line, for who started a client that failed so and has `--tls-ca`.
+#[must_use]
+pub fn explained(fault: TlsFault) -> String {
+    let meaning = match fault {
+        TlsFault::NotTls => "what answers there does not speak TLS; is it a ws:// or http:// address?",
+        TlsFault::CertificateUntrusted => {
+            "the server's certificate leads to no authority that is trusted; name one with --tls-ca FILE"
+        }
+        TlsFault::CertificateName => "the server's certificate is for another name than the URL's",
+        TlsFault::CertificateExpired => "the server's certificate has expired",
+        TlsFault::CertificateNotYetValid => "the server's certificate is not valid yet; are the clocks right?",
+        TlsFault::CertificateInvalid => "the server's certificate is not fit for a server",
+        TlsFault::CertificateMissing => "the server has shown no certificate",
+        TlsFault::Incompatible => "there is no version, cipher suite, group or protocol in common",
+        TlsFault::Alert(_) => "the server refused; its log may say why",
+        TlsFault::Truncated => "the connection was cut off: it ended without TLS saying so (close_notify)",
+        TlsFault::Violation => "the server sent what TLS does not allow",
+        TlsFault::Internal => "it could not go on here",
+    };
+    format!("TLS failed ({fault}): {meaning}")
+}
+
 fn of_certificate(error: &CertificateError) -> TlsFault {
     match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsFault::CertificateExpired,

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::crypto::SupportedKxGroup;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{
     CipherSuite, ClientConfig, ClientConnection, Connection, HandshakeKind, NamedGroup, ProtocolVersion, ServerConfig,
@@ -157,7 +158,7 @@ impl<'a, T: Transport> Secured<'a, T> {
             certificates: tls.peer_certificates().unwrap_or_default(),
             version: tls.protocol_version(),
             suite: tls.negotiated_cipher_suite().map(|suite| suite.suite()),
-            group: tls.negotiated_key_exchange_group().map(rustls::crypto::SupportedKxGroup::name),
+            group: tls.negotiated_key_exchange_group().map(SupportedKxGroup::name),
             kind: tls.handshake_kind(),
         })
     }

@@ -48,6 +48,8 @@ pub(super) struct Session {
     ended: bool,
     /// We have said that we have finished.
     closed: bool,
+    /// Bytes that had waited and went when nobody asked: the next flush tells of them.
+    went: usize,
     /// The socket is to be shut down once all is sent.
     shutting: bool,
     /// It is. What rustls still has to say, to an error behind our end, is not sent.
@@ -59,7 +61,17 @@ impl Session {
     pub(super) fn new(socket: Socket, mut tls: Connection) -> Self {
         // What it may hold is bounded here, by what it is given.
         tls.set_buffer_limit(None);
-        Self { socket, tls, fresh: true, failed: None, ended: false, closed: false, shutting: false, shut: false }
+        Self {
+            socket,
+            tls,
+            fresh: true,
+            failed: None,
+            ended: false,
+            closed: false,
+            went: 0,
+            shutting: false,
+            shut: false,
+        }
     }
 
     pub(super) fn tls(&self) -> &Connection {
@@ -91,15 +103,14 @@ impl Session {
         if !self.tls.is_handshaking() {
             return Handshaking::Done;
         }
-        if let Err(fault) = self.flush(net, &mut 0) {
-            return Handshaking::Failed(fault);
-        }
+        // A peer that refuses and closes may still be heard, though it does not hear us any more.
+        let sent = self.push(net);
         let room = wire.len().min(HANDSHAKE_RECEIVE_BYTES);
-        let received = match net.recv(self.socket, wire.get_mut(..room).unwrap_or_default()) {
-            Received::Bytes(n) => n,
-            Received::Blocked => return Handshaking::Blocked,
-            Received::End => return self.fail(TlsFault::Truncated),
-            Received::Failed(fault) => return Handshaking::Failed(fault),
+        let received = match (net.recv(self.socket, wire.get_mut(..room).unwrap_or_default()), sent) {
+            (Received::Bytes(n), _) => n,
+            (_, Err(fault)) | (Received::Failed(fault), _) => return Handshaking::Failed(fault),
+            (Received::Blocked, _) => return Handshaking::Blocked,
+            (Received::End, _) => return self.fail(TlsFault::Truncated),
         };
         if let Err(fault) = self.feed(wire.get(..received).unwrap_or_default(), &mut []) {
             // The alert says why to the peer, who may not take it.
@@ -125,16 +136,21 @@ impl Session {
         // What comes out of what is received must have room: it cannot wait in `wire`.
         let room = into.len().saturating_sub(RECORD_BYTES).max(SMALL_RECEIVE_BYTES).min(wire.len());
         match net.recv(self.socket, wire.get_mut(..room).unwrap_or_default()) {
-            Received::Bytes(n) => match self.feed(wire.get(..n).unwrap_or_default(), into) {
-                Ok(0) => None,
-                Ok(n) => Some(Received::Bytes(n)),
-                Err(fault) => {
-                    let _ = self.flush(net, &mut 0);
-                    Some(Received::Failed(fault))
+            Received::Bytes(n) => {
+                let waited = self.holds();
+                let fed = self.feed(wire.get(..n).unwrap_or_default(), into);
+                if !waited && self.holds() {
+                    // An answer of rustls' own, or its alert: nobody else knows that there is something to send.
+                    let _ = self.push(net);
                 }
-            },
-            // Answers of rustls' own have waited for something to go with.
-            Received::Blocked => Some(match self.flush(net, &mut 0) {
+                match fed {
+                    Ok(0) => None,
+                    Ok(n) => Some(Received::Bytes(n)),
+                    Err(fault) => Some(Received::Failed(fault)),
+                }
+            }
+            // The handshake's last words may wait still.
+            Received::Blocked => Some(match self.push(net) {
                 Ok(_) => Received::Blocked,
                 Err(fault) => Received::Failed(fault),
             }),
@@ -154,7 +170,13 @@ impl Session {
         }
         let mut taken: usize = 0;
         loop {
-            match self.flush(net, &mut 0) {
+            let before = self.went;
+            let flushed = self.push(net);
+            if taken > 0 {
+                // What goes at once did not wait.
+                self.went = before;
+            }
+            match flushed {
                 Ok(true) => {}
                 Ok(false) if taken == 0 => return Sent::Blocked,
                 Ok(false) => return Sent::Bytes(taken),
@@ -173,10 +195,17 @@ impl Session {
     /// Sends what is encrypted: `true` once all is sent.
     #[inline]
     pub(super) fn flush<T: Transport>(&mut self, net: &mut T, progress: &mut usize) -> Result<bool, Fault> {
+        let flushed = self.push(net);
+        *progress = progress.saturating_add(std::mem::take(&mut self.went));
+        flushed
+    }
+
+    #[inline]
+    fn push<T: Transport>(&mut self, net: &mut T) -> Result<bool, Fault> {
         while self.holds() {
             let mut pipe = Pipe { net, socket: self.socket, fault: None };
             match self.tls.write_tls(&mut pipe) {
-                Ok(n) => *progress = progress.saturating_add(n),
+                Ok(n) => self.went = self.went.saturating_add(n),
                 Err(_) => return pipe.fault.map_or(Ok(false), Err),
             }
         }
@@ -310,3 +339,6 @@ impl<T: Transport> Write for Pipe<'_, T> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,7 @@ fn usage_errors_end_with_2_and_name_the_option() {
         (&proxy, &["--max-frame-bytes", "1KB"], "--max-frame-bytes"),
         (&proxy, &["--max-connections", "0"], "--max-connections"),
         (&proxy, &["--trusted-proxies", "10.0.0.0/8,nobody"], "--trusted-proxies"),
+        (&proxy, &["--resolver", "10.0.0.53,dns.test"], "--resolver"),
         (&["echo", "--listen", "localhost"], &[], "--listen"),
     ] {
         let (code, stdout, stderr) = run(&[base, more].concat());
@@ -57,15 +58,20 @@ fn what_does_not_work_ends_with_1_and_says_what_and_where() {
     assert_eq!(code, 1, "{stderr}");
     assert!(stderr.contains(&format!("cannot listen on {address}")), "{stderr}");
 
-    let (code, _, stderr) = run(&["proxy", "--listen", "127.0.0.1:0", "--target", "ws://nobody.invalid:80"]);
-    assert_eq!(code, 1, "{stderr}");
-    assert!(stderr.contains("--target ws://nobody.invalid:80") && stderr.contains("not resolved"), "{stderr}");
-
     let (_held, address) = nobody();
     let address = address.to_string();
     let (code, _, stderr) = run(&["ws", &format!("ws://{address}/")]);
     assert_eq!(code, 1, "{stderr}");
     assert!(stderr.contains(&address), "{stderr}");
+}
+
+#[test]
+fn a_target_whose_name_nobody_knows_does_not_keep_the_proxy_from_starting() {
+    // RFC 6761 section 6.4: the answer to this name needs no server.
+    let ringway = Ringway::proxy_to("ws://nobody.invalid:80", None, &[]);
+    assert!(ringway.announced().contains("target: ws://nobody.invalid:80 (not resolved yet)\n"));
+    let line = ringway.logged("the target's name is not resolved");
+    assert!(line.contains("ERROR") && line.contains("name=\"nobody.invalid\"") && line.contains("NXDOMAIN"), "{line}");
 }
 
 #[test]

@@ -72,7 +72,7 @@ mod inside {
 
     fn ends(test: u8, flags: &[&str]) -> Ends {
         let [client_at, upstream_at] = [2, 3].map(|end| IpAddr::V4(Ipv4Addr::new(127, 0, test, end)));
-        let listener = Upstream::listen_at(upstream_at);
+        let listener = Upstream::listen_at((upstream_at, 0).into());
         let ringway = Ringway::proxy(listener.address(), flags);
         let (mut client, mut upstream) = open_from(client_at, &ringway, &listener);
         // Both connections have been used, and nothing is on its way.

@@ -211,7 +211,7 @@ impl Peer {
 
     /// Sends on what TLS made of its words, and notes what came of that.
     fn pump(&mut self, net: &mut SimNet, sock: usize) {
-        if self.gone || self.stalled || net.socks[sock].tls.is_none() {
+        if self.gone || net.socks[sock].tls.is_none() {
             return;
         }
         let max = self.rng.range(1, self.plan.write_max);
@@ -229,7 +229,7 @@ impl Peer {
                 cut => self.cut(cut, net, sock),
             }
         } else if tls.has_given_up() {
-            self.leave(net, sock);
+            self.end(net, sock);
         }
     }
 

@@ -23,6 +23,11 @@ pub(crate) fn addresses(count: usize) -> Arc<[SocketAddr]> {
     (1..=count).map(|n| SocketAddr::from(([10, 9, 9, u8::try_from(n).unwrap_or(0)], 80))).collect()
 }
 
+/// So many addresses that it moves to.
+pub(crate) fn elsewhere(count: usize) -> Arc<[SocketAddr]> {
+    (1..=count).map(|n| SocketAddr::from(([10, 8, 8, u8::try_from(n).unwrap_or(0)], 80))).collect()
+}
+
 pub(crate) fn settings(timeouts: Timeouts) -> Settings {
     Settings {
         serve: Serve::Relay(Upstream {
@@ -103,7 +108,7 @@ pub(crate) fn random(seed: u64) -> Scene {
     let smooth = rng.chance(45);
     let echo = rng.chance(10);
     let small = rng.chance(65);
-    let addresses = rng.range(1, 3);
+    let addresses = if rng.chance(4) { 0 } else { rng.range(1, 3) };
     let mut settings = settings(timeouts(&mut rng, smooth));
     if echo {
         settings.serve = Serve::Echo;
@@ -119,6 +124,7 @@ pub(crate) fn random(seed: u64) -> Scene {
         seed,
         settings,
         addresses: crate::scene::addresses(addresses),
+        moves: rng.chance(10).then(|| (rng.wait(0, 100), elsewhere(addresses))),
         net: NetPlan {
             readiness: rng.pick(&[Readiness::Kept, Readiness::Asked]),
             short: rng.pick(&[0, 10, 40]),
@@ -244,8 +250,16 @@ fn dials(rng: &mut Rng, style: Style, addresses: usize, outcome: &mut Outcome) -
             _ => DialPlan::Connect(rng.wait(0, if style.smooth { 5 } else { 300 })),
         });
     }
-    let end = plans.iter().find(|plan| !matches!(plan, DialPlan::RefusedAtOnce | DialPlan::Fails(..)));
+    let last = plans.len().saturating_sub(1);
+    let passed = |at: usize, plan: &DialPlan| match plan {
+        DialPlan::RefusedAtOnce | DialPlan::Fails(..) => true,
+        // Given up for the next one.
+        DialPlan::Never => at < last,
+        DialPlan::Connect(_) | DialPlan::NoDescriptors => false,
+    };
+    let end = plans.iter().enumerate().find(|(at, plan)| !passed(*at, plan)).map(|(_, plan)| plan);
     *outcome = match end {
+        None if plans.is_empty() => Outcome::Refused(503, "upstream-unresolved"),
         None => Outcome::Refused(502, "upstream-unreachable"),
         Some(DialPlan::NoDescriptors) => Outcome::Refused(503, "no-descriptors"),
         Some(DialPlan::Never) => Outcome::Refused(504, "upstream-timeout"),

@@ -73,6 +73,8 @@ pub(crate) struct Scene {
     pub(crate) settings: Settings,
     /// Where the upstream is.
     pub(crate) addresses: Arc<[SocketAddr]>,
+    /// When it is somewhere else, and where.
+    pub(crate) moves: Option<(u64, Arc<[SocketAddr]>)>,
     pub(crate) net: NetPlan,
     pub(crate) tls: Tls,
     pub(crate) max_connections: u64,
@@ -170,6 +172,9 @@ impl World {
         if let Some(at) = world.scene.drain_at {
             world.schedule(at, Event::Drain);
         }
+        if let Some((at, _)) = world.scene.moves {
+            world.schedule(at, Event::Move);
+        }
         assert!(!echo || world.scene.connections.iter().all(|plan| plan.dials.is_empty()));
         world
     }
@@ -263,6 +268,12 @@ impl World {
             Event::Connected(sock) => self.net.connected(sock),
             Event::NotConnected(sock) => self.net.not_connected(sock),
             Event::Step(slot) => self.net.push(Slot(slot)),
+            Event::Move => {
+                if let Some((_, addresses)) = &self.scene.moves {
+                    self.net.say(|| format!("the upstream is at {addresses:?}"));
+                    self.proxy.command(&mut self.net, Command::Addresses(Arc::clone(addresses)));
+                }
+            }
             Event::Drain => {
                 if self.drained_at.is_none() {
                     self.net.say(|| "drain".to_owned());
@@ -310,7 +321,8 @@ impl World {
         match next {
             Next::Wait(deadline) => {
                 self.agains[at] = 0;
-                if let Some(deadline) = deadline.map(Time::as_millis) {
+                // A wheel is never early.
+                if let Some(deadline) = deadline.map(|at| at.as_nanos().div_ceil(1_000_000)) {
                     if deadline <= self.net.now {
                         return Err(format!("waits at {} until {deadline}, which has passed", self.net.now));
                     }

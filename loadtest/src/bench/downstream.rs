@@ -4,15 +4,16 @@
 //! The terms are one version, suite and group, because peers would else choose different ones and do different work. The
 //! generator offers nothing else, and a run in which another was agreed on is void.
 
-use std::fs;
-use std::io::Write;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use ringway::cli::tls::dev_cert;
 use rustls::ClientConfig;
 
+use super::process::Scratch;
 use crate::report::model::{Agreed, Report};
 use crate::tls::TlsArgs;
 
@@ -102,32 +103,21 @@ impl Downstream {
     }
 }
 
-/// A certificate for the peers, and the authority that the generator trusts.
-#[derive(Clone)]
+/// A certificate for the peers, and the authority that the generator trusts: made once, for the whole benchmark.
+#[derive(Debug)]
 pub struct Certificate {
-    authority: String,
-    certificate: String,
-    key: String,
+    made: Scratch,
 }
 
 impl Certificate {
-    /// Makes one.
+    /// Makes one, as `ringway tls dev-cert` does.
     ///
     /// # Errors
-    /// When there is no randomness to be had.
+    /// What could not be made.
     pub fn new() -> Result<Self, String> {
-        Self::made().map_err(|error| format!("a certificate for the run: {error}"))
-    }
-
-    fn made() -> Result<Self, rcgen::Error> {
-        let mut root = CertificateParams::new(Vec::new())?;
-        root.distinguished_name.push(DnType::CommonName, "ringway-load bench");
-        root.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        let root = CertifiedIssuer::self_signed(root, KeyPair::generate()?)?;
-        // rcgen's own choice is a key in P-256.
-        let key = KeyPair::generate()?;
-        let leaf = CertificateParams::new(NAMES.map(str::to_owned).to_vec())?.signed_by(&key, &root)?;
-        Ok(Self { authority: root.pem(), certificate: leaf.pem(), key: key.serialize_pem() })
+        let made = Scratch::new()?;
+        dev_cert(made.path(), &NAMES.map(str::to_owned))?;
+        Ok(Self { made })
     }
 
     /// What trusts the one that was written to this folder.
@@ -139,24 +129,64 @@ impl Certificate {
         Ok(args.load()?.for_shard())
     }
 
-    /// Writes `ca.pem`, `cert.pem`, `key.pem`, and `pair.pem`, which is the certificate and its key.
+    /// Puts the files where a peer finds them. HAProxy wants the certificate and its key in one, `pair.pem`.
     ///
     /// # Errors
     /// When one cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), String> {
-        let pair = format!("{}{}", self.certificate, self.key);
-        let files: [(&str, &str, u32); 4] = [
-            (AUTHORITY, &self.authority, 0o644),
-            ("cert.pem", &self.certificate, 0o644),
-            ("key.pem", &self.key, 0o600),
-            ("pair.pem", &pair, 0o600),
-        ];
-        for (name, text, mode) in files {
-            let path = folder.join(name);
-            let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&path);
-            file.and_then(|mut file| file.write_all(text.as_bytes()))
-                .map_err(|error| format!("{}: {error}", path.display()))?;
+        for name in [AUTHORITY, "cert.pem", "key.pem"] {
+            let to = folder.join(name);
+            // The modes go along.
+            fs::copy(self.made.path().join(name), &to).map_err(|error| format!("{}: {error}", to.display()))?;
         }
-        Ok(())
+        let pair = folder.join("pair.pem");
+        let written = || {
+            let both = [fs::read(folder.join("cert.pem"))?, fs::read(folder.join("key.pem"))?].concat();
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&pair)?;
+            file.write_all(&both)
+        };
+        written().map_err(|error: io::Error| format!("{}: {error}", pair.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    fn agreed(resumed: bool, count: u64) -> Agreed {
+        let name = str::to_owned;
+        Agreed { version: name(VERSION), suite: name(SUITE), group: name(GROUP), resumed, count }
+    }
+
+    fn broken(resumes: bool, tls: Vec<Agreed>) -> Option<String> {
+        let mut report = sample::echo();
+        (report.tls, report.generator.cpus) = (tls, vec![1, 2]);
+        Downstream::Tls.broken_terms(resumes, &report)
+    }
+
+    #[test]
+    fn lines_are_there_only_where_their_mark_says_so() {
+        let text = "always\n  one #plain\n  other #tls\n# a comment of both\n";
+        assert_eq!(Downstream::Plain.lines_of(text), "always\n  one\n# a comment of both\n");
+        assert_eq!(Downstream::Tls.lines_of(text), "always\n  other\n# a comment of both\n");
+    }
+
+    #[test]
+    fn a_run_on_other_terms_or_with_handshakes_of_the_other_kind_is_void() {
+        assert_eq!(broken(false, vec![agreed(false, 900)]), None);
+        // The first of each shard has nothing to resume.
+        assert_eq!(broken(true, vec![agreed(false, 2), agreed(true, 900)]), None);
+        let hybrid = Agreed { group: "X25519MLKEM768".to_owned(), ..agreed(false, 900) };
+        for (resumes, tls, why) in [
+            (false, vec![], "no TLS handshake was made"),
+            (false, vec![agreed(false, 900), agreed(true, 1)], "1 handshakes were resumed that were to be full"),
+            (true, vec![agreed(false, 3), agreed(true, 9)], "3 handshakes were full that were to be resumed, 9 were"),
+            (true, vec![agreed(false, 2)], "2 handshakes were full that were to be resumed, 0 were"),
+            (false, vec![hybrid], "TLS on other terms: TLSv1.3, TLS_AES_128_GCM_SHA256, X25519MLKEM768"),
+        ] {
+            let broken = broken(resumes, tls);
+            assert!(broken.as_ref().is_some_and(|broken| broken.starts_with(why)), "{broken:?}, not {why}");
+        }
     }
 }

@@ -62,7 +62,7 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode, String> {
         cpu: args.cpu,
         load_cpus: args.load_cpus.clone(),
         files,
-        certificate: args.tls.then(Certificate::new).transpose()?,
+        certificate: args.tls.then(Certificate::new).transpose()?.map(Arc::new),
     };
     let mut results = begun(args, &setup, &peers, &figures);
     let total: usize = figures.iter().map(|(_, record)| record.takes_part.len()).sum::<usize>() * setup.rounds as usize;

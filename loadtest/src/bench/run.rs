@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ const START: Duration = Duration::from_secs(15);
 const SLACK: Duration = Duration::from_secs(60);
 
 /// How runs are made.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Setup {
     /// The generator: this program.
     pub generator: PathBuf,
@@ -34,7 +35,7 @@ pub struct Setup {
     /// How many files a process may have open.
     pub files: u64,
     /// What the peers show, with TLS.
-    pub certificate: Option<Certificate>,
+    pub certificate: Option<Arc<Certificate>>,
 }
 
 impl Setup {

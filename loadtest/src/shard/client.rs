@@ -11,6 +11,7 @@ use ringway::proto::forward::{ClientRequest, write_client_request};
 use ringway::proto::frame::Sender;
 use ringway::proto::head::{self, HeadLimits};
 use ringway::proto::response::{Expected, Response};
+use ringway::tls::fault::explained;
 
 use super::conversation::{converse, read};
 use super::crew::Kit;
@@ -20,7 +21,6 @@ use super::secure::Secure;
 use super::wire::{Arrival, Wire};
 use crate::plan::Speech;
 use crate::record::{Event, Trouble};
-use crate::tls;
 
 /// Receives in one step.
 const RECEIVES: usize = 4;
@@ -399,7 +399,7 @@ impl<S> Client<S> {
         if mem::take(&mut self.probe) {
             let text = match why {
                 Trouble::Connect(reason) => format!("cannot connect: {reason}"),
-                Trouble::Tls(fault) => tls::explain(fault),
+                Trouble::Tls(fault) => explained(fault),
                 _ => format!("the handshake failed: {}", why.reason()),
             };
             cx.kit.recorder.tell(Event::Probed(Err(text)));

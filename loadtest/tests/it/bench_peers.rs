@@ -5,6 +5,7 @@
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tungstenite::{Message, WebSocket};
 
 static GO_ON: AtomicBool = AtomicBool::new(false);
 
-fn setup(certificate: Option<Certificate>) -> Setup {
+fn setup(certificate: Option<Arc<Certificate>>) -> Setup {
     Setup {
         generator: PathBuf::new(),
         rounds: 1,
@@ -49,7 +50,7 @@ fn installed(role: Role) -> Vec<(&'static Peer, Installed)> {
 fn started(
     peer: &Peer,
     installed: &Installed,
-    certificate: Option<Certificate>,
+    certificate: Option<Arc<Certificate>>,
     upstream: u16,
     scratch: &Scratch,
 ) -> (u16, Running) {
@@ -114,11 +115,11 @@ fn every_installed_peer_relays_a_websocket() {
 fn every_installed_peer_terminates_tls_on_the_terms_that_all_have_in_common() {
     use crate::harness::{Folder, run};
     let upstream = echo();
-    let certificate = Certificate::new().expect("a certificate");
+    let certificate = Arc::new(Certificate::new().expect("a certificate"));
     for (peer, installed) in installed(Role::Relays) {
         let scratch = Scratch::new().expect("a folder");
         certificate.write(scratch.path()).expect("written");
-        let (port, _running) = started(peer, &installed, Some(certificate.clone()), upstream, &scratch);
+        let (port, _running) = started(peer, &installed, Some(Arc::clone(&certificate)), upstream, &scratch);
         let folder = Folder::new();
         let (url, ca) = (format!("wss://127.0.0.1:{port}/chat"), scratch.path().join("ca.pem").display().to_string());
         // Everything is offered: it is the peer that keeps to the terms.

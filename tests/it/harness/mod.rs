@@ -1,13 +1,16 @@
 //! What the tests of the real process share: the process itself, and peers that are not ours.
 //!
 //! [`process`] starts `ringway` and watches it from outside, [`peer`] is one end of a TCP connection whose bytes the test
-//! chooses, [`upstream`] listens where the proxy dials, [`frame`] writes frames, [`wait`] waits for conditions; [`pki`] makes
+//! chooses, [`upstream`] listens where the proxy dials, [`frame`] writes frames, [`wait`] waits for conditions, [`dns`] answers for names,
+//! [`namespace`] gives a test a network of its own; [`pki`] makes
 //! certificates, [`secure`] speaks TLS with them, and [`site`] is a proxy that has some.
 
 use std::net::IpAddr;
 
 pub(crate) mod client;
+pub(crate) mod dns;
 pub(crate) mod frame;
+pub(crate) mod namespace;
 pub(crate) mod peer;
 pub(crate) mod pki;
 pub(crate) mod process;

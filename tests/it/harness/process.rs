@@ -23,6 +23,7 @@ pub(crate) struct Ringway {
     /// Where it dials; its sockets there are looked at too.
     target: Option<SocketAddr>,
     descriptors: usize,
+    announced: String,
     stderr: Arc<Mutex<String>>,
     kept: RefCell<Vec<Upstream>>,
     watched: bool,
@@ -71,9 +72,11 @@ impl Ringway {
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut announced = String::new();
         let mut line = || {
             let mut line = String::new();
             stdout.read_line(&mut line).unwrap();
+            announced.push_str(&line);
             line
         };
         let first = line();
@@ -89,7 +92,7 @@ impl Ringway {
         let address = address.parse().unwrap();
         let child = RefCell::new(Killed(child));
         let mut ringway =
-            Self { child, address, target, descriptors: 0, stderr, kept: RefCell::default(), watched: true };
+            Self { child, address, target, descriptors: 0, announced, stderr, kept: RefCell::default(), watched: true };
         // All that starting opens is open.
         until("its shards sleep in their rings", || {
             let sleeping = ringway.threads().filter(|task| read(&format!("{task}/wchan")).contains("io_cqring_wait"));
@@ -110,6 +113,11 @@ impl Ringway {
     /// Keeps an upstream listening as long as the process lives.
     pub(crate) fn keep(&self, upstream: Upstream) {
         self.kept.borrow_mut().push(upstream);
+    }
+
+    /// What it said of itself at start.
+    pub(crate) fn announced(&self) -> &str {
+        &self.announced
     }
 
     /// Its log so far.

@@ -1,7 +1,7 @@
 //! What the proxy dials: a listener whose connections the test answers itself, or tungstenite as an echo server.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -21,11 +21,12 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     pub(crate) fn listen() -> Self {
-        Self::listen_at([127, 0, 0, 1].into())
+        Self::listen_at(SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
-    pub(crate) fn listen_at(address: IpAddr) -> Self {
-        let listener = TcpListener::bind((address, 0)).unwrap();
+    /// Not on loopback: for tests with a network of their own.
+    pub(crate) fn listen_at(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         Self { listener }
     }

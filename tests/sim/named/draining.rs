@@ -1,6 +1,6 @@
 //! A drain, in every stage.
 
-use super::{Scene, bye, client, play, reply, scene, upstream};
+use super::{Scene, bye, client, play, play_once, reply, scene, upstream};
 use crate::net::DialPlan;
 use crate::peer::{Cut, Item};
 use crate::wire::{self, CLOSE, FIN, TEXT};
@@ -12,7 +12,7 @@ fn a_drain_lets_a_frame_end_that_has_begun() {
     (slow.write_max, slow.pace) = (50_000, (70, 70));
     let mut scene = scene(client(vec![]), slow);
     scene.drain_at = Some(180);
-    play(&scene, |played| {
+    play_once(&scene, |played| {
         played.ended("drained");
         played.told_client(1001, "proxy is shutting down");
         played.told_upstream(1001, "proxy is shutting down");

@@ -1,11 +1,13 @@
 //! The handshake's edges, and slow readers.
 
+use std::time::Duration;
+
 use ringway::engine::Fault;
 
 use super::{KEY, ask, bye, client, pinging, play, reply, scene, upstream};
 use crate::net::DialPlan;
 use crate::peer::Item;
-use crate::scene::{addresses, agreement};
+use crate::scene::{addresses, agreement, elsewhere};
 use crate::wire::{self, BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT};
 
 #[test]
@@ -43,6 +45,75 @@ fn addresses_are_tried_in_turn_until_one_answers() {
     scene.connections[0].dials =
         vec![DialPlan::RefusedAtOnce, DialPlan::Fails(30, Fault::Refused), DialPlan::Connect(40)];
     play(&scene, |played| played.ended("closed by client"));
+}
+
+#[test]
+fn an_address_that_never_answers_gets_its_share_of_the_time_and_no_more() {
+    let mut scene = scene(client(vec![bye()]), upstream(vec![]));
+    scene.addresses = addresses(2);
+    scene.connections[0].dials = vec![DialPlan::Never, DialPlan::Connect(40)];
+    play(&scene, |played| {
+        played.ended("closed by client");
+        assert!((2540..2700).contains(&played.millis()), "{} ms: half of five seconds", played.millis());
+    });
+    // What one does not use of its share is the others'.
+    scene.addresses = addresses(4);
+    scene.connections[0].dials = vec![
+        DialPlan::RefusedAtOnce,
+        DialPlan::Fails(500, Fault::Unreachable),
+        DialPlan::Never,
+        DialPlan::Connect(2200),
+    ];
+    play(&scene, |played| {
+        played.ended("closed by client");
+        assert!((4950..5000).contains(&played.millis()), "{} ms", played.millis());
+    });
+    // Many get less than a share would be, as long as there is time.
+    scene.addresses = addresses(16);
+    scene.settings.timeouts.connect = Duration::from_secs(1);
+    scene.connections[0].dials = vec![DialPlan::Never, DialPlan::Never, DialPlan::Never, DialPlan::Connect(240)];
+    play(&scene, |played| {
+        played.ended("closed by client");
+        assert!((990..1010).contains(&played.millis()), "{} ms", played.millis());
+    });
+    scene.connections[0].dials = vec![DialPlan::Never; 16];
+    play(&scene, |played| {
+        played.ended("refused: upstream-timeout");
+        assert!((1000..1020).contains(&played.millis()), "{} ms", played.millis());
+        assert_eq!(played.world.net.lines[0].dialled.len(), 4);
+    });
+}
+
+#[test]
+fn an_upstream_that_moves_is_found_by_the_next_dial_and_does_not_disturb_one_under_way() {
+    let mut scene = scene(client(vec![bye()]), upstream(vec![]));
+    scene.addresses = addresses(2);
+    scene.moves = Some((1000, elsewhere(2)));
+    let mut later = scene.connections[0].clone();
+    later.at = 1500;
+    scene.connections.push(later);
+    scene.connections[0].dials = vec![DialPlan::Never, DialPlan::Connect(40)];
+    play(&scene, |played| {
+        let dialled = |line: usize| played.world.net.lines[line].dialled.iter().map(|(_, address)| *address);
+        assert!(dialled(0).eq(addresses(2).iter().copied()));
+        assert!(dialled(1).eq(elsewhere(2).iter().copied().take(1)));
+        assert!(played.world.records.iter().all(|record| record.status == 101));
+    });
+}
+
+#[test]
+fn an_upstream_without_an_address_is_a_503_until_it_has_one() {
+    let mut scene = scene(client(vec![bye()]), upstream(vec![]));
+    scene.addresses = addresses(0);
+    scene.moves = Some((1000, elsewhere(1)));
+    let mut later = scene.connections[0].clone();
+    later.at = 1500;
+    scene.connections.push(later);
+    scene.connections[0].dials = vec![];
+    play(&scene, |played| {
+        played.ended("refused: upstream-unresolved");
+        assert_eq!((played.world.records[0].status, played.world.records[1].status), (503, 101));
+    });
 }
 
 #[test]

@@ -6,16 +6,18 @@ mod edges;
 mod ends;
 mod pings;
 mod regressions;
+mod tls;
 
 use std::time::Duration;
 
 use ringway::proxy::record::Record;
-use ringway::proxy::settings::Timeouts;
+use ringway::proxy::settings::{Serve, Timeouts};
 
 use crate::check;
 use crate::net::{DialPlan, NetPlan, Readiness};
 use crate::peer::{Item, PeerPlan};
 use crate::scene::{addresses, agreement, peer, request, settings};
+use crate::tls::TlsPlan;
 use crate::wire::{self, BINARY, CLOSE, FIN, Found, TEXT};
 use crate::world::{ConnectionPlan, Outcome, Scene, Tls, World};
 
@@ -64,6 +66,7 @@ pub(crate) fn scene(client: PeerPlan, upstream: PeerPlan) -> Scene {
         seed: 1,
         settings: settings(timeouts),
         addresses: addresses(1),
+        moves: None,
         net: NetPlan { readiness: Readiness::Kept, short: 0, spurious: 0, capacity: (300_000, 300_000) },
         tls: Tls::default(),
         max_connections: 10,
@@ -119,8 +122,20 @@ impl Played {
     }
 }
 
-/// Plays a scene under both readings of the transport's contract, in few pieces and in many.
+/// Plays a scene in plain text, and with TLS on both sides.
 pub(crate) fn play(scene: &Scene, judge: impl Fn(&Played)) {
+    play_once(scene, &judge);
+    let mut scene = scene.clone();
+    scene.tls = Tls { down: true, up: matches!(scene.settings.serve, Serve::Relay(_)) };
+    for plan in &mut scene.connections {
+        plan.client.tls = Some(TlsPlan::default());
+        plan.upstream.tls = scene.tls.up.then(TlsPlan::default);
+    }
+    play_once(&scene, &judge);
+}
+
+/// Plays a scene under both readings of the transport's contract, in few pieces and in many.
+pub(crate) fn play_once(scene: &Scene, judge: impl Fn(&Played)) {
     for readiness in [Readiness::Kept, Readiness::Asked] {
         for (seed, short, spurious) in [(1, 0, 0), (2, 40, 0), (3, 40, 30), (4, 0, 30)] {
             let mut scene = scene.clone();

@@ -1,6 +1,6 @@
 //! Pings and pongs, ours and theirs.
 
-use super::{KEY, bye, client, pinging, play, upstream};
+use super::{KEY, bye, client, pinging, play, play_once, upstream};
 use crate::peer::{Item, Pongs};
 use crate::wire::{self, CLOSE, FIN, PING, PONG};
 
@@ -8,7 +8,7 @@ use crate::wire::{self, CLOSE, FIN, PING, PONG};
 fn a_side_that_does_not_answer_a_ping_is_given_up() {
     let mut dead = client(vec![]);
     dead.pongs = Pongs::Never;
-    play(&pinging(dead, upstream(vec![])), |played| {
+    play_once(&pinging(dead, upstream(vec![])), |played| {
         played.ended("client did not answer a ping");
         played.told_client(1001, "no answer to a ping");
         played.told_upstream(1001, "client did not answer a ping");
@@ -17,7 +17,7 @@ fn a_side_that_does_not_answer_a_ping_is_given_up() {
     });
     let mut dead = upstream(vec![]);
     dead.pongs = Pongs::Never;
-    play(&pinging(client(vec![]), dead), |played| {
+    play_once(&pinging(client(vec![]), dead), |played| {
         played.ended("upstream did not answer a ping");
         played.told_client(1011, "upstream did not answer a ping");
         played.told_upstream(1001, "no answer to a ping");

@@ -55,6 +55,8 @@ pub(crate) enum Event {
     Connected(usize),
     NotConnected(usize),
     Step(u32),
+    /// The upstream's addresses change.
+    Move,
     Drain,
 }
 
@@ -109,6 +111,8 @@ pub(crate) struct Sock {
     pub(crate) reset_by_proxy: bool,
     /// How the peer speaks TLS, if it does. What was received and sent is counted decrypted then.
     pub(crate) tls: Option<Box<TlsEnd>>,
+    /// It was closed without its peer being told so in TLS.
+    pub(crate) left_untold: bool,
     pub(crate) received: usize,
     pub(crate) sent: Vec<u8>,
     /// Bytes taken from this side, by how many had gone to the other: when memory was held.
@@ -211,6 +215,7 @@ impl SimNet {
             shut: false,
             reset_by_proxy: false,
             tls,
+            left_untold: false,
             received: 0,
             sent: Vec::new(),
             marks: Vec::new(),
@@ -473,6 +478,10 @@ impl Transport for SimNet {
     fn shutdown(&mut self, socket: Socket) {
         let Some(sock) = self.check_open(socket, "shutdown") else { return };
         self.say(|| format!("  shutdown {}", self.name(sock)));
+        if self.socks[sock].tls.as_ref().is_some_and(|tls| tls.is_left_untold()) {
+            let name = self.name(sock);
+            self.fault(format!("the end of {name}'s connection without close_notify"));
+        }
         self.socks[sock].shut = true;
         self.poke(sock);
     }
@@ -486,6 +495,7 @@ impl Transport for SimNet {
         self.say(|| format!("  close {}", self.name(sock)));
         let this = &mut self.socks[sock];
         this.open = false;
+        this.left_untold = this.tls.as_ref().is_some_and(|tls| tls.is_left_untold()) && !this.broken && !this.peer_left;
         if !this.to_proxy.bytes.is_empty() {
             // As harsh as a host may be: what was on its way is lost.
             this.reset_by_proxy = true;

@@ -49,13 +49,19 @@ pub(crate) fn handshake(world: &World, index: usize, record: &Record, client: &P
             ensure(plain || upstream.forged, || "it was TLS".to_owned())?;
         }
         End::Refused(refusal) if refusal.code.starts_with("upstream-tls") => {
-            ensure(upstream.forged, || "nothing was wrong with the upstream's TLS".to_owned())?;
+            let asks = upstream.plan.tls.as_ref().is_some_and(|tls| tls.asks_for_certificate);
+            ensure(upstream.forged || asks, || "nothing was wrong with the upstream's TLS".to_owned())?;
         }
         End::Refused(refusal) if refusal.code == "tls-expected" => {
             ensure(world.scene.tls.down && client.plan.tls.is_none() || client.forged, || "it was TLS".to_owned())?;
         }
         _ => {}
     }
+    let socks = line.client.iter().chain(&line.upstream).map(|sock| &world.net.socks[*sock]);
+    let untold = socks.filter(|sock| world.scene.smooth && sock.left_untold).count();
+    ensure(untold == 0 || record.status != 101 || line.upstream.is_none(), || {
+        "closed without close_notify, though nothing was in its way".to_owned()
+    })?;
     let Some(peer) = &upstream.plan.tls else { return Ok(()) };
     let trusted = peer.identity == Identity::Right && misdeed(upstream) != Some(Misdeed::Banner);
     let told =

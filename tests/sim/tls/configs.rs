@@ -9,7 +9,7 @@ use ringway::proxy::settings::UpstreamTls;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::server::ServerSessionMemoryCache;
+use rustls::server::{ServerSessionMemoryCache, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
     ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion,
@@ -125,11 +125,11 @@ pub(crate) enum Config {
 
 /// Those of one scene.
 #[derive(Debug, Default)]
-pub(crate) struct Configs(Vec<((Version, Identity, bool, bool), Config)>);
+pub(crate) struct Configs(Vec<((Version, Identity, [bool; 3]), Config)>);
 
 impl Configs {
     pub(crate) fn of(&mut self, plan: &TlsPlan, is_upstream: bool) -> Config {
-        let kind = (plan.version, plan.identity, plan.trusts, is_upstream);
+        let kind = (plan.version, plan.identity, [plan.asks_for_certificate, plan.trusts, is_upstream]);
         if let Some((_, config)) = self.0.iter().find(|(known, _)| *known == kind) {
             return config.clone();
         }
@@ -149,7 +149,14 @@ impl Config {
                 Identity::Expired => &CERTIFICATES.expired,
             };
             let builder = ServerConfig::builder_with_provider(provider(plan.version, false));
-            let builder = builder.with_protocol_versions(&[version(plan.version)]).unwrap().with_no_client_auth();
+            let builder = builder.with_protocol_versions(&[version(plan.version)]).unwrap();
+            let builder = if plan.asks_for_certificate {
+                let roots = Arc::new(roots(&CERTIFICATES.authority));
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider(plan.version, false));
+                builder.with_client_cert_verifier(verifier.build().unwrap())
+            } else {
+                builder.with_no_client_auth()
+            };
             let mut config = builder.with_single_cert(chain.clone(), key.clone_key()).unwrap();
             config.session_storage = ServerSessionMemoryCache::new(16);
             Self::Server(Arc::new(config))

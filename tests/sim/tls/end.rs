@@ -153,7 +153,8 @@ impl TlsEnd {
             Ok(state) => self.was_told_end |= state.peer_has_closed(),
             Err(error) => {
                 self.failed_at = Some(self.sent - self.partial.len());
-                let expected = matches!(error, Error::AlertReceived(_)) || !self.plan.trusts || self.forged;
+                let refuses = !self.plan.trusts || self.plan.asks_for_certificate;
+                let expected = matches!(error, Error::AlertReceived(_)) || refuses || self.forged;
                 if !expected {
                     self.fault = Some(format!("the proxy broke TLS: {error}"));
                 }
@@ -272,6 +273,11 @@ impl TlsEnd {
     /// Whether the handshake is done, as far as the peer can tell.
     pub(crate) fn is_open(&self) -> bool {
         self.session.as_ref().is_some_and(|session| !session.is_handshaking())
+    }
+
+    /// Whether it could have been told of the proxy's end, and was not.
+    pub(crate) fn is_left_untold(&self) -> bool {
+        self.is_open() && !self.was_told_end && self.failed_at.is_none() && !self.forged
     }
 
     /// Bytes of progress, to be compared.

@@ -51,6 +51,8 @@ pub(crate) enum Misdeed {
 pub(crate) struct TlsPlan {
     pub(crate) version: Version,
     pub(crate) identity: Identity,
+    /// An upstream's: whether it wants to see a certificate of the proxy's, which has none.
+    pub(crate) asks_for_certificate: bool,
     /// Whether it takes the proxy's certificate.
     pub(crate) trusts: bool,
     /// Plaintext bytes in a record, at least and at most; records written at a time.
@@ -75,6 +77,7 @@ impl Default for TlsPlan {
         Self {
             version: Version::Tls13,
             identity: Identity::Right,
+            asks_for_certificate: false,
             trusts: true,
             record: (16_384, 16_384),
             flight: 64,

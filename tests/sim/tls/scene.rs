@@ -73,12 +73,13 @@ fn upstream(plan: &mut ConnectionPlan, style: Style, rng: &mut Rng) {
         6..8 => Identity::Expired,
         _ => Identity::Right,
     };
+    tls.asks_for_certificate = rng.chance(2);
     if rng.chance(3) {
         tls.misdeed = Some(Misdeed::Banner);
     }
     let refusal = match (tls.misdeed, tls.identity) {
         (Some(_), _) => Some("upstream-not-tls"),
-        (_, Identity::Right) => None,
+        (_, Identity::Right) => tls.asks_for_certificate.then_some("upstream-tls-refused"),
         (_, Identity::Stranger) => Some("upstream-certificate-untrusted"),
         (_, Identity::WrongName) => Some("upstream-certificate-name"),
         (_, Identity::Expired) => Some("upstream-certificate-expired"),

@@ -1,0 +1,212 @@
+//! `ringway ws`: a WebSocket from the terminal. A line of standard input is a text message; a message that comes is a
+//! line of standard output. One task has the connection ([`link`]) and what is said on it ([`talk`]), so that neither
+//! direction waits for the other; a thread reads the lines.
+
+mod link;
+mod talk;
+
+use std::future::poll_fn;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use self::link::Link;
+use self::talk::{Heard, Talk};
+use super::Failure;
+use crate::config::units;
+use crate::proto::accept::{accept_for, key_from};
+use crate::proto::forward::{ClientRequest, write_client_request};
+use crate::proto::head::{self, HeadLimits};
+use crate::proto::response::{Expected, Response};
+use crate::proto::{close, mask};
+use crate::routing::target::{self, Target};
+use crate::tls::client::{ClientFiles, ClientTls, Trust, server_name};
+use crate::tls::pem::PemFile;
+
+/// How long the server may take to connect, to answer the handshake, and to answer a close.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a refusal is listened to, and how much of it.
+const LISTENING: Duration = Duration::from_secs(1);
+const MAX_BODY_BYTES: usize = 4096;
+const HEAD: HeadLimits = HeadLimits { max_bytes: 32 * 1024, max_lines: 128 };
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Where to connect: ws://host[:port]/path?query, or wss:// for TLS
+    url: String,
+    /// A header to send, as `Name: value`; may be repeated
+    #[arg(long, short = 'H', value_name = "HEADER", value_parser = units::header)]
+    header: Vec<(String, String)>,
+    /// A subprotocol to offer; may be repeated
+    #[arg(long, value_name = "NAME")]
+    subprotocol: Vec<String>,
+    /// Trust the authorities in this file (PEM) and no other; the host's store if not given
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// Take any certificate, from anyone
+    #[arg(long, conflicts_with = "tls_ca")]
+    tls_insecure_skip_verify: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let (target, path) =
+        target::client_url(&args.url).map_err(|error| Failure::Configuration(format!("{}: {error}", args.url)))?;
+    let tls = args.tls(&target)?;
+    let socket = connect(&target)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    runtime.block_on(async {
+        let socket = TcpStream::from_std(socket)?;
+        let mut link = match tls {
+            Some((config, name)) => Link::secured(socket, config, name)?,
+            None => Link::plain(socket),
+        };
+        let early = shake_hands(&mut link, &target, &path, args).await?;
+        if io::stdin().is_terminal() {
+            let _ = writeln!(io::stderr(), "connected to {}; a line is a message, Ctrl-D closes", args.url);
+        }
+        told(&Talk::new(link, &early).run().await?)
+    })
+}
+
+impl Args {
+    /// What TLS is spoken with, if it is.
+    fn tls(&self, target: &Target) -> Result<Option<(Arc<ClientConfig>, ServerName<'static>)>, Failure> {
+        if !target.tls {
+            if self.tls_ca.is_some() || self.tls_insecure_skip_verify {
+                let why = "--tls-ca and --tls-insecure-skip-verify are for wss:// and https:// URLs";
+                return Err(Failure::Configuration(why.to_owned()));
+            }
+            return Ok(None);
+        }
+        let name = server_name(&target.host).map_err(Failure::Configuration)?;
+        let trust = match &self.tls_ca {
+            _ if self.tls_insecure_skip_verify => Trust::Insecure,
+            Some(path) => Trust::Authorities(vec![PemFile::new("--tls-ca", path)]),
+            None => Trust::Host,
+        };
+        let client = ClientTls::load(&ClientFiles { trust, identity: None })
+            .map_err(|error| Failure::Configuration(error.to_string()))?;
+        if !client.is_verified() {
+            let warning =
+                "--tls-insecure-skip-verify: the server may be anyone, and whoever is in between reads everything";
+            let _ = writeln!(io::stderr(), "ringway: {warning}");
+        }
+        Ok(Some((client.for_shard_without_resumption(), name)))
+    }
+}
+
+fn connect(target: &Target) -> Result<std::net::TcpStream, Failure> {
+    use std::net::ToSocketAddrs;
+    let failed = |error: io::Error| Failure::Failed(format!("{target}: {error}"));
+    let mut last = io::Error::other("the name has no address");
+    for address in (target.host.as_str(), target.port).to_socket_addrs().map_err(failed)? {
+        match std::net::TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                stream.set_nonblocking(true)?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(failed(last))
+}
+
+/// How it ended, as a user is told it.
+fn told(heard: &Heard) -> Result<ExitCode, Failure> {
+    match heard {
+        Heard::Close(Some(close::NORMAL) | None) => Ok(ExitCode::SUCCESS),
+        Heard::Close(Some(code)) => Err(Failure::Failed(format!("the server closed with code {code}"))),
+        Heard::Violation(violation) => Err(Failure::Failed(format!("the server broke the protocol: {violation}"))),
+        Heard::End => Err(Failure::Failed("the connection ended without a close frame".to_owned())),
+        Heard::Silence => Err(Failure::Failed(format!("the server did not answer our close within {PATIENCE:?}"))),
+    }
+}
+
+/// Gives back what came behind the server's head.
+async fn shake_hands(link: &mut Link, target: &Target, path: &str, args: &Args) -> Result<Vec<u8>, Failure> {
+    let mut nonce = [0; 16];
+    random(&mut nonce)?;
+    let key = key_from(nonce);
+    let mut request = Vec::new();
+    let asked = ClientRequest {
+        host: &target.authority,
+        path_and_query: path,
+        key: &key,
+        protocols: &args.subprotocol,
+        headers: &args.header,
+    };
+    write_client_request(&asked, &mut request);
+    link.send(&request)?;
+    let deadline = Instant::now() + PATIENCE;
+    let mut bytes = Vec::new();
+    let end = loop {
+        let seen = bytes.len();
+        let mut chunk = [0; 4096];
+        let received = timeout_at(deadline, receive(link, &mut chunk)).await;
+        let late = |_| Failure::Failed(format!("{target}: no answer within {PATIENCE:?}"));
+        let n = received.map_err(late)?.map_err(|error| Failure::Failed(format!("{target}: {error}")))?;
+        if n == 0 {
+            return Err(Failure::Failed("the server closed the connection before it answered".to_owned()));
+        }
+        bytes.extend(chunk.iter().take(n));
+        match head::find_end(&bytes, seen, &HEAD) {
+            Ok(Some(end)) => break end,
+            Ok(None) => {}
+            Err(_) => return Err(Failure::Failed("the server's answer is too long".to_owned())),
+        }
+    };
+    let early = bytes.split_off(end);
+    let refused = |refusal: crate::proto::refusal::Refusal| Failure::Failed(refusal.detail.to_owned());
+    let response = Response::parse(&bytes, &HEAD).map_err(refused)?;
+    if response.status != 101 {
+        return Err(Failure::Failed(declined(response.status, early, link).await));
+    }
+    response.verify(&Expected::without_extensions(accept_for(&key), &args.subprotocol)).map_err(refused)?;
+    Ok(early)
+}
+
+/// Receives, and sends what is to be sent meanwhile.
+async fn receive(link: &mut Link, into: &mut [u8]) -> io::Result<usize> {
+    poll_fn(|cx| {
+        if let Poll::Ready(received) = link.poll_recv(cx, into) {
+            return Poll::Ready(received);
+        }
+        match link.poll_flush(cx)? {
+            Poll::Ready(()) | Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+async fn declined(status: u16, mut body: Vec<u8>, link: &mut Link) -> String {
+    // What does not come in time, or beyond a screenful, is not waited for.
+    let deadline = Instant::now() + LISTENING;
+    let mut chunk = [0; MAX_BODY_BYTES];
+    while body.len() < MAX_BODY_BYTES
+        && let Ok(Ok(n @ 1..)) = timeout_at(deadline, receive(link, &mut chunk)).await
+    {
+        body.extend(chunk.iter().take(n));
+    }
+    body.truncate(MAX_BODY_BYTES);
+    let body: String = String::from_utf8_lossy(&body).chars().filter(|c| !c.is_control() || *c == '\n').collect();
+    format!("the server answered {status}\n{body}").trim_end().to_owned()
+}
+
+fn fresh_mask() -> io::Result<mask::Key> {
+    let mut key = [0; 4];
+    random(&mut key)?;
+    Ok(key)
+}
+
+fn random(into: &mut [u8]) -> io::Result<()> {
+    getrandom::fill(into).map_err(|error| io::Error::other(error.to_string()))
+}

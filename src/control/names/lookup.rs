@@ -1,0 +1,294 @@
+//! One look-up of a name, as getaddrinfo does it: /etc/hosts, then the servers, over the search domains; A and AAAA at
+//! once.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
+use hickory_resolver::lookup::Lookup;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::system_conf::parse_resolv_conf;
+
+use super::files::{self, HOSTS, RESOLV_CONF};
+
+/// How long one server may take over one question. A server that has gone away must not cost much, whatever
+/// /etc/resolv.conf allows.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often the servers are gone through.
+const ROUNDS: usize = 2;
+/// How long it may take over all servers and search domains.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Characters of a reason that are logged: some of them are an outsider's.
+const MAX_REASON: usize = 200;
+
+/// What is looked up, and whom to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The name.
+    pub host: String,
+    /// The port that its addresses get.
+    pub port: u16,
+    /// The servers to ask, or none for those of /etc/resolv.conf.
+    pub servers: Vec<SocketAddr>,
+}
+
+/// Where an answer comes from, and how long it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// /etc/hosts, or the meaning of `localhost`: until the file changes.
+    Host,
+    /// DNS, for as long as it says.
+    Dns(Duration),
+}
+
+/// An answer. One of the two families may have failed, the other one not.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub(super) origin: Origin,
+    pub(super) v4: Result<Vec<IpAddr>, Fault>,
+    pub(super) v6: Result<Vec<IpAddr>, Fault>,
+}
+
+/// Why there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    NoSuchName,
+    NoAddress,
+    /// All that came must not come out of DNS.
+    NothingAllowed,
+    /// No server answered in time.
+    Timeout(Duration),
+    /// The last server that was asked, and what came of it.
+    Server(SocketAddr, String),
+    /// It could not even be asked.
+    Unable(String),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchName => f.write_str("the name does not exist (NXDOMAIN)"),
+            Self::NoAddress => f.write_str("the name has neither an A nor an AAAA record"),
+            Self::NothingAllowed => f.write_str("DNS gave only addresses that must not come from it"),
+            Self::Timeout(waited) => write!(f, "no answer within {} s", waited.as_secs_f32()),
+            Self::Server(server, why) => write!(f, "server {server}: {}", printable(why)),
+            Self::Unable(why) => f.write_str(&printable(why)),
+        }
+    }
+}
+
+impl Fault {
+    /// Whether it says nothing of the name, only of who was asked.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Self::Timeout(_) | Self::Server(..))
+    }
+}
+
+fn printable(text: &str) -> String {
+    text.chars().filter(|char| !char.is_control()).take(MAX_REASON).collect()
+}
+
+impl Question {
+    /// Looks the name up, from the files as they are now.
+    pub(super) async fn look_up(&self) -> Result<Answer, Fault> {
+        let host = self.host.strip_suffix('.').unwrap_or(&self.host);
+        let hosts = files::read(HOSTS).map_err(|error| Fault::Unable(format!("{HOSTS}: {error}")))?;
+        let mut found = files::lookup(&hosts, host);
+        if found.is_empty() && is_localhost(host) {
+            // RFC 6761 section 6.3: it is never asked for.
+            found = vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()];
+        }
+        if !found.is_empty() {
+            let (v4, v6) = found.into_iter().partition(IpAddr::is_ipv4);
+            return Ok(Answer { origin: Origin::Host, v4: Ok(v4), v6: Ok(v6) });
+        }
+        let asking = self.ask();
+        tokio::time::timeout(LOOKUP_TIMEOUT, asking).await.unwrap_or(Err(Fault::Timeout(LOOKUP_TIMEOUT)))
+    }
+
+    async fn ask(&self) -> Result<Answer, Fault> {
+        let (system, options) = resolv_conf()?;
+        let servers = if self.servers.is_empty() {
+            let ports = |server: &NameServerConfig| SocketAddr::new(server.ip, 53);
+            system.name_servers().iter().map(ports).collect()
+        } else {
+            self.servers.clone()
+        };
+        let servers: Arc<[Server]> = servers.into_iter().map(Server::new).collect::<Result<_, _>>()?;
+        let mut fault = Fault::NoSuchName;
+        for name in meanings(&self.host, system.search(), options.ndots)? {
+            match both(&servers, &name).await {
+                Ok(answer) => return Ok(answer),
+                Err(Fault::NoSuchName) => {}
+                Err(other) => {
+                    // What could not be asked by its own name is not looked for elsewhere: another host may have it there.
+                    let own =
+                        name.to_ascii().trim_end_matches('.').eq_ignore_ascii_case(self.host.trim_end_matches('.'));
+                    if own && other != Fault::NoAddress {
+                        return Err(other);
+                    }
+                    fault = other;
+                }
+            }
+        }
+        Err(fault)
+    }
+}
+
+fn is_localhost(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    host == "localhost" || host.ends_with(".localhost")
+}
+
+/// The search domains, the number of dots from which a name is tried as it stands first, and the servers.
+fn resolv_conf() -> Result<(ResolverConfig, ResolverOpts), Fault> {
+    let text = files::read(RESOLV_CONF).map_err(|error| Fault::Unable(format!("{RESOLV_CONF}: {error}")))?;
+    // A file without servers means the one on this host (resolv.conf(5)).
+    parse_resolv_conf(&text)
+        .or_else(|_| parse_resolv_conf(format!("{text}\nnameserver 127.0.0.1\n")))
+        .map_err(|error| Fault::Unable(format!("{RESOLV_CONF}: {error}")))
+}
+
+/// The absolute names that a name may mean, in the order in which they are asked for.
+fn meanings(host: &str, search: &[Name], ndots: usize) -> Result<Vec<Name>, Fault> {
+    let unable = |error: &dyn fmt::Display| Fault::Unable(format!("`{host}` is not a name of DNS: {error}"));
+    let mut name = Name::from_str_relaxed(host).map_err(|error| unable(&error))?;
+    if name.is_fqdn() {
+        return Ok(vec![name]);
+    }
+    // A name that gets too long with a domain is not one.
+    let mut names: Vec<Name> = search.iter().filter_map(|domain| name.clone().append_domain(domain).ok()).collect();
+    name.set_fqdn(true);
+    let own = if host.matches('.').count() >= ndots { 0 } else { names.len() };
+    names.insert(own, name);
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    Ok(names)
+}
+
+#[derive(Debug)]
+struct Server {
+    address: SocketAddr,
+    resolver: TokioResolver,
+}
+
+impl Server {
+    /// Each server is asked through a resolver of its own, so that the order, the time each may take, and what is kept of
+    /// an answer are ours.
+    fn new(address: SocketAddr) -> Result<Self, Fault> {
+        let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
+        (udp.port, tcp.port) = (address.port(), address.port());
+        let server = NameServerConfig::new(address.ip(), true, vec![udp, tcp]);
+        let config = ResolverConfig::from_name_servers(vec![server]);
+        let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        let options = builder.options_mut();
+        (options.timeout, options.attempts) = (SERVER_TIMEOUT, 0);
+        (options.cache_size, options.use_hosts_file) = (0, ResolveHosts::Never);
+        let resolver = builder.build().map_err(|error| Fault::Server(address, error.to_string()))?;
+        Ok(Self { address, resolver })
+    }
+}
+
+/// Asks for A and AAAA at once. A family without a record is empty; if both are, that is a fault.
+async fn both(servers: &Arc<[Server]>, name: &Name) -> Result<Answer, Fault> {
+    // A set, so that what still runs when nobody waits for it any more is stopped.
+    let mut asking = tokio::task::JoinSet::new();
+    asking.spawn(ask(Arc::clone(servers), name.clone(), RecordType::AAAA));
+    let v4 = ask(Arc::clone(servers), name.clone(), RecordType::A).await;
+    let v6 = match asking.join_next().await {
+        Some(Ok(answer)) => answer,
+        _ => Err(Fault::Unable("the look-up was abandoned".to_owned())),
+    };
+    let ttl = [&v4, &v6].into_iter().flatten().map(|(_, ttl)| *ttl).min();
+    let Some(ttl) = ttl else {
+        return match (v4, v6) {
+            (Err(Fault::NoSuchName | Fault::NoAddress), Err(fault)) | (Err(fault), _) => Err(fault),
+            (_, Err(fault)) => Err(fault),
+            (Ok(_), Ok(_)) => Err(Fault::NoAddress),
+        };
+    };
+    let family = |answer: Result<(Vec<IpAddr>, Duration), Fault>| match answer {
+        Ok((addresses, _)) => Ok(addresses),
+        Err(Fault::NoSuchName | Fault::NoAddress) => Ok(Vec::new()),
+        Err(fault) => Err(fault),
+    };
+    Ok(Answer { origin: Origin::Dns(ttl), v4: family(v4), v6: family(v6) })
+}
+
+/// Asks one server after the other, until one knows.
+async fn ask(servers: Arc<[Server]>, name: Name, kind: RecordType) -> Result<(Vec<IpAddr>, Duration), Fault> {
+    let mut fault = Fault::Unable("there is no server to ask".to_owned());
+    for server in std::iter::repeat_n(&servers, ROUNDS).flat_map(|servers| servers.iter()) {
+        match server.resolver.lookup(name.clone(), kind).await {
+            Ok(lookup) => return read(&lookup, &name, kind).ok_or(Fault::NoAddress),
+            Err(NetError::Dns(DnsError::NoRecordsFound(none))) => match none.response_code {
+                ResponseCode::NXDomain => return Err(Fault::NoSuchName),
+                ResponseCode::NoError => return Err(Fault::NoAddress),
+                code => fault = Fault::Server(server.address, code.to_string()),
+            },
+            Err(error) => fault = Fault::Server(server.address, error.to_string()),
+        }
+    }
+    Err(fault)
+}
+
+/// The addresses in an answer that are the name's, or those of what it is an alias of, and how long they hold.
+fn read(lookup: &Lookup, name: &Name, kind: RecordType) -> Option<(Vec<IpAddr>, Duration)> {
+    let mut names = HashSet::from([name]);
+    let mut ttl = u32::MAX;
+    let mut addresses = Vec::new();
+    for record in lookup.answers() {
+        if !names.contains(&record.name) {
+            continue;
+        }
+        match &record.data {
+            RData::CNAME(alias) => {
+                names.insert(&alias.0);
+            }
+            data if record.record_type() == kind => addresses.extend(data.ip_addr()),
+            _ => continue,
+        }
+        ttl = ttl.min(record.ttl);
+    }
+    (!addresses.is_empty()).then(|| (addresses, Duration::from_secs(ttl.into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_resolver::proto::rr::Name;
+
+    use super::{is_localhost, meanings};
+
+    #[test]
+    fn a_name_is_searched_for_as_getaddrinfo_does() {
+        let search: Vec<Name> = ["a.test", "b.test."].map(|name| Name::from_str_relaxed(name).unwrap()).into();
+        for (host, ndots, expected) in [
+            ("api", 1, "api.a.test. api.b.test. api."),
+            ("api.x", 1, "api.x. api.x.a.test. api.x.b.test."),
+            ("api.x", 2, "api.x.a.test. api.x.b.test. api.x."),
+            ("api", 0, "api. api.a.test. api.b.test."),
+            ("api.", 1, "api."),
+            ("under_score", 0, "under_score. under_score.a.test. under_score.b.test."),
+        ] {
+            let names = meanings(host, &search, ndots).unwrap();
+            let names: Vec<String> = names.iter().map(Name::to_ascii).collect();
+            assert_eq!(names.join(" "), expected, "{host} {ndots}");
+        }
+        let root = [Name::root()];
+        assert_eq!(meanings("api", &root, 1).unwrap().len(), 1, "a search of the root adds nothing");
+        assert!(meanings(&"x".repeat(64), &search, 1).is_err());
+    }
+
+    #[test]
+    fn localhost_is_known_in_every_spelling() {
+        assert!(["localhost", "LocalHost", "a.localhost"].iter().all(|name| is_localhost(name)));
+        assert!(!["localhost.test", "notlocalhost"].iter().any(|name| is_localhost(name)));
+    }
+}

@@ -1,0 +1,133 @@
+//! How a name stands: the last good answer, since when there is none better, when to ask again and when to speak of it.
+//! Time comes in as an argument.
+
+use std::time::{Duration, Instant};
+
+/// An answer is asked for again within these bounds, whatever its TTL.
+const TTL_MIN: Duration = Duration::from_secs(1);
+const TTL_MAX: Duration = Duration::from_secs(300);
+/// After a failure it is asked again so soon, then half as often each time.
+const RETRY_MIN: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(30);
+/// A failure is spoken of again after so long, then after twice as long each time.
+const REMINDER_MIN: Duration = Duration::from_secs(30);
+const REMINDER_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// A name, seen over time: [`answered`](Self::answered) and [`failed`](Self::failed) are told what came, and say whether
+/// that is news.
+#[derive(Debug)]
+pub(super) struct Standing {
+    answered_at: Option<Instant>,
+    trouble: Option<Trouble>,
+    /// When to ask again; `None` until a file changes.
+    due: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Trouble {
+    since: Instant,
+    retry: Duration,
+    remind_at: Instant,
+    reminder: Duration,
+}
+
+impl Standing {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { answered_at: None, trouble: None, due: Some(now) }
+    }
+
+    /// There is an answer, which holds for `ttl`, or until a file changes. `jitter` is from 0 to 255: the answer is asked for
+    /// up to a tenth earlier, so that many proxies do not ask at once. Says for how long there was none, if there was none.
+    pub(super) fn answered(&mut self, now: Instant, ttl: Option<Duration>, jitter: u8) -> Option<Duration> {
+        self.answered_at = Some(now);
+        self.due = ttl.and_then(|ttl| {
+            let ttl = ttl.min(TTL_MAX);
+            let early = ttl.saturating_mul(jitter.into()).checked_div(2560).unwrap_or_default();
+            now.checked_add(ttl.saturating_sub(early).max(TTL_MIN))
+        });
+        self.trouble.take().map(|trouble| now.saturating_duration_since(trouble.since))
+    }
+
+    /// There is none. Says whether it is time to speak of it.
+    pub(super) fn failed(&mut self, now: Instant) -> bool {
+        let mut trouble =
+            self.trouble.unwrap_or(Trouble { since: now, retry: RETRY_MIN, remind_at: now, reminder: REMINDER_MIN });
+        let speak = now >= trouble.remind_at;
+        if speak {
+            trouble.remind_at = now.checked_add(trouble.reminder).unwrap_or(now);
+            trouble.reminder = trouble.reminder.saturating_mul(2).min(REMINDER_MAX);
+        }
+        self.due = now.checked_add(trouble.retry);
+        trouble.retry = trouble.retry.saturating_mul(2).min(RETRY_MAX);
+        self.trouble = Some(trouble);
+        speak
+    }
+
+    /// How old the answer in use is.
+    pub(super) fn age(&self, now: Instant) -> Option<Duration> {
+        self.answered_at.map(|at| now.saturating_duration_since(at))
+    }
+
+    /// How long there is nothing to do, as far as time goes.
+    pub(super) fn rest(&self, now: Instant) -> Option<Duration> {
+        self.due.map(|due| due.saturating_duration_since(now))
+    }
+
+    /// Whether it is time to ask.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.due.is_some_and(|due| due <= now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::Standing;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn an_answer_is_asked_for_again_when_its_ttl_runs_out_within_bounds() {
+        let now = Instant::now();
+        let mut standing = Standing::new(now);
+        assert!(standing.is_due(now));
+        for (ttl, jitter, rest) in [
+            (60, 0, 60_000),
+            (0, 0, 1000),
+            (1, 255, 1000),
+            (10, 128, 9500),
+            (100_000, 0, 300_000),
+            (100_000, 255, 270_117),
+        ] {
+            assert_eq!(standing.answered(now, Some(SECOND * ttl), jitter), None);
+            assert_eq!(standing.rest(now).unwrap().as_millis(), rest, "{ttl} {jitter}");
+        }
+        standing.answered(now, None, 9);
+        assert_eq!((standing.rest(now), standing.is_due(now + SECOND * 1000)), (None, false));
+    }
+
+    #[test]
+    fn failures_are_retried_ever_more_slowly_and_spoken_of_ever_more_rarely() {
+        let start = Instant::now();
+        let mut standing = Standing::new(start);
+        standing.answered(start, Some(SECOND * 60), 0);
+        let mut now = start + SECOND * 60;
+        let (mut rests, mut spoken) = (Vec::new(), Vec::new());
+        while now < start + SECOND * 1000 {
+            if standing.failed(now) {
+                spoken.push(standing.age(now).unwrap().as_secs());
+            }
+            let rest = standing.rest(now).unwrap();
+            rests.push(rest.as_secs());
+            now += rest;
+        }
+        assert_eq!(rests[..7], [1, 2, 4, 8, 16, 30, 30]);
+        assert!(rests[6..].iter().all(|rest| *rest == 30));
+        assert_eq!(spoken, [60, 91, 151, 271, 511, 991]);
+        assert_eq!(standing.answered(now, Some(SECOND), 0), Some(now - start - SECOND * 60));
+        assert_eq!(standing.answered(now, Some(SECOND), 0), None);
+        assert!(standing.failed(now), "the next trouble is news again");
+        assert_eq!(standing.rest(now), Some(SECOND));
+    }
+}

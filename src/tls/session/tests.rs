@@ -1,0 +1,291 @@
+//! What the simulator meets too seldom, over a transport that is two buffers.
+
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
+
+use super::{MAX_SEALED_BYTES, RECORD_BYTES};
+use crate::engine::{Fault, Received, Sent, Slot, Socket, Time, TlsFault, Transport};
+use crate::tls::secured::{Handshaking, Secured, Sessions};
+use crate::tls::testing::Authority;
+
+const SOCKET: Socket = Socket { index: 3, generation: 1 };
+const ME: Slot = Slot(0);
+
+/// One socket: what came, what went, and how much more may go.
+#[derive(Debug, Default)]
+struct Wire {
+    came: VecDeque<u8>,
+    went: Vec<u8>,
+    room: usize,
+    ended: bool,
+    shut: bool,
+}
+
+impl Transport for Wire {
+    fn now(&self) -> Time {
+        Time::from_millis(0)
+    }
+
+    fn clock(&self) -> Time {
+        self.now()
+    }
+
+    fn idle(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn recv(&mut self, _: Socket, into: &mut [u8]) -> Received {
+        assert!(!into.is_empty());
+        match self.came.read(into).unwrap() {
+            0 if self.ended => Received::End,
+            0 => Received::Blocked,
+            n => Received::Bytes(n),
+        }
+    }
+
+    fn send(&mut self, _: Socket, bytes: &[u8]) -> Sent {
+        assert!(!self.shut, "a send behind the end");
+        let n = self.room.min(bytes.len());
+        self.went.extend_from_slice(&bytes[..n]);
+        self.room -= n;
+        if n == 0 { Sent::Blocked } else { Sent::Bytes(n) }
+    }
+
+    fn hung_up(&self, _: Socket) -> bool {
+        self.ended
+    }
+
+    fn unacknowledged(&self, _: Socket) -> usize {
+        0
+    }
+
+    fn dial(&mut self, _: Slot, _: Option<IpAddr>, _: SocketAddr) -> Result<Socket, Fault> {
+        Err(Fault::Unreachable)
+    }
+
+    fn shutdown(&mut self, _: Socket) {
+        self.shut = true;
+    }
+
+    fn close(&mut self, _: Socket) {}
+
+    fn abort(&mut self, _: Socket) {}
+
+    fn wake(&mut self, _: Slot) {}
+
+    fn random(&mut self, into: &mut [u8]) {
+        into.fill(7);
+    }
+}
+
+/// Our end, and a client at the other.
+struct Both {
+    net: Wire,
+    sessions: Sessions,
+    client: ClientConnection,
+}
+
+impl Both {
+    fn new() -> Self {
+        let authority = Authority::new("test");
+        let pair = authority.leaf(&["a.test"]);
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let server = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
+        let chain = vec![CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+        let server = server.unwrap().with_no_client_auth().with_single_cert(chain, key).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(authority.certificate.as_bytes()).unwrap()).unwrap();
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_root_certificates(roots).with_no_client_auth();
+        let name = ServerName::try_from("a.test").unwrap();
+        let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
+        client.set_buffer_limit(None);
+        let net = Wire { room: usize::MAX, ..Wire::default() };
+        let mut both = Self { net, sessions: Sessions::default(), client };
+        let hello = both.said();
+        // The first bytes were received by who was here before, the others come as they come.
+        let (early, late) = hello.split_at(7);
+        both.net.came.extend(late);
+        both.ours().accept_tls(SOCKET, Arc::new(server), early).unwrap();
+        both
+    }
+
+    fn open() -> Self {
+        let mut both = Self::new();
+        for _ in 0..4 {
+            let _ = both.ours().handshake(SOCKET);
+            both.hear();
+            let said = both.said();
+            both.net.came.extend(said);
+        }
+        assert_eq!(both.ours().handshake(SOCKET), Handshaking::Done);
+        assert_eq!(both.ours().flush(SOCKET, &mut 0), Ok(true));
+        both.hear();
+        both
+    }
+
+    fn ours(&mut self) -> Secured<'_, Wire> {
+        Secured::new(&mut self.net, &mut self.sessions, ME)
+    }
+
+    /// What the client sends.
+    fn said(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while self.client.wants_write() {
+            self.client.write_tls(&mut bytes).unwrap();
+        }
+        bytes
+    }
+
+    /// A record of the client's.
+    fn record(&mut self, len: usize) -> Vec<u8> {
+        let text: Vec<u8> = (0..len).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        self.client.writer().write_all(&text).unwrap();
+        self.said()
+    }
+
+    /// Shows the client what came to it: the plaintext of it.
+    fn hear(&mut self) -> Vec<u8> {
+        let bytes = std::mem::take(&mut self.net.went);
+        let (mut bytes, mut plain) = (bytes.as_slice(), Vec::new());
+        while !bytes.is_empty() && self.client.read_tls(&mut bytes).unwrap() > 0 {
+            self.client.process_new_packets().unwrap();
+            let _ = self.client.reader().read_to_end(&mut plain);
+        }
+        plain
+    }
+}
+
+#[test]
+fn a_receiver_with_little_room_gets_all_of_it_in_order() {
+    for room in [1, 10, 2048, RECORD_BYTES] {
+        for torn in [1, 9000, 14_500, 15_000, 16_000, 16_390] {
+            let mut both = Both::open();
+            let mut raw = both.record(16_384);
+            (0..4).for_each(|_| raw.extend(both.record(1500)));
+            let (first, rest) = raw.split_at(torn);
+            both.net.came.extend(first);
+            let mut into = vec![0; room];
+            assert_eq!(both.ours().recv(SOCKET, &mut into), Received::Blocked);
+            both.net.came.extend(rest);
+            let mut got = Vec::new();
+            while got.len() < 16_384 + 6000 {
+                match both.ours().recv(SOCKET, &mut into) {
+                    Received::Bytes(n) => got.extend_from_slice(&into[..n]),
+                    // It has looked at enough for one call.
+                    Received::Blocked if !both.net.came.is_empty() => {}
+                    other => panic!("{other:?} with {room} of room, torn at {torn}, at {}", got.len()),
+                }
+            }
+            assert!(
+                got[16_384..16_384 + 1500].iter().zip(0..).all(|(byte, n)| *byte == u8::try_from(n % 251).unwrap())
+            );
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_does_not_read_costs_no_more_than_is_encrypted_at_a_time() {
+    let mut both = Both::open();
+    both.net.room = 0;
+    let text = vec![5; 1 << 20];
+    assert_eq!(both.ours().send(SOCKET, &text), Sent::Bytes(MAX_SEALED_BYTES));
+    assert_eq!(both.ours().send(SOCKET, &text), Sent::Blocked);
+    assert!(both.ours().holds(SOCKET));
+    both.net.room = usize::MAX;
+    assert_eq!(both.ours().flush(SOCKET, &mut 0), Ok(true));
+    assert_eq!(both.hear().len(), MAX_SEALED_BYTES);
+}
+
+#[test]
+fn what_had_waited_is_progress_whoever_sent_it_on_and_what_goes_at_once_is_none() {
+    let mut both = Both::open();
+    let mut progress = 0;
+    assert_eq!(both.ours().send(SOCKET, &[1; 1000]), Sent::Bytes(1000));
+    assert_eq!(both.ours().flush(SOCKET, &mut progress), Ok(true));
+    assert_eq!(progress, 0);
+    both.net.room = 0;
+    assert_eq!(both.ours().send(SOCKET, &[1; 1000]), Sent::Bytes(1000));
+    both.net.room = 600;
+    assert_eq!(both.ours().recv(SOCKET, &mut [0; 9]), Received::Blocked);
+    assert_eq!(both.ours().flush(SOCKET, &mut progress), Ok(false));
+    assert_eq!(progress, 600);
+    both.net.room = 100;
+    assert_eq!(both.ours().send(SOCKET, &[1; 1000]), Sent::Blocked);
+    assert_eq!(both.ours().flush(SOCKET, &mut progress), Ok(false));
+    assert_eq!(progress, 700);
+}
+
+#[test]
+fn the_socket_is_shut_down_behind_the_last_word_and_nothing_follows() {
+    let mut both = Both::open();
+    both.net.room = 0;
+    assert_eq!(both.ours().send(SOCKET, &[1; 1000]), Sent::Bytes(1000));
+    both.ours().shutdown(SOCKET);
+    assert!(!both.net.shut);
+    both.net.room = usize::MAX;
+    assert_eq!(both.ours().recv(SOCKET, &mut [0; 9]), Received::Blocked);
+    assert!(both.net.shut);
+    assert_eq!(both.hear().len(), 1000);
+    let mut forged = both.record(10);
+    *forged.last_mut().unwrap() ^= 1;
+    both.net.came.extend(forged);
+    let violation = Received::Failed(Fault::Tls(TlsFault::Violation));
+    assert_eq!(both.ours().recv(SOCKET, &mut [0; 9]), violation);
+    assert!(!both.ours().holds(SOCKET));
+    both.ours().close(SOCKET);
+}
+
+#[test]
+fn what_was_right_before_a_forged_record_is_received_and_the_failure_stays() {
+    let mut both = Both::open();
+    let mut raw = both.record(100);
+    raw.extend(both.record(100));
+    *raw.last_mut().unwrap() ^= 1;
+    both.net.came.extend(raw);
+    let mut into = [0; 4096];
+    assert_eq!(both.ours().recv(SOCKET, &mut into), Received::Bytes(100));
+    for _ in 0..3 {
+        let violation = Received::Failed(Fault::Tls(TlsFault::Violation));
+        assert_eq!(both.ours().recv(SOCKET, &mut into), violation);
+    }
+    assert!(!both.net.went.is_empty(), "no alert");
+}
+
+#[test]
+fn an_end_is_told_again_and_again_and_one_that_tls_did_not_tell_of_is_a_failure() {
+    for told in [true, false] {
+        let mut both = Both::open();
+        if told {
+            both.client.send_close_notify();
+        }
+        let said = both.said();
+        both.net.came.extend(said);
+        both.net.ended = true;
+        let due = if told { Received::End } else { Received::Failed(Fault::Tls(TlsFault::Truncated)) };
+        for _ in 0..3 {
+            assert_eq!(both.ours().recv(SOCKET, &mut [0; 9]), due);
+        }
+        // Who has finished may still hear.
+        assert_eq!(both.ours().send(SOCKET, &[1; 10]), Sent::Bytes(10));
+        assert_eq!(both.hear().len(), 10);
+    }
+}
+
+#[test]
+fn a_socket_with_a_used_place_has_no_session_of_its_forerunners() {
+    let mut both = Both::open();
+    let next = Socket { generation: 2, ..SOCKET };
+    both.net.came.extend(b"plain");
+    assert_eq!(both.ours().recv(next, &mut [0; 9]), Received::Bytes(5));
+    assert!(both.ours().peer(next).is_none() && both.ours().peer(SOCKET).is_some());
+}
