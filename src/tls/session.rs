@@ -15,8 +15,10 @@ use crate::engine::{Fault, Received, Sent, Socket, TlsFault, Transport};
 const MAX_SEALED_BYTES: usize = crate::engine::pool::BUFFER_BYTES;
 /// Bytes that rustls may hold of a record that is not whole: received before, they come out with what is received next.
 const RECORD_BYTES: usize = 17 * 1024;
-/// What is received at a time where there is little room: as much as rustls takes at once.
-const SMALL_RECEIVE_BYTES: usize = 4096;
+/// What is received at a time where there is little room for what comes of it. Rustls must take it at once, beside any
+/// part of a record (16,645 bytes at most, RFC 8446 section 5.2) in its 18,437: while it holds plaintext for which there
+/// was no room it may take nothing more, and the rest would be lost.
+const SMALL_RECEIVE_BYTES: usize = 1536;
 /// What is received at a time during the handshake.
 const HANDSHAKE_RECEIVE_BYTES: usize = 16 * 1024;
 /// The first byte of a handshake record, and of an alert (RFC 8446 section 5.1).

@@ -24,6 +24,8 @@ mod scanner_reference;
 mod shutdown;
 mod sockstat;
 mod tls_downstream;
+mod tls_peers;
+mod tls_records;
 mod tls_files;
 mod tls_reload;
 mod tls_upstream;

@@ -31,7 +31,7 @@ use world::World;
 const SEEDS: u64 = 10_000;
 
 /// What the seeds must come to, if they are to prove anything.
-const EVERY_END: [&str; 23] = [
+const EVERY_END: [&str; 32] = [
     "refused: handshake-timeout",
     "refused: draining",
     "refused: too-many-connections",
@@ -43,6 +43,15 @@ const EVERY_END: [&str; 23] = [
     "declined",
     "client left before",
     "client speaks TLS",
+    "refused: tls-expected",
+    "refused: upstream-not-tls",
+    "refused: upstream-certificate",
+    "refused: upstream-tls-refused",
+    "tls handshake failed",
+    "client broken: tls-truncated",
+    "client broken: tls-violation",
+    "upstream broken: tls-truncated",
+    "upstream broken: tls-violation",
     "closed by client",
     "closed by upstream",
     "client ended",

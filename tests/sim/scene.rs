@@ -250,15 +250,7 @@ fn dials(rng: &mut Rng, style: Style, addresses: usize, outcome: &mut Outcome) -
             _ => DialPlan::Connect(rng.wait(0, if style.smooth { 5 } else { 300 })),
         });
     }
-    let last = plans.len().saturating_sub(1);
-    let passed = |at: usize, plan: &DialPlan| match plan {
-        DialPlan::RefusedAtOnce | DialPlan::Fails(..) => true,
-        // Given up for the next one.
-        DialPlan::Never => at < last,
-        DialPlan::Connect(_) | DialPlan::NoDescriptors => false,
-    };
-    let end = plans.iter().enumerate().find(|(at, plan)| !passed(*at, plan)).map(|(_, plan)| plan);
-    *outcome = match end {
+    *outcome = match last_dial(&plans) {
         None if plans.is_empty() => Outcome::Refused(503, "upstream-unresolved"),
         None => Outcome::Refused(502, "upstream-unreachable"),
         Some(DialPlan::NoDescriptors) => Outcome::Refused(503, "no-descriptors"),
@@ -266,6 +258,18 @@ fn dials(rng: &mut Rng, style: Style, addresses: usize, outcome: &mut Outcome) -
         Some(_) => Outcome::Opens,
     };
     plans
+}
+
+/// The dial behind which no other comes, unless all fail.
+pub(crate) fn last_dial(plans: &[DialPlan]) -> Option<&DialPlan> {
+    let last = plans.len().saturating_sub(1);
+    let passed = |at: usize, plan: &DialPlan| match plan {
+        DialPlan::RefusedAtOnce | DialPlan::Fails(..) => true,
+        // Given up for the next one.
+        DialPlan::Never => at < last,
+        DialPlan::Connect(_) | DialPlan::NoDescriptors => false,
+    };
+    plans.iter().enumerate().find(|(at, plan)| !passed(*at, plan)).map(|(_, plan)| plan)
 }
 
 /// An upstream that does not agree, in one way or another.

@@ -4,16 +4,17 @@ use super::{Goodbye, Identity, Misdeed, TlsPlan, Version};
 use crate::net::DialPlan;
 use crate::peer::{Cut, PeerPlan};
 use crate::rng::Rng;
+use crate::scene::last_dial;
 use crate::script::Style;
 use crate::world::{ConnectionPlan, Outcome, Scene, Tls};
 
-/// Percent of the seeds that speak TLS.
-const SHARE: usize = 34;
+/// Percent of the seeds that speak TLS: of those with short messages, and of those with long ones, which take longer.
+const SHARE: (usize, usize) = (36, 18);
 /// What a handshake sends, more or less: where things go wrong in it.
 const HANDSHAKE_BYTES: usize = 2000;
 
 pub(crate) fn encrypted(mut scene: Scene, style: Style, rng: &mut Rng) -> Scene {
-    if rng.chance(SHARE) {
+    if rng.chance(if style.small { SHARE.0 } else { SHARE.1 }) {
         scene.tls = match rng.below(3) {
             _ if style.echo => Tls { down: true, up: false },
             0 => Tls { down: true, up: false },
@@ -84,7 +85,7 @@ fn upstream(plan: &mut ConnectionPlan, style: Style, rng: &mut Rng) {
         (_, Identity::WrongName) => Some("upstream-certificate-name"),
         (_, Identity::Expired) => Some("upstream-certificate-expired"),
     };
-    let connects = plan.dials.iter().find(|dial| !matches!(dial, DialPlan::RefusedAtOnce | DialPlan::Fails(..)));
+    let connects = last_dial(&plan.dials);
     let comes_to_it = match &plan.outcome {
         Outcome::Opens | Outcome::Declined(..) => true,
         Outcome::Refused(_, code) => code.starts_with("upstream-"),
