@@ -168,7 +168,7 @@ fn balance(rng: &mut Rng, scene: &mut Scene) {
                 _ => announcement(index),
             }
         };
-        plan.balance(header);
+        plan.balanced = Some(header);
     }
 }
 

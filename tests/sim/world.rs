@@ -56,13 +56,13 @@ pub(crate) struct Tls {
 }
 
 impl ConnectionPlan {
-    /// Lets it come through a balancer, which says this: before TLS, where the client speaks that.
-    pub(crate) fn balance(&mut self, header: Vec<u8>) {
+    /// Puts the balancer's words before the client's: before TLS, where the client speaks that.
+    fn balance(&mut self) {
+        let Some(header) = &self.balanced else { return };
         match &mut self.client.tls {
-            Some(tls) => tls.preface.clone_from(&header),
+            Some(tls) => tls.preface.clone_from(header),
             None => drop(self.client.head.splice(..0, header.iter().copied())),
         }
-        self.balanced = Some(header);
     }
 }
 
@@ -118,7 +118,8 @@ pub(crate) fn balancer_address(connection: usize) -> SocketAddr {
 }
 
 impl World {
-    pub(crate) fn new(scene: Scene, trace: bool) -> Self {
+    pub(crate) fn new(mut scene: Scene, trace: bool) -> Self {
+        scene.connections.iter_mut().for_each(ConnectionPlan::balance);
         let mut rng = Rng::new(scene.seed);
         let echo = matches!(scene.settings.serve, Serve::Echo);
         let mut peers = Vec::new();
