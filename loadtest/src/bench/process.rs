@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
@@ -240,18 +240,24 @@ fn is_zombie_in(stat: &str) -> bool {
 /// Ports for peers lie below the range that connections take their own from (net.ipv4.ip_local_port_range): one from
 /// within it may be some connection's by the time a peer wants it, and loads of connections are what this is about.
 const PORTS: std::ops::Range<u16> = 19_000..32_000;
+/// How far apart processes that were started one after the other begin to look.
+const STRIDE: u32 = 997;
 
 /// A port that was free a moment ago, and was not given out before.
 ///
 /// # Errors
 /// When there is none.
 pub fn free_port() -> Result<u16, String> {
-    static NEXT: AtomicU16 = AtomicU16::new(PORTS.start);
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let count = u32::from(PORTS.end - PORTS.start);
+    // Two benchmarks at once would else be given the same, and programs that share a port would share its clients.
+    let first = std::process::id().wrapping_mul(STRIDE) % count;
     loop {
-        let port = NEXT.fetch_add(1, Ordering::Relaxed);
-        if !PORTS.contains(&port) {
+        let given = GIVEN.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from((first + given % count) % count).ok().and_then(|place| PORTS.start.checked_add(place));
+        let Some(port) = port.filter(|_| given < count) else {
             return Err(format!("no free port from {} to {}", PORTS.start, PORTS.end));
-        }
+        };
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return Ok(port);
         }

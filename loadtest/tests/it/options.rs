@@ -76,7 +76,7 @@ fn connections_beyond_the_limit_on_descriptors_are_refused() {
 #[test]
 fn urls_that_are_none_are_refused() {
     for url in [
-        "wss://127.0.0.1:1/",
+        "wss://127.0.0.1:1/#part",
         "127.0.0.1:1",
         "ftp://127.0.0.1/",
         "ws://me:secret@127.0.0.1:1/",
