@@ -349,7 +349,7 @@ fn key_hash(pair: &Pair) -> String {
 }
 
 /// A server of one page, which ends with the process: its URL.
-fn page_server(page: String) -> String {
+fn page_server(page: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let answer = format!(
@@ -384,7 +384,7 @@ fn a_browser_carries_a_websocket_over_tls_and_refuses_whom_it_does_not_know() {
         ringway.address()
     );
     // From this host: a page from elsewhere has to be let into the local network first.
-    let page = page_server(page);
+    let page = page_server(&page);
     let known = format!("--ignore-certificate-errors-spki-list={}", key_hash(&pair));
     let browse = |profile: &str, options: &[&str]| {
         let mut command = Command::new(&browser);
