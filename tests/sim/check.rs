@@ -127,6 +127,10 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
     }
     let drained = world.drained_at.is_some_and(|at| at <= world.gone_at[index].unwrap_or(0));
     if drained && matches!(record.end, End::Refused(refusal) if refusal.code == "draining") {
+        if client.plan.tls.is_some() && !world.scene.tls.down {
+            // It was told before it had said that it speaks TLS, and makes nothing of the answer.
+            return Ok(());
+        }
         return whole_answer(client, sent, 503, "draining");
     }
     if record.end == End::Drained && record.status == 0 {
