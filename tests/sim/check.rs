@@ -110,7 +110,7 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
     if record.end == End::UnexpectedTls {
         let wait = world.scene.settings.timeouts.close.as_millis();
         let lived = world.gone_at[index].unwrap_or(0).saturating_sub(client.last_act);
-        let speaks_tls = client.plan.tls.is_some() || client.said().first() == Some(&wire::TLS_HANDSHAKE);
+        let speaks_tls = client.plan.tls.is_some() || client.said().contains(&wire::TLS_HANDSHAKE);
         ensure(speaks_tls && !world.scene.tls.down, || "the client did not speak TLS".to_owned())?;
         ensure(sent.is_empty(), || "an answer in plain text to who speaks TLS".to_owned())?;
         ensure(u128::from(lived) <= wait + 10, || format!("closed {lived} ms after the client's last word"))?;
@@ -120,6 +120,10 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
     }
     let drained = world.drained_at.is_some_and(|at| at <= world.gone_at[index].unwrap_or(0));
     if drained && matches!(record.end, End::Refused(refusal) if refusal.code == "draining") {
+        if client.plan.tls.is_some() && !world.scene.tls.down {
+            // It speaks TLS on a plain port, and cannot read that.
+            return Ok(());
+        }
         return whole_answer(client, sent, 503, "draining");
     }
     if record.end == End::Drained && record.status == 0 {

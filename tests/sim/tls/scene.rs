@@ -84,7 +84,13 @@ fn upstream(plan: &mut ConnectionPlan, style: Style, rng: &mut Rng) {
         (_, Identity::WrongName) => Some("upstream-certificate-name"),
         (_, Identity::Expired) => Some("upstream-certificate-expired"),
     };
-    let connects = plan.dials.iter().find(|dial| !matches!(dial, DialPlan::RefusedAtOnce | DialPlan::Fails(..)));
+    let last = plan.dials.len().saturating_sub(1);
+    let mut dials = plan.dials.iter().enumerate().filter(|(at, dial)| match dial {
+        DialPlan::RefusedAtOnce | DialPlan::Fails(..) => false,
+        DialPlan::Never => *at == last,
+        DialPlan::Connect(_) | DialPlan::NoDescriptors => true,
+    });
+    let connects = dials.next().map(|(_, dial)| *dial);
     let comes_to_it = match &plan.outcome {
         Outcome::Opens | Outcome::Declined(..) => true,
         Outcome::Refused(_, code) => code.starts_with("upstream-"),
