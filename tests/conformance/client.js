@@ -1,5 +1,6 @@
 // The client of the conformance run: asks a fuzzing server how many cases it has, goes through them one by one, and has
-// it write its report. Usage: node client.js URL [deflate]. Prints how many cases it went through.
+// it write its report. Usage: node client.js URL [deflate]. A wss URL's server must be NODE_EXTRA_CA_CERTS' word. Prints
+// how many cases it went through.
 'use strict';
 const WebSocket = require('ws');
 

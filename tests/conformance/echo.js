@@ -1,11 +1,21 @@
 // The upstream of the conformance run: sends every message back as it came.
-// Usage: node echo.js [deflate]. Prints "listening on HOST:PORT" once it does, and runs until it is killed.
+// Usage: node echo.js [deflate] [tls=FOLDER]. In TLS it shows cert.pem and key.pem of the folder. Prints "listening on HOST:PORT" once it does, and runs until it is killed.
 'use strict';
+const fs = require('fs');
+const http = require('http');
+const https = require('https');
+const path = require('path');
 const { WebSocketServer } = require('ws');
 
+const folder = process.argv.find((argument) => argument.startsWith('tls='))?.slice('tls='.length);
+const listener = folder
+  ? https.createServer({
+      cert: fs.readFileSync(path.join(folder, 'cert.pem')),
+      key: fs.readFileSync(path.join(folder, 'key.pem')),
+    })
+  : http.createServer();
 const server = new WebSocketServer({
-  host: '127.0.0.1',
-  port: 0,
+  server: listener,
   maxPayload: 64 * 1024 * 1024,
   // Cases 9.3.1 and 9.4.1 send one message in 65,536 frames, which the library's own limits refuse.
   maxFragments: 0,
@@ -13,10 +23,7 @@ const server = new WebSocketServer({
   perMessageDeflate: process.argv.includes('deflate'),
 });
 
-server.on('listening', () => {
-  const { address, port } = server.address();
-  console.log(`listening on ${address}:${port}`);
-});
+listener.listen(0, '127.0.0.1', () => console.log(`listening on 127.0.0.1:${listener.address().port}`));
 server.on('connection', (socket) => {
   // A case that breaks the protocol is an error here: the library closes, and the suite judges how.
   socket.on('error', () => {});

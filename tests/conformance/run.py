@@ -1,13 +1,20 @@
 #!/usr/bin/env python3
 """The Autobahn cases through the proxy: no verdict may be worse than without it.
 
-Five runs, each of every case:
+Eight runs, each of every case:
 
     client, direct      fuzzing client -> echo.js
     client, proxied     fuzzing client -> ringway proxy -> echo.js
+    client, TLS         fuzzing client -> shim.js => ringway proxy => echo.js
     upstream, direct    client.js -> fuzzing server
     upstream, proxied   client.js -> ringway proxy -> fuzzing server
+    upstream, TLS       client.js => ringway proxy => shim.js -> fuzzing server
     echo                fuzzing client -> ringway echo
+    echo, TLS           fuzzing client -> shim.js => ringway echo
+
+`=>` is TLS: on both sides of the proxy, with certificates of `ringway tls dev-cert` that Node verifies. The suite has no
+TLS of its own, so shim.js puts it before or behind. With --deflate only the runs without TLS and without `ringway echo`
+are done: what TLS carries is the same to it, compressed or not, and those cases take minutes.
 
 The peers are Node's `ws` (echo.js, client.js), the cases those of the Autobahn suite as the package `kosoku` carries
 them; both are installed below target/conformance. `ringway echo` must not fail a case; it has no direct run.
@@ -53,6 +60,11 @@ ORDER = [
 PASSING = {"OK", "INFORMATIONAL", "NON-STRICT"}
 
 
+# The ways through Ringway, by which its runs are called.
+PLAIN = "proxied"
+TLS = "tls"
+
+
 class Broken(Exception):
     """The run itself did not work; nothing can be said of the cases."""
 
@@ -65,11 +77,12 @@ def main():
     tools = Tools(work)
     tools.install()
     bench = Bench(ringway, tools, options.deflate, work / ("deflate" if options.deflate else "plain"))
+    runs = [PLAIN] if options.deflate else [PLAIN, TLS]
     failures = []
-    failures += compare("client", bench.client_direct(), bench.client_proxied())
-    failures += compare("upstream", bench.upstream_direct(), bench.upstream_proxied())
+    failures += compare("client", bench.client_direct(), {way: bench.client_proxied(way) for way in runs})
+    failures += compare("upstream", bench.upstream_direct(), {way: bench.upstream_proxied(way) for way in runs})
     if not options.deflate:
-        failures += judge("echo", bench.own_echo())
+        failures += judge("echo", {way: bench.own_echo(way) for way in runs})
     for line in failures:
         print(f"WORSE {line}")
     print(f"reports: {os.path.relpath(bench.out)}")
@@ -134,8 +147,9 @@ class Tools:
     def script(self, name, *arguments):
         return ["node", HERE / name, *arguments]
 
-    def environment(self):
-        return {**os.environ, "NODE_PATH": str(self.node / "node_modules")}
+    def environment(self, authority):
+        trusted = {"NODE_EXTRA_CA_CERTS": str(authority)} if authority.is_file() else {}
+        return {**os.environ, "NODE_PATH": str(self.node / "node_modules"), **trusted}
 
 
 class Bench:
@@ -154,25 +168,66 @@ class Bench:
         with self.node_echo("client-direct") as address:
             return self.fuzzing_client("client-direct", address)
 
-    def client_proxied(self):
-        with self.node_echo("client-proxied") as upstream, self.proxy("client-proxied", upstream) as address:
-            return self.fuzzing_client("client-proxied", address)
+    def client_proxied(self, way):
+        run = f"client-{way}"
+        with (
+            self.node_echo(run, way) as upstream,
+            self.proxy(run, way, upstream) as proxy,
+            self.shim(run, way, "to-tls", proxy) as address,
+        ):
+            return self.fuzzing_client(run, address)
 
-    def own_echo(self):
-        with self.serve("echo", [self.ringway, "echo", "--listen", "127.0.0.1:0"]) as address:
-            return self.fuzzing_client("echo", address)
+    def own_echo(self, way):
+        run = f"echo-{way}"
+        command = [self.ringway, "echo", "--listen", "127.0.0.1:0", *self.listener(way)]
+        with self.serve(run, command) as echo, self.shim(run, way, "to-tls", echo) as address:
+            return self.fuzzing_client(run, address)
 
     def upstream_direct(self):
-        return self.fuzzing_server("upstream-direct", contextlib.nullcontext)
+        return self.fuzzing_server("upstream-direct", lambda server: contextlib.nullcontext(f"ws://{server}"))
 
-    def upstream_proxied(self):
-        return self.fuzzing_server("upstream-proxied", lambda address: self.proxy("upstream-proxied", address))
+    def upstream_proxied(self, way):
+        run = f"upstream-{way}"
 
-    def node_echo(self, run):
-        return self.serve(f"{run}.node", self.tools.script("echo.js", *self.flags))
+        @contextlib.contextmanager
+        def through(server):
+            with self.shim(run, way, "from-tls", server) as upstream, self.proxy(run, way, upstream) as proxy:
+                yield f"{self.scheme(way)}://{proxy}"
 
-    def proxy(self, run, upstream):
-        return self.serve(run, [self.ringway, "proxy", "--listen", "127.0.0.1:0", "--target", f"ws://{upstream}"])
+        return self.fuzzing_server(run, through)
+
+    def node_echo(self, run, way=PLAIN):
+        tls = [f"tls={self.certificates()}"] if way == TLS else []
+        return self.serve(f"{run}.node", self.tools.script("echo.js", *self.flags, *tls))
+
+    def proxy(self, run, way, upstream):
+        target = ["--target", f"{self.scheme(way)}://{upstream}"]
+        trusted = ["--upstream-ca", self.certificates() / "ca.pem"] if way == TLS else []
+        return self.serve(
+            run, [self.ringway, "proxy", "--listen", "127.0.0.1:0", *target, *trusted, *self.listener(way)]
+        )
+
+    def shim(self, run, way, mode, address):
+        """Puts TLS before or behind an address, where the way is one of TLS."""
+        if way != TLS:
+            return contextlib.nullcontext(address)
+        return self.serve(f"{run}.shim", self.tools.script("shim.js", mode, address, self.certificates()))
+
+    def listener(self, way):
+        folder = self.certificates() if way == TLS else None
+        return ["--tls-cert", folder / "cert.pem", "--tls-key", folder / "key.pem"] if folder else []
+
+    def certificates(self):
+        """The folder of an authority, and of a certificate of it for this host; made when it is first asked for."""
+        folder = self.out / "certificates"
+        if not folder.is_dir():
+            command = [self.ringway, "tls", "dev-cert", "--out", folder, "localhost", "127.0.0.1"]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return folder
+
+    @staticmethod
+    def scheme(way):
+        return "wss" if way == TLS else "ws"
 
     @contextlib.contextmanager
     def serve(self, name, command):
@@ -201,8 +256,8 @@ class Bench:
         with self.process(name, command, stderr=subprocess.PIPE) as suite:
             server = address_in(first_line(suite.stderr, name), name)
             drain(suite.stderr)
-            with through(server) as address:
-                client = self.tools.script("client.js", f"ws://{address or server}", *self.flags)
+            with through(server) as url:
+                client = self.tools.script("client.js", url, *self.flags)
                 with self.process(f"{run}.node", client) as node:
                     if node.wait(self.timeout_s) != 0:
                         raise Broken(f"client.js did not get through; see {self.log(run + '.node')}")
@@ -214,7 +269,7 @@ class Bench:
         """Runs a program while the block does; its output goes to a log where the block does not take it."""
         with open(self.log(name), "w") as log:
             streams = {"stdout": log, "stderr": log, **streams}
-            environment = self.tools.environment()
+            environment = self.tools.environment(self.out / "certificates" / "ca.pem")
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, text=True, **streams)
             try:
                 yield process
@@ -263,28 +318,34 @@ class Totals:
     verdicts = 0
 
 
-def compare(leg, direct, proxied):
+def compare(leg, direct, ways):
     """The cases that are worse through the proxy."""
     missing = ("MISSING", "MISSING")
     if not direct:
         raise Broken(f"{leg}: no case was run")
-    table(leg, {"direct": direct, "proxied": proxied})
-    Totals.verdicts += len(direct)
+    table(leg, {"direct": direct, **ways})
     worse = []
-    for case, before in direct.items():
-        after = proxied.get(case, missing)
-        if any(ORDER.index(now) > ORDER.index(then) for now, then in zip(after, before)):
-            worse.append(f"{leg} {case}: direct {show(before)}, proxied {show(after)}")
+    for way, proxied in ways.items():
+        Totals.verdicts += len(direct)
+        for case, before in direct.items():
+            after = proxied.get(case, missing)
+            if any(ORDER.index(now) > ORDER.index(then) for now, then in zip(after, before)):
+                worse.append(f"{leg} {case}: direct {show(before)}, {way} {show(after)}")
     return worse
 
 
-def judge(name, verdicts):
+def judge(name, ways):
     """The cases that failed."""
-    if not verdicts:
+    if not all(ways.values()):
         raise Broken(f"{name}: no case was run")
-    table(name, {"ringway": verdicts})
-    Totals.verdicts += len(verdicts)
-    return [f"{name} {case}: {show(seen)}" for case, seen in verdicts.items() if not PASSING.issuperset(seen)]
+    table(name, ways)
+    Totals.verdicts += sum(len(verdicts) for verdicts in ways.values())
+    return [
+        f"{name} {case}, {way}: {show(seen)}"
+        for way, verdicts in ways.items()
+        for case, seen in verdicts.items()
+        if not PASSING.issuperset(seen)
+    ]
 
 
 def show(verdict):

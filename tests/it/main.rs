@@ -25,6 +25,8 @@ mod shutdown;
 mod sockstat;
 mod tls_downstream;
 mod tls_files;
+mod tls_peers;
+mod tls_records;
 mod tls_reload;
 mod tls_upstream;
 mod ws_tls;

@@ -3,13 +3,16 @@
 #![allow(clippy::print_stderr, reason = "a test's output is shown when it fails")]
 
 use std::io::Write;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use crate::harness::client::handshake;
 use crate::harness::peer::{header, headers};
+use crate::harness::secure::{Tls, client_config};
+use crate::harness::site::{NAME, Site};
 use crate::harness::{Ended, Peer, Ringway, Upstream, until};
 
 /// All peers of these tests are on this host: this one is the balancer.
@@ -163,8 +166,7 @@ fn a_header_that_drips_does_not_put_the_handshake_deadline_off() {
     let mut writer = client.stream.try_clone().unwrap();
     let dripping = std::thread::spawn(move || {
         // A header of 4 KiB, which at this pace takes longer than any test.
-        let mut long = version_2(0x21, 0x11, &[0; 4000]).into_iter();
-        while let Some(byte) = long.next() {
+        for byte in version_2(0x21, 0x11, &[0; 4000]) {
             if writer.write_all(&[byte]).is_err() {
                 break;
             }
@@ -236,6 +238,35 @@ fn a_balancer_that_only_looks_whether_anyone_listens_is_no_trouble() {
     look.finish();
     assert_eq!(look.rest(), (Vec::new(), Ended::Fin));
     ringway.logged("client left before the handshake was over");
+}
+
+#[test]
+fn a_header_stands_before_tls() {
+    let (site, upstream) = (Site::new(), Upstream::listen());
+    let ringway = site.downstream(upstream.address(), &["--proxy-protocol", BALANCER]);
+    // Behind a line, bytes of TLS are read with it; behind version 2 none are.
+    for header_bytes in [LINE.to_vec(), version_2_tcp4()] {
+        let mut wire = TcpStream::connect(ringway.address()).unwrap();
+        let hello = Tls::client(wire.try_clone().unwrap(), Arc::new(client_config(&site.authority)), NAME);
+        let mut client = with_header(&mut wire, hello, &header_bytes);
+        client.shake_hands().unwrap();
+        client.write_all(handshake("/", "").as_bytes()).unwrap();
+        let request = upstream.accept().head();
+        assert_eq!(header(&request, "x-forwarded-for"), Some("192.0.2.7"));
+        assert_eq!(header(&request, "x-forwarded-proto"), Some("https"));
+        drop((client, wire));
+    }
+    // TLS alone is no header.
+    let mut bare = TcpStream::connect(ringway.address()).unwrap();
+    let mut hello = Tls::client(bare.try_clone().unwrap(), Arc::new(client_config(&site.authority)), NAME);
+    bare.write_all(&hello.sealed()).unwrap();
+    ringway.logged("refused: proxy-protocol: no-header");
+}
+
+/// Sends a header and the first flight behind it as one.
+fn with_header(wire: &mut TcpStream, mut client: Tls, header_bytes: &[u8]) -> Tls {
+    wire.write_all(&[header_bytes, &client.sealed()].concat()).unwrap();
+    client
 }
 
 #[test]

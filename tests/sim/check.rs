@@ -8,6 +8,7 @@ use ringway::proxy::settings::Serve;
 use crate::echo;
 use crate::flow::{Flow, flow, nonces_in};
 use crate::peer::Peer;
+use crate::scene::announcement;
 use crate::table::{self, Told};
 use crate::tls::check as tls;
 use crate::wire;
@@ -57,10 +58,13 @@ fn connection(world: &World, index: usize, record: &Record) -> Result<(), String
 fn who(world: &World, index: usize, record: &Record) -> Result<(), String> {
     let plan = &world.scene.connections[index];
     let unannounced = matches!(record.end, End::Unannounced(_));
-    let unnamed = [End::LeftEarly, End::Refused(Refusal::DRAINING), End::Refused(Refusal::TOO_MANY_CONNECTIONS)];
+    let unnamed =
+        [End::LeftEarly, End::Drained, End::Refused(Refusal::DRAINING), End::Refused(Refusal::TOO_MANY_CONNECTIONS)];
     let right = match record.peer == client_address(index) {
-        true => !plan.balanced || plan.client.head.starts_with(b"PROXY TCP4 10.1.2.3 "),
-        false => plan.balanced && (unannounced || unnamed.contains(&record.end)) || is_nobody(&plan.client.head),
+        true => plan.balanced.as_ref().is_none_or(|header| *header == announcement(index)),
+        false => plan.balanced.as_ref().is_some_and(|header| {
+            unannounced || unnamed.contains(&record.end) || header.starts_with(b"PROXY UNKNOWN\r\n") || is_local(header)
+        }),
     };
     ensure(right, || format!("the record names {}", record.peer))?;
     let sent = world.net.lines[index].client.map_or(0, |sock| world.net.socks[sock].sent.len());
@@ -68,8 +72,8 @@ fn who(world: &World, index: usize, record: &Record) -> Result<(), String> {
 }
 
 /// Whether a balancer says that it connects for itself.
-fn is_nobody(head: &[u8]) -> bool {
-    head.starts_with(b"PROXY UNKNOWN\r\n") || head.starts_with(b"\r\n\r\n\0\r\nQUIT\n\x20")
+fn is_local(header: &[u8]) -> bool {
+    header.starts_with(b"\r\n\r\n\0\r\nQUIT\n\x20")
 }
 
 fn in_time(world: &World, index: usize, client: &Peer, upstream: &Peer) -> Result<(), String> {
@@ -110,7 +114,10 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
     if record.end == End::UnexpectedTls {
         let wait = world.scene.settings.timeouts.close.as_millis();
         let lived = world.gone_at[index].unwrap_or(0).saturating_sub(client.last_act);
-        let speaks_tls = client.plan.tls.is_some() || client.said().contains(&wire::TLS_HANDSHAKE);
+        let speaks_tls = client.plan.tls.is_some() || {
+            let preface = world.scene.connections[index].balanced.as_ref().map_or(0, Vec::len);
+            client.said().get(preface) == Some(&wire::TLS_HANDSHAKE)
+        };
         ensure(speaks_tls && !world.scene.tls.down, || "the client did not speak TLS".to_owned())?;
         ensure(sent.is_empty(), || "an answer in plain text to who speaks TLS".to_owned())?;
         ensure(u128::from(lived) <= wait + 10, || format!("closed {lived} ms after the client's last word"))?;

@@ -120,7 +120,7 @@ pub(crate) fn random(seed: u64) -> Scene {
     let style = Style { small, smooth, echo };
     let count = if rng.chance(70) { 1 } else { rng.range(2, 4) };
     let connections = (0..count).map(|_| connection(&mut rng, style, addresses)).collect();
-    let mut scene = Scene {
+    let scene = Scene {
         seed,
         settings,
         addresses: crate::scene::addresses(addresses),
@@ -139,15 +139,14 @@ pub(crate) fn random(seed: u64) -> Scene {
         horizon: if smooth { 200_000 } else { 30_000 },
         smooth,
     };
-    // Last, so that what else a seed comes to does not depend on it.
+    // By chance of its own: what goes on in plain text is as it was.
+    let mut scene = crate::tls::scene::encrypted(scene, style, &mut Rng::new(seed.wrapping_mul(0x9E6C_63D0_876A_3F6B)));
+    // By chance of its own too.
+    let mut rng = Rng::new(seed.wrapping_mul(0xD6E8_FEB8_6659_FD93));
     if rng.chance(25) {
         balance(&mut rng, &mut scene);
     }
-    if !scene.settings.proxy_protocol.is_empty() {
-        return scene;
-    }
-    // By chance of its own: what goes on in plain text is as it was.
-    crate::tls::scene::encrypted(scene, style, &mut Rng::new(seed.wrapping_mul(0x9E6C_63D0_876A_3F6B)))
+    scene
 }
 
 /// Some of the connections come through a balancer, and those of an address are counted.
@@ -169,8 +168,7 @@ fn balance(rng: &mut Rng, scene: &mut Scene) {
                 _ => announcement(index),
             }
         };
-        plan.client.head.splice(..0, header);
-        plan.balanced = true;
+        plan.balanced = Some(header);
     }
 }
 
@@ -217,7 +215,7 @@ fn connection(rng: &mut Rng, style: Style, addresses: usize) -> ConnectionPlan {
     if client.cut.is_some() || upstream.cut.is_some() {
         outcome = Outcome::Open;
     }
-    ConnectionPlan { at: rng.wait(0, 50), dials, client, upstream, outcome, balanced: false }
+    ConnectionPlan { at: rng.wait(0, 50), dials, client, upstream, outcome, balanced: None }
 }
 
 fn manners(rng: &mut Rng, style: Style, plan: &mut PeerPlan) {
@@ -252,15 +250,7 @@ fn dials(rng: &mut Rng, style: Style, addresses: usize, outcome: &mut Outcome) -
             _ => DialPlan::Connect(rng.wait(0, if style.smooth { 5 } else { 300 })),
         });
     }
-    let last = plans.len().saturating_sub(1);
-    let passed = |at: usize, plan: &DialPlan| match plan {
-        DialPlan::RefusedAtOnce | DialPlan::Fails(..) => true,
-        // Given up for the next one.
-        DialPlan::Never => at < last,
-        DialPlan::Connect(_) | DialPlan::NoDescriptors => false,
-    };
-    let end = plans.iter().enumerate().find(|(at, plan)| !passed(*at, plan)).map(|(_, plan)| plan);
-    *outcome = match end {
+    *outcome = match last_dial(&plans) {
         None if plans.is_empty() => Outcome::Refused(503, "upstream-unresolved"),
         None => Outcome::Refused(502, "upstream-unreachable"),
         Some(DialPlan::NoDescriptors) => Outcome::Refused(503, "no-descriptors"),
@@ -268,6 +258,18 @@ fn dials(rng: &mut Rng, style: Style, addresses: usize, outcome: &mut Outcome) -
         Some(_) => Outcome::Opens,
     };
     plans
+}
+
+/// The dial behind which no other comes, unless all fail.
+pub(crate) fn last_dial(plans: &[DialPlan]) -> Option<&DialPlan> {
+    let last = plans.len().saturating_sub(1);
+    let passed = |at: usize, plan: &DialPlan| match plan {
+        DialPlan::RefusedAtOnce | DialPlan::Fails(..) => true,
+        // Given up for the next one.
+        DialPlan::Never => at < last,
+        DialPlan::Connect(_) | DialPlan::NoDescriptors => false,
+    };
+    plans.iter().enumerate().find(|(at, plan)| !passed(*at, plan)).map(|(_, plan)| plan)
 }
 
 /// An upstream that does not agree, in one way or another.

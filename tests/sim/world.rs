@@ -29,8 +29,8 @@ pub(crate) struct ConnectionPlan {
     pub(crate) upstream: PeerPlan,
     /// What a handshake comes to that nothing disturbs.
     pub(crate) outcome: Outcome,
-    /// Whether it comes through a balancer. The client's head then begins with what that says.
-    pub(crate) balanced: bool,
+    /// What the balancer says through which it comes, if it does. It is the first that is said.
+    pub(crate) balanced: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,17 @@ pub(crate) enum Outcome {
 pub(crate) struct Tls {
     pub(crate) down: bool,
     pub(crate) up: bool,
+}
+
+impl ConnectionPlan {
+    /// Puts the balancer's words before the client's: before TLS, where the client speaks that.
+    fn balance(&mut self) {
+        let Some(header) = &self.balanced else { return };
+        match &mut self.client.tls {
+            Some(tls) => tls.preface.clone_from(header),
+            None => drop(self.client.head.splice(..0, header.iter().copied())),
+        }
+    }
 }
 
 /// All that a run depends on.
@@ -107,7 +118,8 @@ pub(crate) fn balancer_address(connection: usize) -> SocketAddr {
 }
 
 impl World {
-    pub(crate) fn new(scene: Scene, trace: bool) -> Self {
+    pub(crate) fn new(mut scene: Scene, trace: bool) -> Self {
+        scene.connections.iter_mut().for_each(ConnectionPlan::balance);
         let mut rng = Rng::new(scene.seed);
         let echo = matches!(scene.settings.serve, Serve::Echo);
         let mut peers = Vec::new();
@@ -283,8 +295,8 @@ impl World {
         if self.rng.chance(50) {
             self.peers[index * 2].act(&mut self.net);
         }
-        let balanced = self.scene.connections[index].balanced;
-        let peer = if balanced { balancer_address(index) } else { client_address(index) };
+        let balanced = &self.scene.connections[index].balanced;
+        let peer = if balanced.is_some() { balancer_address(index) } else { client_address(index) };
         match self.proxy.accept(&mut self.net, SimNet::handle(sock), peer) {
             Some(slot) => {
                 self.net.line_of.insert(slot.0, index);

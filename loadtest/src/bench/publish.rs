@@ -103,15 +103,15 @@ pub fn introduction(results: &Results) -> Vec<String> {
              proxies reached their upstream without TLS."
         ));
     }
-    lines.push(
+    let direct =
+        if how.tls.is_some() { "" } else { " The row without a proxy shows what the generator reaches by itself." };
+    lines.push(format!(
         "A number is the median over the rounds, with the least and the most in parentheses. A ratio is Ringway divided by \
          the other, taken within each round, and then the median: below 1 Ringway used or took less. CPU is that of the \
          process and its children, from `/proc`; memory is what they allocated and touched, without the kernel's. A run \
          in which the generator was the limit is called void, one in which something was lost or wrong failed; numbers \
-         with † have such a run behind them, and are not to be trusted. The row without a proxy shows what the generator \
-         reaches by itself."
-            .to_owned(),
-    );
+         with † have such a run behind them, and are not to be trusted.{direct}"
+    ));
     lines.push(
         "Ringway ran with its defaults, which write a log record for each connection and ping a side that is silent for 30 \
          seconds; the others wrote no access log and pinged nobody."
@@ -315,6 +315,30 @@ mod tests {
         assert!(page::html(&odd).is_ok_and(|page| !page.contains("<script")));
         assert!(page::summary(&odd).starts_with("<svg"));
         assert!(readme(&Results { tables: Vec::new(), peers: Vec::new(), ..odd }).starts_with("# "));
+    }
+
+    #[test]
+    fn the_terms_of_tls_and_who_is_left_out_are_told() {
+        let mut results = results();
+        results.how.tls = Some("TLSv9, SUITE".to_owned());
+        results.peers[3].left_out = Some("it <only> fans out".to_owned());
+        results.peers.push(known::peer("nginx-64k"));
+        results.runs.push(known::run("nginx-64k", 1, &[("cpu", 4.0)]));
+        results.tables = tables(&results.figures, &results.peers, &results.runs);
+        let text = readme(&results);
+        for said in [
+            "TLSv9, SUITE",
+            "NCHAN: it <only> fans out",
+            "the best of nginx, 64 KiB's settings in each round: CPU a message 1.45",
+        ] {
+            assert!(text.contains(said), "{said}: {text}");
+        }
+        assert!(!text.contains("without a proxy"), "{text}");
+        let page = page::html(&results).expect("a page");
+        assert!(
+            page.contains("TLSv9, SUITE") && page.contains("the best of nginx") && !page.contains("<only>"),
+            "{page}"
+        );
     }
 
     #[test]

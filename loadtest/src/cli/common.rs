@@ -59,7 +59,7 @@ pub(super) struct Common {
     /// An address of this host to connect from; may be repeated. Towards 127.0.0.0/8 enough of them are used by themselves
     #[arg(long, value_name = "ADDRESS")]
     pub(super) source: Vec<IpAddr>,
-    /// Play the upstream too, on this address and the same CPUs: an echo behind the proxy under test
+    /// Play the upstream too, on this address and the same CPUs: an echo behind the proxy under test, in plain text
     #[arg(long, value_name = "ADDR")]
     pub(super) upstream: Option<SocketAddr>,
     /// The target's process on this host: what it and its children use of CPU and memory is reported

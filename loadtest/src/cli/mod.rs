@@ -40,7 +40,7 @@ enum Command {
     Compare(compare::Args),
     /// Ringway and its peers side by side, in turn, on one machine
     Bench(Box<crate::bench::BenchArgs>),
-    /// The other end of a test: a server that echoes, chats, pushes or swallows messages
+    /// The other end of a test: a server that echoes, chats, pushes or swallows messages, in plain text
     Upstream(upstream::Args),
 }
 

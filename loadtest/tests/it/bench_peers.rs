@@ -143,6 +143,39 @@ fn every_installed_peer_terminates_tls_on_the_terms_that_all_have_in_common() {
 }
 
 #[test]
+fn a_bench_with_tls_measures_ringway_beside_nginx() {
+    use crate::harness::{Folder, PROGRAM, run};
+    let ringway = PathBuf::from(PROGRAM).with_file_name("ringway");
+    let help = std::process::Command::new(&ringway).args(["proxy", "--help"]).output();
+    let speaks = help.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains("--tls-cert"));
+    let nginx = installed(Role::Relays).iter().any(|(peer, _)| peer.id == "nginx");
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    if !speaks || !nginx || cpus < 2 {
+        let missing =
+            "this wants two CPUs, nginx, and a ringway of today beside ringway-load (cargo build --workspace)";
+        let _ = writeln!(std::io::stderr(), "passed over: {missing}");
+        return;
+    }
+    let folder = Folder::new();
+    let out = folder.file("report");
+    let fixed = ["bench", "--tls", "--quick", "--duration", "300ms", "--out", &out];
+    let done = run(
+        &[&fixed[..], &["--peers", "ringway,nginx", "--only", "echo-64,handshake-full,handshake-resumed"]].concat()
+    );
+    assert_eq!(done.code, 0, "{done:?}");
+    let text = std::fs::read_to_string(PathBuf::from(&out).join("runs.json")).expect("written");
+    let results: ringway_load::bench::result::Results = serde_json::from_str(&text).expect("results");
+    assert!(results.how.tls.as_ref().is_some_and(|terms| terms.contains("TLSv1.3, TLS_AES_128_GCM_SHA256, X25519")));
+    assert_eq!(results.runs.len(), 6, "{done:?}");
+    for run in &results.runs {
+        assert!(!run.void && run.failure.is_none() && run.values.contains_key("cpu"), "{run:?}");
+        let report = run.report.as_ref().expect("a report");
+        let resumed: u64 = report.tls.iter().filter(|agreed| agreed.resumed).map(|agreed| agreed.count).sum();
+        assert_eq!(resumed > 0, run.figure == "handshake-resumed", "{run:?}");
+    }
+}
+
+#[test]
 fn nchan_passes_a_post_on_to_a_subscriber() {
     use std::io::Read;
     for (peer, installed) in installed(Role::FansOut) {

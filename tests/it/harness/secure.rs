@@ -20,7 +20,8 @@ use super::pki::{Authority, Pair};
 use super::upstream::unlimited;
 use super::wait::PATIENCE;
 
-/// A handshake record's first byte (RFC 8446 section 5.1).
+/// The first bytes of records (RFC 8446 section 5.1).
+const CHANGE_CIPHER_SPEC: u8 = 20;
 pub(crate) const HANDSHAKE: u8 = 22;
 pub(crate) const APPLICATION_DATA: u8 = 23;
 
@@ -41,6 +42,8 @@ pub(crate) struct Tls {
     pub(crate) session: Connection,
     pub(crate) wire: TcpStream,
     pub(crate) shape: Shape,
+    /// Whether a ChangeCipherSpec went out: what comes behind it is encrypted.
+    changed: bool,
 }
 
 impl Tls {
@@ -58,7 +61,7 @@ impl Tls {
         wire.set_read_timeout(Some(PATIENCE)).unwrap();
         wire.set_write_timeout(Some(PATIENCE)).unwrap();
         session.set_buffer_limit(None);
-        Self { session, wire, shape: Shape::Whole }
+        Self { session, wire, shape: Shape::Whole, changed: false }
     }
 
     /// Does the handshake. An error of TLS is inside the error that comes of it.
@@ -92,7 +95,7 @@ impl Tls {
         match self.shape {
             Shape::Whole => self.wire.write_all(&sealed),
             Shape::Bytes => sealed.iter().try_for_each(|byte| self.wire.write_all(&[*byte])),
-            Shape::Fragments(size) => self.wire.write_all(&fragmented(&sealed, size)),
+            Shape::Fragments(size) => self.wire.write_all(&fragmented(&sealed, size, &mut self.changed)),
         }
     }
 
@@ -153,15 +156,16 @@ impl Peer<Tls> {
     }
 }
 
-/// Cuts records that are in the clear.
-fn fragmented(records: &[u8], size: usize) -> Vec<u8> {
+/// Cuts handshake records that are in the clear.
+fn fragmented(records: &[u8], size: usize, changed: &mut bool) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = records;
     while let Some((header, behind)) = rest.split_first_chunk::<5>() {
         let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
         let (body, behind) = behind.split_at(length);
-        let size = if header[0] == HANDSHAKE { size } else { length };
-        for piece in body.chunks(size) {
+        *changed |= header[0] == CHANGE_CIPHER_SPEC;
+        let size = if header[0] == HANDSHAKE && !*changed { size } else { length };
+        for piece in body.chunks(size.max(1)) {
             out.extend([header[0], header[1], header[2]]);
             out.extend(u16::try_from(piece.len()).unwrap().to_be_bytes());
             out.extend(piece);

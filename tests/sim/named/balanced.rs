@@ -2,19 +2,17 @@
 
 use std::time::Duration;
 
-use super::{ask, bye, client, play, reply, scene, upstream};
+use super::{ask, bye, client, play, play_once, reply, scene, upstream};
 use crate::peer::{Cut, Item};
 use crate::scene::{BALANCERS, announcement};
 use crate::world::{Scene, balancer_address, client_address};
 
 /// A client that is well, behind a balancer that says so and so.
 fn behind(header: &[u8], items: Vec<Item>) -> Scene {
-    let mut behind = client(items);
-    behind.head.splice(..0, header.iter().copied());
-    let mut scene = scene(behind, upstream(vec![reply(10)]));
+    let mut scene = scene(client(items), upstream(vec![reply(10)]));
     scene.settings.proxy_protocol = vec![BALANCERS.parse().unwrap()];
     scene.max_per_address = Some(1);
-    scene.connections[0].balanced = true;
+    scene.connections[0].balanced = Some(header.to_vec());
     scene
 }
 
@@ -54,7 +52,7 @@ fn a_header_that_does_not_come_is_waited_for_until_the_handshakes_deadline() {
     let mut scene = behind(&announcement(0), vec![]);
     scene.connections[0].client.cut = Some((20, Cut::Stall));
     scene.settings.timeouts.handshake = Duration::from_secs(2);
-    play(&scene, |played| {
+    play_once(&scene, |played| {
         played.ended("refused: proxy-protocol: timeout");
         assert!((2000..2100).contains(&played.millis()), "{} ms", played.millis());
     });
@@ -67,7 +65,7 @@ fn the_deadline_of_the_handshake_begins_at_accept_for_header_and_request_togethe
     (scene.connections[0].client.write_max, scene.connections[0].client.pace) = (15, (300, 300));
     scene.settings.timeouts.handshake = Duration::from_secs(2);
     scene.settings.timeouts.close = Duration::from_secs(1);
-    play(&scene, |played| {
+    play_once(&scene, |played| {
         played.ended("refused: handshake-timeout");
         // The client does not leave, and is waited for.
         assert!((3000..3100).contains(&played.millis()), "{} ms", played.millis());

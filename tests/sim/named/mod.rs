@@ -60,7 +60,7 @@ pub(crate) fn scene(client: PeerPlan, upstream: PeerPlan) -> Scene {
         client,
         upstream,
         outcome: Outcome::Open,
-        balanced: false,
+        balanced: None,
     };
     Scene {
         seed: 1,

@@ -79,6 +79,8 @@ impl TlsEnd {
             failed_at: None,
             fault: None,
         };
+        end.out.extend(&end.plan.preface);
+        end.queued = end.out.len();
         let first = if banner { b"220 mail.test ESMTP\r\n".to_vec() } else { end.written() };
         let first = match end.plan.fragment {
             Some(size) if first.first() == Some(&HANDSHAKE) => fragmented(&first, size),

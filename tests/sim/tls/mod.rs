@@ -68,6 +68,8 @@ pub(crate) struct TlsPlan {
     /// What it reads and writes at a time is no less than this.
     pub(crate) min_piece: usize,
     pub(crate) misdeed: Option<Misdeed>,
+    /// Said before it, as it is.
+    pub(crate) preface: Vec<u8>,
 }
 
 impl Default for TlsPlan {
@@ -85,6 +87,7 @@ impl Default for TlsPlan {
             ends_at_once: true,
             min_piece: 1,
             misdeed: None,
+            preface: Vec::new(),
         }
     }
 }

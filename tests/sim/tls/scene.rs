@@ -4,6 +4,7 @@ use super::{Goodbye, Identity, Misdeed, TlsPlan, Version};
 use crate::net::DialPlan;
 use crate::peer::{Cut, PeerPlan};
 use crate::rng::Rng;
+use crate::scene::last_dial;
 use crate::script::Style;
 use crate::world::{ConnectionPlan, Outcome, Scene, Tls};
 
@@ -84,13 +85,7 @@ fn upstream(plan: &mut ConnectionPlan, style: Style, rng: &mut Rng) {
         (_, Identity::WrongName) => Some("upstream-certificate-name"),
         (_, Identity::Expired) => Some("upstream-certificate-expired"),
     };
-    let last = plan.dials.len().saturating_sub(1);
-    let mut dials = plan.dials.iter().enumerate().filter(|(at, dial)| match dial {
-        DialPlan::RefusedAtOnce | DialPlan::Fails(..) => false,
-        DialPlan::Never => *at == last,
-        DialPlan::Connect(_) | DialPlan::NoDescriptors => true,
-    });
-    let connects = dials.next().map(|(_, dial)| *dial);
+    let connects = last_dial(&plan.dials);
     let comes_to_it = match &plan.outcome {
         Outcome::Opens | Outcome::Declined(..) => true,
         Outcome::Refused(_, code) => code.starts_with("upstream-"),

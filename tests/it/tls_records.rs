@@ -1,0 +1,581 @@
+//! TLS records between the real process and peers that tear, forge, repeat or withhold them, on either side.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rustls::version::{TLS12, TLS13};
+use rustls::{AlertDescription, ClientConfig, SupportedProtocolVersion};
+use tungstenite::Message;
+
+use crate::harness::frame::{BINARY, CLOSE, FIN, TEXT, close_body, masked, plain};
+use crate::harness::secure::{self, Shape, Tls, client_config, versions_config};
+use crate::harness::site::{NAME, SecureTunnel, Site, switch};
+use crate::harness::{EchoServer, Ended, Peer, Ringway, Upstream, client, until};
+use crate::relay::noise;
+
+/// A tunnel of one version of TLS, whose peers cut what they send.
+#[track_caller]
+fn shaped(site: &Site, version: &'static SupportedProtocolVersion, shape: Shape) -> SecureTunnel {
+    let upstream = Upstream::listen();
+    let ringway = site.both(upstream.address(), &[]);
+    let config = versions_config(&site.authority, &[version]);
+    let client = secure::connect_shaped(ringway.address(), NAME, config, shape);
+    let server_config = secure::server_versions(&site.upstream_pair(), &[version]);
+    let (client, upstream_end, _) = switch(client, || {
+        let mut tls = Tls::server(upstream.accept().stream, server_config);
+        tls.shape = shape;
+        tls.shake_hands().expect("TLS comes about");
+        Peer::new(tls)
+    });
+    ringway.keep(upstream);
+    SecureTunnel { client, upstream: upstream_end, ringway }
+}
+
+/// A message each way, and a close in order.
+#[track_caller]
+fn carries(tunnel: SecureTunnel) {
+    let SecureTunnel { ringway, mut client, mut upstream } = tunnel;
+    client.say("there");
+    upstream.hears("there");
+    upstream.answer("and back");
+    client.hears("and back");
+    client.send(&masked(FIN | CLOSE, &close_body(1000, "")));
+    assert_eq!(upstream.close().0, Some(1000));
+    upstream.send(&plain(FIN | CLOSE, &close_body(1000, "")));
+    assert_eq!(client.close().0, Some(1000));
+    upstream.ends();
+    client.ends();
+    drop((client, upstream));
+    ringway.logged("closed by client");
+}
+
+#[test]
+fn every_byte_in_a_segment_of_its_own_is_the_same_connection() {
+    let site = Site::new();
+    carries(shaped(&site, &TLS12, Shape::Bytes));
+    carries(shaped(&site, &TLS13, Shape::Bytes));
+}
+
+#[test]
+fn handshake_messages_cut_over_many_records_are_the_same_messages() {
+    let site = Site::new();
+    for size in [1, 3, 100] {
+        carries(shaped(&site, &TLS12, Shape::Fragments(size)));
+        carries(shaped(&site, &TLS13, Shape::Fragments(size)));
+    }
+}
+
+/// A ClientHello of the longest kind: padded over several records, in segments of one byte.
+#[test]
+fn a_long_client_hello_over_several_records_is_understood() {
+    let (site, server) = (Site::new(), EchoServer::start());
+    let ringway = site.downstream(server.address(), &[]);
+    let mut config = client_config(&site.authority);
+    // Names of protocols make it as long as one likes.
+    config.alpn_protocols = (0..120).map(|number| format!("protocol-{number:0>200}").into_bytes()).collect();
+    config.alpn_protocols.push(b"http/1.1".to_vec());
+    config.max_fragment_size = Some(1000);
+    let mut socket = secure::websocket(ringway.address(), NAME, config);
+    assert_eq!(socket.get_ref().session.alpn_protocol(), Some(&b"http/1.1"[..]));
+    socket.send("long".into()).unwrap();
+    assert_eq!(socket.read().unwrap(), "long".into());
+}
+
+#[test]
+fn records_of_one_byte_carry_frames_both_ways() {
+    let site = Site::new();
+    for version in [&TLS12, &TLS13] {
+        let SecureTunnel { ringway: _ringway, mut client, mut upstream } = shaped(&site, version, Shape::Whole);
+        let (up, down) = (masked(FIN | BINARY, &noise(20_000, 1)), plain(FIN | BINARY, &noise(20_000, 2)));
+        let one_each =
+            |tls: &mut Tls, bytes: &[u8]| -> Vec<u8> { bytes.iter().flat_map(|byte| tls.seal(&[*byte])).collect() };
+        let records = one_each(&mut client.stream, &up);
+        client.stream.wire.write_all(&records).unwrap();
+        assert!(upstream.exactly(up.len()) == up, "upstream got something else");
+        let records = one_each(&mut upstream.stream, &down);
+        upstream.stream.wire.write_all(&records).unwrap();
+        assert!(client.exactly(down.len()) == down, "the client got something else");
+    }
+}
+
+/// Records are filled: a megabyte goes out in as few as may be, not in one for each piece that was received.
+#[test]
+fn a_long_message_goes_out_in_records_that_are_filled() {
+    let site = Site::new();
+    let SecureTunnel { ringway: _ringway, mut client, upstream } = site.tunnel(&[]);
+    let message = masked(FIN | BINARY, &noise(1 << 20, 3));
+    let (mut session, mut wire) = (upstream.stream.session, upstream.stream.wire);
+    let lengths = std::thread::scope(|scope| {
+        scope.spawn(|| client.send(&message));
+        let (mut lengths, mut seen, mut out) = (Vec::new(), Vec::new(), Vec::<u8>::new());
+        while out.len() < message.len() {
+            let mut chunk = [0; 1 << 16];
+            let n = wire.read(&mut chunk).unwrap();
+            assert_ne!(n, 0);
+            seen.extend(&chunk[..n]);
+            let mut rest = &chunk[..n];
+            while !rest.is_empty() {
+                session.read_tls(&mut rest).unwrap();
+                session.process_new_packets().unwrap();
+                let mut plain = [0; 1 << 15];
+                while let Ok(n @ 1..) = session.reader().read(&mut plain) {
+                    out.extend(&plain[..n]);
+                }
+            }
+        }
+        let mut rest = seen.as_slice();
+        while let Some((header, behind)) = rest.split_first_chunk::<5>() {
+            let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
+            lengths.push(length);
+            rest = behind.get(length..).unwrap_or_default();
+        }
+        assert!(out == message);
+        lengths
+    });
+    // 64 records of 16 KiB would be the fewest.
+    assert!(lengths.len() < 2 * 64, "{} records: {lengths:?}", lengths.len());
+}
+
+#[test]
+fn a_client_that_ends_without_close_notify_before_its_close_is_truncated() {
+    let site = Site::new();
+    let SecureTunnel { ringway, mut client, mut upstream } = site.tunnel(&["--log-format", "json"]);
+    client.say("last");
+    client.finish();
+    upstream.hears("last");
+    assert_eq!(upstream.close(), (Some(1001), "client connection lost".to_owned()));
+    upstream.send(&plain(FIN | CLOSE, &close_body(1001, "")));
+    upstream.ends();
+    drop((client, upstream));
+    let record = ringway.logged("client broken: tls-truncated");
+    assert!(record.contains("\"upstream_told\":1001"), "{record}");
+}
+
+#[test]
+fn an_upstream_that_ends_without_close_notify_before_its_close_is_truncated() {
+    let site = Site::new();
+    let SecureTunnel { ringway, mut client, mut upstream } = site.tunnel(&["--log-format", "json"]);
+    upstream.answer("last");
+    upstream.finish();
+    client.hears("last");
+    assert_eq!(client.close(), (Some(1011), "upstream connection lost".to_owned()));
+    client.send(&masked(FIN | CLOSE, &close_body(1011, "")));
+    client.ends();
+    drop((client, upstream));
+    let record = ringway.logged("upstream broken: tls-truncated");
+    assert!(record.contains("\"client_told\":1011"), "{record}");
+}
+
+#[test]
+fn close_notify_before_a_close_is_an_end_without_one() {
+    let site = Site::new();
+    let SecureTunnel { ringway, mut client, mut upstream } = site.tunnel(&[]);
+    client.say("last");
+    client.finish_tls();
+    upstream.hears("last");
+    // As it came: without a close frame that nobody sent. Its own direction stays open.
+    upstream.ends();
+    upstream.answer("still");
+    upstream.finish_tls();
+    client.hears("still");
+    assert_eq!(client.close().0, Some(1011));
+    client.ends();
+    drop((client, upstream));
+    ringway.logged("client ended without a close frame");
+}
+
+#[test]
+fn after_the_close_handshake_no_close_notify_is_missed() {
+    let site = Site::new();
+    for client_first in [true, false] {
+        let SecureTunnel { ringway, mut client, mut upstream } = site.tunnel(&["--log-format", "json"]);
+        client.send(&masked(FIN | CLOSE, &close_body(4000, "")));
+        assert_eq!(upstream.close().0, Some(4000));
+        upstream.send(&plain(FIN | CLOSE, &close_body(4000, "")));
+        if client_first {
+            client.finish();
+            upstream.finish();
+        } else {
+            upstream.finish();
+            client.finish();
+        }
+        assert_eq!(client.close().0, Some(4000));
+        client.ends();
+        upstream.ends();
+        drop((client, upstream));
+        let record = ringway.logged("closed by client");
+        assert!(record.contains("\"client_told\":4000") && record.contains("\"upstream_told\":4000"), "{record}");
+        assert!(!ringway.log().contains("tls-truncated"), "{}", ringway.log());
+    }
+}
+
+#[test]
+fn a_reset_in_the_middle_of_a_record_is_told_to_the_other_side() {
+    let site = Site::new();
+    let message = noise(10_000, 1);
+    let SecureTunnel { ringway, mut client, mut upstream } = site.tunnel(&[]);
+    client.say("whole");
+    upstream.hears("whole");
+    let sealed = client.stream.seal(&masked(FIN | BINARY, &message));
+    client.stream.wire.write_all(&sealed[..sealed.len() / 2]).unwrap();
+    client.reset();
+    assert_eq!(upstream.close(), (Some(1001), "client connection lost".to_owned()));
+    upstream.send(&plain(FIN | CLOSE, &close_body(1001, "")));
+    upstream.ends();
+    drop(upstream);
+    ringway.logged("client broken: ");
+
+    let SecureTunnel { ringway, mut client, mut upstream } = site.tunnel(&[]);
+    let sealed = upstream.stream.seal(&plain(FIN | BINARY, &message));
+    upstream.stream.wire.write_all(&sealed[..sealed.len() / 2]).unwrap();
+    upstream.reset();
+    assert_eq!(client.close(), (Some(1011), "upstream connection lost".to_owned()));
+    client.send(&masked(FIN | CLOSE, &close_body(1011, "")));
+    client.ends();
+    drop(client);
+    ringway.logged("upstream broken: ");
+}
+
+/// A way to spoil what is sent behind a message that is right.
+type Spoil = fn(&mut Tls) -> Vec<u8>;
+
+const SPOILT: [(&str, Spoil); 7] = [
+    ("a bit is turned over", |tls| {
+        let mut record = tls.seal(b"\x81\x85secret");
+        let last = record.len() - 1;
+        record[last] ^= 1;
+        record
+    }),
+    ("a record comes twice", |tls| {
+        let record = tls.seal(&masked(FIN | TEXT, b"once"));
+        [record.as_slice(), &record].concat()
+    }),
+    ("a record is left out", |tls| {
+        tls.seal(b"lost");
+        tls.seal(b"behind it")
+    }),
+    ("plain text", |_| b"GET / HTTP/1.1\r\n\r\n".to_vec()),
+    ("a kind of record that there is not", |_| b"\x63\x03\x03\x00\x05hello".to_vec()),
+    ("a record that is longer than records are", |_| {
+        let mut record = vec![23, 3, 3, 0xff, 0xff];
+        record.extend([0; 0xffff]);
+        record
+    }),
+    ("a record of zeros", |_| {
+        let mut record = vec![23, 3, 3, 0, 32];
+        record.extend([0; 32]);
+        record
+    }),
+];
+
+#[test]
+fn a_forged_record_ends_the_clients_connection_with_an_alert_and_passes_nothing_on() {
+    let site = Site::new();
+    for version in [&TLS12, &TLS13] {
+        for (what, spoil) in SPOILT {
+            let SecureTunnel { ringway, mut client, mut upstream } = shaped(&site, version, Shape::Whole);
+            client.say("whole");
+            upstream.hears("whole");
+            let bytes = spoil(&mut client.stream);
+            client.stream.wire.write_all(&bytes).unwrap();
+            if what == "a record comes twice" {
+                upstream.hears("once");
+            }
+            assert_eq!(upstream.close(), (Some(1001), "client connection lost".to_owned()), "{what}");
+            upstream.send(&plain(FIN | CLOSE, &close_body(1001, "")));
+            upstream.ends();
+            // A reset may come before the alert was read: what is behind the forged record is not waited for.
+            if let Err(error) = client.stream.read(&mut [0])
+                && let Some(rustls::Error::AlertReceived(alert)) = error.get_ref().and_then(|it| it.downcast_ref())
+            {
+                assert_ne!(*alert, AlertDescription::CloseNotify, "{what}");
+            }
+            drop((client, upstream));
+            ringway.logged("client broken: tls-violation");
+        }
+    }
+}
+
+#[test]
+fn a_forged_record_ends_the_upstreams_connection_and_passes_nothing_on() {
+    let site = Site::new();
+    for version in [&TLS12, &TLS13] {
+        for (what, spoil) in SPOILT {
+            // Frames of a server are not masked: here only what comes before the forgery counts.
+            if what == "a record comes twice" {
+                continue;
+            }
+            let SecureTunnel { ringway, mut client, mut upstream } = shaped(&site, version, Shape::Whole);
+            upstream.answer("whole");
+            client.hears("whole");
+            let bytes = spoil(&mut upstream.stream);
+            upstream.stream.wire.write_all(&bytes).unwrap();
+            assert_eq!(client.close(), (Some(1011), "upstream connection lost".to_owned()), "{what}");
+            client.send(&masked(FIN | CLOSE, &close_body(1011, "")));
+            client.ends();
+            drop((client, upstream));
+            ringway.logged("upstream broken: tls-violation");
+        }
+    }
+}
+
+/// An alert in the middle of the tunnel: the peer says that it breaks off.
+#[test]
+fn a_fatal_alert_in_an_open_tunnel_is_told_to_the_other_side() {
+    let site = Site::new();
+    let SecureTunnel { ringway, mut client, mut upstream } = site.tunnel(&[]);
+    // What comes back is forged, so the client's rustls sends its alert.
+    let mut wire = client.stream.wire.try_clone().unwrap();
+    let mut forged: &[u8] = &[23, 3, 3, 0, 17, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    client.stream.session.read_tls(&mut forged).unwrap();
+    client.stream.session.process_new_packets().unwrap_err();
+    wire.write_all(&client.stream.sealed()).unwrap();
+    assert_eq!(upstream.close(), (Some(1001), "client connection lost".to_owned()));
+    upstream.send(&plain(FIN | CLOSE, &close_body(1001, "")));
+    upstream.ends();
+    drop((client, upstream, wire));
+    ringway.logged("client broken: tls-alert-received 20");
+}
+
+#[test]
+fn keys_that_change_with_every_message_change_nothing_else() {
+    let site = Site::new();
+    let SecureTunnel { ringway: _ringway, mut client, mut upstream } = shaped(&site, &TLS13, Shape::Whole);
+    for round in 0..300 {
+        let text = format!("with key {round}");
+        client.stream.session.refresh_traffic_keys().unwrap();
+        client.say(&text);
+        upstream.hears(&text);
+        upstream.stream.session.refresh_traffic_keys().unwrap();
+        upstream.answer(&text);
+        client.hears(&text);
+    }
+}
+
+#[test]
+fn a_storm_of_new_keys_without_a_word_is_ended_and_costs_no_memory() {
+    let site = Site::new();
+    let (upstream, server_config) = (Upstream::listen(), site.upstream_config());
+    let ringway = site.both(upstream.address(), &["--cpus", "0"]);
+    let open = || switch(site.connect(&ringway), || upstream.accept_tls(&server_config));
+    let (mut other, mut other_upstream, _) = open();
+    let before = ringway.resident();
+    for of_client in [true, false] {
+        let (mut client, mut server, _) = open();
+        let tls = if of_client { &mut client.stream } else { &mut server.stream };
+        let mut storm = Vec::new();
+        for _ in 0..5000 {
+            tls.session.refresh_traffic_keys().unwrap();
+            storm.extend(tls.sealed());
+        }
+        // It is ended in the middle.
+        let _ = tls.wire.write_all(&storm);
+        if of_client {
+            assert_eq!(server.close().0, Some(1001));
+            server.finish_tls();
+        } else {
+            assert_eq!(client.close().0, Some(1011));
+            client.finish_tls();
+        }
+        let side = if of_client { "client" } else { "upstream" };
+        ringway.logged(&format!("{side} broken: tls-violation"));
+    }
+    let grown = ringway.resident().saturating_sub(before);
+    assert!(grown < 4 << 20, "{grown} bytes more are resident");
+    other.say("still served");
+    other_upstream.hears("still served");
+}
+
+#[test]
+fn eight_mebibytes_go_both_ways_to_slow_readers() {
+    const SIZE: usize = 8 << 20;
+    let site = Site::new();
+    let SecureTunnel { ringway, client, upstream } = site.tunnel(&[]);
+    let (up, down) = (masked(FIN | BINARY, &noise(SIZE, 4)), plain(FIN | BINARY, &noise(SIZE, 5)));
+    // Little room in the kernel makes a slow reader.
+    for peer in [&client, &upstream] {
+        socket2::SockRef::from(&peer.stream.wire).set_recv_buffer_size(32 * 1024).unwrap();
+    }
+    let before = ringway.resident();
+    let (client, upstream) = std::thread::scope(|scope| {
+        let client = scope.spawn(|| both_ways(client, &up, down.len()));
+        let upstream = scope.spawn(|| both_ways(upstream, &down, up.len()));
+        (client.join().unwrap(), upstream.join().unwrap())
+    });
+    assert!(client == down, "the client got something else");
+    assert!(upstream == up, "the upstream got something else");
+    let grown = ringway.resident().saturating_sub(before);
+    assert!(grown < 4 << 20, "{grown} bytes more are resident");
+}
+
+/// Sends and receives at once, a little at a time: what came.
+fn both_ways(peer: Peer<Tls>, out: &[u8], expected: usize) -> Vec<u8> {
+    let Tls { mut session, mut wire, .. } = peer.stream;
+    let (mut rest, mut came, mut small) = (out, Vec::with_capacity(expected), [0; 3000]);
+    let mut unsent = Vec::new();
+    wire.set_nonblocking(true).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while came.len() < expected || !rest.is_empty() || !unsent.is_empty() {
+        assert!(Instant::now() < deadline, "{} of {expected} bytes came, {} are unsent", came.len(), rest.len());
+        if unsent.is_empty() && !rest.is_empty() {
+            let (piece, behind) = rest.split_at(rest.len().min(50_000));
+            session.writer().write_all(piece).unwrap();
+            rest = behind;
+        }
+        while session.wants_write() {
+            session.write_tls(&mut unsent).unwrap();
+        }
+        let mut idle = true;
+        if let Ok(n) = wire.write(&unsent) {
+            unsent.drain(..n);
+            idle &= n == 0;
+        }
+        if let Ok(n @ 1..) = wire.read(&mut small) {
+            let mut bytes = &small[..n];
+            while !bytes.is_empty() {
+                session.read_tls(&mut bytes).unwrap();
+                session.process_new_packets().unwrap();
+                let _ = session.reader().read_to_end(&mut came);
+            }
+            idle = false;
+        }
+        if idle {
+            std::thread::yield_now();
+        }
+    }
+    came
+}
+
+#[test]
+fn a_client_that_does_not_read_over_tls_costs_a_bounded_piece_of_memory_and_loses_nothing() {
+    let site = Site::new();
+    let SecureTunnel { ringway, mut client, mut upstream } = site.tunnel(&[]);
+    let before = ringway.resident();
+    let frame = plain(FIN | BINARY, &noise(1 << 20, 9));
+    const FRAMES: usize = 32;
+    let sent = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..FRAMES {
+                for piece in frame.chunks(1 << 16) {
+                    upstream.send(piece);
+                    sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                }
+            }
+        });
+        let mut last = (u64::MAX, Instant::now());
+        until("the upstream cannot go on", || {
+            let now = sent.load(Ordering::Relaxed);
+            if now != last.0 {
+                last = (now, Instant::now());
+            }
+            (last.1.elapsed() > Duration::from_millis(600)).then_some(())
+        });
+        let held = sent.load(Ordering::Relaxed);
+        assert!(held < (FRAMES * frame.len()) as u64, "all of it was taken: there is no back-pressure");
+        let grown = ringway.resident().saturating_sub(before);
+        assert!(grown < 4 << 20, "{grown} bytes more are resident, {held} are on their way");
+        for number in 0..FRAMES {
+            assert!(client.exactly(frame.len()) == frame, "frame {number} is another one");
+        }
+    });
+}
+
+#[test]
+fn messages_of_all_sizes_come_back_over_tls_on_both_sides() {
+    let site = Site::new();
+    let server = EchoServer::start_tls(site.upstream_config());
+    let ringway = site.both(server.address(), &[]);
+    let mut socket = secure::websocket(ringway.address(), NAME, client_config(&site.authority));
+    // Where records, buffers and headers end.
+    for (seed, size) in
+        [0, 1, 125, 126, 16_383, 16_384, 16_385, 65_519, 65_535, 65_536, 65_793, 131_072, 1 << 20, 8 << 20]
+            .into_iter()
+            .enumerate()
+    {
+        let sent = tungstenite::Bytes::from(noise(size, seed as u64));
+        socket.send(Message::Binary(sent.clone())).unwrap();
+        let Message::Binary(came) = socket.read().unwrap() else { panic!("not binary") };
+        assert!(came == sent, "{size} bytes came back as {} other ones", came.len());
+    }
+    socket.close(None).unwrap();
+    while socket.read().is_ok() {}
+}
+
+/// Connections that come and leave in every way there is in TLS.
+fn come_and_go(ringway: &Ringway, config: &Arc<ClientConfig>) {
+    for number in 0..200 {
+        let wire = TcpStream::connect(ringway.address()).unwrap();
+        let mut tls = Tls::client(wire, Arc::clone(config), NAME);
+        match number % 10 {
+            0 => drop(tls),
+            1 => {
+                let hello = tls.sealed();
+                tls.wire.write_all(&hello[..20]).unwrap();
+            }
+            2 => {
+                let hello = tls.sealed();
+                tls.wire.write_all(&hello).unwrap();
+                Peer::over(tls.wire).reset();
+            }
+            3 => {
+                tls.wire.write_all(b"\x16\x03\x01\x00\x05hello").unwrap();
+                Peer::over(tls.wire).rest();
+            }
+            4 => Peer::over(tls.wire).send(b"GET / HTTP/1.1\r\n\r\n"),
+            5 => tls.shake_hands().unwrap(),
+            way => {
+                tls.shake_hands().unwrap();
+                let mut peer = Peer::new(tls);
+                peer.send(client::handshake("/", "").as_bytes());
+                assert!(peer.head().starts_with("HTTP/1.1 101 "));
+                peer.say("hello");
+                peer.hears("hello");
+                match way {
+                    6 => peer.reset(),
+                    7 => {
+                        let half = peer.stream.seal(&masked(FIN | BINARY, &[1; 500]));
+                        peer.stream.wire.write_all(&half[..100]).unwrap();
+                    }
+                    8 => {
+                        peer.send(&masked(FIN | CLOSE, &close_body(1000, "")));
+                        assert_eq!(peer.close().0, Some(1000));
+                        assert_eq!(peer.rest().1, Ended::Fin);
+                    }
+                    _ => peer.finish_tls(),
+                }
+            }
+        }
+    }
+    ringway.settles();
+}
+
+#[test]
+fn two_hundred_connections_after_two_hundred_leave_nothing_behind() {
+    let site = Site::new();
+    let server = EchoServer::start_tls(site.upstream_config());
+    let ringway = site.both(server.address(), &["--cpus", "0"]);
+    let config = Arc::new(client_config(&site.authority));
+    // The first fill what is kept: buffers, tables, sessions to resume.
+    come_and_go(&ringway, &config);
+    come_and_go(&ringway, &config);
+    let before = ringway.resident();
+    for _ in 0..3 {
+        come_and_go(&ringway, &config);
+    }
+    let grown = ringway.resident().saturating_sub(before);
+    assert!(grown < 1 << 20, "{grown} bytes more are resident after 600 more connections");
+}
+
+#[test]
+fn an_idle_tunnel_over_tls_uses_no_processor() {
+    let site = Site::new();
+    let tunnel = site.tunnel(&[]);
+    let (before, started) = (tunnel.ringway.cpu_time(), Instant::now());
+    until("a second is over", || (started.elapsed() > Duration::from_secs(1)).then_some(()));
+    let used = tunnel.ringway.cpu_time() - before;
+    assert!(used < Duration::from_millis(200), "{used:?}");
+}
