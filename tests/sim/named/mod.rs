@@ -125,6 +125,10 @@ impl Played {
 /// Plays a scene in plain text, and with TLS on both sides.
 pub(crate) fn play(scene: &Scene, judge: impl Fn(&Played)) {
     play_once(scene, &judge);
+    if !scene.settings.proxy_protocol.is_empty() {
+        // What a balancer says comes before TLS.
+        return;
+    }
     let mut scene = scene.clone();
     scene.tls = Tls { down: true, up: matches!(scene.settings.serve, Serve::Relay(_)) };
     for plan in &mut scene.connections {

@@ -125,7 +125,10 @@ pub(crate) enum Config {
 
 /// Those of one scene.
 #[derive(Debug, Default)]
-pub(crate) struct Configs(Vec<((Version, Identity, [bool; 3]), Config)>);
+pub(crate) struct Configs(Vec<(Kind, Config)>);
+
+/// What tells one peer's configuration from another's.
+type Kind = (Version, Identity, [bool; 3]);
 
 impl Configs {
     pub(crate) fn of(&mut self, plan: &TlsPlan, is_upstream: bool) -> Config {
