@@ -15,9 +15,9 @@ use crate::harness::secure::{self, Shape, Tls, client_config, client_config_with
 use crate::harness::site::{NAME, Site, switch};
 use crate::harness::{EchoServer, Ended, Peer, Ringway, Upstream, client, until};
 
-/// A refusal's status and code, to the connection's end.
+/// A refusal's status and code, to the connection's end. The record is written when the client has ended too.
 #[track_caller]
-fn refusal<S: std::io::Read + Write>(peer: &mut Peer<S>) -> (u16, String) {
+fn refusal<S: std::io::Read + Write>(mut peer: Peer<S>) -> (u16, String) {
     let (bytes, ended) = peer.rest();
     assert_eq!(ended, Ended::Fin);
     let text = String::from_utf8(bytes).unwrap();
@@ -266,7 +266,7 @@ fn a_host_that_is_not_the_name_of_the_handshake_is_misdirected() {
     };
     for (name, host) in [(NAME, "other.test"), (NAME, "127.0.0.1"), (NAME, "proxy.test.other"), ("unknown.test", NAME)]
     {
-        assert_eq!(refusal(&mut ask(name, host)), (421, "misdirected".to_owned()), "{name} and {host}");
+        assert_eq!(refusal(ask(name, host)), (421, "misdirected".to_owned()), "{name} and {host}");
     }
     assert!(upstream.try_accept().is_none(), "the upstream was dialled");
     for (name, host) in [(NAME, NAME), (NAME, "PROXY.test:8443"), (NAME, "proxy.test."), ("127.0.0.1", "any.test")] {
@@ -282,11 +282,11 @@ fn plain_text_on_a_port_that_speaks_tls_is_told_so() {
     let ringway = site.downstream(upstream.address(), &[]);
     let mut peer = Peer::connect(ringway.address());
     peer.send(client::handshake("/", "").as_bytes());
-    assert_eq!(refusal(&mut peer), (400, "tls-expected".to_owned()));
+    assert_eq!(refusal(peer), (400, "tls-expected".to_owned()));
     ringway.logged("refused: tls-expected");
     let mut peer = Peer::connect(ringway.address());
     peer.send(b"G");
-    assert_eq!(refusal(&mut peer), (400, "tls-expected".to_owned()), "by the first byte already");
+    assert_eq!(refusal(peer), (400, "tls-expected".to_owned()), "by the first byte already");
     assert!(upstream.try_accept().is_none(), "the upstream was dialled");
 }
 

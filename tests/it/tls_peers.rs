@@ -264,6 +264,11 @@ fn node_carries_a_websocket_over_tls() {
         .env("NODE_EXTRA_CA_CERTS", &site.ca)
         .output();
     let output = output.expect("node, which the conformance run needs too");
+    // 9: an option that it does not know.
+    if output.status.code() == Some(9) {
+        let _ = writeln!(io::stderr(), "skipped: this node has no WebSocket of its own; version 20.10 brings it");
+        return;
+    }
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(said, "from node\nclosed 1000\n", "{output:?}");
 }

@@ -13,9 +13,10 @@ use crate::harness::secure::{self, APPLICATION_DATA, HANDSHAKE, Tls};
 use crate::harness::site::{Site, UPSTREAM, switch};
 use crate::harness::{EchoServer, Ended, Peer, Ringway, Upstream, client, nobody, until};
 
-/// A refusal's status and code, to the connection's end, and that there is nothing else.
+/// A refusal's status and code, to the connection's end, and that there is nothing else. The record is written when the
+/// client has ended too.
 #[track_caller]
-fn refusal(peer: &mut Peer) -> (u16, String) {
+fn refusal(mut peer: Peer) -> (u16, String) {
     let (bytes, ended) = peer.rest();
     assert_eq!(ended, Ended::Fin);
     let text = String::from_utf8(bytes).unwrap();
@@ -34,7 +35,7 @@ fn ask(ringway: &Ringway) -> Peer {
 
 #[track_caller]
 fn is_refused_with(ringway: &Ringway, code: &str) {
-    assert_eq!(refusal(&mut ask(ringway)), (502, code.to_owned()));
+    assert_eq!(refusal(ask(ringway)), (502, code.to_owned()));
     ringway.logged(&format!("refused: {code}"));
 }
 
@@ -43,11 +44,11 @@ fn disbelieved(site: &Site, pair: &Pair, code: &str) {
     for version in [&TLS12, &TLS13] {
         let upstream = Upstream::listen();
         let ringway = site.upstream(upstream.address(), &[]);
-        let mut peer = ask(&ringway);
+        let peer = ask(&ringway);
         let mut tls = Tls::server(upstream.accept().stream, secure::server_versions(pair, &[version]));
         let error = tls.shake_hands().and_then(|()| tls.read(&mut [0])).expect_err("it is not believed");
         assert!(error.to_string().contains("received fatal alert"), "{error}");
-        assert_eq!(refusal(&mut peer), (502, code.to_owned()), "{version:?}");
+        assert_eq!(refusal(peer), (502, code.to_owned()), "{version:?}");
         ringway.logged(&format!("refused: {code}"));
     }
 }
@@ -122,16 +123,16 @@ fn an_upstream_that_would_speak_http_2_is_asked_for_http_1_1() {
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         Arc::new(config)
     };
-    let mut peer = ask(&ringway);
+    let peer = ask(&ringway);
     let mut server = upstream.accept_tls(&with(&["h2", "http/1.1"]));
     assert_eq!(server.stream.session.alpn_protocol(), Some(&b"http/1.1"[..]));
     server.head();
     drop(server);
-    assert_eq!(refusal(&mut peer), (502, "upstream-closed".to_owned()));
-    let mut peer = ask(&ringway);
+    assert_eq!(refusal(peer), (502, "upstream-closed".to_owned()));
+    let peer = ask(&ringway);
     let mut tls = Tls::server(upstream.accept().stream, with(&["h2"]));
     assert!(tls.shake_hands().is_err());
-    assert_eq!(refusal(&mut peer), (502, "upstream-tls-refused".to_owned()));
+    assert_eq!(refusal(peer), (502, "upstream-tls-refused".to_owned()));
 }
 
 /// NGINX CVE-2026-1642: what comes before TLS stands is nobody's word, above all not the upstream's.
@@ -159,11 +160,11 @@ fn what_an_upstream_says_before_tls_reaches_no_client() {
         let ringway = site.upstream(upstream.address(), &[]);
         // It speaks at once, before the ClientHello has been written.
         let paused = ringway.paused();
-        let mut peer = ask(&ringway);
+        let peer = ask(&ringway);
         drop(paused);
         let mut server = upstream.accept();
         server.send(spoken);
-        assert_eq!(refusal(&mut peer), (502, code.to_owned()), "{:?}", String::from_utf8_lossy(spoken));
+        assert_eq!(refusal(peer), (502, code.to_owned()), "{:?}", String::from_utf8_lossy(spoken));
         ringway.logged(&format!("refused: {code}"));
         let (got, _) = server.rest();
         is_tls_alone(&got);
@@ -175,12 +176,12 @@ fn what_an_upstream_says_before_tls_reaches_no_client() {
 fn a_handshake_behind_plain_text_comes_too_late() {
     let (site, upstream) = (Site::new(), Upstream::listen());
     let ringway = site.upstream(upstream.address(), &[]);
-    let mut peer = ask(&ringway);
+    let peer = ask(&ringway);
     let mut server = upstream.accept();
     server.send(b"HTTP/1.1 101 Switching Protocols\r\n\r\n");
     let mut tls = Tls::server(server.stream, site.upstream_config());
     assert!(tls.shake_hands().is_err());
-    assert_eq!(refusal(&mut peer), (502, "upstream-not-tls".to_owned()));
+    assert_eq!(refusal(peer), (502, "upstream-not-tls".to_owned()));
 }
 
 /// Whether bytes are whole TLS records, with nothing readable in them of a request.
@@ -203,7 +204,7 @@ fn all_that_goes_to_a_tls_target_is_tls_records() {
     let (site, upstream, listener) = (Site::new(), EchoServer::start(), Upstream::listen());
     drop(upstream);
     let ringway = site.upstream(listener.address(), &[]);
-    let mut peer = ask(&ringway);
+    let peer = ask(&ringway);
     // What is read is kept beside being understood.
     let wire = listener.accept().stream;
     let mut session = rustls::ServerConnection::new(site.upstream_config()).unwrap();
@@ -227,7 +228,7 @@ fn all_that_goes_to_a_tls_target_is_tls_records() {
     assert_eq!((seen[0], seen.contains(&APPLICATION_DATA)), (HANDSHAKE, true));
     is_tls_alone(&seen);
     drop(wire);
-    assert_eq!(refusal(&mut peer), (502, "upstream-closed".to_owned()));
+    assert_eq!(refusal(peer), (502, "upstream-closed".to_owned()));
 }
 
 /// There is no fall-back: who refuses TLS is not asked again without it.
@@ -236,26 +237,26 @@ fn an_upstream_that_refuses_tls_is_never_spoken_to_in_plain_text() {
     let (site, upstream) = (Site::new(), Upstream::listen());
     let ringway = site.upstream(upstream.address(), &[]);
     // A fatal alert: handshake_failure.
-    let mut peer = ask(&ringway);
+    let peer = ask(&ringway);
     let mut server = upstream.accept();
     server.send(b"\x15\x03\x03\x00\x02\x02\x28");
-    assert_eq!(refusal(&mut peer), (502, "upstream-tls-refused".to_owned()));
+    assert_eq!(refusal(peer), (502, "upstream-tls-refused".to_owned()));
     ringway.logged("refused: upstream-tls-refused");
     is_tls_alone(&server.rest().0);
     // It closes, at once or after the ClientHello.
-    let mut peer = ask(&ringway);
+    let peer = ask(&ringway);
     upstream.accept().finish();
-    assert_eq!(refusal(&mut peer), (502, "upstream-closed".to_owned()));
-    let mut peer = ask(&ringway);
+    assert_eq!(refusal(peer), (502, "upstream-closed".to_owned()));
+    let peer = ask(&ringway);
     let mut server = upstream.accept();
     is_tls_alone(&server.exactly(5));
     drop(server);
-    let (status, code) = refusal(&mut peer);
+    let (status, code) = refusal(peer);
     assert!(status == 502 && ["upstream-closed", "upstream-unreachable"].contains(&code.as_str()), "{code}");
     // It resets.
-    let mut peer = ask(&ringway);
+    let peer = ask(&ringway);
     upstream.accept().reset();
-    let (status, code) = refusal(&mut peer);
+    let (status, code) = refusal(peer);
     assert!(status == 502 && ["upstream-closed", "upstream-unreachable"].contains(&code.as_str()), "{code}");
     assert!(upstream.try_accept().is_none(), "it was asked again");
     // Nobody is there.
@@ -268,23 +269,23 @@ fn an_upstream_that_refuses_tls_is_never_spoken_to_in_plain_text() {
 fn an_upstream_that_only_speaks_what_is_too_old_is_refused() {
     let (site, upstream) = (Site::new(), Upstream::listen());
     let ringway = site.upstream(upstream.address(), &[]);
-    let mut peer = ask(&ringway);
+    let peer = ask(&ringway);
     let mut server = upstream.accept();
     // A ServerHello of TLS 1.0, with TLS_RSA_WITH_AES_128_CBC_SHA.
     let mut hello = vec![0x16, 3, 1, 0, 42, 2, 0, 0, 38, 3, 1];
     hello.extend([7; 32]);
     hello.extend([0, 0, 0x2f, 0]);
     server.send(&hello);
-    assert_eq!(refusal(&mut peer), (502, "upstream-tls".to_owned()));
+    assert_eq!(refusal(peer), (502, "upstream-tls".to_owned()));
 }
 
 #[test]
 fn an_upstream_that_stalls_in_the_handshake_is_given_up() {
     let (site, upstream) = (Site::new(), Upstream::listen());
     let ringway = site.upstream(upstream.address(), &["--connect-timeout", "500ms"]);
-    let mut peer = ask(&ringway);
+    let peer = ask(&ringway);
     let server = upstream.accept();
-    assert_eq!(refusal(&mut peer), (504, "upstream-timeout".to_owned()));
+    assert_eq!(refusal(peer), (504, "upstream-timeout".to_owned()));
     drop(server);
 }
 
@@ -302,10 +303,10 @@ fn an_upstream_that_wants_a_certificate_gets_it() {
         drop((client, server));
         // Without one it is refused: in TLS 1.3 after the proxy's own handshake is done already.
         let ringway = site.upstream(upstream.address(), &[]);
-        let mut peer = ask(&ringway);
+        let peer = ask(&ringway);
         let mut tls = Tls::server(upstream.accept().stream, config);
         assert!(tls.shake_hands().is_err());
-        assert_eq!(refusal(&mut peer), (502, "upstream-tls-refused".to_owned()), "{version:?}");
+        assert_eq!(refusal(peer), (502, "upstream-tls-refused".to_owned()), "{version:?}");
     }
 }
 
