@@ -52,8 +52,8 @@ fn place(args: &Args) -> (Current, Option<Question>) {
     let Target { host, port, .. } = &args.target;
     match host.parse::<IpAddr>() {
         Ok(address) => {
-            let addresses = [SocketAddr::new(address, *port)].into();
-            (Current { addresses, ..Current::default() }, None)
+            let addresses: std::sync::Arc<[SocketAddr]> = [SocketAddr::new(address, *port)].into();
+            (Current { addresses: addresses.into(), ..Current::default() }, None)
         }
         Err(_) => {
             let question = Question { host: host.clone(), port: *port, servers: args.resolver.clone() };
