@@ -70,8 +70,8 @@ impl Secure {
             Handshaking::Failed(Fault::Tls(TlsFault::Truncated)) => Outcome::Left,
             Handshaking::Failed(Fault::Tls(fault)) => Outcome::Failed(fault),
             Handshaking::Failed(_) => Outcome::Left,
-            Handshaking::Blocked | Handshaking::Again if cx.net.now() >= self.deadline => Outcome::TimedOut,
-            Handshaking::Blocked | Handshaking::Again => Outcome::Stay(Next::Wait(Some(self.deadline))),
+            Handshaking::Blocked if cx.net.now() >= self.deadline => Outcome::TimedOut,
+            Handshaking::Blocked => Outcome::Stay(Next::Wait(Some(self.deadline))),
         }
     }
 }

@@ -32,8 +32,6 @@ pub enum Handshaking {
     Done,
     /// It goes on when the socket has changed.
     Blocked,
-    /// There is more to do at once.
-    Again,
     /// It failed. The peer has been told, if it could be.
     Failed(Fault),
 }
@@ -97,29 +95,29 @@ impl Session {
         }
     }
 
-    /// Takes the handshake as far as it goes.
-    pub(super) fn shake_hands<T: Transport>(&mut self, net: &mut T, wire: &mut [u8]) -> Handshaking {
+    /// Takes the handshake further: `None` if there is more to do at once.
+    pub(super) fn shake_hands<T: Transport>(&mut self, net: &mut T, wire: &mut [u8]) -> Option<Handshaking> {
         if let Some(fault) = self.failed {
-            return Handshaking::Failed(fault);
+            return Some(Handshaking::Failed(fault));
         }
         if !self.tls.is_handshaking() {
-            return Handshaking::Done;
+            return Some(Handshaking::Done);
         }
         // A peer that refuses and closes may still be heard, though it does not hear us any more.
         let sent = self.push(net);
         let room = wire.len().min(HANDSHAKE_RECEIVE_BYTES);
         let received = match (net.recv(self.socket, wire.get_mut(..room).unwrap_or_default()), sent) {
             (Received::Bytes(n), _) => n,
-            (_, Err(fault)) | (Received::Failed(fault), _) => return Handshaking::Failed(fault),
-            (Received::Blocked, _) => return Handshaking::Blocked,
-            (Received::End, _) => return self.fail(TlsFault::Truncated),
+            (_, Err(fault)) | (Received::Failed(fault), _) => return Some(Handshaking::Failed(fault)),
+            (Received::Blocked, _) => return Some(Handshaking::Blocked),
+            (Received::End, _) => return Some(self.fail(TlsFault::Truncated)),
         };
         if let Err(fault) = self.feed(wire.get(..received).unwrap_or_default(), &mut []) {
             // The alert says why to the peer, who may not take it.
             let _ = self.flush(net, &mut 0);
-            return Handshaking::Failed(fault);
+            return Some(Handshaking::Failed(fault));
         }
-        Handshaking::Again
+        None
     }
 
     /// Receives: `None` if what came was nothing for the receiver, and there may be more.
