@@ -9,6 +9,7 @@ use std::io::{self, IoSlice, Read, Write};
 use rustls::Connection;
 
 use super::fault::fault_of;
+use super::first_byte;
 use crate::engine::{Fault, Received, Sent, Socket, TlsFault, Transport};
 
 /// Plaintext that is encrypted at a time: what a peer that does not read leaves in memory.
@@ -21,9 +22,6 @@ const RECORD_BYTES: usize = 17 * 1024;
 const SMALL_RECEIVE_BYTES: usize = 1536;
 /// What is received at a time during the handshake.
 const HANDSHAKE_RECEIVE_BYTES: usize = 16 * 1024;
-/// The first byte of a handshake record, and of an alert (RFC 8446 section 5.1).
-const HANDSHAKE: u8 = 22;
-const ALERT: u8 = 21;
 
 /// What a handshake has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,8 +245,11 @@ impl Session {
     fn feed(&mut self, mut bytes: &[u8], into: &mut [u8]) -> Result<usize, Fault> {
         if let (true, Some(first)) = (self.fresh, bytes.first()) {
             self.fresh = false;
-            let is_answer = matches!(self.tls, Connection::Client(_)) && *first == ALERT;
-            if *first != HANDSHAKE && !is_answer {
+            let is_tls = match self.tls {
+                Connection::Server(_) => first_byte::is_of_client(*first),
+                Connection::Client(_) => first_byte::is_of_server(*first),
+            };
+            if !is_tls {
                 self.failed = Some(Fault::Tls(TlsFault::NotTls));
                 return Err(Fault::Tls(TlsFault::NotTls));
             }
