@@ -331,6 +331,9 @@ fn without_verification_any_certificate_does_and_each_connection_is_said_to_be_s
             };
             until("it is warned of", || (warnings() >= number).then_some(()));
         }
+        ringway.signal(libc::SIGTERM);
+        assert!(ringway.ended().success());
+        ringway.logged("whose certificates were not verified: 3");
     }
 }
 
