@@ -1,10 +1,14 @@
 //! The one place that knows the order of the stages: what one comes to decides which is next.
 
+mod door;
+mod drain;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
 
+use self::door::{first_words, no_room};
 use super::admission::Counted;
 use super::answer::{self, Answer};
 use super::closing::Closing;
@@ -377,83 +381,6 @@ impl Connection {
             stage => Turn::To(stage),
         }
     }
-
-    /// What has not been answered is refused, what is open is closed in order, and what is ending goes on ending.
-    fn begin_drain<T: Transport>(&mut self, cx: &mut Context<'_, Secured<'_, T>>) {
-        self.draining = false;
-        let (client, upstream) = match &mut self.stage {
-            Stage::Relay(_) => {
-                if let Turn::To(stage) = self.close(End::Drained, cx) {
-                    self.stage = stage;
-                }
-                return;
-            }
-            Stage::Echo(stage) => {
-                stage.drain();
-                return;
-            }
-            Stage::Closing(stage) => {
-                stage.hurry();
-                return;
-            }
-            Stage::Preamble(stage) if cx.current.tls.is_none() => (stage.client(), None),
-            Stage::Preamble(stage) => {
-                if let Turn::To(stage) = gone(&[stage.client()], End::Drained, cx) {
-                    self.stage = stage;
-                }
-                return;
-            }
-            Stage::Secure(stage) => {
-                // There is no saying why before the handshake is done.
-                if let Turn::To(stage) = gone(&[stage.client()], End::Drained, cx) {
-                    self.stage = stage;
-                }
-                return;
-            }
-            Stage::Handshake(stage) => (stage.client(), None),
-            Stage::Dial(stage) => stage.sockets(),
-            Stage::Upgrade(stage) => (stage.client(), Some(stage.upstream())),
-            Stage::Decline(_) | Stage::Answer(..) | Stage::Linger(..) | Stage::Gone(..) => return,
-        };
-        if let Some(upstream) = upstream {
-            cx.net.close(upstream);
-        }
-        if let Turn::To(stage) = self.refuse(client, Refusal::DRAINING, cx) {
-            self.stage = stage;
-        }
-    }
-}
-
-/// The stage in which a client's own first bytes are looked at: `early` are those that were received already.
-fn first_words(
-    client: Socket,
-    peer: SocketAddr,
-    tls: Option<&Arc<ServerConfig>>,
-    early: Vec<u8>,
-    deadline: Time,
-) -> Stage {
-    match tls {
-        Some(config) => Stage::Secure(Box::new(Secure::new(client, Arc::clone(config), early, deadline))),
-        None => Stage::Handshake(Box::new(Handshake::new(client, peer.ip(), None, early, deadline))),
-    }
-}
-
-/// The answer to a client that there is no room for. Who is to speak TLS gets its alert: a handshake, so that an answer
-/// could be read, is the very work that there is no room for.
-fn no_room(
-    client: Socket,
-    tls: Option<&Arc<ServerConfig>>,
-    refusal: Refusal,
-    trace: &mut Trace,
-    deadline: Time,
-) -> Stage {
-    let answer = if tls.is_some() {
-        Answer::new(client, crate::tls::NO_ROOM.to_vec(), deadline)
-    } else {
-        trace.status = refusal.status;
-        Answer::refusal(client, &refusal, deadline)
-    };
-    Stage::Answer(Box::new(answer), End::Refused(refusal))
 }
 
 fn closing<T: Transport>(relay: Relay, end: End, cx: &mut Context<'_, Secured<'_, T>>) -> Turn {

@@ -113,6 +113,9 @@ impl Leg {
 
     #[inline]
     pub(super) fn flush<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Result<bool, Fault> {
+        if self.has_all(cx) {
+            return Ok(true);
+        }
         let mut progress = 0;
         let result = self.outbox.flush(self.socket, cx.net, cx.pool, &mut progress);
         if progress > 0 {
@@ -251,6 +254,7 @@ impl Leg {
     }
 
     /// Whether the socket took all that was sent.
+    #[inline]
     pub(super) fn has_all<T: Transport>(&self, cx: &Context<'_, T>) -> bool {
         self.outbox.is_empty() && !cx.net.holds(self.socket)
     }

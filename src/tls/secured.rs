@@ -49,6 +49,12 @@ pub struct Peer<'a> {
 }
 
 impl Sessions {
+    /// Whether there may be a session: asked first, so that a socket without one pays for no more than this.
+    #[inline]
+    fn has(&self, socket: Socket) -> bool {
+        matches!(self.table.get(socket.index as usize), Some(Some(_)))
+    }
+
     #[inline]
     fn get(&self, socket: Socket) -> Option<&Session> {
         self.table.get(socket.index as usize)?.as_deref().filter(|session| session.socket == socket)
@@ -137,6 +143,35 @@ impl<'a, T: Transport> Secured<'a, T> {
         Handshaking::Blocked
     }
 
+    #[inline(never)]
+    fn recv_tls(&mut self, socket: Socket, into: &mut [u8]) -> Received {
+        let Some((session, wire)) = self.sessions.get_mut(socket) else { return self.net.recv(socket, into) };
+        for _ in 0..TRIES {
+            if let Some(received) = session.recv(self.net, wire, into) {
+                return received;
+            }
+        }
+        self.net.wake(self.me);
+        Received::Blocked
+    }
+
+    #[inline(never)]
+    fn send_tls(&mut self, socket: Socket, bytes: &[u8]) -> Sent {
+        match self.sessions.get_mut(socket) {
+            None => self.net.send(socket, bytes),
+            Some((session, _)) if !session.tls().is_handshaking() => session.send(self.net, bytes),
+            Some(_) => self.send_after_handshake(socket, bytes),
+        }
+    }
+
+    #[inline(never)]
+    fn flush_tls(&mut self, socket: Socket, progress: &mut usize) -> Result<bool, Fault> {
+        match self.sessions.get_mut(socket) {
+            Some((session, _)) => session.flush(self.net, progress),
+            None => self.net.flush(socket, progress),
+        }
+    }
+
     fn send_after_handshake(&mut self, socket: Socket, bytes: &[u8]) -> Sent {
         match self.handshake(socket) {
             Handshaking::Done => self.send(socket, bytes),
@@ -184,36 +219,22 @@ impl<T: Transport> Transport for Secured<'_, T> {
 
     #[inline]
     fn recv(&mut self, socket: Socket, into: &mut [u8]) -> Received {
-        let Some((session, wire)) = self.sessions.get_mut(socket) else { return self.net.recv(socket, into) };
-        for _ in 0..TRIES {
-            if let Some(received) = session.recv(self.net, wire, into) {
-                return received;
-            }
-        }
-        self.net.wake(self.me);
-        Received::Blocked
+        if self.sessions.has(socket) { self.recv_tls(socket, into) } else { self.net.recv(socket, into) }
     }
 
     #[inline]
     fn send(&mut self, socket: Socket, bytes: &[u8]) -> Sent {
-        match self.sessions.get_mut(socket) {
-            None => self.net.send(socket, bytes),
-            Some((session, _)) if !session.tls().is_handshaking() => session.send(self.net, bytes),
-            Some(_) => self.send_after_handshake(socket, bytes),
-        }
+        if self.sessions.has(socket) { self.send_tls(socket, bytes) } else { self.net.send(socket, bytes) }
     }
 
     #[inline]
     fn flush(&mut self, socket: Socket, progress: &mut usize) -> Result<bool, Fault> {
-        match self.sessions.get_mut(socket) {
-            Some((session, _)) => session.flush(self.net, progress),
-            None => self.net.flush(socket, progress),
-        }
+        if self.sessions.has(socket) { self.flush_tls(socket, progress) } else { self.net.flush(socket, progress) }
     }
 
     #[inline]
     fn holds(&self, socket: Socket) -> bool {
-        self.sessions.get(socket).is_some_and(Session::holds)
+        self.sessions.has(socket) && self.sessions.get(socket).is_some_and(Session::holds)
     }
 
     fn hung_up(&self, socket: Socket) -> bool {
