@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -12,6 +13,7 @@ use crate::config::units;
 use crate::control::names::Question;
 use crate::proxy::current::Current;
 use crate::proxy::settings::{Serve, Upstream};
+use crate::routing::name;
 use crate::routing::target::Target;
 
 /// A relayed connection has two sockets.
@@ -39,27 +41,29 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let (current, name) = place(args)?;
     let (upstream_tls, tls) = args.tls.client(&args.target).map_err(Failure::Configuration)?.unzip();
     let headline = format!("target: {}", args.target);
     let upstream = Upstream { target: args.target.clone(), preserve_host: args.preserve_host, tls };
-    let (current, name) = place(args);
     let sides = Sides { serve: Serve::Relay(upstream), current, name, upstream_tls };
     serve::run(&args.serve, sides, args.trusted_proxies.clone(), DESCRIPTORS_EACH, &headline)
 }
 
 /// The target's address, or the name that is to be asked for.
-fn place(args: &Args) -> (Current, Option<Question>) {
-    let Target { host, port, .. } = &args.target;
-    match host.parse::<IpAddr>() {
-        Ok(address) => {
-            let addresses = [SocketAddr::new(address, *port)].into();
-            (Current { addresses, ..Current::default() }, None)
+fn place(args: &Args) -> Result<(Current, Option<Question>), Failure> {
+    let target = &args.target;
+    let Target { host, port, .. } = target;
+    if let Ok(address) = host.parse::<IpAddr>() {
+        if !args.resolver.is_empty() {
+            let why = format!("--resolver is of use with a name only; {target} is an address, remove the option");
+            return Err(Failure::Configuration(why));
         }
-        Err(_) => {
-            let question = Question { host: host.clone(), port: *port, servers: args.resolver.clone() };
-            (Current::default(), Some(question))
-        }
+        let addresses: Arc<[SocketAddr]> = [SocketAddr::new(address, *port)].into();
+        return Ok((Current { addresses: addresses.into(), ..Current::default() }, None));
     }
+    name::check(host).map_err(|why| Failure::Configuration(format!("--target {target}: `{host}` {why}")))?;
+    let question = Question { host: host.clone(), port: *port, servers: args.resolver.clone() };
+    Ok((Current::default(), Some(question)))
 }
 
 fn server(text: &str) -> Result<SocketAddr, String> {

@@ -108,12 +108,12 @@ pub(super) fn run(
     }
     let mut names = name.map(Names::new).transpose()?;
     if let Some(names) = &mut names {
-        current.addresses = names.first(args.limits.connect_timeout);
+        current.addresses = names.first(args.limits.connect_timeout).into();
     }
-    let headline = match &settings.serve {
-        Serve::Relay(_) if current.addresses.is_empty() => format!("{headline} (not resolved yet)"),
-        Serve::Relay(_) => format!("{headline} (at {})", names::show(&current.addresses)),
-        Serve::Echo => headline.to_owned(),
+    let headline = match (&settings.serve, current.addresses.given()) {
+        (Serve::Relay(_), none) if none.is_empty() => format!("{headline} (not resolved yet)"),
+        (Serve::Relay(_), addresses) => format!("{headline} (at {})", names::show(addresses)),
+        (Serve::Echo, _) => headline.to_owned(),
     };
     let (address, listeners) = listener::bind(args.listen, cpus.len(), keepalive)
         .map_err(|error| Failure::Failed(format!("cannot listen on {}: {error}", args.listen)))?;

@@ -13,13 +13,15 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256, PublicKeyData,
 };
+use rustls::crypto::aws_lc_rs;
+use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
 use super::Failure;
 use crate::tls::certificate::Certificate;
 use crate::tls::client::server_name;
-use crate::tls::pem::PemFile;
+use crate::tls::pem::{LoadError, PemFile};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// What browsers allow at most is 398 days; the hour that the beginning lies back counts.
@@ -79,8 +81,12 @@ pub fn dev_cert(out: &Path, names: &[String]) -> Result<(), String> {
 /// Whether the authority is new.
 fn make_all(out: &Path, files: &Files, names: &[String]) -> Result<bool, Failure> {
     fs::create_dir_all(out).map_err(|error| failed(out, error))?;
-    let (authority, is_new) = Authority::find_or_make(files)?;
-    make_leaf(&authority, names, files)?;
+    let found = Authority::find(files)?;
+    // Before anything is written.
+    let existing = leaf_there(found.as_ref(), files)?;
+    let is_new = found.is_none();
+    let authority = found.map_or_else(|| Authority::make(files), Ok)?;
+    make_leaf(&authority, names, files, existing)?;
     Ok(is_new)
 }
 
@@ -116,23 +122,22 @@ fn check_name(name: &str) -> Result<(), Failure> {
 
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
+    certificate: CertificateDer<'static>,
 }
 
 impl Authority {
-    /// Also whether it was made. Both of its files have to be there, or neither.
-    fn find_or_make(files: &Files) -> Result<(Self, bool), Failure> {
-        match (files.ca.try_exists(), files.ca_key.try_exists()) {
-            (Ok(true), Ok(true)) => Ok((Self::read(files)?, false)),
-            (Ok(false), Ok(false)) => Ok((Self::make(files)?, true)),
-            (Ok(true), Ok(false)) => Err(half(&files.ca, &files.ca_key)),
-            (Ok(false), Ok(true)) => Err(half(&files.ca_key, &files.ca)),
-            (Err(error), _) => Err(failed(&files.ca, error)),
-            (_, Err(error)) => Err(failed(&files.ca_key, error)),
+    /// The one that is there. Both of its files have to be, or neither.
+    fn find(files: &Files) -> Result<Option<Self>, Failure> {
+        match (is_there(&files.ca)?, is_there(&files.ca_key)?) {
+            (true, true) => Self::read(files).map(Some),
+            (false, false) => Ok(None),
+            (true, false) => Err(half(&files.ca, &files.ca_key)),
+            (false, true) => Err(half(&files.ca_key, &files.ca)),
         }
     }
 
     fn read(files: &Files) -> Result<Self, Failure> {
-        let refused = |error: crate::tls::pem::LoadError| Failure::Failed(error.to_string());
+        let refused = |error: LoadError| Failure::Failed(error.to_string());
         let (file, key_file) = (PemFile::new("the authority", &files.ca), PemFile::new("its key", &files.ca_key));
         let certificates = file.read().and_then(|bytes| file.certificates(&bytes)).map_err(refused)?;
         let [certificate] = certificates.as_slice() else {
@@ -141,7 +146,7 @@ impl Authority {
         let described = Certificate::read(certificate).map_err(|error| refused(file.error(error)))?;
         if described.not_after < SystemTime::now() + LEAF_VALIDITY {
             let until = &described.expires;
-            let why = format!("it is valid until {until} only; remove it and its key, and a new one is made");
+            let why = format!("it is valid until {until} only; move it, its key and what it has signed away, and new ones are made");
             return Err(refused(file.error(why)));
         }
         let bytes = key_file.read().map_err(refused)?;
@@ -149,12 +154,25 @@ impl Authority {
         key_file.private_key(&bytes).map_err(refused)?;
         let key = std::str::from_utf8(&bytes).ok().and_then(|text| KeyPair::from_pem(text).ok());
         let key = key.ok_or_else(|| refused(key_file.error("the key in it cannot be used to sign")))?;
-        let spki = X509Certificate::from_der(certificate).map(|(_, parsed)| parsed.public_key().raw.to_vec());
-        if spki.ok() != Some(key.subject_public_key_info()) {
+        if !is_key_of(&key, certificate) {
             return Err(refused(key_file.error("the key in it does not belong to the certificate")));
         }
         let issuer = Issuer::from_ca_cert_der(certificate, key).map_err(|error| refused(file.error(error)))?;
-        Ok(Self { issuer })
+        Ok(Self { issuer, certificate: certificate.clone() })
+    }
+
+    /// Whether its key has signed a certificate.
+    fn has_signed(&self, certificate: &CertificateDer<'_>) -> bool {
+        let (Ok((_, own)), Ok((_, signed))) =
+            (X509Certificate::from_der(&self.certificate), X509Certificate::from_der(certificate))
+        else {
+            return false;
+        };
+        let key = &own.public_key().subject_public_key.data;
+        let (text, signature) = (signed.tbs_certificate.as_ref(), &signed.signature_value.data);
+        let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms.all;
+        signed.issuer() == own.subject()
+            && algorithms.iter().any(|algorithm| algorithm.verify_signature(key, text, signature).is_ok())
     }
 
     fn make(files: &Files) -> Result<Self, Failure> {
@@ -171,11 +189,51 @@ impl Authority {
         // The key first: without its certificate it is of no use, and the other way round it would be missed.
         write(&files.ca_key, key.serialize_pem().as_bytes(), KEY_MODE, Existing::Kept)?;
         write(&files.ca, certificate.pem().as_bytes(), CERTIFICATE_MODE, Existing::Kept)?;
-        Ok(Self { issuer: Issuer::new(params, key) })
+        let certificate = certificate.der().clone();
+        Ok(Self { issuer: Issuer::new(params, key), certificate })
     }
 }
 
-fn make_leaf(authority: &Authority, names: &[String], files: &Files) -> Result<(), Failure> {
+/// Whether the certificate and the key that are there, if any, may be replaced: only those that were made here, which this
+/// directory's authority shows. A key that is lost is lost for good.
+fn leaf_there(authority: Option<&Authority>, files: &Files) -> Result<Existing, Failure> {
+    let (has_certificate, has_key) = (is_there(&files.certificate)?, is_there(&files.key)?);
+    let (file, key_file) = (PemFile::new("the certificate", &files.certificate), PemFile::new("the key", &files.key));
+    let foreign = |file: &PemFile, why: &str| {
+        let why = format!("{why}, so it is not replaced; move it away, or choose another directory with --out");
+        Failure::Failed(file.error(why).to_string())
+    };
+    if !has_certificate {
+        return match has_key {
+            true => Err(foreign(&key_file, "it is there without its certificate and may not have been made here")),
+            false => Ok(Existing::Kept),
+        };
+    }
+    let certificates = file.read().and_then(|bytes| file.certificates(&bytes)).unwrap_or_default();
+    let own = match (certificates.as_slice(), authority) {
+        ([certificate], Some(authority)) if authority.has_signed(certificate) => certificate,
+        _ => return Err(foreign(&file, &format!("it is not a certificate by {}", files.ca.display()))),
+    };
+    if has_key {
+        let bytes = key_file.read().unwrap_or_default();
+        let key = std::str::from_utf8(&bytes).ok().and_then(|text| KeyPair::from_pem(text).ok());
+        if !key.is_some_and(|key| is_key_of(&key, own)) {
+            return Err(foreign(&key_file, "it does not belong to the certificate beside it"));
+        }
+    }
+    Ok(Existing::Replaced)
+}
+
+fn is_there(path: &Path) -> Result<bool, Failure> {
+    path.try_exists().map_err(|error| failed(path, error))
+}
+
+fn is_key_of(key: &KeyPair, certificate: &CertificateDer<'_>) -> bool {
+    let parsed = X509Certificate::from_der(certificate);
+    parsed.is_ok_and(|(_, parsed)| parsed.public_key().raw == key.subject_public_key_info())
+}
+
+fn make_leaf(authority: &Authority, names: &[String], files: &Files, existing: Existing) -> Result<(), Failure> {
     let mut params = params(LEAF_VALIDITY);
     params.subject_alt_names = CertificateParams::new(names).map_err(|error| not_made(&error))?.subject_alt_names;
     params.distinguished_name.push(DnType::CommonName, "Ringway development certificate");
@@ -184,8 +242,8 @@ fn make_leaf(authority: &Authority, names: &[String], files: &Files) -> Result<(
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     let key = new_key()?;
     let certificate = params.signed_by(&key, &authority.issuer).map_err(|error| not_made(&error))?;
-    write(&files.key, key.serialize_pem().as_bytes(), KEY_MODE, Existing::Replaced)?;
-    write(&files.certificate, certificate.pem().as_bytes(), CERTIFICATE_MODE, Existing::Replaced)
+    write(&files.key, key.serialize_pem().as_bytes(), KEY_MODE, existing)?;
+    write(&files.certificate, certificate.pem().as_bytes(), CERTIFICATE_MODE, existing)
 }
 
 fn params(validity: Duration) -> CertificateParams {
@@ -210,22 +268,44 @@ enum Existing {
 
 /// Writes a file that is whole whenever it is seen: under another name first, which is nobody else's.
 fn write(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> Result<(), Failure> {
+    write_linking(path, bytes, mode, existing, |from, to| fs::hard_link(from, to)).map_err(|error| failed(path, error))
+}
+
+fn write_linking(
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+    existing: Existing,
+    link: impl FnOnce(&Path, &Path) -> io::Result<()>,
+) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
     let temporary = path.with_file_name(name);
-    let written = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
-        let placed = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| match existing {
-            Existing::Replaced => fs::rename(&temporary, path),
-            // A second name, unlike a new one, is refused where there is a file.
-            Existing::Kept => fs::hard_link(&temporary, path),
-        });
-        if placed.is_err() || existing == Existing::Kept {
-            let _ = fs::remove_file(&temporary);
-        }
-        placed
+    create(&temporary, bytes, mode)?;
+    let placed = match existing {
+        Existing::Replaced => fs::rename(&temporary, path),
+        // A second name, unlike a new one, is refused where there is a file.
+        Existing::Kept => match link(&temporary, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+            // Not all file systems have second names. Then it is seen while it is written, and is new all the same.
+            Err(_) => create(path, bytes, mode),
+            Ok(()) => Ok(()),
+        },
     };
-    written().map_err(|error: io::Error| failed(path, error))
+    if placed.is_err() || existing == Existing::Kept {
+        let _ = fs::remove_file(&temporary);
+    }
+    placed
+}
+
+/// A new file; none if it does not get whole.
+fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if written.is_err() {
+        let _ = fs::remove_file(path);
+    }
+    written
 }
 
 fn failed(path: &Path, error: impl std::fmt::Display) -> Failure {
@@ -258,4 +338,27 @@ fn explained(args: &DevCert, files: &Files, is_new: bool) -> String {
          browser or a host only while you need it.\n",
         args.names.join(", ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io;
+
+    use super::{Existing, write_linking};
+    use crate::tls::testing::Folder;
+
+    #[test]
+    fn a_file_system_without_links_gets_its_files_and_keeps_what_it_has() {
+        let folder = Folder::new();
+        let path = folder.path("key.pem");
+        let write = |text: &str| {
+            let none = |_: &std::path::Path, _: &std::path::Path| Err(io::Error::from_raw_os_error(libc::EPERM));
+            write_linking(&path, text.as_bytes(), 0o600, Existing::Kept, none)
+        };
+        write("one").unwrap();
+        assert_eq!(write("two").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing else is left there");
+    }
 }

@@ -1,10 +1,7 @@
 //! Certificates that change while they are served: their files are looked at every second, and read anew when they have
 //! changed or when told to (SIGHUP). A change that cannot be used changes nothing but the log.
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, SystemTime};
@@ -12,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use rustls::ServerConfig;
 use tracing::{info, warn};
 
+use super::stamp::Stamp;
 use crate::tls::certificate;
 use crate::tls::server::{Served, ServerTls, fingerprint};
 
@@ -77,14 +75,11 @@ fn report(news: &News) {
     }
 }
 
-/// What tells a file from what it was: which it is, and when it was last touched. Cheaper than to read it.
-type Stamp = Option<(u64, u64, u64, i64, i64, i64, i64)>;
-
 struct Watched {
     tls: ServerTls,
     served: Served,
     /// Of the files when they were last read.
-    stamps: Vec<Stamp>,
+    stamps: Vec<Option<Stamp>>,
     /// Of what was last read, whether it could be used or not.
     seen: u64,
     /// Whether what is served has still to be told.
@@ -104,7 +99,7 @@ impl Watched {
     fn look(&mut self, now: SystemTime, is_told: bool) -> Vec<News> {
         let mut news = Vec::new();
         // Before the files are read: what happens to them while they are is seen the next time.
-        let stamps: Vec<_> = self.tls.files().map(|file| stamp(&file.path)).collect();
+        let stamps: Vec<_> = self.tls.files().map(|file| Stamp::of(&file.path)).collect();
         if is_told || stamps != self.stamps {
             self.stamps = stamps;
             self.read(now, is_told, &mut news);
@@ -155,12 +150,6 @@ impl Watched {
 
 fn warnings(served: &Served, now: SystemTime) -> Vec<News> {
     served.certificates.iter().filter_map(|certificate| certificate.warning(now)).map(News::Warning).collect()
-}
-
-/// Follows links. `None` for a file that cannot be looked at.
-fn stamp(path: &Path) -> Stamp {
-    let data = fs::metadata(path).ok()?;
-    Some((data.dev(), data.ino(), data.size(), data.mtime(), data.mtime_nsec(), data.ctime(), data.ctime_nsec()))
 }
 
 #[cfg(test)]

@@ -7,3 +7,4 @@
 
 pub mod certificates;
 pub mod names;
+mod stamp;

@@ -160,21 +160,21 @@ impl Resolution {
             Origin::Host => None,
             Origin::Dns(ttl) => Some(ttl),
         };
-        let mut found = Vec::new();
+        let (mut found, mut kept) = (Vec::new(), Vec::new());
         for (family, is_ipv4) in [(v4, true), (v6, false)] {
             match family {
                 Ok(addresses) => found.extend(addresses),
                 Err(_) => {
                     // Then what is known of it still counts.
-                    found.extend(self.known.iter().filter(|address| address.is_ipv4() == is_ipv4));
+                    kept.extend(self.known.iter().filter(|address| address.is_ipv4() == is_ipv4));
                     ttl = ttl.map(|ttl| ttl.min(HALF_ANSWER_TTL));
                 }
             }
         }
-        let mut found = addresses::distinct(found);
+        let mut found = addresses::distinct(found.into_iter().chain(kept.iter().copied()));
         let came = found.len();
         if ttl.is_some() {
-            self.refuse(&mut found, now);
+            self.refuse(&mut found, &kept, now);
         }
         match found.len() {
             0 if came > 0 => Err(Fault::NothingAllowed),
@@ -183,8 +183,9 @@ impl Resolution {
         }
     }
 
-    /// Leaves out what DNS must not name.
-    fn refuse(&mut self, found: &mut Vec<IpAddr>, now: Instant) {
+    /// Leaves out what DNS must not name. What is only `kept` of such a kind can have come from /etc/hosts alone, which
+    /// has the name no more.
+    fn refuse(&mut self, found: &mut Vec<IpAddr>, kept: &[IpAddr], now: Instant) {
         let mut refused = Vec::new();
         found.retain(|address| {
             let why = addresses::refused_from_dns(*address);
@@ -193,13 +194,25 @@ impl Resolution {
         });
         refused.sort_unstable();
         if !refused.is_empty() && refused != self.refused && self.refused_line.is_over(now) {
-            let shown = refused.iter().take(MAX_ADDRESSES).map(|(address, why)| format!("{address} ({why})"));
-            warn!(
-                name = self.question.host,
-                addresses = shown.collect::<Vec<_>>().join(", "),
-                "DNS gave the target's name addresses that must not come from it, and they are not used; \
-                 if they are meant, write them into /etc/hosts or into --target"
-            );
+            let name = &self.question.host;
+            let (before, answered): (Vec<_>, Vec<_>) =
+                refused.iter().copied().partition(|(address, _)| kept.contains(address));
+            if !answered.is_empty() {
+                warn!(
+                    name,
+                    addresses = show_refused(&answered),
+                    "DNS gave the target's name addresses that must not come from it, and they are not used; \
+                     if they are meant, write them into /etc/hosts or into --target"
+                );
+            }
+            if !before.is_empty() {
+                warn!(
+                    name,
+                    addresses = show_refused(&before),
+                    "/etc/hosts gave the target's name addresses that are not kept now that DNS is asked, and they are not used; \
+                     if they are meant, write them there again or into --target"
+                );
+            }
             self.refused = refused;
         }
     }
@@ -276,6 +289,12 @@ impl Pause {
         }
         is_over
     }
+}
+
+/// Addresses that are left out, and why.
+fn show_refused(refused: &[(IpAddr, &'static str)]) -> String {
+    let shown = refused.iter().take(MAX_ADDRESSES).map(|(address, why)| format!("{address} ({why})"));
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 fn show_age(age: Duration) -> String {

@@ -50,15 +50,16 @@ pub fn write_request(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
 }
 
 /// Headers by which an upstream learns who the client is. A client that may set them may be anyone; what a trusted peer
-/// says passes, but for the four that are written anew from it. The underscore twins count as the real ones: CGI and its
-/// heirs read `X_Forwarded_For` as `X-Forwarded-For`.
+/// says passes, but for the four that are written anew from it. Their twins count as the real ones: CGI and its heirs read
+/// `X_Forwarded_For` as `X-Forwarded-For`, and some `X.Forwarded.For`, or any other byte that is neither letter nor digit.
 fn is_dropped(name: &str, trusted: bool) -> bool {
     const WRITTEN_ANEW: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"];
     if !name.starts_with(['x', 'X', 'f', 'F', 'r', 'R']) {
         return false;
     }
-    let is_twin = name.contains('_');
-    let name = name.replace('_', "-").to_ascii_lowercase();
+    let is_twin = name.bytes().any(|byte| !byte.is_ascii_alphanumeric() && byte != b'-');
+    let plain = |char: char| if char.is_ascii_alphanumeric() { char.to_ascii_lowercase() } else { '-' };
+    let name: String = name.chars().map(plain).collect();
     if name.eq_ignore_ascii_case(CLIENT_SUBJECT) {
         return true;
     }

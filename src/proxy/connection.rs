@@ -272,8 +272,8 @@ impl Connection {
                 match &cx.settings.serve {
                     Serve::Relay(_) => {
                         let connect_deadline = cx.net.now().after(cx.settings.timeouts.connect);
-                        let addresses = Arc::clone(&cx.current.addresses);
-                        Turn::To(Stage::Dial(Box::new(Dial::new(accepted, addresses, connect_deadline))))
+                        let dial = Dial::new(accepted, &cx.current.addresses, connect_deadline);
+                        Turn::To(Stage::Dial(Box::new(dial)))
                     }
                     Serve::Echo => self.open_echo(&accepted, cx),
                 }

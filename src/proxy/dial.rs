@@ -1,5 +1,5 @@
 //! Stage 2: a connection to the upstream, and the request on it. Addresses are tried in turn, each for a share of the time:
-//! one that never answers does not keep those behind it from being tried.
+//! one that never answers does not keep those behind it from being tried. The one that answered last goes first.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::context::Context;
+use super::current::Addresses;
 use super::handshake::Accepted;
 use super::record::UNVERIFIED_UPSTREAMS;
 use super::upstream_tls::refusal_of;
@@ -23,7 +24,10 @@ pub(super) struct Dial {
     upstream: Option<Socket>,
     /// As they were when the dial began: a change counts from the next one.
     addresses: Arc<[SocketAddr]>,
-    next_address: usize,
+    /// The one of them that is tried first; the others follow in their order.
+    first: usize,
+    /// How many have been tried.
+    tried: usize,
     connect_deadline: Time,
     /// When the address in use is given up for the next one.
     attempt_deadline: Time,
@@ -43,12 +47,13 @@ pub(super) enum Outcome {
 }
 
 impl Dial {
-    pub(super) fn new(accepted: Box<Accepted>, addresses: Arc<[SocketAddr]>, connect_deadline: Time) -> Self {
+    pub(super) fn new(accepted: Box<Accepted>, addresses: &Addresses, connect_deadline: Time) -> Self {
         Self {
             accepted,
             upstream: None,
-            addresses,
-            next_address: 0,
+            addresses: Arc::clone(addresses.given()),
+            first: addresses.first(),
+            tried: 0,
             connect_deadline,
             attempt_deadline: connect_deadline,
             connected: false,
@@ -88,7 +93,11 @@ impl Dial {
             }
             match cx.net.send(socket, self.accepted.outgoing.get(self.sent..).unwrap_or_default()) {
                 Sent::Bytes(n) => {
-                    self.connected = true;
+                    if !std::mem::replace(&mut self.connected, true)
+                        && let Some(address) = self.tried.checked_sub(1).and_then(|turn| self.address(turn))
+                    {
+                        cx.current.addresses.answered(address);
+                    }
                     self.sent = self.sent.saturating_add(n);
                     if self.sent >= self.accepted.outgoing.len() {
                         return Outcome::Sent(self.take_accepted(), socket);
@@ -129,6 +138,16 @@ impl Dial {
         }
     }
 
+    /// The address whose turn it is after `tried` others.
+    fn address(&self, tried: usize) -> Option<SocketAddr> {
+        let index = match tried.checked_sub(1) {
+            None => self.first,
+            Some(before) if before < self.first => before,
+            Some(_) => tried,
+        };
+        self.addresses.get(index).copied()
+    }
+
     /// The socket in use, or one to the next address.
     fn socket<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, Secured<'_, T>>) -> Result<Socket, Refusal> {
         if let Some(socket) = self.upstream {
@@ -137,9 +156,9 @@ impl Dial {
         if self.addresses.is_empty() {
             return Err(Refusal::UPSTREAM_UNRESOLVED);
         }
-        while let Some(address) = self.addresses.get(self.next_address).copied() {
-            self.next_address = self.next_address.saturating_add(1);
-            let left = self.addresses.len().saturating_sub(self.next_address);
+        while let Some(address) = self.address(self.tried) {
+            self.tried = self.tried.saturating_add(1);
+            let left = self.addresses.len().saturating_sub(self.tried);
             self.attempt_deadline = self.attempt_deadline(cx.net.now(), left);
             match cx.net.dial(me, None, address) {
                 Ok(socket) => {

@@ -156,7 +156,7 @@ impl Service for Proxy {
     fn command<T: Transport>(&mut self, net: &mut T, command: Command) {
         match command {
             Command::Certificates(config) => self.current.tls = Some(config),
-            Command::Addresses(addresses) => self.current.addresses = addresses,
+            Command::Addresses(addresses) => self.current.addresses.replace(addresses),
             Command::Drain => {
                 self.draining = true;
                 let slots: Vec<Slot> = self.connections.slots().collect();

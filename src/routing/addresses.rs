@@ -74,19 +74,34 @@ fn refused_v6(address: Ipv6Addr) -> Option<&'static str> {
     } else if address == METADATA {
         Some("metadata")
     } else {
-        embedded(address).and_then(refused_v4)
+        embedded(address).map_or_else(|| refused_in_local_nat64(address), refused_v4)
     }
 }
 
-/// The IPv4 address inside one that is IPv4-compatible (RFC 4291), NAT64's (RFC 6052) or 6to4's (RFC 3056).
+/// The IPv4 address inside one that is IPv4-compatible (RFC 4291), IPv4-translated (RFC 2765), NAT64's (RFC 6052) or
+/// 6to4's (RFC 3056).
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let join = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
     match address.segments() {
-        [0, 0, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
-            Some(join(high, low))
-        }
+        [0, 0, 0, 0, 0, 0, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => Some(join(high, low)),
         _ => None,
     }
+}
+
+/// Of an address with the prefix that a network may use for a NAT64 of its own (RFC 8215). How long the network's prefix
+/// is, and with it where the IPv4 address stands (RFC 6052 section 2.2), cannot be told: every place counts. What is
+/// empty in one may be filling of another, and counts if it is empty in all.
+fn refused_in_local_nat64(address: Ipv6Addr) -> Option<&'static str> {
+    let [0, 0x64, 0xff, 0x9b, 0, 1, a, b, _, c, d, e, f, g, h, i] = address.octets() else { return None };
+    let places = [[f, g, h, i], [c, d, e, f], [b, c, d, e], [a, b, c, d]].map(Ipv4Addr::from);
+    let is_empty = |place: &Ipv4Addr| place.octets().starts_with(&[0]);
+    if places.iter().all(is_empty) {
+        return Some("unspecified");
+    }
+    places.into_iter().filter(|place| !is_empty(place)).find_map(refused_v4)
 }
 
 #[cfg(test)]
@@ -126,18 +141,24 @@ mod tests {
     #[test]
     fn what_dns_must_not_name_is_told_by_its_kind() {
         for (kind, written) in [
-            (Some("loopback"), "127.0.0.1 127.9.9.9 ::1 ::ffff:127.0.0.1 ::127.0.0.1 64:ff9b::7f00:1 2002:7f00:1::"),
+            (
+                Some("loopback"),
+                "127.0.0.1 127.9.9.9 ::1 ::ffff:127.0.0.1 ::127.0.0.1 64:ff9b::7f00:1 2002:7f00:1:: \
+                 ::ffff:0:127.0.0.1 64:ff9b:1::7f00:1 64:ff9b:1:7f00:0:100:: 64:ff9b:1:7f:0:1:: 64:ff9b:1:0:7f:0:100:0",
+            ),
             (
                 Some("link-local"),
-                "169.254.169.254 169.254.0.1 fe80::1 febf::1 ::ffff:169.254.169.254 64:ff9b::a9fe:a9fe",
+                "169.254.169.254 169.254.0.1 fe80::1 febf::1 ::ffff:169.254.169.254 64:ff9b::a9fe:a9fe \
+                 ::ffff:0:169.254.169.254 64:ff9b:1::a9fe:a9fe 64:ff9b:1:fffe::a9fe:a9fe",
             ),
-            (Some("unspecified"), "0.0.0.0 0.1.2.3 :: ::ffff:0.0.0.0"),
+            (Some("unspecified"), "0.0.0.0 0.1.2.3 :: ::ffff:0.0.0.0 ::ffff:0:0.0.0.0 64:ff9b:1:: 64:ff9b:1::1"),
             (Some("multicast"), "224.0.0.1 239.1.1.1 ff02::1 ::ffff:224.0.0.1"),
             (Some("broadcast"), "255.255.255.255 ::ffff:255.255.255.255"),
             (Some("metadata"), "fd00:ec2::254"),
             (
                 None,
-                "10.0.0.1 172.16.0.1 192.168.1.1 100.64.0.1 8.8.8.8 fd00::1 2001:db8::1 64:ff9b::808:808 2002:808:808::1",
+                "10.0.0.1 172.16.0.1 192.168.1.1 100.64.0.1 8.8.8.8 fd00::1 2001:db8::1 64:ff9b::808:808 2002:808:808::1 \
+                 ::ffff:0:8.8.8.8 64:ff9b:1::808:808 64:ff9b:1:808:8:800:: 64:ff9b:1::a00:1 64:ff9b:2::7f00:1",
             ),
         ] {
             for address in addresses(written) {

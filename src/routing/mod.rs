@@ -3,4 +3,5 @@
 //! In: what the operator configured. Out: the target of a connection. It knows nothing of the planes that use it.
 
 pub mod addresses;
+pub mod name;
 pub mod target;

@@ -51,6 +51,34 @@ fn values_that_cannot_be_end_with_3_and_name_the_option() {
 }
 
 #[test]
+fn a_target_that_can_never_be_found_ends_with_3_and_says_why() {
+    let label = "x".repeat(64);
+    let long = [label[1..].to_owned(), label[1..].to_owned(), label[1..].to_owned(), label[1..].to_owned()].join(".");
+    let proxy = |target: &str, more: &[&str]| {
+        // An option that ends the start by itself, later: a target that is not refused does not hang its test.
+        run(&[&["proxy", "--listen", "127.0.0.1:0", "--cpus", "999", "--target", target], more].concat())
+    };
+    for host in ["a..b", ".a", "a$b", "a!b", "..", ".", &label, &format!("a.{label}.b"), &long] {
+        for scheme in ["ws", "wss"] {
+            let (code, stdout, stderr) = proxy(&format!("{scheme}://{host}:9/"), &[]);
+            assert_eq!((code, stdout.as_str()), (3, ""), "{host}: {stderr}");
+            assert!(stderr.contains("--target") && stderr.contains(host), "{stderr}");
+            assert!(stderr.contains("not a name of DNS"), "{stderr}");
+        }
+    }
+    let resolver = ["--resolver", "10.0.0.53"];
+    for target in ["ws://127.0.0.1:9", "wss://[::1]:9"] {
+        let (code, stdout, stderr) = proxy(target, &resolver);
+        assert_eq!((code, stdout.as_str()), (3, ""), "{target}: {stderr}");
+        assert!(stderr.contains("--resolver is of use with a name only") && stderr.contains(target), "{stderr}");
+    }
+    for host in ["a", "a.", "under_score.test", "-a.b-", "1.a", &label[1..]] {
+        let (code, _, stderr) = proxy(&format!("ws://{host}:9"), &resolver);
+        assert!(code == 3 && stderr.contains("--cpus names CPU 999"), "{host}: {stderr}");
+    }
+}
+
+#[test]
 fn what_does_not_work_ends_with_1_and_says_what_and_where() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -19,6 +19,7 @@ in_namespaces! {
     an_address_that_never_answers_makes_way_for_the_next
     ipv6_goes_first_only_where_it_leads_somewhere
     a_family_that_cannot_be_asked_for_keeps_its_last_addresses
+    an_address_that_the_hosts_file_gave_is_not_said_to_be_from_dns
     the_hosts_file_goes_before_dns_and_its_changes_count
     search_domains_and_servers_are_those_of_resolv_conf
     the_next_server_is_asked_when_one_does_not_answer
@@ -322,6 +323,22 @@ mod inside {
         // With nothing to keep, what there is will do.
         let ringway = proxy_asking(&dns, &[]);
         assert!(ringway.announced().contains("(at fd77::2)\n"), "{}", ringway.announced());
+    }
+
+    #[test]
+    #[ignore = "started in a namespace of its own"]
+    fn an_address_that_the_hosts_file_gave_is_not_said_to_be_from_dns() {
+        let (dns, six) = (Dns::start(), upstream("fd77::1"));
+        let hosts = HostFile::replace("/etc/hosts", "127.0.0.1 api.test\n");
+        dns.says("api.test", "fd77::1");
+        dns.mood(Mood::FailsForIpv4);
+        let ringway = proxy_asking(&dns, &[]);
+        assert!(ringway.announced().contains("(at 127.0.0.1)\n"), "{}", ringway.announced());
+        hosts.write("");
+        let line = ringway.logged("and they are not used");
+        assert!(!line.contains("DNS gave") && line.contains("/etc/hosts gave"), "{line}");
+        assert_eq!(field(&line, "addresses"), "127.0.0.1 (loopback)", "{line}");
+        open(&ringway, &six, "", "");
     }
 
     #[test]

@@ -222,6 +222,63 @@ fn dev_cert_never_replaces_an_authority_and_says_what_is_wrong_with_one() {
 }
 
 #[test]
+fn dev_cert_replaces_no_certificate_and_no_key_but_its_own() {
+    let folder = Folder::new();
+    let at = |name: &str| folder.path(name);
+    let (foreign, foreign_key) = folder.dev_cert("foreign", &[]);
+    let stops = |name: &str, at_fault: &str| {
+        let files = || -> Vec<_> {
+            let names = ["ca.pem", "ca-key.pem", "cert.pem", "key.pem"].map(|file| at(&format!("{name}/{file}")));
+            names.into_iter().map(|path| fs::read(path).ok()).collect()
+        };
+        let before = files();
+        let (code, stdout, stderr) = run(&["tls", "dev-cert", "--out", &at(name)]);
+        assert_eq!((code, stdout.as_str()), (1, ""), "{name}: {stderr}");
+        assert!(stderr.contains(&format!("{name}/{at_fault}: ")) && stderr.contains("--out"), "{stderr}");
+        assert!(files() == before, "{name}: a file has changed");
+    };
+    // Where there is no authority yet: nothing is made beside them either.
+    for (name, files, at_fault) in [
+        ("pair", &[("cert.pem", &foreign), ("key.pem", &foreign_key)][..], "cert.pem"),
+        ("key", &[("key.pem", &foreign_key)], "key.pem"),
+        ("cert", &[("cert.pem", &foreign)], "cert.pem"),
+    ] {
+        fs::create_dir(at(name)).unwrap();
+        files.iter().for_each(|(file, from)| copy(from, &at(&format!("{name}/{file}"))));
+        stops(name, at_fault);
+    }
+    fs::create_dir(at("text")).unwrap();
+    folder.write("text/key.pem", "not a key");
+    stops("text", "key.pem");
+    // Where there is one, by which they are not.
+    for (name, files, at_fault) in [
+        ("other-pair", &[("cert.pem", &foreign), ("key.pem", &foreign_key)][..], "cert.pem"),
+        ("other-key", &[("key.pem", &foreign_key)], "key.pem"),
+        ("other-cert", &[("cert.pem", &foreign)], "cert.pem"),
+    ] {
+        folder.dev_cert(name, &[]);
+        files.iter().for_each(|(file, from)| copy(from, &at(&format!("{name}/{file}"))));
+        stops(name, at_fault);
+    }
+    folder.dev_cert("alone", &[]);
+    fs::remove_file(at("alone/cert.pem")).unwrap();
+    stops("alone", "key.pem");
+    // Its own, and more.
+    folder.dev_cert("more", &[]);
+    let chain = [fs::read(at("more/cert.pem")).unwrap(), fs::read(&foreign).unwrap()].concat();
+    fs::write(at("more/cert.pem"), chain).unwrap();
+    stops("more", "cert.pem");
+    // Its own are replaced, also a certificate whose key is gone.
+    let (own, key) = folder.dev_cert("own", &[]);
+    let (old, old_key) = (fs::read(&own).unwrap(), fs::read(&key).unwrap());
+    folder.dev_cert("own", &["api.test"]);
+    assert!(fs::read(&own).unwrap() != old && fs::read(&key).unwrap() != old_key);
+    fs::remove_file(&key).unwrap();
+    folder.dev_cert("own", &[]);
+    assert!(shakes_hands(&at("own"), "localhost"));
+}
+
+#[test]
 fn certificates_are_reloaded_when_they_change_and_kept_when_the_new_ones_are_bad() {
     let folder = Folder::new();
     let first = folder.dev_cert("dev", &["first.test"]);

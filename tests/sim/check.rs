@@ -1,5 +1,7 @@
 //! What must hold of every run, whatever happened in it.
 
+use std::net::SocketAddr;
+
 use ringway::engine::Fault;
 use ringway::proto::refusal::Refusal;
 use ringway::proxy::record::{End, Record, SideRecord};
@@ -7,6 +9,7 @@ use ringway::proxy::settings::Serve;
 
 use crate::echo;
 use crate::flow::{Flow, flow, nonces_in};
+use crate::net::Line;
 use crate::peer::Peer;
 use crate::scene::announcement;
 use crate::table::{self, Told};
@@ -99,7 +102,7 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
     let known = [Some(&world.scene.addresses), world.scene.moves.as_ref().map(|(_, addresses)| addresses)];
     let in_order = match &world.scene.settings.serve {
         // A dial goes by the addresses of its beginning to its end.
-        Serve::Relay(_) => known.into_iter().flatten().any(|addresses| addresses.starts_with(&dialled)),
+        Serve::Relay(_) => known.into_iter().flatten().any(|addresses| in_turn(world, line, addresses, &dialled)),
         Serve::Echo => dialled.is_empty(),
     };
     ensure(in_order, || format!("dialled {dialled:?}"))?;
@@ -158,6 +161,19 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
         Outcome::SpeaksTls => ensure(record.end == End::UnexpectedTls, || "TLS was not noticed".to_owned()),
         Outcome::Open => Ok(()),
     }
+}
+
+/// Whether these were dialled as they stand in an answer, but for one that goes first because it had answered before.
+fn in_turn(world: &World, line: &Line, addresses: &[SocketAddr], dialled: &[SocketAddr]) -> bool {
+    let Some((begun, first)) = line.dialled.first() else { return true };
+    let before = world.net.lines.iter().flat_map(|line| &line.dialled);
+    let answered = before
+        .filter(|(sock, _)| sock < begun)
+        .any(|(sock, address)| address == first && world.net.socks[*sock].connected);
+    let first = addresses.iter().filter(|address| answered && *address == first);
+    let others = |first| addresses.iter().filter(move |address| *address != first);
+    let given = addresses.first();
+    first.chain(given).any(|first| std::iter::once(first).chain(others(first)).take(dialled.len()).eq(dialled))
 }
 
 fn client_is_lost(record: &Record) -> bool {

@@ -138,7 +138,7 @@ impl World {
         let current = Current {
             tls: scene.tls.down.then(configs::for_clients),
             upstream_tls: scene.tls.up.then(configs::for_upstream),
-            addresses: Arc::clone(&scene.addresses),
+            addresses: Arc::clone(&scene.addresses).into(),
         };
         let mut settings = scene.settings.clone();
         if let (true, Serve::Relay(upstream)) = (scene.tls.up, &mut settings.serve) {

@@ -1,9 +1,10 @@
 //! The files of name resolution: when they change, and what /etc/hosts says.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt;
+
+use crate::control::stamp::Stamp;
 
 pub(super) const HOSTS: &str = "/etc/hosts";
 pub(super) const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -11,28 +12,19 @@ pub(super) const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// A file of names that is longer is not one.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
 
-/// By what a change of a file is known: device, inode, size, and when it was last written to or replaced.
-type Stamp = Option<[i64; 6]>;
-
 /// Both files, as they were last looked at.
 #[derive(Debug, Default)]
 pub(super) struct Files {
-    stamps: Option<[Stamp; 2]>,
+    stamps: Option<[Option<Stamp>; 2]>,
 }
 
 impl Files {
     /// Whether one has changed since the last call; the first one says so. Before a file is read: a change that comes in
     /// between is then seen at the next call.
     pub(super) fn changed(&mut self) -> bool {
-        let now = Some([HOSTS, RESOLV_CONF].map(stamp));
+        let now = Some([HOSTS, RESOLV_CONF].map(Stamp::of));
         std::mem::replace(&mut self.stamps, now) != now
     }
-}
-
-fn stamp(path: &str) -> Stamp {
-    let file = fs::metadata(path).ok()?;
-    let [device, inode, size] = [file.dev(), file.ino(), file.size()].map(u64::cast_signed);
-    Some([device, inode, size, file.mtime(), file.mtime_nsec(), file.ctime_nsec()])
 }
 
 /// A file's text; empty if there is none.

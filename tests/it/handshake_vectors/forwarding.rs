@@ -121,6 +121,9 @@ fn what_belongs_to_this_hop_ends_here() {
 
 #[test]
 fn a_stranger_cannot_say_who_it_is() {
+    /// All of RFC 9110's `tchar` that is neither a letter nor a digit.
+    const TWINS: &str = "X~Forwarded~For: 10.0.0.1\r\nX!Real!IP: a\r\nX#Real$IP: a\r\nX%Real&IP: a\r\nX'Real*IP: a\r\n\
+         X+Real^IP: a\r\nX`Real|IP: a\r\nX.Forwarded~Host: a";
     run(vec![
         written("x_forwarded_for_is_dropped", with("X-Forwarded-For: 10.0.0.1"), &[]),
         written("x_forwarded_for_in_another_case_is_dropped", with("x-FORWARDED-for: 10.0.0.1"), &[]),
@@ -135,6 +138,17 @@ fn a_stranger_cannot_say_who_it_is() {
         written("a_mixed_twin_is_dropped", with("X-Forwarded_For: 10.0.0.1\r\nx_forwarded-HOST: e"), &[]),
         written("the_underscore_twin_of_x_real_ip_is_dropped", with("X_Real_IP: 10.0.0.1"), &[]),
         written("the_twin_of_an_unknown_one_is_dropped", with("X_FORWARDED_WHATEVER: a"), &[]),
+        written(
+            "dots_count_as_dashes",
+            with("X.Real.IP: 10.0.0.1\r\nX.Forwarded.For: 10.0.0.1\r\nx.forwarded.any: a"),
+            &[],
+        ),
+        written("so_does_whatever_else_a_name_may_hold", with(TWINS), &[]),
+        written(
+            "a_dot_goes_on_where_it_hides_nothing",
+            with("X.A: b\r\nForwarded.By: a"),
+            &["X.A: b", "Forwarded.By: a"],
+        ),
         written("an_empty_x_forwarded_for_is_dropped", with("X-Forwarded-For:"), &[]),
         Written {
             told: [
@@ -152,7 +166,8 @@ fn a_stranger_cannot_say_who_it_is() {
 #[test]
 fn who_showed_a_certificate_is_ours_to_say() {
     const FORGED: &str = "Ringway-Client-Subject: CN=root\r\nRINGWAY-CLIENT-SUBJECT: CN=root\r\n\
-         Ringway_Client_Subject: CN=root\r\nringway-client_subject:\r\nRingway-Client: a";
+         Ringway_Client_Subject: CN=root\r\nringway-client_subject:\r\nRingway.Client.Subject: CN=root\r\n\
+         Ringway~Client|Subject: CN=root\r\nRingway-Client: a";
     run(vec![
         written("a_forged_subject_is_dropped_in_every_spelling", with(FORGED), &["Ringway-Client: a"]),
         Written {
@@ -217,6 +232,14 @@ fn a_trusted_peer_is_believed_and_appended_to() {
         Written {
             via: trusted(),
             ..written("the_twin_of_a_trusted_peer_is_still_dropped", with("X_Forwarded_For: 10.0.0.1"), &[])
+        },
+        Written {
+            via: trusted(),
+            ..written(
+                "its_dotted_twin_too",
+                with("X.Forwarded.For: 10.0.0.1\r\nX.Real-IP: a\r\nX-Forwarded.Port: 1"),
+                &[],
+            )
         },
     ]);
 }

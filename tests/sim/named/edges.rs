@@ -85,6 +85,52 @@ fn an_address_that_never_answers_gets_its_share_of_the_time_and_no_more() {
 }
 
 #[test]
+fn an_address_that_answered_is_the_first_for_the_next_connection() {
+    let mut scene = scene(client(vec![bye()]), upstream(vec![]));
+    scene.addresses = addresses(3);
+    scene.connections[0].dials = vec![DialPlan::Never, DialPlan::Connect(40)];
+    let mut later = scene.connections[0].clone();
+    (later.at, later.dials) = (4000, vec![DialPlan::Connect(40)]);
+    scene.connections.push(later.clone());
+    // When it does not answer any more the others are tried in their order.
+    (later.at, later.dials) = (5000, vec![DialPlan::RefusedAtOnce, DialPlan::RefusedAtOnce, DialPlan::Connect(40)]);
+    scene.connections.push(later.clone());
+    // Other addresses, this one among them.
+    scene.moves = Some((6000, [elsewhere(1)[0], addresses(3)[2]].into()));
+    (later.at, later.dials) = (7000, vec![DialPlan::RefusedAtOnce, DialPlan::Connect(40)]);
+    scene.connections.push(later);
+    play(&scene, |played| {
+        let dialled = |line: usize| -> Vec<_> {
+            played.world.net.lines[line].dialled.iter().map(|(_, address)| *address).collect()
+        };
+        let [first, second, third] = [0, 1, 2].map(|at| addresses(3)[at]);
+        assert_eq!(dialled(0), [first, second]);
+        assert_eq!(dialled(1), [second], "the one that answered");
+        assert_eq!(dialled(2), [second, first, third]);
+        assert_eq!(dialled(3), [third, elsewhere(1)[0]]);
+        assert!(played.world.records.iter().all(|record| record.status == 101));
+        let waited = played.world.records[1].duration.as_millis();
+        assert!(waited < 300, "{waited} ms");
+    });
+}
+
+#[test]
+fn an_answer_without_the_address_that_answered_is_gone_through_from_its_beginning() {
+    let mut scene = scene(client(vec![bye()]), upstream(vec![]));
+    scene.addresses = addresses(2);
+    scene.connections[0].dials = vec![DialPlan::RefusedAtOnce, DialPlan::Connect(40)];
+    scene.moves = Some((1000, elsewhere(2)));
+    let mut later = scene.connections[0].clone();
+    (later.at, later.dials) = (1500, vec![DialPlan::Connect(40)]);
+    scene.connections.push(later);
+    play(&scene, |played| {
+        let dialled = |line: usize| played.world.net.lines[line].dialled.iter().map(|(_, address)| *address);
+        assert!(dialled(0).eq(addresses(2).iter().copied()));
+        assert!(dialled(1).eq(elsewhere(2).iter().copied().take(1)));
+    });
+}
+
+#[test]
 fn an_upstream_that_moves_is_found_by_the_next_dial_and_does_not_disturb_one_under_way() {
     let mut scene = scene(client(vec![bye()]), upstream(vec![]));
     scene.addresses = addresses(2);
