@@ -146,7 +146,9 @@ impl Authority {
         let described = Certificate::read(certificate).map_err(|error| refused(file.error(error)))?;
         if described.not_after < SystemTime::now() + LEAF_VALIDITY {
             let until = &described.expires;
-            let why = format!("it is valid until {until} only; move it, its key and what it has signed away, and new ones are made");
+            let why = format!(
+                "it is valid until {until} only; move it, its key and what it has signed away, and new ones are made"
+            );
             return Err(refused(file.error(why)));
         }
         let bytes = key_file.read().map_err(refused)?;

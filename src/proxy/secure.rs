@@ -15,6 +15,8 @@ pub(super) struct Secure {
     client: Socket,
     /// How to begin, and what was received already; `None` once begun.
     beginning: Option<(Arc<ServerConfig>, Vec<u8>)>,
+    /// Whether the client's hello was answered, and others have had their turn since.
+    answered: bool,
     deadline: Time,
 }
 
@@ -44,7 +46,7 @@ pub(super) enum Outcome {
 impl Secure {
     /// `early` was received from the client already.
     pub(super) fn new(client: Socket, config: Arc<ServerConfig>, early: Vec<u8>, deadline: Time) -> Self {
-        Self { client, beginning: Some((config, early)), deadline }
+        Self { client, beginning: Some((config, early)), answered: false, deadline }
     }
 
     pub(super) fn client(&self) -> Socket {
@@ -70,9 +72,19 @@ impl Secure {
             Handshaking::Failed(Fault::Tls(fault)) => Outcome::Failed(fault),
             Handshaking::Failed(_) => Outcome::Left,
             Handshaking::Blocked if cx.net.now() >= self.deadline => Outcome::TimedOut,
+            Handshaking::Blocked if !self.answered && is_answered(self.client, cx.net) => {
+                // The signature is the dearest thing that a shard does: not many of them before others have their turn.
+                self.answered = true;
+                Outcome::Stay(Next::Again)
+            }
             Handshaking::Blocked => Outcome::Stay(Next::Wait(Some(self.deadline))),
         }
     }
+}
+
+/// Whether the client's hello was answered.
+fn is_answered<T: Transport>(client: Socket, net: &Secured<'_, T>) -> bool {
+    net.peer(client).is_some_and(|peer| peer.version.is_some())
 }
 
 fn identity<T: Transport>(client: Socket, net: &Secured<'_, T>) -> Result<Identity, TlsFault> {
