@@ -1,8 +1,9 @@
 //! Ringway, a WebSocket API proxy: the crate's map, in the order data flows.
 //!
 //! A connection comes in through [`engine`], which knows sockets and time and nothing of WebSocket; [`proxy`] takes it
-//! through its stages, over [`tls`] where that is asked for, with [`proto`] to say what the bytes mean and [`routing`] to say where they go. [`config`] turns
-//! what the operator wrote into what those run with, [`control`] keeps that true while they run, and [`cli`] starts it all.
+//! through its stages, over [`tls`] where that is asked for, with [`proto`] to say what the bytes mean and [`routing`]
+//! to say where they go. [`config`] turns what the operator wrote into what those run with, [`control`] keeps that true
+//! while they run, and [`cli`] starts it all.
 
 pub mod cli;
 pub mod config;

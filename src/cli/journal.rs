@@ -7,27 +7,37 @@ use rustls::ProtocolVersion;
 use tracing::{info, warn};
 
 use super::log::ACCESS;
-use crate::proxy::record::{JournalReader, Record};
+use crate::proxy::record::{JournalReader, Record, UNVERIFIED_UPSTREAMS};
 
 /// Starts the writer. It ends when the last shard has.
 pub(super) fn start(reader: JournalReader) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("journal".to_owned()).spawn(move || {
-        let (mut reported, mut unverified) = (0, 0_u64);
+        let mut reported = 0;
         for batch in &reader.batches {
             for record in &batch {
                 write(record);
                 if record.upstream_unverified {
-                    unverified += 1;
-                    warn!(client = %record.peer, so_far = unverified, "the upstream's certificate was not verified");
+                    let so_far = UNVERIFIED_UPSTREAMS.load(Ordering::Relaxed);
+                    warn!(client = %record.peer, so_far, "the upstream's certificate was not verified");
                 }
             }
-            let dropped = reader.dropped.load(Ordering::Relaxed);
-            if dropped > reported {
-                warn!(dropped = dropped - reported, "records of connections were lost: the log is too slow");
-                reported = dropped;
-            }
+            report_lost(&reader, &mut reported);
+        }
+        report_lost(&reader, &mut reported);
+        let unverified = UNVERIFIED_UPSTREAMS.load(Ordering::Relaxed);
+        if unverified > 0 {
+            warn!("connections to upstreams whose certificates were not verified: {unverified}");
         }
     })
+}
+
+/// Says how many records were lost since this was said last.
+fn report_lost(reader: &JournalReader, reported: &mut u64) {
+    let dropped = reader.dropped.load(Ordering::Relaxed);
+    if dropped > *reported {
+        warn!(dropped = dropped - *reported, "records of connections were lost: the log is too slow");
+        *reported = dropped;
+    }
 }
 
 /// A version of TLS as people write it.

@@ -74,6 +74,8 @@ pub enum TlsFault {
     Truncated,
     /// What came is not what TLS allows: a record that was forged, torn or out of order.
     Violation,
+    /// More came than is taken of what is no application data: a handshake without an end, or messages behind it.
+    TooLarge,
     /// TLS could not go on for a reason of our own.
     Internal,
 }
@@ -94,6 +96,7 @@ impl TlsFault {
             Self::Incompatible => "tls-incompatible",
             Self::Truncated => "tls-truncated",
             Self::Violation => "tls-violation",
+            Self::TooLarge => "tls-handshake-too-large",
             Self::Internal => "tls-internal",
         }
     }

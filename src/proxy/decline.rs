@@ -2,7 +2,7 @@
 //! the client, so that a 401 stays a 401.
 
 use super::context::Context;
-use crate::engine::{Next, Received, Socket, Time, Transport};
+use crate::engine::{Fault, Next, Received, Socket, Time, Transport};
 use crate::proto::refusal::Refusal;
 use crate::proto::response::{BodyLength, Response};
 
@@ -73,6 +73,8 @@ impl Decline {
                 Received::Blocked if cx.net.now() < self.deadline => {
                     return Outcome::Stay(Next::Wait(Some(self.deadline)));
                 }
+                // TLS tells that what there is was cut off, or is not the upstream's.
+                Received::Failed(Fault::Tls(_)) => return Outcome::Refused(Refusal::UPSTREAM_CLOSED),
                 // What there is of a body is better than none.
                 Received::Blocked | Received::End | Received::Failed(_) => break,
             }

@@ -12,11 +12,10 @@ use crate::proto::refusal::Refusal;
 use crate::proto::request::Request;
 use crate::proto::response::Expected;
 use crate::proto::{head, response};
+use crate::tls::first_byte;
 
 /// The longest path kept for a record.
 const MAX_RECORDED_PATH: usize = 256;
-/// The first byte of who speaks TLS (RFC 8446 section 5.1). No request begins with it.
-const TLS_HANDSHAKE: u8 = 22;
 
 #[derive(Debug)]
 pub(super) struct Handshake {
@@ -96,7 +95,7 @@ impl Handshake {
             }
         };
         let bytes = cx.scratch.get(..seen.saturating_add(received)).unwrap_or_default();
-        if self.identity.is_none() && bytes.first() == Some(&TLS_HANDSHAKE) {
+        if self.identity.is_none() && bytes.first().copied().is_some_and(first_byte::is_of_client) {
             return Outcome::SpeaksTls;
         }
         if !head::may_become_request(bytes) {

@@ -21,6 +21,10 @@ const MAX_BATCH: usize = 256;
 /// How long a record waits for others. The shard is woken once for all of them, and so is the writer.
 const GATHERING: Duration = Duration::from_millis(200);
 
+/// TLS connections to an upstream whose certificate nobody verified, of the whole process since its start. Counted when
+/// the handshake is done, whatever becomes of the connection and of its record.
+pub static UNVERIFIED_UPSTREAMS: AtomicU64 = AtomicU64::new(0);
+
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {

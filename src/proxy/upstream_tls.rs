@@ -13,6 +13,6 @@ pub(super) fn refusal_of(fault: TlsFault) -> Refusal {
         TlsFault::CertificateInvalid | TlsFault::CertificateMissing => Refusal::UPSTREAM_CERTIFICATE_INVALID,
         TlsFault::Alert(_) => Refusal::UPSTREAM_TLS_REFUSED,
         TlsFault::Truncated => Refusal::UPSTREAM_CLOSED,
-        TlsFault::Incompatible | TlsFault::Violation | TlsFault::Internal => Refusal::UPSTREAM_TLS,
+        TlsFault::Incompatible | TlsFault::Violation | TlsFault::TooLarge | TlsFault::Internal => Refusal::UPSTREAM_TLS,
     }
 }

@@ -42,6 +42,7 @@ pub fn explained(fault: TlsFault) -> String {
         TlsFault::Alert(_) => "the server refused; its log may say why",
         TlsFault::Truncated => "the connection was cut off: it ended without TLS saying so (close_notify)",
         TlsFault::Violation => "the server sent what TLS does not allow",
+        TlsFault::TooLarge => "the server's handshake has no end",
         TlsFault::Internal => "it could not go on here",
     };
     format!("TLS failed ({fault}): {meaning}")

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -11,6 +12,8 @@ use x509_parser::asn1_rs::{Any, Tag, ToDer};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::AttributeTypeAndValue;
+
+use crate::engine::TlsFault;
 
 /// The longest subject that is passed on, in bytes as written. A longer one is not cut, because two of them could then
 /// look the same: it is refused.
@@ -25,6 +28,23 @@ pub enum SubjectError {
     TooLong,
 }
 
+/// Who a client is whose handshake is done, by the certificate it has shown: its subject, if that is still good. A session
+/// that is resumed has it from its ticket, and nobody has looked at its end since it was shown.
+///
+/// # Errors
+/// It has expired, is not valid yet, or has no subject that can be passed on.
+pub fn of_client(certificate: &[u8], now: SystemTime) -> Result<String, TlsFault> {
+    let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| TlsFault::CertificateInvalid)?;
+    let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+    if now > parsed.validity().not_after.timestamp() {
+        return Err(TlsFault::CertificateExpired);
+    }
+    if now < parsed.validity().not_before.timestamp() {
+        return Err(TlsFault::CertificateNotYetValid);
+    }
+    written(&parsed).map_err(|_| TlsFault::CertificateInvalid)
+}
+
 /// The subject of a certificate as a string of RFC 4514: the last relative name first, `CN=alice,O=Example`. Visible
 /// ASCII and inner spaces only; what is not that is written in hexadecimal, byte by byte of its UTF-8. Empty for a
 /// certificate without a subject.
@@ -35,7 +55,11 @@ pub enum SubjectError {
 /// See [`SubjectError`].
 pub fn subject(certificate: &[u8]) -> Result<String, SubjectError> {
     let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| SubjectError::Malformed)?;
-    let names: Vec<_> = parsed.subject().iter_rdn().collect();
+    written(&parsed)
+}
+
+fn written(certificate: &X509Certificate<'_>) -> Result<String, SubjectError> {
+    let names: Vec<_> = certificate.subject().iter_rdn().collect();
     let mut out = String::new();
     // RFC 4514 section 2.1: beginning with the last.
     for (index, name) in names.iter().rev().enumerate() {
@@ -184,9 +208,14 @@ impl ClientCertVerifier for OnlyPlainSubjects {
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{DnType, DnValue};
+    use std::sync::Arc;
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-    use super::{MAX_SUBJECT_BYTES, SubjectError, subject};
+    use rcgen::{DnType, DnValue};
+    use rustls::{ClientConfig, HandshakeKind, ServerConfig};
+
+    use super::{MAX_SUBJECT_BYTES, SubjectError, of_client, subject};
+    use crate::engine::TlsFault;
     use crate::tls::client::{ClientFiles, ClientTls, Trust};
     use crate::tls::pem::PemFile;
     use crate::tls::server::{ClientCertificates, ServerTls};
@@ -255,17 +284,40 @@ mod tests {
         let too_long = authority.named(format!("{longest}x"));
         assert_eq!(of(&too_long), Err(SubjectError::TooLong));
 
+        for (pair, is_let_in) in [(&authority.named(longest.as_str()), true), (&too_long, false)] {
+            let (server, client) = ends(&authority, pair);
+            assert_eq!(shake(&server, &client, "a.test").is_ok(), is_let_in);
+        }
+    }
+
+    /// A server that asks for certificates, and a client that shows this one.
+    fn ends(authority: &Authority, shown: &Pair) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
         let folder = Folder::new();
         let leaf = authority.leaf(&["a.test"]);
         let pair = (folder.write("c", &leaf.certificate), folder.write("k", &leaf.key));
         let ca = PemFile::new("--client-ca", folder.write("ca", &authority.certificate));
         let server = ServerTls::new(vec![pair], ClientCertificates::Optional(ca)).load(None).unwrap().config;
-        for (pair, is_let_in) in [(&authority.named(longest.as_str()), true), (&too_long, false)] {
-            let certificate = PemFile::new("--upstream-cert", folder.write("cc", &pair.certificate));
-            let key = PemFile::new("--upstream-key", folder.write("ck", &pair.key));
-            let files = ClientFiles { trust: Trust::Insecure, identity: Some((certificate, key)) };
-            let client = ClientTls::load(&files).unwrap().for_shard();
-            assert_eq!(shake(&server, &client, "a.test").is_ok(), is_let_in);
+        let certificate = PemFile::new("--upstream-cert", folder.write("cc", &shown.certificate));
+        let key = PemFile::new("--upstream-key", folder.write("ck", &shown.key));
+        let files = ClientFiles { trust: Trust::Insecure, identity: Some((certificate, key)) };
+        (server, ClientTls::load(&files).unwrap().for_shard())
+    }
+
+    #[test]
+    fn a_certificate_that_was_good_when_its_ticket_was_given_is_refused_once_it_has_expired() {
+        let authority = Authority::new("ca");
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let end = Duration::from_secs(now.as_secs() + 3600);
+        let (server, client) = ends(&authority, &authority.until(&[], end));
+        for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+            let ends = shake(&server, &client, "a.test").unwrap();
+            assert_eq!(ends.server.handshake_kind(), Some(kind));
+            let shown = &ends.server.peer_certificates().unwrap()[0];
+            let at = |since| of_client(shown, UNIX_EPOCH + since);
+            assert!(at(now).is_ok() && at(end).is_ok());
+            assert_eq!(at(end + Duration::from_secs(1)), Err(TlsFault::CertificateExpired));
+            assert_eq!(at(Duration::ZERO), Err(TlsFault::CertificateNotYetValid));
         }
+        assert_eq!(of_client(b"no certificate", SystemTime::now()), Err(TlsFault::CertificateInvalid));
     }
 }

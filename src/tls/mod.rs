@@ -19,6 +19,7 @@
 pub mod certificate;
 pub mod client;
 pub mod fault;
+pub mod first_byte;
 pub mod identity;
 mod insecure;
 pub mod pem;
@@ -42,7 +43,7 @@ pub const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// What a client gets that there is no room for, instead of a handshake: the alert `internal_error` in the clear
 /// (RFC 8446 section 6.2). It is told there what HTTP has a status for, and plain text it could not read.
-pub const NO_ROOM: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
+pub const NO_ROOM: [u8; 7] = [first_byte::ALERT, 3, 3, 0, 2, 2, 80];
 
 /// The cryptography of every configuration, made once: aws-lc-rs with rustls's own choice of suites, AES-128 before
 /// AES-256, as browsers have it. It costs less a byte and is not the weaker side of anything here. As a server the

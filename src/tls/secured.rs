@@ -134,9 +134,8 @@ impl<'a, T: Transport> Secured<'a, T> {
     pub fn handshake(&mut self, socket: Socket) -> Handshaking {
         let Some((session, wire)) = self.sessions.get_mut(socket) else { return Handshaking::Done };
         for _ in 0..TRIES {
-            match session.shake_hands(self.net, wire) {
-                Handshaking::Again => {}
-                result => return result,
+            if let Some(result) = session.shake_hands(self.net, wire) {
+                return result;
             }
         }
         self.net.wake(self.me);
@@ -176,7 +175,7 @@ impl<'a, T: Transport> Secured<'a, T> {
         match self.handshake(socket) {
             Handshaking::Done => self.send(socket, bytes),
             Handshaking::Failed(fault) => Sent::Failed(fault),
-            Handshaking::Blocked | Handshaking::Again => Sent::Blocked,
+            Handshaking::Blocked => Sent::Blocked,
         }
     }
 

@@ -9,6 +9,7 @@ use std::io::{self, IoSlice, Read, Write};
 use rustls::Connection;
 
 use super::fault::fault_of;
+use super::first_byte;
 use crate::engine::{Fault, Received, Sent, Socket, TlsFault, Transport};
 
 /// Plaintext that is encrypted at a time: what a peer that does not read leaves in memory.
@@ -19,11 +20,16 @@ const RECORD_BYTES: usize = 17 * 1024;
 /// part of a record (16,645 bytes at most, RFC 8446 section 5.2) in its 18,437: while it holds plaintext for which there
 /// was no room it may take nothing more, and the rest would be lost.
 const SMALL_RECEIVE_BYTES: usize = 1536;
+/// Bytes that may come before a handshake is done: rustls joins messages of up to 64 KiB, and whoever connects may leave
+/// one unfinished. A client's are its hello, and where it is asked for one its chain of certificates; an upstream was
+/// chosen by us, and its chain may be long.
+const MAX_CLIENT_HANDSHAKE_BYTES: usize = 32 * 1024;
+const MAX_UPSTREAM_HANDSHAKE_BYTES: usize = 64 * 1024;
+/// Bytes that may come behind the handshake, of messages that are part of one, without application data in between. More
+/// than a record, because all of a record counts until it is whole.
+const MAX_SILENT_BYTES: usize = 32 * 1024;
 /// What is received at a time during the handshake.
 const HANDSHAKE_RECEIVE_BYTES: usize = 16 * 1024;
-/// The first byte of a handshake record, and of an alert (RFC 8446 section 5.1).
-const HANDSHAKE: u8 = 22;
-const ALERT: u8 = 21;
 
 /// What a handshake has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +38,6 @@ pub enum Handshaking {
     Done,
     /// It goes on when the socket has changed.
     Blocked,
-    /// There is more to do at once.
-    Again,
     /// It failed. The peer has been told, if it could be.
     Failed(Fault),
 }
@@ -44,6 +48,8 @@ pub(super) struct Session {
     tls: Connection,
     /// Whether the peer has not said anything yet.
     fresh: bool,
+    /// Bytes that came since the beginning, the end of the handshake, or the last application data.
+    silent: usize,
     /// Why it is past all use.
     failed: Option<Fault>,
     /// The peer has said that it has finished.
@@ -67,6 +73,7 @@ impl Session {
             socket,
             tls,
             fresh: true,
+            silent: 0,
             failed: None,
             ended: false,
             closed: false,
@@ -97,29 +104,29 @@ impl Session {
         }
     }
 
-    /// Takes the handshake as far as it goes.
-    pub(super) fn shake_hands<T: Transport>(&mut self, net: &mut T, wire: &mut [u8]) -> Handshaking {
+    /// Takes the handshake further: `None` if there is more to do at once.
+    pub(super) fn shake_hands<T: Transport>(&mut self, net: &mut T, wire: &mut [u8]) -> Option<Handshaking> {
         if let Some(fault) = self.failed {
-            return Handshaking::Failed(fault);
+            return Some(Handshaking::Failed(fault));
         }
         if !self.tls.is_handshaking() {
-            return Handshaking::Done;
+            return Some(Handshaking::Done);
         }
         // A peer that refuses and closes may still be heard, though it does not hear us any more.
         let sent = self.push(net);
         let room = wire.len().min(HANDSHAKE_RECEIVE_BYTES);
         let received = match (net.recv(self.socket, wire.get_mut(..room).unwrap_or_default()), sent) {
             (Received::Bytes(n), _) => n,
-            (_, Err(fault)) | (Received::Failed(fault), _) => return Handshaking::Failed(fault),
-            (Received::Blocked, _) => return Handshaking::Blocked,
-            (Received::End, _) => return self.fail(TlsFault::Truncated),
+            (_, Err(fault)) | (Received::Failed(fault), _) => return Some(Handshaking::Failed(fault)),
+            (Received::Blocked, _) => return Some(Handshaking::Blocked),
+            (Received::End, _) => return Some(self.fail(TlsFault::Truncated)),
         };
         if let Err(fault) = self.feed(wire.get(..received).unwrap_or_default(), &mut []) {
             // The alert says why to the peer, who may not take it.
             let _ = self.flush(net, &mut 0);
-            return Handshaking::Failed(fault);
+            return Some(Handshaking::Failed(fault));
         }
-        Handshaking::Again
+        None
     }
 
     /// Receives: `None` if what came was nothing for the receiver, and there may be more.
@@ -249,34 +256,55 @@ impl Session {
     fn feed(&mut self, mut bytes: &[u8], into: &mut [u8]) -> Result<usize, Fault> {
         if let (true, Some(first)) = (self.fresh, bytes.first()) {
             self.fresh = false;
-            let is_answer = matches!(self.tls, Connection::Client(_)) && *first == ALERT;
-            if *first != HANDSHAKE && !is_answer {
+            let is_tls = match self.tls {
+                Connection::Server(_) => first_byte::is_of_client(*first),
+                Connection::Client(_) => first_byte::is_of_server(*first),
+            };
+            if !is_tls {
                 self.failed = Some(Fault::Tls(TlsFault::NotTls));
                 return Err(Fault::Tls(TlsFault::NotTls));
             }
         }
         let mut filled: usize = 0;
         while !bytes.is_empty() {
-            let before = bytes.len();
-            // It takes 4 KiB at a time, and of what is not whole no more than the longest record.
-            while !bytes.is_empty() && matches!(self.tls.read_tls(&mut bytes), Ok(1..)) {}
+            let was_handshaking = self.tls.is_handshaking();
+            let allowed = bytes.len().min(self.max_silent().saturating_sub(self.silent));
+            let mut shown = bytes.get(..allowed).unwrap_or_default();
+            // It takes 4 KiB at a time, and of what is not whole no more than the longest record, or message.
+            while !shown.is_empty() && matches!(self.tls.read_tls(&mut shown), Ok(1..)) {}
+            let taken = allowed.saturating_sub(shown.len());
+            bytes = bytes.get(taken..).unwrap_or_default();
             let processed = self.tls.process_new_packets();
             filled = filled.saturating_add(self.take(into.get_mut(filled..).unwrap_or_default()));
-            if let Err(error) = processed {
-                let fault = Fault::Tls(fault_of(&error));
-                self.failed = Some(fault);
-                // What was right before it still counts.
-                return if filled > 0 { Ok(filled) } else { Err(fault) };
-            }
-            if bytes.len() == before {
+            let fault = match processed {
+                Err(error) => fault_of(&error),
                 // Behind its end nothing counts.
-                if !self.ended && !processed.is_ok_and(|state| state.peer_has_closed()) {
-                    self.failed = Some(Fault::Tls(TlsFault::Internal));
+                Ok(state) if taken == 0 && (self.ended || state.peer_has_closed()) => break,
+                // There must have been room for all that came out.
+                Ok(state) if taken == 0 && state.plaintext_bytes_to_read() > 0 => TlsFault::Internal,
+                // It has been shown all that it may hold, or holds all that it would.
+                Ok(_) if taken == 0 => TlsFault::TooLarge,
+                Ok(state) => {
+                    let has_ended = was_handshaking && !self.tls.is_handshaking();
+                    let is_silent = !has_ended && state.plaintext_bytes_to_read() == 0;
+                    self.silent = if is_silent { self.silent.saturating_add(taken) } else { 0 };
+                    continue;
                 }
-                break;
-            }
+            };
+            self.failed = Some(Fault::Tls(fault));
+            // What was right before it still counts.
+            return if filled > 0 { Ok(filled) } else { Err(Fault::Tls(fault)) };
         }
         Ok(filled)
+    }
+
+    /// How many bytes may come that bring nothing.
+    fn max_silent(&self) -> usize {
+        match &self.tls {
+            tls if !tls.is_handshaking() => MAX_SILENT_BYTES,
+            Connection::Server(_) => MAX_CLIENT_HANDSHAKE_BYTES,
+            Connection::Client(_) => MAX_UPSTREAM_HANDSHAKE_BYTES,
+        }
     }
 
     /// Takes plaintext that is there, and notices the peer's end behind it.

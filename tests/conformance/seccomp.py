@@ -3,7 +3,8 @@
 
 Loads a filter with libseccomp, as a container's runtime or systemd would, and starts Ringway behind it:
 
-- under config/ringway-seccomp.json a message goes through `ringway proxy` and comes back;
+- under config/ringway-seccomp.json a message goes through `ringway proxy` and comes back, in plain text to an address,
+  and over TLS to a name; a name that is in no file is asked for by UDP;
 - the same under the SystemCallFilter of config/ringway.service, where systemd-analyze can say what its groups hold;
 - without the io_uring calls `ringway proxy` fails, and its message names the profile.
 
@@ -17,6 +18,7 @@ import os
 import pathlib
 import platform
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -87,15 +89,20 @@ class Checks:
 
     def run(self):
         profile = json.loads(PROFILE.read_text())
-        self.check("a message goes through the proxy under the profile", lambda: self.relays(profile))
+        self.check_all("the profile", profile)
         self.check("without io_uring the message names the profile", lambda: self.refuses(without_io_uring(profile)))
         if shutil.which("systemd-analyze"):
             unit = {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": EPERM, "syscalls": unit_rules()}
-            self.check("a message goes through the proxy under the unit's filter", lambda: self.relays(unit))
+            self.check_all("the unit's filter", unit)
         else:
             print("skipped: the unit's filter, as there is no systemd-analyze")
         print(f"seccomp: {self.passed} passed, {self.failed} failed")
         return 1 if self.failed else 0
+
+    def check_all(self, name, profile):
+        self.check(f"a message goes through the proxy under {name}", lambda: self.relays(profile))
+        self.check(f"a message goes over TLS to a name under {name}", lambda: self.relays_over_tls(profile))
+        self.check(f"a name is asked for under {name}", lambda: self.asks(profile))
 
     def check(self, what, test):
         try:
@@ -108,10 +115,34 @@ class Checks:
 
     def relays(self, profile):
         with self.serve(profile, "echo") as echo, self.serve(profile, "proxy", "--target", f"ws://{echo}") as proxy:
-            with self.behind(profile, "ws", f"ws://{proxy}/") as client:
-                out, errors = client.communicate("a message\n", TIMEOUT_S)
-            assert client.returncode == 0, f"ws ended with {client.returncode}: {errors}"
-            assert out == "a message\n", f"what came back is {out!r}"
+            self.echoes(profile, f"ws://{proxy}/")
+
+    def relays_over_tls(self, profile):
+        with tempfile.TemporaryDirectory() as folder:
+            with self.behind(profile, "tls", "dev-cert", "--out", folder) as maker:
+                _, errors = maker.communicate(timeout=TIMEOUT_S)
+            assert maker.returncode == 0, f"tls dev-cert ended with {maker.returncode}: {errors}"
+            pair = ["--tls-cert", f"{folder}/cert.pem", "--tls-key", f"{folder}/key.pem"]
+            with self.serve(profile, "echo") as echo:
+                target = ["--target", f"ws://localhost:{port_of(echo)}"]
+                with self.serve(profile, "proxy", *target, *pair) as proxy:
+                    self.echoes(profile, f"wss://localhost:{port_of(proxy)}/", "--tls-ca", f"{folder}/ca.pem")
+
+    def asks(self, profile):
+        """Nobody answers: that the question leaves the process is what the filter has a say in."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+            server.bind(("127.0.0.1", 0))
+            server.settimeout(TIMEOUT_S)
+            asked = ["--resolver", f"127.0.0.1:{server.getsockname()[1]}", "--connect-timeout", "100ms"]
+            with self.serve(profile, "proxy", "--target", "ws://asked.test:9", *asked):
+                question = server.recv(512)
+        assert b"\x05asked\x04test\x00" in question.lower(), f"what was asked is {question!r}"
+
+    def echoes(self, profile, url, *options):
+        with self.behind(profile, "ws", url, *options) as client:
+            out, errors = client.communicate("a message\n", TIMEOUT_S)
+        assert client.returncode == 0, f"ws ended with {client.returncode}: {errors}"
+        assert out == "a message\n", f"what came back is {out!r}"
 
     def refuses(self, profile):
         command = ["proxy", "--listen", "127.0.0.1:0", "--target", "ws://127.0.0.1:9"]
@@ -127,7 +158,7 @@ class Checks:
             assert line.startswith("listening on "), f"{noun} did not start: {server.stderr.read()}"
             status = pathlib.Path(f"/proc/{server.pid}/status").read_text()
             assert "Seccomp:\t2\n" in status, "no filter is in force"
-            yield line.removeprefix("listening on ").strip()
+            yield line.removeprefix("listening on ").split()[0]
             server.terminate()
             code = server.wait(TIMEOUT_S)
             assert code == 0, f"{noun} ended with {code}"
@@ -144,6 +175,10 @@ class Checks:
                     yield process
                 finally:
                     process.kill()
+
+
+def port_of(address):
+    return address.rpartition(":")[2]
 
 
 def without_io_uring(profile):

@@ -1,13 +1,11 @@
 //! A side that is gone without a word: its packets, and those to it, are dropped by nftables, in a network namespace of
-//! the test's own: this test binary, started once more in there. `RINGWAY_REQUIRE_NETNS=1` makes that a must.
-
-#![allow(clippy::print_stderr, reason = "a test's output is shown when it fails")]
+//! the test's own.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::harness::frame::{BINARY, CLOSE, FIN, close_body, masked, plain};
+use crate::harness::namespace::in_namespaces;
 use crate::harness::{Peer, Ringway, Tunnel, Upstream, open_from, tunnel, until};
 
 const FLAGS: [&str; 6] = ["--tcp-user-timeout", "2s", "--tcp-keepalive", "1s", "--ping-interval", "off"];
@@ -17,24 +15,17 @@ const FLAGS: [&str; 6] = ["--tcp-user-timeout", "2s", "--tcp-keepalive", "1s", "
 const STATED: Duration = Duration::from_secs(2);
 const LATE: Duration = Duration::from_secs(3);
 
-#[test]
-fn a_side_that_is_cut_off_is_noticed_and_the_other_is_told() {
-    let mut inner = Command::new("unshare");
-    let set_up = "ip link set lo up && nft add table inet cut && \
-        nft 'add chain inet cut silence { type filter hook prerouting priority 0; }' && exec \"$0\" \"$@\"";
-    inner.args(["--net", "--map-root-user", "sh", "-c", set_up]);
-    inner.arg(std::env::current_exe().unwrap()).args(["dead_peers::inside", "--ignored", "--nocapture"]);
-    let path = std::env::var("PATH").unwrap_or_default();
-    let output = inner.env("PATH", format!("{path}:/usr/sbin:/sbin")).output().expect("unshare of util-linux");
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    let missing = ["unshare failed", "nft: not found", "Operation not permitted", "Operation not supported"];
-    if !text.contains("running 5 tests") && missing.iter().any(|what| text.contains(what)) {
-        assert!(std::env::var_os("RINGWAY_REQUIRE_NETNS").is_none(), "{text}");
-        eprintln!("not run: a network namespace with nftables may not be made here");
-        return;
-    }
-    assert!(output.status.success() && text.contains("5 passed"), "{text}");
+/// A chain that drops nothing yet.
+const SILENCE: &str = "nft add table inet cut && \
+    nft 'add chain inet cut silence { type filter hook prerouting priority 0; }'";
+
+in_namespaces! {
+    SILENCE;
+    an_idle_client_is_cut_off
+    a_client_with_data_on_its_way_is_cut_off
+    an_idle_upstream_is_cut_off
+    an_upstream_with_data_on_its_way_is_cut_off
+    pings_notice_where_the_kernel_does_not_look
 }
 
 /// A reader that lives but takes nothing is no better than a dead one, and is told from a slow one by this.
@@ -142,32 +133,32 @@ mod inside {
     }
 
     #[test]
-    #[ignore = "started by the test above, in a namespace of its own"]
+    #[ignore = "started in a namespace of its own"]
     fn an_idle_client_is_cut_off() {
         client_is_lost(1, |_| {});
     }
 
     #[test]
-    #[ignore = "started by the test above, in a namespace of its own"]
+    #[ignore = "started in a namespace of its own"]
     fn a_client_with_data_on_its_way_is_cut_off() {
         client_is_lost(2, |upstream| upstream.send(&plain(FIN | BINARY, &[7; 500_000])));
     }
 
     #[test]
-    #[ignore = "started by the test above, in a namespace of its own"]
+    #[ignore = "started in a namespace of its own"]
     fn an_idle_upstream_is_cut_off() {
         upstream_is_lost(3, |_| {});
     }
 
     #[test]
-    #[ignore = "started by the test above, in a namespace of its own"]
+    #[ignore = "started in a namespace of its own"]
     fn an_upstream_with_data_on_its_way_is_cut_off() {
         upstream_is_lost(4, |client| client.send(&masked(FIN | BINARY, &[7; 500_000])));
     }
 
     /// Without the kernel's help the pings notice, and the kernel's deadlines are the ones that are switched off.
     #[test]
-    #[ignore = "started by the test above, in a namespace of its own"]
+    #[ignore = "started in a namespace of its own"]
     fn pings_notice_where_the_kernel_does_not_look() {
         let flags = ["--tcp-user-timeout", "off", "--tcp-keepalive", "off", "--ping-interval", "1s"];
         let mut ends = ends(5, &[flags.as_slice(), &["--pong-timeout", "1s", "--close-timeout", "1s"]].concat());

@@ -1,19 +1,14 @@
 //! Names, with the real process and a DNS server that is the test's: each test in a network namespace of its own, where
 //! there are addresses besides loopback to answer with.
 
-use crate::harness::namespace;
+use crate::harness::namespace::in_namespaces;
 
-/// The tests of [`inside`], each in its namespace.
-macro_rules! in_a_namespace {
-    ($($name:ident)*) => {
-        $(#[test]
-        fn $name() {
-            namespace::run(concat!("names::inside::", stringify!($name)));
-        })*
-    };
-}
+/// The addresses 10.77.0.0/24, and fd77::1 to fd77::3.
+const ADDRESSES: &str =
+    "ip addr add 10.77.0.1/24 dev lo && for n in 1 2 3; do ip addr add fd77::$n/128 dev lo || exit 1; done";
 
-in_a_namespace! {
+in_namespaces! {
+    ADDRESSES;
     a_changed_answer_counts_for_new_connections_and_an_open_one_stays
     a_server_that_goes_away_leaves_the_last_good_answer_in_use
     a_server_that_never_answers_delays_no_connection

@@ -1,11 +1,8 @@
 //! The PROXY protocol, against the real process: who a balancer says its client is, and who is not believed.
 
-#![allow(clippy::print_stderr, reason = "a test's output is shown when it fails")]
-
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -281,11 +278,7 @@ fn an_echo_takes_a_header_too() {
 
 #[test]
 fn haproxy_in_front_names_its_clients() {
-    let Some(program) = ["/usr/sbin/haproxy", "/usr/bin/haproxy"].into_iter().find(|path| Path::new(path).exists())
-    else {
-        eprintln!("not run: haproxy is not installed");
-        return;
-    };
+    let Some(program) = crate::harness::tools::find("haproxy") else { return };
     let (ringway, upstream) = behind_a_balancer(&[]);
     for sends in ["send-proxy", "send-proxy-v2"] {
         // It takes its listener as a descriptor, so that no port has to be guessed.
@@ -298,7 +291,7 @@ fn haproxy_in_front_names_its_clients() {
             ringway.address()
         );
         std::fs::write(&config, text).unwrap();
-        let mut haproxy = Command::new(program)
+        let mut haproxy = Command::new(&program)
             .args(["-db", "-f"])
             .arg(&config)
             .stdin(Stdio::from(OwnedFd::from(listener)))

@@ -105,6 +105,9 @@ fn a_long_body_behind_a_refused_request_does_not_destroy_the_answer() {
 
 #[test]
 fn a_browser_or_curl_reads_426() {
+    if !crate::harness::tools::has("curl") {
+        return;
+    }
     let upstream = Upstream::listen();
     let ringway = Ringway::proxy(upstream.address(), &[]);
     let url = format!("http://{}/page?x={SECRET}", ringway.address());

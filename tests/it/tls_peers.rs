@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use crate::harness::frame::{CLOSE, FIN, close_body, masked, plain};
 use crate::harness::pki::Pair;
 use crate::harness::site::{NAME, Site, switch};
+use crate::harness::tools;
 use crate::harness::{EchoServer, Peer, Ringway, Upstream, client, until};
 
 /// A program whose standard input and output are a connection's two directions. What it says besides is kept.
@@ -115,6 +116,9 @@ fn s_server(site: &Site, pair: &Pair, options: &[&str]) -> (Peer<Piped>, std::ne
 
 #[test]
 fn openssl_carries_a_websocket_by_hand() {
+    if !tools::has("openssl") {
+        return;
+    }
     let (site, server) = (Site::new(), EchoServer::start());
     let ringway = site.downstream(server.address(), &["--log-format", "json"]);
     for version in ["-tls1_2", "-tls1_3"] {
@@ -133,6 +137,9 @@ fn openssl_carries_a_websocket_by_hand() {
 
 #[test]
 fn what_is_older_than_tls_1_2_is_refused() {
+    if !tools::has("openssl") {
+        return;
+    }
     let (site, upstream) = (Site::new(), Upstream::listen());
     let ringway = site.downstream(upstream.address(), &[]);
     for version in ["-tls1", "-tls1_1"] {
@@ -144,6 +151,9 @@ fn what_is_older_than_tls_1_2_is_refused() {
 
 #[test]
 fn openssl_resumes_its_session_and_is_offered_no_early_data() {
+    if !tools::has("openssl") {
+        return;
+    }
     let (site, server) = (Site::new(), EchoServer::start());
     let ringway = site.downstream(server.address(), &[]);
     for version in ["-tls1_2", "-tls1_3"] {
@@ -168,6 +178,9 @@ fn openssl_resumes_its_session_and_is_offered_no_early_data() {
 
 #[test]
 fn a_client_that_would_renegotiate_is_not_followed_and_disturbs_nobody() {
+    if !tools::has("openssl") {
+        return;
+    }
     let (site, upstream) = (Site::new(), Upstream::listen());
     let ringway = site.downstream(upstream.address(), &["--cpus", "0"]);
     let (mut other, mut other_server, _) = switch(site.connect(&ringway), || upstream.accept());
@@ -193,6 +206,9 @@ fn a_client_that_would_renegotiate_is_not_followed_and_disturbs_nobody() {
 
 #[test]
 fn openssl_is_an_upstream() {
+    if !tools::has("openssl") {
+        return;
+    }
     let site = Site::new();
     for version in ["-tls1_2", "-tls1_3"] {
         let (mut server, address) = s_server(&site, &site.upstream_pair(), &[version]);
@@ -225,6 +241,9 @@ fn curl(port: u16, options: &[&str]) -> Output {
 
 #[test]
 fn curl_gets_a_101_over_tls_and_only_from_whom_it_trusts() {
+    if !tools::has("curl") {
+        return;
+    }
     let (site, upstream) = (Site::new(), Upstream::listen());
     let ringway = site.downstream(upstream.address(), &[]);
     let (port, ca) = (ringway.address().port(), site.ca.as_str());
@@ -246,31 +265,73 @@ fn curl_gets_a_101_over_tls_and_only_from_whom_it_trusts() {
     ringway.logged("tls handshake failed: tls-alert-received 48");
 }
 
-/// Node's own WebSocket client.
+/// Node, running a script against a proxy whose certificate it verifies.
+fn node(script: &str, options: &[&str]) -> Output {
+    let (site, server) = (Site::new(), EchoServer::start());
+    let (certificate, key) = site.authority.server(&["127.0.0.1"]).write(&site.folder, "node");
+    let ringway = Ringway::proxy(server.address(), &["--tls-cert", &certificate, "--tls-key", &key]);
+    Command::new("node")
+        .args(options)
+        .args(["-e", script, &ringway.address().to_string()])
+        .env("NODE_EXTRA_CA_CERTS", &site.ca)
+        .output()
+        .unwrap()
+}
+
+/// Node's HTTP client, which every version of it has: the request and the frames are made by hand, the TLS is its own.
+#[test]
+fn node_upgrades_a_request_over_tls() {
+    const SCRIPT: &str = "
+        const headers = { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': 13,
+            'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==' };
+        const request = require('https').request('https://' + process.argv[1] + '/', { headers });
+        request.on('error', (error) => { console.log('error', error.message); process.exit(1); });
+        request.on('upgrade', (response, socket, head) => {
+            // Masked with zeros: as it is.
+            const frame = (first, payload) => Buffer.concat([Buffer.from([first, 0x80 | payload.length, 0, 0, 0, 0]), payload]);
+            let came = head;
+            const look = () => {
+                if (came.length >= 11 && !socket.writableEnded) {
+                    console.log(response.statusCode, came.subarray(2, 11).toString());
+                    socket.end(frame(0x88, Buffer.from([0x03, 0xe8])));
+                }
+            };
+            socket.on('data', (data) => { came = Buffer.concat([came, data]); look(); });
+            socket.on('end', () => console.log('closed', came.readUInt16BE(13)));
+            socket.write(frame(0x81, Buffer.from('from node')));
+        });
+        request.end();
+    ";
+    if !tools::has("node") {
+        return;
+    }
+    let output = node(SCRIPT, &[]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "101 from node\nclosed 1000\n", "{output:?}");
+}
+
+/// Node's own WebSocket client, which came with version 20.10.
 #[test]
 fn node_carries_a_websocket_over_tls() {
     const SCRIPT: &str = "
-        const socket = new WebSocket(process.argv[1]);
+        const socket = new WebSocket('wss://' + process.argv[1] + '/');
         socket.onopen = () => socket.send('from node');
         socket.onmessage = ({ data }) => { console.log(data); socket.close(1000); };
         socket.onerror = ({ message, error }) => { console.log('error', message, error); process.exit(1); };
         socket.onclose = ({ code }) => console.log('closed', code);
     ";
-    let (site, server) = (Site::new(), EchoServer::start());
-    let (certificate, key) = site.authority.server(&["127.0.0.1"]).write(&site.folder, "node");
-    let ringway = Ringway::proxy(server.address(), &["--tls-cert", &certificate, "--tls-key", &key]);
-    let output = Command::new("node")
-        .args(["--experimental-websocket", "-e", SCRIPT, &format!("wss://{}/", ringway.address())])
-        .env("NODE_EXTRA_CA_CERTS", &site.ca)
-        .output();
-    let output = output.expect("node, which the conformance run needs too");
-    // 9: an option that it does not know.
-    if output.status.code() == Some(9) {
-        let _ = writeln!(io::stderr(), "skipped: this node has no WebSocket of its own; version 20.10 brings it");
+    if !tools::has("node") {
         return;
     }
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(said, "from node\nclosed 1000\n", "{output:?}");
+    let output = node(SCRIPT, &["--experimental-websocket"]);
+    // 9: an option that it does not know.
+    if output.status.code() == Some(9) {
+        let _ = writeln!(
+            io::stderr(),
+            "skipped: this node has no WebSocket of its own (20.10 brings it); its HTTP client has a test too"
+        );
+        return;
+    }
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "from node\nclosed 1000\n", "{output:?}");
 }
 
 #[test]
@@ -293,6 +354,9 @@ print('heard', stream.recv(100).hex(), flush=True)
 stream.sendall(b'\\x88\\x02\\x03\\xe8')
 print('unwrapped', stream.recv(100).hex(), stream.unwrap() is not None, flush=True)
 ";
+    if !tools::has("python3") {
+        return;
+    }
     let site = Site::new();
     let (certificate, key) = site.upstream_pair().write(&site.folder, "python");
     let mut command = Command::new("python3");
@@ -378,6 +442,9 @@ fn page_server(page: &str) -> String {
 #[test]
 fn a_browser_carries_a_websocket_over_tls_and_refuses_whom_it_does_not_know() {
     let Some(browser) = chromium() else { return };
+    if !tools::has("openssl") {
+        return;
+    }
     let (site, upstream) = (Site::new(), Upstream::listen());
     let pair = site.authority.server(&["127.0.0.1"]);
     let (certificate, key) = pair.write(&site.folder, "browser");

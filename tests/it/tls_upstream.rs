@@ -331,6 +331,9 @@ fn without_verification_any_certificate_does_and_each_connection_is_said_to_be_s
             };
             until("it is warned of", || (warnings() >= number).then_some(()));
         }
+        ringway.signal(libc::SIGTERM);
+        assert!(ringway.ended().success());
+        ringway.logged("whose certificates were not verified: 3");
     }
 }
 
@@ -416,5 +419,28 @@ fn options_that_do_not_fit_are_said_at_once() {
         assert!(errors.contains(says), "{options:?}: {errors}");
         assert!(!out.contains("listening"), "{options:?}");
         assert!(!errors.contains("PRIVATE"), "a key is in the log");
+    }
+}
+
+/// TLS tells a body's end from its being cut off, wherever the body has no end of its own.
+#[test]
+fn an_answer_whose_body_was_cut_off_is_not_passed_on_as_whole() {
+    let (site, upstream) = (Site::new(), Upstream::listen());
+    let ringway = site.upstream(upstream.address(), &[]);
+    for length in ["", "Content-Length: 400\r\n", "Transfer-Encoding: chunked\r\n"] {
+        for is_told in [true, false] {
+            let mut peer = ask(&ringway);
+            let mut server = upstream.accept_tls(&site.upstream_config());
+            server.head();
+            server.send(format!("HTTP/1.1 401 No\r\n{length}\r\n4\r\ncut ").as_bytes());
+            if is_told {
+                server.finish_tls();
+                let (answer, _) = peer.rest();
+                assert!(answer.starts_with(b"HTTP/1.1 401 No\r\n"), "{length}");
+            } else {
+                server.finish();
+                assert_eq!(refusal(peer), (502, "upstream-closed".to_owned()), "{length}");
+            }
+        }
     }
 }

@@ -48,7 +48,7 @@ impl Server {
 
     fn signal(&self) {
         let pid = self.child.as_ref().unwrap().id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(Command::new("sh").args(["-c", &format!("kill -TERM {pid}")]).status().unwrap().success());
     }
 
     /// Waits for its end, and gives its last line and whether it was content.

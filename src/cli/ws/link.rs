@@ -11,12 +11,10 @@ use tokio::net::TcpStream;
 
 use crate::engine::TlsFault;
 use crate::tls::fault::{self, fault_of};
+use crate::tls::first_byte;
 
 /// What is received at a time where there is TLS: a record.
 const WIRE_BYTES: usize = 16 * 1024;
-/// The first byte of a handshake record, and of an alert (RFC 8446 section 5.1).
-const HANDSHAKE: u8 = 22;
-const ALERT: u8 = 21;
 
 pub(super) struct Link {
     socket: TcpStream,
@@ -155,7 +153,7 @@ impl Tls {
     /// Shows rustls some of what was received.
     fn feed(&mut self) -> io::Result<()> {
         let mut bytes = self.wire.get(self.start..self.end).unwrap_or_default();
-        if std::mem::take(&mut self.fresh) && !matches!(bytes.first(), Some(&(HANDSHAKE | ALERT))) {
+        if std::mem::take(&mut self.fresh) && !bytes.first().copied().is_some_and(first_byte::is_of_server) {
             return Err(said(TlsFault::NotTls));
         }
         // Behind the peer's end nothing counts.

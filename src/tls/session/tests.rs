@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::crypto::aws_lc_rs;
+use rustls::crypto::cipher::OutboundPlainMessage;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
+use rustls::{
+    ClientConfig, ClientConnection, ConnectionTrafficSecrets, ContentType, ProtocolVersion, RootCertStore, ServerConfig,
+};
 
-use super::{MAX_SEALED_BYTES, RECORD_BYTES};
+use super::{HANDSHAKE_RECEIVE_BYTES, MAX_CLIENT_HANDSHAKE_BYTES, MAX_SEALED_BYTES, MAX_SILENT_BYTES, RECORD_BYTES};
 use crate::engine::{Fault, Received, Sent, Slot, Socket, Time, TlsFault, Transport};
 use crate::tls::secured::{Handshaking, Secured, Sessions};
 use crate::tls::testing::Authority;
@@ -95,28 +98,34 @@ struct Both {
 
 impl Both {
     fn new() -> Self {
+        let (mut both, server, _) = Self::apart(1);
+        let hello = both.said();
+        // The first bytes were received by who was here before, the others come as they come.
+        let (early, late) = hello.split_at(7);
+        both.net.came.extend(late);
+        both.ours().accept_tls(SOCKET, server, early).unwrap();
+        both
+    }
+
+    /// Before anything is said; the server's chain has its certificate so many times.
+    fn apart(chain: usize) -> (Self, Arc<ServerConfig>, Arc<ClientConfig>) {
         let authority = Authority::new("test");
         let pair = authority.leaf(&["a.test"]);
         let provider = Arc::new(aws_lc_rs::default_provider());
         let server = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
-        let chain = vec![CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap()];
+        let chain = vec![CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap(); chain];
         let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
         let server = server.unwrap().with_no_client_auth().with_single_cert(chain, key).unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(authority.certificate.as_bytes()).unwrap()).unwrap();
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = config.with_root_certificates(roots).with_no_client_auth();
-        let name = ServerName::try_from("a.test").unwrap();
-        let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut config = config.with_root_certificates(roots).with_no_client_auth();
+        config.enable_secret_extraction = true;
+        let config = Arc::new(config);
+        let mut client = ClientConnection::new(Arc::clone(&config), name()).unwrap();
         client.set_buffer_limit(None);
         let net = Wire { room: usize::MAX, ..Wire::default() };
-        let mut both = Self { net, sessions: Sessions::default(), client };
-        let hello = both.said();
-        // The first bytes were received by who was here before, the others come as they come.
-        let (early, late) = hello.split_at(7);
-        both.net.came.extend(late);
-        both.ours().accept_tls(SOCKET, Arc::new(server), early).unwrap();
-        both
+        (Self { net, sessions: Sessions::default(), client }, Arc::new(server), config)
     }
 
     fn open() -> Self {
@@ -131,6 +140,16 @@ impl Both {
         assert_eq!(both.ours().flush(SOCKET, &mut 0), Ok(true));
         both.hear();
         both
+    }
+
+    /// Our handshake, as far as it goes with what has come.
+    fn shake_hands(&mut self) -> Handshaking {
+        loop {
+            match self.ours().handshake(SOCKET) {
+                Handshaking::Blocked if !self.net.came.is_empty() => {}
+                result => return result,
+            }
+        }
     }
 
     fn ours(&mut self) -> Secured<'_, Wire> {
@@ -163,6 +182,106 @@ impl Both {
         }
         plain
     }
+}
+
+fn name() -> ServerName<'static> {
+    ServerName::try_from("a.test").unwrap()
+}
+
+/// The longest handshake message that rustls would wait for, of this kind, in pieces that a record can hold.
+fn longest_message(kind: u8) -> Vec<Vec<u8>> {
+    let mut message = vec![kind, 0, 0xFF, 0xFF];
+    message.resize(4 + 0xFFFF, 0);
+    message.chunks(16_000).map(<[u8]>::to_vec).collect()
+}
+
+/// The same, in records in the clear.
+fn longest_hello(kind: u8) -> Vec<u8> {
+    let record = |piece: Vec<u8>| {
+        let length = u16::try_from(piece.len()).unwrap().to_be_bytes();
+        [&[22, 3, 3], &length[..], &piece].concat()
+    };
+    longest_message(kind).into_iter().flat_map(record).collect()
+}
+
+const TOO_LARGE: Fault = Fault::Tls(TlsFault::TooLarge);
+
+#[test]
+fn a_handshake_without_an_end_is_given_up_before_it_has_filled_memory() {
+    let (mut both, server, _) = Both::apart(1);
+    let hello = longest_hello(1);
+    let (early, late) = hello.split_at(7);
+    both.net.came.extend(late);
+    both.ours().accept_tls(SOCKET, server, early).unwrap();
+    assert_eq!(both.shake_hands(), Handshaking::Failed(TOO_LARGE));
+    assert!(hello.len() - both.net.came.len() <= MAX_CLIENT_HANDSHAKE_BYTES + HANDSHAKE_RECEIVE_BYTES);
+    assert_eq!(both.shake_hands(), Handshaking::Failed(TOO_LARGE));
+
+    // All of it was there before TLS was.
+    let (mut both, server, _) = Both::apart(1);
+    both.ours().accept_tls(SOCKET, server, &hello).unwrap();
+    assert_eq!(both.shake_hands(), Handshaking::Failed(TOO_LARGE));
+
+    let (mut both, _, client) = Both::apart(1);
+    both.ours().connect_tls(SOCKET, client, name()).unwrap();
+    both.net.came.extend(longest_hello(2));
+    assert_eq!(both.shake_hands(), Handshaking::Failed(TOO_LARGE));
+}
+
+#[test]
+fn an_upstream_may_show_a_long_chain() {
+    let (mut both, server, client) = Both::apart(100);
+    let mut server = rustls::ServerConnection::new(server).unwrap();
+    both.ours().connect_tls(SOCKET, client, name()).unwrap();
+    let mut shown = 0;
+    while both.shake_hands() != Handshaking::Done {
+        let went = std::mem::take(&mut both.net.went);
+        let mut rest = went.as_slice();
+        while !rest.is_empty() {
+            server.read_tls(&mut rest).unwrap();
+            server.process_new_packets().unwrap();
+        }
+        while server.wants_write() {
+            shown += server.write_tls(&mut both.net.came).unwrap();
+        }
+        assert!(!both.net.came.is_empty(), "nobody goes on");
+    }
+    assert!(shown > MAX_CLIENT_HANDSHAKE_BYTES, "{shown}");
+}
+
+#[test]
+fn messages_behind_the_handshake_are_bounded_too() {
+    let Both { mut net, mut sessions, client } = Both::open();
+    let suite = client.negotiated_cipher_suite().unwrap().tls13().unwrap();
+    let (first, secrets) = client.dangerous_extract_secrets().unwrap().tx;
+    let ConnectionTrafficSecrets::Aes256Gcm { key, iv } = secrets else { panic!("another suite") };
+    let mut encrypter = suite.aead_alg.encrypter(key, iv);
+    for (piece, number) in longest_message(4).iter().zip(first..) {
+        let (typ, version) = (ContentType::Handshake, ProtocolVersion::TLSv1_3);
+        let plain = OutboundPlainMessage { typ, version, payload: piece.as_slice().into() };
+        net.came.extend(encrypter.encrypt(plain, number).unwrap().encode());
+    }
+    // It has room for all of it at once.
+    let mut into = vec![0; 1 << 18];
+    for _ in 0..2 {
+        let received = Secured::new(&mut net, &mut sessions, ME).recv(SOCKET, &mut into);
+        assert_eq!(received, Received::Failed(TOO_LARGE));
+    }
+}
+
+#[test]
+fn who_says_something_in_between_may_change_keys_for_ever() {
+    let mut both = Both::open();
+    let mut came = 0;
+    for _ in 0..2000 {
+        both.client.refresh_traffic_keys().unwrap();
+        let raw = both.record(1);
+        came += raw.len();
+        both.net.came.extend(raw);
+        assert_eq!(both.ours().recv(SOCKET, &mut [0; 4096]), Received::Bytes(1));
+        both.hear();
+    }
+    assert!(came > 2 * MAX_SILENT_BYTES);
 }
 
 #[test]

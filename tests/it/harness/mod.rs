@@ -2,7 +2,7 @@
 //!
 //! [`process`] starts `ringway` and watches it from outside, [`peer`] is one end of a TCP connection whose bytes the test
 //! chooses, [`upstream`] listens where the proxy dials, [`frame`] writes frames, [`wait`] waits for conditions, [`dns`] answers for names,
-//! [`namespace`] gives a test a network of its own; [`pki`] makes
+//! [`namespace`] gives a test a network of its own, [`tools`] says whether a program is there; [`pki`] makes
 //! certificates, [`secure`] speaks TLS with them, and [`site`] is a proxy that has some.
 
 use std::net::IpAddr;
@@ -16,6 +16,7 @@ pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod secure;
 pub(crate) mod site;
+pub(crate) mod tools;
 pub(crate) mod upstream;
 pub(crate) mod wait;
 

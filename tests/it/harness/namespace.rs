@@ -1,32 +1,51 @@
 //! Tests that need a network, or files of the host's, of their own: this test binary, started once more in namespaces
-//! where it may do as it likes.
-
-#![allow(clippy::print_stderr, reason = "a test's output is shown when it fails")]
+//! where it may do as it likes. Where they may not be made that is said, past the test's capture, and is an error if
+//! `RINGWAY_REQUIRE_NETNS=1` asks for it.
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Runs an ignored test, by its path, with nothing but a loopback device and the addresses 10.77.0.0/24 and fd77::1 to
-/// fd77::3 on it. Where namespaces are not allowed it says so and does nothing, unless RINGWAY_REQUIRE_NETNS is 1.
+/// Said when the namespace is there and set up: what goes wrong before is the host's doing, what comes after the test's.
+const READY: &str = "the namespace is ready";
+
+/// Tests of the module `inside` beside them, each in a namespace that a script sets up.
+macro_rules! in_namespaces {
+    ($setup:expr; $($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            $crate::harness::namespace::run(concat!(module_path!(), "::inside::", stringify!($name)), $setup);
+        })*
+    };
+}
+pub(crate) use in_namespaces;
+
+/// Runs an ignored test, by its path with the crate, as root of namespaces with nothing in them but a loopback device
+/// and what a shell script puts there.
 #[track_caller]
-pub(crate) fn run(test: &str) {
-    const SETUP: &str = "ip link set lo up && ip addr add 10.77.0.1/24 dev lo && \
-        for n in 1 2 3; do ip addr add fd77::$n/128 dev lo || exit 1; done && exec \"$0\" \"$@\"";
+pub(crate) fn run(test: &str, setup: &str) {
+    let (_, test) = test.split_once("::").unwrap();
     let mut inner = Command::new("unshare");
-    inner.args(["--map-root-user", "--net", "--mount", "sh", "-c", SETUP]);
+    let script = format!("ip link set lo up && {setup} && echo '{READY}' && exec \"$0\" \"$@\"");
+    inner.args(["--map-root-user", "--net", "--mount", "sh", "-c", &script]);
     inner.arg(std::env::current_exe().unwrap());
     inner.args(["--exact", test, "--ignored", "--nocapture"]);
-    let output = inner.output().expect("unshare of util-linux");
-    let text = [output.stdout, output.stderr].concat();
+    // Tools of the system are not in everyone's path.
+    let path = std::env::var("PATH").unwrap_or_default();
+    let output = inner.env("PATH", format!("{path}:/usr/sbin:/sbin")).output();
+    let (success, text) = match output {
+        Ok(output) => (output.status.success(), [output.stdout, output.stderr].concat()),
+        Err(error) => (false, format!("unshare: {error}").into_bytes()),
+    };
     let text = String::from_utf8_lossy(&text);
-    if text.contains("unshare failed") {
-        let required = std::env::var("RINGWAY_REQUIRE_NETNS").is_ok_and(|value| value == "1");
-        assert!(!required, "namespaces are required and may not be made here: {text}");
-        eprintln!("not run: a network namespace may not be made here");
+    if !text.contains(READY) {
+        let required = std::env::var_os("RINGWAY_REQUIRE_NETNS").is_some_and(|value| value == "1");
+        assert!(!required, "RINGWAY_REQUIRE_NETNS=1 asks for a namespace, and it cannot be made: {text}");
+        let _ = writeln!(io::stderr(), "skipped: {test}: a network namespace cannot be made here: {}", text.trim());
         return;
     }
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    assert!(success && text.contains("1 passed"), "{text}");
 }
 
 /// A file of the host's that is the test's own for as long as its namespace lives.
