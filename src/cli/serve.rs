@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -28,6 +28,7 @@ use crate::proxy::service::{Command, Proxy};
 use crate::proxy::settings::{Serve, Settings};
 use crate::tls::certificate;
 use crate::tls::client::ClientTls;
+use crate::tls::server::{Served, ServerTls};
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct ServeArgs {
@@ -75,60 +76,23 @@ pub(super) fn run(
     headline: &str,
 ) -> Result<ExitCode, Failure> {
     let Sides { serve, mut current, name, upstream_tls } = sides;
-    let settings = Settings {
-        serve,
-        head: args.limits.head().map_err(Failure::Configuration)?,
-        frames: args.limits.frames(),
-        timeouts: args.limits.timeouts(),
-        trusted_proxies,
-        proxy_protocol: args.proxy_protocol.clone(),
-    };
+    let settings = settings(args, serve, trusted_proxies)?;
     let keepalive = args.limits.keepalive().map_err(Failure::Configuration)?;
-    let tls = args.tls.server().map_err(Failure::Configuration)?;
-    let served = tls.as_ref().map(|tls| tls.load(None)).transpose();
-    let served = served.map_err(|error| Failure::Configuration(error.to_string()))?;
-    current.tls = served.as_ref().map(|served| Arc::clone(&served.config));
+    let tls = read_certificates(args)?;
+    current.tls = tls.as_ref().map(|(_, served)| Arc::clone(&served.config));
     let (recorded, _log) = args.log.install()?;
-    if let Some(served) = &served {
-        certificates::warn_at_start(served);
-    }
-    if upstream_tls.as_ref().is_some_and(|tls| !tls.is_verified()) {
-        warn!(
-            "--upstream-insecure-skip-verify: the upstream may be anyone, and whoever is in between reads everything"
-        );
-    }
-    let host = preflight::check().map_err(|missing| Failure::Failed(missing.to_string()))?;
-    let cpus =
-        host.choose_cpus(args.cpus.as_ref().map(|Cpus(asked)| asked.as_slice())).map_err(Failure::Configuration)?;
-    preflight::check_limits(&host, cpus.len()).map_err(|missing| Failure::Failed(missing.to_string()))?;
-    let fit = host.max_connections(descriptors_each, cpus.len());
-    let max_connections = args.limits.max_connections.unwrap_or(fit);
-    if max_connections > fit {
-        warn!(max_connections, fit, "--max-connections is more than the file descriptors allow; raise `ulimit -Hn`");
-    }
+    warn_of_trust(tls.as_ref().map(|(_, served)| served), upstream_tls.as_ref());
+    let room = Room::of_host(args, descriptors_each)?;
     let mut names = name.map(Names::new).transpose()?;
     if let Some(names) = &mut names {
         current.addresses = names.first(args.limits.connect_timeout).into();
     }
-    let headline = match (&settings.serve, current.addresses.given()) {
-        (Serve::Relay(_), none) if none.is_empty() => format!("{headline} (not resolved yet)"),
-        (Serve::Relay(_), addresses) => format!("{headline} (at {})", names::show(addresses)),
-        (Serve::Echo, _) => headline.to_owned(),
-    };
-    let (address, listeners) = listener::bind(args.listen, cpus.len(), keepalive)
+    let headline = described(headline, &settings.serve, &current, tls.as_ref());
+    let (address, listeners) = listener::bind(args.listen, room.cpus.len(), keepalive)
         .map_err(|error| Failure::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
 
     let (events, happens) = channel();
-    let signalled = events.clone();
-    let (hangup, hung_up) = channel();
-    signals::watch_with_hangups(
-        move |_| signalled.send(Event::Signal).is_ok(),
-        move || {
-            if hangup.send(()).is_err() {
-                info!("SIGHUP: there are no certificates to read again");
-            }
-        },
-    )?;
+    let hung_up = watch_signals(events.clone())?;
     // Connections whose upstream is not verified are counted, whatever the log is set to.
     let (source, writer) = if recorded || settings.has_unverified_upstream() {
         let (source, reader) = record::journal();
@@ -136,9 +100,9 @@ pub(super) fn run(
     } else {
         (JournalSource::off(), None)
     };
-    let admission = Arc::new(Admission::new(max_connections, args.limits.max_connections_per_address.0));
+    let admission = Arc::new(Admission::new(room.max_connections, args.limits.max_connections_per_address.0));
     let plan = Plan {
-        cpus: cpus.clone(),
+        cpus: room.cpus.clone(),
         refusal: if current.tls.is_some() { &crate::tls::NO_ROOM } else { refusal::no_descriptors() },
         ring_completions: args.ring_completions,
         wait: Wait::Sleep,
@@ -155,38 +119,126 @@ pub(super) fn run(
     };
     let shards = Shards::start(&plan, listeners, service, ended)?;
     if let Some(names) = names {
-        let senders = shards.senders().to_vec();
-        names.watch(move |addresses| {
-            let told = |sender: &Sender<_>| sender.send(Command::Addresses(Arc::clone(addresses))).is_ok();
-            senders.iter().map(told).fold(true, |all, one| all & one)
-        })?;
+        watch_names(names, shards.senders().to_vec())?;
     }
-    let headline = match tls.zip(served) {
-        Some((tls, served)) => {
-            let (names, clients) = (certificate::list(&served.certificates), tls.clients().to_string());
-            let senders = shards.senders().to_vec();
-            certificates::watch(tls, served, hung_up, move |config| {
-                // All are told, even if one has too many commands waiting: then all are told again.
-                let told = |sender: &Sender<_>| sender.send(Command::Certificates(Arc::clone(config))).is_ok();
-                senders.iter().map(told).fold(true, |all, one| all & one)
-            })?;
-            format!("{headline}\n  TLS: {names}, client certificates: {clients}")
-        }
-        None => {
-            // Nobody hears of SIGHUP then, and who sends it is told so.
-            drop(hung_up);
-            headline
-        }
-    };
-    announce(args, address, &headline, &cpus, max_connections, host.max_descriptors)?;
+    match tls {
+        Some((tls, served)) => watch_certificates(tls, served, hung_up, shards.senders().to_vec())?,
+        // Nobody hears of SIGHUP then, and who sends it is told so.
+        None => drop(hung_up),
+    }
+    announce(args, address, &headline, &room)?;
 
-    let code = serve_and_drain(&happens, &shards, cpus.len(), &admission, args.limits.drain_timeout)?;
+    let code = serve_and_drain(&happens, &shards, room.cpus.len(), &admission, args.limits.drain_timeout)?;
     if let (Some(writer), ExitCode::SUCCESS) = (writer, code)
         && admission.connections() == 0
     {
         let _ = writer.join();
     }
     Ok(code)
+}
+
+fn settings(args: &ServeArgs, serve: Serve, trusted_proxies: Vec<ipnet::IpNet>) -> Result<Settings, Failure> {
+    Ok(Settings {
+        serve,
+        head: args.limits.head().map_err(Failure::Configuration)?,
+        frames: args.limits.frames(),
+        timeouts: args.limits.timeouts(),
+        trusted_proxies,
+        proxy_protocol: args.proxy_protocol.clone(),
+    })
+}
+
+/// What clients are spoken to with, read; `None` for plain text.
+fn read_certificates(args: &ServeArgs) -> Result<Option<(ServerTls, Served)>, Failure> {
+    let Some(tls) = args.tls.server().map_err(Failure::Configuration)? else { return Ok(None) };
+    let served = tls.load(None).map_err(|error| Failure::Configuration(error.to_string()))?;
+    Ok(Some((tls, served)))
+}
+
+fn warn_of_trust(served: Option<&Served>, upstream: Option<&ClientTls>) {
+    if let Some(served) = served {
+        certificates::warn_at_start(served);
+    }
+    if upstream.is_some_and(|tls| !tls.is_verified()) {
+        warn!(
+            "--upstream-insecure-skip-verify: the upstream may be anyone, and whoever is in between reads everything"
+        );
+    }
+}
+
+/// What this host has to serve with.
+struct Room {
+    cpus: Vec<usize>,
+    max_connections: u64,
+    max_descriptors: u64,
+}
+
+impl Room {
+    /// Checks the host, too.
+    fn of_host(args: &ServeArgs, descriptors_each: u64) -> Result<Self, Failure> {
+        let host = preflight::check().map_err(|missing| Failure::Failed(missing.to_string()))?;
+        let cpus =
+            host.choose_cpus(args.cpus.as_ref().map(|Cpus(asked)| asked.as_slice())).map_err(Failure::Configuration)?;
+        preflight::check_limits(&host, cpus.len()).map_err(|missing| Failure::Failed(missing.to_string()))?;
+        let fit = host.max_connections(descriptors_each, cpus.len());
+        let max_connections = args.limits.max_connections.unwrap_or(fit);
+        if max_connections > fit {
+            warn!(
+                max_connections,
+                fit, "--max-connections is more than the file descriptors allow; raise `ulimit -Hn`"
+            );
+        }
+        Ok(Self { cpus, max_connections, max_descriptors: host.max_descriptors })
+    }
+}
+
+/// The headline, with where the upstream is and what clients are spoken to with.
+fn described(headline: &str, serve: &Serve, current: &Current, tls: Option<&(ServerTls, Served)>) -> String {
+    let place = match (serve, current.addresses.given()) {
+        (Serve::Relay(_), none) if none.is_empty() => " (not resolved yet)".to_owned(),
+        (Serve::Relay(_), addresses) => format!(" (at {})", names::show(addresses)),
+        (Serve::Echo, _) => String::new(),
+    };
+    let tls = tls.map_or_else(String::new, |(tls, served)| {
+        format!("\n  TLS: {}, client certificates: {}", certificate::list(&served.certificates), tls.clients())
+    });
+    format!("{headline}{place}{tls}")
+}
+
+/// Signals become events, and SIGHUP a word to who listens for it.
+fn watch_signals(events: mpsc::Sender<Event>) -> Result<Receiver<()>, Failure> {
+    let (hangup, hung_up) = channel();
+    signals::watch_with_hangups(
+        move |_| events.send(Event::Signal).is_ok(),
+        move || {
+            if hangup.send(()).is_err() {
+                info!("SIGHUP: there are no certificates to read again");
+            }
+        },
+    )?;
+    Ok(hung_up)
+}
+
+fn watch_names(names: Names, shards: Vec<Sender<Command>>) -> Result<(), Failure> {
+    names.watch(move |addresses| tell_all(&shards, &Command::Addresses(Arc::clone(addresses))))?;
+    Ok(())
+}
+
+fn watch_certificates(
+    tls: ServerTls,
+    served: Served,
+    hung_up: Receiver<()>,
+    shards: Vec<Sender<Command>>,
+) -> Result<(), Failure> {
+    certificates::watch(tls, served, hung_up, move |config| {
+        tell_all(&shards, &Command::Certificates(Arc::clone(config)))
+    })?;
+    Ok(())
+}
+
+/// Tells all shards, even if one has too many commands waiting. Says whether all have it: if not, all are to be told again.
+fn tell_all(shards: &[Sender<Command>], command: &Command) -> bool {
+    shards.iter().map(|shard| shard.send(command.clone()).is_ok()).fold(true, |all, one| all & one)
 }
 
 /// Waits for a signal, tells the shards to drain, and waits for that. A shard that fails takes the process with it, in
@@ -239,15 +291,9 @@ fn serve_and_drain(
     }
 }
 
-fn announce(
-    args: &ServeArgs,
-    address: SocketAddr,
-    headline: &str,
-    cpus: &[usize],
-    connections: u64,
-    descriptors: u64,
-) -> Result<(), Failure> {
+fn announce(args: &ServeArgs, address: SocketAddr, headline: &str, room: &Room) -> Result<(), Failure> {
     let limits = &args.limits;
+    let Room { cpus, max_connections: connections, max_descriptors: descriptors } = room;
     let optional = |value: Option<Duration>| value.map_or_else(|| "off".to_owned(), show_duration);
     let (shards, max_message, max_frame) = (cpus.len(), limits.max_message_bytes, limits.max_frame_bytes);
     let deadlines = format!(
