@@ -65,7 +65,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// `Err` makes a session that has failed from the start.
+    /// A session that begins.
     pub(super) fn new(socket: Socket, mut tls: Connection) -> Self {
         // What it may hold is bounded here, by what it is given.
         tls.set_buffer_limit(None);

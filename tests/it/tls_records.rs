@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustls::version::{TLS12, TLS13};
@@ -14,6 +13,7 @@ use crate::harness::frame::{BINARY, CLOSE, FIN, TEXT, close_body, masked, plain}
 use crate::harness::secure::{self, Shape, Tls, client_config, versions_config};
 use crate::harness::site::{NAME, SecureTunnel, Site, switch};
 use crate::harness::{EchoServer, Ended, Peer, Ringway, Upstream, client, until};
+use crate::pressure::flood;
 use crate::relay::noise;
 
 /// A tunnel of one version of TLS, whose peers cut what they send.
@@ -454,35 +454,7 @@ fn both_ways(peer: &mut Peer<Tls>, out: &[u8], expected: usize) -> Vec<u8> {
 fn a_client_that_does_not_read_over_tls_costs_a_bounded_piece_of_memory_and_loses_nothing() {
     let site = Site::new();
     let SecureTunnel { ringway, mut client, mut upstream } = site.tunnel(&[]);
-    let before = ringway.resident();
-    let frame = plain(FIN | BINARY, &noise(1 << 20, 9));
-    const FRAMES: usize = 32;
-    let sent = AtomicU64::new(0);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for _ in 0..FRAMES {
-                for piece in frame.chunks(1 << 16) {
-                    upstream.send(piece);
-                    sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
-                }
-            }
-        });
-        let mut last = (u64::MAX, Instant::now());
-        until("the upstream cannot go on", || {
-            let now = sent.load(Ordering::Relaxed);
-            if now != last.0 {
-                last = (now, Instant::now());
-            }
-            (last.1.elapsed() > Duration::from_millis(600)).then_some(())
-        });
-        let held = sent.load(Ordering::Relaxed);
-        assert!(held < (FRAMES * frame.len()) as u64, "all of it was taken: there is no back-pressure");
-        let grown = ringway.resident().saturating_sub(before);
-        assert!(grown < 4 << 20, "{grown} bytes more are resident, {held} are on their way");
-        for number in 0..FRAMES {
-            assert!(client.exactly(frame.len()) == frame, "frame {number} is another one");
-        }
-    });
+    flood(&ringway, &mut client, &mut upstream, 32);
 }
 
 #[test]
