@@ -24,6 +24,7 @@ mod scanner_reference;
 mod shutdown;
 mod sockstat;
 mod tls_downstream;
+mod tls_endings;
 mod tls_files;
 mod tls_peers;
 mod tls_records;
