@@ -5,7 +5,9 @@
 //! to say where they go. [`config`] turns what the operator wrote into what those run with, [`control`] keeps that true
 //! while they run, and [`cli`] starts it all.
 
+pub mod api;
 pub mod cli;
+pub mod command;
 pub mod config;
 pub mod control;
 pub mod engine;

@@ -2,10 +2,20 @@
 //!
 //! Exit codes: 0 ok, 1 failed, 2 usage, 3 invalid configuration.
 
+mod api;
+mod apply;
+mod audit;
+mod client;
+mod config;
+mod conn;
+mod demo;
 mod echo;
+mod env;
 mod extras;
 mod journal;
 mod log;
+mod node;
+mod output;
 mod proxy;
 mod serve;
 pub mod signals;

@@ -5,6 +5,11 @@
 //! starts it gives. It never touches a connection, and nothing on a shard waits for it: when it fails, what was known
 //! last goes on being used.
 
+pub mod admin;
 pub mod certificates;
+pub mod manage;
+pub mod metrics;
 pub mod names;
+pub mod publish;
 mod stamp;
+pub mod store;

@@ -1,0 +1,1 @@
+//! The domain model: APIs, revisions, deployments, lifecycle, and their rules. Pure: no store, no clock, no socket.

@@ -1,0 +1,1 @@
+//! What is done with APIs from the command line.

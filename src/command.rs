@@ -1,0 +1,1 @@
+//! What shards are told and asked by the control plane. Shared types only.

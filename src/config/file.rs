@@ -1,0 +1,1 @@
+//! The configuration file: what the operator wrote, and what the program runs with.

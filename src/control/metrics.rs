@@ -1,0 +1,1 @@
+//! What shards count, in the text that Prometheus reads.

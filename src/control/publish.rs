@@ -1,0 +1,1 @@
+//! From deployments and configuration to what the shards have in force.

@@ -1,0 +1,1 @@
+//! The store: SQLite, on a thread of its own.
