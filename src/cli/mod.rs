@@ -28,6 +28,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::config::limits::OutOfRange;
+
 /// A WebSocket API proxy for Linux hosts with high connection counts.
 #[derive(Debug, Parser)]
 #[command(name = "ringway", version, arg_required_else_help = true, max_term_width = 100)]
@@ -64,6 +66,12 @@ enum Failure {
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::Failed(error.to_string())
+    }
+}
+
+impl From<OutOfRange> for Failure {
+    fn from(error: OutOfRange) -> Self {
+        Self::Configuration(error.to_string())
     }
 }
 

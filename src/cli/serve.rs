@@ -8,13 +8,13 @@ use std::sync::mpsc::{Receiver, channel};
 use clap::Args;
 use tracing::{info, warn};
 
-use super::Failure;
-use super::log::LogArgs;
 use super::process::events::Events;
 use super::process::room::Room;
 use super::process::running::{Running, Start};
 use super::process::{self, announce, tell_all};
+use super::{Failure, log};
 use crate::config::limits::LimitArgs;
+use crate::config::log::LogArgs;
 use crate::config::tls::ListenTlsArgs;
 use crate::config::units::{self, Cpus};
 use crate::control::certificates;
@@ -70,10 +70,10 @@ pub(super) fn run(
 ) -> Result<ExitCode, Failure> {
     let Sides { serve, mut current, name, upstream_tls } = sides;
     let settings = settings(args, serve, trusted_proxies)?;
-    let keepalive = args.limits.keepalive().map_err(Failure::Configuration)?;
+    let keepalive = args.limits.keepalive()?;
     let tls = read_certificates(args)?;
     current.tls = tls.as_ref().map(|(_, served)| Arc::clone(&served.config));
-    let (recorded, _log) = args.log.install()?;
+    let log = log::install(&args.log)?;
     warn_of_trust(tls.as_ref().map(|(_, served)| served), upstream_tls.as_ref());
     let room = Room::of_host(args.cpus.as_ref(), args.limits.max_connections, descriptors_each)?;
     let mut names = name.map(Names::new).transpose()?;
@@ -95,7 +95,7 @@ pub(super) fn run(
         refusal: if current.tls.is_some() { &crate::tls::NO_ROOM } else { refusal::no_descriptors() },
         ring_completions: args.ring_completions,
         // Connections whose upstream is not verified are counted, whatever the log is set to.
-        recorded: recorded || settings.has_unverified_upstream(),
+        recorded: log.recorded || settings.has_unverified_upstream(),
     };
     let settings = Arc::new(settings);
     let running = Running::start(&start, listeners, events, |admission, journal| {
@@ -120,7 +120,7 @@ pub(super) fn run(
 fn settings(args: &ServeArgs, serve: Serve, trusted_proxies: Vec<ipnet::IpNet>) -> Result<Settings, Failure> {
     Ok(Settings {
         serve,
-        head: args.limits.head().map_err(Failure::Configuration)?,
+        head: args.limits.head()?,
         frames: args.limits.frames(),
         timeouts: args.limits.timeouts(),
         trusted_proxies,
