@@ -19,6 +19,7 @@ use std::time::Duration;
 use ringway::cli::signals;
 use ringway::engine::host::{Plan as HostPlan, Shards, Wait};
 use ringway::engine::keepalive::KeepAlive;
+use ringway::engine::listener::Inlet;
 use ringway::engine::{Service, Time, listener, preflight};
 
 pub use phases::Run;

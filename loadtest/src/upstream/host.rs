@@ -86,12 +86,8 @@ where
     let (events, happens) = channel();
     let signalled = events.clone();
     signals::watch(move |_| signalled.send(Event::Signal).is_ok())?;
-    let plan = Plan {
-        cpus: place.cpus.clone(),
-        ring_completions: None,
-        wait: Wait::Sleep,
-        keepalive: KeepAlive::default(),
-    };
+    let plan =
+        Plan { cpus: place.cpus.clone(), ring_completions: None, wait: Wait::Sleep, keepalive: KeepAlive::default() };
     let inlet = |fd| vec![Inlet { fd, refusal: refusal::no_descriptors() }];
     let listeners = listeners.into_iter().map(inlet).collect();
     let ended = move |result| {
@@ -109,9 +105,14 @@ fn check(place: &Place) -> Result<(), Failure> {
 }
 
 /// Waits for a signal, tells the shards to drain, and waits for that.
-fn wait<C>(events: &Receiver<Event>, shards: &Shards<C>, drain: &impl Fn() -> C, mut running: usize) -> Result<Ended, Failure>
+fn wait<C>(
+    events: &Receiver<Event>,
+    shards: &Shards<C>,
+    drain: &impl Fn() -> C,
+    mut running: usize,
+) -> Result<Ended, Failure>
 where
-    C: Clone + Send + 'static,
+    C: Send + 'static,
 {
     let failed = |result: io::Result<()>| {
         let why = result.err().map_or_else(|| "it ended without reason".to_owned(), |error| error.to_string());
