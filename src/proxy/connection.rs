@@ -24,7 +24,7 @@ use super::plan::{Plan, Side};
 use super::preamble::{self, Named, Preamble};
 use super::record::{End, Record, SideRecord, Trace};
 use super::relay::{self, Relay};
-use super::routes::{RouteSlot, Routes};
+use super::routes::RouteSlot;
 use super::secure::{self, Secure};
 use super::upgrade::{self, Switched, Upgrade};
 use crate::command::Cause;
@@ -135,11 +135,6 @@ impl Connection {
     /// Whether it is an open tunnel, and where to.
     pub(super) fn tunnel(&self) -> Option<u64> {
         matches!(self.stage, Stage::Relay(_)).then_some(self.fingerprint)
-    }
-
-    /// Whether it has gone too far to be part of what ends over a window: only open tunnels are.
-    pub(super) fn is_open(&self) -> bool {
-        matches!(self.stage, Stage::Relay(_) | Stage::Echo(_))
     }
 
     pub(super) fn peer(&self) -> SocketAddr {

@@ -295,8 +295,8 @@ impl Routes {
     }
 
     fn remove(&mut self, slot: RouteSlot) {
-        let Some(route) = self.get(slot).and_then(|local| local.route.as_ref()) else { return };
-        self.by_id.remove(&route.id);
+        let Some(id) = self.get(slot).and_then(|local| Some(local.route.as_ref()?.id)) else { return };
+        self.by_id.remove(&id);
         if let Some(place) = self.places.get_mut(slot.0 as usize) {
             *place = None;
         }

@@ -49,6 +49,15 @@ struct Paths {
 }
 
 impl Snapshot {
+    /// A route for everything that comes through the first listener.
+    #[must_use]
+    pub fn of_one(route: Route) -> Self {
+        let route = Arc::new(route);
+        let listener = Hosts { any: Some(0), ..Hosts::default() };
+        let site = Paths { any: Some(Arc::clone(&route)), ..Paths::default() };
+        Self { number: 0, listeners: vec![listener], sites: vec![site], routes: HashMap::from([(route.id, route)]) }
+    }
+
     /// Counts snapshots of a process: a later one has a greater number.
     #[must_use]
     pub fn number(&self) -> u64 {

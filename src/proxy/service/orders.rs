@@ -1,7 +1,6 @@
 //! What a shard does when it is told to: take what is in force, answer questions, end connections over a window.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use super::Proxy;
 use crate::command::{Cause, Command, InForce, Listed, Listing, Report, Which};
