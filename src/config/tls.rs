@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use crate::proxy::settings::UpstreamTls;
+use crate::routing::route::UpstreamTls;
 use crate::routing::target::Target;
 use crate::tls::client::{self, ClientFiles, ClientTls, Trust};
 use crate::tls::pem::PemFile;
@@ -180,7 +180,7 @@ impl UpstreamTlsArgs {
             _ => error.to_string(),
         })?;
         let is_verified = client.is_verified();
-        Ok(Some((client, UpstreamTls { name, is_verified })))
+        Ok(Some((client, UpstreamTls { name, is_verified, trust: 0 })))
     }
 
     /// Whom to trust and what to show, for options that are called so. Reads no file.
