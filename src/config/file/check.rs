@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::document::{Document, Fault, Faults, OptionPath};
 use super::written::{self, Written};
 use super::{Configuration, Environment, listeners};
+use crate::api::{EnvironmentName, target};
 use crate::config::limits::OutOfRange;
 use crate::config::scalar::{Listen, Network, Secret, Server};
 use crate::config::tls::{Names, UpstreamTlsArgs};
@@ -17,9 +18,6 @@ use crate::tls::client::ClientFiles;
 const MAX_ENVIRONMENTS: usize = 64;
 const MAX_HOSTS: usize = 256;
 const MAX_VARIABLES: usize = 256;
-/// Bytes of an environment's or a variable's name, and of a variable's value: a target is not longer.
-const MAX_NAME: usize = 60;
-const MAX_VALUE: usize = 2048;
 
 /// What has been found so far.
 pub(super) struct Findings<'d> {
@@ -45,7 +43,7 @@ pub(super) fn check(document: &Document<'_>, written: Written) -> Result<Configu
     let mut made: Vec<Environment> = Vec::new();
     for (index, (environment, [external, internal])) in written.environments.iter().zip(places).enumerate() {
         let option = environments.index(index);
-        let name = environment_name(&mut findings, &option, &environment.name);
+        let Some(name) = environment_name(&mut findings, &option, &environment.name) else { continue };
         if made.iter().any(|other| other.name == name) {
             findings.add(&option.key("name"), format!("`{name}` is the name of another environment, too"));
         }
@@ -55,7 +53,10 @@ pub(super) fn check(document: &Document<'_>, written: Written) -> Result<Configu
         let limits = environment.limits.over(&written.limits);
         made.push(Environment { name, external, internal, hosts, variables, limits, upstream_tls });
     }
-    listeners::tell_apart(&mut findings, &listeners, &made);
+    // With one left out their places would be others.
+    if made.len() == written.environments.len() {
+        listeners::tell_apart(&mut findings, &listeners, &made);
+    }
     if !findings.faults.is_empty() {
         return Err(document.faults(findings.faults));
     }
@@ -109,21 +110,14 @@ fn process(findings: &mut Findings<'_>, written: &Written) {
     }
 }
 
-/// Letters, digits and hyphens: it stands in paths and on command lines.
-fn environment_name(findings: &mut Findings<'_>, option: &OptionPath, name: &str) -> String {
+fn environment_name(findings: &mut Findings<'_>, option: &OptionPath, name: &str) -> Option<EnvironmentName> {
     let option = option.key("name");
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if name.is_empty() {
         findings.add(&option, "is missing: an environment needs a name, such as \"staging\"");
-    } else if name.len() > MAX_NAME || !name.bytes().all(is_plain) || name.starts_with('-') || name.ends_with('-') {
-        findings.add(
-            &option,
-            format!(
-                "`{name}` is not a name: write lower-case letters, digits and hyphens between them, {MAX_NAME} at most"
-            ),
-        );
+        return None;
     }
-    name.to_owned()
+    let read = name.parse::<EnvironmentName>();
+    read.map_err(|fault| findings.add(&option, format!("`{name}` is not a name: {fault}"))).ok()
 }
 
 fn hosts(findings: &mut Findings<'_>, option: &OptionPath, hosts: &[String]) -> Vec<HostPattern> {
@@ -157,18 +151,14 @@ fn variables(
         findings.add(option, format!("there are more than {MAX_VARIABLES}"));
     }
     for (name, value) in variables {
-        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let option = option.key(name);
-        if name.len() > MAX_NAME || !name.bytes().all(is_word) || name.starts_with(|c: char| c.is_ascii_digit()) {
-            findings.add(
-                &option,
-                format!("the name may hold letters, digits and underscores, does not begin with a digit, and has {MAX_NAME} characters at most"),
-            );
+        if let Err(fault) = target::check_variable(name) {
+            findings.add(&option, fault.message);
         }
         // What is in it is not told.
         let value = value.reveal();
-        if value.len() > MAX_VALUE {
-            findings.add(&option, format!("the value is longer than {MAX_VALUE} bytes"));
+        if value.len() > target::MAX_TARGET_BYTES {
+            findings.add(&option, format!("the value is longer than {} bytes", target::MAX_TARGET_BYTES));
         } else if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
             findings.add(&option, "the value becomes part of a URL: write at least one character, visible ASCII only");
         }

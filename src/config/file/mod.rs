@@ -27,6 +27,7 @@ use super::limits::LimitArgs;
 use super::log::LogArgs;
 pub use super::scalar::Secret;
 use super::units::Cpus;
+use crate::api::EnvironmentName;
 use crate::routing::host::HostPattern;
 use crate::tls::client::{ClientFiles, ClientTls, Trust};
 use crate::tls::pem::LoadError;
@@ -82,7 +83,7 @@ pub struct Listener {
 #[derive(Clone, Debug)]
 pub struct Environment {
     /// Its name.
-    pub name: String,
+    pub name: EnvironmentName,
     /// The place of its listener for external APIs in [`Configuration::listeners`].
     pub external: usize,
     /// The same for internal APIs.

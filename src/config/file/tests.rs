@@ -244,7 +244,10 @@ fn what_does_not_fit_together_is_told_with_its_place() {
             "ringway.toml:9:20: environments[1].hosts[1]: `A.test.` is there twice",
         ),
         (&environments("hosts = [\"a.test\", \"a:80\"]"), "environments[1].hosts[1]: `a:80` is not a name of DNS"),
-        (&environments("variables = { \"1x\" = \"a\" }"), "environments[1].variables.1x: the name may hold letters"),
+        (
+            &environments("variables = { \"1x\" = \"a\" }"),
+            "environments[1].variables.1x: a variable's name has 1 to 64 letters",
+        ),
         (
             &environments("variables = { X = \"a b\" }"),
             "ringway.toml:9:19: environments[1].variables.X: the value becomes part of a URL",
