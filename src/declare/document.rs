@@ -51,7 +51,7 @@ pub struct Declared {
     pub status: Option<Status>,
 }
 
-/// Where something stands in a file. Lines and columns count from 1.
+/// Where something stands in a file. Lines and columns count from 1; line 0 is the file as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The file.
@@ -64,6 +64,9 @@ pub struct Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+        match self.line {
+            0 => f.write_str(&self.file),
+            line => write!(f, "{}:{line}:{}", self.file, self.column),
+        }
     }
 }

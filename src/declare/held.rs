@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::definition::Kind;
-use crate::api::{Api, ApiKey, Definition, EnvironmentName, Lifecycle};
+use crate::api::{Api, ApiKey, Definition, EnvironmentName, Kind, Lifecycle};
 
 /// What a node holds.
 #[derive(Clone, Debug, Default)]
@@ -40,12 +39,6 @@ impl HeldApi {
             targets: self.api.targets.clone(),
             kind: Kind::WebSocket,
         }
-    }
-
-    /// Whether a revision is the definition as it is now.
-    #[must_use]
-    pub fn is_current(&self, revision: u64) -> bool {
-        self.revisions.get(&revision).is_some_and(|kept| *kept == self.definition())
     }
 }
 

@@ -10,7 +10,7 @@ use serde_saphyr::{Location, Spanned};
 use super::document::{API_VERSION, Declared, Document, KIND, Origin};
 use crate::api::request::{NewApi, NewDeployment, OwnTargets};
 use crate::api::view::Status;
-use crate::api::{ApiKey, EnvironmentName, FieldError, Lifecycle, Name, Problems};
+use crate::api::{ApiKey, Definition, EnvironmentName, FieldError, Lifecycle, Name, Problems};
 
 /// Documents in a file at most, and pieces of YAML in all of them.
 const MAX_DOCUMENTS: usize = 100_000;
@@ -18,8 +18,23 @@ const MAX_NODES: usize = 20_000_000;
 
 /// The fields of a document, and of a deployment in it.
 const FIELDS: [&str; 17] = [
-    "apiVersion", "kind", "project", "name", "identifier", "version", "description", "access", "targets", "lifecycle",
-    "display_name", "sunset_at", "deployments", "environment", "revision", "status", "type",
+    "apiVersion",
+    "kind",
+    "project",
+    "name",
+    "identifier",
+    "version",
+    "description",
+    "access",
+    "targets",
+    "lifecycle",
+    "display_name",
+    "sunset_at",
+    "deployments",
+    "environment",
+    "revision",
+    "status",
+    "type",
 ];
 
 /// What is wrong in a file.
@@ -124,7 +139,12 @@ impl Reader<'_> {
     }
 
     /// A value that is checked, or nothing and a fault.
-    fn keep<T, E: fmt::Display>(&mut self, text: &Spanned<String>, field: &str, check: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
+    fn keep<T, E: fmt::Display>(
+        &mut self,
+        text: &Spanned<String>,
+        field: &str,
+        check: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
         check(&text.value).map_err(|error| self.fault(text.referenced, field, error.to_string())).ok()
     }
 
@@ -168,7 +188,7 @@ impl Reader<'_> {
     }
 
     /// Key and definition, by the rules of a new API.
-    fn definition(&mut self, spanned: &Spanned<Raw>) -> Option<(ApiKey, crate::api::Definition)> {
+    fn definition(&mut self, spanned: &Spanned<Raw>) -> Option<(ApiKey, Definition)> {
         let raw = &spanned.value;
         let text = |it: &Option<Spanned<String>>| it.as_ref().map(|it| it.value.clone());
         let new = NewApi {
@@ -194,7 +214,11 @@ impl Reader<'_> {
         if let Some(it) = &raw.display_name
             && !matches!(lifecycle, Some(Published | Deprecated | Blocked))
         {
-            self.fault(it.referenced, "display_name", "it goes with `lifecycle: Published`, `Deprecated` or `Blocked` only");
+            self.fault(
+                it.referenced,
+                "display_name",
+                "it goes with `lifecycle: Published`, `Deprecated` or `Blocked` only",
+            );
         }
         if let Some(it) = &raw.sunset_at
             && lifecycle != Some(Deprecated)
@@ -299,7 +323,145 @@ fn shape(file: &str, text: &str, error: &serde_saphyr::Error) -> Fault {
     // The field that the line begins with, if it is one. Nothing else of the line is repeated: it may be a secret in the
     // wrong place.
     let there = line.checked_sub(1).and_then(|line| text.lines().nth(usize::try_from(line).ok()?));
-    let begins = there.map(|there| there.trim_start().trim_start_matches("- ").split(':').next().unwrap_or_default().trim());
+    let begins =
+        there.map(|there| there.trim_start().trim_start_matches("- ").split(':').next().unwrap_or_default().trim());
     let field = begins.filter(|begins| FIELDS.contains(begins)).map(str::to_owned);
     Fault { origin: Origin { file: file.to_owned(), line, column }, field, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{distinct, documents};
+    use crate::api::request::OwnTargets;
+    use crate::api::view::Status;
+    use crate::api::{Access, Lifecycle};
+
+    /// What is told of a text.
+    fn faults(text: &str) -> Vec<String> {
+        documents("f.yaml", text).unwrap_err().iter().map(ToString::to_string).collect()
+    }
+
+    const HEAD: &str = "apiVersion: ringway/v1\nkind: Api\nname: Chat App\nversion: 1.10\ntargets: [ws://a]\n";
+
+    #[test]
+    fn a_document_is_read_whole() {
+        let text = "apiVersion: ringway/v1\nkind: Api\nproject: shop\nname: Chat App\nidentifier: chat\nversion: \"2.1\"\n\
+                    description: what it is\naccess: internal\ntargets:\n- ws://a:1/x\n- wss://${HOST}\nlifecycle: Deprecated\n\
+                    display_name: Chat\nsunset_at: 2030-01-01T00:00:00Z\ndeployments:\n- environment: development\n\
+                    - environment: production\n  revision: 3\n  targets: []\n  status: stopped\n";
+        let read = documents("f.yaml", text).unwrap();
+        let [document] = read.as_slice() else { panic!("{read:?}") };
+        assert_eq!(document.key.to_string(), "shop/chat:2.1");
+        assert_eq!(document.origin.to_string(), "f.yaml:1:1");
+        assert_eq!(document.access, Some(Access::Internal));
+        assert_eq!(document.lifecycle, Some(Lifecycle::Deprecated));
+        assert_eq!(document.sunset_at.unwrap().to_string(), "2030-01-01T00:00:00Z");
+        let [development, production] = document.deployments.as_slice() else { panic!("{document:?}") };
+        assert_eq!((&development.targets, development.status), (&OwnTargets::Keep, None));
+        assert_eq!((&production.targets, production.status), (&OwnTargets::Revisions, Some(Status::Stopped)));
+        assert_eq!(production.revision, Some(3));
+    }
+
+    #[test]
+    fn what_is_left_out_is_left_open_and_a_version_without_quotes_is_itself() {
+        let read =
+            documents("f.yaml", &format!("# first\n---\n{HEAD}---\n{HEAD}project: other\n---\n# last\n")).unwrap();
+        let keys: Vec<String> = read.iter().map(|document| document.key.to_string()).collect();
+        assert_eq!(keys, ["default/chat-app:1.10", "other/chat-app:1.10"]);
+        assert_eq!((read[0].origin.line, read[1].origin.line), (3, 9));
+        assert_eq!((&read[0].description, read[0].access, read[0].lifecycle), (&None, None, None));
+        assert_eq!(documents("f.yaml", "").unwrap(), []);
+    }
+
+    #[test]
+    fn every_broken_rule_is_told_with_its_place() {
+        let text = "apiVersion: v1\nkind: Pod\nproject: Bad\nname: a/b\nidentifier: '-'\nversion: one\ntargets:\n- ws://a\n- ftp://b\n\
+                    access: both\nlifecycle: published\nsunset_at: soon\ndeployments:\n- environment: a\n  targets: [ws://x, http://]\n\
+                    - environment: a\n  revision: 0\n  status: on\n";
+        let told = faults(text);
+        for expected in [
+            "f.yaml:1:13: apiVersion: it must be `ringway/v1`",
+            "f.yaml:2:7: kind: it must be `Api`",
+            "f.yaml:3:10: project: ",
+            "f.yaml:4:7: name: ",
+            "f.yaml:5:13: identifier: ",
+            "f.yaml:6:10: version: it must be `major.minor`",
+            "f.yaml:9:3: targets[1]: it must begin with ws://",
+            "f.yaml:10:9: access: it must be `external` or `internal`",
+            "f.yaml:11:12: lifecycle: it must be one of `Created`",
+            "f.yaml:12:12: sunset_at: it must be a time",
+            "f.yaml:15:21: deployments[0].targets[1]: ",
+            "f.yaml:17:13: deployments[1].revision: revisions count from 1",
+            "f.yaml:18:11: deployments[1].status: it must be `running` or `stopped`",
+        ] {
+            assert!(told.iter().any(|line| line.starts_with(expected)), "{expected}: {told:#?}");
+        }
+        assert_eq!(told.len(), 13, "{told:#?}");
+    }
+
+    #[test]
+    fn what_is_no_document_is_told_with_its_place_and_nothing_that_may_be_secret() {
+        let long = format!("{HEAD}targets: ws://me:hunter2@a\n");
+        for (text, expected) in [
+            (format!("{HEAD}tragets: []\n"), "f.yaml:6:1: unknown field `tragets`, expected one of apiVersion"),
+            (format!("{HEAD}name: Chat\n"), "f.yaml:6:1: name: duplicate mapping key: name"),
+            (format!("{HEAD}deployments:\n- environmnt: a\n"), "f.yaml:7:3: unknown field `environmnt`"),
+            (format!("{HEAD}deployments: [a]\n"), "f.yaml:6:15: deployments: fields (`name: value`) are expected here"),
+            (format!("{HEAD}---\n{HEAD}deployments:\n- targets: a:b@c\n"), "f.yaml:13:"),
+            ("kind: Api\ntargets: ws://me:hunter2@a\n".into(), "f.yaml:2:10: targets: a list is expected here"),
+            ("kind: [a]\n".into(), "f.yaml:1:7: kind: a text is expected here"),
+            ("kind: ~\n".into(), "f.yaml:1:7: kind: it is empty"),
+            ("kind: Api\n".into(), "f.yaml:1:1: kind: missing field `apiVersion`"),
+            ("- a\n".into(), "f.yaml:1:1: fields (`name: value`) are expected here"),
+            ("a: b: c\n".into(), "f.yaml:1:"),
+            ("kind: \"Api\n".into(), "f.yaml:2:1: "),
+            (long, "f.yaml:6:1: targets: duplicate mapping key"),
+        ] {
+            let told = faults(&text);
+            assert!(told.len() == 1 && told[0].starts_with(expected), "{expected}: {told:?}");
+            assert!(!told[0].contains("hunter2") && !told[0].contains(" at line "), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_state_does_not_have_is_refused() {
+        for (lines, expected) in [
+            ("display_name: Chat\n", "f.yaml:6:15: display_name: it goes with `lifecycle: Published`"),
+            ("display_name: Chat\nlifecycle: Created\n", "f.yaml:6:15: display_name: it goes with"),
+            ("sunset_at: 2030-01-01T00:00:00Z\nlifecycle: Published\n", "f.yaml:6:12: sunset_at: it goes with"),
+            ("lifecycle: Retired\ndeployments:\n- environment: a\n", "f.yaml:8:3: deployments: what is `Retired`"),
+            ("deployments:\n- environment: a\n- environment: a\n", "f.yaml:8:16: deployments[1].environment: there is"),
+        ] {
+            let told = faults(&format!("{HEAD}{lines}"));
+            assert!(told.len() == 1 && told[0].starts_with(expected), "{expected}: {told:?}");
+        }
+        for lines in ["display_name: C\nlifecycle: Blocked\n", "lifecycle: Retired\ndeployments: []\n"] {
+            assert!(documents("f.yaml", &format!("{HEAD}{lines}")).is_ok(), "{lines}");
+        }
+    }
+
+    #[test]
+    fn two_documents_for_an_api_are_refused_with_both_places() {
+        let mut all = documents("a.yaml", HEAD).unwrap();
+        all.extend(
+            documents(
+                "b.yaml",
+                &format!("{HEAD}---\n{HEAD}version: 2.0\n")
+                    .replace("version: 1.10\ntargets: [ws://a]\nversion", "targets: [ws://a]\nversion"),
+            )
+            .unwrap(),
+        );
+        let told: Vec<String> = distinct(&all).unwrap_err().iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["b.yaml:1:1: default/chat-app:1.10 is declared at a.yaml:1:1 already"]);
+    }
+
+    #[test]
+    fn aliases_that_grow_are_refused() {
+        let mut text = "a: &a [x]\n".to_owned();
+        for (at, before) in ('b'..='z').zip('a'..) {
+            let ten = vec![format!("*{before}"); 10].join(",");
+            text += &format!("{at}: &{at} [{ten}]\n");
+        }
+        assert_eq!(documents("f.yaml", &text).unwrap_err().len(), 1);
+    }
 }
