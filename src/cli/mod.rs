@@ -6,6 +6,7 @@ mod anywhere;
 mod api;
 mod apply;
 mod audit;
+#[allow(dead_code, reason = "the commands that use it come next")]
 mod client;
 mod config;
 mod conn;
@@ -16,6 +17,7 @@ mod extras;
 mod journal;
 mod log;
 mod node;
+#[allow(dead_code, reason = "the commands that use it come next")]
 mod output;
 mod process;
 mod proxy;
