@@ -13,7 +13,7 @@ use super::read::Fault;
 use super::step::{Step, Why};
 use crate::api::request::{NewApi, NewDefinition, NewDeployment, NewLifecycle, OwnTargets};
 use crate::api::view::{Deployment, Status};
-use crate::api::{Definition, Kind, Lifecycle, TargetUrl};
+use crate::api::{Definition, EnvironmentName, Kind, Lifecycle, TargetUrl};
 
 /// The steps from what is held to what is declared.
 ///
@@ -94,7 +94,7 @@ impl Planner<'_> {
             match self.held.environments.iter().position(|known| *known == deployment.environment) {
                 Some(order) => declared.push((order, deployment)),
                 None => {
-                    let known: Vec<&str> = self.held.environments.iter().map(|known| known.as_str()).collect();
+                    let known: Vec<&str> = self.held.environments.iter().map(EnvironmentName::as_str).collect();
                     let name = &deployment.environment;
                     let why = format!("the node has no environment `{name}`; it has {}", known.join(", "));
                     self.refuse(document, "deployments", why);
