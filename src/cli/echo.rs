@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use super::Failure;
 use super::serve::{self, ServeArgs, Sides};
-use crate::proxy::current::Current;
 use crate::proxy::settings::Serve;
 
 #[derive(clap::Args, Debug)]
@@ -14,6 +13,6 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let sides = Sides { serve: Serve::Echo, current: Current::default(), name: None, upstream_tls: None };
+    let sides = Sides { serve: Serve::Echo, question: None, upstream_tls: None };
     serve::run(&args.serve, sides, Vec::new(), 1, "echo: every message comes back")
 }

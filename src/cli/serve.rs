@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use clap::Args;
 use tracing::{info, warn};
@@ -24,6 +25,7 @@ use crate::proto::refusal;
 use crate::proxy::current::Current;
 use crate::proxy::service::{Command, Proxy};
 use crate::proxy::settings::{Serve, Settings};
+use crate::routing::place::Place;
 use crate::tls::certificate;
 use crate::tls::client::ClientTls;
 use crate::tls::server::{Served, ServerTls};
@@ -53,9 +55,8 @@ pub(super) struct ServeArgs {
 /// What becomes of connections.
 pub(super) struct Sides {
     pub(super) serve: Serve,
-    pub(super) current: Current,
-    /// The name whose addresses are the upstream's, if it is not known by its address.
-    pub(super) name: Option<Question>,
+    /// Where the upstream is, if there is one.
+    pub(super) question: Option<Question>,
     /// Of which each shard gets a configuration of its own.
     pub(super) upstream_tls: Option<ClientTls>,
 }
@@ -68,19 +69,17 @@ pub(super) fn run(
     descriptors_each: u64,
     headline: &str,
 ) -> Result<ExitCode, Failure> {
-    let Sides { serve, mut current, name, upstream_tls } = sides;
+    let Sides { serve, question, upstream_tls } = sides;
     let settings = settings(args, serve, trusted_proxies)?;
     let keepalive = args.limits.keepalive().map_err(Failure::Configuration)?;
     let tls = read_certificates(args)?;
-    current.tls = tls.as_ref().map(|(_, served)| Arc::clone(&served.config));
     let (recorded, _log) = args.log.install()?;
     warn_of_trust(tls.as_ref().map(|(_, served)| served), upstream_tls.as_ref());
     let room = Room::of_host(args.cpus.as_ref(), args.limits.max_connections, descriptors_each)?;
-    let mut names = name.map(Names::new).transpose()?;
-    if let Some(names) = &mut names {
-        current.addresses = names.first(args.limits.connect_timeout).into();
-    }
-    let headline = described(headline, &settings.serve, &current, tls.as_ref());
+    let place = question.map(|question| find(question, args.limits.connect_timeout)).transpose()?;
+    let current =
+        Current { tls: tls.as_ref().map(|(_, served)| Arc::clone(&served.config)), place, ..Current::default() };
+    let headline = described(headline, current.place.as_deref(), tls.as_ref());
     let (bound, listeners) = process::listen(&[args.listen], room.cpus.len(), keepalive)?;
     let (hangup, hung_up) = channel();
     let events = Events::watch(move || {
@@ -104,9 +103,6 @@ pub(super) fn run(
             Proxy::new(settings, current, admission, journal)
         }
     })?;
-    if let Some(names) = names {
-        watch_names(names, running.senders())?;
-    }
     match tls {
         Some((tls, served)) => watch_certificates(tls, served, hung_up, running.senders())?,
         // Nobody hears of SIGHUP then, and who sends it is told so.
@@ -128,6 +124,17 @@ fn settings(args: &ServeArgs, serve: Serve, trusted_proxies: Vec<ipnet::IpNet>) 
     })
 }
 
+/// Where the upstream is. If that is a name it is asked for as long as anyone holds its place.
+fn find(question: Question, patience: Duration) -> Result<Arc<Place>, Failure> {
+    if let Some(address) = question.address() {
+        return Ok(Arc::new(Place::fixed(address)));
+    }
+    let names = Names::start(patience)?;
+    let place = names.follow(question);
+    names.wait(patience);
+    Ok(place)
+}
+
 /// What clients are spoken to with, read; `None` for plain text.
 fn read_certificates(args: &ServeArgs) -> Result<Option<(ServerTls, Served)>, Failure> {
     let Some(tls) = args.tls.server().map_err(Failure::Configuration)? else { return Ok(None) };
@@ -147,21 +154,15 @@ fn warn_of_trust(served: Option<&Served>, upstream: Option<&ClientTls>) {
 }
 
 /// The headline, with where the upstream is and what clients are spoken to with.
-fn described(headline: &str, serve: &Serve, current: &Current, tls: Option<&(ServerTls, Served)>) -> String {
-    let place = match (serve, current.addresses.given()) {
-        (Serve::Relay(_), none) if none.is_empty() => " (not resolved yet)".to_owned(),
-        (Serve::Relay(_), addresses) => format!(" (at {})", names::show(addresses)),
-        (Serve::Echo, _) => String::new(),
-    };
+fn described(headline: &str, place: Option<&Place>, tls: Option<&(ServerTls, Served)>) -> String {
+    let place = place.map_or_else(String::new, |place| match place.load().addresses() {
+        [] => " (not resolved yet)".to_owned(),
+        addresses => format!(" (at {})", names::show(addresses)),
+    });
     let tls = tls.map_or_else(String::new, |(tls, served)| {
         format!("\n  TLS: {}, client certificates: {}", certificate::list(&served.certificates), tls.clients())
     });
     format!("{headline}{place}{tls}")
-}
-
-fn watch_names(names: Names, shards: Vec<Sender<Command>>) -> Result<(), Failure> {
-    names.watch(move |addresses| tell_all(&shards, &Command::Addresses(Arc::clone(addresses))))?;
-    Ok(())
 }
 
 fn watch_certificates(

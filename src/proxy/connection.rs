@@ -272,7 +272,7 @@ impl Connection {
                 match &cx.settings.serve {
                     Serve::Relay(_) => {
                         let connect_deadline = cx.net.now().after(cx.settings.timeouts.connect);
-                        let dial = Dial::new(accepted, &cx.current.addresses, connect_deadline);
+                        let dial = Dial::new(accepted, cx.current.place.as_deref(), connect_deadline);
                         Turn::To(Stage::Dial(Box::new(dial)))
                     }
                     Serve::Echo => self.open_echo(&accepted, cx),

@@ -7,12 +7,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::context::Context;
-use super::current::Addresses;
 use super::handshake::Accepted;
 use super::record::UNVERIFIED_UPSTREAMS;
 use super::upstream_tls::refusal_of;
 use crate::engine::{Fault, Next, Sent, Slot, Socket, Time, Transport};
 use crate::proto::refusal::Refusal;
+use crate::routing::place::{Answer, Place};
 use crate::tls::secured::{Handshaking, Secured};
 
 /// The least that an address gets, while time is left: more than a round trip around the world.
@@ -23,7 +23,7 @@ pub(super) struct Dial {
     accepted: Box<Accepted>,
     upstream: Option<Socket>,
     /// As they were when the dial began: a change counts from the next one.
-    addresses: Arc<[SocketAddr]>,
+    place: Option<Arc<Answer>>,
     /// The one of them that is tried first; the others follow in their order.
     first: usize,
     /// How many have been tried.
@@ -47,12 +47,13 @@ pub(super) enum Outcome {
 }
 
 impl Dial {
-    pub(super) fn new(accepted: Box<Accepted>, addresses: &Addresses, connect_deadline: Time) -> Self {
+    pub(super) fn new(accepted: Box<Accepted>, place: Option<&Place>, connect_deadline: Time) -> Self {
+        let place = place.map(Place::load);
         Self {
             accepted,
             upstream: None,
-            addresses: Arc::clone(addresses.given()),
-            first: addresses.first(),
+            first: place.as_ref().map_or(0, |answer| answer.first()),
+            place,
             tried: 0,
             connect_deadline,
             attempt_deadline: connect_deadline,
@@ -95,8 +96,9 @@ impl Dial {
                 Sent::Bytes(n) => {
                     if !std::mem::replace(&mut self.connected, true)
                         && let Some(address) = self.tried.checked_sub(1).and_then(|turn| self.address(turn))
+                        && let Some(place) = &cx.current.place
                     {
-                        cx.current.addresses.answered(address);
+                        place.answered(address);
                     }
                     self.sent = self.sent.saturating_add(n);
                     if self.sent >= self.accepted.outgoing.len() {
@@ -138,6 +140,10 @@ impl Dial {
         }
     }
 
+    fn addresses(&self) -> &[SocketAddr] {
+        self.place.as_ref().map(|answer| answer.addresses()).unwrap_or_default()
+    }
+
     /// The address whose turn it is after `tried` others.
     fn address(&self, tried: usize) -> Option<SocketAddr> {
         let index = match tried.checked_sub(1) {
@@ -145,7 +151,7 @@ impl Dial {
             Some(before) if before < self.first => before,
             Some(_) => tried,
         };
-        self.addresses.get(index).copied()
+        self.addresses().get(index).copied()
     }
 
     /// The socket in use, or one to the next address.
@@ -153,12 +159,12 @@ impl Dial {
         if let Some(socket) = self.upstream {
             return Ok(socket);
         }
-        if self.addresses.is_empty() {
+        if self.addresses().is_empty() {
             return Err(Refusal::UPSTREAM_UNRESOLVED);
         }
         while let Some(address) = self.address(self.tried) {
             self.tried = self.tried.saturating_add(1);
-            let left = self.addresses.len().saturating_sub(self.tried);
+            let left = self.addresses().len().saturating_sub(self.tried);
             self.attempt_deadline = self.attempt_deadline(cx.net.now(), left);
             match cx.net.dial(me, None, address) {
                 Ok(socket) => {

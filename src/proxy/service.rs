@@ -25,8 +25,6 @@ const MAX_REFUSING: usize = 256;
 pub enum Command {
     /// From now on clients are spoken to with these certificates.
     Certificates(Arc<ServerConfig>),
-    /// From now on the upstream is at these addresses.
-    Addresses(Arc<[SocketAddr]>),
     /// Stop accepting, end every connection in order, then be finished. Legal at any time; once is enough.
     Drain,
 }
@@ -156,7 +154,6 @@ impl Service for Proxy {
     fn command<T: Transport>(&mut self, net: &mut T, command: Command) {
         match command {
             Command::Certificates(config) => self.current.tls = Some(config),
-            Command::Addresses(addresses) => self.current.addresses.replace(addresses),
             Command::Drain => {
                 self.draining = true;
                 let slots: Vec<Slot> = self.connections.slots().collect();

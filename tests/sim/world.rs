@@ -12,6 +12,7 @@ use ringway::proxy::current::Current;
 use ringway::proxy::record::{JournalReader, Record, journal};
 use ringway::proxy::service::{Command, Proxy};
 use ringway::proxy::settings::{Serve, Settings};
+use ringway::routing::place::Place;
 
 use crate::net::{DialPlan, Event, Line, NetPlan, SimNet};
 use crate::peer::{Peer, PeerPlan};
@@ -96,6 +97,7 @@ pub(crate) struct World {
     pub(crate) steps: u64,
     pub(crate) events: u64,
     proxy: Proxy,
+    place: Arc<Place>,
     admission: Arc<Admission>,
     reader: JournalReader,
     queue: BinaryHeap<Reverse<(u64, u64, Event)>>,
@@ -135,10 +137,12 @@ impl World {
         }
         let (source, reader) = journal();
         let admission = Arc::new(Admission::new(scene.max_connections, scene.max_per_address));
+        let place = Arc::new(Place::unresolved());
+        place.replace(&*scene.addresses);
         let current = Current {
             tls: scene.tls.down.then(configs::for_clients),
             upstream_tls: scene.tls.up.then(configs::for_upstream),
-            addresses: Arc::clone(&scene.addresses).into(),
+            place: Some(Arc::clone(&place)),
         };
         let mut settings = scene.settings.clone();
         if let (true, Serve::Relay(upstream)) = (scene.tls.up, &mut settings.serve) {
@@ -156,6 +160,7 @@ impl World {
             steps: 0,
             events: 0,
             proxy,
+            place,
             admission,
             reader,
             queue: BinaryHeap::new(),
@@ -272,7 +277,7 @@ impl World {
             Event::Move => {
                 if let Some((_, addresses)) = &self.scene.moves {
                     self.net.say(|| format!("the upstream is at {addresses:?}"));
-                    self.proxy.command(&mut self.net, Command::Addresses(Arc::clone(addresses)));
+                    self.place.replace(&**addresses);
                 }
             }
             Event::Drain => {
