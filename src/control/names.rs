@@ -78,7 +78,7 @@ impl Names {
             patience,
         });
         let own = Arc::clone(&shared);
-        std::thread::Builder::new().name("names".to_owned()).spawn(move || run(&runtime, own))?;
+        std::thread::Builder::new().name("names".to_owned()).spawn(move || run(&runtime, &own))?;
         Ok(Self(shared))
     }
 
@@ -126,13 +126,13 @@ pub fn show(addresses: &[SocketAddr]) -> String {
 }
 
 /// The thread's life. Names are asked for meanwhile, each in a task of its own.
-fn run(runtime: &Runtime, shared: Arc<Shared>) {
+fn run(runtime: &Runtime, shared: &Arc<Shared>) {
     runtime.block_on(async {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             shared.asking.look_around();
             let is_empty = shared.let_go();
-            if is_empty && Arc::strong_count(&shared) == 1 {
+            if is_empty && Arc::strong_count(shared) == 1 {
                 return;
             }
         }

@@ -83,3 +83,32 @@ impl Asking {
         self.voice.tell_left_out(Instant::now());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::{Asking, LOOKUPS, LOOKUPS_OF_FAILING, Last, Turn};
+
+    fn turn(asking: &Asking, last: Last) -> Option<Turn> {
+        match pin!(asking.turn(last)).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(turn) => Some(turn),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn names_that_fail_leave_room_for_the_others() {
+        let asking = Asking::new();
+        let mut failing: Vec<_> = (0..100).filter_map(|_| turn(&asking, Last::Failed)).collect();
+        assert_eq!(failing.len(), LOOKUPS_OF_FAILING as usize);
+        let fine: Vec<_> = (0..100).filter_map(|_| turn(&asking, Last::Fine)).collect();
+        assert_eq!(failing.len() + fine.len(), LOOKUPS as usize);
+        // Who has had a turn makes room for the next one.
+        failing.pop();
+        let next = turn(&asking, Last::Failed);
+        assert!(next.is_some() && turn(&asking, Last::Failed).is_none() && turn(&asking, Last::Fine).is_none());
+    }
+}
