@@ -6,11 +6,10 @@ use std::process::ExitCode;
 use ipnet::IpNet;
 
 use super::Failure;
-use super::serve::{self, ServeArgs, Sides};
+use super::serve::{self, ServeArgs, Upstream};
 use crate::config::tls::UpstreamTlsArgs;
 use crate::config::units;
 use crate::control::names::{DNS_PORT, Question};
-use crate::proxy::settings::{Serve, Upstream};
 use crate::routing::name;
 use crate::routing::target::Target;
 
@@ -42,22 +41,23 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let question = question(args)?;
     let (upstream_tls, tls) = args.tls.client(&args.target).map_err(Failure::Configuration)?.unzip();
     let headline = format!("target: {}", args.target);
-    let upstream = Upstream { target: args.target.clone(), preserve_host: args.preserve_host, tls };
-    let sides = Sides { serve: Serve::Relay(upstream), question: Some(question), upstream_tls };
-    serve::run(&args.serve, sides, args.trusted_proxies.clone(), DESCRIPTORS_EACH, &headline)
+    let upstream =
+        Upstream { target: args.target.clone(), preserve_host: args.preserve_host, tls, question, trust: upstream_tls };
+    serve::run(&args.serve, Some(upstream), args.trusted_proxies.clone(), DESCRIPTORS_EACH, &headline)
 }
 
-/// What is to be asked for, if the target is a name.
+/// What is asked to find the target, if it is a name.
 fn question(args: &Args) -> Result<Question, Failure> {
     let target = &args.target;
     let Target { host, port, .. } = target;
-    if host.parse::<IpAddr>().is_err() {
+    let question = Question { host: host.clone(), port: *port, servers: args.resolver.as_slice().into() };
+    if question.address().is_none() {
         name::check(host).map_err(|why| Failure::Configuration(format!("--target {target}: `{host}` {why}")))?;
     } else if !args.resolver.is_empty() {
         let why = format!("--resolver is of use with a name only; {target} is an address, remove the option");
         return Err(Failure::Configuration(why));
     }
-    Ok(Question { host: host.clone(), port: *port, servers: args.resolver.as_slice().into() })
+    Ok(question)
 }
 
 fn server(text: &str) -> Result<SocketAddr, String> {
