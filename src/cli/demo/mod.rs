@@ -1,1 +1,3 @@
 //! Everything in one process, to try it.
+
+mod chat;
