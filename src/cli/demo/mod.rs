@@ -1,3 +1,4 @@
-//! Everything in one process, to try it.
+//! `ringway demo`.
 
+#[cfg(test)]
 mod chat;
