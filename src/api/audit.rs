@@ -126,3 +126,11 @@ pub struct AuditEntry {
     #[schema(value_type = Option<Object>)]
     pub after: Option<Value>,
 }
+
+impl fmt::Display for UnknownAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it is no action")
+    }
+}
+
+impl std::error::Error for UnknownAction {}
