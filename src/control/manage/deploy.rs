@@ -7,6 +7,7 @@ use crate::api::environment::Place;
 use crate::api::etag::{Put, Tagged};
 use crate::api::problem::{Code, Fault, Faults};
 use crate::api::request::{NewDeployment, OwnTargets, Promotion, Rollback};
+use crate::api::target;
 use crate::api::{Action, Actor, ApiKey, Condition, Deployment, Lifecycle, Problems, Revision, TargetUrl};
 use crate::control::store::apis::ApiRow;
 use crate::control::store::deployments::{self, DeploymentRow, NewRow};
@@ -227,14 +228,14 @@ fn run(work: &mut Work<'_>, plan: &Plan<'_>) -> Result<bool, Problems> {
 fn check_targets(place: &Place, targets: &[TargetUrl]) -> Result<(), Problems> {
     let mut faults = Faults::default();
     let mut seen = Vec::with_capacity(targets.len());
-    for (at, target) in targets.iter().enumerate() {
+    for (at, written) in targets.iter().enumerate() {
         let field = format!("targets[{at}]");
         let in_place = |fault: Fault| Fault { message: format!("in {}: {}", place.name, fault.message), ..fault };
-        let Some(expanded) = faults.keep(field.as_str(), target.expand(&place.variables).map_err(in_place)) else {
+        let Some(expanded) = faults.keep(field.as_str(), written.expand(&place.variables).map_err(in_place)) else {
             continue;
         };
-        if seen.contains(&expanded) {
-            faults.add(field, in_place(Fault::new("twice", "the same target stands before it")));
+        if seen.iter().any(|before| target::is_same(before, &expanded)) {
+            faults.add(field, in_place(target::twice()));
         }
         seen.push(expanded);
     }
