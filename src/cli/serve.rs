@@ -9,14 +9,14 @@ use std::time::Duration;
 use clap::Args;
 use tracing::{info, warn};
 
-use super::Failure;
-use super::log::LogArgs;
 use super::process::events::Events;
 use super::process::room::Room;
 use super::process::running::{Running, Start};
 use super::process::{self, announce, tell_all};
+use super::{Failure, log};
 use crate::command::Command;
 use crate::config::limits::LimitArgs;
+use crate::config::log::LogArgs;
 use crate::config::tls::ListenTlsArgs;
 use crate::config::units::{self, Cpus};
 use crate::control::certificates;
@@ -78,9 +78,9 @@ pub(super) fn run(
 ) -> Result<ExitCode, Failure> {
     let serve = if upstream.is_some() { Serve::Route } else { Serve::Echo };
     let settings = settings(args, serve, trusted_proxies)?;
-    let keepalive = args.limits.keepalive().map_err(Failure::Configuration)?;
+    let keepalive = args.limits.keepalive()?;
     let tls = read_certificates(args)?;
-    let (recorded, _log) = args.log.install()?;
+    let log = log::install(&args.log)?;
     let trust = upstream.as_ref().and_then(|upstream| upstream.trust.clone());
     warn_of_trust(tls.as_ref().map(|(_, served)| served), trust.as_ref());
     let room = Room::of_host(args.cpus.as_ref(), args.limits.max_connections, descriptors_each)?;
@@ -100,7 +100,7 @@ pub(super) fn run(
         keepalive,
         ring_completions: args.ring_completions,
         // Connections whose upstream is not verified are counted, whatever the log is set to.
-        recorded: recorded || trust.as_ref().is_some_and(|trust| !trust.is_verified()),
+        recorded: log.recorded || trust.as_ref().is_some_and(|trust| !trust.is_verified()),
     };
     let tls_config = tls.as_ref().map(|(_, served)| Arc::clone(&served.config));
     let snapshot = Arc::new(upstream.zip(place).map_or_else(Snapshot::default, |(upstream, place)| {
@@ -153,7 +153,7 @@ fn snapshot_of(upstream: Upstream, place: Arc<Place>, policy: Arc<Policy>) -> Sn
 fn settings(args: &ServeArgs, serve: Serve, trusted_proxies: Vec<ipnet::IpNet>) -> Result<Settings, Failure> {
     Ok(Settings {
         serve,
-        head: args.limits.head().map_err(Failure::Configuration)?,
+        head: args.limits.head()?,
         policy: Arc::new(args.limits.policy(Duration::ZERO)),
         trusted_proxies,
         proxy_protocol: vec![args.proxy_protocol.clone()],
