@@ -30,6 +30,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::anywhere::Anywhere;
+use crate::config::limits::OutOfRange;
 
 /// A WebSocket API proxy for Linux hosts with high connection counts.
 #[derive(Debug, Parser)]
@@ -108,6 +109,12 @@ impl std::fmt::Display for Failure {
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::Failed(error.to_string())
+    }
+}
+
+impl From<OutOfRange> for Failure {
+    fn from(error: OutOfRange) -> Self {
+        Self::Configuration(error.to_string())
     }
 }
 
