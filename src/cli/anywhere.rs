@@ -12,7 +12,7 @@ use super::output::Format;
 /// What is taken where a node is spoken to.
 const NODE: [&str; 6] = ["output", "no_input", "state", "admin", "token_file", "admin_ca"];
 /// The commands that speak to one.
-const CLIENTS: [&str; 1] = ["env"];
+const CLIENTS: [&str; 6] = ["api", "env", "audit", "apply", "diff", "export"];
 
 /// The commands that speak to none, and answer with data.
 const ANSWERING: [&str; 1] = ["config"];
