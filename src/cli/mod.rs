@@ -16,6 +16,7 @@ mod journal;
 mod log;
 mod node;
 mod output;
+mod process;
 mod proxy;
 mod serve;
 pub mod signals;

@@ -1,1 +1,95 @@
 //! From deployments and configuration to what the shards have in force.
+//!
+//! In: every deployment there is, from the store's thread, and what was configured. Out: one snapshot for all shards, and
+//! word of when each of them goes by it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::api::{Deployed, DeploymentId, Problems};
+
+/// What the store's thread asks of whoever runs the data plane. Calls come one at a time, in the order in which changes are
+/// committed; of two `prepare`s without a `publish` between them, the first was rolled back.
+pub trait Publisher: Send + 'static {
+    /// What is ready to be put in force.
+    type Prepared: Send;
+
+    /// Checks and builds; nothing is in force yet. Called inside the transaction.
+    ///
+    /// # Errors
+    /// What cannot be served, and why: the transaction is rolled back, and the problem answered.
+    fn prepare(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<Self::Prepared, Problems>;
+
+    /// Hands it to every shard; in force once the receipt says so. Called after the commit. Never fails.
+    fn publish(&mut self, prepared: Self::Prepared) -> Receipt;
+}
+
+/// Word of when something that was published is in force. Clones wait for the same.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    number: u64,
+    missing: watch::Receiver<BTreeSet<usize>>,
+}
+
+/// The other end of a receipt: where shards say that they have it. Clones belong to the same receipt.
+#[derive(Clone, Debug)]
+pub struct Confirmations {
+    missing: Arc<watch::Sender<BTreeSet<usize>>>,
+}
+
+/// Not every shard has it, or has said so in time. Those that have go by it; the others will, if they live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotInForce {
+    /// What was published.
+    pub number: u64,
+    /// The shards that have not said that they have it.
+    pub shards: Vec<usize>,
+}
+
+impl Receipt {
+    /// For a snapshot with a number, which each of `shards` is to confirm.
+    #[must_use]
+    pub fn new(number: u64, shards: impl IntoIterator<Item = usize>) -> (Self, Confirmations) {
+        let (sender, receiver) = watch::channel(shards.into_iter().collect());
+        (Self { number, missing: receiver }, Confirmations { missing: Arc::new(sender) })
+    }
+
+    /// The snapshot's number.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Waits until it is in force.
+    ///
+    /// # Errors
+    /// The time is over, or nobody is left who could confirm it.
+    pub async fn wait(mut self, timeout: Duration) -> Result<(), NotInForce> {
+        let all = self.missing.wait_for(BTreeSet::is_empty);
+        if let Ok(Ok(_)) = tokio::time::timeout(timeout, all).await {
+            return Ok(());
+        }
+        let shards: Vec<usize> = self.missing.borrow().iter().copied().collect();
+        if shards.is_empty() { Ok(()) } else { Err(NotInForce { number: self.number, shards }) }
+    }
+}
+
+impl Confirmations {
+    /// A shard goes by it from now on.
+    pub fn confirm(&self, shard: usize) {
+        self.missing.send_if_modified(|missing| missing.remove(&shard));
+    }
+}
+
+impl fmt::Display for NotInForce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shards = self.shards.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+        write!(f, "snapshot {} is not yet in force on shards {shards}", self.number)
+    }
+}
+
+impl std::error::Error for NotInForce {}

@@ -4,4 +4,5 @@
 
 pub mod addresses;
 pub mod name;
+pub mod place;
 pub mod target;

@@ -1,0 +1,81 @@
+//! Which state of a thing somebody has seen, so that a change can be refused when another came between.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A state of a thing, as an entity tag (RFC 9110 section 8.8.3): strong, and in quotation marks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ETag {
+    /// The thing's number, which no other of its kind ever has.
+    pub id: u64,
+    /// Counts its changes.
+    pub generation: u64,
+}
+
+impl fmt::Display for ETag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}-{}\"", self.id, self.generation)
+    }
+}
+
+impl FromStr for ETag {
+    type Err = NotOurs;
+
+    fn from_str(text: &str) -> Result<Self, NotOurs> {
+        let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        let (id, generation) = inner.and_then(|text| text.split_once('-')).ok_or(NotOurs)?;
+        let number = |text: &str| text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+        Ok(Self { id: number(id).ok_or(NotOurs)?, generation: number(generation).ok_or(NotOurs)? })
+    }
+}
+
+/// An entity tag that is none of ours: it matches nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotOurs;
+
+/// In which state a thing must be for a change to be made (RFC 9110 sections 13.1.1 and 13.1.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// In any.
+    #[default]
+    Always,
+    /// It must be there: `If-Match: *`.
+    Exists,
+    /// It must not be there: `If-None-Match: *`.
+    Missing,
+    /// It must be one of these: `If-Match: "1-7"`. Tags that are none of ours are left out.
+    Matches(Vec<ETag>),
+}
+
+impl Condition {
+    /// Whether a thing in this state, or one that is not there, may be changed.
+    #[must_use]
+    pub fn holds(&self, current: Option<ETag>) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Exists => current.is_some(),
+            Self::Missing => current.is_none(),
+            Self::Matches(tags) => current.is_some_and(|current| tags.contains(&current)),
+        }
+    }
+}
+
+/// A thing, and the state that it is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tagged<T> {
+    /// The thing.
+    pub value: T,
+    /// Its state.
+    pub etag: ETag,
+}
+
+/// A thing that was put where there may have been one already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Put<T> {
+    /// The thing.
+    pub value: T,
+    /// Its state.
+    pub etag: ETag,
+    /// Whether there was none before.
+    pub is_new: bool,
+}

@@ -1,0 +1,310 @@
+//! What somebody asks for, as they wrote it: nothing in here has been checked but its shape. An unknown field is refused.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::definition::{Access, Definition, Kind};
+use super::key::{ApiKey, Identifier, ProjectName};
+use super::lifecycle::Lifecycle;
+use super::problem::{Fault, Faults, Problems};
+use super::target::{self, TargetUrl};
+use super::text::{Description, Name};
+
+/// A new API.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewApi {
+    /// For people: 1 to 60 letters, digits, spaces and `-_.`.
+    #[schema(min_length = 1, max_length = 60, examples("Chat App API"))]
+    pub name: String,
+    /// `major.minor`.
+    #[schema(examples("1.0"))]
+    pub version: String,
+    /// Where its connections go: 1 to 16 URLs.
+    #[schema(min_items = 1, max_items = 16, examples(json!(["ws://127.0.0.1:9000"])))]
+    pub targets: Vec<String>,
+    /// What stands for the name in paths; made of the name if not given. It cannot be changed later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(examples("chat-app-api"))]
+    pub identifier: Option<String>,
+    /// The project, `default` if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(examples("default"))]
+    pub project: Option<String>,
+    /// Up to 2,000 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 2000)]
+    pub description: Option<String>,
+    /// `external` if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Access>)]
+    pub access: Option<String>,
+    /// `WebSocket`, given or not.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Kind>)]
+    pub kind: Option<String>,
+}
+
+impl NewApi {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Every rule that a field breaks.
+    pub fn check(&self) -> Result<(ApiKey, Definition), Problems> {
+        let mut faults = Faults::default();
+        let definition = self.definition().check_into(&mut faults);
+        let project = match &self.project {
+            Some(project) => faults.keep("project", project.parse()),
+            None => Some(ProjectName::default()),
+        };
+        let version = faults.keep("version", self.version.parse());
+        let identifier = match (&self.identifier, &definition) {
+            (Some(identifier), _) => faults.keep("identifier", identifier.parse()),
+            (None, _) => match self.name.parse::<Name>() {
+                Ok(name) => faults.keep("identifier", Identifier::from_name(&name)),
+                // Told of the name.
+                Err(_) => None,
+            },
+        };
+        match (project, identifier, version, definition) {
+            (Some(project), Some(identifier), Some(version), Some(definition)) => {
+                Ok((ApiKey { project, identifier, version }, definition))
+            }
+            _ => Err(faults.into_problems()),
+        }
+    }
+
+    fn definition(&self) -> NewDefinition {
+        NewDefinition {
+            name: self.name.clone(),
+            targets: self.targets.clone(),
+            description: self.description.clone(),
+            access: self.access.clone(),
+            kind: self.kind.clone(),
+        }
+    }
+}
+
+/// An API's new definition, whole: what is not given is as in a new API. What it is found by cannot be changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewDefinition {
+    /// For people: 1 to 60 letters, digits, spaces and `-_.`.
+    #[schema(min_length = 1, max_length = 60, examples("Chat App API"))]
+    pub name: String,
+    /// Where its connections go: 1 to 16 URLs.
+    #[schema(min_items = 1, max_items = 16, examples(json!(["ws://127.0.0.1:9000"])))]
+    pub targets: Vec<String>,
+    /// Up to 2,000 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 2000)]
+    pub description: Option<String>,
+    /// `external` if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Access>)]
+    pub access: Option<String>,
+    /// `WebSocket`, given or not.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Kind>)]
+    pub kind: Option<String>,
+}
+
+impl NewDefinition {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Every rule that a field breaks.
+    pub fn check(&self) -> Result<Definition, Problems> {
+        let mut faults = Faults::default();
+        self.check_into(&mut faults).ok_or_else(|| faults.into_problems())
+    }
+
+    /// The definition, or nothing and at least one fault more.
+    fn check_into(&self, faults: &mut Faults) -> Option<Definition> {
+        let name = faults.keep("name", self.name.parse::<Name>());
+        let description =
+            faults.keep("description", self.description.as_deref().unwrap_or_default().parse::<Description>());
+        let access = faults.keep("access", self.access.as_deref().map_or(Ok(Access::default()), str::parse));
+        let kind = faults.keep("type", self.kind.as_deref().map_or(Ok(Kind::default()), str::parse));
+        let targets = targets("targets", &self.targets, faults);
+        Some(Definition { name: name?, description: description?, access: access?, targets: targets?, kind: kind? })
+    }
+}
+
+/// All of the targets, or nothing and at least one fault more.
+fn targets(field: &str, texts: &[String], faults: &mut Faults) -> Option<Vec<TargetUrl>> {
+    let mut own = Faults::default();
+    let checked = target::check_all(field, texts, &mut own);
+    faults.join(own).then_some(checked)
+}
+
+/// What is to be changed of a project, or what a new one is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewProject {
+    /// Up to 2,000 characters.
+    #[serde(default)]
+    #[schema(max_length = 2000)]
+    pub description: String,
+}
+
+impl NewProject {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Every rule that a field breaks.
+    pub fn check(&self) -> Result<Description, Problems> {
+        self.description.parse().map_err(|fault: Fault| Problems::of_fields(vec![fault.at("description")]))
+    }
+}
+
+/// What to run in an environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewDeployment {
+    /// The revision; without it the definition as it is now, which becomes a revision if it is not the latest already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub revision: Option<u64>,
+    /// The environment's own targets; without them it keeps its own if it has any. An empty list goes back to the revision's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 16)]
+    pub targets: Option<Vec<String>>,
+}
+
+/// What an environment's own targets are to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OwnTargets {
+    /// As they are.
+    Keep,
+    /// None: the revision's count.
+    Revisions,
+    /// These.
+    These(Vec<TargetUrl>),
+}
+
+fn own_targets(texts: Option<&[String]>) -> Result<OwnTargets, Problems> {
+    let mut faults = Faults::default();
+    match texts {
+        None => Ok(OwnTargets::Keep),
+        Some([]) => Ok(OwnTargets::Revisions),
+        Some(texts) => match targets("targets", texts, &mut faults) {
+            Some(targets) => Ok(OwnTargets::These(targets)),
+            None => Err(faults.into_problems()),
+        },
+    }
+}
+
+impl NewDeployment {
+    /// Reads the targets.
+    ///
+    /// # Errors
+    /// Every rule that one breaks.
+    pub fn own_targets(&self) -> Result<OwnTargets, Problems> {
+        own_targets(self.targets.as_deref())
+    }
+}
+
+/// What runs in one environment is to run in the next.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Promotion {
+    /// The environment it runs in.
+    #[schema(examples("development"))]
+    pub from: String,
+    /// The one behind it in the order.
+    #[schema(examples("production"))]
+    pub to: String,
+    /// The next environment's own targets; without them those in use in `from` are kept. An empty list stands for the revision's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 16)]
+    pub targets: Option<Vec<String>>,
+}
+
+impl Promotion {
+    /// Reads the targets.
+    ///
+    /// # Errors
+    /// Every rule that one breaks.
+    pub fn own_targets(&self) -> Result<OwnTargets, Problems> {
+        own_targets(self.targets.as_deref())
+    }
+}
+
+/// A revision to go back to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rollback {
+    /// Its number.
+    #[schema(minimum = 1)]
+    pub revision: u64,
+}
+
+/// A change of an API's lifecycle.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewLifecycle {
+    /// The state to be in.
+    #[schema(value_type = Lifecycle)]
+    pub state: String,
+    /// For consumers, with `Published` only: the one it had, or the name if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 60)]
+    pub display_name: Option<String>,
+    /// When it will be gone, with `Deprecated` only: 180 days after its deprecation if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Timestamp>)]
+    pub sunset_at: Option<String>,
+    /// With `Published` only: the targets that are meant to be in use in the last environment. Others there refuse the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_items = 1, max_items = 16)]
+    pub production_targets: Option<Vec<String>>,
+}
+
+/// The same, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LifecycleChange {
+    /// The state to be in.
+    pub state: Lifecycle,
+    /// With `Published` only.
+    pub display_name: Option<Name>,
+    /// With `Deprecated` only, and not past.
+    pub sunset_at: Option<Timestamp>,
+    /// With `Published` only.
+    pub production_targets: Option<Vec<TargetUrl>>,
+}
+
+impl NewLifecycle {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Every rule that a field breaks.
+    pub fn check(&self, now: Timestamp) -> Result<LifecycleChange, Problems> {
+        let mut faults = Faults::default();
+        let state = faults.keep("state", self.state.parse::<Lifecycle>());
+        let mut only_with = |field: &str, is_given: bool, with: Lifecycle| {
+            if is_given && state.is_some_and(|state| state != with) {
+                faults.add(field, Fault::new("state", format!("it is given with the state `{with}` only")));
+            }
+        };
+        only_with("display_name", self.display_name.is_some(), Lifecycle::Published);
+        only_with("production_targets", self.production_targets.is_some(), Lifecycle::Published);
+        only_with("sunset_at", self.sunset_at.is_some(), Lifecycle::Deprecated);
+        let display_name = self.display_name.as_deref().and_then(|name| faults.keep("display_name", name.parse()));
+        let sunset_at = self.sunset_at.as_deref().and_then(|at| faults.keep("sunset_at", sunset(at, now)));
+        let production_targets =
+            self.production_targets.as_deref().and_then(|texts| targets("production_targets", texts, &mut faults));
+        match (state, faults.none()) {
+            (Some(state), Ok(())) => Ok(LifecycleChange { state, display_name, sunset_at, production_targets }),
+            (None, Ok(())) => Err(Problems::of_fields(Vec::new())),
+            (_, Err(problems)) => Err(problems),
+        }
+    }
+}
+
+fn sunset(text: &str, now: Timestamp) -> Result<Timestamp, Fault> {
+    let at: Timestamp =
+        text.parse().map_err(|_| Fault::new("time", "it must be a time (RFC 3339), as in `2027-06-30T00:00:00Z`"))?;
+    if at <= now { Err(Fault::new("past", "it must not be in the past")) } else { Ok(at) }
+}

@@ -1,0 +1,77 @@
+//! An API's version: `major.minor`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::problem::Fault;
+
+/// Each of the two numbers is this at most.
+pub const MAX_NUMBER: u16 = 9999;
+
+/// `major.minor`: two numbers from 0 to 9999, without zeros before them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Version {
+    /// Changes that break consumers.
+    pub major: u16,
+    /// Changes that do not.
+    pub minor: u16,
+}
+
+impl PartialSchema for Version {
+    fn schema() -> RefOr<Schema> {
+        let form = r"^(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$";
+        ObjectBuilder::new().schema_type(Type::String).pattern(Some(form)).examples(["1.0"]).into()
+    }
+}
+
+impl ToSchema for Version {}
+
+impl FromStr for Version {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        let (major, minor) = text.split_once('.').ok_or_else(form)?;
+        Ok(Self { major: number(major)?, minor: number(minor)? })
+    }
+}
+
+fn form() -> Fault {
+    Fault::new("form", "it must be `major.minor`, as in `1.0`")
+}
+
+fn number(text: &str) -> Result<u16, Fault> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(form());
+    }
+    if text.len() > 1 && text.starts_with('0') {
+        return Err(Fault::new("leading-zero", "its numbers must have no zeros before them: `1.2` and not `01.02`"));
+    }
+    let number = text.parse().ok().filter(|number| *number <= MAX_NUMBER);
+    number.ok_or_else(|| Fault::new("range", format!("its numbers must be from 0 to {MAX_NUMBER}")))
+}
+
+impl TryFrom<String> for Version {
+    type Error = Fault;
+
+    fn try_from(text: String) -> Result<Self, Fault> {
+        text.parse()
+    }
+}
+
+impl From<Version> for String {
+    fn from(version: Version) -> Self {
+        version.to_string()
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}

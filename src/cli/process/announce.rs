@@ -1,0 +1,42 @@
+//! What a serving command says of itself at the start, on standard output.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use super::room::Room;
+use crate::config::limits::LimitArgs;
+use crate::config::units::show_duration;
+
+/// Says it, on a thread of its own: nobody may be reading, or the pipe may be full, and that is no reason not to serve,
+/// or not to hear a signal.
+pub(in crate::cli) fn say(text: String) -> io::Result<()> {
+    std::thread::Builder::new().name("announce".to_owned()).spawn(move || {
+        let _ = io::stdout().lock().write_all(text.as_bytes());
+    })?;
+    Ok(())
+}
+
+/// What it has to serve with and what bounds it, a line each.
+pub(in crate::cli) fn bounds(room: &Room, limits: &LimitArgs) -> String {
+    let Room { cpus, max_connections: connections, max_descriptors: descriptors } = room;
+    let optional = |value: Option<Duration>| value.map_or_else(|| "off".to_owned(), show_duration);
+    let (shards, max_message, max_frame) = (cpus.len(), limits.max_message_bytes, limits.max_frame_bytes);
+    let deadlines = format!(
+        "handshake {}, connect {}, idle {}, ping every {}, pong {}, unacknowledged {}, keepalive {}, close {}, drain {}",
+        show_duration(limits.handshake_timeout),
+        show_duration(limits.connect_timeout),
+        optional(limits.idle_timeout.0),
+        optional(limits.ping_interval.0),
+        show_duration(limits.pong_timeout),
+        optional(limits.tcp_user_timeout.0),
+        optional(limits.tcp_keepalive.0),
+        show_duration(limits.close_timeout),
+        show_duration(limits.drain_timeout),
+    );
+    let cpus = cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    format!(
+        "  shards: {shards} (CPU {cpus})\n  \
+         connections: {connections} at most ({descriptors} file descriptors)\n  \
+         messages: {max_message} bytes at most, frames {max_frame}\n  deadlines: {deadlines}\n"
+    )
+}

@@ -1,0 +1,40 @@
+//! What every command that serves does with its process, in this order: look at the host ([`room`]), listen, hear signals
+//! ([`events`]), start the shards ([`running`]), say so ([`announce`]), serve until told to stop, drain.
+
+pub(super) mod announce;
+pub(super) mod events;
+pub(super) mod room;
+pub(super) mod running;
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+use super::Failure;
+use crate::engine::keepalive::KeepAlive;
+use crate::engine::listener;
+use crate::engine::mailbox::Sender;
+
+/// Listens on each address, with a listener a shard. The addresses as they were bound, and each shard's listeners in the
+/// same order.
+pub(super) fn listen(
+    addresses: &[SocketAddr],
+    shards: usize,
+    keepalive: KeepAlive,
+) -> Result<(Vec<SocketAddr>, Vec<Vec<OwnedFd>>), Failure> {
+    let mut bound = Vec::with_capacity(addresses.len());
+    let mut of_shards: Vec<Vec<OwnedFd>> = std::iter::repeat_with(Vec::new).take(shards).collect();
+    for address in addresses {
+        let (own, listeners) = listener::bind(*address, shards, keepalive)
+            .map_err(|error| Failure::Failed(format!("cannot listen on {address}: {error}")))?;
+        bound.push(own);
+        for (shard, listener) in of_shards.iter_mut().zip(listeners) {
+            shard.push(listener);
+        }
+    }
+    Ok((bound, of_shards))
+}
+
+/// Tells all shards, even if one has too many commands waiting. Says whether all have it: if not, all are to be told again.
+pub(super) fn tell_all<C: Clone>(shards: &[Sender<C>], command: &C) -> bool {
+    shards.iter().map(|shard| shard.send(command.clone()).is_ok()).fold(true, |all, one| all & one)
+}

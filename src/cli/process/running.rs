@@ -1,0 +1,142 @@
+//! Shards that run, from their start to the end of the last connection.
+
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tracing::{error, info, warn};
+
+use super::events::{Event, Events};
+use super::room::Room;
+use crate::cli::{Failure, journal};
+use crate::config::units::show_duration;
+use crate::engine::Service;
+use crate::engine::host::{Plan, Shards, Wait};
+use crate::engine::keepalive::KeepAlive;
+use crate::engine::mailbox::Sender;
+use crate::proxy::admission::Admission;
+use crate::proxy::record::{self, JournalSource};
+use crate::proxy::service::Command;
+
+/// What shards are started with.
+pub(in crate::cli) struct Start<'r> {
+    pub(in crate::cli) room: &'r Room,
+    pub(in crate::cli) max_per_address: Option<u64>,
+    pub(in crate::cli) keepalive: KeepAlive,
+    /// What a client gets for whom there is no descriptor.
+    pub(in crate::cli) refusal: &'static [u8],
+    pub(in crate::cli) ring_completions: Option<u32>,
+    /// Whether connections leave records.
+    pub(in crate::cli) recorded: bool,
+}
+
+/// The shards, and what is known of them.
+pub(in crate::cli) struct Running {
+    shards: Shards<Command>,
+    count: usize,
+    happens: Receiver<Event>,
+    admission: Arc<Admission>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Starts a shard a CPU, each with its listeners. `make` gets what all shards count with and what their records go
+    /// into, and gives what makes a shard's service.
+    pub(in crate::cli) fn start<S, F>(
+        start: &Start<'_>,
+        listeners: Vec<Vec<OwnedFd>>,
+        events: Events,
+        make: impl FnOnce(Arc<Admission>, JournalSource) -> F,
+    ) -> Result<Self, Failure>
+    where
+        S: Service<Command = Command>,
+        F: FnOnce(usize) -> S + Clone + Send + 'static,
+    {
+        let room = start.room;
+        let (source, writer) = if start.recorded {
+            let (source, reader) = record::journal();
+            (source, Some(journal::start(reader)?))
+        } else {
+            (JournalSource::off(), None)
+        };
+        let admission = Arc::new(Admission::new(room.max_connections, start.max_per_address));
+        let plan = Plan {
+            cpus: room.cpus.clone(),
+            refusal: start.refusal,
+            ring_completions: start.ring_completions,
+            wait: Wait::Sleep,
+            keepalive: start.keepalive,
+        };
+        let Events { sender, happens } = events;
+        let ended = move |result| {
+            let _ = sender.send(Event::Ended(result));
+        };
+        let shards = Shards::start(&plan, listeners, make(Arc::clone(&admission), source), ended)?;
+        Ok(Self { shards, count: room.cpus.len(), happens, admission, writer })
+    }
+
+    /// Where commands go, one sender a shard.
+    pub(in crate::cli) fn senders(&self) -> Vec<Sender<Command>> {
+        self.shards.senders().to_vec()
+    }
+
+    /// Serves until SIGTERM or SIGINT, and drains.
+    pub(in crate::cli) fn serve(self, drain_timeout: Duration) -> Result<ExitCode, Failure> {
+        let code = self.serve_and_drain(drain_timeout)?;
+        if let (Some(writer), ExitCode::SUCCESS) = (self.writer, code)
+            && self.admission.connections() == 0
+        {
+            let _ = writer.join();
+        }
+        Ok(code)
+    }
+
+    /// Waits for a signal, tells the shards to drain, and waits for that. A shard that fails takes the process with it, in
+    /// order: whoever supervises it starts a whole one.
+    fn serve_and_drain(&self, drain_timeout: Duration) -> Result<ExitCode, Failure> {
+        let Self { shards, count, happens, admission, .. } = self;
+        let (mut running, mut failure) = (*count, None);
+        if let Ok(Event::Ended(result)) = happens.recv() {
+            running -= 1;
+            failure =
+                Some(result.err().map_or_else(|| "it ended without reason".to_owned(), |error| error.to_string()));
+        }
+        for sender in shards.senders() {
+            // A shard that is gone has nothing to drain.
+            let _ = sender.send(Command::Drain);
+        }
+        if let Some(failure) = &failure {
+            error!(failure, "a shard failed: shutting down");
+        }
+        info!(connections = admission.connections(), timeout = show_duration(drain_timeout), "shutting down");
+        let deadline = Instant::now() + drain_timeout;
+        while running > 0 {
+            match happens.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(Event::Ended(result)) => {
+                    running -= 1;
+                    failure = failure.or(result.err().map(|error| error.to_string()));
+                }
+                Ok(Event::Signal) => {
+                    warn!(connections = admission.connections(), "second signal: ending at once");
+                    return Ok(ExitCode::FAILURE);
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    warn!(connections = admission.connections(), "drain timeout: ending with connections open");
+                    break;
+                }
+            }
+        }
+        match failure {
+            Some(failure) => Err(Failure::Failed(format!("a shard failed: {failure}"))),
+            None => {
+                if running == 0 {
+                    info!("all connections closed");
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
+}
