@@ -1,39 +1,27 @@
-//! Which state of a thing an answer shows, and which one a change is meant for (RFC 9110 sections 8.8.3 and 13.1).
+//! In which state an answer shows a thing, and in which state a change asks it to be (RFC 9110 section 13.1).
 
-use axum::http::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
+use axum::Json;
+use axum::extract::FromRequestParts;
+use axum::http::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, LOCATION};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 
-use super::problem::Problem;
+use super::problem::{HEADER_INVALID, Refused};
+use crate::api::etag::{Put, Tagged};
+use crate::api::{Condition, ETag};
 
 /// Bytes of the longest condition that is looked at.
 const MAX_CONDITION_BYTES: usize = 4096;
 
-/// A strong tag: another state of a thing has another one, and so has what comes after a deleted one by its name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Tag(String);
+/// `If-Match`, or `If-None-Match: *`, of a request that changes something.
+#[derive(Clone, Debug)]
+pub(super) struct If(pub(super) Condition);
 
-impl Tag {
-    /// Of the row with this number, changed so many times.
-    #[must_use]
-    pub(super) fn new(row: u64, generation: u64) -> Self {
-        Self(format!("{row}-{generation}"))
-    }
-
-    /// As a header.
-    #[must_use]
-    pub(super) fn header(&self) -> [(HeaderName, HeaderValue); 1] {
-        let value = HeaderValue::try_from(format!("\"{}\"", self.0));
-        // Digits and a dash always are one.
-        [(ETAG, value.unwrap_or(HeaderValue::from_static("\"\"")))]
-    }
-}
-
-/// What must be true of the thing as it is, so that the request is carried out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Conditions {
-    matches: Option<Tags>,
-    matches_none: Option<Tags>,
-}
+/// `If-None-Match` of a request that changes nothing: the states that the asker has.
+#[derive(Clone, Debug)]
+pub(super) struct Has(Option<Tags>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Tags {
@@ -42,77 +30,84 @@ enum Tags {
     These(Vec<(bool, String)>),
 }
 
-impl Conditions {
-    /// Of a request.
-    ///
-    /// # Errors
-    /// A header that is no list of entity tags.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        Ok(Self { matches: tags(headers, &IF_MATCH)?, matches_none: tags(headers, &IF_NONE_MATCH)? })
-    }
+impl<S: Sync> FromRequestParts<S> for If {
+    type Rejection = Refused;
 
-    /// Whether there is nothing to check.
-    #[must_use]
-    pub(super) fn is_empty(&self) -> bool {
-        *self == Self::default()
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
+        condition(&parts.headers).map(Self)
     }
+}
 
-    /// Whether a thing that is as `tag` says, or that is not there, may be changed.
-    #[must_use]
-    pub(super) fn allow_change(&self, tag: Option<&Tag>) -> bool {
-        let has = |wanted: &Tags| match (wanted, tag) {
-            (_, None) => false,
-            (Tags::Any, Some(_)) => true,
-            // Strongly: a weak tag is equal to none.
-            (Tags::These(tags), Some(tag)) => tags.iter().any(|(is_weak, text)| !is_weak && *text == tag.0),
-        };
-        self.matches.as_ref().is_none_or(has) && !self.matches_none.as_ref().is_some_and(has)
+impl<S: Sync> FromRequestParts<S> for Has {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
+        tags(&parts.headers, &IF_NONE_MATCH).map(Self)
     }
+}
 
-    /// Whether the one who asks has this state already: then 304 says enough.
-    #[must_use]
-    pub(super) fn has(&self, tag: &Tag) -> bool {
-        self.matches_none.as_ref().is_some_and(|tags| match tags {
+impl Has {
+    /// The thing with its entity tag; or 304, if the asker has just that.
+    pub(super) fn or<T: Serialize>(&self, tagged: Tagged<T>) -> Response {
+        let Tagged { value, etag } = tagged;
+        let text = etag.to_string();
+        let is_had = self.0.as_ref().is_some_and(|tags| match tags {
             Tags::Any => true,
-            Tags::These(tags) => tags.iter().any(|(_, text)| *text == tag.0),
-        })
-    }
-
-    /// 412, if the thing is not as the request says.
-    ///
-    /// # Errors
-    /// That.
-    pub(super) fn check(&self, tag: Option<&Tag>) -> Result<(), Problem> {
-        if self.allow_change(tag) { Ok(()) } else { Err(not_as_said()) }
+            Tags::These(tags) => tags.iter().any(|(_, tag)| *tag == text),
+        });
+        if is_had { (StatusCode::NOT_MODIFIED, header(etag)).into_response() } else { shown(Tagged { value, etag }) }
     }
 }
 
-/// 412.
-#[must_use]
-pub(super) fn not_as_said() -> Problem {
-    Problem::new(
-        StatusCode::PRECONDITION_FAILED,
-        "precondition",
-        "It is not, or not any more, what If-Match or If-None-Match says: somebody has changed it meanwhile. \
-         Read it again, and send the change with its new ETag.",
-    )
+/// The thing with its entity tag.
+pub(super) fn shown<T: Serialize>(tagged: Tagged<T>) -> Response {
+    (header(tagged.etag), Json(tagged.value)).into_response()
 }
 
-fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem> {
+/// The thing that was put, with its entity tag; if it is new, as 201 and with where it is.
+pub(super) fn put<T: Serialize>(put: Put<T>, location: String) -> Response {
+    let Put { value, etag, is_new } = put;
+    let mut response = shown(Tagged { value, etag });
+    if is_new {
+        *response.status_mut() = StatusCode::CREATED;
+        // Names in it are of letters that a header may hold.
+        response.headers_mut().extend(HeaderValue::try_from(location).ok().map(|location| (LOCATION, location)));
+    }
+    response
+}
+
+/// An entity tag as a header.
+fn header(etag: ETag) -> [(HeaderName, HeaderValue); 1] {
+    // Digits and a dash in quotation marks always are a value.
+    [(ETAG, HeaderValue::try_from(etag.to_string()).unwrap_or(HeaderValue::from_static("\"\"")))]
+}
+
+fn condition(headers: &HeaderMap) -> Result<Condition, Refused> {
+    match (tags(headers, &IF_MATCH)?, tags(headers, &IF_NONE_MATCH)?) {
+        (None, None) => Ok(Condition::Always),
+        (Some(Tags::Any), None) => Ok(Condition::Exists),
+        // A weak tag matches none here (RFC 9110 section 13.1.1), and neither does one that is not ours.
+        (Some(Tags::These(tags)), None) => {
+            let strong = tags.iter().filter(|(is_weak, _)| !is_weak);
+            Ok(Condition::Matches(strong.filter_map(|(_, tag)| tag.parse().ok()).collect()))
+        }
+        (None, Some(Tags::Any)) => Ok(Condition::Missing),
+        (_, Some(_)) => {
+            let asked = "with a change it is `*` if anything, and without If-Match";
+            Err(Refused::field(HEADER_INVALID, IF_NONE_MATCH.as_str(), "condition", asked))
+        }
+    }
+}
+
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Refused> {
     let lines: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
     if lines.is_empty() {
         return Ok(None);
     }
     let text = lines.join(&b", "[..]);
     let parsed = (text.len() <= MAX_CONDITION_BYTES).then(|| std::str::from_utf8(&text).ok().and_then(parse)).flatten();
-    let bad = || {
-        Problem::new(StatusCode::BAD_REQUEST, "header", format!("The header {name} is no list of entity tags.")).at(
-            name.as_str(),
-            "entity-tags",
-            "`*`, or tags in double quotes with commas between",
-        )
-    };
-    parsed.map(Some).ok_or_else(bad)
+    let asked = "it must be `*`, or entity tags in double quotes with commas between, in 4096 bytes at most";
+    parsed.map(Some).ok_or_else(|| Refused::field(HEADER_INVALID, name.as_str(), "entity-tags", asked))
 }
 
 fn parse(text: &str) -> Option<Tags> {
@@ -127,7 +122,7 @@ fn parse(text: &str) -> Option<Tags> {
         if tag.bytes().any(|byte| byte <= b' ' || byte == 0x7F) {
             return None;
         }
-        tags.push((is_weak, tag.to_owned()));
+        tags.push((is_weak, format!("\"{tag}\"")));
         rest = after.trim_start_matches([' ', '\t']);
         if rest.is_empty() {
             return Some(Tags::These(tags));
@@ -138,62 +133,64 @@ fn parse(text: &str) -> Option<Tags> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::IF_NONE_MATCH;
     use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-    use super::{Conditions, Tag};
+    use super::{Has, condition, tags};
+    use crate::api::etag::Tagged;
+    use crate::api::{Condition, ETag};
 
-    fn conditions(lines: &[(&'static str, &str)]) -> Result<Conditions, u16> {
+    const IT: ETag = ETag { id: 7, generation: 3 };
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
         }
-        Conditions::of(&headers).map_err(|problem| problem.status().as_u16())
+        headers
     }
 
     #[test]
-    fn a_change_is_made_only_where_the_thing_is_as_said() {
-        let (tag, gone) = (Tag::new(7, 3), None);
-        for (lines, as_it_is, not_there) in [
-            (&[][..], true, true),
-            (&[("if-match", "\"7-3\"")], true, false),
-            (&[("if-match", "\"7-2\", \"7-3\"")], true, false),
-            (&[("if-match", "\"7-2\""), ("if-match", "\"7-3\"")], true, false),
-            (&[("if-match", "\"7-2\"")], false, false),
-            (&[("if-match", "W/\"7-3\"")], false, false),
-            (&[("if-match", "*")], true, false),
-            (&[("if-none-match", "*")], false, true),
-            (&[("if-none-match", "\"7-3\"")], false, true),
-            (&[("if-none-match", "\"7-2\"")], true, true),
+    fn a_change_says_in_which_state_the_thing_must_be() {
+        let old = ETag { generation: 2, ..IT };
+        for (lines, expected) in [
+            (&[][..], Condition::Always),
+            (&[("if-match", "\"7-3\"")], Condition::Matches(vec![IT])),
+            (&[("if-match", "\"7-2\", \"7-3\"")], Condition::Matches(vec![old, IT])),
+            (&[("if-match", "\"7-2\""), ("if-match", "\"7-3\"")], Condition::Matches(vec![old, IT])),
+            (&[("if-match", "W/\"7-3\"")], Condition::Matches(vec![])),
+            (&[("if-match", "\"theirs\"")], Condition::Matches(vec![])),
+            (&[("if-match", "*")], Condition::Exists),
+            (&[("if-none-match", "*")], Condition::Missing),
         ] {
-            let conditions = conditions(lines).unwrap();
-            assert_eq!(conditions.allow_change(Some(&tag)), as_it_is, "{lines:?}");
-            assert_eq!(conditions.allow_change(gone), not_there, "{lines:?}");
+            assert_eq!(condition(&headers(lines)).unwrap(), expected, "{lines:?}");
         }
     }
 
     #[test]
-    fn who_has_this_state_need_not_get_it_again() {
-        let tag = Tag::new(7, 3);
-        for (value, has) in
-            [("\"7-3\"", true), ("W/\"7-3\"", true), ("\"7-2\" , \"7-3\"", true), ("*", true), ("\"7-4\"", false)]
-        {
-            assert_eq!(conditions(&[("if-none-match", value)]).unwrap().has(&tag), has, "{value}");
-        }
-        assert!(!Conditions::default().has(&tag));
-    }
-
-    #[test]
-    fn what_is_no_list_of_tags_is_refused() {
+    fn what_is_no_condition_of_a_change_is_refused() {
         let long = format!("\"{}\"", "x".repeat(5000));
         for value in
             ["", "7-3", "\"7-3", "7-3\"", "\"a\" \"b\"", "\"a\",", ",\"a\"", "*, \"a\"", "w/\"a\"", "\"a b\"", &long]
         {
-            assert_eq!(conditions(&[("if-match", value)]), Err(400), "{value}");
+            let refused = condition(&headers(&[("if-match", value)])).unwrap_err();
+            assert_eq!((refused.code().status, refused.errors()[0].field.as_str()), (400, "if-match"), "{value}");
+        }
+        for lines in [&[("if-none-match", "\"7-3\"")][..], &[("if-none-match", "*"), ("if-match", "*")]] {
+            assert_eq!(condition(&headers(lines)).unwrap_err().errors()[0].rule, "condition", "{lines:?}");
         }
     }
 
     #[test]
-    fn a_tag_is_a_header() {
-        assert_eq!(Tag::new(7, 3).header()[0].1, "\"7-3\"");
+    fn who_has_this_state_does_not_get_it_again() {
+        for (value, status) in
+            [("\"7-3\"", 304), ("W/\"7-3\"", 304), ("\"7-2\" , \"7-3\"", 304), ("*", 304), ("\"7-4\"", 200)]
+        {
+            let has = Has(tags(&headers(&[("if-none-match", value)]), &IF_NONE_MATCH).unwrap());
+            let response = has.or(Tagged { value: "it", etag: IT });
+            assert_eq!(response.status(), status, "{value}");
+            assert_eq!(response.headers()["etag"], "\"7-3\"");
+        }
+        assert_eq!(Has(None).or(Tagged { value: "it", etag: IT }).status(), 200);
     }
 }

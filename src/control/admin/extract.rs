@@ -7,12 +7,14 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::guard;
-use super::problem::{Problem, echo};
+use super::problem::{self, Refused, echo};
+use crate::api::problem::{Code, Problems};
+use crate::api::{Actor, ApiKey};
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -33,10 +35,39 @@ pub(super) struct Query<T>(pub(super) T);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Names<T>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
-    type Rejection = Problem;
+/// Who asks, as `Ringway-Actor` says: for the audit. Whoever says nothing is `admin`.
+#[derive(Clone, Debug)]
+pub(super) struct Who(pub(super) Actor);
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+/// The header that says who asks.
+pub(super) const ACTOR: HeaderName = HeaderName::from_static("ringway-actor");
+
+impl<S: Send + Sync> FromRequestParts<S> for Who {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
+        let mut given = parts.headers.get_all(ACTOR).iter();
+        let actor = match (given.next(), given.next()) {
+            (None, _) => Some(Actor::admin()),
+            (Some(name), None) => name.to_str().ok().and_then(Actor::named),
+            (Some(_), Some(_)) => None,
+        };
+        let asked = "it must stand there once if at all, with 1 to 64 visible ASCII characters";
+        actor.map(Self).ok_or_else(|| Refused::field(problem::HEADER_INVALID, ACTOR.as_str(), "actor", asked))
+    }
+}
+
+/// The API that a parameter names.
+pub(super) fn api(text: Option<&str>) -> Result<Option<ApiKey>, Refused> {
+    text.map(str::parse).transpose().map_err(|problems: Problems| {
+        Refused::field(problem::QUERY_INVALID, "api", "api", echo(&problems.detail))
+    })
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
         // Where there is a body the guard has looked at its type; here there must be one.
         if !request.headers().contains_key(CONTENT_TYPE) {
             return Err(guard::not_json());
@@ -46,9 +77,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 }
 
 impl<S: Send + Sync> FromRequest<S> for NoBody {
-    type Rejection = Problem;
+    type Rejection = Refused;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
         #[derive(serde::Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Nothing {}
@@ -62,30 +93,29 @@ impl<S: Send + Sync> FromRequest<S> for NoBody {
 }
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
-    type Rejection = Problem;
+    type Rejection = Refused;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
         let query = parts.uri.query().unwrap_or_default();
         let pairs: Result<Vec<(String, String)>, _> = serde_urlencoded::from_str(query);
-        let pairs = pairs.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "query", echo(&error.to_string())))?;
+        let pairs = pairs.map_err(|error| Refused::new(problem::QUERY_INVALID, echo(&error.to_string())))?;
         // Each value is text until its field says what it is: an error then names the field.
         let fields = serde::de::value::MapDeserializer::new(pairs.into_iter().map(|(name, value)| (name, Text(value))));
         serde_path_to_error::deserialize(fields).map(Self).map_err(|error| {
             let (path, message) = (error.path().to_string(), error.into_inner().to_string());
-            let problem = Problem::new(StatusCode::BAD_REQUEST, "query", "The query does not fit: see `errors`.");
-            misfit(problem, &path, &message)
+            misfit(problem::QUERY_INVALID, "", &path, &message)
         })
     }
 }
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Names<T> {
-    type Rejection = Problem;
+    type Rejection = Refused;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
         let names = Path::from_request_parts(parts, state).await;
         names.map(|Path(names)| Self(names)).map_err(|_| {
             let detail = "The path is not text in UTF-8, percent-encoded, or has a number where none can be.";
-            Problem::new(StatusCode::BAD_REQUEST, "path", detail)
+            Refused::new(problem::PATH_INVALID, detail)
         })
     }
 }
@@ -146,26 +176,22 @@ impl<'de> serde::Deserializer<'de> for Text {
     }
 }
 
-async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Refused> {
     let reading = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state));
     let bytes = reading.await.map_err(|_| {
         let detail = format!("The body did not arrive within {} s.", BODY_TIMEOUT.as_secs());
-        Problem::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", detail)
+        Refused::new(problem::BODY_TIMEOUT, detail)
     })?;
     bytes.map_err(|rejection: BytesRejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => guard::too_large(),
-        _ => {
-            Problem::new(StatusCode::BAD_REQUEST, "body", "The body ended before it was whole, or is not well chunked.")
-        }
+        _ => Refused::new(problem::BODY_BROKEN, "The body ended before it was whole, or is not well chunked."),
     })
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
     // serde would take the values of an object without their names, too.
     if body.trim_ascii_start().first() == Some(&b'[') {
-        let problem =
-            Problem::new(StatusCode::BAD_REQUEST, "json-shape", "The body is an array: an object is asked for.");
-        return Err(problem.at("", "type", "an object"));
+        return Err(Refused::field(problem::JSON_SHAPE, "", "type", "The body is an array: an object is asked for."));
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let parsed = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
@@ -177,41 +203,37 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 }
 
 /// The problem of a body that is no JSON, or JSON of another shape.
-fn unreadable(path: &str, error: &serde_json::Error) -> Problem {
+fn unreadable(path: &str, error: &serde_json::Error) -> Refused {
     let (line, column) = (error.line(), error.column());
     let text = error.to_string();
     // serde_json says the place itself, in this form and only at the end.
     let said = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
+    let place = format!(" (line {line}, column {column} of the body)");
     if error.is_data() {
-        let detail = format!("The body is not what is asked for here, at line {line} column {column}: see `errors`.");
-        return misfit(Problem::new(StatusCode::BAD_REQUEST, "json-shape", detail), path, said);
+        return misfit(problem::JSON_SHAPE, &place, path, said);
     }
-    let detail = format!("The body is not JSON, at line {line} column {column}: {}.", echo(said));
-    Problem::new(StatusCode::BAD_REQUEST, "json-syntax", detail)
+    Refused::new(problem::JSON_SYNTAX, format!("The body is not JSON: {}{place}.", echo(said)))
 }
 
-/// Adds the field that serde complains of, and the rule it breaks.
-fn misfit(problem: Problem, path: &str, said: &str) -> Problem {
-    let rule = [
+/// A problem of the field that serde complains of, with the rule it breaks.
+fn misfit(code: Code, place: &str, path: &str, said: &str) -> Refused {
+    let rules = [
         ("unknown field", "unknown"),
         ("missing field", "required"),
         ("duplicate field", "duplicate"),
         ("unknown variant", "one-of"),
         ("invalid type", "type"),
     ];
-    let rule = rule.iter().find(|(start, _)| said.starts_with(start)).map_or("value", |(_, rule)| rule);
+    let rule = rules.iter().find(|(start, _)| said.starts_with(start)).map_or("value", |(_, rule)| rule);
     let named = matches!(rule, "unknown" | "required" | "duplicate").then(|| said.split('`').nth(1)).flatten();
     let outer = if path == "." { "" } else { path };
-    let field =
-        match named {
-            // Of these serde's path is sometimes that of the object, sometimes that of the field.
-            Some(name) if outer.is_empty() || outer == name || outer.ends_with(&format!(".{name}")) => {
-                if outer.is_empty() { name.to_owned() } else { outer.to_owned() }
-            }
-            Some(name) => format!("{outer}.{name}"),
-            None => outer.to_owned(),
-        };
-    problem.at(echo(&field), rule, echo(said))
+    let field = match named {
+        // Of these, serde's path is sometimes that of the object, sometimes that of the field.
+        Some(name) if outer.is_empty() => name.to_owned(),
+        Some(name) if outer != name && !outer.ends_with(&format!(".{name}")) => format!("{outer}.{name}"),
+        _ => outer.to_owned(),
+    };
+    Refused::field(code, &echo(&field), rule, format!("{}{place}", echo(said)))
 }
 
 #[cfg(test)]
@@ -311,11 +333,11 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_json_says_where() {
         for (body, place) in [
-            ("", "line 1 column 0"),
-            ("{\n  \"name\": \"a\",\n}", "line 3 column 1"),
-            ("{\"name\": \"a\"} x", "line 1 column 15"),
-            ("{\"name\": \"\\ud800\"}", "line 1 column"),
-            ("\u{feff}{}", "line 1 column 1"),
+            ("", "line 1, column 0"),
+            ("{\n  \"name\": \"a\",\n}", "line 3, column 1"),
+            ("{\"name\": \"a\"} x", "line 1, column 15"),
+            ("{\"name\": \"\\ud800\"}", "line 1, column"),
+            ("\u{feff}{}", "line 1, column 1"),
         ] {
             let (status, problem) = post_to("/thing", body).await;
             assert_eq!((status, &problem["code"]), (400, &json!("json-syntax")), "{body}");
@@ -362,7 +384,7 @@ mod tests {
             ("mode=slow", "mode", "one-of"),
             ("other=1", "other", "unknown"),
         ] {
-            let expected = (400, "query".to_owned(), field.to_owned(), rule.to_owned());
+            let expected = (400, "query-invalid".to_owned(), field.to_owned(), rule.to_owned());
             assert_eq!(fault(&format!("/asked?{query}"), "").await, expected, "{query}");
         }
     }
@@ -370,6 +392,6 @@ mod tests {
     #[tokio::test]
     async fn a_path_that_is_no_text_is_refused() {
         assert_eq!(post_to("/named/a%20b", "").await, (200, "a b".into()));
-        assert_eq!(fault("/named/%FF", "").await.1, "path");
+        assert_eq!(fault("/named/%FF", "").await.1, "path-invalid");
     }
 }

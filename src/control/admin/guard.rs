@@ -15,12 +15,12 @@ use axum::http::header::{
     TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 
-use super::problem::{Problem, in_our_words};
+use super::problem::{self, Refused, in_our_words};
 use super::token::Token;
 
 /// Bytes of the longest body.
@@ -64,7 +64,7 @@ impl Guard {
         Self(Arc::new(Rules { token: None, hosts: None }))
     }
 
-    fn check(&self, request: &Request) -> Result<(), Problem> {
+    fn check(&self, request: &Request) -> Result<(), Refused> {
         let headers = request.headers();
         let host = self.host(request)?;
         same_origin(headers, &host)?;
@@ -74,8 +74,8 @@ impl Guard {
         body(headers)
     }
 
-    fn host(&self, request: &Request) -> Result<Authority, Problem> {
-        let bad = |detail| Problem::new(StatusCode::BAD_REQUEST, "host", detail);
+    fn host(&self, request: &Request) -> Result<Authority, Refused> {
+        let bad = |detail| Refused::new(problem::HOST_INVALID, detail);
         let mut given = request.headers().get_all(HOST).iter();
         let (Some(host), None) = (given.next(), given.next()) else {
             return Err(bad("The request must have one Host header (RFC 9112 section 3.2)."));
@@ -88,9 +88,8 @@ impl Guard {
         // A target in absolute form counts before the header (RFC 9112 section 3.2.2): both must be right.
         for named in std::iter::once(&host).chain(request.uri().authority()) {
             if !self.0.hosts.as_ref().is_none_or(|hosts| is_ours(named, hosts, came_in)) {
-                return Err(Problem::new(
-                    StatusCode::MISDIRECTED_REQUEST,
-                    "host-not-allowed",
+                return Err(Refused::new(
+                    problem::HOST_NOT_ALLOWED,
                     "This listener is not called by the name in the Host header: call it by the address it listens on, \
                      or add the name to `allowed_hosts` of the configuration.",
                 ));
@@ -99,11 +98,12 @@ impl Guard {
         Ok(host)
     }
 
-    fn knows(&self, headers: &HeaderMap) -> Result<(), Problem> {
+    fn knows(&self, headers: &HeaderMap) -> Result<(), Refused> {
         let Some(token) = &self.0.token else { return Ok(()) };
         let mut given = headers.get_all(AUTHORIZATION).iter();
         let (Some(credentials), None) = (given.next(), given.next()) else {
-            return Err(Problem::unauthorised(
+            return Err(Refused::new(
+                problem::TOKEN,
                 "Every call needs `Authorization: Bearer TOKEN`, once; TOKEN is in the file admin-token of the state directory.",
             ));
         };
@@ -113,7 +113,10 @@ impl Guard {
         if is_known {
             return Ok(());
         }
-        Err(Problem::unauthorised("This is not the token: it is in the file admin-token of the state directory."))
+        Err(Refused::new(
+            problem::TOKEN,
+            "This is not the token: it is in the file admin-token of the state directory.",
+        ))
     }
 }
 
@@ -129,7 +132,7 @@ fn is_ours(named: &Authority, hosts: &[String], came_in: Option<IpAddr>) -> bool
 }
 
 /// A browser names the site that a request comes from. Only a page of this very listener may call it.
-fn same_origin(headers: &HeaderMap, host: &Authority) -> Result<(), Problem> {
+fn same_origin(headers: &HeaderMap, host: &Authority) -> Result<(), Refused> {
     let is_own = |origin: &HeaderValue| {
         let own = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
         own.is_some_and(|(scheme, site)| matches!(scheme, "http" | "https") && site.eq_ignore_ascii_case(host.as_str()))
@@ -137,15 +140,14 @@ fn same_origin(headers: &HeaderMap, host: &Authority) -> Result<(), Problem> {
     if headers.get_all(ORIGIN).iter().all(is_own) {
         return Ok(());
     }
-    Err(Problem::new(
-        StatusCode::FORBIDDEN,
-        "origin-not-allowed",
+    Err(Refused::new(
+        problem::ORIGIN_NOT_ALLOWED,
         "The Origin header names another site: web pages of other sites may not call this listener.",
     ))
 }
 
 /// Whatever has a body says that it is JSON, and how long it is if it is long.
-fn body(headers: &HeaderMap) -> Result<(), Problem> {
+fn body(headers: &HeaderMap) -> Result<(), Refused> {
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.unwrap_or(0) == 0 && !headers.contains_key(TRANSFER_ENCODING) {
         return Ok(());
@@ -159,25 +161,21 @@ fn body(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// 413.
-pub(super) fn too_large() -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is longer than 1 MiB (1048576 bytes).")
+pub(super) fn too_large() -> Refused {
+    Refused::new(problem::BODY_TOO_LARGE, "The body is longer than 1 MiB (1048576 bytes).")
 }
 
 /// 415.
-pub(super) fn not_json() -> Problem {
-    Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "content-type",
-        "Bodies are JSON: send them with `Content-Type: application/json`.",
-    )
+pub(super) fn not_json() -> Refused {
+    Refused::new(problem::CONTENT_TYPE_NOT_JSON, "Bodies are JSON: send them with `Content-Type: application/json`.")
 }
 
-fn too_slow() -> Problem {
+fn too_slow() -> Refused {
     let detail = format!(
         "The request was not answered within {} s. A change may have been made all the same: look before you repeat it.",
         REQUEST_TIMEOUT.as_secs()
     );
-    Problem::new(StatusCode::GATEWAY_TIMEOUT, "request-timeout", detail)
+    Refused::new(problem::REQUEST_TIMEOUT, detail)
 }
 
 /// `application/json`, and `charset=utf-8` if anything.
@@ -330,7 +328,7 @@ mod tests {
         for host in ["", "\nHost: localhost\nHost: localhost", "\nHost: user@localhost", "\nHost: a b", "\nHost: [::1"]
         {
             let text = format!("GET /thing\nAuthorization: Bearer {SECRET}{host}");
-            expect(&admin, &text, 400, "host").await;
+            expect(&admin, &text, 400, "host-invalid").await;
         }
     }
 
@@ -412,8 +410,20 @@ mod tests {
     #[tokio::test]
     async fn what_the_router_refuses_is_a_problem_too() {
         let admin = admin();
-        expect(&admin, &format!("GET /nothing\nHost: localhost\nAuthorization: Bearer {SECRET}"), 404, "path").await;
-        expect(&admin, &format!("PUT /thing\nHost: localhost\nAuthorization: Bearer {SECRET}"), 405, "method").await;
+        expect(
+            &admin,
+            &format!("GET /nothing\nHost: localhost\nAuthorization: Bearer {SECRET}"),
+            404,
+            "path-not-found",
+        )
+        .await;
+        expect(
+            &admin,
+            &format!("PUT /thing\nHost: localhost\nAuthorization: Bearer {SECRET}"),
+            405,
+            "method-not-allowed",
+        )
+        .await;
     }
 
     #[tokio::test]
