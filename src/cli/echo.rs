@@ -3,9 +3,7 @@
 use std::process::ExitCode;
 
 use super::Failure;
-use super::serve::{self, ServeArgs, Sides};
-use crate::proxy::current::Current;
-use crate::proxy::settings::Serve;
+use super::serve::{self, ServeArgs};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -14,6 +12,5 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let sides = Sides { serve: Serve::Echo, current: Current::default(), name: None, upstream_tls: None };
-    serve::run(&args.serve, sides, Vec::new(), 1, "echo: every message comes back")
+    serve::run(&args.serve, None, Vec::new(), 1, "echo: every message comes back")
 }

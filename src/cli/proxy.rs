@@ -2,17 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::Failure;
-use super::serve::{self, ServeArgs, Sides};
+use super::serve::{self, ServeArgs, Upstream};
 use crate::config::tls::UpstreamTlsArgs;
 use crate::config::units;
 use crate::control::names::Question;
-use crate::proxy::current::Current;
-use crate::proxy::settings::{Serve, Upstream};
 use crate::routing::name;
 use crate::routing::target::Target;
 
@@ -41,29 +38,27 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let (current, name) = place(args)?;
+    let name = name(args)?;
     let (upstream_tls, tls) = args.tls.client(&args.target).map_err(Failure::Configuration)?.unzip();
     let headline = format!("target: {}", args.target);
-    let upstream = Upstream { target: args.target.clone(), preserve_host: args.preserve_host, tls };
-    let sides = Sides { serve: Serve::Relay(upstream), current, name, upstream_tls };
-    serve::run(&args.serve, sides, args.trusted_proxies.clone(), DESCRIPTORS_EACH, &headline)
+    let upstream =
+        Upstream { target: args.target.clone(), preserve_host: args.preserve_host, tls, name, trust: upstream_tls };
+    serve::run(&args.serve, Some(upstream), args.trusted_proxies.clone(), DESCRIPTORS_EACH, &headline)
 }
 
-/// The target's address, or the name that is to be asked for.
-fn place(args: &Args) -> Result<(Current, Option<Question>), Failure> {
+/// The name that is to be asked for; `None` where the target is an address.
+fn name(args: &Args) -> Result<Option<Question>, Failure> {
     let target = &args.target;
     let Target { host, port, .. } = target;
-    if let Ok(address) = host.parse::<IpAddr>() {
+    if host.parse::<IpAddr>().is_ok() {
         if !args.resolver.is_empty() {
             let why = format!("--resolver is of use with a name only; {target} is an address, remove the option");
             return Err(Failure::Configuration(why));
         }
-        let addresses: Arc<[SocketAddr]> = [SocketAddr::new(address, *port)].into();
-        return Ok((Current { addresses: addresses.into(), ..Current::default() }, None));
+        return Ok(None);
     }
     name::check(host).map_err(|why| Failure::Configuration(format!("--target {target}: `{host}` {why}")))?;
-    let question = Question { host: host.clone(), port: *port, servers: args.resolver.clone() };
-    Ok((Current::default(), Some(question)))
+    Ok(Some(Question { host: host.clone(), port: *port, servers: args.resolver.clone() }))
 }
 
 fn server(text: &str) -> Result<SocketAddr, String> {

@@ -1,9 +1,10 @@
 //! What `proxy` and `echo` share: one address, one target or none, from flags alone.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use clap::Args;
 use tracing::{info, warn};
@@ -14,6 +15,7 @@ use super::process::events::Events;
 use super::process::room::Room;
 use super::process::running::{Running, Start};
 use super::process::{self, announce, tell_all};
+use crate::command::Command;
 use crate::config::limits::LimitArgs;
 use crate::config::tls::ListenTlsArgs;
 use crate::config::units::{self, Cpus};
@@ -22,8 +24,13 @@ use crate::control::names::{self, Names, Question};
 use crate::engine::mailbox::Sender;
 use crate::proto::refusal;
 use crate::proxy::current::Current;
-use crate::proxy::service::{Command, Proxy};
+use crate::proxy::service::Proxy;
 use crate::proxy::settings::{Serve, Settings};
+use crate::routing::place::Place;
+use crate::routing::policy::Policy;
+use crate::routing::route::{Endpoint, Gate, Route, RouteId, UpstreamTls};
+use crate::routing::snapshot::Snapshot;
+use crate::routing::target::Target;
 use crate::tls::certificate;
 use crate::tls::client::ClientTls;
 use crate::tls::server::{Served, ServerTls};
@@ -50,38 +57,37 @@ pub(super) struct ServeArgs {
     log: LogArgs,
 }
 
-/// What becomes of connections.
-pub(super) struct Sides {
-    pub(super) serve: Serve,
-    pub(super) current: Current,
+/// Where connections go.
+pub(super) struct Upstream {
+    pub(super) target: Target,
+    pub(super) preserve_host: bool,
+    pub(super) tls: Option<UpstreamTls>,
     /// The name whose addresses are the upstream's, if it is not known by its address.
     pub(super) name: Option<Question>,
     /// Of which each shard gets a configuration of its own.
-    pub(super) upstream_tls: Option<ClientTls>,
+    pub(super) trust: Option<ClientTls>,
 }
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM or SIGINT. Without an upstream every message comes back.
 pub(super) fn run(
     args: &ServeArgs,
-    sides: Sides,
+    upstream: Option<Upstream>,
     trusted_proxies: Vec<ipnet::IpNet>,
     descriptors_each: u64,
     headline: &str,
 ) -> Result<ExitCode, Failure> {
-    let Sides { serve, mut current, name, upstream_tls } = sides;
+    let serve = if upstream.is_some() { Serve::Route } else { Serve::Echo };
     let settings = settings(args, serve, trusted_proxies)?;
     let keepalive = args.limits.keepalive().map_err(Failure::Configuration)?;
     let tls = read_certificates(args)?;
-    current.tls = tls.as_ref().map(|(_, served)| Arc::clone(&served.config));
     let (recorded, _log) = args.log.install()?;
-    warn_of_trust(tls.as_ref().map(|(_, served)| served), upstream_tls.as_ref());
+    let trust = upstream.as_ref().and_then(|upstream| upstream.trust.clone());
+    warn_of_trust(tls.as_ref().map(|(_, served)| served), trust.as_ref());
     let room = Room::of_host(args.cpus.as_ref(), args.limits.max_connections, descriptors_each)?;
-    let mut names = name.map(Names::new).transpose()?;
-    if let Some(names) = &mut names {
-        current.addresses = names.first(args.limits.connect_timeout).into();
-    }
-    let headline = described(headline, &settings.serve, &current, tls.as_ref());
-    let (bound, listeners) = process::listen(&[args.listen], room.cpus.len(), keepalive)?;
+    let place = upstream.as_ref().map(|upstream| find(upstream, args.limits.connect_timeout)).transpose()?;
+    let headline = described(headline, place.as_ref(), tls.as_ref());
+    let refusal = if tls.is_some() { &crate::tls::NO_ROOM } else { refusal::no_descriptors() };
+    let (bound, listeners) = process::listen(&[(args.listen, refusal)], room.cpus.len(), keepalive)?;
     let (hangup, hung_up) = channel();
     let events = Events::watch(move || {
         if hangup.send(()).is_err() {
@@ -92,20 +98,28 @@ pub(super) fn run(
         room: &room,
         max_per_address: args.limits.max_connections_per_address.0,
         keepalive,
-        refusal: if current.tls.is_some() { &crate::tls::NO_ROOM } else { refusal::no_descriptors() },
         ring_completions: args.ring_completions,
         // Connections whose upstream is not verified are counted, whatever the log is set to.
-        recorded: recorded || settings.has_unverified_upstream(),
+        recorded: recorded || trust.as_ref().is_some_and(|trust| !trust.is_verified()),
     };
+    let tls_config = tls.as_ref().map(|(_, served)| Arc::clone(&served.config));
+    let (place, names) = place.unzip();
+    let snapshot = Arc::new(upstream.zip(place).map_or_else(Snapshot::default, |(upstream, place)| {
+        snapshot_of(upstream, place, Arc::clone(&settings.policy))
+    }));
     let settings = Arc::new(settings);
     let running = Running::start(&start, listeners, events, |admission, journal| {
         move |_| {
-            let current = Current { upstream_tls: upstream_tls.as_ref().map(ClientTls::for_shard), ..current };
+            let upstream_tls = trust.as_ref().map(ClientTls::for_shard).into_iter().collect();
+            let current = Current { tls: vec![tls_config], upstream_tls, snapshot };
             Proxy::new(settings, current, admission, journal)
         }
     })?;
-    if let Some(names) = names {
-        watch_names(names, running.senders())?;
+    if let Some((names, place)) = names.flatten() {
+        names.watch(move |addresses| {
+            place.replace(addresses.to_vec());
+            true
+        })?;
     }
     match tls {
         Some((tls, served)) => watch_certificates(tls, served, hung_up, running.senders())?,
@@ -117,14 +131,42 @@ pub(super) fn run(
     running.serve(args.limits.drain_timeout)
 }
 
+/// Where the upstream is, and who goes on asking if that may change.
+type Whereabouts = (Arc<Place>, Option<(Names, Arc<Place>)>);
+
+fn find(upstream: &Upstream, patience: Duration) -> Result<Whereabouts, Failure> {
+    if let Ok(address) = upstream.target.host.parse::<IpAddr>() {
+        return Ok((Arc::new(Place::fixed(SocketAddr::new(address, upstream.target.port))), None));
+    }
+    let place = Arc::new(Place::unresolved());
+    let Some(question) = upstream.name.clone() else { return Ok((place, None)) };
+    let mut names = Names::new(question)?;
+    place.replace(names.first(patience).to_vec());
+    Ok((Arc::clone(&place), Some((names, place))))
+}
+
+/// One route for everything.
+fn snapshot_of(upstream: Upstream, place: Arc<Place>, policy: Arc<Policy>) -> Snapshot {
+    let endpoint = Endpoint::new(upstream.target, upstream.tls, place);
+    let route = Route {
+        id: RouteId(0),
+        subject: None,
+        gate: Gate::Open,
+        endpoints: Box::new([endpoint]),
+        preserve_host: upstream.preserve_host,
+        answer_lines: Box::default(),
+        policy,
+    };
+    Snapshot::of_one(route)
+}
+
 fn settings(args: &ServeArgs, serve: Serve, trusted_proxies: Vec<ipnet::IpNet>) -> Result<Settings, Failure> {
     Ok(Settings {
         serve,
         head: args.limits.head().map_err(Failure::Configuration)?,
-        frames: args.limits.frames(),
-        timeouts: args.limits.timeouts(),
+        policy: Arc::new(args.limits.policy(Duration::ZERO)),
         trusted_proxies,
-        proxy_protocol: args.proxy_protocol.clone(),
+        proxy_protocol: vec![args.proxy_protocol.clone()],
     })
 }
 
@@ -147,21 +189,15 @@ fn warn_of_trust(served: Option<&Served>, upstream: Option<&ClientTls>) {
 }
 
 /// The headline, with where the upstream is and what clients are spoken to with.
-fn described(headline: &str, serve: &Serve, current: &Current, tls: Option<&(ServerTls, Served)>) -> String {
-    let place = match (serve, current.addresses.given()) {
-        (Serve::Relay(_), none) if none.is_empty() => " (not resolved yet)".to_owned(),
-        (Serve::Relay(_), addresses) => format!(" (at {})", names::show(addresses)),
-        (Serve::Echo, _) => String::new(),
-    };
+fn described(headline: &str, whereabouts: Option<&Whereabouts>, tls: Option<&(ServerTls, Served)>) -> String {
+    let place = whereabouts.map_or_else(String::new, |(place, _)| match place.load().addresses() {
+        [] => " (not resolved yet)".to_owned(),
+        addresses => format!(" (at {})", names::show(addresses)),
+    });
     let tls = tls.map_or_else(String::new, |(tls, served)| {
         format!("\n  TLS: {}, client certificates: {}", certificate::list(&served.certificates), tls.clients())
     });
     format!("{headline}{place}{tls}")
-}
-
-fn watch_names(names: Names, shards: Vec<Sender<Command>>) -> Result<(), Failure> {
-    names.watch(move |addresses| tell_all(&shards, &Command::Addresses(Arc::clone(addresses))))?;
-    Ok(())
 }
 
 fn watch_certificates(
@@ -171,7 +207,7 @@ fn watch_certificates(
     shards: Vec<Sender<Command>>,
 ) -> Result<(), Failure> {
     certificates::watch(tls, served, hung_up, move |config| {
-        tell_all(&shards, &Command::Certificates(Arc::clone(config)))
+        tell_all(&shards, || Command::Certificates(0, Arc::clone(config)))
     })?;
     Ok(())
 }

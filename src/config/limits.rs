@@ -8,7 +8,7 @@ use super::units::{self, Optional};
 use crate::engine::keepalive::KeepAlive;
 use crate::proto::head::{HeadLimits, MAX_LINES};
 use crate::proto::scan::FrameLimits;
-use crate::proxy::settings::Timeouts;
+use crate::routing::policy::{Policy, Timeouts};
 
 /// A head must fit the memory that a shard reads into.
 const MAX_HEAD_BYTES: u64 = 32 * 1024;
@@ -110,6 +110,12 @@ impl LimitArgs {
             }
         }
         Ok(KeepAlive { user_timeout: self.tcp_user_timeout.0, probes: self.tcp_keepalive.0 })
+    }
+
+    /// What holds for connections, with a window for those that end for one reason.
+    #[must_use]
+    pub fn policy(&self, drain_window: Duration) -> Policy {
+        Policy { frames: self.frames(), timeouts: self.timeouts(), drain_window }
     }
 
     /// What the deadlines are.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::proxy::settings::UpstreamTls;
+use crate::routing::route::UpstreamTls;
 use crate::routing::target::Target;
 use crate::tls::client::{self, ClientFiles, ClientTls, Trust};
 use crate::tls::pem::PemFile;
@@ -136,7 +136,7 @@ impl UpstreamTlsArgs {
             _ => error.to_string(),
         })?;
         let is_verified = client.is_verified();
-        Ok(Some((client, UpstreamTls { name, is_verified })))
+        Ok(Some((client, UpstreamTls { name, is_verified, trust: 0 })))
     }
 
     fn trust(&self) -> Result<Trust, String> {

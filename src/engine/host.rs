@@ -4,13 +4,13 @@
 //! (docs/decisions/0001 has the measurements behind that).
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use glommio::{LocalExecutorBuilder, Placement};
 
 use super::keepalive::KeepAlive;
+use super::listener::Inlet;
 use super::mailbox::{self, Sender};
 use super::net::Net;
 use super::ring;
@@ -27,8 +27,6 @@ const IO_MEMORY_BYTES: usize = 64 * 1024;
 pub struct Plan {
     /// The CPUs to run on, one shard each.
     pub cpus: Vec<usize>,
-    /// The bytes that are sent to a client for whom there is no file descriptor.
-    pub refusal: &'static [u8],
     /// Completions a ring has room for, or the default. Small values are for tests of overflow.
     pub ring_completions: Option<u32>,
     /// What a shard does when there is nothing to do.
@@ -60,7 +58,7 @@ impl<C: Send + 'static> Shards<C> {
     ///
     /// # Errors
     /// A shard that cannot be made: which one, and why. The others are abandoned: the process is to end.
-    pub fn start<S, F, E>(plan: &Plan, listeners: Vec<Vec<OwnedFd>>, service: F, ended: E) -> io::Result<Self>
+    pub fn start<S, F, E>(plan: &Plan, listeners: Vec<Vec<Inlet>>, service: F, ended: E) -> io::Result<Self>
     where
         S: Service<Command = C>,
         F: FnOnce(usize) -> S + Clone + Send + 'static,
@@ -71,12 +69,12 @@ impl<C: Send + 'static> Shards<C> {
         for ((index, cpu), listeners) in plan.cpus.iter().enumerate().zip(listeners) {
             let (sender, mailbox) = mailbox::new()?;
             let (make, ended) = (service.clone(), ended.clone());
-            let (refusal, completions) = (plan.refusal, plan.ring_completions.unwrap_or(ring::COMPLETIONS));
+            let completions = plan.ring_completions.unwrap_or(ring::COMPLETIONS);
             let (wait, keepalive) = (plan.wait, plan.keepalive);
             let (started, is_started) = sync_channel(1);
             let made = move || {
                 let net = Net::open(completions, keepalive)?;
-                Shard::new(make(index), net, listeners, refusal, mailbox, wait)
+                Shard::new(make(index), net, listeners, mailbox, wait)
             };
             let body = move || match made() {
                 Ok(mut shard) => {

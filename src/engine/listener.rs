@@ -45,6 +45,15 @@ fn bind_one(address: SocketAddr, keepalive: KeepAlive) -> io::Result<socket2::So
     Ok(socket)
 }
 
+/// A shard's share of an address: where connections come in.
+#[derive(Debug)]
+pub struct Inlet {
+    /// The listening socket.
+    pub fd: OwnedFd,
+    /// What is sent to who comes when there is no descriptor.
+    pub refusal: &'static [u8],
+}
+
 /// What accepting once gave.
 pub(super) enum Accepted {
     /// A connection.
@@ -65,8 +74,7 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// `refusal` is sent to who comes when there is no descriptor.
-    pub(super) fn new(fd: OwnedFd, refusal: &'static [u8]) -> Self {
+    pub(super) fn new(Inlet { fd, refusal }: Inlet) -> Self {
         Self { fd, reserve: reserve(), refusal }
     }
 

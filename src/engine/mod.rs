@@ -41,4 +41,4 @@ pub mod wheel;
 
 pub use fault::{Fault, TlsFault};
 pub use time::Time;
-pub use transport::{Next, Received, Sent, Service, Slot, Socket, Transport};
+pub use transport::{Figures, Next, Received, Sent, Service, Slot, Socket, Transport};

@@ -13,7 +13,7 @@ use super::ring::{Completion, Ring};
 use super::sockets::{Entry, PollEnd, Ready, Sockets, socket_of, token_of};
 use super::sys;
 use super::time::Time;
-use super::transport::{Received, Sent, Slot, Socket, Transport};
+use super::transport::{Figures, Received, Sent, Slot, Socket, Transport};
 
 /// Everything a socket can report. Asking for room to send costs nothing: the kernel tells of it only after it ran out.
 pub(super) const EVENTS: u32 = (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP) as u32;
@@ -28,6 +28,7 @@ pub(super) struct Net {
     now: Time,
     random: [u8; RANDOM_BYTES],
     random_used: usize,
+    started: Time,
     idle: Duration,
     keepalive: KeepAlive,
 }
@@ -35,11 +36,13 @@ pub(super) struct Net {
 impl Net {
     /// With a ring of the thread that calls.
     pub(super) fn open(completions: u32, keepalive: KeepAlive) -> io::Result<Self> {
+        let now = Time::of_the_clock();
         Ok(Self {
             ring: Ring::new(completions)?,
             sockets: Sockets::default(),
             ready: ReadyList::default(),
-            now: Time::of_the_clock(),
+            now,
+            started: now,
             random: [0; RANDOM_BYTES],
             random_used: RANDOM_BYTES,
             idle: Duration::ZERO,
@@ -227,6 +230,12 @@ impl Transport for Net {
 
     fn wake(&mut self, slot: Slot) {
         self.ready.push(slot);
+    }
+
+    fn figures(&self) -> Figures {
+        let (enters, completions) = self.ring.counts();
+        let running = self.now.since(self.started);
+        Figures { running, idle: self.idle, ready: self.ready_count(), enters, completions }
     }
 
     fn random(&mut self, into: &mut [u8]) {

@@ -44,6 +44,8 @@ pub(super) struct Ring {
     ring: IoUring,
     /// Requests that found the queue full while the kernel would not take any. Two a socket at most.
     waiting: VecDeque<squeue::Entry>,
+    enters: u64,
+    completions: u64,
 }
 
 impl Ring {
@@ -55,7 +57,7 @@ impl Ring {
             .setup_taskrun_flag()
             .setup_cqsize(completions.max(1))
             .build(SUBMISSIONS.min(completions.max(1)))?;
-        Ok(Self { ring, waiting: VecDeque::new() })
+        Ok(Self { ring, waiting: VecDeque::new(), enters: 0, completions: 0 })
     }
 
     /// Arms a multishot, edge-triggered poll.
@@ -90,6 +92,7 @@ impl Ring {
                 break;
             }
         }
+        self.enters = self.enters.wrapping_add(1);
         // Who still waits to be submitted must not be slept over.
         let how = if self.waiting.is_empty() { how } else { Enter::Now };
         let result = match how {
@@ -112,10 +115,16 @@ impl Ring {
         loop {
             let entry = self.ring.completion().next()?;
             if entry.user_data() != IGNORED {
+                self.completions = self.completions.wrapping_add(1);
                 let events = u32::try_from(entry.result()).map_err(|_| entry.result().saturating_neg());
                 return Some(Completion { token: entry.user_data(), events, armed: cqueue::more(entry.flags()) });
             }
         }
+    }
+
+    /// How often the kernel was entered, and how many completions were taken.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.enters, self.completions)
     }
 
     fn push(&mut self, entry: &squeue::Entry) {

@@ -4,11 +4,10 @@
 //! through under any load; a step that used up its budget goes to the end of the list.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use super::host::Wait;
-use super::listener::{Accepted, Listener};
+use super::listener::{Accepted, Inlet, Listener};
 use super::mailbox::Mailbox;
 use super::net::{Net, arm_plain};
 use super::ring::Enter;
@@ -65,16 +64,15 @@ impl<S: Service> Shard<S> {
     pub(super) fn new(
         service: S,
         mut net: Net,
-        listeners: Vec<OwnedFd>,
-        refusal: &'static [u8],
+        listeners: Vec<Inlet>,
         mailbox: Mailbox<S::Command>,
         wait: Wait,
     ) -> io::Result<Self> {
         let now = net.now();
         arm_plain(&mut net.ring, mailbox.fd(), BELL);
         let mut sources = Vec::new();
-        for (token, fd) in (FIRST_LISTENER..BELL).zip(listeners) {
-            let listener = Listener::new(fd, refusal);
+        for (token, inlet) in (FIRST_LISTENER..BELL).zip(listeners) {
+            let listener = Listener::new(inlet);
             arm_plain(&mut net.ring, listener.fd(), token);
             sources.push(Source { listener, pending: true, paused_until: None });
         }
@@ -150,7 +148,7 @@ impl<S: Service> Shard<S> {
 
     fn accept(&mut self) {
         let now = self.net.now();
-        for source in &mut self.sources {
+        for (index, source) in (0..).zip(&mut self.sources) {
             if source.paused_until.is_some_and(|until| until > now) {
                 continue;
             }
@@ -161,7 +159,7 @@ impl<S: Service> Shard<S> {
                 match source.listener.accept() {
                     Accepted::Connection(fd, peer) => {
                         let socket = self.net.adopt(fd);
-                        let owner = self.service.accept(&mut self.net, socket, peer);
+                        let owner = self.service.accept(&mut self.net, socket, peer, index);
                         self.net.own(socket, owner);
                         if let Some(slot) = owner {
                             // The first step names the first deadline.

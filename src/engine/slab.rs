@@ -61,6 +61,15 @@ impl<T> Slab<T> {
         Some(value)
     }
 
+    /// The values from a slot on, with their slots.
+    pub fn iter_from(&self, Slot(first): Slot) -> impl Iterator<Item = (Slot, &T)> {
+        let first_page = first as usize / PAGE;
+        let begin = u32::try_from(first_page.saturating_mul(PAGE)).unwrap_or(u32::MAX);
+        let places = self.pages.iter().skip(first_page).flat_map(|page| page.iter());
+        let values = (begin..).zip(places).filter_map(|(index, place)| Some((Slot(index), place.as_ref()?)));
+        values.skip_while(move |(slot, _)| slot.0 < first)
+    }
+
     /// The slots that hold a value.
     pub fn slots(&self) -> impl Iterator<Item = Slot> {
         let places = self.pages.iter().flat_map(|page| page.iter());

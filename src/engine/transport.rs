@@ -143,6 +143,26 @@ pub trait Transport {
 
     /// Unpredictable bytes, for keys and masks.
     fn random(&mut self, into: &mut [u8]);
+
+    /// How the shard fares. Where there is no shard, nothing is counted.
+    fn figures(&self) -> Figures {
+        Figures::default()
+    }
+}
+
+/// How a shard fares, since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// How long it has been running.
+    pub running: Duration,
+    /// How long of that it had nothing to do.
+    pub idle: Duration,
+    /// Connections on the list of what is ready, now.
+    pub ready: usize,
+    /// Times the ring was entered.
+    pub enters: u64,
+    /// Completions that were taken.
+    pub completions: u64,
 }
 
 /// What a shard runs: it owns the connections, the engine calls it.
@@ -154,7 +174,8 @@ pub trait Service {
     type Command: Send + 'static;
 
     /// Takes a new connection and says where it keeps it; `None` when it does not want it, and the engine closes it.
-    fn accept<T: Transport>(&mut self, net: &mut T, socket: Socket, peer: SocketAddr) -> Option<Slot>;
+    /// `listener` is the place of the listener it came through among the shard's.
+    fn accept<T: Transport>(&mut self, net: &mut T, socket: Socket, peer: SocketAddr, listener: u16) -> Option<Slot>;
 
     /// Does what a connection can do now. Called when a socket of its changed, its deadline passed, or it was woken;
     /// also without a cause.

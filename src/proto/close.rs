@@ -12,6 +12,8 @@ pub const PROTOCOL_ERROR: u16 = 1002;
 pub const INVALID_PAYLOAD: u16 = 1007;
 /// A message is too big to process.
 pub const MESSAGE_TOO_BIG: u16 = 1009;
+/// A server starts anew, and the client may come again (IANA's registry of close codes).
+pub const SERVICE_RESTART: u16 = 1012;
 /// The server met something it did not expect.
 pub const INTERNAL_ERROR: u16 = 1011;
 

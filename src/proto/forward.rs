@@ -30,11 +30,25 @@ pub const CLIENT_SUBJECT: &str = "Ringway-Client-Subject";
 
 /// Appends the request's head to `out`.
 pub fn write_request(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
+    write_start(via.base_path, request.path_and_query, via.host, out);
+    write_fields(request, via, out);
+}
+
+/// Appends the part of the head that differs between the endpoints of a route: the request line and `Host`.
+pub fn write_start(base_path: &str, path_and_query: &str, host: &str, out: &mut Vec<u8>) {
     out.extend(b"GET ");
-    out.extend(via.base_path.as_bytes());
-    out.extend(request.path_and_query.as_bytes());
+    out.extend(base_path.as_bytes());
+    // What stands behind an API's base path may be nothing, or a query alone, and so may the target's own path.
+    if base_path.is_empty() && !path_and_query.starts_with('/') {
+        out.push(b'/');
+    }
+    out.extend(path_and_query.as_bytes());
     out.extend(b" HTTP/1.1\r\n");
-    write_line("Host", via.host.as_bytes(), out);
+    write_line("Host", host.as_bytes(), out);
+}
+
+/// Appends the rest of the head.
+pub fn write_fields(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
     out.extend(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
     write_line("Sec-WebSocket-Key", via.key, out);
     for (name, value) in &request.end_to_end {

@@ -74,6 +74,9 @@ refusals! {
     UPSTREAM_TLS_REFUSED = 502 "upstream-tls-refused" "The upstream refused the TLS handshake.";
     UPSTREAM_TLS = 502 "upstream-tls" "The TLS handshake with the upstream failed.";
     DRAINING = 503 "draining" "The proxy is shutting down.";
+    API_BLOCKED = 503 "api-blocked" "The API at this path is blocked.";
+    API_STOPPED = 503 "api-stopped" "The API at this path is stopped.";
+    API_CHANGING = 503 "api-changing" "The API at this path changed while this connection was being made.";
     TOO_MANY_CONNECTIONS = 503 "too-many-connections" "The proxy is at its limit of connections.";
     NO_DESCRIPTORS = 503 "no-descriptors" "The proxy has no file descriptor left for this connection.";
     UPSTREAM_UNRESOLVED = 503 "upstream-unresolved" "The upstream's name has not been resolved yet.";

@@ -21,6 +21,13 @@ pub struct Expected {
     extensions: Vec<Box<[u8]>>,
 }
 
+/// What no upstream can answer.
+impl Default for Expected {
+    fn default() -> Self {
+        Self { accept: [0; 28], protocols: Vec::new(), extensions: Vec::new() }
+    }
+}
+
 impl Expected {
     /// From what the client offered, and the accept value of the key that was sent upstream.
     #[must_use]
@@ -147,9 +154,11 @@ impl<'a> Response<'a> {
     }
 
     /// Appends the client's 101: the accept value of its own key, and what the upstream said besides.
-    pub fn write_switching(&self, accept: &Accept, out: &mut Vec<u8>) {
+    /// `lines` come behind it, each with its line end.
+    pub fn write_switching(&self, accept: &Accept, lines: &[u8], out: &mut Vec<u8>) {
         write_switching_head(accept, out);
         self.write_end_to_end(&["sec-websocket-accept", "content-length"], out);
+        out.extend(lines);
         out.extend(b"\r\n");
     }
 

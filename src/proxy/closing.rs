@@ -104,7 +104,7 @@ impl Closing {
         self.upstream.finish(&self.client, self.forced, cx);
         let moved = before != (self.client.leg.last_heard(), self.upstream.leg.last_heard());
         if moved && self.patient && !self.forced {
-            self.deadline = now.after(cx.settings.timeouts.close);
+            self.deadline = now.after(cx.policy().timeouts.close);
         }
         if self.client.closed && self.upstream.closed {
             Next::Done
@@ -125,7 +125,7 @@ impl Closing {
         let taken = queued > 0 && queued < self.queued;
         self.queued = queued;
         if taken {
-            self.deadline = cx.net.now().after(cx.settings.timeouts.close);
+            self.deadline = cx.net.now().after(cx.policy().timeouts.close);
         }
         taken
     }

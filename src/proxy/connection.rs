@@ -2,6 +2,7 @@
 
 mod door;
 mod drain;
+mod view;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,18 +17,20 @@ use super::context::Context;
 use super::decline::{self, Decline};
 use super::dial::{self, Dial};
 use super::echo::{self, Echo};
-use super::handshake::{self, Accepted, Handshake};
+use super::handshake::{self, Accepted, Handshake, Onward};
 use super::leg::Leg;
 use super::linger::Linger;
 use super::plan::{Plan, Side};
 use super::preamble::{self, Named, Preamble};
 use super::record::{End, Record, SideRecord, Trace};
 use super::relay::{self, Relay};
+use super::routes::RouteSlot;
 use super::secure::{self, Secure};
-use super::settings::Serve;
 use super::upgrade::{self, Switched, Upgrade};
+use crate::command::Cause;
 use crate::engine::{Next, Slot, Socket, Time, Transport};
 use crate::proto::refusal::Refusal;
+use crate::routing::route::{Route, Subject};
 use crate::tls::secured::Secured;
 
 /// A connection, from accept to its end.
@@ -35,7 +38,15 @@ use crate::tls::secured::Secured;
 pub(super) struct Connection {
     stage: Stage,
     trace: Trace,
-    draining: bool,
+    /// No other connection of the shard has it, ever.
+    number: u64,
+    /// Which endpoint it goes to, once that is known.
+    fingerprint: u64,
+    route: RouteSlot,
+    /// The listener it came through.
+    listener: u16,
+    /// Why it is to end as soon as it is stepped.
+    ending: Option<Cause>,
     /// What of it was counted in, and is to be counted out.
     pub(super) counted: Counted,
 }
@@ -77,13 +88,13 @@ impl Connection {
         deadline: Time,
     ) -> Self {
         let stage = first_words(client, peer, tls, Vec::new(), deadline);
-        Self { stage, trace: Trace::new(peer, now), draining: false, counted: Counted::WithAddress }
+        Self::in_stage(stage, Trace::new(peer, now), Counted::WithAddress)
     }
 
     /// A connection that was just accepted from a peer that is to say whose it is.
     pub(super) fn announced(client: Socket, peer: SocketAddr, now: Time, deadline: Time) -> Self {
         let stage = Stage::Preamble(Box::new(Preamble::new(client, peer, deadline)));
-        Self { stage, trace: Trace::new(peer, now), draining: false, counted: Counted::Alone }
+        Self::in_stage(stage, Trace::new(peer, now), Counted::Alone)
     }
 
     /// A connection that is refused before it has said anything.
@@ -97,7 +108,33 @@ impl Connection {
     ) -> Self {
         let mut trace = Trace::new(peer, now);
         let stage = no_room(client, tls, refusal, &mut trace, deadline);
-        Self { stage, trace, draining: false, counted: Counted::Not }
+        Self::in_stage(stage, trace, Counted::Not)
+    }
+
+    fn in_stage(stage: Stage, trace: Trace, counted: Counted) -> Self {
+        Self { stage, trace, number: 0, fingerprint: 0, route: RouteSlot::NONE, listener: 0, ending: None, counted }
+    }
+
+    /// The same, with its number and the listener it came through.
+    pub(super) fn numbered(self, number: u64, listener: u16) -> Self {
+        Self { number, listener, ..self }
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn route(&self) -> RouteSlot {
+        self.route
+    }
+
+    pub(super) fn listener(&self) -> u16 {
+        self.listener
+    }
+
+    /// Whether it is an open tunnel, and where to.
+    pub(super) fn tunnel(&self) -> Option<u64> {
+        matches!(self.stage, Stage::Relay(_)).then_some(self.fingerprint)
     }
 
     pub(super) fn peer(&self) -> SocketAddr {
@@ -105,15 +142,25 @@ impl Connection {
     }
 
     /// It is to end in order, as soon as it is stepped.
-    pub(super) fn drain(&mut self) {
-        self.draining = true;
+    pub(super) fn drain(&mut self, cause: Cause) {
+        self.ending = Some(cause);
     }
 
     /// Goes on as far as it can.
+    #[inline]
     pub(super) fn step<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, Secured<'_, T>>) -> Next {
+        let before = self.counts();
+        let next = self.go_on(me, cx);
+        let after = self.counts();
+        cx.routes.moved(self.route, before, after);
+        next
+    }
+
+    #[inline]
+    fn go_on<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, Secured<'_, T>>) -> Next {
         loop {
-            if self.draining {
-                self.begin_drain(cx);
+            if let Some(cause) = self.ending.take() {
+                self.begin_drain(cause, cx);
             }
             match self.turn(me, cx) {
                 Turn::Stay(next) => return next,
@@ -127,12 +174,12 @@ impl Connection {
     }
 
     /// The record of a connection that is gone.
-    pub(super) fn into_record(self, now: Time) -> Record {
+    pub(super) fn into_record(self, now: Time, subject: Option<Arc<Subject>>) -> Record {
         let (end, client, upstream) = match self.stage {
             Stage::Gone(end, client, upstream) => (end, client, upstream),
-            _ => (End::Drained, SideRecord::default(), SideRecord::default()),
+            _ => (End::Drained(Cause::Shutdown), SideRecord::default(), SideRecord::default()),
         };
-        self.trace.into_record(now, end, client, upstream)
+        self.trace.into_record(now, subject, end, client, upstream)
     }
 
     fn turn<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, Secured<'_, T>>) -> Turn {
@@ -219,10 +266,10 @@ impl Connection {
                 self.trace.peer = peer;
                 if let Err(refusal) = cx.admission.enter_address(peer.ip()) {
                     let deadline = close_deadline(cx);
-                    return Turn::To(no_room(client, cx.current.tls.as_ref(), refusal, &mut self.trace, deadline));
+                    return Turn::To(no_room(client, cx.current.tls(cx.listener), refusal, &mut self.trace, deadline));
                 }
                 self.counted = Counted::WithAddress;
-                Turn::To(first_words(client, peer, cx.current.tls.as_ref(), early, deadline))
+                Turn::To(first_words(client, peer, cx.current.tls(cx.listener), early, deadline))
             }
         }
     }
@@ -267,35 +314,71 @@ impl Connection {
             handshake::Outcome::Left => gone(&[client], End::LeftEarly, cx),
             handshake::Outcome::Refused(refusal) => self.refuse(client, refusal, cx),
             handshake::Outcome::SpeaksTls => linger(client, End::UnexpectedTls, SideRecord::default(), cx),
-            handshake::Outcome::Accepted(accepted) => {
-                self.trace.path.clone_from(&accepted.path);
-                match &cx.settings.serve {
-                    Serve::Relay(_) => {
-                        let connect_deadline = cx.net.now().after(cx.settings.timeouts.connect);
-                        let dial = Dial::new(accepted, &cx.current.addresses, connect_deadline);
-                        Turn::To(Stage::Dial(Box::new(dial)))
-                    }
-                    Serve::Echo => self.open_echo(&accepted, cx),
-                }
+            handshake::Outcome::NotFound(path) => {
+                self.trace.path = path;
+                self.refuse(client, Refusal::ROUTE_NOT_FOUND, cx)
             }
+            handshake::Outcome::Barred(path, route, refusal) => {
+                self.trace.path = path;
+                self.take_route(&route, cx);
+                self.refuse(client, refusal, cx)
+            }
+            handshake::Outcome::Accepted(accepted) => self.accepted(*accepted, cx),
         }
     }
 
-    fn open_echo<T: Transport>(&mut self, accepted: &Accepted, cx: &mut Context<'_, Secured<'_, T>>) -> Turn {
-        let mut echo = Echo::new(accepted.client, &accepted.early, cx.net.now());
-        if let Err(fault) = echo.open(&accepted.outgoing, cx) {
-            return gone(&[accepted.client], End::Broken(Side::Client, fault), cx);
+    fn accepted<T: Transport>(&mut self, accepted: Accepted, cx: &mut Context<'_, Secured<'_, T>>) -> Turn {
+        let Accepted { client, path, onward } = accepted;
+        self.trace.path = path;
+        match onward {
+            Onward::Upstream(onward) => {
+                let endpoint = self.take_route(&onward.asked.route, cx);
+                let now = cx.net.now();
+                let dial = Dial::new(client, onward, endpoint, now, now.after(cx.policy().timeouts.connect));
+                Turn::To(Stage::Dial(Box::new(dial)))
+            }
+            Onward::Echo { answer, early } => self.open_echo(client, &answer, &early, cx),
         }
-        self.trace.status = 101;
+    }
+
+    /// Says which of the route's endpoints is tried first.
+    fn take_route<T>(&mut self, route: &Arc<Route>, cx: &mut Context<'_, T>) -> usize {
+        let (slot, endpoint) = cx.routes.enter(route);
+        (self.route, cx.route) = (slot, slot);
+        endpoint
+    }
+
+    fn open_echo<T: Transport>(
+        &mut self,
+        client: Socket,
+        answer: &[u8],
+        early: &[u8],
+        cx: &mut Context<'_, Secured<'_, T>>,
+    ) -> Turn {
+        let mut echo = Echo::new(client, early, cx.net.now());
+        if let Err(fault) = echo.open(answer, cx) {
+            return gone(&[client], End::Broken(Side::Client, fault), cx);
+        }
+        self.opened(cx);
         Turn::To(Stage::Echo(Box::new(echo)))
+    }
+
+    /// The client has its 101.
+    fn opened<T: Transport>(&mut self, cx: &mut Context<'_, T>) {
+        self.trace.status = 101;
+        let took = cx.net.now().since(self.trace.accepted);
+        cx.routes.opened(self.route, took);
     }
 
     fn after_dial<T: Transport>(&mut self, outcome: dial::Outcome, cx: &mut Context<'_, Secured<'_, T>>) -> Turn {
         match outcome {
             dial::Outcome::Stay(next) => Turn::Stay(next),
-            dial::Outcome::Sent(accepted, upstream) => {
-                self.trace.upstream_unverified = cx.settings.has_unverified_upstream();
-                Turn::To(Stage::Upgrade(Box::new(Upgrade::new(accepted, upstream))))
+            dial::Outcome::Sent(dialled) => {
+                self.trace.upstream_unverified = dialled.unverified;
+                self.fingerprint = dialled.fingerprint;
+                cx.routes.dialled(self.route, dialled.took);
+                let upgrade = Upgrade::new(dialled.client, dialled.upstream, dialled.asked);
+                Turn::To(Stage::Upgrade(Box::new(upgrade)))
             }
             dial::Outcome::Refused(client, refusal) => self.refuse(client, refusal, cx),
             dial::Outcome::Left(client) => gone(&[client], End::LeftEarly, cx),
@@ -323,7 +406,14 @@ impl Connection {
                     self.refuse(client, refusal, cx)
                 }
             },
-            upgrade::Outcome::Switched(switched) => self.open(client, upstream, *switched, cx),
+            upgrade::Outcome::Switched(switched) => match cx.routes.objection(self.route, self.fingerprint) {
+                None => self.open(client, upstream, *switched, cx),
+                // It changed in the meantime. Nothing has been promised yet.
+                Some(_) => {
+                    cx.net.close(upstream);
+                    self.refuse(client, Refusal::API_CHANGING, cx)
+                }
+            },
         }
     }
 
@@ -335,7 +425,7 @@ impl Connection {
         cx: &mut Context<'_, Secured<'_, T>>,
     ) -> Turn {
         let now = cx.net.now();
-        self.trace.status = 101;
+        self.opened(cx);
         let mut client = Leg::new(Side::Client, client, switched.reserved, switched.client_early, now);
         let upstream = Leg::new(Side::Upstream, upstream, switched.reserved, switched.upstream_early, now);
         // Before the tunnel's first byte: whatever the upstream sends next comes behind it.
@@ -384,7 +474,7 @@ impl Connection {
 }
 
 fn closing<T: Transport>(relay: Relay, end: End, cx: &mut Context<'_, Secured<'_, T>>) -> Turn {
-    let patience = cx.settings.timeouts.close;
+    let patience = cx.policy().timeouts.close;
     Turn::To(Stage::Closing(Box::new(Closing::new(relay, Plan::for_end(end), cx.net.now(), patience))))
 }
 
@@ -400,7 +490,7 @@ fn gone<T: Transport>(sockets: &[Socket], end: End, cx: &mut Context<'_, Secured
 }
 
 fn close_deadline<T: Transport>(cx: &Context<'_, Secured<'_, T>>) -> Time {
-    cx.net.now().after(cx.settings.timeouts.close)
+    cx.net.now().after(cx.policy().timeouts.close)
 }
 #[cfg(test)]
 mod tests {

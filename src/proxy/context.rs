@@ -2,9 +2,11 @@
 
 use super::admission::Admission;
 use super::current::Current;
+use super::routes::{RouteSlot, Routes};
 use super::settings::Settings;
 use crate::engine::Transport;
 use crate::engine::pool::Pool;
+use crate::routing::policy::Policy;
 
 /// Borrowed for one step.
 pub(super) struct Context<'a, T> {
@@ -17,9 +19,20 @@ pub(super) struct Context<'a, T> {
     pub(super) settings: &'a Settings,
     pub(super) current: &'a Current,
     pub(super) admission: &'a Admission,
+    pub(super) routes: &'a mut Routes,
+    /// The connection's route, as far as it has one.
+    pub(super) route: RouteSlot,
+    /// The listener the connection came through.
+    pub(super) listener: u16,
 }
 
 impl<T: Transport> Context<'_, T> {
+    /// What holds for the connection.
+    #[inline]
+    pub(super) fn policy(&self) -> &Policy {
+        self.routes.policy(self.route)
+    }
+
     /// A fresh masking key: the upstream must not be able to foresee it (RFC 6455 section 5.3).
     pub(super) fn mask(&mut self) -> [u8; 4] {
         let mut key = [0; 4];

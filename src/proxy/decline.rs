@@ -54,7 +54,7 @@ impl Decline {
         let length = Response::parse(&head, &cx.settings.head)?.body_length()?;
         let mut body = Body { length, raw: Vec::new(), at: 0, content: Vec::new(), complete: false };
         body.take(raw);
-        let deadline = cx.net.now().after(cx.settings.timeouts.connect);
+        let deadline = cx.net.now().after(cx.policy().timeouts.connect);
         Ok(Self { client, upstream, head, body, deadline })
     }
 

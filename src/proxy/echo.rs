@@ -5,6 +5,7 @@
 use super::context::Context;
 use super::plan::Side;
 use super::record::{End, SideRecord};
+use crate::command::Cause;
 use crate::engine::outbox::Outbox;
 use crate::engine::{Fault, Next, Received, Socket, Time, Transport};
 use crate::proto::frame::{self, ControlFrame, Header, Opcode, Reserved, Sender};
@@ -115,14 +116,14 @@ impl Echo {
     /// before it reads any of it: to wait for it then would be to wait for each other.
     fn may_hear_more<T: Transport>(&self, cx: &Context<'_, T>) -> bool {
         let held = u64::try_from(self.outbox.held()).unwrap_or(u64::MAX);
-        self.close_sent.is_none() && !self.reader.between_messages() && held < cx.settings.frames.max_message_bytes
+        self.close_sent.is_none() && !self.reader.between_messages() && held < cx.policy().frames.max_message_bytes
     }
 
     fn wait<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Outcome {
         let now = cx.net.now();
-        let idle = cx.settings.timeouts.idle.map(|idle| self.last_received.after(idle));
+        let idle = cx.policy().timeouts.idle.map(|idle| self.last_received.after(idle));
         if self.draining || self.close_sent.is_some() {
-            let leave_by = *self.leave_by.get_or_insert(now.after(cx.settings.timeouts.close));
+            let leave_by = *self.leave_by.get_or_insert(now.after(cx.policy().timeouts.close));
             if now >= leave_by {
                 return Outcome::Finished(self.end());
             }
@@ -134,7 +135,7 @@ impl Echo {
     }
 
     fn end(&self) -> End {
-        if self.draining { End::Drained } else { End::Closed(Side::Client) }
+        if self.draining { End::Drained(Cause::Shutdown) } else { End::Closed(Side::Client) }
     }
 
     fn receive<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Option<Outcome> {
@@ -172,7 +173,7 @@ impl Echo {
 
     /// Turns what was received into what goes back.
     fn echo<T: Transport>(&mut self, end: usize, out: &mut Vec<u8>, cx: &mut Context<'_, T>) -> Result<(), Violation> {
-        let limits = cx.settings.frames;
+        let limits = cx.policy().frames;
         let mut at = 0_usize;
         let received = cx.scratch.get_mut(..end).unwrap_or_default();
         loop {

@@ -1,17 +1,21 @@
 //! Stage 1: the client's request. Gathers its head, judges it, and writes the request for the upstream from it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::context::Context;
 use super::secure::Identity;
 use super::settings::{Serve, Settings};
+use super::upgrade::Asked;
 use crate::engine::{Next, Received, Socket, Time, Transport};
-use crate::proto::accept::{self, Accept};
+use crate::proto::accept;
 use crate::proto::forward::{self, Via};
 use crate::proto::refusal::Refusal;
 use crate::proto::request::Request;
 use crate::proto::response::Expected;
 use crate::proto::{head, response};
+use crate::routing::route::Route;
+use crate::routing::snapshot::Found;
 use crate::tls::first_byte;
 
 /// The longest path kept for a record.
@@ -33,19 +37,36 @@ pub(super) struct Handshake {
 /// A request that is right, as far as the next stages need it.
 #[derive(Debug)]
 pub(super) struct Accepted {
-    /// Answers the client's key.
-    pub(super) accept: Accept,
+    pub(super) client: Socket,
     /// The path asked for, for the record.
     pub(super) path: Box<str>,
-    /// What came behind the head: counts only once the handshake is done.
-    pub(super) early: Vec<u8>,
-    /// What is sent next: the upstream's request, or the client's 101 where there is no upstream.
-    pub(super) outgoing: Vec<u8>,
-    /// What the upstream must answer.
-    pub(super) expected: Option<Expected>,
-    /// Until when the handshake must be done.
-    pub(super) deadline: Time,
-    pub(super) client: Socket,
+    pub(super) onward: Onward,
+}
+
+/// Where a request goes.
+#[derive(Debug)]
+pub(super) enum Onward {
+    /// To an upstream.
+    Upstream(ToUpstream),
+    /// Back.
+    Echo {
+        /// The client's 101.
+        answer: Vec<u8>,
+        /// What came behind the head.
+        early: Vec<u8>,
+    },
+}
+
+/// What an upstream is sent.
+#[derive(Debug)]
+pub(super) struct ToUpstream {
+    pub(super) asked: Asked,
+    /// The path and query behind the target's own path.
+    pub(super) rest: Box<str>,
+    /// The client's `Host`, where the upstream is to get it.
+    pub(super) host: Option<Box<str>>,
+    /// The upstream's request, but for what differs between endpoints.
+    pub(super) fields: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -53,6 +74,10 @@ pub(super) enum Outcome {
     Stay(Next),
     Accepted(Box<Accepted>),
     Refused(Refusal),
+    /// The route that was asked for takes no connections.
+    Barred(Box<str>, Arc<Route>, Refusal),
+    /// Nothing is served at this path.
+    NotFound(Box<str>),
     /// What came is TLS, where plain text is spoken.
     SpeaksTls,
     /// The client is gone.
@@ -111,52 +136,54 @@ impl Handshake {
                 let (head, early) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
                 let mut nonce = [0; 16];
                 cx.net.random(&mut nonce);
-                match self.accepted(head, early, nonce, cx.settings) {
-                    Ok(accepted) => Outcome::Accepted(Box::new(accepted)),
-                    Err(refusal) => Outcome::Refused(refusal),
-                }
+                self.judge(head, early, nonce, cx).unwrap_or_else(Outcome::Refused)
             }
         }
     }
 
-    fn accepted(&self, head: &[u8], early: &[u8], nonce: [u8; 16], settings: &Settings) -> Result<Accepted, Refusal> {
-        let request = Request::parse(head, &settings.head)?;
+    fn judge<T>(&self, head: &[u8], early: &[u8], nonce: [u8; 16], cx: &Context<'_, T>) -> Result<Outcome, Refusal> {
+        let request = Request::parse(head, &cx.settings.head)?;
         if let Some(name) = self.identity.as_ref().and_then(|identity| identity.server_name.as_deref())
             && !is_host(name, request.host)
         {
             return Err(Refusal::MISDIRECTED);
         }
-        let mut accepted = Accepted {
-            accept: accept::accept_for(request.key),
-            path: recorded_path(request.path_and_query),
-            early: early.to_vec(),
-            outgoing: Vec::with_capacity(head.len().saturating_add(512)),
-            expected: None,
-            deadline: self.deadline,
-            client: self.client,
-        };
-        match &settings.serve {
-            Serve::Relay(upstream) => {
-                let key = accept::key_from(nonce);
-                let host = if upstream.preserve_host { request.host } else { &upstream.target.authority };
-                let via = Via {
-                    host,
-                    base_path: &upstream.target.base_path,
-                    key: &key,
-                    client: self.peer,
-                    scheme: if self.identity.is_some() { "https" } else { "http" },
-                    trusted: settings.trusts(self.peer),
-                    subject: self.identity.as_ref().and_then(|identity| identity.subject.as_deref()),
-                };
-                forward::write_request(&request, &via, &mut accepted.outgoing);
-                accepted.expected = Some(Expected::new(&request, accept::accept_for(&key)));
-            }
-            Serve::Echo => {
-                let protocol = request.protocols.first().copied();
-                response::write_switching(&accepted.accept, protocol, &mut accepted.outgoing);
-            }
+        let path = recorded_path(request.path_and_query);
+        let (client, early, accept) = (self.client, early.to_vec(), accept::accept_for(request.key));
+        if cx.settings.serve == Serve::Echo {
+            let mut answer = Vec::with_capacity(256);
+            response::write_switching(&accept, request.protocols.first().copied(), &mut answer);
+            let onward = Onward::Echo { answer, early };
+            return Ok(Outcome::Accepted(Box::new(Accepted { client, path, onward })));
         }
-        Ok(accepted)
+        let found = cx.current.snapshot.find(cx.listener, request.host, request.path_and_query);
+        let Some(Found { route, rest }) = found else { return Ok(Outcome::NotFound(path)) };
+        if let Some(refusal) = route.gate.refusal() {
+            return Ok(Outcome::Barred(path, Arc::clone(route), refusal));
+        }
+        let key = accept::key_from(nonce);
+        let mut fields = Vec::with_capacity(head.len().saturating_add(512));
+        forward::write_fields(&request, &self.via(&request, &key, cx.settings), &mut fields);
+        let expected = Expected::new(&request, accept::accept_for(&key));
+        let onward = Onward::Upstream(ToUpstream {
+            asked: Asked { accept, early, expected, deadline: self.deadline, route: Arc::clone(route) },
+            rest: rest.into(),
+            host: route.preserve_host.then(|| request.host.into()),
+            fields,
+        });
+        Ok(Outcome::Accepted(Box::new(Accepted { client, path, onward })))
+    }
+
+    fn via<'a>(&'a self, request: &Request<'a>, key: &'a accept::Key, settings: &Settings) -> Via<'a> {
+        Via {
+            host: request.host,
+            base_path: "",
+            key,
+            client: self.peer,
+            scheme: if self.identity.is_some() { "https" } else { "http" },
+            trusted: settings.trusts(self.peer),
+            subject: self.identity.as_ref().and_then(|identity| identity.subject.as_deref()),
+        }
     }
 }
 

@@ -211,8 +211,8 @@ impl Leg {
         is_read: bool,
         cx: &mut Context<'_, T>,
     ) -> Option<Pulse> {
-        let interval = cx.settings.timeouts.ping_interval?;
-        let (now, patience) = (cx.net.now(), cx.settings.timeouts.pong);
+        let interval = cx.policy().timeouts.ping_interval?;
+        let (now, patience) = (cx.net.now(), cx.policy().timeouts.pong);
         if !is_read {
             self.heard(now);
             return Some(Pulse::CheckAt(now.after(interval)));

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::record::End;
+use crate::command::Cause;
 use crate::proto::close;
 
 /// An end of a relayed connection.
@@ -73,6 +74,17 @@ fn condolence(to: Side, reason: &'static str) -> Farewell {
     Farewell { code, reason }
 }
 
+fn farewell_of(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Shutdown => "proxy is shutting down",
+        Cause::Undeployed => "API was undeployed",
+        Cause::Stopped => "API was stopped",
+        Cause::Blocked => "API was blocked",
+        Cause::Redeployed => "API was redeployed",
+        Cause::Closed => "closed by an operator",
+    }
+}
+
 impl Plan {
     /// The table in docs/architecture.md, "How a connection ends", row by row.
     pub(super) fn for_end(why: End) -> Self {
@@ -110,6 +122,8 @@ impl Plan {
                 Self::new(why, side, silent, Part { heard: false, ..consoled(side.other(), reason) }, false)
             }
             End::Idle => Self::both(why, "idle timeout"),
+            End::Drained(Cause::Redeployed) => Self::restart(why),
+            End::Drained(cause) => Self::both(why, farewell_of(cause)),
             _ => Self::both(why, "proxy is shutting down"),
         }
     }
@@ -125,6 +139,13 @@ impl Plan {
     fn both(why: End, reason: &'static str) -> Self {
         let part = Part { farewell: Some(Farewell { code: close::GOING_AWAY, reason }), heard: false, dead: false };
         Self { why, client: part, upstream: part, patient: false }
+    }
+
+    /// The client may come again at once, and is served elsewhere (1012, IANA's registry of close codes).
+    fn restart(why: End) -> Self {
+        let mut plan = Self::both(why, "API was redeployed");
+        plan.client.farewell = Some(Farewell { code: close::SERVICE_RESTART, reason: "API was redeployed" });
+        plan
     }
 
     fn new(why: End, side: Side, part: Part, other: Part, patient: bool) -> Self {

@@ -109,7 +109,7 @@ fn pass<T: Transport>(
     cx: &mut Context<'_, T>,
     end: &mut usize,
 ) -> Passage {
-    let limits = cx.settings.frames;
+    let limits = cx.policy().frames;
     let mut at: usize = 0;
     let stop = loop {
         let scan = from.scanner.scan(cx.scratch.get(at..*end).unwrap_or_default(), &limits);

@@ -10,9 +10,11 @@ use std::time::Duration;
 use rustls::ProtocolVersion;
 
 use super::plan::Side;
+use crate::command::Cause;
 use crate::engine::{Fault, Time, TlsFault};
 use crate::proto::Violation;
 use crate::proto::refusal::Refusal;
+use crate::routing::route::Subject;
 
 /// Batches that may wait for the writer; more are dropped and counted: a log that blocks must not stop a shard.
 const MAX_BATCHES: usize = 256;
@@ -52,8 +54,8 @@ pub enum End {
     Idle,
     /// One side did not answer a ping.
     Silent(Side),
-    /// We shut down.
-    Drained,
+    /// The operator's side ended it.
+    Drained(Cause),
 }
 
 impl fmt::Display for End {
@@ -71,7 +73,32 @@ impl fmt::Display for End {
             Self::Violated(side, violation) => write!(f, "{side} violation: {}", violation.code()),
             Self::Idle => f.write_str("idle timeout"),
             Self::Silent(side) => write!(f, "{side} did not answer a ping"),
-            Self::Drained => f.write_str("drained"),
+            Self::Drained(cause) => write!(f, "drained{}", cause.suffix()),
+        }
+    }
+}
+
+impl End {
+    /// Why it ended, in a word: few enough to count by.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Refused(_) | Self::Unannounced(_) => "refused",
+            Self::Declined => "declined",
+            Self::LeftEarly => "left_early",
+            Self::Insecure(_) | Self::UnexpectedTls => "insecure",
+            Self::Closed(Side::Client) => "client_closed",
+            Self::Closed(Side::Upstream) => "upstream_closed",
+            Self::Ended(Side::Client) => "client_ended",
+            Self::Ended(Side::Upstream) => "upstream_ended",
+            Self::Broken(Side::Client, _) => "client_broken",
+            Self::Broken(Side::Upstream, _) => "upstream_broken",
+            Self::Violated(Side::Client, _) => "client_violation",
+            Self::Violated(Side::Upstream, _) => "upstream_violation",
+            Self::Idle => "idle",
+            Self::Silent(Side::Client) => "client_silent",
+            Self::Silent(Side::Upstream) => "upstream_silent",
+            Self::Drained(cause) => cause.label(),
         }
     }
 }
@@ -96,6 +123,8 @@ pub struct Record {
     pub peer: SocketAddr,
     /// The path it asked for, without its query and cut to 256 bytes; empty if it never asked.
     pub path: Box<str>,
+    /// Whose route it took; `None` if it took none, or there is but one.
+    pub subject: Option<Arc<Subject>>,
     /// The status it was answered with; 0 if it was not.
     pub status: u16,
     /// The version of TLS that the client spoke; `None` in plain text.
@@ -128,11 +157,19 @@ impl Trace {
         Self { peer, accepted, path: Box::default(), status: 0, tls: None, upstream_unverified: false }
     }
 
-    pub(super) fn into_record(self, now: Time, end: End, client: SideRecord, upstream: SideRecord) -> Record {
+    pub(super) fn into_record(
+        self,
+        now: Time,
+        subject: Option<Arc<Subject>>,
+        end: End,
+        client: SideRecord,
+        upstream: SideRecord,
+    ) -> Record {
         let duration = now.since(self.accepted);
         Record {
             peer: self.peer,
             path: self.path,
+            subject,
             status: self.status,
             tls: self.tls,
             upstream_unverified: self.upstream_unverified,

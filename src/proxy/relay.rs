@@ -66,7 +66,7 @@ impl Relay {
 
     /// Does what silence asks for, and says when to look again.
     fn next_deadline<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Result<Option<Time>, End> {
-        let idle_at = cx.settings.timeouts.idle.map(|idle| {
+        let idle_at = cx.policy().timeouts.idle.map(|idle| {
             let last = self.client.last_forwarded.max(self.upstream.last_forwarded);
             last.after(idle)
         });

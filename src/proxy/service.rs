@@ -1,16 +1,19 @@
-//! A shard's connections: the table of them, and what the engine asks of it.
+//! A shard's connections: the table of them, and what the engine asks of it. What other threads tell it is obeyed in
+//! [`orders`].
+
+mod orders;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-
-use rustls::ServerConfig;
 
 use super::admission::{Admission, Counted};
 use super::connection::Connection;
 use super::context::Context;
 use super::current::Current;
 use super::record::{Journal, JournalSource};
+use super::routes::Routes;
 use super::settings::Settings;
+use crate::command::{Cause, Command};
 use crate::engine::pool::Pool;
 use crate::engine::slab::Slab;
 use crate::engine::{Next, Service, Slot, Socket, Time, Transport};
@@ -20,28 +23,22 @@ use crate::tls::secured::{Secured, Sessions};
 /// Connections over the limit that a shard may be refusing at once. Who comes beyond that is closed without a word.
 const MAX_REFUSING: usize = 256;
 
-/// What other threads can tell a shard.
-#[derive(Clone, Debug)]
-pub enum Command {
-    /// From now on clients are spoken to with these certificates.
-    Certificates(Arc<ServerConfig>),
-    /// From now on the upstream is at these addresses.
-    Addresses(Arc<[SocketAddr]>),
-    /// Stop accepting, end every connection in order, then be finished. Legal at any time; once is enough.
-    Drain,
-}
-
 /// One shard's share of the proxy.
 #[derive(Debug)]
 pub struct Proxy {
     settings: Arc<Settings>,
     current: Current,
+    routes: Routes,
     sessions: Sessions,
     admission: Arc<Admission>,
     journal: Journal,
     connections: Slab<Connection>,
+    /// The number of the newest.
+    newest: u64,
     refusing: usize,
     draining: bool,
+    /// When the next connections are to end of those that end over a window.
+    ousts_at: Option<Time>,
     scratch: Vec<u8>,
     answer: Vec<u8>,
     pool: Pool,
@@ -53,14 +50,17 @@ impl Proxy {
     pub fn new(settings: Arc<Settings>, current: Current, admission: Arc<Admission>, journal: JournalSource) -> Self {
         let mut pool = Pool::default();
         Self {
+            routes: Routes::new(Arc::clone(&settings.policy)),
             settings,
             current,
             sessions: Sessions::default(),
             admission,
             journal: journal.open(),
             connections: Slab::default(),
+            newest: 0,
             refusing: 0,
             draining: false,
+            ousts_at: None,
             scratch: pool.take(),
             answer: Vec::new(),
             pool,
@@ -76,7 +76,13 @@ impl Proxy {
     fn remove(&mut self, slot: Slot, now: Time) {
         let Some(connection) = self.connections.remove(slot) else { return };
         self.count_out(&connection);
-        self.journal.write(now, connection.into_record(now));
+        let route = connection.route();
+        if let Some((end, codes)) = connection.ended() {
+            self.routes.ended(route, connection.was_opened(), end, codes);
+        }
+        let subject = self.routes.subject(route).cloned();
+        self.routes.leave(route);
+        self.journal.write(now, connection.into_record(now, subject));
     }
 
     fn count_out(&mut self, connection: &Connection) {
@@ -91,49 +97,49 @@ impl Proxy {
     }
 
     /// Counts a connection in, with its address if that is known, and takes it from there.
-    fn admit(&self, socket: Socket, peer: SocketAddr, now: Time) -> Result<Connection, Refusal> {
-        let deadline = now.after(self.settings.timeouts.handshake);
+    fn admit(&self, socket: Socket, peer: SocketAddr, listener: u16, now: Time) -> Result<Connection, Refusal> {
+        let deadline = now.after(self.settings.policy.timeouts.handshake);
         self.admission.enter()?;
-        if self.settings.announces(peer.ip()) {
+        if self.settings.announces(listener, peer.ip()) {
             return Ok(Connection::announced(socket, peer, now, deadline));
         }
         if let Err(refusal) = self.admission.enter_address(peer.ip()) {
             self.admission.leave();
             return Err(refusal);
         }
-        Ok(Connection::new(socket, peer, self.current.tls.as_ref(), now, deadline))
+        Ok(Connection::new(socket, peer, self.current.tls(listener), now, deadline))
     }
 }
 
 impl Service for Proxy {
     type Command = Command;
 
-    fn accept<T: Transport>(&mut self, net: &mut T, socket: Socket, peer: SocketAddr) -> Option<Slot> {
+    fn accept<T: Transport>(&mut self, net: &mut T, socket: Socket, peer: SocketAddr, listener: u16) -> Option<Slot> {
         let now = net.now();
-        let connection = match self.admit(socket, peer, now) {
+        let connection = match self.admit(socket, peer, listener, now) {
             Ok(connection) => connection,
             Err(_) if self.refusing >= MAX_REFUSING => return None,
             Err(refusal) => {
                 self.refusing = self.refusing.saturating_add(1);
-                let deadline = now.after(self.settings.timeouts.close);
-                Connection::refused(socket, peer, self.current.tls.as_ref(), refusal, now, deadline)
+                let deadline = now.after(self.settings.policy.timeouts.close);
+                Connection::refused(socket, peer, self.current.tls(listener), refusal, now, deadline)
             }
         };
-        let slot = match self.connections.insert(connection) {
-            Ok(slot) => slot,
+        self.newest = self.newest.saturating_add(1);
+        let mut connection = connection.numbered(self.newest, listener);
+        if self.draining {
+            connection.drain(Cause::Shutdown);
+        }
+        match self.connections.insert(connection) {
+            Ok(slot) => Some(slot),
             Err(connection) => {
                 self.count_out(&connection);
-                return None;
+                None
             }
-        };
-        if self.draining
-            && let Some(connection) = self.connections.get_mut(slot)
-        {
-            connection.drain();
         }
-        Some(slot)
     }
 
+    #[inline]
     fn step<T: Transport>(&mut self, net: &mut T, slot: Slot) -> Next {
         let Some(connection) = self.connections.get_mut(slot) else { return Next::Done };
         let mut secured = Secured::new(net, &mut self.sessions, slot);
@@ -145,6 +151,9 @@ impl Service for Proxy {
             settings: &self.settings,
             current: &self.current,
             admission: &self.admission,
+            route: connection.route(),
+            listener: connection.listener(),
+            routes: &mut self.routes,
         };
         let next = connection.step(slot, &mut cx);
         if next == Next::Done {
@@ -154,28 +163,22 @@ impl Service for Proxy {
     }
 
     fn command<T: Transport>(&mut self, net: &mut T, command: Command) {
-        match command {
-            Command::Certificates(config) => self.current.tls = Some(config),
-            Command::Addresses(addresses) => self.current.addresses.replace(addresses),
-            Command::Drain => {
-                self.draining = true;
-                let slots: Vec<Slot> = self.connections.slots().collect();
-                for slot in slots {
-                    if let Some(connection) = self.connections.get_mut(slot) {
-                        connection.drain();
-                        net.wake(slot);
-                    }
-                }
-            }
-        }
+        self.obey(net, command);
     }
 
     fn next_housekeeping(&self) -> Option<Time> {
-        self.journal.due()
+        let (journal, ousting) = (self.journal.due(), self.ousts_at);
+        journal.map_or(ousting, |due| Some(ousting.map_or(due, |at| at.min(due))))
     }
 
-    fn housekeep<T: Transport>(&mut self, _net: &mut T) {
-        self.journal.hand_over();
+    fn housekeep<T: Transport>(&mut self, net: &mut T) {
+        let now = net.now();
+        if self.journal.due().is_some_and(|due| due <= now) {
+            self.journal.hand_over();
+        }
+        if self.ousts_at.is_some_and(|at| at <= now) {
+            self.oust(net);
+        }
     }
 
     fn is_accepting(&self) -> bool {

@@ -1,18 +1,49 @@
 //! Stage 3: the upstream's answer. Only a verified 101 opens the tunnel; nothing was forwarded before it.
 
+use std::sync::Arc;
+
 use super::context::Context;
-use super::handshake::Accepted;
 use super::upstream_tls::refusal_of;
-use crate::engine::{Fault, Next, Received, Socket, Transport};
+use crate::engine::{Fault, Next, Received, Socket, Time, Transport};
+use crate::proto::accept::Accept;
 use crate::proto::frame::Reserved;
 use crate::proto::head;
 use crate::proto::refusal::Refusal;
-use crate::proto::response::Response;
+use crate::proto::response::{Expected, Response};
+use crate::routing::route::Route;
+
+/// What an upstream was asked, as far as it matters for its answer.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// Answers the client's key.
+    pub(super) accept: Accept,
+    /// What the client sent behind its head.
+    pub(super) early: Vec<u8>,
+    /// What the upstream must answer.
+    pub(super) expected: Expected,
+    /// Until when the handshake must be done.
+    pub(super) deadline: Time,
+    pub(super) route: Arc<Route>,
+}
+
+impl Asked {
+    /// Takes it out of a stage that has done with it.
+    pub(super) fn take(&mut self) -> Self {
+        Self {
+            accept: self.accept,
+            early: std::mem::take(&mut self.early),
+            expected: std::mem::take(&mut self.expected),
+            deadline: self.deadline,
+            route: Arc::clone(&self.route),
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Upgrade {
-    accepted: Box<Accepted>,
+    client: Socket,
     upstream: Socket,
+    asked: Asked,
     /// The head so far, when it did not come in one piece.
     head: Vec<u8>,
 }
@@ -48,12 +79,12 @@ enum Verdict {
 }
 
 impl Upgrade {
-    pub(super) fn new(accepted: Box<Accepted>, upstream: Socket) -> Self {
-        Self { accepted, upstream, head: Vec::new() }
+    pub(super) fn new(client: Socket, upstream: Socket, asked: Asked) -> Self {
+        Self { client, upstream, asked, head: Vec::new() }
     }
 
     pub(super) fn client(&self) -> Socket {
-        self.accepted.client
+        self.client
     }
 
     pub(super) fn upstream(&self) -> Socket {
@@ -61,10 +92,10 @@ impl Upgrade {
     }
 
     pub(super) fn step<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Outcome {
-        if cx.net.hung_up(self.accepted.client) {
+        if cx.net.hung_up(self.client) {
             return Outcome::Left;
         }
-        if cx.net.now() >= self.accepted.deadline {
+        if cx.net.now() >= self.asked.deadline {
             return Outcome::Refused(Refusal::UPSTREAM_TIMEOUT);
         }
         let seen = self.head.len();
@@ -73,7 +104,7 @@ impl Upgrade {
         }
         let received = match cx.net.recv(self.upstream, cx.scratch.get_mut(seen..).unwrap_or_default()) {
             Received::Bytes(n) => n,
-            Received::Blocked => return Outcome::Stay(Next::Wait(Some(self.accepted.deadline))),
+            Received::Blocked => return Outcome::Stay(Next::Wait(Some(self.asked.deadline))),
             // In TLS 1.3 a server judges our certificate after our handshake is done, so its alert comes here.
             Received::Failed(Fault::Tls(fault)) => return Outcome::Refused(refusal_of(fault)),
             Received::End | Received::Failed(_) => return Outcome::Refused(Refusal::UPSTREAM_CLOSED),
@@ -93,7 +124,7 @@ impl Upgrade {
             match self.judge(head, cx) {
                 Err(refusal) => return Outcome::Refused(refusal),
                 Ok(Verdict::Switched(reserved, answer)) => {
-                    let client_early = std::mem::take(&mut self.accepted.early);
+                    let client_early = std::mem::take(&mut self.asked.early);
                     let upstream_early = rest.to_vec();
                     return Outcome::Switched(Box::new(Switched { reserved, answer, client_early, upstream_early }));
                 }
@@ -115,10 +146,9 @@ impl Upgrade {
         if response.status != 101 {
             return Ok(Verdict::Declined);
         }
-        let expected = self.accepted.expected.as_ref().ok_or(Refusal::UPSTREAM_NOT_WEBSOCKET)?;
-        let agreed = response.verify(expected)?;
+        let agreed = response.verify(&self.asked.expected)?;
         let mut answer = Vec::with_capacity(256);
-        response.write_switching(&self.accepted.accept, &mut answer);
+        response.write_switching(&self.asked.accept, &self.asked.route.answer_lines, &mut answer);
         Ok(Verdict::Switched(agreed.reserved, answer))
     }
 }

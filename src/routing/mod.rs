@@ -1,8 +1,25 @@
 //! Where a connection goes, as pure data: no socket, no clock.
 //!
-//! In: what the operator configured. Out: the target of a connection. It knows nothing of the planes that use it.
+//! In: what the operator configured and deployed, as the control plane has worked it out. Out: the route of a connection
+//! ([`snapshot::Snapshot::find`]), and where its endpoints are. It knows nothing of the planes that use it.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
 
 pub mod addresses;
+pub mod host;
 pub mod name;
+pub mod path;
 pub mod place;
+pub mod policy;
+pub mod route;
+pub mod snapshot;
 pub mod target;

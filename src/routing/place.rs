@@ -63,6 +63,13 @@ impl Place {
     }
 }
 
+impl Default for Answer {
+    /// No address.
+    fn default() -> Self {
+        Self::new(Box::default(), NONE)
+    }
+}
+
 impl Answer {
     fn new(addresses: Box<[SocketAddr]>, last: usize) -> Self {
         Self { addresses, answered_last: AtomicUsize::new(last) }

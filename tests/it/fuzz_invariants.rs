@@ -128,7 +128,7 @@ pub(crate) fn response(bytes: &[u8]) -> bool {
     if let Ok(agreed) = verified {
         assert_eq!(response.status, 101, "only a 101 opens a tunnel");
         let accept = accept_for(KEY);
-        response.write_switching(&accept, &mut out);
+        response.write_switching(&accept, b"", &mut out);
         let mut room = [httparse::EMPTY_HEADER; 64];
         let lines = check_response(&out, 101, &mut room);
         lines.exactly("upgrade", b"websocket");

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use ringway::command::Cause;
 use ringway::engine::Fault;
 use ringway::proto::refusal::Refusal;
 use ringway::proxy::record::{End, Record, SideRecord};
@@ -61,8 +62,12 @@ fn connection(world: &World, index: usize, record: &Record) -> Result<(), String
 fn who(world: &World, index: usize, record: &Record) -> Result<(), String> {
     let plan = &world.scene.connections[index];
     let unannounced = matches!(record.end, End::Unannounced(_));
-    let unnamed =
-        [End::LeftEarly, End::Drained, End::Refused(Refusal::DRAINING), End::Refused(Refusal::TOO_MANY_CONNECTIONS)];
+    let unnamed = [
+        End::LeftEarly,
+        End::Drained(Cause::Shutdown),
+        End::Refused(Refusal::DRAINING),
+        End::Refused(Refusal::TOO_MANY_CONNECTIONS),
+    ];
     let right = match record.peer == client_address(index) {
         true => plan.balanced.as_ref().is_none_or(|header| *header == announcement(index)),
         false => plan.balanced.as_ref().is_some_and(|header| {
@@ -102,7 +107,7 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
     let known = [Some(&world.scene.addresses), world.scene.moves.as_ref().map(|(_, addresses)| addresses)];
     let in_order = match &world.scene.settings.serve {
         // A dial goes by the addresses of its beginning to its end.
-        Serve::Relay(_) => known.into_iter().flatten().any(|addresses| in_turn(world, line, addresses, &dialled)),
+        Serve::Route => known.into_iter().flatten().any(|addresses| in_turn(world, line, addresses, &dialled)),
         Serve::Echo => dialled.is_empty(),
     };
     ensure(in_order, || format!("dialled {dialled:?}"))?;
@@ -115,7 +120,7 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
     }
     tls::handshake(world, index, record, client)?;
     if record.end == End::UnexpectedTls {
-        let wait = world.scene.settings.timeouts.close.as_millis();
+        let wait = world.scene.settings.policy.timeouts.close.as_millis();
         let lived = world.gone_at[index].unwrap_or(0).saturating_sub(client.last_act);
         let speaks_tls = client.plan.tls.is_some() || {
             let preface = world.scene.connections[index].balanced.as_ref().map_or(0, Vec::len);
@@ -136,7 +141,7 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
         }
         return whole_answer(client, sent, 503, "draining");
     }
-    if record.end == End::Drained && record.status == 0 {
+    if record.end == End::Drained(Cause::Shutdown) && record.status == 0 {
         // In the middle of a TLS handshake there is no saying why.
         return ensure(drained && world.scene.tls.down && sent.is_empty(), || "no answer".to_owned());
     }
@@ -266,7 +271,7 @@ fn closes(world: &World, record: &Record, forth: &Flow, back: &Flow) -> Result<(
 /// The record's reason is something that happened.
 fn ends(world: &World, record: &Record, client: &Peer, upstream: &Peer) -> Result<(), String> {
     let of = |side| if table::is_client(side) { client } else { upstream };
-    let waits = &world.scene.settings.timeouts;
+    let waits = &world.scene.settings.policy.timeouts;
     let real = match record.end {
         End::Closed(side) => of(side).close_said,
         End::Ended(side) if of(side).plan.tls.is_some() => of(side).said_goodbye,
@@ -276,13 +281,14 @@ fn ends(world: &World, record: &Record, client: &Peer, upstream: &Peer) -> Resul
         End::Violated(side, violation) => of(side).violated == Some(violation.code()),
         End::Idle => waits.idle.is_some(),
         End::Silent(_) => waits.ping_interval.is_some() && !world.scene.smooth,
-        End::Drained => world.drained_at.is_some(),
+        End::Drained(Cause::Shutdown) => world.drained_at.is_some(),
         End::Refused(_)
         | End::Unannounced(_)
         | End::Declined
         | End::LeftEarly
         | End::Insecure(_)
-        | End::UnexpectedTls => false,
+        | End::UnexpectedTls
+        | End::Drained(_) => false,
     };
     ensure(real, || "that never happened".to_owned())?;
     ensure(!world.scene.smooth || !matches!(record.end, End::Broken(..)), || "broken, though nothing broke".to_owned())

@@ -1,5 +1,6 @@
 //! What an echo must answer: every message as it came, every ping with a pong, a close with itself.
 
+use ringway::command::Cause;
 use ringway::proxy::record::{End, Record};
 
 use crate::wire::{self, CLOSE, FIN, PING, PONG};
@@ -35,7 +36,7 @@ pub(crate) fn check(world: &World, index: usize, record: &Record) -> Result<(), 
         let last = frames.last().filter(|frame| tail == sent.len() && frame.opcode() == CLOSE);
         let ours = last.map_or(tail, |frame| frame.start) - start;
         let is_close = sent[start + ours] == FIN | CLOSE;
-        if ours > common || !is_close || !matches!(record.end, End::Drained | End::Violated(..)) {
+        if ours > common || !is_close || !matches!(record.end, End::Drained(Cause::Shutdown) | End::Violated(..)) {
             return Err(format!("at {common}: neither the client's words nor a close of ours"));
         }
         common = ours;

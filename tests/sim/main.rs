@@ -69,7 +69,7 @@ const EVERY_END: [&str; 32] = [
 fn run(seed: u64, trace: bool) -> Result<Vec<Record>, String> {
     let scene = scene::random(seed);
     if trace {
-        eprintln!("{:#?}", scene.settings.timeouts);
+        eprintln!("{:#?}", scene.settings.policy.timeouts);
         eprintln!("smooth {}, {:?}, drain {:?}", scene.smooth, scene.net, scene.drain_at);
     }
     let run = catch_unwind(AssertUnwindSafe(|| {

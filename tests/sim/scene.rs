@@ -7,7 +7,8 @@ use std::time::Duration;
 use ringway::engine::Fault;
 use ringway::proto::head::HeadLimits;
 use ringway::proto::scan::FrameLimits;
-use ringway::proxy::settings::{Serve, Settings, Timeouts, Upstream};
+use ringway::proxy::settings::{Serve, Settings};
+use ringway::routing::policy::{Policy, Timeouts};
 
 use crate::net::{DialPlan, NetPlan, Readiness};
 use crate::peer::{Cut, Item, PeerPlan, Pongs};
@@ -29,15 +30,12 @@ pub(crate) fn elsewhere(count: usize) -> Arc<[SocketAddr]> {
 }
 
 pub(crate) fn settings(timeouts: Timeouts) -> Settings {
+    let frames = FrameLimits { max_frame_bytes: MAX_FRAME_BYTES, max_message_bytes: MAX_FRAME_BYTES * 2 };
+    let policy = Policy { frames, timeouts, drain_window: Duration::ZERO };
     Settings {
-        serve: Serve::Relay(Upstream {
-            target: "ws://upstream.test:80/base".parse().unwrap(),
-            preserve_host: false,
-            tls: None,
-        }),
+        serve: Serve::Route,
         head: HeadLimits { max_bytes: MAX_HEAD_BYTES, max_lines: 40 },
-        frames: FrameLimits { max_frame_bytes: MAX_FRAME_BYTES, max_message_bytes: MAX_FRAME_BYTES * 2 },
-        timeouts,
+        policy: Arc::new(policy),
         trusted_proxies: Vec::new(),
         proxy_protocol: Vec::new(),
     }
@@ -151,7 +149,7 @@ pub(crate) fn random(seed: u64) -> Scene {
 
 /// Some of the connections come through a balancer, and those of an address are counted.
 fn balance(rng: &mut Rng, scene: &mut Scene) {
-    scene.settings.proxy_protocol = vec![BALANCERS.parse().unwrap()];
+    scene.settings.proxy_protocol = vec![vec![BALANCERS.parse().unwrap()]];
     scene.max_per_address = Some(if scene.smooth { 100 } else { rng.wait(1, 3) });
     for (index, plan) in scene.connections.iter_mut().enumerate() {
         if !rng.chance(70) {

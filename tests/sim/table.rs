@@ -1,5 +1,6 @@
 //! Which side is told what when a connection ends: the table of src/proxy/plan.rs, written down a second time.
 
+use ringway::command::Cause;
 use ringway::proxy::record::End;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,18 @@ fn is_at<S: std::fmt::Display>(told: Told, side: S) -> bool {
 /// Whether the connection ends because this side closed it.
 pub(crate) fn is_closed_by(end: End, told: Told) -> bool {
     matches!(end, End::Closed(side) if is_at(told, side))
+}
+
+fn farewell(cause: Cause, told: Told) -> (u16, &'static str) {
+    match cause {
+        Cause::Shutdown => (1001, "proxy is shutting down"),
+        Cause::Undeployed => (1001, "API was undeployed"),
+        Cause::Stopped => (1001, "API was stopped"),
+        Cause::Blocked => (1001, "API was blocked"),
+        Cause::Redeployed if told == Told::Client => (1012, "API was redeployed"),
+        Cause::Redeployed => (1001, "API was redeployed"),
+        Cause::Closed => (1001, "closed by an operator"),
+    }
 }
 
 const OVERDUE: (u16, &str) = (1001, "the other side did not close in time");
@@ -45,7 +58,7 @@ pub(crate) fn row(end: End, told: Told) -> Option<(u16, &'static str)> {
         End::Silent(_) if told == Told::Upstream => Some((innocent, "client did not answer a ping")),
         End::Silent(_) => Some((innocent, "upstream did not answer a ping")),
         End::Idle => Some((1001, "idle timeout")),
-        End::Drained => Some((1001, "proxy is shutting down")),
+        End::Drained(cause) => Some(farewell(cause, told)),
         End::Refused(_)
         | End::Unannounced(_)
         | End::Declined

@@ -6,12 +6,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringway::command::Command;
 use ringway::engine::{Next, Service, Slot, Time};
 use ringway::proxy::admission::Admission;
 use ringway::proxy::current::Current;
 use ringway::proxy::record::{JournalReader, Record, journal};
-use ringway::proxy::service::{Command, Proxy};
+use ringway::proxy::service::Proxy;
 use ringway::proxy::settings::{Serve, Settings};
+use ringway::routing::place::Place;
+use ringway::routing::policy::Timeouts;
+use ringway::routing::route::{Endpoint, Gate, Route, RouteId};
+use ringway::routing::snapshot::Snapshot;
 
 use crate::net::{DialPlan, Event, Line, NetPlan, SimNet};
 use crate::peer::{Peer, PeerPlan};
@@ -96,6 +101,7 @@ pub(crate) struct World {
     pub(crate) steps: u64,
     pub(crate) events: u64,
     proxy: Proxy,
+    place: Arc<Place>,
     admission: Arc<Admission>,
     reader: JournalReader,
     queue: BinaryHeap<Reverse<(u64, u64, Event)>>,
@@ -117,6 +123,27 @@ pub(crate) fn balancer_address(connection: usize) -> SocketAddr {
     SocketAddr::from(([10, 3, 0, 1], 1000 + u16::try_from(connection).unwrap_or(0)))
 }
 
+impl Scene {
+    /// The waits, to change one.
+    pub(crate) fn timeouts(&mut self) -> &mut Timeouts {
+        &mut Arc::make_mut(&mut self.settings.policy).timeouts
+    }
+}
+
+/// One route for everything.
+fn route(scene: &Scene, place: Arc<Place>) -> Route {
+    let target = "ws://upstream.test:80/base".parse().unwrap();
+    Route {
+        id: RouteId(0),
+        subject: None,
+        gate: Gate::Open,
+        endpoints: Box::new([Endpoint::new(target, scene.tls.up.then(configs::of_upstream), place)]),
+        preserve_host: false,
+        answer_lines: Box::default(),
+        policy: Arc::clone(&scene.settings.policy),
+    }
+}
+
 impl World {
     pub(crate) fn new(mut scene: Scene, trace: bool) -> Self {
         scene.connections.iter_mut().for_each(ConnectionPlan::balance);
@@ -135,16 +162,14 @@ impl World {
         }
         let (source, reader) = journal();
         let admission = Arc::new(Admission::new(scene.max_connections, scene.max_per_address));
+        let place = Arc::new(Place::unresolved());
+        place.replace(scene.addresses.to_vec());
         let current = Current {
-            tls: scene.tls.down.then(configs::for_clients),
-            upstream_tls: scene.tls.up.then(configs::for_upstream),
-            addresses: Arc::clone(&scene.addresses).into(),
+            tls: vec![scene.tls.down.then(configs::for_clients)],
+            upstream_tls: scene.tls.up.then(configs::for_upstream).into_iter().collect(),
+            snapshot: Arc::new(Snapshot::of_one(route(&scene, Arc::clone(&place)))),
         };
-        let mut settings = scene.settings.clone();
-        if let (true, Serve::Relay(upstream)) = (scene.tls.up, &mut settings.serve) {
-            upstream.tls = Some(configs::of_upstream());
-        }
-        let proxy = Proxy::new(Arc::new(settings), current, Arc::clone(&admission), source);
+        let proxy = Proxy::new(Arc::new(scene.settings.clone()), current, Arc::clone(&admission), source);
         let mut net = SimNet::new(rng.fork(), scene.net.clone(), lines, trace);
         net.alerts = scene.tls.down;
         let count = scene.connections.len();
@@ -156,6 +181,7 @@ impl World {
             steps: 0,
             events: 0,
             proxy,
+            place,
             admission,
             reader,
             queue: BinaryHeap::new(),
@@ -272,7 +298,7 @@ impl World {
             Event::Move => {
                 if let Some((_, addresses)) = &self.scene.moves {
                     self.net.say(|| format!("the upstream is at {addresses:?}"));
-                    self.proxy.command(&mut self.net, Command::Addresses(Arc::clone(addresses)));
+                    self.place.replace(addresses.to_vec());
                 }
             }
             Event::Drain => {
@@ -297,7 +323,7 @@ impl World {
         }
         let balanced = &self.scene.connections[index].balanced;
         let peer = if balanced.is_some() { balancer_address(index) } else { client_address(index) };
-        match self.proxy.accept(&mut self.net, SimNet::handle(sock), peer) {
+        match self.proxy.accept(&mut self.net, SimNet::handle(sock), peer, 0) {
             Some(slot) => {
                 self.net.line_of.insert(slot.0, index);
                 self.net.own(sock, slot);
@@ -405,7 +431,7 @@ impl World {
 
     /// How long after the last thing that happened to it a connection may live at most.
     pub(crate) fn bound(&self) -> u64 {
-        let waits = self.scene.settings.timeouts;
+        let waits = self.scene.settings.policy.timeouts;
         let millis = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let open = waits.idle.map_or(0, millis) + waits.ping_interval.map_or(0, millis) + 2 * millis(waits.pong);
         millis(waits.handshake) + 2 * millis(waits.connect) + open + 3 * millis(waits.close) + 1_000

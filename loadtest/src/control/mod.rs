@@ -19,6 +19,7 @@ use std::time::Duration;
 use ringway::cli::signals;
 use ringway::engine::host::{Plan as HostPlan, Shards, Wait};
 use ringway::engine::keepalive::KeepAlive;
+use ringway::engine::listener::Inlet;
 use ringway::engine::{Service, Time, listener, preflight};
 
 pub use phases::Run;
@@ -184,7 +185,6 @@ where
 {
     let host_plan = HostPlan {
         cpus: job.cpus.clone(),
-        refusal: b"",
         ring_completions: None,
         wait: if job.polls { Wait::Poll } else { Wait::Sleep },
         keepalive: KeepAlive::default(),
@@ -214,7 +214,7 @@ where
         Some(address) => {
             let (_, listeners) = listener::bind(address, of, KeepAlive::default())
                 .map_err(|error| Failure::Failed(format!("cannot listen on {address}: {error}")))?;
-            let listeners = listeners.into_iter().map(|listener| vec![listener]).collect();
+            let listeners = listeners.into_iter().map(|fd| vec![Inlet { fd, refusal: b"" }]).collect();
             let format = job.plan.format.clone();
             let both = move |index| {
                 Pair::new(load(index), Upstream::new(Mirror::new(format.clone()), Arc::new(Totals::default())))
@@ -227,7 +227,7 @@ where
 
 fn start_shards<S, F>(
     plan: &HostPlan,
-    listeners: Vec<Vec<std::os::fd::OwnedFd>>,
+    listeners: Vec<Vec<Inlet>>,
     service: F,
     events: &Sender<Event>,
 ) -> Result<Shards<S::Command>, Failure>

@@ -76,7 +76,13 @@ impl<P: Script> Load<P> {
 impl<P: Script> Service for Load<P> {
     type Command = Command;
 
-    fn accept<T: Transport>(&mut self, _net: &mut T, _socket: Socket, _peer: SocketAddr) -> Option<Slot> {
+    fn accept<T: Transport>(
+        &mut self,
+        _net: &mut T,
+        _socket: Socket,
+        _peer: SocketAddr,
+        _listener: u16,
+    ) -> Option<Slot> {
         None
     }
 

@@ -124,8 +124,8 @@ impl<T: Transport> Transport for Half<'_, T> {
 impl<A: Service, B: Service> Service for Pair<A, B> {
     type Command = Either<A::Command, B::Command>;
 
-    fn accept<T: Transport>(&mut self, net: &mut T, socket: Socket, peer: SocketAddr) -> Option<Slot> {
-        self.second.accept(&mut Half { net, odd: 1 }, socket, peer).map(|slot| outer(slot, 1))
+    fn accept<T: Transport>(&mut self, net: &mut T, socket: Socket, peer: SocketAddr, listener: u16) -> Option<Slot> {
+        self.second.accept(&mut Half { net, odd: 1 }, socket, peer, listener).map(|slot| outer(slot, 1))
     }
 
     #[inline]

@@ -9,12 +9,14 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use ringway::command::Command;
 use ringway::proto::head::{HeadLimits, MAX_LINES};
 use ringway::proxy::admission::Admission;
 use ringway::proxy::current::Current;
 use ringway::proxy::record::{self, JournalReader};
-use ringway::proxy::service::{Command, Proxy};
-use ringway::proxy::settings::{Serve, Settings, Timeouts};
+use ringway::proxy::service::Proxy;
+use ringway::proxy::settings::{Serve, Settings};
+use ringway::routing::policy::{Policy, Timeouts};
 
 use super::host::{self, Ended, Outcome, Place};
 use super::totals::Count;
@@ -24,18 +26,18 @@ use crate::control::Failure;
 #[must_use]
 pub fn settings() -> Settings {
     let long = Duration::from_secs(366 * 24 * 3600);
+    let timeouts = Timeouts {
+        handshake: Duration::from_secs(60),
+        connect: Duration::from_secs(60),
+        idle: None,
+        ping_interval: None,
+        pong: long,
+        close: Duration::from_secs(5),
+    };
     Settings {
         serve: Serve::Echo,
         head: HeadLimits { max_bytes: 32 * 1024, max_lines: MAX_LINES },
-        frames: crate::plan::FRAMES,
-        timeouts: Timeouts {
-            handshake: Duration::from_secs(60),
-            connect: Duration::from_secs(60),
-            idle: None,
-            ping_interval: None,
-            pong: long,
-            close: Duration::from_secs(5),
-        },
+        policy: Arc::new(Policy { frames: crate::plan::FRAMES, timeouts, drain_window: Duration::ZERO }),
         trusted_proxies: Vec::new(),
         proxy_protocol: Vec::new(),
     }
@@ -51,7 +53,7 @@ pub fn serve(place: &Place) -> Result<Outcome, Failure> {
     let counted = Arc::new(Counted::default());
     let counter = count(records, Arc::clone(&counted))?;
     let ended =
-        host::serve(place, move |_| Proxy::new(settings, Current::default(), admission, source), Command::Drain)?;
+        host::serve(place, move |_| Proxy::new(settings, Current::default(), admission, source), || Command::Drain)?;
     if ended == Ended::Drained {
         // It ends with the last shard's last record.
         let _ = counter.join();

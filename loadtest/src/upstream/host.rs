@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use ringway::cli::signals;
 use ringway::engine::host::{Plan, Shards, Wait};
 use ringway::engine::keepalive::KeepAlive;
+use ringway::engine::listener::Inlet;
 use ringway::engine::{Service, listener, preflight};
 use ringway::proto::refusal;
 
@@ -69,15 +70,14 @@ where
         let totals = counts.get(index).cloned().unwrap_or_default();
         Upstream::new(role(index), totals)
     };
-    let ended = serve(place, service, Command::Drain)?;
+    let ended = serve(place, service, || Command::Drain)?;
     Ok(Outcome { ended, totals: Sum(&totals).to_string() })
 }
 
 /// Serves until a signal. `drain` is what then makes a shard end.
-pub(super) fn serve<S, F>(place: &Place, service: F, drain: S::Command) -> Result<Ended, Failure>
+pub(super) fn serve<S, F>(place: &Place, service: F, drain: impl Fn() -> S::Command) -> Result<Ended, Failure>
 where
     S: Service,
-    S::Command: Clone,
     F: FnOnce(usize) -> S + Clone + Send + 'static,
 {
     check(place)?;
@@ -86,14 +86,10 @@ where
     let (events, happens) = channel();
     let signalled = events.clone();
     signals::watch(move |_| signalled.send(Event::Signal).is_ok())?;
-    let plan = Plan {
-        cpus: place.cpus.clone(),
-        refusal: refusal::no_descriptors(),
-        ring_completions: None,
-        wait: Wait::Sleep,
-        keepalive: KeepAlive::default(),
-    };
-    let listeners = listeners.into_iter().map(|listener| vec![listener]).collect();
+    let plan =
+        Plan { cpus: place.cpus.clone(), ring_completions: None, wait: Wait::Sleep, keepalive: KeepAlive::default() };
+    let inlet = |fd| vec![Inlet { fd, refusal: refusal::no_descriptors() }];
+    let listeners = listeners.into_iter().map(inlet).collect();
     let ended = move |result| {
         let _ = events.send(Event::Ended(result));
     };
@@ -109,9 +105,14 @@ fn check(place: &Place) -> Result<(), Failure> {
 }
 
 /// Waits for a signal, tells the shards to drain, and waits for that.
-fn wait<C>(events: &Receiver<Event>, shards: &Shards<C>, drain: &C, mut running: usize) -> Result<Ended, Failure>
+fn wait<C>(
+    events: &Receiver<Event>,
+    shards: &Shards<C>,
+    drain: &impl Fn() -> C,
+    mut running: usize,
+) -> Result<Ended, Failure>
 where
-    C: Clone + Send + 'static,
+    C: Send + 'static,
 {
     let failed = |result: io::Result<()>| {
         let why = result.err().map_or_else(|| "it ended without reason".to_owned(), |error| error.to_string());
@@ -123,7 +124,7 @@ where
     }
     for sender in shards.senders() {
         // A shard that is gone says so.
-        let _ = sender.send(drain.clone());
+        let _ = sender.send(drain());
     }
     let begun = Instant::now();
     while running > 0 {

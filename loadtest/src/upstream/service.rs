@@ -42,7 +42,7 @@ impl<R: Role> Upstream<R> {
 impl<R: Role> Service for Upstream<R> {
     type Command = Command;
 
-    fn accept<T: Transport>(&mut self, net: &mut T, socket: Socket, _peer: SocketAddr) -> Option<Slot> {
+    fn accept<T: Transport>(&mut self, net: &mut T, socket: Socket, _peer: SocketAddr, _listener: u16) -> Option<Slot> {
         self.connections.insert(Connection::new(socket, net.now())).ok()
     }
 

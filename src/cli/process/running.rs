@@ -1,6 +1,5 @@
 //! Shards that run, from their start to the end of the last connection.
 
-use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -12,22 +11,21 @@ use tracing::{error, info, warn};
 use super::events::{Event, Events};
 use super::room::Room;
 use crate::cli::{Failure, journal};
+use crate::command::Command;
 use crate::config::units::show_duration;
 use crate::engine::Service;
 use crate::engine::host::{Plan, Shards, Wait};
 use crate::engine::keepalive::KeepAlive;
+use crate::engine::listener::Inlet;
 use crate::engine::mailbox::Sender;
 use crate::proxy::admission::Admission;
 use crate::proxy::record::{self, JournalSource};
-use crate::proxy::service::Command;
 
 /// What shards are started with.
 pub(in crate::cli) struct Start<'r> {
     pub(in crate::cli) room: &'r Room,
     pub(in crate::cli) max_per_address: Option<u64>,
     pub(in crate::cli) keepalive: KeepAlive,
-    /// What a client gets for whom there is no descriptor.
-    pub(in crate::cli) refusal: &'static [u8],
     pub(in crate::cli) ring_completions: Option<u32>,
     /// Whether connections leave records.
     pub(in crate::cli) recorded: bool,
@@ -47,7 +45,7 @@ impl Running {
     /// into, and gives what makes a shard's service.
     pub(in crate::cli) fn start<S, F>(
         start: &Start<'_>,
-        listeners: Vec<Vec<OwnedFd>>,
+        listeners: Vec<Vec<Inlet>>,
         events: Events,
         make: impl FnOnce(Arc<Admission>, JournalSource) -> F,
     ) -> Result<Self, Failure>
@@ -65,7 +63,6 @@ impl Running {
         let admission = Arc::new(Admission::new(room.max_connections, start.max_per_address));
         let plan = Plan {
             cpus: room.cpus.clone(),
-            refusal: start.refusal,
             ring_completions: start.ring_completions,
             wait: Wait::Sleep,
             keepalive: start.keepalive,

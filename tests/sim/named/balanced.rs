@@ -10,7 +10,7 @@ use crate::world::{Scene, balancer_address, client_address};
 /// A client that is well, behind a balancer that says so and so.
 fn behind(header: &[u8], items: Vec<Item>) -> Scene {
     let mut scene = scene(client(items), upstream(vec![reply(10)]));
-    scene.settings.proxy_protocol = vec![BALANCERS.parse().unwrap()];
+    scene.settings.proxy_protocol = vec![vec![BALANCERS.parse().unwrap()]];
     scene.max_per_address = Some(1);
     scene.connections[0].balanced = Some(header.to_vec());
     scene
@@ -51,7 +51,7 @@ fn what_is_no_header_ends_at_once_and_unanswered() {
 fn a_header_that_does_not_come_is_waited_for_until_the_handshakes_deadline() {
     let mut scene = behind(&announcement(0), vec![]);
     scene.connections[0].client.cut = Some((20, Cut::Stall));
-    scene.settings.timeouts.handshake = Duration::from_secs(2);
+    scene.timeouts().handshake = Duration::from_secs(2);
     play_once(&scene, |played| {
         played.ended("refused: proxy-protocol: timeout");
         assert!((2000..2100).contains(&played.millis()), "{} ms", played.millis());
@@ -63,8 +63,8 @@ fn the_deadline_of_the_handshake_begins_at_accept_for_header_and_request_togethe
     let mut scene = behind(&announcement(0), vec![]);
     // A piece every 300 ms: the header is whole after one second, the request would be after another two.
     (scene.connections[0].client.write_max, scene.connections[0].client.pace) = (15, (300, 300));
-    scene.settings.timeouts.handshake = Duration::from_secs(2);
-    scene.settings.timeouts.close = Duration::from_secs(1);
+    scene.timeouts().handshake = Duration::from_secs(2);
+    scene.timeouts().close = Duration::from_secs(1);
     play_once(&scene, |played| {
         played.ended("refused: handshake-timeout");
         // The client does not leave, and is waited for.

@@ -70,7 +70,7 @@ fn an_address_that_never_answers_gets_its_share_of_the_time_and_no_more() {
     });
     // Many get less than a share would be, as long as there is time.
     scene.addresses = addresses(16);
-    scene.settings.timeouts.connect = Duration::from_secs(1);
+    scene.timeouts().connect = Duration::from_secs(1);
     scene.connections[0].dials = vec![DialPlan::Never, DialPlan::Never, DialPlan::Never, DialPlan::Connect(240)];
     play(&scene, |played| {
         played.ended("closed by client");

@@ -109,8 +109,8 @@ fn a_close_is_not_put_into_a_frame_that_was_cut_off() {
 #[test]
 fn a_tunnel_in_which_nothing_is_said_ends_as_idle() {
     let mut quiet = scene(client(vec![ask(1)]), upstream(vec![]));
-    quiet.settings.timeouts.idle = Some(Duration::from_secs(3));
-    quiet.settings.timeouts.ping_interval = Some(Duration::from_millis(700));
+    quiet.timeouts().idle = Some(Duration::from_secs(3));
+    quiet.timeouts().ping_interval = Some(Duration::from_millis(700));
     play(&quiet, |played| {
         played.ended("idle timeout");
         played.told_client(1001, "idle timeout");

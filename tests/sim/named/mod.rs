@@ -11,7 +11,8 @@ mod tls;
 use std::time::Duration;
 
 use ringway::proxy::record::Record;
-use ringway::proxy::settings::{Serve, Timeouts};
+use ringway::proxy::settings::Serve;
+use ringway::routing::policy::Timeouts;
 
 use crate::check;
 use crate::net::{DialPlan, NetPlan, Readiness};
@@ -130,7 +131,7 @@ pub(crate) fn play(scene: &Scene, judge: impl Fn(&Played)) {
         return;
     }
     let mut scene = scene.clone();
-    scene.tls = Tls { down: true, up: matches!(scene.settings.serve, Serve::Relay(_)) };
+    scene.tls = Tls { down: true, up: matches!(scene.settings.serve, Serve::Route) };
     for plan in &mut scene.connections {
         plan.client.tls = Some(TlsPlan::default());
         plan.upstream.tls = scene.tls.up.then(TlsPlan::default);
@@ -158,7 +159,7 @@ pub(crate) fn play_once(scene: &Scene, judge: impl Fn(&Played)) {
 /// With pings of ours every two seconds.
 pub(crate) fn pinging(client: PeerPlan, upstream: PeerPlan) -> Scene {
     let mut scene = scene(client, upstream);
-    scene.settings.timeouts.ping_interval = Some(Duration::from_secs(2));
+    scene.timeouts().ping_interval = Some(Duration::from_secs(2));
     scene.horizon = 20_000;
     scene
 }

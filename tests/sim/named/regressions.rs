@@ -13,7 +13,7 @@ fn a_late_pong_to_an_earlier_ping_of_ours_stays_with_us() {
     let mut late = client(vec![Item::Wait(2500), ask(1)]);
     late.pongs = Pongs::Late(2600);
     let mut scene = pinging(late, upstream(vec![]));
-    scene.settings.timeouts.pong = Duration::from_millis(1000);
+    scene.timeouts().pong = Duration::from_millis(1000);
     play(&scene, |played| {
         assert_eq!(played.frames(false).iter().filter(|opcode| **opcode == PONG).count(), 0);
     });

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_ED25519, SerialNumber, date_time_ymd,
 };
-use ringway::proxy::settings::UpstreamTls;
+use ringway::routing::route::UpstreamTls;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
@@ -113,7 +113,7 @@ pub(crate) fn for_upstream() -> Arc<ClientConfig> {
 
 /// What the proxy asks of the upstream.
 pub(crate) fn of_upstream() -> UpstreamTls {
-    UpstreamTls { name: ServerName::try_from("upstream.test").unwrap(), is_verified: true }
+    UpstreamTls { name: ServerName::try_from("upstream.test").unwrap(), is_verified: true, trust: 0 }
 }
 
 /// How a peer speaks TLS: kept for all the connections it makes or takes, so that sessions are resumed.

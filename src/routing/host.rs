@@ -1,0 +1,71 @@
+//! Which host names an environment answers to.
+
+use std::fmt;
+
+use super::name::{self, NameError};
+
+/// A host name, or with `*.` before it any name below one. Lower case, without a dot at its end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostPattern {
+    name: Box<str>,
+    any_below: bool,
+}
+
+impl HostPattern {
+    /// Reads `name` or `*.name`.
+    ///
+    /// # Errors
+    /// What is wrong with the name.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let (name, any_below) = text.strip_prefix("*.").map_or((text, false), |name| (name, true));
+        name::check(name)?;
+        Ok(Self { name: canonical(name).into(), any_below })
+    }
+
+    pub(super) fn parts(&self) -> (&str, bool) {
+        (&self.name, self.any_below)
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", if self.any_below { "*." } else { "" }, self.name)
+    }
+}
+
+/// The host of a `Host` header as patterns have it: without its port, in lower case, without a dot at its end.
+pub(super) fn of_authority(authority: &str) -> String {
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').map_or(rest, |(host, _)| host),
+        None => authority.split_once(':').map_or(authority, |(host, _)| host),
+    };
+    canonical(host)
+}
+
+fn canonical(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HostPattern, of_authority};
+
+    #[test]
+    fn a_pattern_is_a_name_or_all_below_one() {
+        for (text, is) in [("Chat.Example.COM.", "chat.example.com"), ("*.Example.com", "*.example.com"), ("a", "a")] {
+            assert_eq!(HostPattern::parse(text).map(|pattern| pattern.to_string()).as_deref(), Ok(is));
+        }
+        for text in ["", "*", "*.", "a.*.b", "a:80", "**.a", "a b"] {
+            assert!(HostPattern::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_headers_port_and_case_do_not_count() {
+        for (text, is) in
+            [("A.b:80", "a.b"), ("a.b.", "a.b"), ("a.b.:8080", "a.b"), ("[::1]:80", "::1"), ("[::1]", "::1")]
+        {
+            assert_eq!(of_authority(text), is);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! A request's path as base paths are matched with it: percent-encoding normalised once (RFC 3986 section 6.2.2), so that
+//! `/a%2Db` is `/a-b`, and an encoded slash never ends a segment.
+
+/// The beginning of a path, normalised, with the places where a base path may end.
+#[derive(Debug, Default)]
+pub(super) struct Normalised {
+    text: String,
+    /// Ends of segments: in the normalised text, and in the path as it came.
+    ends: Vec<(usize, usize)>,
+}
+
+impl Normalised {
+    /// Reads so many segments, and so many bytes of them, at most. `path` begins with a slash and has no query.
+    pub(super) fn read(path: &str, max_segments: usize, max_bytes: usize) -> Self {
+        let mut normalised = Self::default();
+        let mut at = 0_usize;
+        while normalised.ends.len() < max_segments {
+            let Some(segment) = path.get(at..).and_then(|rest| rest.strip_prefix('/')) else { break };
+            let segment = segment.split('/').next().unwrap_or_default();
+            // Encoded, a byte takes three.
+            if normalised.text.len().saturating_add(segment.len()) > max_bytes.saturating_mul(3) {
+                break;
+            }
+            normalised.text.push('/');
+            push_normalised(segment, &mut normalised.text);
+            at = at.saturating_add(segment.len()).saturating_add(1);
+            normalised.ends.push((normalised.text.len(), at));
+        }
+        normalised
+    }
+
+    /// What may be a base path, the longest first, each with where it ends in the path as it came.
+    pub(super) fn prefixes(&self) -> impl Iterator<Item = (&str, usize)> {
+        let longest_first = self.ends.iter().rev();
+        longest_first.filter_map(|(end, at)| self.text.get(..*end).map(|text| (text, *at)))
+    }
+}
+
+/// Decodes what need not be encoded, and writes the rest in upper case.
+fn push_normalised(segment: &str, out: &mut String) {
+    let mut rest = segment;
+    while let Some((before, behind)) = rest.split_once('%') {
+        out.push_str(before);
+        let digits = behind.get(..2).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok().map(|byte| (byte, digits))) {
+            Some((byte, digits)) => {
+                if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                    out.push(char::from(byte));
+                } else {
+                    out.push('%');
+                    out.push_str(&digits.to_ascii_uppercase());
+                }
+                rest = behind.get(2..).unwrap_or_default();
+            }
+            None => {
+                out.push('%');
+                rest = behind;
+            }
+        }
+    }
+    out.push_str(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Normalised;
+
+    fn prefixes(path: &str, segments: usize) -> Vec<(String, usize)> {
+        let read = Normalised::read(path, segments, 200);
+        read.prefixes().map(|(text, at)| (text.to_owned(), at)).collect()
+    }
+
+    #[test]
+    fn segments_end_at_slashes_and_nowhere_else() {
+        assert_eq!(
+            prefixes("/a/b%2Fc/v1.0/rest", 3),
+            [("/a/b%2Fc/v1.0".to_owned(), 13), ("/a/b%2Fc".to_owned(), 8), ("/a".to_owned(), 2)]
+        );
+        assert_eq!(prefixes("/a/", 3), [("/a/".to_owned(), 3), ("/a".to_owned(), 2)]);
+        assert_eq!(prefixes("/", 3), [("/".to_owned(), 1)]);
+        assert_eq!(prefixes("//a", 3), [("//a".to_owned(), 3), ("/".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn encoding_is_undone_once_and_only_where_it_is_not_needed() {
+        for (written, is) in [
+            ("/%61%2db", "/a-b"),
+            ("/%7Euser", "/~user"),
+            ("/a%2fb", "/a%2Fb"),
+            ("/%2561", "/%2561"),
+            ("/%", "/%"),
+            ("/%4", "/%4"),
+            ("/%zz%41", "/%zzA"),
+            ("/%+1", "/%+1"),
+        ] {
+            assert_eq!(prefixes(written, 1), [(is.to_owned(), written.len())], "{written}");
+        }
+    }
+
+    #[test]
+    fn a_long_path_is_read_no_further_than_a_base_path_can_be() {
+        let path = format!("/a/{}", "x".repeat(601));
+        assert_eq!(prefixes(&path, 3), [("/a".to_owned(), 2)]);
+    }
+}

@@ -1,0 +1,377 @@
+//! Everything that is in force: immutable, shared by all shards, replaced as a whole.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::sync::Arc;
+
+use super::host::{self, HostPattern};
+use super::path::Normalised;
+use super::route::{Route, RouteId};
+
+/// What is in force. Made by a [`Builder`], asked by [`find`](Self::find) for a connection and by
+/// [`route`](Self::route) for a route by its name.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    number: u64,
+    /// By the listener's place.
+    listeners: Vec<Hosts>,
+    sites: Vec<Paths>,
+    routes: HashMap<RouteId, Arc<Route>>,
+}
+
+/// A route that was found.
+#[derive(Debug)]
+pub struct Found<'a> {
+    /// The route.
+    pub route: &'a Arc<Route>,
+    /// What stands behind its base path: empty, or from a slash or question mark on, as it came.
+    pub rest: &'a str,
+}
+
+/// Which site a host name belongs to, on one listener.
+#[derive(Debug, Default)]
+struct Hosts {
+    exact: HashMap<Box<str>, usize>,
+    below: HashMap<Box<str>, usize>,
+    any: Option<usize>,
+}
+
+/// The base paths of one site.
+#[derive(Debug, Default)]
+struct Paths {
+    exact: HashMap<Box<str>, Arc<Route>>,
+    /// With the minor version that it is.
+    newest: HashMap<Box<str>, (u32, Arc<Route>)>,
+    any: Option<Arc<Route>>,
+    max_segments: usize,
+    max_bytes: usize,
+}
+
+impl Snapshot {
+    /// A route for everything that comes through the first listener.
+    #[must_use]
+    pub fn of_one(route: Route) -> Self {
+        let route = Arc::new(route);
+        let listener = Hosts { any: Some(0), ..Hosts::default() };
+        let site = Paths { any: Some(Arc::clone(&route)), ..Paths::default() };
+        Self { number: 0, listeners: vec![listener], sites: vec![site], routes: HashMap::from([(route.id, route)]) }
+    }
+
+    /// Counts snapshots of a process: a later one has a greater number.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// How many routes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.routes.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.routes.is_empty()
+    }
+
+    /// A route by its name.
+    #[must_use]
+    pub fn route(&self, id: RouteId) -> Option<&Arc<Route>> {
+        self.routes.get(&id)
+    }
+
+    /// All routes, in no order.
+    pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.routes.values()
+    }
+
+    /// The route for a request: by the listener it came through, its host, and the longest base path that its path begins
+    /// with. `path_and_query` begins with a slash. Costs a few look-ups, however many routes there are.
+    #[must_use]
+    pub fn find<'a>(&'a self, listener: u16, authority: &str, path_and_query: &'a str) -> Option<Found<'a>> {
+        let site = self.listeners.get(usize::from(listener))?.site(authority)?;
+        self.sites.get(site)?.find(path_and_query)
+    }
+}
+
+impl Hosts {
+    fn site(&self, authority: &str) -> Option<usize> {
+        if self.exact.is_empty() && self.below.is_empty() {
+            return self.any;
+        }
+        let host = host::of_authority(authority);
+        if let Some(site) = self.exact.get(host.as_str()) {
+            return Some(*site);
+        }
+        let mut rest = host.as_str();
+        while let Some((_, parent)) = rest.split_once('.') {
+            if let Some(site) = self.below.get(parent) {
+                return Some(*site);
+            }
+            rest = parent;
+        }
+        self.any
+    }
+}
+
+impl Paths {
+    fn find<'a>(&'a self, path_and_query: &'a str) -> Option<Found<'a>> {
+        if !self.exact.is_empty() {
+            let path = path_and_query.split('?').next().unwrap_or_default();
+            let normalised = Normalised::read(path, self.max_segments, self.max_bytes);
+            for (prefix, end) in normalised.prefixes() {
+                let newest = || self.newest.get(prefix).map(|(_, route)| route);
+                if let Some(route) = self.exact.get(prefix).or_else(newest) {
+                    return Some(Found { route, rest: path_and_query.get(end..).unwrap_or_default() });
+                }
+            }
+        }
+        self.any.as_ref().map(|route| Found { route, rest: path_and_query })
+    }
+}
+
+/// Where an API is served: `/{project}/{identifier}/v{major}.{minor}`, and without the minor version where no newer minor
+/// of the same major is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BasePath {
+    /// `/{project}/{identifier}`, in characters that need no percent-encoding.
+    pub prefix: String,
+    /// The major version.
+    pub major: u32,
+    /// The minor version.
+    pub minor: u32,
+}
+
+impl fmt::Display for BasePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/v{}.{}", self.prefix, self.major, self.minor)
+    }
+}
+
+/// Two things that cannot be in force at once: what they both claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict(pub String);
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is claimed twice", self.0)
+    }
+}
+
+impl std::error::Error for Conflict {}
+
+/// The base paths that are served on one listener for some host names, or for all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site(usize);
+
+/// Makes a snapshot: first its sites ([`site`](Self::site)), then the routes on them ([`add`](Self::add),
+/// [`add_everything`](Self::add_everything)).
+#[derive(Debug, Default)]
+pub struct Builder {
+    snapshot: Snapshot,
+}
+
+impl Builder {
+    /// Without routes; `listeners` is how many each shard has.
+    #[must_use]
+    pub fn new(number: u64, listeners: u16) -> Self {
+        let listeners = (0..listeners).map(|_| Hosts::default()).collect();
+        Self { snapshot: Snapshot { number, listeners, ..Snapshot::default() } }
+    }
+
+    /// A site on a listener, for these hosts, or if there are none for all that no other site there claims.
+    ///
+    /// # Errors
+    /// Another site claims one of them, or there is no such listener.
+    pub fn site(&mut self, listener: u16, hosts: &[HostPattern]) -> Result<Site, Conflict> {
+        let site = self.snapshot.sites.len();
+        let table = self.snapshot.listeners.get_mut(usize::from(listener));
+        let table = table.ok_or_else(|| Conflict(format!("listener {listener}")))?;
+        if hosts.is_empty() && table.any.replace(site).is_some() {
+            return Err(Conflict("every host".to_owned()));
+        }
+        for pattern in hosts {
+            let (name, any_below) = pattern.parts();
+            let table = if any_below { &mut table.below } else { &mut table.exact };
+            if table.insert(name.into(), site).is_some() {
+                return Err(Conflict(format!("host {pattern}")));
+            }
+        }
+        self.snapshot.sites.push(Paths::default());
+        Ok(Site(site))
+    }
+
+    /// Serves an API at its base path.
+    ///
+    /// # Errors
+    /// Another is served there.
+    pub fn add(&mut self, site: Site, path: &BasePath, route: Arc<Route>) -> Result<(), Conflict> {
+        self.snapshot.routes.insert(route.id, Arc::clone(&route));
+        let Some(paths) = self.snapshot.sites.get_mut(site.0) else { return Err(Conflict(path.to_string())) };
+        let full = path.to_string();
+        paths.max_segments = paths.max_segments.max(full.bytes().filter(|byte| *byte == b'/').count());
+        paths.max_bytes = paths.max_bytes.max(full.len());
+        match paths.newest.entry(format!("{}/v{}", path.prefix, path.major).into()) {
+            Entry::Vacant(entry) => {
+                entry.insert((path.minor, Arc::clone(&route)));
+            }
+            Entry::Occupied(mut entry) if entry.get().0 < path.minor => {
+                entry.insert((path.minor, Arc::clone(&route)));
+            }
+            Entry::Occupied(_) => {}
+        }
+        match paths.exact.insert(full.into(), route) {
+            None => Ok(()),
+            Some(_) => Err(Conflict(path.to_string())),
+        }
+    }
+
+    /// Serves every path of a site that has no route of its own. Nothing of the path is taken away.
+    ///
+    /// # Errors
+    /// Another does so already.
+    pub fn add_everything(&mut self, site: Site, route: Arc<Route>) -> Result<(), Conflict> {
+        self.snapshot.routes.insert(route.id, Arc::clone(&route));
+        let Some(paths) = self.snapshot.sites.get_mut(site.0) else { return Err(Conflict("every path".to_owned())) };
+        match paths.any.replace(route) {
+            None => Ok(()),
+            Some(_) => Err(Conflict("every path".to_owned())),
+        }
+    }
+
+    /// The snapshot.
+    #[must_use]
+    pub fn build(self) -> Snapshot {
+        self.snapshot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{BasePath, Builder, Conflict, Snapshot};
+    use crate::proto::scan::FrameLimits;
+    use crate::routing::host::HostPattern;
+    use crate::routing::policy::{Policy, Timeouts};
+    use crate::routing::route::{Gate, Route, RouteId};
+
+    fn route(id: u64) -> Arc<Route> {
+        let second = Duration::from_secs(1);
+        let timeouts = Timeouts {
+            handshake: second,
+            connect: second,
+            idle: None,
+            ping_interval: None,
+            pong: second,
+            close: second,
+        };
+        let frames = FrameLimits { max_frame_bytes: 1, max_message_bytes: 1 };
+        Arc::new(Route {
+            id: RouteId(id),
+            subject: None,
+            gate: Gate::Open,
+            endpoints: Box::default(),
+            preserve_host: false,
+            answer_lines: Box::default(),
+            policy: Arc::new(Policy { frames, timeouts, drain_window: second }),
+        })
+    }
+
+    fn path(text: &str) -> BasePath {
+        let (prefix, version) = text.rsplit_once("/v").unwrap();
+        let (major, minor) = version.split_once('.').unwrap();
+        BasePath { prefix: prefix.to_owned(), major: major.parse().unwrap(), minor: minor.parse().unwrap() }
+    }
+
+    fn found(snapshot: &Snapshot, listener: u16, host: &str, path: &str) -> Option<(u64, String)> {
+        snapshot.find(listener, host, path).map(|found| (found.route.id.0, found.rest.to_owned()))
+    }
+
+    #[test]
+    fn the_base_path_goes_and_the_rest_stays_as_it_came() {
+        let mut builder = Builder::new(1, 1);
+        let site = builder.site(0, &[]).unwrap();
+        for (id, base) in
+            [(1, "/default/chat/v1.0"), (2, "/default/chat/v1.2"), (3, "/default/chat/v2.0"), (4, "/p/chat/v1.10")]
+        {
+            builder.add(site, &path(base), route(id)).unwrap();
+        }
+        builder.add(site, &path("/p/chat/v1.9"), route(5)).unwrap();
+        let snapshot = builder.build();
+        for (path, is) in [
+            ("/default/chat/v1.0", Some((1, ""))),
+            ("/default/chat/v1.0/", Some((1, "/"))),
+            ("/default/chat/v1.0/rooms/1?x=/default/chat/v2.0", Some((1, "/rooms/1?x=/default/chat/v2.0"))),
+            ("/default/chat/v1.0?token=1", Some((1, "?token=1"))),
+            ("/default/chat/v1", Some((2, ""))),
+            ("/default/chat/v1/a%2fb%20c", Some((2, "/a%2fb%20c"))),
+            ("/default/chat/v2/", Some((3, "/"))),
+            ("/p/chat/v1/x", Some((4, "/x"))),
+            ("/p/chat/v1.9/x", Some((5, "/x"))),
+            ("/default/%63hat/v1%2E0/%63", Some((1, "/%63"))),
+            ("/default/chat/v1.1", None),
+            ("/default/chat/v1.00", None),
+            ("/default/chat/v1.0x", None),
+            ("/default/chat%2Fv1.0", None),
+            ("/Default/chat/v1.0", None),
+            ("//default/chat/v1.0", None),
+            ("/default/chat", None),
+            ("/default/chat/v3", None),
+            ("/", None),
+            ("/?/default/chat/v1.0", None),
+        ] {
+            assert_eq!(found(&snapshot, 0, "any", path), is.map(|(id, rest)| (id, rest.to_owned())), "{path}");
+        }
+        assert_eq!(found(&snapshot, 1, "any", "/default/chat/v1.0"), None);
+    }
+
+    #[test]
+    fn a_host_has_its_own_site_and_others_the_one_for_all() {
+        let mut builder = Builder::new(1, 2);
+        let pattern = |text| HostPattern::parse(text).unwrap();
+        let named = builder.site(0, &[pattern("chat.example.com"), pattern("*.dev.example.com")]).unwrap();
+        let other = builder.site(0, &[]).unwrap();
+        let deep = builder.site(0, &[pattern("*.a.dev.example.com")]).unwrap();
+        let alone = builder.site(1, &[pattern("only.here")]).unwrap();
+        for (id, site) in [(1, named), (2, other), (3, deep), (4, alone)] {
+            builder.add(site, &path("/p/a/v1.0"), route(id)).unwrap();
+        }
+        let snapshot = builder.build();
+        for (listener, host, is) in [
+            (0, "CHAT.example.com:8080", Some(1)),
+            (0, "x.dev.example.com", Some(1)),
+            (0, "y.x.dev.example.com.", Some(1)),
+            (0, "x.a.dev.example.com", Some(3)),
+            (0, "dev.example.com", Some(2)),
+            (0, "127.0.0.1:80", Some(2)),
+            (1, "only.here:1", Some(4)),
+            (1, "not.here", None),
+        ] {
+            assert_eq!(found(&snapshot, listener, host, "/p/a/v1").map(|(id, _)| id), is, "{host}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_route_goes_to_the_one_for_everything_whole() {
+        let mut builder = Builder::new(1, 1);
+        let site = builder.site(0, &[]).unwrap();
+        builder.add_everything(site, route(1)).unwrap();
+        assert_eq!(found(&builder.build(), 0, "a", "/x/y?z"), Some((1, "/x/y?z".to_owned())));
+    }
+
+    #[test]
+    fn nothing_is_claimed_twice() {
+        let mut builder = Builder::new(1, 1);
+        let site = builder.site(0, &[HostPattern::parse("a").unwrap()]).unwrap();
+        assert_eq!(builder.site(0, &[HostPattern::parse("A.").unwrap()]), Err(Conflict("host a".to_owned())));
+        builder.add(site, &path("/p/a/v1.0"), route(1)).unwrap();
+        assert_eq!(builder.add(site, &path("/p/a/v1.0"), route(2)), Err(Conflict("/p/a/v1.0".to_owned())));
+        assert!(builder.site(1, &[]).is_err());
+        assert!(builder.site(0, &[]).is_ok());
+        assert!(builder.site(0, &[]).is_err());
+    }
+}
