@@ -23,8 +23,11 @@ pub(super) fn routes() -> OpenApiRouter<Admin> {
 #[into_params(parameter_in = Query)]
 struct Asked {
     /// Those about this API: `project/identifier:version`.
-    #[param(nullable = false, pattern = r"^[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*:[0-9]{1,4}\.[0-9]{1,4}$",
-        example = "default/chat-app-api:1.0")]
+    #[param(
+        nullable = false,
+        pattern = r"^[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*:[0-9]{1,4}\.[0-9]{1,4}$",
+        example = "default/chat-app-api:1.0"
+    )]
     api: Option<String>,
     /// Those of this time or later.
     #[param(nullable = false, value_type = Option<Timestamp>)]

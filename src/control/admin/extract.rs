@@ -59,9 +59,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Who {
 
 /// The API that a parameter names.
 pub(super) fn api(text: Option<&str>) -> Result<Option<ApiKey>, Refused> {
-    text.map(str::parse).transpose().map_err(|problems: Problems| {
-        Refused::field(problem::QUERY_INVALID, "api", "api", echo(&problems.detail))
-    })
+    text.map(str::parse)
+        .transpose()
+        .map_err(|problems: Problems| Refused::field(problem::QUERY_INVALID, "api", "api", echo(&problems.detail)))
 }
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {

@@ -31,6 +31,7 @@ codes! {
     JSON_SYNTAX = 400 "json-syntax" "The body is not JSON";
     JSON_SHAPE = 400 "json-shape" "The body is JSON of another shape";
     BODY_BROKEN = 400 "body-broken" "The body ended before it was whole";
+    REQUEST_REFUSED = 400 "request-refused" "The request cannot be answered";
     TOKEN = 401 "token" "The token is missing or wrong";
     ORIGIN_NOT_ALLOWED = 403 "origin-not-allowed" "Pages of other sites may not call";
     PATH_NOT_FOUND = 404 "path-not-found" "There is nothing at this path";
@@ -40,8 +41,7 @@ codes! {
     BODY_TOO_LARGE = 413 "body-too-large" "The body is too large";
     CONTENT_TYPE_NOT_JSON = 415 "content-type" "Bodies are JSON";
     HOST_NOT_ALLOWED = 421 "host-not-allowed" "The listener is not called by this name";
-    REQUEST_REFUSED = 500 "request-refused" "The request cannot be answered";
-    TOO_MANY_CONNECTIONS = 503 "too-many-connections" "The listener is at its limit of connections";
+        TOO_MANY_CONNECTIONS = 503 "too-many-connections" "The listener is at its limit of connections";
     REQUEST_TIMEOUT = 504 "request-timeout" "The request was not answered in time";
     SHARDS_SILENT = 504 "shards-silent" "Not every shard has answered in time";
 }
@@ -126,7 +126,7 @@ pub(super) fn in_our_words(response: Response) -> Response {
         StatusCode::NOT_FOUND => {
             Refused::new(PATH_NOT_FOUND, "There is nothing at this path: /api/v1/openapi.json names all there is.")
         }
-        _ => Refused::new(REQUEST_REFUSED, "The request cannot be answered."),
+        _ => Refused::new(Code { status: status.as_u16(), ..REQUEST_REFUSED }, "The request cannot be answered."),
     };
     refused.headers.extend(response.headers().get(ALLOW).map(|allow| (ALLOW, allow.clone())));
     refused.into_response()

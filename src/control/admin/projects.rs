@@ -1,9 +1,9 @@
 //! Projects: what APIs are grouped by. The first API of one makes it; here it gets a description, or goes.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::Json;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
