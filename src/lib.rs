@@ -3,13 +3,14 @@
 //! A connection comes in through [`engine`], which knows sockets and time and nothing of WebSocket; [`proxy`] takes it
 //! through its stages, over [`tls`] where that is asked for, with [`proto`] to say what the bytes mean and [`routing`]
 //! to say where they go. [`config`] turns what the operator wrote into what those run with, [`control`] keeps that true
-//! while they run, and [`cli`] starts it all.
+//! while they run, and [`cli`] starts it all. [`declare`] compares what files say of APIs with what is held.
 
 pub mod api;
 pub mod cli;
 pub mod command;
 pub mod config;
 pub mod control;
+pub mod declare;
 pub mod engine;
 pub mod proto;
 pub mod proxy;

@@ -1,10 +1,12 @@
 //! The command line: a file a noun. Data goes to standard output, talk to standard error.
 //!
-//! Exit codes: 0 ok, 1 failed, 2 usage, 3 invalid configuration.
+//! Exit codes: 0 ok, 1 failed, 2 usage, 3 invalid configuration, 4 not authorised.
 
+mod anywhere;
 mod api;
 mod apply;
 mod audit;
+#[allow(dead_code, reason = "the commands that use it come next")]
 mod client;
 mod config;
 mod conn;
@@ -15,6 +17,7 @@ mod extras;
 mod journal;
 mod log;
 mod node;
+#[allow(dead_code, reason = "the commands that use it come next")]
 mod output;
 mod process;
 mod proxy;
@@ -28,10 +31,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::anywhere::Anywhere;
+
 /// A WebSocket API proxy for Linux hosts with high connection counts.
 #[derive(Debug, Parser)]
 #[command(name = "ringway", version, arg_required_else_help = true, max_term_width = 100)]
 struct Cli {
+    #[command(flatten)]
+    anywhere: Anywhere,
     #[command(subcommand)]
     noun: Noun,
 }
@@ -46,6 +53,8 @@ enum Noun {
     Ws(ws::Args),
     /// Make certificates to try TLS with
     Tls(tls::Args),
+    /// The environments of a node
+    Env(env::Args),
     /// Print a completion script for a shell
     Completions(extras::CompletionArgs),
     /// Print the manual page
@@ -57,8 +66,24 @@ enum Noun {
 enum Failure {
     /// It did not work: 1.
     Failed(String),
+    /// The line does not make sense, in a way that its parser cannot see: 2.
+    Usage(String),
     /// An option has a value that cannot be: 3.
     Configuration(String),
+    /// The node does not let us: 4.
+    NotAuthorised(String),
+}
+
+impl Failure {
+    /// What the user is told, and the exit code.
+    fn told(self) -> (String, u8) {
+        match self {
+            Self::Failed(message) => (message, 1),
+            Self::Usage(message) => (message, 2),
+            Self::Configuration(message) => (message, 3),
+            Self::NotAuthorised(message) => (message, 4),
+        }
+    }
 }
 
 impl From<std::io::Error> for Failure {
@@ -70,20 +95,21 @@ impl From<std::io::Error> for Failure {
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn run() -> ExitCode {
-    let result = match Cli::parse().noun {
+    let Cli { anywhere, noun } = anywhere::parse();
+    let result = match noun {
         Noun::Proxy(args) => proxy::run(&args),
         Noun::Echo(args) => echo::run(&args),
         Noun::Ws(args) => ws::run(&args),
         Noun::Tls(args) => tls::run(&args),
+        Noun::Env(args) => env::run(&args, &anywhere),
         Noun::Completions(args) => extras::completions(&args),
         Noun::Man => extras::man(),
     };
     let (message, code) = match result {
         Ok(code) => return code,
-        Err(Failure::Failed(message)) => (message, 1),
-        Err(Failure::Configuration(message)) => (message, 3),
+        Err(failure) => failure.told(),
     };
     // Nobody may be reading.
-    let _ = writeln!(std::io::stderr(), "ringway: {message}");
+    let _ = writeln!(std::io::stderr(), "ringway: {}", output::shown(&message));
     ExitCode::from(code)
 }

@@ -9,7 +9,7 @@ use super::Failure;
 use super::serve::{self, ServeArgs, Upstream};
 use crate::config::tls::UpstreamTlsArgs;
 use crate::config::units;
-use crate::control::names::Question;
+use crate::control::names::{DNS_PORT, Question};
 use crate::routing::name;
 use crate::routing::target::Target;
 
@@ -38,34 +38,31 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let name = name(args)?;
+    let question = question(args)?;
     let (upstream_tls, tls) = args.tls.client(&args.target).map_err(Failure::Configuration)?.unzip();
     let headline = format!("target: {}", args.target);
     let upstream =
-        Upstream { target: args.target.clone(), preserve_host: args.preserve_host, tls, name, trust: upstream_tls };
+        Upstream { target: args.target.clone(), preserve_host: args.preserve_host, tls, question, trust: upstream_tls };
     serve::run(&args.serve, Some(upstream), args.trusted_proxies.clone(), DESCRIPTORS_EACH, &headline)
 }
 
-/// The name that is to be asked for; `None` where the target is an address.
-fn name(args: &Args) -> Result<Option<Question>, Failure> {
+/// What is asked to find the target, if it is a name.
+fn question(args: &Args) -> Result<Question, Failure> {
     let target = &args.target;
     let Target { host, port, .. } = target;
-    if host.parse::<IpAddr>().is_ok() {
-        if !args.resolver.is_empty() {
-            let why = format!("--resolver is of use with a name only; {target} is an address, remove the option");
-            return Err(Failure::Configuration(why));
-        }
-        return Ok(None);
+    let question = Question { host: host.clone(), port: *port, servers: args.resolver.as_slice().into() };
+    if question.address().is_none() {
+        name::check(host).map_err(|why| Failure::Configuration(format!("--target {target}: `{host}` {why}")))?;
+    } else if !args.resolver.is_empty() {
+        let why = format!("--resolver is of use with a name only; {target} is an address, remove the option");
+        return Err(Failure::Configuration(why));
     }
-    name::check(host).map_err(|why| Failure::Configuration(format!("--target {target}: `{host}` {why}")))?;
-    Ok(Some(Question { host: host.clone(), port: *port, servers: args.resolver.clone() }))
+    Ok(question)
 }
 
 fn server(text: &str) -> Result<SocketAddr, String> {
-    /// Where DNS is asked (RFC 1035 section 4.2).
-    const PORT: u16 = 53;
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    let address = || bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, PORT)).ok();
+    let address = || bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS_PORT)).ok();
     text.parse().ok().or_else(address).filter(|server: &SocketAddr| server.port() > 0).ok_or_else(|| {
         format!("`{text}` is not an address with an optional port; write for example 10.0.0.53 or [fd00::53]:5353")
     })

@@ -1,6 +1,6 @@
 //! What `proxy` and `echo` share: one address, one target or none, from flags alone.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -62,8 +62,8 @@ pub(super) struct Upstream {
     pub(super) target: Target,
     pub(super) preserve_host: bool,
     pub(super) tls: Option<UpstreamTls>,
-    /// The name whose addresses are the upstream's, if it is not known by its address.
-    pub(super) name: Option<Question>,
+    /// What is asked to find it.
+    pub(super) question: Question,
     /// Of which each shard gets a configuration of its own.
     pub(super) trust: Option<ClientTls>,
 }
@@ -84,8 +84,8 @@ pub(super) fn run(
     let trust = upstream.as_ref().and_then(|upstream| upstream.trust.clone());
     warn_of_trust(tls.as_ref().map(|(_, served)| served), trust.as_ref());
     let room = Room::of_host(args.cpus.as_ref(), args.limits.max_connections, descriptors_each)?;
-    let place = upstream.as_ref().map(|upstream| find(upstream, args.limits.connect_timeout)).transpose()?;
-    let headline = described(headline, place.as_ref(), tls.as_ref());
+    let place = upstream.as_ref().map(|upstream| find(&upstream.question, args.limits.connect_timeout)).transpose()?;
+    let headline = described(headline, place.as_deref(), tls.as_ref());
     let refusal = if tls.is_some() { &crate::tls::NO_ROOM } else { refusal::no_descriptors() };
     let (bound, listeners) = process::listen(&[(args.listen, refusal)], room.cpus.len(), keepalive)?;
     let (hangup, hung_up) = channel();
@@ -103,7 +103,6 @@ pub(super) fn run(
         recorded: recorded || trust.as_ref().is_some_and(|trust| !trust.is_verified()),
     };
     let tls_config = tls.as_ref().map(|(_, served)| Arc::clone(&served.config));
-    let (place, names) = place.unzip();
     let snapshot = Arc::new(upstream.zip(place).map_or_else(Snapshot::default, |(upstream, place)| {
         snapshot_of(upstream, place, Arc::clone(&settings.policy))
     }));
@@ -115,12 +114,6 @@ pub(super) fn run(
             Proxy::new(settings, current, admission, journal)
         }
     })?;
-    if let Some((names, place)) = names.flatten() {
-        names.watch(move |addresses| {
-            place.replace(addresses.to_vec());
-            true
-        })?;
-    }
     match tls {
         Some((tls, served)) => watch_certificates(tls, served, hung_up, running.senders())?,
         // Nobody hears of SIGHUP then, and who sends it is told so.
@@ -131,18 +124,15 @@ pub(super) fn run(
     running.serve(args.limits.drain_timeout)
 }
 
-/// Where the upstream is, and who goes on asking if that may change.
-type Whereabouts = (Arc<Place>, Option<(Names, Arc<Place>)>);
-
-fn find(upstream: &Upstream, patience: Duration) -> Result<Whereabouts, Failure> {
-    if let Ok(address) = upstream.target.host.parse::<IpAddr>() {
-        return Ok((Arc::new(Place::fixed(SocketAddr::new(address, upstream.target.port))), None));
+/// Where the upstream is. If that is a name it is asked for as long as anyone holds its place.
+fn find(question: &Question, patience: Duration) -> Result<Arc<Place>, Failure> {
+    if let Some(address) = question.address() {
+        return Ok(Arc::new(Place::fixed(address)));
     }
-    let place = Arc::new(Place::unresolved());
-    let Some(question) = upstream.name.clone() else { return Ok((place, None)) };
-    let mut names = Names::new(question)?;
-    place.replace(names.first(patience).to_vec());
-    Ok((Arc::clone(&place), Some((names, place))))
+    let names = Names::start(patience)?;
+    let place = names.follow(question.clone());
+    names.wait(patience);
+    Ok(place)
 }
 
 /// One route for everything.
@@ -189,8 +179,8 @@ fn warn_of_trust(served: Option<&Served>, upstream: Option<&ClientTls>) {
 }
 
 /// The headline, with where the upstream is and what clients are spoken to with.
-fn described(headline: &str, whereabouts: Option<&Whereabouts>, tls: Option<&(ServerTls, Served)>) -> String {
-    let place = whereabouts.map_or_else(String::new, |(place, _)| match place.load().addresses() {
+fn described(headline: &str, place: Option<&Place>, tls: Option<&(ServerTls, Served)>) -> String {
+    let place = place.map_or_else(String::new, |place| match place.load().addresses() {
         [] => " (not resolved yet)".to_owned(),
         addresses => format!(" (at {})", names::show(addresses)),
     });

@@ -14,6 +14,7 @@ mod fuzz_corpus;
 mod fuzz_invariants;
 mod handshake_vectors;
 mod journal;
+mod many_names;
 mod names;
 mod pressure;
 mod proxy_protocol;

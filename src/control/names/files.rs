@@ -1,34 +1,84 @@
-//! The files of name resolution: when they change, and what /etc/hosts says.
+//! The files of name resolution: when they change, and what they say.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
+use hickory_resolver::proto::rr::Name;
+use hickory_resolver::system_conf::parse_resolv_conf;
+
+use super::lookup::{DNS_PORT, Fault};
 use crate::control::stamp::Stamp;
 
-pub(super) const HOSTS: &str = "/etc/hosts";
-pub(super) const RESOLV_CONF: &str = "/etc/resolv.conf";
+const HOSTS: &str = "/etc/hosts";
+const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// A file of names that is longer is not one.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Both files, as they were last looked at.
-#[derive(Debug, Default)]
+/// Both files, as they were last looked at. They are read when they have changed, not for each name.
+#[derive(Debug)]
 pub(super) struct Files {
     stamps: Option<[Option<Stamp>; 2]>,
+    host: Arc<Host>,
+}
+
+/// What they say, or why they cannot be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Host {
+    pub(super) hosts: Result<Hosts, Fault>,
+    pub(super) resolv_conf: Result<ResolvConf, Fault>,
 }
 
 impl Files {
-    /// Whether one has changed since the last call; the first one says so. Before a file is read: a change that comes in
-    /// between is then seen at the next call.
-    pub(super) fn changed(&mut self) -> bool {
-        let now = Some([HOSTS, RESOLV_CONF].map(Stamp::of));
-        std::mem::replace(&mut self.stamps, now) != now
+    /// Reads them.
+    pub(super) fn new() -> Self {
+        let stamps = stamps();
+        let mut files = Self { stamps: None, host: Arc::new(Host::read()) };
+        files.remember(stamps);
+        files
+    }
+
+    /// What they say now, and whether that is something else than at the last call.
+    pub(super) fn look(&mut self) -> (Arc<Host>, bool) {
+        // Before they are read: a change that comes in between is then seen at the next call.
+        let stamps = stamps();
+        if self.stamps == Some(stamps) {
+            return (Arc::clone(&self.host), false);
+        }
+        let host = Host::read();
+        let is_news = *self.host != host;
+        if is_news {
+            self.host = Arc::new(host);
+        }
+        self.remember(stamps);
+        (Arc::clone(&self.host), is_news)
+    }
+
+    /// What could not be read is read again at the next call.
+    fn remember(&mut self, stamps: [Option<Stamp>; 2]) {
+        self.stamps = (self.host.hosts.is_ok() && self.host.resolv_conf.is_ok()).then_some(stamps);
+    }
+}
+
+fn stamps() -> [Option<Stamp>; 2] {
+    [HOSTS, RESOLV_CONF].map(Stamp::of)
+}
+
+impl Host {
+    fn read() -> Self {
+        let text = |path| read(path).map_err(|error| Fault::Unable(format!("{path}: {error}")));
+        Self {
+            hosts: text(HOSTS).map(|text| Hosts::parse(&text)),
+            resolv_conf: text(RESOLV_CONF).and_then(|text| ResolvConf::parse(&text)),
+        }
     }
 }
 
 /// A file's text; empty if there is none.
-pub(super) fn read(path: &str) -> io::Result<String> {
+fn read(path: &str) -> io::Result<String> {
     let mut bytes = Vec::new();
     match File::open(path) {
         Ok(file) => file.take(MAX_BYTES).read_to_end(&mut bytes)?,
@@ -38,28 +88,75 @@ pub(super) fn read(path: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// What /etc/hosts says of a name: the addresses of every line that has it, in their order.
-pub(super) fn lookup(hosts: &str, name: &str) -> Vec<IpAddr> {
-    let line = |line: &str| {
-        let mut words = line.split('#').next()?.split_whitespace();
-        let address = words.next()?.parse().ok()?;
-        words.any(|word| word.eq_ignore_ascii_case(name)).then_some(address)
-    };
-    hosts.trim_start_matches('\u{feff}').lines().filter_map(line).collect()
+/// What /etc/hosts says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Hosts(HashMap<Box<str>, Vec<IpAddr>>);
+
+impl Hosts {
+    fn parse(text: &str) -> Self {
+        let mut hosts: HashMap<Box<str>, Vec<IpAddr>> = HashMap::new();
+        for line in text.trim_start_matches('\u{feff}').lines() {
+            let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+            let Some(Ok(address)) = words.next().map(str::parse) else { continue };
+            for name in words {
+                hosts.entry(name.to_ascii_lowercase().into()).or_default().push(address);
+            }
+        }
+        Self(hosts)
+    }
+
+    /// The addresses of every line that has the name, in their order.
+    pub(super) fn lookup(&self, name: &str) -> &[IpAddr] {
+        self.0.get(name.to_ascii_lowercase().as_str()).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// What /etc/resolv.conf says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ResolvConf {
+    pub(super) servers: Vec<SocketAddr>,
+    /// The search domains.
+    pub(super) search: Vec<Name>,
+    /// The number of dots from which a name is tried as it stands first.
+    pub(super) ndots: usize,
+}
+
+impl ResolvConf {
+    fn parse(text: &str) -> Result<Self, Fault> {
+        // A file without servers means the one on this host (resolv.conf(5)).
+        let (config, options) = parse_resolv_conf(text)
+            .or_else(|_| parse_resolv_conf(format!("{text}\nnameserver 127.0.0.1\n")))
+            .map_err(|error| Fault::Unable(format!("{RESOLV_CONF}: {error}")))?;
+        Ok(Self {
+            servers: config.name_servers().iter().map(|server| SocketAddr::new(server.ip, DNS_PORT)).collect(),
+            search: config.search().to_vec(),
+            ndots: options.ndots,
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::lookup;
+    use super::{Hosts, ResolvConf};
 
     #[test]
     fn a_hosts_file_is_read_as_people_write_it() {
-        let hosts = "\u{feff}127.0.0.1 localhost\n# 10.0.0.9 api\n\n10.0.0.1\tapi.test  API # api2\r\n\
-                     fd00::1 api\nnonsense api\n10.0.0.2 api";
-        let found = |name| lookup(hosts, name).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let hosts = Hosts::parse(
+            "\u{feff}127.0.0.1 localhost\n# 10.0.0.9 api\n\n10.0.0.1\tapi.test  API # api2\r\n\
+             fd00::1 api\nnonsense api\n10.0.0.2 api",
+        );
+        let found = |name| hosts.lookup(name).iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(found("api"), ["10.0.0.1", "fd00::1", "10.0.0.2"]);
         assert_eq!(found("Api.Test"), ["10.0.0.1"]);
         assert_eq!(found("localhost"), ["127.0.0.1"]);
         assert!(found("api2").is_empty() && found("10.0.0.1").is_empty());
+    }
+
+    #[test]
+    fn a_resolv_conf_without_servers_means_the_one_on_this_host() {
+        for (text, servers) in [("", "127.0.0.1:53"), ("nameserver 10.0.0.53\nsearch a.test\n", "10.0.0.53:53")] {
+            let conf = ResolvConf::parse(text).unwrap();
+            assert_eq!(conf.servers, [servers.parse().unwrap()], "{text}");
+        }
     }
 }

@@ -7,20 +7,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::lookup::Lookup;
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
-use hickory_resolver::system_conf::parse_resolv_conf;
 
-use super::files::{self, HOSTS, RESOLV_CONF};
+use super::files::Host;
+use super::servers::{Server, Servers};
 
-/// How long one server may take over one question. A server that has gone away must not cost much, whatever
-/// /etc/resolv.conf allows.
-const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Where DNS is asked (RFC 1035 section 4.2).
+pub const DNS_PORT: u16 = 53;
+
 /// How often the servers are gone through.
 const ROUNDS: usize = 2;
 /// How long it may take over all servers and search domains.
@@ -29,14 +26,14 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_REASON: usize = 200;
 
 /// What is looked up, and whom to ask.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Question {
     /// The name.
     pub host: String,
     /// The port that its addresses get.
     pub port: u16,
     /// The servers to ask, or none for those of /etc/resolv.conf.
-    pub servers: Vec<SocketAddr>,
+    pub servers: Arc<[SocketAddr]>,
 }
 
 /// Where an answer comes from, and how long it holds.
@@ -96,11 +93,16 @@ fn printable(text: &str) -> String {
 }
 
 impl Question {
-    /// Looks the name up, from the files as they are now.
-    pub(super) async fn look_up(&self) -> Result<Answer, Fault> {
+    /// Where the host is that is written as an address.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.host.parse().ok().map(|address| SocketAddr::new(address, self.port))
+    }
+
+    /// Looks the name up, with the files as they are given.
+    pub(super) async fn look_up(&self, files: &Host, servers: &Servers) -> Result<Answer, Fault> {
         let host = self.host.strip_suffix('.').unwrap_or(&self.host);
-        let hosts = files::read(HOSTS).map_err(|error| Fault::Unable(format!("{HOSTS}: {error}")))?;
-        let mut found = files::lookup(&hosts, host);
+        let mut found = files.hosts.as_ref().map_err(Fault::clone)?.lookup(host).to_vec();
         if found.is_empty() && is_localhost(host) {
             // RFC 6761 section 6.3: it is never asked for.
             found = vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()];
@@ -109,21 +111,17 @@ impl Question {
             let (v4, v6) = found.into_iter().partition(IpAddr::is_ipv4);
             return Ok(Answer { origin: Origin::Host, v4: Ok(v4), v6: Ok(v6) });
         }
-        let asking = self.ask();
+        let asking = self.ask(files, servers);
         tokio::time::timeout(LOOKUP_TIMEOUT, asking).await.unwrap_or(Err(Fault::Timeout(LOOKUP_TIMEOUT)))
     }
 
-    async fn ask(&self) -> Result<Answer, Fault> {
-        let (system, options) = resolv_conf()?;
-        let servers = if self.servers.is_empty() {
-            let ports = |server: &NameServerConfig| SocketAddr::new(server.ip, 53);
-            system.name_servers().iter().map(ports).collect()
-        } else {
-            self.servers.clone()
-        };
-        let servers: Arc<[Server]> = servers.into_iter().map(Server::new).collect::<Result<_, _>>()?;
+    async fn ask(&self, files: &Host, servers: &Servers) -> Result<Answer, Fault> {
+        let conf = files.resolv_conf.as_ref().map_err(Fault::clone)?;
+        let addresses = if self.servers.is_empty() { &conf.servers } else { &*self.servers };
+        let servers: Arc<[Arc<Server>]> =
+            addresses.iter().map(|address| servers.at(*address)).collect::<Result<_, _>>()?;
         let mut fault = Fault::NoSuchName;
-        for name in meanings(&self.host, system.search(), options.ndots)? {
+        for name in meanings(&self.host, &conf.search, conf.ndots)? {
             match both(&servers, &name).await {
                 Ok(answer) => return Ok(answer),
                 Err(Fault::NoSuchName) => {}
@@ -147,15 +145,6 @@ fn is_localhost(host: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost")
 }
 
-/// The search domains, the number of dots from which a name is tried as it stands first, and the servers.
-fn resolv_conf() -> Result<(ResolverConfig, ResolverOpts), Fault> {
-    let text = files::read(RESOLV_CONF).map_err(|error| Fault::Unable(format!("{RESOLV_CONF}: {error}")))?;
-    // A file without servers means the one on this host (resolv.conf(5)).
-    parse_resolv_conf(&text)
-        .or_else(|_| parse_resolv_conf(format!("{text}\nnameserver 127.0.0.1\n")))
-        .map_err(|error| Fault::Unable(format!("{RESOLV_CONF}: {error}")))
-}
-
 /// The absolute names that a name may mean, in the order in which they are asked for.
 fn meanings(host: &str, search: &[Name], ndots: usize) -> Result<Vec<Name>, Fault> {
     let unable = |error: &dyn fmt::Display| Fault::Unable(format!("`{host}` is not a name of DNS: {error}"));
@@ -173,31 +162,8 @@ fn meanings(host: &str, search: &[Name], ndots: usize) -> Result<Vec<Name>, Faul
     Ok(names)
 }
 
-#[derive(Debug)]
-struct Server {
-    address: SocketAddr,
-    resolver: TokioResolver,
-}
-
-impl Server {
-    /// Each server is asked through a resolver of its own, so that the order, the time each may take, and what is kept of
-    /// an answer are ours.
-    fn new(address: SocketAddr) -> Result<Self, Fault> {
-        let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
-        (udp.port, tcp.port) = (address.port(), address.port());
-        let server = NameServerConfig::new(address.ip(), true, vec![udp, tcp]);
-        let config = ResolverConfig::from_name_servers(vec![server]);
-        let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-        let options = builder.options_mut();
-        (options.timeout, options.attempts) = (SERVER_TIMEOUT, 0);
-        (options.cache_size, options.use_hosts_file) = (0, ResolveHosts::Never);
-        let resolver = builder.build().map_err(|error| Fault::Server(address, error.to_string()))?;
-        Ok(Self { address, resolver })
-    }
-}
-
 /// Asks for A and AAAA at once. A family without a record is empty; if both are, that is a fault.
-async fn both(servers: &Arc<[Server]>, name: &Name) -> Result<Answer, Fault> {
+async fn both(servers: &Arc<[Arc<Server>]>, name: &Name) -> Result<Answer, Fault> {
     // A set, so that what still runs when nobody waits for it any more is stopped.
     let mut asking = tokio::task::JoinSet::new();
     asking.spawn(ask(Arc::clone(servers), name.clone(), RecordType::AAAA));
@@ -223,10 +189,10 @@ async fn both(servers: &Arc<[Server]>, name: &Name) -> Result<Answer, Fault> {
 }
 
 /// Asks one server after the other, until one knows.
-async fn ask(servers: Arc<[Server]>, name: Name, kind: RecordType) -> Result<(Vec<IpAddr>, Duration), Fault> {
+async fn ask(servers: Arc<[Arc<Server>]>, name: Name, kind: RecordType) -> Result<(Vec<IpAddr>, Duration), Fault> {
     let mut fault = Fault::Unable("there is no server to ask".to_owned());
     for server in std::iter::repeat_n(&servers, ROUNDS).flat_map(|servers| servers.iter()) {
-        match server.resolver.lookup(name.clone(), kind).await {
+        match server.ask(&name, kind).await {
             Ok(lookup) => return read(&lookup, &name, kind).ok_or(Fault::NoAddress),
             Err(NetError::Dns(DnsError::NoRecordsFound(none))) => match none.response_code {
                 ResponseCode::NXDomain => return Err(Fault::NoSuchName),

@@ -63,6 +63,11 @@ impl Standing {
         speak
     }
 
+    /// Whether the last look-up failed.
+    pub(super) fn is_troubled(&self) -> bool {
+        self.trouble.is_some()
+    }
+
     /// How old the answer in use is.
     pub(super) fn age(&self, now: Instant) -> Option<Duration> {
         self.answered_at.map(|at| now.saturating_duration_since(at))
@@ -71,11 +76,6 @@ impl Standing {
     /// How long there is nothing to do, as far as time goes.
     pub(super) fn rest(&self, now: Instant) -> Option<Duration> {
         self.due.map(|due| due.saturating_duration_since(now))
-    }
-
-    /// Whether it is time to ask.
-    pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.due.is_some_and(|due| due <= now)
     }
 }
 
@@ -91,7 +91,7 @@ mod tests {
     fn an_answer_is_asked_for_again_when_its_ttl_runs_out_within_bounds() {
         let now = Instant::now();
         let mut standing = Standing::new(now);
-        assert!(standing.is_due(now));
+        assert_eq!(standing.rest(now), Some(Duration::ZERO));
         for (ttl, jitter, rest) in [
             (60, 0, 60_000),
             (0, 0, 1000),
@@ -104,7 +104,7 @@ mod tests {
             assert_eq!(standing.rest(now).unwrap().as_millis(), rest, "{ttl} {jitter}");
         }
         standing.answered(now, None, 9);
-        assert_eq!((standing.rest(now), standing.is_due(now + SECOND * 1000)), (None, false));
+        assert_eq!(standing.rest(now + SECOND * 1000), None);
     }
 
     #[test]
@@ -127,7 +127,9 @@ mod tests {
         assert_eq!(spoken, [60, 91, 151, 271, 511, 991]);
         assert_eq!(standing.answered(now, Some(SECOND), 0), Some(now - start - SECOND * 60));
         assert_eq!(standing.answered(now, Some(SECOND), 0), None);
+        assert!(!standing.is_troubled());
         assert!(standing.failed(now), "the next trouble is news again");
+        assert!(standing.is_troubled());
         assert_eq!(standing.rest(now), Some(SECOND));
     }
 }

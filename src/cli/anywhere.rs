@@ -1,0 +1,129 @@
+//! Options that may stand anywhere on the line: how answers are written, whether questions are asked, and where the node
+//! is. Commands that have no use for one neither show it nor take it.
+
+use std::path::PathBuf;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, error::ErrorKind};
+
+use super::Cli;
+use super::output::Format;
+
+/// What is taken where a node is spoken to.
+const NODE: [&str; 6] = ["output", "no_input", "state", "admin", "token_file", "admin_ca"];
+/// The commands that speak to one.
+const CLIENTS: [&str; 1] = ["env"];
+
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Node and output")]
+pub(super) struct Anywhere {
+    /// How the answer is written to standard output
+    #[arg(short, long, global = true, value_name = "FORMAT", value_enum, default_value = "table")]
+    pub(super) output: Format,
+    /// Ask nothing, go on as if it had been confirmed
+    #[arg(long, global = true)]
+    pub(super) no_input: bool,
+    /// The state directory of a node on this host: its address and token are read there [default: ./ringway-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(super) state: Option<PathBuf>,
+    /// A node's admin API, as http://HOST:PORT or https://HOST:PORT, instead of --state; needs --token-file
+    #[arg(long, global = true, value_name = "URL")]
+    pub(super) admin: Option<String>,
+    /// The file with the token for --admin; `-` reads a line of standard input
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+    /// Trust the authorities in this file (PEM) and no other for --admin https://..; the host's store if not given
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) admin_ca: Option<PathBuf>,
+}
+
+/// The command line, with each option shown where it is of use.
+pub(super) fn command() -> Command {
+    let mut command = Cli::command();
+    let globals: Vec<_> = command.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
+    let names: Vec<String> = command.get_subcommands().map(|noun| noun.get_name().to_owned()).collect();
+    for name in names.iter().filter(|name| !CLIENTS.contains(&name.as_str())) {
+        command = command.mut_subcommand(name, |mut noun| {
+            for global in &globals {
+                // An option of its own with the same name goes before.
+                let is_own = noun.get_arguments().any(|arg| arg.get_id() == global.get_id());
+                if !is_own {
+                    noun = noun.arg(global.clone().hide(true));
+                }
+            }
+            noun
+        });
+    }
+    command
+}
+
+/// Reads the line. Ends the program where it is wrong, or where help was asked for.
+pub(super) fn parse() -> Cli {
+    let mut command = command();
+    let matches = command.get_matches_mut();
+    if let Some(useless) = useless(&command, &matches) {
+        let noun = matches.subcommand_name().unwrap_or_default();
+        let why = format!("{useless} is of no use with `ringway {noun}`");
+        command.error(ErrorKind::UnknownArgument, why).exit();
+    }
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+}
+
+/// An option of this page that was given to a command that has no use for it.
+fn useless(command: &Command, matches: &ArgMatches) -> Option<String> {
+    let (name, own) = matches.subcommand()?;
+    let noun = command.find_subcommand(name)?;
+    let hidden = noun.get_arguments().filter(|arg| arg.is_hide_set() && NODE.contains(&arg.get_id().as_str()));
+    let is_given = |id: &str| own.value_source(id) == Some(ValueSource::CommandLine);
+    let given = hidden.into_iter().find(|arg| is_given(arg.get_id().as_str()))?;
+    Some(format!("--{}", given.get_long().unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches;
+
+    use super::{CLIENTS, NODE, command, useless};
+    use crate::cli::Cli;
+
+    #[test]
+    fn the_lists_here_are_those_of_the_command_line() {
+        let mut command = command();
+        command.build();
+        let globals = command.get_arguments().filter(|arg| arg.is_global_set() && arg.get_id() != "version");
+        let globals: Vec<&str> = globals.map(|arg| arg.get_id().as_str()).filter(|id| *id != "help").collect();
+        assert_eq!(globals, NODE);
+        for name in CLIENTS {
+            assert!(command.find_subcommand(name).is_some(), "{name}");
+        }
+        command.debug_assert();
+    }
+
+    #[test]
+    fn an_option_counts_wherever_it_stands() {
+        for line in [
+            "ringway -o json --state s env list",
+            "ringway env -o json --state s list",
+            "ringway env list --state s -o json",
+        ] {
+            let matches = command().try_get_matches_from(line.split(' ')).unwrap();
+            assert_eq!(useless(&command(), &matches), None);
+            let cli = Cli::from_arg_matches(&matches).unwrap();
+            assert_eq!(format!("{:?}", cli.anywhere.output), "Json", "{line}");
+            assert_eq!(cli.anywhere.state.as_deref(), Some(std::path::Path::new("s")), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_option_that_is_of_no_use_is_named() {
+        for (line, named) in [
+            ("ringway ws ws://a --admin http://b", "--admin"),
+            ("ringway --no-input tls dev-cert", "--no-input"),
+            ("ringway -o json completions bash", "--output"),
+        ] {
+            let command = command();
+            let matches = command.clone().try_get_matches_from(line.split(' ')).unwrap();
+            assert_eq!(useless(&command, &matches).as_deref(), Some(named), "{line}");
+        }
+    }
+}

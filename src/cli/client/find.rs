@@ -1,0 +1,332 @@
+//! Where the node is and what lets us in: the files of a state directory, or what the line names. What is read is
+//! checked before it goes anywhere.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, Read};
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use rustls_pki_types::CertificateDer;
+
+use crate::cli::anywhere::Anywhere;
+use crate::cli::{Failure, output};
+use crate::tls::pem::PemFile;
+
+/// Where a node keeps its state if nothing else is said.
+pub(in crate::cli) const STATE: &str = "./ringway-data";
+/// Files of a state directory: the address of the admin listener, and the token.
+const ADDRESS_FILE: &str = "admin.addr";
+const TOKEN_FILE: &str = "admin-token";
+/// The most that is read of either.
+const MAX_FILE_BYTES: u64 = 4096;
+
+/// A node that was found, and how.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// `http://ADDRESS` or `https://NAME`, without a slash at its end.
+    pub(super) base: String,
+    pub(super) token: String,
+    /// The host that `--admin` named, if it is another.
+    pub(super) remote_host: Option<String>,
+    by: By,
+}
+
+#[derive(Debug)]
+enum By {
+    State(PathBuf),
+    Admin,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.by {
+            By::State(directory) => write!(f, "{} (from {})", self.base, directory.join(ADDRESS_FILE).display()),
+            By::Admin => write!(f, "{} (from --admin)", self.base),
+        }
+    }
+}
+
+impl Found {
+    /// Why a node cannot be reached, and what to do.
+    pub(super) fn unreachable(&self, error: &ureq::Error) -> String {
+        let why = match error {
+            ureq::Error::Io(error) => reason(error),
+            ureq::Error::Timeout(at) => format!("it took too long ({at})"),
+            ureq::Error::HostNotFound => "the name is not known".to_owned(),
+            other => other.to_string(),
+        };
+        let advice = match &self.by {
+            By::State(directory) => format!(
+                "is a node running with this state directory? `ringway serve --state {}` starts one; another one is named \
+                 with --state DIR or --admin URL",
+                directory.display()
+            ),
+            By::Admin => "is it the address of a node's admin listener, and may this host connect to it?".to_owned(),
+        };
+        format!("no answer from {self}: {why}\n  {advice}")
+    }
+}
+
+/// Finds the node that the line names.
+pub(super) fn node(anywhere: &Anywhere) -> Result<Found, Failure> {
+    let usage = |why: &str| Err(Failure::Usage(why.to_owned()));
+    match (&anywhere.admin, &anywhere.token_file) {
+        (Some(_), _) if anywhere.state.is_some() => usage("--state and --admin name two nodes; give one of them"),
+        (Some(url), Some(token)) => named(url, token, anywhere.admin_ca.as_deref()),
+        (Some(_), None) => usage("--admin needs --token-file FILE: the file with that node's admin token"),
+        (None, Some(_)) => usage("--token-file goes with --admin URL; with --state the token is read there"),
+        (None, None) if anywhere.admin_ca.is_some() => usage("--admin-ca goes with --admin https://.."),
+        (None, None) => here(anywhere.state.as_deref().unwrap_or(Path::new(STATE))),
+    }
+}
+
+/// A node on this host.
+fn here(directory: &Path) -> Result<Found, Failure> {
+    let path = directory.join(ADDRESS_FILE);
+    let text = match read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let shown = directory.display();
+            let what = if directory.is_dir() { "no node is running with it" } else { "there is no such directory" };
+            return Err(Failure::Failed(format!(
+                "{shown}: {what}\n  `ringway serve --state {shown}` starts a node; another one is named with --state DIR, \
+                 or with --admin URL and --token-file FILE"
+            )));
+        }
+        result => result.map_err(|error| unreadable(&path, &error))?,
+    };
+    let address: SocketAddr = text
+        .trim()
+        .parse()
+        .map_err(|_| Failure::Failed(format!("{}: there is no address in it; restart the node", path.display())))?;
+    let token = token(&directory.join(TOKEN_FILE))?;
+    let base = format!("http://{}", dialled(address));
+    Ok(Found { base, token, remote_host: None, by: By::State(directory.to_owned()) })
+}
+
+/// A node anywhere.
+fn named(url: &str, token_file: &Path, ca: Option<&Path>) -> Result<Found, Failure> {
+    let unfit = |why: &str| Failure::Configuration(format!("--admin {}: {why}", shown_url(url)));
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| unfit("it must begin with http:// or https://"))?;
+    let scheme = scheme.to_ascii_lowercase();
+    if scheme != "http" && scheme != "https" {
+        return Err(unfit("it must begin with http:// or https://"));
+    }
+    if scheme == "http" && ca.is_some() {
+        return Err(Failure::Usage("--admin-ca goes with --admin https://..".to_owned()));
+    }
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    if !crate::proto::request::is_authority(authority) {
+        return Err(unfit("it must be a host and a port, without user, path or query"));
+    }
+    let base = format!("{scheme}://{authority}");
+    let uri: ureq::http::Uri = base.parse().map_err(|_| unfit("it is not a URL"))?;
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let is_local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    if scheme == "http" && !is_local {
+        output::say(
+            "ringway: --admin http://..: the token goes to another host unencrypted; use https://, or a tunnel",
+        );
+    }
+    let remote_host = (!is_local).then_some(host);
+    Ok(Found { base, token: token(token_file)?, remote_host, by: By::Admin })
+}
+
+/// A URL as it may be shown: what stands before an `@` may be a secret.
+fn shown_url(url: &str) -> String {
+    match url.rsplit_once('@') {
+        Some((_, rest)) => format!("..@{}", output::shown(rest)),
+        None => output::shown(url),
+    }
+}
+
+/// Where to dial what listens there: an address that means any is reached at loopback.
+pub(in crate::cli) fn dialled(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::from(std::net::Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::from(std::net::Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+fn token(path: &Path) -> Result<String, Failure> {
+    let text = if path == Path::new("-") {
+        let mut line = String::new();
+        io::stdin().lock().take(MAX_FILE_BYTES).read_line(&mut line).map(|_| line)
+    } else {
+        read(path)
+    };
+    let text = text.map_err(|error| unreadable(path, &error))?;
+    let token = text.trim();
+    // What it holds instead is not shown: it may be another secret.
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Failure::NotAuthorised(format!("{}: there is no token in it", path.display())));
+    }
+    Ok(token.to_owned())
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(MAX_FILE_BYTES).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    let shown = path.display();
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Failure::NotAuthorised(format!(
+            "{shown}: {}; only the user that the node runs as may read it",
+            reason(error)
+        )),
+        _ => Failure::Failed(format!("{shown}: {}", reason(error))),
+    }
+}
+
+/// An error without the number that the system has for it.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+/// Whose word counts for an https:// node.
+pub(super) fn authorities(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, Failure> {
+    let Some(path) = file else {
+        let found = rustls_native_certs::load_native_certs();
+        if found.certs.is_empty() {
+            let why = "this host's store of trusted authorities is empty; install ca-certificates, or give --admin-ca";
+            return Err(Failure::Configuration(why.to_owned()));
+        }
+        return Ok(found.certs);
+    };
+    let file = PemFile::new("--admin-ca", path);
+    let certificates = file.read().and_then(|bytes| file.certificates(&bytes));
+    certificates.map_err(|error| Failure::Configuration(error.to_string()))
+}
+
+/// Who is at the keyboard, as the audit is told it: visible ASCII, at most 64 of it.
+pub(super) fn user() -> String {
+    use std::os::unix::fs::MetadataExt;
+    let uid = std::fs::metadata("/proc/self").map(|own| own.uid()).ok();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = uid.and_then(|uid| name_of(uid, &users).map(str::to_owned));
+    let name = name.or_else(|| std::env::var("USER").ok()).unwrap_or_default();
+    let name: String = name.chars().filter(char::is_ascii_graphic).take(64).collect();
+    match uid {
+        Some(uid) if name.is_empty() => format!("uid-{uid}"),
+        None if name.is_empty() => "unknown".to_owned(),
+        _ => name,
+    }
+}
+
+fn name_of(uid: u32, users: &str) -> Option<&str> {
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, _, number) = (fields.next()?, fields.next()?, fields.next()?);
+        (number.parse() == Ok(uid)).then_some(name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Found, dialled, name_of, node};
+    use crate::cli::client::testing::{anywhere, at_state, at_url};
+    use crate::tls::testing::Folder;
+
+    fn found(anywhere: &crate::cli::anywhere::Anywhere) -> Result<Found, (u8, String)> {
+        node(anywhere).map_err(|failure| {
+            let (why, code) = failure.told();
+            (code, why)
+        })
+    }
+
+    #[test]
+    fn a_state_directory_tells_where_the_node_is_and_lets_in() {
+        let folder = Folder::new();
+        folder.write("admin.addr", "0.0.0.0:9600\n");
+        let token = folder.write("admin-token", "secret-token\n");
+        let found = found(&at_state(token.parent().unwrap())).unwrap();
+        assert_eq!((found.base.as_str(), found.token.as_str()), ("http://127.0.0.1:9600", "secret-token"));
+        assert_eq!(found.remote_host, None);
+        assert!(found.to_string().ends_with("/admin.addr)"), "{found}");
+    }
+
+    #[test]
+    fn a_directory_without_a_node_says_what_to_do_and_never_what_is_in_a_file() {
+        let folder = Folder::new();
+        let missing = folder.path("none");
+        let (code, why) = found(&at_state(&missing)).unwrap_err();
+        assert!(code == 1 && why.contains("no such directory") && why.contains("ringway serve --state"), "{why}");
+        let address = folder.write("admin.addr", "nonsense");
+        let state = at_state(address.parent().unwrap());
+        let (code, why) = found(&state).unwrap_err();
+        assert!(code == 1 && why.contains("admin.addr: there is no address in it"), "{why}");
+        folder.write("admin.addr", "[::]:1");
+        let (code, why) = found(&state).unwrap_err();
+        assert!(code == 1 && why.contains("admin-token: no such file"), "{why}");
+        folder.write("admin-token", "two words");
+        let (code, why) = found(&state).unwrap_err();
+        assert!(code == 4 && why.contains("no token in it") && !why.contains("words"), "{why}");
+        std::fs::remove_file(address).unwrap();
+        let (_, why) = found(&state).unwrap_err();
+        assert!(why.contains("no node is running with it"), "{why}");
+    }
+
+    #[test]
+    fn a_url_is_a_host_and_a_port_and_shows_no_password() {
+        let folder = Folder::new();
+        let token = folder.write("t", "secret");
+        for (url, named) in [
+            ("127.0.0.1:9600", "http:// or https://"),
+            ("ws://127.0.0.1:9600", "http:// or https://"),
+            ("http://127.0.0.1:9600/api", "without user, path or query"),
+            ("http://127.0.0.1:9600?x", "without user, path or query"),
+            ("http://me:hunter2@127.0.0.1", "without user, path or query"),
+            ("http://", "without user, path or query"),
+        ] {
+            let (code, why) = found(&at_url(url, &token)).unwrap_err();
+            assert!(code == 3 && why.contains(named) && !why.contains("hunter2"), "{url}: {why}");
+        }
+        let there = found(&at_url("HTTPS://node.test:9600/", &token)).unwrap();
+        assert_eq!((there.base.as_str(), there.remote_host.as_deref()), ("https://node.test:9600", Some("node.test")));
+        assert_eq!(found(&at_url("http://[::1]:9600", &token)).unwrap().remote_host, None);
+    }
+
+    #[test]
+    fn options_that_contradict_each_other_are_usage() {
+        let folder = Folder::new();
+        let token = folder.write("t", "secret");
+        let mut both = at_url("http://127.0.0.1:1", &token);
+        both.state = Some(folder.path(""));
+        let mut alone = anywhere();
+        alone.token_file = Some(token.clone());
+        let mut without = at_url("http://127.0.0.1:1", &token);
+        without.token_file = None;
+        let mut ca = at_url("http://127.0.0.1:1", &token);
+        ca.admin_ca = Some(token);
+        for (line, named) in
+            [(both, "--state and --admin"), (alone, "--token-file"), (without, "--admin"), (ca, "--admin-ca")]
+        {
+            let (code, why) = found(&line).unwrap_err();
+            assert!(code == 2 && why.contains(named), "{why}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_means_any_is_dialled_at_loopback() {
+        for (listening, expected) in
+            [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:2", "[::1]:2"), ("10.0.0.1:3", "10.0.0.1:3"), ("[::1]:4", "[::1]:4")]
+        {
+            assert_eq!(dialled(listening.parse().unwrap()), expected.parse().unwrap());
+        }
+    }
+
+    #[test]
+    fn a_user_has_the_name_that_the_host_knows() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nada:x:1000:1000::/home/ada:/bin/sh\nbroken\n";
+        assert_eq!(name_of(1000, users), Some("ada"));
+        assert_eq!(name_of(7, users), None);
+        let own = super::user();
+        assert!(!own.is_empty() && own.bytes().all(|byte| byte.is_ascii_graphic()), "{own}");
+    }
+}

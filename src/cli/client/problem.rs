@@ -1,0 +1,67 @@
+//! A problem document (RFC 9457) as a message for a person: what, the rule broken by each field on a line of its own.
+
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+use ureq::http::StatusCode;
+
+pub(super) const MEDIA_TYPE: &str = "application/problem+json";
+/// The most of one that is read.
+pub(super) const MAX_BYTES: u64 = 1024 * 1024;
+
+/// What of it is shown. Another program's document may have less than ours.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Problem {
+    title: String,
+    code: String,
+    detail: String,
+    errors: Vec<FieldError>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct FieldError {
+    field: String,
+    message: String,
+}
+
+/// The message.
+pub(super) fn told(status: StatusCode, document: &[u8]) -> String {
+    let Ok(problem) = serde_json::from_slice::<Problem>(document) else {
+        return format!("answered {status} with a problem document that cannot be read");
+    };
+    let what = if problem.detail.is_empty() { &problem.title } else { &problem.detail };
+    let mut text = what.clone();
+    match problem.code.as_str() {
+        "" => drop(write!(text, " ({})", status.as_u16())),
+        code => drop(write!(text, " ({} {code})", status.as_u16())),
+    }
+    for FieldError { field, message } in &problem.errors {
+        let _ = write!(text, "\n  {field}: {message}");
+    }
+    text.trim_start().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use ureq::http::StatusCode;
+
+    use super::told;
+
+    #[test]
+    fn each_broken_rule_is_a_line() {
+        let document = br#"{"type":"about:blank","title":"Unprocessable","status":422,"code":"invalid","detail":"2 fields are wrong",
+            "errors":[{"field":"name","rule":"length","message":"it is empty"},{"field":"targets[0]","rule":"scheme","message":"ftp"}]}"#;
+        let expected = "2 fields are wrong (422 invalid)\n  name: it is empty\n  targets[0]: ftp";
+        assert_eq!(told(StatusCode::UNPROCESSABLE_ENTITY, document), expected);
+    }
+
+    #[test]
+    fn a_document_with_less_in_it_is_shown_too() {
+        assert_eq!(told(StatusCode::CONFLICT, br#"{"title":"Conflict"}"#), "Conflict (409)");
+        assert_eq!(told(StatusCode::CONFLICT, b"{}"), "(409)");
+        let unreadable = "answered 409 Conflict with a problem document that cannot be read";
+        assert_eq!(told(StatusCode::CONFLICT, b"<html>"), unreadable);
+    }
+}

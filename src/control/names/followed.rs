@@ -1,0 +1,275 @@
+//! One name that is followed: asked for again and again, its last good answer kept in its place.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use super::asking::{Asking, Last, Turn};
+use super::lookup::{Answer, Fault, Origin, Question};
+use super::standing::Standing;
+use super::voice::{Line, Pause};
+use super::{Waiting, show};
+use crate::config::units::show_duration;
+use crate::routing::addresses::{self, MAX_ADDRESSES};
+use crate::routing::place::Place;
+
+/// A first answer that failed is asked for again this soon.
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+/// An answer in which one family failed is asked for again this soon.
+const HALF_ANSWER_TTL: Duration = Duration::from_secs(5);
+
+/// There is one for each name, mostly asleep: what only a look-up needs lives no longer than that.
+#[derive(Debug)]
+pub(super) struct Followed {
+    question: Arc<Question>,
+    /// What is to have the addresses. Whoever uses it holds it; when nobody does there is nothing left to do.
+    place: Weak<Place>,
+    asking: Arc<Asking>,
+    changes: watch::Receiver<()>,
+    standing: Standing,
+    /// All of the last good answer, sorted: its order may change with every answer, and is no news.
+    known: Box<[IpAddr]>,
+    /// What was left out of an answer, and why, when that was last logged.
+    refused: Vec<(IpAddr, &'static str)>,
+    refused_line: Pause,
+    changed_line: Pause,
+    too_many_line: Pause,
+}
+
+impl Followed {
+    pub(super) fn new(question: Arc<Question>, place: Weak<Place>, asking: Arc<Asking>) -> Self {
+        Self {
+            question,
+            place,
+            changes: asking.changes(),
+            asking,
+            standing: Standing::new(Instant::now()),
+            known: Box::default(),
+            refused: Vec::new(),
+            refused_line: Pause::default(),
+            changed_line: Pause::default(),
+            too_many_line: Pause::default(),
+        }
+    }
+
+    /// Goes on until it is stopped. `waiting` ends with the first answer, or when that has had `patience`.
+    pub(super) async fn run(mut self, patience: Duration, waiting: Waiting) {
+        let turn = self.asking.turn(Last::Fine).await;
+        let found = Box::pin(self.first(turn, patience)).await;
+        self.judge(found, Instant::now());
+        drop(waiting);
+        loop {
+            self.rest().await;
+            let last = if self.standing.is_troubled() { Last::Failed } else { Last::Fine };
+            let turn = self.asking.turn(last).await;
+            let found = Box::pin(self.look_up(turn)).await;
+            self.judge(found, Instant::now());
+        }
+    }
+
+    /// Asks, and goes on asking for `patience` if that says nothing of the name.
+    async fn first(&mut self, turn: Turn, patience: Duration) -> Result<Answer, Fault> {
+        let (mut turn, mut fault) = (Some(turn), Fault::Timeout(patience));
+        let looking = async {
+            loop {
+                let turn = match turn.take() {
+                    Some(turn) => turn,
+                    None => self.asking.turn(Last::Failed).await,
+                };
+                match self.look_up(turn).await {
+                    Err(passing) if passing.may_pass() => fault = passing,
+                    found => return found,
+                }
+                tokio::time::sleep(FIRST_RETRY).await;
+            }
+        };
+        tokio::time::timeout(patience, looking).await.unwrap_or(Err(fault))
+    }
+
+    async fn look_up(&mut self, _turn: Turn) -> Result<Answer, Fault> {
+        let files = self.asking.files();
+        // What they say is looked up now.
+        self.changes.mark_unchanged();
+        self.question.look_up(&files, &self.asking.servers).await
+    }
+
+    /// Waits until it is time to ask again, or a file has changed.
+    async fn rest(&mut self) {
+        let changed = self.changes.changed();
+        // Its other end is in `asking`, and stays.
+        let _ = match self.standing.rest(Instant::now()) {
+            Some(rest) => tokio::time::timeout(rest, changed).await.unwrap_or(Ok(())),
+            None => changed.await,
+        };
+    }
+
+    /// Takes what a look-up came to.
+    fn judge(&mut self, found: Result<Answer, Fault>, now: Instant) {
+        let Some(place) = self.place.upgrade() else { return };
+        match found.and_then(|answer| self.usable(answer, now)) {
+            Ok((addresses, ttl)) => self.answered(&addresses, ttl, &place, now),
+            Err(fault) => self.failed(&fault, &place, now),
+        }
+    }
+
+    /// The addresses of an answer that may be used, and how long they hold.
+    fn usable(&mut self, answer: Answer, now: Instant) -> Result<(Vec<IpAddr>, Option<Duration>), Fault> {
+        let Answer { origin, v4, v6 } = answer;
+        let mut ttl = match origin {
+            Origin::Host => None,
+            Origin::Dns(ttl) => Some(ttl),
+        };
+        let (mut found, mut kept) = (Vec::new(), Vec::new());
+        for (family, is_ipv4) in [(v4, true), (v6, false)] {
+            match family {
+                Ok(addresses) => found.extend(addresses),
+                Err(_) => {
+                    // Then what is known of it still counts.
+                    kept.extend(self.known.iter().filter(|address| address.is_ipv4() == is_ipv4));
+                    ttl = ttl.map(|ttl| ttl.min(HALF_ANSWER_TTL));
+                }
+            }
+        }
+        let mut found = addresses::distinct(found.into_iter().chain(kept.iter().copied()));
+        let came = found.len();
+        if ttl.is_some() {
+            self.refuse(&mut found, &kept, now);
+        }
+        match found.len() {
+            0 if came > 0 => Err(Fault::NothingAllowed),
+            0 => Err(Fault::NoAddress),
+            _ => Ok((found, ttl)),
+        }
+    }
+
+    /// Leaves out what DNS must not name. What is only `kept` of such a kind can have come from /etc/hosts alone, which
+    /// has the name no more.
+    fn refuse(&mut self, found: &mut Vec<IpAddr>, kept: &[IpAddr], now: Instant) {
+        let mut refused = Vec::new();
+        found.retain(|address| {
+            let why = addresses::refused_from_dns(*address);
+            refused.extend(why.map(|why| (*address, why)));
+            why.is_none()
+        });
+        refused.sort_unstable();
+        if !refused.is_empty() && refused != self.refused && self.may_say(Line::Refused, now) {
+            let name = &self.question.host;
+            let (before, answered): (Vec<_>, Vec<_>) =
+                refused.iter().copied().partition(|(address, _)| kept.contains(address));
+            if !answered.is_empty() {
+                warn!(
+                    name,
+                    addresses = show_refused(&answered),
+                    "DNS gave the target's name addresses that must not come from it, and they are not used; \
+                     if they are meant, write them into /etc/hosts or into the target"
+                );
+            }
+            if !before.is_empty() {
+                warn!(
+                    name,
+                    addresses = show_refused(&before),
+                    "/etc/hosts gave the target's name addresses that are not kept now that DNS is asked, and they are not used; \
+                     if they are meant, write them there again or into the target"
+                );
+            }
+            self.refused = refused;
+        }
+    }
+
+    fn answered(&mut self, found: &[IpAddr], ttl: Option<Duration>, place: &Place, now: Instant) {
+        let mut ordered = addresses::order(found, ipv6_is_routed(found));
+        ordered.truncate(MAX_ADDRESSES);
+        let port = self.question.port;
+        let ordered: Box<[SocketAddr]> = ordered.into_iter().map(|address| SocketAddr::new(address, port)).collect();
+        let mut known = Box::<[IpAddr]>::from(found);
+        known.sort_unstable();
+        let before = place.load();
+        let is_news = known != self.known;
+        let is_first = self.standing.age(now).is_none();
+        let failed_for = self.standing.answered(now, ttl, jitter());
+        match failed_for {
+            Some(time) if self.may_say(Line::Again, now) => {
+                let (name, failed_for, addresses) = (&self.question.host, show_age(time), show(&ordered));
+                info!(name, failed_for, addresses, "the target's name is resolved again");
+            }
+            None if !is_first && is_news && self.may_say(Line::Changed, now) => {
+                let (name, addresses, was) = (&self.question.host, show(&ordered), show(before.addresses()));
+                info!(name, addresses, was, "the target's addresses have changed");
+            }
+            _ => {}
+        }
+        if is_news && known.len() > ordered.len() && self.may_say(Line::TooMany, now) {
+            let (name, found, used) = (&self.question.host, known.len(), ordered.len());
+            warn!(name, found, used, "the target's name has more addresses than are used");
+        }
+        self.known = known;
+        if *before.addresses() != *ordered {
+            place.replace(ordered);
+        }
+    }
+
+    fn failed(&mut self, fault: &Fault, place: &Place, now: Instant) {
+        if !self.standing.failed(now) {
+            return;
+        }
+        let (name, why, age) = (self.question.host.clone(), fault.to_string(), self.standing.age(now));
+        match age {
+            Some(age) if self.may_say(Line::Stale, now) => warn!(
+                name,
+                why,
+                age = show_age(age),
+                addresses = show(place.load().addresses()),
+                "the target's name is not resolved any more: its last good answer stays in use"
+            ),
+            None if self.may_say(Line::Unresolved, now) => error!(
+                name,
+                why,
+                "the target's name is not resolved: until it is nothing goes there, and clients get 503 where there is no                  other endpoint; check the name, and that the servers of /etc/resolv.conf or --resolver can be reached"
+            ),
+            _ => {}
+        }
+    }
+
+    /// Whether a line may be logged: for this name, if its answers may bring it about again and again, and for all.
+    fn may_say(&mut self, line: Line, now: Instant) -> bool {
+        let of_this_name = match line {
+            Line::Refused => self.refused_line.is_over(now),
+            Line::Changed => self.changed_line.is_over(now),
+            Line::TooMany => self.too_many_line.is_over(now),
+            Line::Unresolved | Line::Stale | Line::Again => true,
+        };
+        of_this_name && self.asking.voice.may_say(line, now)
+    }
+}
+
+/// Addresses that are left out, and why.
+fn show_refused(refused: &[(IpAddr, &'static str)]) -> String {
+    let shown = refused.iter().take(MAX_ADDRESSES).map(|(address, why)| format!("{address} ({why})"));
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+fn show_age(age: Duration) -> String {
+    show_duration(Duration::from_secs(age.as_secs().max(1)))
+}
+
+/// Whether this host has a way to any of the IPv6 addresses. Connecting a datagram socket asks the routing table, and
+/// sends nothing.
+fn ipv6_is_routed(found: &[IpAddr]) -> bool {
+    let mut ipv6 = found.iter().filter(|address| address.is_ipv6()).take(MAX_ADDRESSES).peekable();
+    if ipv6.peek().is_none() {
+        return true;
+    }
+    let Ok(socket) = UdpSocket::bind("[::]:0") else { return false };
+    ipv6.any(|address| socket.connect(SocketAddr::new(*address, 9)).is_ok())
+}
+
+fn jitter() -> u8 {
+    let mut byte = [0];
+    // Without it everything still works.
+    let _ = getrandom::fill(&mut byte);
+    let [byte] = byte;
+    byte
+}

@@ -1,0 +1,174 @@
+//! Files of documents: one, or all `*.yaml` and `*.yml` in a folder and those below it, in the order of their names.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::document::{Document, Origin};
+use super::read::{self, Fault};
+
+/// The most that is read of a file, and of all of them.
+const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+const MAX_TOTAL_BYTES: u64 = 256 * 1024 * 1024;
+/// Files in a folder at most, and folders in one another.
+const MAX_FILES: usize = 100_000;
+const MAX_DEPTH: usize = 32;
+
+/// Reads the documents of a file or a folder.
+///
+/// # Errors
+/// Everything that is wrong in them, with file, line and column.
+pub fn documents(path: &Path) -> Result<Vec<Document>, Vec<Fault>> {
+    let files = listed(path).map_err(|fault| vec![fault])?;
+    let (mut documents, mut faults, mut total) = (Vec::new(), Vec::new(), 0_u64);
+    for file in &files {
+        let read = text(file).and_then(|text| {
+            total = total.saturating_add(text.len() as u64);
+            if total > MAX_TOTAL_BYTES {
+                return Err(fault(file, format!("the files have more than {MAX_TOTAL_BYTES} bytes with this one")));
+            }
+            Ok(text)
+        });
+        match read.map_err(|fault| vec![fault]).and_then(|text| read::documents(&file.display().to_string(), &text)) {
+            Ok(mut read) => documents.append(&mut read),
+            Err(mut more) => faults.append(&mut more),
+        }
+        if total > MAX_TOTAL_BYTES {
+            break;
+        }
+    }
+    if let Err(mut twice) = read::distinct(&documents) {
+        faults.append(&mut twice);
+    }
+    if faults.is_empty() { Ok(documents) } else { Err(faults) }
+}
+
+/// The files that a path stands for.
+fn listed(path: &Path) -> Result<Vec<PathBuf>, Fault> {
+    let about = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    if !about.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    below(path, 0, &mut files)?;
+    if files.is_empty() {
+        return Err(fault(path, "there is no *.yaml or *.yml file in this folder".to_owned()));
+    }
+    Ok(files)
+}
+
+/// Adds what is in a folder, in the order of the names. Hidden files and folders are left out: an editor's, or git's.
+fn below(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Fault> {
+    if depth > MAX_DEPTH {
+        return Err(fault(folder, format!("folders are more than {MAX_DEPTH} deep: does a link lead in a circle?")));
+    }
+    let failed = |error: io::Error| unreadable(folder, &error);
+    let entries = fs::read_dir(folder).map_err(failed)?.map(|entry| entry.map(|entry| entry.path()));
+    let mut entries: Vec<PathBuf> = entries.collect::<Result<_, _>>().map_err(failed)?;
+    entries.sort();
+    for path in entries {
+        if path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b".")) {
+            continue;
+        }
+        let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+        match fs::metadata(&path) {
+            Ok(about) if about.is_dir() => below(&path, depth.saturating_add(1), files)?,
+            Ok(about) if is_yaml && about.is_file() => files.push(path),
+            Err(error) if is_yaml => return Err(unreadable(&path, &error)),
+            _ => {}
+        }
+        if files.len() > MAX_FILES {
+            return Err(fault(folder, format!("there are more than {MAX_FILES} files in it")));
+        }
+    }
+    Ok(())
+}
+
+fn text(path: &Path) -> Result<String, Fault> {
+    let mut text = String::new();
+    let limit = MAX_FILE_BYTES.saturating_add(1);
+    let read = File::open(path).and_then(|file| file.take(limit).read_to_string(&mut text));
+    match read {
+        Ok(n) if n as u64 > MAX_FILE_BYTES => Err(fault(path, format!("it has more than {MAX_FILE_BYTES} bytes"))),
+        Ok(_) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(fault(path, "it is not UTF-8".to_owned())),
+        Err(error) => Err(unreadable(path, &error)),
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Fault {
+    let text = error.to_string();
+    fault(path, text.split(" (os error").next().unwrap_or_default().to_lowercase())
+}
+
+/// A fault of a file as a whole.
+fn fault(path: &Path, message: String) -> Fault {
+    Fault { origin: Origin { file: path.display().to_string(), line: 0, column: 0 }, field: None, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::documents;
+
+    fn text(name: &str) -> String {
+        format!("apiVersion: ringway/v1\nkind: Api\nname: {name}\nversion: 1.0\ntargets: [ws://a]\n")
+    }
+
+    fn faults(path: &std::path::Path) -> Vec<String> {
+        documents(path).unwrap_err().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_folder_is_read_in_the_order_of_its_names_and_below() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        std::fs::create_dir_all(root.join("b/c")).unwrap();
+        std::fs::create_dir(root.join(".git")).unwrap();
+        for (file, name) in [("z.yaml", "z"), ("a.yml", "a"), ("b/c/d.yaml", "d"), (".git/x.yaml", "x"), ("n.txt", "n")]
+        {
+            std::fs::write(root.join(file), text(name)).unwrap();
+        }
+        let read = documents(root).unwrap();
+        let names: Vec<&str> = read.iter().map(|document| document.key.identifier.as_str()).collect();
+        assert_eq!(names, ["a", "d", "z"]);
+        assert!(read[1].origin.to_string().ends_with("b/c/d.yaml:1:1"), "{:?}", read[1].origin);
+        assert_eq!(documents(&root.join("n.txt")).unwrap().len(), 1, "a file that is named is read whatever its name");
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        std::fs::write(root.join("a.yaml"), text("one")).unwrap();
+        std::fs::write(root.join("b.yaml"), text("one")).unwrap();
+        std::fs::write(root.join("c.yaml"), "kind: Api\n").unwrap();
+        std::fs::write(root.join("d.yaml"), [0xff, 0xfe]).unwrap();
+        symlink("nowhere", root.join("e.yaml")).unwrap_or_default();
+        let told = faults(root);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].ends_with("e.yaml: no such file or directory"), "{told:?}");
+        std::fs::remove_file(root.join("e.yaml")).unwrap();
+        let told = faults(root);
+        let expected = [
+            "c.yaml:1:1: kind: missing field `apiVersion`",
+            "d.yaml: it is not UTF-8",
+            "b.yaml:1:1: default/one:1.0 is",
+        ];
+        for (line, part) in told.iter().zip(expected) {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+        assert_eq!(told.len(), 3, "{told:?}");
+    }
+
+    #[test]
+    fn a_folder_with_nothing_in_it_and_one_that_goes_in_a_circle_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        assert!(faults(root)[0].ends_with("there is no *.yaml or *.yml file in this folder"));
+        symlink(root, root.join("again")).unwrap();
+        assert!(faults(root)[0].contains("does a link lead in a circle"), "{:?}", faults(root));
+        assert!(faults(&root.join("none"))[0].ends_with("none: no such file or directory"));
+    }
+}

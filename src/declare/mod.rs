@@ -1,0 +1,41 @@
+//! Declared state: what APIs should be, as files say it, and what has to be done for it.
+//!
+//! ```text
+//! files -> read -> documents --+-- plan -> steps -> carry out, on a node
+//!                 held <-------+-- diff -> text
+//!                 held -> written (export) -> files
+//! ```
+//!
+//! In: YAML, and what a node holds. Out: steps, which are operations of the admin API; differences; YAML. Nothing that is
+//! not in a document is ever taken away, and what a document leaves out stays as it is. Everything here is pure but
+//! [`files`], which reads them, and [`node`], which has steps carried out by whoever can: a client of the admin API, or the
+//! node itself.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+
+pub mod diff;
+pub mod document;
+pub mod files;
+pub mod held;
+pub mod node;
+pub mod plan;
+pub mod read;
+pub mod step;
+#[cfg(test)]
+mod testing;
+pub mod written;
+
+pub use document::{Declared, Document};
+pub use held::Held;
+pub use node::{Node, Stopped, apply};
+pub use plan::plan;
+pub use step::Step;

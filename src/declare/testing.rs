@@ -1,0 +1,182 @@
+//! A node in memory, by the rules of the real one as far as documents meet them; and documents of a few words.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::document::Document;
+use super::held::{self, Held};
+use super::node::Node;
+use super::read;
+use super::step::Step;
+use crate::api::request::{NewLifecycle, OwnTargets};
+use crate::api::view::{Deployment, Status};
+use crate::api::{Api, ApiKey, Definition, EnvironmentName, Kind, Lifecycle, Problems};
+
+/// Documents of a text that is right.
+pub(crate) fn documents(text: &str) -> Vec<Document> {
+    read::documents("f.yaml", text).unwrap_or_else(|faults| panic!("{faults:?}"))
+}
+
+/// A document of `Chat 1.0` with these lines besides.
+pub(crate) fn chat(lines: &str) -> Vec<Document> {
+    documents(&format!("apiVersion: ringway/v1\nkind: Api\nname: Chat\nversion: 1.0\ntargets: [\"ws://a\"]\n{lines}"))
+}
+
+/// A node.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shelf {
+    pub(crate) apis: BTreeMap<ApiKey, (Api, Vec<Definition>)>,
+    /// Steps that were carried out, as they are told.
+    pub(crate) told: Vec<String>,
+    /// Refuses the step with this number.
+    pub(crate) refuses: Option<usize>,
+}
+
+impl Shelf {
+    /// All that it holds.
+    pub(crate) fn held(&mut self) -> Held {
+        super::node::held(self, None).unwrap()
+    }
+
+    /// One after these documents were applied.
+    pub(crate) fn with(documents: &[Document]) -> Self {
+        let mut shelf = Self::default();
+        super::apply(&mut shelf, documents, |_| {}).unwrap();
+        shelf.told.clear();
+        shelf
+    }
+
+    fn created(&mut self, key: &ApiKey, definition: Definition) {
+        let api = Api {
+            id: 1,
+            project: key.project.clone(),
+            identifier: key.identifier.clone(),
+            version: key.version,
+            name: definition.name,
+            display_name: None,
+            description: definition.description,
+            kind: Kind::WebSocket,
+            base_path: key.base_path(),
+            access: definition.access,
+            targets: definition.targets,
+            lifecycle: Lifecycle::Created,
+            deprecated_at: None,
+            sunset_at: None,
+            created_at: Timestamp::UNIX_EPOCH,
+            created_by: "me".to_owned(),
+            updated_at: Timestamp::UNIX_EPOCH,
+            updated_by: "me".to_owned(),
+            latest_revision: None,
+            deployments: Vec::new(),
+        };
+        let before = self.apis.insert(key.clone(), (api, Vec::new()));
+        assert!(before.is_none_or(|(api, _)| !held::counts(&api)), "{key} is there");
+    }
+
+    fn deploy(&mut self, key: &ApiKey, environment: &EnvironmentName, revision: Option<u64>, own: OwnTargets) {
+        let (api, revisions) = self.apis.get_mut(key).unwrap();
+        assert_ne!(api.lifecycle, Lifecycle::Retired);
+        let definition = definition_of(api);
+        let revision = revision.unwrap_or_else(|| {
+            if revisions.last() != Some(&definition) {
+                revisions.push(definition);
+            }
+            revisions.len() as u64
+        });
+        let kept = &revisions[usize::try_from(revision - 1).unwrap()];
+        api.latest_revision = Some(revisions.len() as u64);
+        let there = api.deployments.iter().find(|it| it.environment == *environment).cloned();
+        let targets = match own {
+            OwnTargets::Keep => there.and_then(|it| it.targets),
+            OwnTargets::Revisions => None,
+            OwnTargets::These(targets) => Some(targets),
+        };
+        api.deployments.retain(|it| it.environment != *environment);
+        api.deployments.push(Deployment {
+            environment: environment.clone(),
+            revision,
+            effective_targets: targets.clone().unwrap_or_else(|| kept.targets.clone()),
+            targets,
+            status: Status::Running,
+            deployed_at: Timestamp::UNIX_EPOCH,
+            deployed_by: "me".to_owned(),
+            url: None,
+        });
+        api.deployments.sort_by_key(|it| environments().iter().position(|known| *known == it.environment));
+    }
+
+    fn status(&mut self, key: &ApiKey, environment: &EnvironmentName, status: Status) {
+        let (api, _) = self.apis.get_mut(key).unwrap();
+        api.deployments.iter_mut().find(|it| it.environment == *environment).unwrap().status = status;
+    }
+
+    fn lifecycle(&mut self, key: &ApiKey, new: &NewLifecycle) -> Result<(), Problems> {
+        let change = new.check(Timestamp::UNIX_EPOCH)?;
+        let (api, _) = self.apis.get_mut(key).unwrap();
+        assert!(
+            api.lifecycle == change.state || api.lifecycle.may_become(change.state),
+            "{} to {new:?}",
+            api.lifecycle
+        );
+        api.lifecycle = change.state;
+        match change.state {
+            Lifecycle::Published => {
+                let shown = api.display_name.take().unwrap_or_else(|| api.name.clone());
+                api.display_name = Some(change.display_name.unwrap_or(shown));
+            }
+            Lifecycle::Deprecated => api.sunset_at = Some(change.sunset_at.unwrap_or(Timestamp::MAX)),
+            Lifecycle::Retired => api.deployments.clear(),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn environments() -> Vec<EnvironmentName> {
+    ["development", "production"].map(|name| name.parse().unwrap()).to_vec()
+}
+
+fn definition_of(api: &Api) -> Definition {
+    held::HeldApi { api: api.clone(), revisions: BTreeMap::new() }.definition()
+}
+
+impl Node for Shelf {
+    type Error = Problems;
+
+    fn environments(&mut self) -> Result<Vec<EnvironmentName>, Problems> {
+        Ok(environments())
+    }
+
+    fn apis(&mut self) -> Result<Vec<Api>, Problems> {
+        Ok(self.apis.values().map(|(api, _)| api.clone()).collect())
+    }
+
+    fn revision(&mut self, key: &ApiKey, number: u64) -> Result<Definition, Problems> {
+        Ok(self.apis[key].1[usize::try_from(number - 1).unwrap()].clone())
+    }
+
+    fn carry_out(&mut self, step: &Step) -> Result<(), Problems> {
+        if self.refuses == Some(self.told.len()) {
+            return Err(Problems::new(crate::api::problem::Code::BUSY, "no"));
+        }
+        self.told.push(step.to_string());
+        match step {
+            Step::Create(key, new) => {
+                let (checked, definition) = new.check()?;
+                assert_eq!(checked, *key);
+                self.created(key, definition);
+            }
+            Step::Update(key, new, _) => {
+                let Definition { name, description, access, targets, .. } = new.check()?;
+                let (api, _) = self.apis.get_mut(key).unwrap();
+                (api.name, api.description, api.access, api.targets) = (name, description, access, targets);
+            }
+            Step::Deploy(key, environment, new, _) => self.deploy(key, environment, new.revision, new.own_targets()?),
+            Step::Stop(key, environment) => self.status(key, environment, Status::Stopped),
+            Step::Start(key, environment) => self.status(key, environment, Status::Running),
+            Step::Lifecycle(key, new) => return self.lifecycle(key, new),
+        }
+        Ok(())
+    }
+}
