@@ -92,7 +92,7 @@ struct Asked {
 }
 
 /// Show what is in force, and how far the ending of connections has come
-#[utoipa::path(get, path = "/snapshot", tag = "health", params(Asked),
+#[utoipa::path(get, path = "/snapshot", tag = "snapshot", params(Asked),
     responses(
         (status = 200, body = InForce, description = "It"),
         (status = 504, description = "`shards-silent`")))]
