@@ -337,3 +337,88 @@ impl Routes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{MAX_GONE, RouteSlot, Routes};
+    use crate::command::Tally;
+    use crate::proto::scan::FrameLimits;
+    use crate::routing::policy::{Policy, Timeouts};
+    use crate::routing::route::{Gate, Route, RouteId, Subject};
+    use crate::routing::snapshot::Snapshot;
+
+    fn policy() -> Arc<Policy> {
+        let second = Duration::from_secs(1);
+        let timeouts = Timeouts {
+            handshake: second,
+            connect: second,
+            idle: None,
+            ping_interval: None,
+            pong: second,
+            close: second,
+        };
+        Arc::new(Policy {
+            frames: FrameLimits { max_frame_bytes: 1024, max_message_bytes: 1024 },
+            timeouts,
+            drain_window: Duration::ZERO,
+        })
+    }
+
+    fn route(id: u64, identifier: &str) -> Route {
+        let subject = Subject { identifier: identifier.into(), ..Subject::default() };
+        Route {
+            id: RouteId(id),
+            subject: Some(Arc::new(subject)),
+            gate: Gate::Open,
+            endpoints: Box::default(),
+            preserve_host: false,
+            answer_lines: Box::default(),
+            policy: policy(),
+        }
+    }
+
+    fn opened(routes: &Routes, identifier: &str) -> u64 {
+        let all = routes.reports();
+        let own = all.iter().filter(|report| report.subject.as_ref().map_or("", |it| &it.identifier) == identifier);
+        let mut sum = Tally::default();
+        own.for_each(|report| sum.add(&report.tally));
+        sum.opened
+    }
+
+    #[test]
+    fn what_was_counted_of_a_deployment_stays_when_it_goes_and_comes_back() {
+        let mut routes = Routes::new(policy());
+        for (id, total) in [(1, 1), (2, 2), (3, 3)] {
+            let snapshot = Snapshot::of_one(route(id, "chat"));
+            let route = snapshot.routes().next().unwrap();
+            let (slot, _) = routes.enter(route);
+            routes.opened(slot, Duration::ZERO);
+            assert_eq!(opened(&routes, "chat"), total);
+            routes.take(&Snapshot::default(), |_, _| {});
+            assert_eq!(opened(&routes, "chat"), total, "while its last connection ends");
+            routes.leave(slot);
+            assert_eq!(opened(&routes, "chat"), total, "when it is gone");
+            assert_eq!(routes.slot_of(RouteId(id)), None);
+        }
+    }
+
+    #[test]
+    fn counts_of_more_than_are_kept_become_nobodys() {
+        let mut routes = Routes::new(policy());
+        for id in 0..=MAX_GONE as u64 {
+            let snapshot = Snapshot::of_one(route(id, &format!("api-{id}")));
+            let (slot, _) = routes.enter(snapshot.routes().next().unwrap());
+            assert_ne!(slot, RouteSlot::NONE);
+            routes.opened(slot, Duration::ZERO);
+            routes.leave(slot);
+            routes.take(&Snapshot::default(), |_, _| {});
+        }
+        assert_eq!(opened(&routes, "api-0"), 1);
+        assert_eq!(opened(&routes, &format!("api-{MAX_GONE}")), 0);
+        assert_eq!(opened(&routes, ""), 1);
+        assert_eq!(routes.reports().len(), MAX_GONE + 1);
+    }
+}
