@@ -84,6 +84,12 @@ impl ShardPublisher {
         self.number.subscribe()
     }
 
+    /// What was published last.
+    #[must_use]
+    pub fn in_force(&self) -> &Arc<Snapshot> {
+        &self.current
+    }
+
     /// Checks and builds what is to be in force with another configuration. Listeners stay what they are: their number and
     /// order must be the same.
     ///
