@@ -114,12 +114,15 @@ pub(super) fn run(
             Proxy::new(settings, current, admission, journal)
         }
     })?;
+    let address = bound.first().copied().unwrap_or(args.listen);
     match tls {
-        Some((tls, served)) => watch_certificates(tls, served, hung_up, running.senders())?,
+        Some((tls, served)) => {
+            let listener = certificates::Listener { place: 0, name: address.to_string(), tls, served };
+            watch_certificates(listener, hung_up, running.senders())?;
+        }
         // Nobody hears of SIGHUP then, and who sends it is told so.
         None => drop(hung_up),
     }
-    let address = bound.first().copied().unwrap_or(args.listen);
     announce::say(format!("listening on {address}\n  {headline}\n{}", announce::bounds(&room, &args.limits)))?;
     running.serve(args.limits.drain_timeout)
 }
@@ -169,7 +172,7 @@ fn read_certificates(args: &ServeArgs) -> Result<Option<(ServerTls, Served)>, Fa
 
 fn warn_of_trust(served: Option<&Served>, upstream: Option<&ClientTls>) {
     if let Some(served) = served {
-        certificates::warn_at_start(served);
+        certificates::warn_at_start([served]);
     }
     if upstream.is_some_and(|tls| !tls.is_verified()) {
         warn!(
@@ -191,13 +194,12 @@ fn described(headline: &str, place: Option<&Place>, tls: Option<&(ServerTls, Ser
 }
 
 fn watch_certificates(
-    tls: ServerTls,
-    served: Served,
+    listener: certificates::Listener,
     hung_up: Receiver<()>,
     shards: Vec<Sender<Command>>,
 ) -> Result<(), Failure> {
-    certificates::watch(tls, served, hung_up, move |config| {
-        tell_all(&shards, || Command::Certificates(0, Arc::clone(config)))
+    certificates::watch(vec![listener], hung_up, move |place, config| {
+        tell_all(&shards, || Command::Certificates(place, Arc::clone(config)))
     })?;
     Ok(())
 }
