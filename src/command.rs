@@ -158,10 +158,8 @@ pub struct ConnectionView {
     pub tls: Option<ProtocolVersion>,
     /// How long ago it was accepted.
     pub age: Duration,
-    /// Messages from the client, and from the upstream.
-    pub messages: [u64; 2],
-    /// Bytes from the client, and from the upstream.
-    pub bytes: [u64; 2],
+    /// From the client, and from the upstream.
+    pub passed: [Passed; 2],
 }
 
 /// How a shard fares.
@@ -206,10 +204,8 @@ pub struct Tally {
     pub insecure: u64,
     /// Handshakes that were refused, by the code of the refusal.
     pub refused: Vec<(&'static str, u64)>,
-    /// Data messages from the client, and from the upstream.
-    pub messages: [u64; 2],
-    /// Bytes of frames from the client, and from the upstream.
-    pub bytes: [u64; 2],
+    /// From the client, and from the upstream.
+    pub passed: [Passed; 2],
     /// Close frames received from the client, and from the upstream.
     pub closes: [Closes; 2],
     /// Tunnels that ended, by why.
@@ -218,6 +214,15 @@ pub struct Tally {
     pub dial: Histogram,
     /// From accept to the 101.
     pub handshake: Histogram,
+}
+
+/// What has come from a side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Data messages.
+    pub messages: u64,
+    /// Bytes of frames, headers included.
+    pub bytes: u64,
 }
 
 /// Close frames by their code.

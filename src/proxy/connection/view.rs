@@ -1,29 +1,24 @@
 //! A connection as others see it: what has passed through it, and what is shown of it.
 
 use super::{Connection, Stage};
-use crate::command::ConnectionView;
+use crate::command::{ConnectionView, Passed};
 use crate::engine::Time;
 use crate::proxy::record::{End, SideRecord};
-use crate::proxy::routes::{Counts, Routes};
+use crate::proxy::routes::Routes;
 
 impl Connection {
-    /// Messages and bytes of both sides so far.
-    #[inline]
-    pub(in crate::proxy) fn counts(&self) -> Counts {
-        match &self.stage {
-            Stage::Relay(relay) => Counts {
-                messages: [relay.client.scanner.messages(), relay.upstream.scanner.messages()],
-                bytes: [relay.client.received_bytes, relay.upstream.received_bytes],
-            },
-            Stage::Closing(closing) => {
-                let (client, upstream) = closing.records();
-                Counts::of(&client, &upstream)
-            }
-            Stage::Echo(echo) => Counts::of(&echo.record(), &SideRecord::default()),
-            Stage::Linger(_, _, client) => Counts::of(client, &SideRecord::default()),
-            Stage::Gone(_, client, upstream) => Counts::of(client, upstream),
-            _ => Counts::default(),
-        }
+    /// What has come from the client, and from the upstream.
+    fn passed(&self) -> [Passed; 2] {
+        let nothing = SideRecord::default();
+        let (client, upstream) = match &self.stage {
+            Stage::Relay(relay) => (relay.client.to_record(), relay.upstream.to_record()),
+            Stage::Closing(closing) => closing.records(),
+            Stage::Echo(echo) => (echo.record(), nothing),
+            Stage::Linger(_, _, client) => (*client, nothing),
+            Stage::Gone(_, client, upstream) => (*client, *upstream),
+            _ => (nothing, nothing),
+        };
+        [client, upstream].map(|side| Passed { messages: side.messages, bytes: side.bytes })
     }
 
     /// Why it ended, and the code of the close frame that each side sent; `None` as long as it has not ended.
@@ -41,7 +36,6 @@ impl Connection {
 
     /// As it is shown.
     pub(in crate::proxy) fn view(&self, routes: &Routes, now: Time) -> ConnectionView {
-        let counts = self.counts();
         ConnectionView {
             number: self.number,
             peer: self.trace.peer,
@@ -54,8 +48,7 @@ impl Connection {
             },
             tls: self.trace.tls,
             age: now.since(self.trace.accepted),
-            messages: counts.messages,
-            bytes: counts.bytes,
+            passed: self.passed(),
         }
     }
 }
