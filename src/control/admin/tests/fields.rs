@@ -179,9 +179,9 @@ async fn fields_of_deployments_and_lifecycles_are_refused_with_their_rules() {
             (json!("1"), 400, "revision", "type"),
             (json!(-1), 400, "revision", "value"),
             (json!(1.5), 400, "revision", "type"),
-            (json!(0), 422, "revision", "unknown"),
-            (json!(7), 422, "revision", "unknown"),
-            (json!(u64::MAX), 422, "revision", "unknown"),
+            (json!(0), 422, "revision", "exists"),
+            (json!(7), 422, "revision", "exists"),
+            (json!(u64::MAX), 422, "revision", "exists"),
         ],
     )
     .await;
@@ -204,8 +204,8 @@ async fn fields_of_deployments_and_lifecycles_are_refused_with_their_rules() {
     refuse(&node, &promote, &promotion, "from", no_text("from")).await;
     for (body, status, code) in [
         (json!({ "from": "production", "to": "development" }), 409, "promotion-order"),
-        (json!({ "from": "nowhere", "to": "production" }), 404, "environment-not-found"),
-        (json!({ "from": "development", "to": "nowhere" }), 404, "environment-not-found"),
+        (json!({ "from": "nowhere", "to": "production" }), 422, "fields-invalid"),
+        (json!({ "from": "development", "to": "nowhere" }), 422, "fields-invalid"),
     ] {
         assert_eq!(node.post(&format!("{CHAT}/promote"), body).await.is(status).code(), code);
     }
@@ -215,7 +215,7 @@ async fn fields_of_deployments_and_lifecycles_are_refused_with_their_rules() {
         &rollback,
         &json!({ "revision": 1 }),
         "revision",
-        vec![(Value::Null, 400, "revision", "type"), (json!(9), 422, "revision", "unknown")],
+        vec![(Value::Null, 400, "revision", "type"), (json!(9), 422, "revision", "exists")],
     )
     .await;
     let lifecycle = format!("PUT {CHAT}/lifecycle");
