@@ -1,24 +1,23 @@
 //! A connection as others see it: what has passed through it, and what is shown of it.
 
 use super::{Connection, Stage};
-use crate::command::{ConnectionView, Passed};
+use crate::command::ConnectionView;
 use crate::engine::Time;
 use crate::proxy::record::{End, SideRecord};
 use crate::proxy::routes::Routes;
 
 impl Connection {
     /// What has come from the client, and from the upstream.
-    fn passed(&self) -> [Passed; 2] {
+    fn records(&self) -> (SideRecord, SideRecord) {
         let nothing = SideRecord::default();
-        let (client, upstream) = match &self.stage {
+        match &self.stage {
             Stage::Relay(relay) => (relay.client.to_record(), relay.upstream.to_record()),
             Stage::Closing(closing) => closing.records(),
             Stage::Echo(echo) => (echo.record(), nothing),
             Stage::Linger(_, _, client) => (*client, nothing),
             Stage::Gone(_, client, upstream) => (*client, *upstream),
             _ => (nothing, nothing),
-        };
-        [client, upstream].map(|side| Passed { messages: side.messages, bytes: side.bytes })
+        }
     }
 
     /// Why it ended, and the code of the close frame that each side sent; `None` as long as it has not ended.
@@ -36,6 +35,7 @@ impl Connection {
 
     /// As it is shown.
     pub(in crate::proxy) fn view(&self, routes: &Routes, now: Time) -> ConnectionView {
+        let (client, upstream) = self.records();
         ConnectionView {
             number: self.number,
             peer: self.trace.peer,
@@ -48,7 +48,8 @@ impl Connection {
             },
             tls: self.trace.tls,
             age: now.since(self.trace.accepted),
-            passed: self.passed(),
+            messages: [client.messages, upstream.messages],
+            bytes: [client.bytes, upstream.bytes],
         }
     }
 }
