@@ -35,6 +35,8 @@ mod revisions;
 pub mod server;
 pub mod snapshot;
 mod socket;
+#[cfg(test)]
+mod tests;
 pub mod token;
 
 use std::fmt;
