@@ -32,18 +32,6 @@ impl Format {
         self.write(&things, |things| table(header, things.iter().map(row)))
     }
 
-    /// Writes one thing: in a table, a line a field.
-    pub(super) fn one<T: Serialize>(
-        self,
-        thing: &T,
-        fields: impl FnOnce(&T) -> Vec<(&'static str, String)>,
-    ) -> Result<(), Failure> {
-        self.write(thing, |thing| {
-            let rows = fields(thing).into_iter().map(|(name, value)| vec![name.to_owned(), value]);
-            table(&[], rows)
-        })
-    }
-
     /// Writes something whose text for a person is the caller's.
     pub(super) fn write<T: Serialize>(self, thing: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::Failed(format!("the answer cannot be written: {error}"));

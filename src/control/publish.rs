@@ -3,6 +3,23 @@
 //! In: every deployment there is, from the store's thread, and what was configured. Out: one snapshot for all shards, and
 //! word of when each of them goes by it.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+
+mod environment;
+mod route;
+pub mod shards;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -62,6 +79,12 @@ impl Receipt {
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Whether it is in force.
+    #[must_use]
+    pub fn is_in_force(&self) -> bool {
+        self.missing.borrow().is_empty()
     }
 
     /// Waits until it is in force.

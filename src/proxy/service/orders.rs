@@ -33,6 +33,10 @@ impl Proxy {
     }
 
     fn take<T: Transport>(&mut self, net: &mut T, InForce { settings, snapshot, upstream_tls, done }: InForce) {
+        // One that was sent again may come behind a newer one, which has all of it.
+        if snapshot.number() < self.current.snapshot.number() {
+            return done.send(());
+        }
         self.routes.set_default_policy(&settings.policy);
         self.settings = settings;
         if let Some(configs) = upstream_tls {

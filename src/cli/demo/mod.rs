@@ -1,0 +1,4 @@
+//! `ringway demo`.
+
+#[cfg(test)]
+mod chat;
