@@ -105,6 +105,7 @@ async fn deploy(
     tag = "deployments", params(Place),
     responses(
         (status = 204, description = "It is not deployed there any more, or was not"),
+        (status = 404, description = "`environment-not-found`"),
         (status = 412, description = "`condition-failed`"),
         (status = 422, description = "`fields-invalid`")))]
 async fn undeploy(

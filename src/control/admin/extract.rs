@@ -61,7 +61,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Who {
 pub(super) fn api(text: Option<&str>) -> Result<Option<ApiKey>, Refused> {
     text.map(str::parse)
         .transpose()
-        .map_err(|problems: Problems| Refused::field(problem::QUERY_INVALID, "api", "api", echo(&problems.detail)))
+        .map_err(|problems: Problems| Refused::field(Code::FIELDS_INVALID, "api", "api", echo(&problems.detail)))
 }
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
