@@ -12,13 +12,11 @@ use crate::control::notes::Notes;
 use crate::control::store::Store;
 use crate::control::store::state::StateDir;
 
-/// How the health page knows that there is no store.
-const TOPIC: &str = "store";
-
 /// The state directory of this node, which nobody else uses meanwhile.
 pub(super) struct Home {
     state: StateDir,
     pub(super) token: Token,
+    /// What goes wrong beside the store, and stays so.
     pub(super) notes: Notes,
     /// Whether there is no store, and what was deployed last is served.
     pub(super) is_degraded: bool,
@@ -29,10 +27,9 @@ impl Home {
     pub(super) fn open(path: &Path) -> Result<(Self, Origin), Failure> {
         let state = StateDir::take(path).map_err(|error| Failure::Failed(error.to_string()))?;
         let token = Token::of_state(state.path()).map_err(|error| Failure::Failed(error.to_string()))?;
-        let notes = Notes::default();
-        let origin = origin(&state, &notes)?;
+        let origin = origin(&state)?;
         let is_degraded = matches!(origin, Origin::Snapshot { .. });
-        Ok((Self { state, token, notes, is_degraded }, origin))
+        Ok((Self { state, token, notes: Notes::default(), is_degraded }, origin))
     }
 
     /// Where it is.
@@ -42,7 +39,7 @@ impl Home {
 }
 
 /// The store; without one, what was deployed when it was last in order.
-fn origin(state: &StateDir, notes: &Notes) -> Result<Origin, Failure> {
+fn origin(state: &StateDir) -> Result<Origin, Failure> {
     let why = match Store::open(state) {
         Ok(store) => return Ok(Origin::Store(store)),
         Err(why) => why,
@@ -53,8 +50,7 @@ fn origin(state: &StateDir, notes: &Notes) -> Result<Origin, Failure> {
     let deployed = last_good::read(state.path()).map_err(|none| {
         Failure::Failed(format!("{why}\n  and there is no last good snapshot to serve meanwhile: {none}"))
     })?;
-    let text = format!("{why}; what was deployed last is served meanwhile, and nothing can be changed");
-    error!(deployments = deployed.len(), "{text}");
-    notes.set(TOPIC, text);
+    let deployments = deployed.len();
+    error!(deployments, "{why}; what was deployed last is served meanwhile, and nothing can be changed");
     Ok(Origin::Snapshot { why, deployed })
 }
