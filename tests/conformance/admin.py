@@ -32,17 +32,17 @@ STOP_TIMEOUT_S = 20
 RUN_SECONDS = 30
 RUN_TIMEOUT_S = 300
 CONFIGURATION = """
-drain_window_ms = 0
+drain_window_ms = 1
 [admin]
 listen = "127.0.0.1:0"
 [[environments]]
 name = "development"
-external = "127.0.0.1:0"
-internal = "127.0.0.1:0"
+external = { listen = "127.0.0.1:0" }
+internal = { listen = "127.0.0.1:0" }
 [[environments]]
 name = "production"
-external = "127.0.0.1:0"
-internal = "127.0.0.1:0"
+external = { listen = "127.0.0.1:0" }
+internal = { listen = "127.0.0.1:0" }
 """
 # What is rightly refused although it has the document's shape: rules that no schema can say, and conditions.
 RULES = """

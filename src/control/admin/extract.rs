@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::header::HeaderName;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -69,7 +69,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
         // Where there is a body the guard has looked at its type; here there must be one.
-        if !request.headers().contains_key(CONTENT_TYPE) {
+        if !guard::is_json(request.headers()) {
             return Err(guard::not_json());
         }
         parse(&read(request, state).await?).map(Self)

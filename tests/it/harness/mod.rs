@@ -2,7 +2,7 @@
 //!
 //! [`process`] starts `ringway` and watches it from outside, [`peer`] is one end of a TCP connection whose bytes the test
 //! chooses, [`upstream`] listens where the proxy dials, [`frame`] writes frames, [`wait`] waits for conditions, [`dns`] answers for names,
-//! [`namespace`] gives a test a network of its own, [`tools`] says whether a program is there; [`pki`] makes
+//! [`namespace`] gives a test a network of its own, [`node`] is a `ringway serve`, [`tools`] says whether a program is there; [`pki`] makes
 //! certificates, [`secure`] speaks TLS with them, and [`site`] is a proxy that has some.
 
 use std::net::IpAddr;
@@ -11,6 +11,7 @@ pub(crate) mod client;
 pub(crate) mod dns;
 pub(crate) mod frame;
 pub(crate) mod namespace;
+pub(crate) mod node;
 pub(crate) mod peer;
 pub(crate) mod pki;
 pub(crate) mod process;
@@ -20,6 +21,7 @@ pub(crate) mod tools;
 pub(crate) mod upstream;
 pub(crate) mod wait;
 
+pub(crate) use node::Node;
 pub(crate) use peer::{Ended, Peer};
 pub(crate) use process::Ringway;
 pub(crate) use upstream::{EchoServer, Upstream, nobody};
