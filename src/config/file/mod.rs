@@ -79,6 +79,14 @@ pub struct Listener {
     option: OptionPath,
 }
 
+impl Listener {
+    /// Where it is written, for people.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.option.to_string()
+    }
+}
+
 /// A place for APIs to run in.
 #[derive(Clone, Debug)]
 pub struct Environment {
