@@ -106,9 +106,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let serving = node.serve_admin(&running, admin_sockets, allowed_hosts.clone())?;
     let keeper = node.keep()?;
 
+    let address_file = addresses.first().map(|address| AddressFile::write(node.home.path(), *address));
     let text = addresses::announcement(&args.state, &configuration, &bound, &addresses);
     announce::say(format!("{text}{}", announce::bounds(&room, &configuration.limits)))?;
-    let address_file = addresses.first().map(|address| AddressFile::write(node.home.path(), *address));
     let configuration = Arc::new(ArcSwap::from_pointee(configuration));
     let Node { manager, reconfigure, store, declared, home, .. } = node;
     Reloader {
