@@ -124,7 +124,7 @@ pub(super) fn run(
         None => drop(hung_up),
     }
     announce::say(format!("listening on {address}\n  {headline}\n{}", announce::bounds(&room, &args.limits)))?;
-    running.serve(args.limits.drain_timeout)
+    running.serve(|| args.limits.drain_timeout)
 }
 
 /// Where the upstream is. If that is a name it is asked for as long as anyone holds its place.
