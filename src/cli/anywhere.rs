@@ -14,6 +14,9 @@ const NODE: [&str; 6] = ["output", "no_input", "state", "admin", "token_file", "
 /// The commands that speak to one.
 const CLIENTS: [&str; 6] = ["api", "env", "audit", "apply", "diff", "export"];
 
+/// The commands that speak to none, and answer with data.
+const ANSWERING: [&str; 1] = ["config"];
+
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Node and output")]
 pub(super) struct Anywhere {
@@ -47,7 +50,8 @@ pub(super) fn command() -> Command {
             for global in &globals {
                 // An option of its own with the same name goes before.
                 let is_own = noun.get_arguments().any(|arg| arg.get_id() == global.get_id());
-                if !is_own {
+                let is_answering = ANSWERING.contains(&noun.get_name()) && global.get_id() == "output";
+                if !is_own && !is_answering {
                     noun = noun.arg(global.clone().hide(true));
                 }
             }
@@ -83,7 +87,7 @@ fn useless(command: &Command, matches: &ArgMatches) -> Option<String> {
 mod tests {
     use clap::FromArgMatches;
 
-    use super::{CLIENTS, NODE, command, useless};
+    use super::{ANSWERING, CLIENTS, NODE, command, useless};
     use crate::cli::Cli;
 
     #[test]
@@ -93,7 +97,7 @@ mod tests {
         let globals = command.get_arguments().filter(|arg| arg.is_global_set() && arg.get_id() != "version");
         let globals: Vec<&str> = globals.map(|arg| arg.get_id().as_str()).filter(|id| *id != "help").collect();
         assert_eq!(globals, NODE);
-        for name in CLIENTS {
+        for name in CLIENTS.into_iter().chain(ANSWERING) {
             assert!(command.find_subcommand(name).is_some(), "{name}");
         }
         command.debug_assert();
@@ -120,6 +124,7 @@ mod tests {
             ("ringway ws ws://a --admin http://b", "--admin"),
             ("ringway --no-input tls dev-cert", "--no-input"),
             ("ringway -o json completions bash", "--output"),
+            ("ringway config show -o json --state s", "--state"),
         ] {
             let command = command();
             let matches = command.clone().try_get_matches_from(line.split(' ')).unwrap();

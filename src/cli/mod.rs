@@ -30,6 +30,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::anywhere::Anywhere;
+use crate::config::file::Faults;
 use crate::config::limits::OutOfRange;
 
 /// A WebSocket API proxy for Linux hosts with high connection counts.
@@ -56,6 +57,8 @@ enum Noun {
     Api(Box<api::Args>),
     /// The environments of a node
     Env(env::Args),
+    /// Look at a configuration file before it is used
+    Config(config::Args),
     /// Who changed what on a node, when
     Audit(audit::Args),
     /// Make a node hold the APIs that files declare
@@ -112,6 +115,12 @@ impl From<std::io::Error> for Failure {
     }
 }
 
+impl From<Faults> for Failure {
+    fn from(faults: Faults) -> Self {
+        Self::Configuration(faults.to_string())
+    }
+}
+
 impl From<OutOfRange> for Failure {
     fn from(error: OutOfRange) -> Self {
         Self::Configuration(error.to_string())
@@ -129,6 +138,7 @@ pub fn run() -> ExitCode {
         Noun::Tls(args) => tls::run(&args),
         Noun::Api(args) => api::run(&args, &anywhere),
         Noun::Env(args) => env::run(&args, &anywhere),
+        Noun::Config(args) => config::run(&args, &anywhere),
         Noun::Audit(args) => audit::run(&args, &anywhere),
         Noun::Apply(args) => apply::run(&args, &anywhere),
         Noun::Diff(args) => apply::diff(&args, &anywhere),

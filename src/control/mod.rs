@@ -7,6 +7,7 @@
 
 pub mod admin;
 pub mod certificates;
+pub mod dataplane;
 pub mod manage;
 pub mod metrics;
 pub mod names;

@@ -1,13 +1,13 @@
 //! A shard's own table of the routes that its connections take: what holds for them, what was counted of them, and which
 //! of their connections are to end. A route is entered when its first connection comes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::ousting::Ousting;
 use super::record::{End, SideRecord};
-use crate::command::{Cause, RouteReport, Tally};
+use crate::command::{Cause, RouteReport, Tally, count_by};
 use crate::routing::policy::Policy;
 use crate::routing::route::{Gate, Route, RouteId, Subject};
 use crate::routing::snapshot::Snapshot;
@@ -29,7 +29,13 @@ pub(super) struct Routes {
     default: Arc<Policy>,
     by_id: HashMap<RouteId, RouteSlot>,
     free: Vec<RouteSlot>,
+    /// What was counted of routes that are gone, by whose they were. An API that is deployed again goes on from there, so
+    /// that no counter ever falls.
+    gone: BTreeMap<Arc<Subject>, Tally>,
 }
+
+/// Of so many subjects that are gone counts are kept; those of any more become part of what has no route.
+const MAX_GONE: usize = 1000;
 
 /// A route on this shard.
 #[derive(Debug)]
@@ -130,7 +136,13 @@ impl Local {
 impl Routes {
     pub(super) fn new(policy: Arc<Policy>) -> Self {
         let first = Local::new(None, Arc::clone(&policy));
-        Self { places: vec![Some(first)], default: policy, by_id: HashMap::new(), free: Vec::new() }
+        Self {
+            places: vec![Some(first)],
+            default: policy,
+            by_id: HashMap::new(),
+            free: Vec::new(),
+            gone: BTreeMap::new(),
+        }
     }
 
     #[inline]
@@ -214,12 +226,12 @@ impl Routes {
         }
         if was_open {
             tally.open = tally.open.saturating_sub(1);
-            count_by(&mut tally.ended, end.label());
+            count_by(&mut tally.ended, end.label(), 1);
             return;
         }
         let count = match end {
-            End::Refused(refusal) => return count_by(&mut tally.refused, refusal.code),
-            End::Unannounced(_) => return count_by(&mut tally.refused, "proxy-protocol"),
+            End::Refused(refusal) => return count_by(&mut tally.refused, refusal.code, 1),
+            End::Unannounced(_) => return count_by(&mut tally.refused, "proxy-protocol", 1),
             End::Declined => &mut tally.declined,
             End::Insecure(_) | End::UnexpectedTls => &mut tally.insecure,
             _ => &mut tally.left,
@@ -272,7 +284,13 @@ impl Routes {
             tally: local.tally.clone(),
             draining: local.ousting.as_ref().map_or((0, 0), Ousting::progress),
         };
-        self.places.iter().flatten().map(report).collect()
+        let gone = self.gone.iter().map(|(subject, tally)| RouteReport {
+            id: None,
+            subject: Some(Arc::clone(subject)),
+            tally: tally.clone(),
+            draining: (0, 0),
+        });
+        self.places.iter().flatten().map(report).chain(gone).collect()
     }
 
     fn add(&mut self, route: &Arc<Route>) -> RouteSlot {
@@ -295,19 +313,112 @@ impl Routes {
     }
 
     fn remove(&mut self, slot: RouteSlot) {
-        let Some(id) = self.get(slot).and_then(|local| Some(local.route.as_ref()?.id)) else { return };
-        self.by_id.remove(&id);
-        if let Some(place) = self.places.get_mut(slot.0 as usize) {
-            *place = None;
-        }
+        let Some(place) = self.places.get_mut(slot.0 as usize) else { return };
+        let Some(Local { route: Some(route), tally, .. }) = place.take_if(|local| local.route.is_some()) else {
+            return;
+        };
+        self.by_id.remove(&route.id);
         self.free.push(slot);
+        self.keep(route.subject.as_ref(), &tally);
+    }
+
+    /// Keeps the counts of a route that goes.
+    fn keep(&mut self, subject: Option<&Arc<Subject>>, tally: &Tally) {
+        let has_room = self.gone.len() < MAX_GONE;
+        match subject {
+            Some(subject) if has_room || self.gone.contains_key(subject) => {
+                self.gone.entry(Arc::clone(subject)).or_default().add(tally);
+            }
+            _ => {
+                if let Some(nobody) = self.get_mut(RouteSlot::NONE) {
+                    nobody.tally.add(tally);
+                }
+            }
+        }
     }
 }
 
-/// Labels are few: a search is quicker than a table.
-fn count_by(counts: &mut Vec<(&'static str, u64)>, label: &'static str) {
-    match counts.iter_mut().find(|(known, _)| *known == label) {
-        Some((_, count)) => *count = count.saturating_add(1),
-        None => counts.push((label, 1)),
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{MAX_GONE, RouteSlot, Routes};
+    use crate::command::Tally;
+    use crate::proto::scan::FrameLimits;
+    use crate::routing::policy::{Policy, Timeouts};
+    use crate::routing::route::{Gate, Route, RouteId, Subject};
+    use crate::routing::snapshot::Snapshot;
+
+    fn policy() -> Arc<Policy> {
+        let second = Duration::from_secs(1);
+        let timeouts = Timeouts {
+            handshake: second,
+            connect: second,
+            idle: None,
+            ping_interval: None,
+            pong: second,
+            close: second,
+        };
+        Arc::new(Policy {
+            frames: FrameLimits { max_frame_bytes: 1024, max_message_bytes: 1024 },
+            timeouts,
+            drain_window: Duration::ZERO,
+        })
+    }
+
+    fn route(id: u64, identifier: &str) -> Route {
+        let subject = Subject { identifier: identifier.into(), ..Subject::default() };
+        Route {
+            id: RouteId(id),
+            subject: Some(Arc::new(subject)),
+            gate: Gate::Open,
+            endpoints: Box::default(),
+            preserve_host: false,
+            answer_lines: Box::default(),
+            policy: policy(),
+        }
+    }
+
+    fn opened(routes: &Routes, identifier: &str) -> u64 {
+        let all = routes.reports();
+        let own = all.iter().filter(|report| report.subject.as_ref().map_or("", |it| &it.identifier) == identifier);
+        let mut sum = Tally::default();
+        own.for_each(|report| sum.add(&report.tally));
+        sum.opened
+    }
+
+    #[test]
+    fn what_was_counted_of_a_deployment_stays_when_it_goes_and_comes_back() {
+        let mut routes = Routes::new(policy());
+        for (id, total) in [(1, 1), (2, 2), (3, 3)] {
+            let snapshot = Snapshot::of_one(route(id, "chat"));
+            let route = snapshot.routes().next().unwrap();
+            let (slot, _) = routes.enter(route);
+            routes.opened(slot, Duration::ZERO);
+            assert_eq!(opened(&routes, "chat"), total);
+            routes.take(&Snapshot::default(), |_, _| {});
+            assert_eq!(opened(&routes, "chat"), total, "while its last connection ends");
+            routes.leave(slot);
+            assert_eq!(opened(&routes, "chat"), total, "when it is gone");
+            assert_eq!(routes.slot_of(RouteId(id)), None);
+        }
+    }
+
+    #[test]
+    fn counts_of_more_than_are_kept_become_nobodys() {
+        let mut routes = Routes::new(policy());
+        for id in 0..=MAX_GONE as u64 {
+            let snapshot = Snapshot::of_one(route(id, &format!("api-{id}")));
+            let (slot, _) = routes.enter(snapshot.routes().next().unwrap());
+            assert_ne!(slot, RouteSlot::NONE);
+            routes.opened(slot, Duration::ZERO);
+            routes.leave(slot);
+            routes.take(&Snapshot::default(), |_, _| {});
+        }
+        assert_eq!(opened(&routes, "api-0"), 1);
+        assert_eq!(opened(&routes, &format!("api-{MAX_GONE}")), 0);
+        assert_eq!(opened(&routes, ""), 1);
+        assert_eq!(routes.reports().len(), MAX_GONE + 1);
     }
 }
