@@ -17,6 +17,8 @@
 mod environment;
 mod route;
 pub mod shards;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

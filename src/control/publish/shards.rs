@@ -20,6 +20,8 @@ use crate::routing::route::Route;
 use crate::routing::snapshot::Snapshot;
 use crate::tls::client::ClientTls;
 
+/// How long a change waits for the addresses of names that it brings: who comes right behind it should find them.
+const NAMES_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a shard that has too many commands waiting is tried again.
 const RETRIES: u32 = 1200;
 /// How often.
@@ -84,6 +86,12 @@ impl ShardPublisher {
         self.number.subscribe()
     }
 
+    /// What was published last.
+    #[must_use]
+    pub fn in_force(&self) -> &Arc<Snapshot> {
+        &self.current
+    }
+
     /// Checks and builds what is to be in force with another configuration. Listeners stay what they are: their number and
     /// order must be the same.
     ///
@@ -101,6 +109,7 @@ impl ShardPublisher {
         for (id, one) in deployed {
             changed.push((*id, make(one, &ground, &self.names, !was_served(id))?));
         }
+        self.wait_for_names(&changed);
         let routes = changed.iter().map(|(_, made)| made);
         let snapshot = build(&ground, self.next_number(), routes)?;
         Ok(Prepared { snapshot, changed, gone: Vec::new(), ground: Some(Arc::new(ground)) })
@@ -108,6 +117,15 @@ impl ShardPublisher {
 
     fn next_number(&self) -> u64 {
         self.number.borrow().saturating_add(1)
+    }
+
+    fn wait_for_names(&self, changed: &[(DeploymentId, Made)]) {
+        let mut routes = changed.iter().filter_map(|(_, made)| made.route.as_ref());
+        let is_unresolved =
+            |route: &Arc<Route>| route.endpoints.iter().any(|endpoint| endpoint.place.load().addresses().is_empty());
+        if routes.any(is_unresolved) {
+            self.names.wait(NAMES_PATIENCE);
+        }
     }
 
     /// What every shard is told.
@@ -135,6 +153,7 @@ impl Publisher for ShardPublisher {
                 changed.push((*id, make(one, &self.ground, &self.names, is_start)?));
             }
         }
+        self.wait_for_names(&changed);
         let gone: Vec<DeploymentId> = self.made.keys().filter(|id| !deployed.contains_key(id)).copied().collect();
         let anew: HashMap<DeploymentId, &Made> = changed.iter().map(|(id, made)| (*id, made)).collect();
         let routes = deployed.keys().filter_map(|id| anew.get(id).copied().or_else(|| self.made.get(id)));
