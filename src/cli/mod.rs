@@ -57,6 +57,8 @@ enum Noun {
     Api(Box<api::Args>),
     /// The environments of a node
     Env(env::Args),
+    /// Live connections of a node
+    Conn(conn::Args),
     /// Look at a configuration file before it is used
     Config(config::Args),
     /// Who changed what on a node, when
@@ -139,6 +141,7 @@ pub fn run() -> ExitCode {
         Noun::Api(args) => api::run(&args, &anywhere),
         Noun::Env(args) => env::run(&args, &anywhere),
         Noun::Config(args) => config::run(&args, &anywhere),
+        Noun::Conn(args) => conn::run(&args, &anywhere),
         Noun::Audit(args) => audit::run(&args, &anywhere),
         Noun::Apply(args) => apply::run(&args, &anywhere),
         Noun::Diff(args) => apply::diff(&args, &anywhere),
