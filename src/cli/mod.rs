@@ -45,6 +45,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Noun {
+    /// Run a node: environments from a configuration file, APIs from its store, managed by the admin API
+    Serve(node::Args),
     /// Relay every connection on an address to a target
     Proxy(Box<proxy::Args>),
     /// Answer every message with itself: an upstream to try things with
@@ -134,6 +136,7 @@ impl From<OutOfRange> for Failure {
 pub fn run() -> ExitCode {
     let Cli { anywhere, noun } = anywhere::parse();
     let result = match noun {
+        Noun::Serve(args) => node::run(&args),
         Noun::Proxy(args) => proxy::run(&args),
         Noun::Echo(args) => echo::run(&args),
         Noun::Ws(args) => ws::run(&args),

@@ -149,15 +149,6 @@ impl Connection {
     /// Goes on as far as it can.
     #[inline]
     pub(super) fn step<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, Secured<'_, T>>) -> Next {
-        let before = self.counts();
-        let next = self.go_on(me, cx);
-        let after = self.counts();
-        cx.routes.moved(self.route, before, after);
-        next
-    }
-
-    #[inline]
-    fn go_on<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, Secured<'_, T>>) -> Next {
         loop {
             if let Some(cause) = self.ending.take() {
                 self.begin_drain(cause, cx);

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ousting::Ousting;
-use super::record::{End, SideRecord};
+use super::plan::Side;
+use super::record::End;
 use crate::command::{Cause, RouteReport, Tally, count_by};
 use crate::routing::policy::Policy;
 use crate::routing::route::{Gate, Route, RouteId, Subject};
@@ -51,21 +52,6 @@ pub(super) struct Local {
     /// Why no connection may take it any more.
     closed: Option<Cause>,
     pub(super) ousting: Option<Ousting>,
-}
-
-/// What has passed through a connection.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counts {
-    /// Messages from the client, and from the upstream.
-    pub(super) messages: [u64; 2],
-    /// Bytes from the client, and from the upstream.
-    pub(super) bytes: [u64; 2],
-}
-
-impl Counts {
-    pub(super) fn of(client: &SideRecord, upstream: &SideRecord) -> Self {
-        Self { messages: [client.messages, upstream.messages], bytes: [client.bytes, upstream.bytes] }
-    }
 }
 
 /// What a change means for a route's connections.
@@ -187,17 +173,17 @@ impl Routes {
         }
     }
 
-    /// More has passed through a connection.
+    /// So many messages, with so many bytes, have come from a side.
     #[inline]
-    pub(super) fn moved(&mut self, slot: RouteSlot, before: Counts, after: Counts) {
+    pub(super) fn passed(&mut self, slot: RouteSlot, from: Side, messages: u64, bytes: usize) {
         let Some(local) = self.get_mut(slot) else { return };
-        let tally = &mut local.tally;
-        for (total, (before, after)) in tally.messages.iter_mut().zip(before.messages.iter().zip(after.messages)) {
-            *total = total.saturating_add(after.saturating_sub(*before));
-        }
-        for (total, (before, after)) in tally.bytes.iter_mut().zip(before.bytes.iter().zip(after.bytes)) {
-            *total = total.saturating_add(after.saturating_sub(*before));
-        }
+        let Tally { messages: [messages_up, messages_down], bytes: [bytes_up, bytes_down], .. } = &mut local.tally;
+        let (all_messages, all_bytes) = match from {
+            Side::Client => (messages_up, bytes_up),
+            Side::Upstream => (messages_down, bytes_down),
+        };
+        *all_messages = all_messages.saturating_add(messages);
+        *all_bytes = all_bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
     /// A connection to the upstream stands.

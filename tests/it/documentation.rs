@@ -4,13 +4,13 @@ use std::process::Command;
 
 use ringway::proto::refusal::Refusal;
 
-fn document(name: &str) -> String {
+pub(crate) fn document(name: &str) -> String {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// The cells of a table's rows that begin with the given text.
-fn rows<'a>(document: &'a str, start: &str) -> Vec<Vec<&'a str>> {
+pub(crate) fn rows<'a>(document: &'a str, start: &str) -> Vec<Vec<&'a str>> {
     document
         .lines()
         .filter(|line| line.starts_with(start))

@@ -2,9 +2,10 @@
 //! shard looks at it again.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tracing::{error, warn};
 
@@ -16,6 +17,7 @@ use crate::command::{Command, InForce, Reply};
 use crate::config::file::{Configuration, Opened};
 use crate::control::names::Names;
 use crate::engine::mailbox::Sender;
+use crate::proxy::settings::Settings;
 use crate::routing::route::Route;
 use crate::routing::snapshot::Snapshot;
 use crate::tls::client::ClientTls;
@@ -30,14 +32,37 @@ const RETRY_EVERY: Duration = Duration::from_millis(50);
 /// Builds snapshots and sends them to the shards.
 #[derive(Debug)]
 pub struct ShardPublisher {
-    shards: Vec<Sender<Command>>,
+    outlet: Outlet,
     names: Names,
     ground: Arc<Ground>,
     made: HashMap<DeploymentId, Made>,
     number: watch::Sender<u64>,
-    current: Arc<Snapshot>,
     /// What was in force before, until no shard has it any more: none of them shall have to free it.
     outgoing: Vec<(Receipt, Arc<Snapshot>)>,
+}
+
+/// Where snapshots go. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Outlet {
+    shards: Arc<OnceLock<Vec<Sender<Command>>>>,
+    current: Arc<ArcSwap<Snapshot>>,
+}
+
+impl Outlet {
+    /// What was published last; without a route before the first.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// From now on these shards are told what is published. They have begun with what was published last. Once.
+    pub fn attach(&self, shards: Vec<Sender<Command>>) {
+        let _ = self.shards.set(shards);
+    }
+
+    fn shards(&self) -> &[Sender<Command>] {
+        self.shards.get().map_or(&[], Vec::as_slice)
+    }
 }
 
 /// What was made of a deployment.
@@ -59,25 +84,32 @@ pub struct Prepared {
 }
 
 impl ShardPublisher {
-    /// For shards that have nothing in force yet.
+    /// For shards that are still to be started: they begin with what is published first, and [`begin`](Self::begin), and
+    /// are then attached to the [`outlet`](Self::outlet).
     ///
     /// # Errors
     /// The configuration asks for what cannot be.
-    pub fn new(
-        configuration: &Configuration,
-        opened: &Opened,
-        names: Names,
-        shards: Vec<Sender<Command>>,
-    ) -> Result<Self, String> {
+    pub fn new(configuration: &Configuration, opened: &Opened, names: Names) -> Result<Self, String> {
         Ok(Self {
-            shards,
+            outlet: Outlet::default(),
             names,
             ground: Arc::new(Ground::new(configuration, opened)?),
             made: HashMap::new(),
             number: watch::Sender::new(0),
-            current: Arc::default(),
             outgoing: Vec::new(),
         })
+    }
+
+    /// Where snapshots go.
+    #[must_use]
+    pub fn outlet(&self) -> Outlet {
+        self.outlet.clone()
+    }
+
+    /// What shards begin with besides a snapshot: what is the same for all routes, and what each makes its upstreams' TLS of.
+    #[must_use]
+    pub fn begin(&self) -> (Arc<Settings>, Vec<ClientTls>) {
+        (Arc::clone(&self.ground.settings), self.ground.trust.clone())
     }
 
     /// The number of the snapshot that was published last; 0 before the first.
@@ -88,8 +120,8 @@ impl ShardPublisher {
 
     /// What was published last.
     #[must_use]
-    pub fn in_force(&self) -> &Arc<Snapshot> {
-        &self.current
+    pub fn in_force(&self) -> Arc<Snapshot> {
+        self.outlet.snapshot()
     }
 
     /// Checks and builds what is to be in force with another configuration. Listeners stay what they are: their number and
@@ -134,7 +166,7 @@ impl ShardPublisher {
         let upstream_tls = upstream_tls.then(|| ground.trust.iter().map(ClientTls::for_shard).collect());
         Command::InForce(Box::new(InForce {
             settings: Arc::clone(&ground.settings),
-            snapshot: Arc::clone(&self.current),
+            snapshot: self.outlet.snapshot(),
             upstream_tls,
             done,
         }))
@@ -163,7 +195,7 @@ impl Publisher for ShardPublisher {
 
     fn publish(&mut self, prepared: Prepared) -> Receipt {
         let Prepared { snapshot, changed, gone, ground } = prepared;
-        let upstream_tls = ground.is_some() || *self.number.borrow() == 0;
+        let upstream_tls = ground.is_some();
         if let Some(ground) = ground {
             self.ground = ground;
             self.made.clear();
@@ -173,9 +205,10 @@ impl Publisher for ShardPublisher {
             self.made.remove(&id);
         }
         let number = snapshot.number();
-        let before = std::mem::replace(&mut self.current, Arc::new(snapshot));
-        let (receipt, confirmations) = Receipt::new(number, 0..self.shards.len());
-        for (index, shard) in self.shards.iter().enumerate() {
+        let before = self.outlet.current.swap(Arc::new(snapshot));
+        let shards = self.outlet.shards();
+        let (receipt, confirmations) = Receipt::new(number, 0..shards.len());
+        for (index, shard) in shards.iter().enumerate() {
             let confirmations = confirmations.clone();
             let done = Reply::new(move |()| confirmations.confirm(index));
             if let Err(command) = shard.send(self.tell(upstream_tls, done)) {

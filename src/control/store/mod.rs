@@ -28,7 +28,6 @@ pub(super) mod sql;
 pub mod state;
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -51,14 +50,14 @@ pub struct Store {
 
 impl Store {
     /// Opens the store of a state directory, makes it if there is none, and brings it to the form that this program knows.
-    /// On a disk that can only be read it is opened to be read.
+    /// Where it can only be read it is opened to be read.
     ///
     /// # Errors
     /// It is damaged, newer than the program or not ours, or it cannot be opened.
     pub fn open(state: &StateDir) -> Result<Self, StoreError> {
         match state.make_database() {
             Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => return Self::open_read_only(state),
+            Err(error) if state::is_read_only(&error) => return Self::open_read_only(state),
             Err(error) => {
                 return Err(StoreError::Directory {
                     path: state.database(),
@@ -75,7 +74,7 @@ impl Store {
 
     fn open_read_only(state: &StateDir) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-        // Nothing changes it on such a disk. What waits in the log would be overlooked, though.
+        // Nobody else changes it, as the lock tells. What waits in the log would be overlooked, though.
         let immutable = if state.has_log() { 0 } else { 1 };
         let path = percent_encoding::percent_encode(
             state.database().as_os_str().as_encoded_bytes(),
@@ -138,7 +137,7 @@ impl Store {
     }
 }
 
-/// A read-only disk under a store that was not closed leaves SQLite without the files it needs beside it.
+/// SQLite cannot make the files that it needs beside a store that was not closed.
 fn unreadable(error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::CannotOpen) => StoreError::ReadOnly,

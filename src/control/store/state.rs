@@ -13,7 +13,7 @@ use super::fault::StoreError;
 #[derive(Clone, Debug)]
 pub struct StateDir {
     path: PathBuf,
-    /// Nothing where the directory is on a disk that can only be read: then nobody can do harm in it.
+    /// Nothing where no file can be made in the directory and none was: then no node has ever used it.
     _lock: Option<Arc<File>>,
 }
 
@@ -29,21 +29,15 @@ impl StateDir {
         };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| failed(path, &error))?;
         let lock = path.join("lock");
-        let mut options = OpenOptions::new();
-        let opened = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&lock);
-        let file = match opened {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => {
-                return Ok(Self { path: path.to_owned(), _lock: None });
-            }
-            Err(error) => return Err(failed(&lock, &error)),
+        let Some(file) = open_lock(&lock).map_err(|error| failed(&lock, &error))? else {
+            return Ok(Self { path: path.to_owned(), _lock: None });
         };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { by: holder(&file), lock }),
             Err(TryLockError::Error(error)) => return Err(failed(&lock, &error)),
         }
-        // Only for the message above, so a full disk is no reason to stop.
+        // Only for the message above, so a full disk, or one that can only be read, is no reason to stop.
         let _ = file.set_len(0).and_then(|()| writeln!(&file, "process {}", std::process::id()));
         Ok(Self { path: path.to_owned(), _lock: Some(Arc::new(file)) })
     }
@@ -70,6 +64,25 @@ impl StateDir {
     pub(super) fn has_log(&self) -> bool {
         fs::metadata(self.path.join("ringway.db-wal")).is_ok_and(|log| log.len() > 0)
     }
+}
+
+/// The file to lock; nothing if it is not there and cannot be made.
+fn open_lock(path: &Path) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    match options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if is_read_only(&error) => match File::open(path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether what cannot be written may still be read.
+pub(super) fn is_read_only(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied)
 }
 
 /// What the holder of a lock has written into it: a line, and no more than that.
