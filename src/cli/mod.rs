@@ -45,6 +45,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Noun {
+    /// Run a node that has something in it, to try things with: a chat, deployed and published
+    Demo(demo::Args),
     /// Run a node: environments from a configuration file, APIs from its store, managed by the admin API
     Serve(node::Args),
     /// Relay every connection on an address to a target
@@ -136,6 +138,7 @@ impl From<OutOfRange> for Failure {
 pub fn run() -> ExitCode {
     let Cli { anywhere, noun } = anywhere::parse();
     let result = match noun {
+        Noun::Demo(args) => demo::run(&args),
         Noun::Serve(args) => node::run(&args),
         Noun::Proxy(args) => proxy::run(&args),
         Noun::Echo(args) => echo::run(&args),
