@@ -75,8 +75,8 @@ enum Noun {
     Export(apply::ExportArgs),
     /// Print a completion script for a shell
     Completions(extras::CompletionArgs),
-    /// Print the manual page
-    Man,
+    /// Print the manual page, of a command or of the whole program
+    Man(extras::ManArgs),
 }
 
 /// Why a command failed, and the exit code that says so.
@@ -153,7 +153,7 @@ pub fn run() -> ExitCode {
         Noun::Diff(args) => apply::diff(&args, &anywhere),
         Noun::Export(args) => apply::export(&args, &anywhere),
         Noun::Completions(args) => extras::completions(&args),
-        Noun::Man => extras::man(),
+        Noun::Man(args) => extras::man(&args),
     };
     let (message, code) = match result {
         Ok(code) => return code,
