@@ -3,6 +3,7 @@
 
 mod harness;
 
+mod apis;
 mod cli;
 mod closing;
 mod dead_peers;
