@@ -120,8 +120,8 @@ impl Receipt {
 
 /// Waits until each place has addresses, a moment at most: a name may not be there at all, and that is no fault of the change.
 async fn resolved(places: &[Arc<Place>]) {
-    let deadline = Instant::now() + NAMES_PATIENCE;
-    while Instant::now() < deadline && places.iter().any(|place| place.load().addresses().is_empty()) {
+    let began = Instant::now();
+    while began.elapsed() < NAMES_PATIENCE && places.iter().any(|place| place.load().addresses().is_empty()) {
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }

@@ -2,11 +2,18 @@
 //!
 //! [`process`] starts `ringway` and watches it from outside, [`peer`] is one end of a TCP connection whose bytes the test
 //! chooses, [`upstream`] listens where the proxy dials, [`frame`] writes frames, [`wait`] waits for conditions, [`dns`] answers for names,
+<<<<<<< HEAD
 //! [`namespace`] gives a test a network of its own, [`node`] is a `ringway serve`, [`tools`] says whether a program is there; [`pki`] makes
 //! certificates, [`secure`] speaks TLS with them, and [`site`] is a proxy that has some.
+=======
+//! [`namespace`] gives a test a network of its own, [`tools`] says whether a program is there; [`pki`] makes
+//! certificates, [`secure`] speaks TLS with them, and [`site`] is a proxy that has some;
+//! [`node`] starts `ringway serve`, and [`admin`] speaks to its admin API.
+>>>>>>> main
 
 use std::net::IpAddr;
 
+pub(crate) mod admin;
 pub(crate) mod client;
 pub(crate) mod dns;
 pub(crate) mod frame;
