@@ -5,7 +5,8 @@ use std::net::TcpStream;
 use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket};
 
-use crate::harness::{EchoServer, Node, until};
+use crate::harness::node::{Node, ws};
+use crate::harness::{EchoServer, client, until};
 
 /// Sends a message and waits for its echo.
 fn talk(socket: &mut WebSocket<TcpStream>, text: &str) {
@@ -25,15 +26,15 @@ fn closed(mut socket: WebSocket<TcpStream>) -> u16 {
 }
 
 fn listed(node: &Node, query: &str) -> Vec<Value> {
-    node.get(&format!("/connections{query}")).is(200).json["items"].as_array().unwrap().clone()
+    node.admin.get(&format!("/connections{query}")).expect(200)["items"].as_array().unwrap().clone()
 }
 
 #[test]
 fn connections_are_listed_with_what_passed_through_them_and_closed_one_by_one() {
     let server = EchoServer::start();
-    let node = Node::start();
-    let path = node.deploy("chat", server.address());
-    let mut socket = node.connect("development", &format!("{path}/rooms/1?token=secret"));
+    let node = Node::start("");
+    let path = node.serve("chat", &[ws(server.address())]).1;
+    let mut socket = client::connect_path(node.external("development"), &format!("{path}/rooms/1?token=secret"));
     talk(&mut socket, "hello");
     talk(&mut socket, "again");
     let all = listed(&node, "");
@@ -59,11 +60,11 @@ fn connections_are_listed_with_what_passed_through_them_and_closed_one_by_one() 
         assert_eq!(listed(&node, query).len(), count, "{query}");
     }
     let id = connection["id"].as_str().unwrap().to_owned();
-    node.delete(&format!("/connections/{id}")).is(204);
+    node.admin.delete(&format!("/connections/{id}")).expect(204);
     assert_eq!(closed(socket), 1001);
     until("it is gone", || listed(&node, "").is_empty().then_some(()));
-    assert_eq!(node.delete(&format!("/connections/{id}")).is(404).code(), "connection-not-found");
-    let entry = node.get("/audit?limit=1").is(200).json["items"][0].clone();
+    node.admin.delete(&format!("/connections/{id}")).refused(404, "connection-not-found");
+    let entry = node.admin.get("/audit?limit=1").expect(200)["items"][0].clone();
     assert_eq!(entry["action"], "connections.close");
     assert_eq!(entry["subject"], format!("connection {id}"));
 }
@@ -71,13 +72,14 @@ fn connections_are_listed_with_what_passed_through_them_and_closed_one_by_one() 
 #[test]
 fn all_connections_of_an_api_are_closed_and_no_others() {
     let server = EchoServer::start();
-    let node = Node::start_with("drain_window_ms = 200");
-    let (chat, other) = (node.deploy("chat", server.address()), node.deploy("other", server.address()));
-    let chats: Vec<_> = (0..20).map(|_| node.connect("development", &chat)).collect();
-    let mut others: Vec<_> = (0..5).map(|_| node.connect("development", &other)).collect();
-    assert_eq!(node.post("/connections/close", &json!({ "api": "default/none:1.0" })).is(200).json["closing"], 0);
+    let node = Node::start("drain_window_ms = 200");
+    let (chat, other) = (node.serve("chat", &[ws(server.address())]).1, node.serve("other", &[ws(server.address())]).1);
+    let at = node.external("development");
+    let chats: Vec<_> = (0..20).map(|_| client::connect_path(at, &chat)).collect();
+    let mut others: Vec<_> = (0..5).map(|_| client::connect_path(at, &other)).collect();
+    assert_eq!(node.admin.post("/connections/close", &json!({ "api": "default/none:1.0" })).expect(200)["closing"], 0);
     let close = json!({ "api": "default/chat:1.0", "environment": "development" });
-    assert_eq!(node.post("/connections/close", &close).is(200).json["closing"], 20);
+    assert_eq!(node.admin.post("/connections/close", &close).expect(200)["closing"], 20);
     for socket in chats {
         assert_eq!(closed(socket), 1001);
     }
@@ -85,7 +87,7 @@ fn all_connections_of_an_api_are_closed_and_no_others() {
         talk(socket, "still here");
     }
     assert_eq!(listed(&node, "?environment=development").len(), 5);
-    let entry = node.get("/audit?limit=1").is(200).json["items"][0].clone();
+    let entry = node.admin.get("/audit?limit=1").expect(200)["items"][0].clone();
     assert_eq!(
         (&entry["subject"], &entry["after"]),
         (&json!("default/chat:1.0 @development"), &json!({ "closing": 20 }))
@@ -95,12 +97,12 @@ fn all_connections_of_an_api_are_closed_and_no_others() {
 #[test]
 fn pages_of_connections_hold_each_once() {
     let server = EchoServer::start();
-    let node = Node::start();
-    let path = node.deploy("chat", server.address());
-    let sockets: Vec<_> = (0..25).map(|_| node.connect("development", &path)).collect();
+    let node = Node::start("");
+    let path = node.serve("chat", &[ws(server.address())]).1;
+    let sockets: Vec<_> = (0..25).map(|_| client::connect_path(node.external("development"), &path)).collect();
     let (mut seen, mut next) = (Vec::new(), String::new());
     loop {
-        let page = node.get(&format!("/connections?limit=4{next}")).is(200).json;
+        let page = node.admin.get(&format!("/connections?limit=4{next}")).expect(200);
         let items = page["items"].as_array().unwrap();
         assert!(items.len() <= 4);
         seen.extend(items.iter().map(|item| item["client"].as_str().unwrap().to_owned()));
@@ -117,13 +119,13 @@ fn pages_of_connections_hold_each_once() {
 #[test]
 fn how_far_the_ending_has_come_is_seen() {
     let server = EchoServer::start();
-    let node = Node::start_with("drain_window_ms = 2000");
-    let path = node.deploy("chat", server.address());
-    let sockets: Vec<_> = (0..20).map(|_| node.connect("development", &path)).collect();
-    let served = || node.get("/snapshot").is(200).json["deployments"]["items"].clone();
+    let node = Node::start("drain_window_ms = 2000");
+    let path = node.serve("chat", &[ws(server.address())]).1;
+    let sockets: Vec<_> = (0..20).map(|_| client::connect_path(node.external("development"), &path)).collect();
+    let served = || node.admin.get("/snapshot").expect(200)["deployments"]["items"].clone();
     assert_eq!(served()[0]["open"], 20);
     assert_eq!(served()[0]["draining"], Value::Null);
-    node.delete("/apis/default/chat/1.0/deployments/development").is(204);
+    node.admin.delete("/apis/default/chat/1.0/deployments/development").expect(204);
     let seen = until("some are told and some are not", || {
         let first = served()[0].clone();
         let left = first["draining"]["left"].as_u64()?;

@@ -7,8 +7,8 @@ use tungstenite::Message;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::harness::node::Answer;
-use crate::harness::{EchoServer, Node, client, until};
+use crate::harness::node::{Node, USUAL, refuses, ws};
+use crate::harness::{EchoServer, admin, client, until};
 
 /// Every figure by its name and labels, as they stand in the text. Read by rules of OpenMetrics that the writer does not
 /// know: each family once, its figures together, `# EOF` last.
@@ -36,8 +36,14 @@ fn figures(text: &str) -> BTreeMap<String, f64> {
 }
 
 fn scrape(node: &Node) -> BTreeMap<String, f64> {
-    let answer = node.get("/metrics").is(200);
-    assert!(answer.head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{}", answer.head);
+    let (address, token) = (node.admin.address(), node.admin.token());
+    let answer = admin::raw(
+        address,
+        &format!(
+            "GET /metrics HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        ),
+    );
+    assert_eq!(answer.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
     figures(&answer.text)
 }
 
@@ -48,11 +54,11 @@ fn of(identifier: &str, more: &str) -> String {
 #[test]
 fn what_a_client_did_is_what_the_figures_say() {
     let server = EchoServer::start();
-    let node = Node::start_with("drain_window_ms = 100");
-    let path = node.deploy("chat", server.address());
+    let node = Node::start("drain_window_ms = 100");
+    let path = node.serve("chat", &[ws(server.address())]).1;
     let before = scrape(&node);
     assert!(!before.keys().any(|name| name.contains("api=\"chat\"")), "nobody has come yet");
-    let mut sockets: Vec<_> = (0..5).map(|_| node.connect("development", &path)).collect();
+    let mut sockets: Vec<_> = (0..5).map(|_| client::connect_path(node.external("development"), &path)).collect();
     for socket in &mut sockets {
         for _ in 0..3 {
             socket.send(Message::text("hello")).unwrap();
@@ -63,7 +69,7 @@ fn what_a_client_did_is_what_the_figures_say() {
         socket.close(Some(CloseFrame { code, reason: "".into() })).unwrap();
         while socket.read().is_ok() {}
     }
-    assert!(client::try_connect_to(node.environment("development"), "/nowhere").is_err());
+    refuses(node.external("development"), "/nowhere", 404, "route-not-found");
     let chat = |name: &str, more: &str| format!("{name}{}", of("chat", more));
     let after = until("two connections have ended", || {
         let figures = scrape(&node);
@@ -92,7 +98,7 @@ fn what_a_client_did_is_what_the_figures_say() {
     assert_eq!(after.get(&format!("ringway_refusals_total{nobody}")), Some(&1.0));
     assert_eq!(after["ringway_deployments"], 1.0);
     assert_eq!(after["ringway_store_state{state=\"ok\"}"], 1.0);
-    let entries = node.get("/audit?limit=1").json["items"][0]["id"].as_f64().unwrap();
+    let entries = node.admin.get("/audit?limit=1").expect(200)["items"][0]["id"].as_f64().unwrap();
     assert_eq!(after["ringway_audit_entries_total"], entries);
     assert_eq!(after["ringway_shard_up{shard=\"0\"}"], 1.0);
     assert!(after["ringway_shard_running_seconds_total{shard=\"0\"}"] > 0.0);
@@ -102,15 +108,15 @@ fn what_a_client_did_is_what_the_figures_say() {
 #[test]
 fn no_counter_falls_when_an_api_goes_and_comes_back() {
     let server = EchoServer::start();
-    let node = Node::start_with("drain_window_ms = 1");
+    let node = Node::start("drain_window_ms = 1");
     let opened = format!("ringway_connections_opened_total{}", of("chat", ""));
     let mut before = BTreeMap::new();
     for round in 1..=3_u32 {
-        let path = node.deploy("chat", server.address());
-        let mut socket = node.connect("development", &path);
+        let path = node.serve("chat", &[ws(server.address())]).1;
+        let mut socket = client::connect_path(node.external("development"), &path);
         socket.send(Message::text("hello")).unwrap();
         socket.read().unwrap();
-        node.delete("/apis/default/chat/1.0").is(204);
+        node.admin.delete("/apis/default/chat/1.0").expect(204);
         while socket.read().is_ok() {}
         let after = until("its connection has ended", || {
             let figures = scrape(&node);
@@ -135,22 +141,19 @@ fn is_counter(name: &str) -> bool {
 
 #[test]
 fn a_listener_of_its_own_has_the_figures_and_nothing_else() {
-    let node = Node::start_with("[metrics]\nlisten = \"127.0.0.1:0\"\n");
-    let log = until("it says where the figures are", || {
-        let log = node.log();
-        log.contains("metrics: http://").then_some(log)
-    });
-    let address: SocketAddr =
-        log.split("metrics: http://").nth(1).unwrap().split(['/', '\n']).next().unwrap().parse().unwrap();
+    let node = Node::with(&format!("[metrics]\nlisten = \"127.0.0.1:0\"\n{USUAL}"));
+    let announced = node.announced();
+    let at = announced.lines().find_map(|line| line.trim().strip_prefix("metrics: http://")).unwrap();
+    let address: SocketAddr = at.split('/').next().unwrap().parse().unwrap();
     let ask = |line: &str, lines: &str| {
-        Answer::to(address, &format!("{line} HTTP/1.1\r\nHost: scraped.test\r\nConnection: close\r\n{lines}\r\n"))
+        admin::raw(address, &format!("{line} HTTP/1.1\r\nHost: scraped.test\r\nConnection: close\r\n{lines}\r\n"))
     };
-    let open = ask("GET /metrics", "").is(200);
+    let open = ask("GET /metrics", "");
     assert!(figures(&open.text).contains_key("ringway_build_info{version=\"0.1.0\"}"));
-    assert_eq!(ask("GET /metrics", "Origin: http://evil.test\r\n").is(403).code(), "origin-not-allowed");
-    assert_eq!(ask("POST /metrics", "").is(405).code(), "method-not-allowed");
+    ask("GET /metrics", "Origin: http://evil.test\r\n").refused(403, "origin-not-allowed");
+    ask("POST /metrics", "").refused(405, "method-not-allowed");
     for path in ["/", "/api/v1/health/live", "/api/v1/apis", "/api/v1/openapi.json"] {
-        let with_token = format!("Authorization: Bearer {}\r\n", node.token());
-        assert_eq!(ask(&format!("GET {path}"), &with_token).is(404).code(), "path-not-found", "{path}");
+        let with_token = format!("Authorization: Bearer {}\r\n", node.admin.token());
+        ask(&format!("GET {path}"), &with_token).refused(404, "path-not-found");
     }
 }

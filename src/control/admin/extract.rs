@@ -250,6 +250,8 @@ mod tests {
     use super::{Body, Names, NoBody, Query};
     use crate::control::admin::guard::MAX_BODY_BYTES;
 
+    // Their fields are read by their `Debug` alone.
+    #[allow(dead_code)]
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Thing {
@@ -258,6 +260,7 @@ mod tests {
         inner: Vec<Inner>,
     }
 
+    #[allow(dead_code)]
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Inner {
@@ -271,6 +274,7 @@ mod tests {
         Fast,
     }
 
+    #[allow(dead_code)]
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Asked {

@@ -27,17 +27,6 @@ pub(crate) fn connect(to: SocketAddr) -> WebSocket<TcpStream> {
 
 /// The same, to a path.
 #[track_caller]
-<<<<<<< HEAD
-pub(crate) fn connect_to(to: SocketAddr, path: &str) -> WebSocket<TcpStream> {
-    try_connect_to(to, path).expect("a handshake")
-}
-
-pub(crate) fn try_connect(to: SocketAddr) -> Result<WebSocket<TcpStream>, Box<dyn std::error::Error>> {
-    try_connect_to(to, "/")
-}
-
-pub(crate) fn try_connect_to(to: SocketAddr, path: &str) -> Result<WebSocket<TcpStream>, Box<dyn std::error::Error>> {
-=======
 pub(crate) fn connect_path(to: SocketAddr, path: &str) -> WebSocket<TcpStream> {
     try_connect_path(to, path).expect("a handshake")
 }
@@ -47,7 +36,6 @@ pub(crate) fn try_connect(to: SocketAddr) -> Result<WebSocket<TcpStream>, Box<dy
 }
 
 fn try_connect_path(to: SocketAddr, path: &str) -> Result<WebSocket<TcpStream>, Box<dyn std::error::Error>> {
->>>>>>> main
     let stream = TcpStream::connect_timeout(&to, PATIENCE)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;

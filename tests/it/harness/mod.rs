@@ -2,14 +2,9 @@
 //!
 //! [`process`] starts `ringway` and watches it from outside, [`peer`] is one end of a TCP connection whose bytes the test
 //! chooses, [`upstream`] listens where the proxy dials, [`frame`] writes frames, [`wait`] waits for conditions, [`dns`] answers for names,
-<<<<<<< HEAD
-//! [`namespace`] gives a test a network of its own, [`node`] is a `ringway serve`, [`tools`] says whether a program is there; [`pki`] makes
-//! certificates, [`secure`] speaks TLS with them, and [`site`] is a proxy that has some.
-=======
 //! [`namespace`] gives a test a network of its own, [`tools`] says whether a program is there; [`pki`] makes
 //! certificates, [`secure`] speaks TLS with them, and [`site`] is a proxy that has some;
 //! [`node`] starts `ringway serve`, and [`admin`] speaks to its admin API.
->>>>>>> main
 
 use std::net::IpAddr;
 
@@ -28,7 +23,6 @@ pub(crate) mod tools;
 pub(crate) mod upstream;
 pub(crate) mod wait;
 
-pub(crate) use node::Node;
 pub(crate) use peer::{Ended, Peer};
 pub(crate) use process::Ringway;
 pub(crate) use upstream::{EchoServer, Upstream, nobody};
