@@ -28,6 +28,10 @@ impl StateDir {
             why: format!("the state directory cannot be used: {error}"),
         };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| failed(path, &error))?;
+        // A directory that was just made outlives a power failure only when the one above it is on the disk.
+        for directory in [Some(path), path.parent()].into_iter().flatten() {
+            let _ = File::open(directory).and_then(|directory| directory.sync_all());
+        }
         let lock = path.join("lock");
         let Some(file) = open_lock(&lock).map_err(|error| failed(&lock, &error))? else {
             return Ok(Self { path: path.to_owned(), _lock: None });
