@@ -42,7 +42,7 @@ pub(super) fn install(args: &LogArgs) -> Result<Log, Failure> {
             Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string()))
         }
     };
-    Ok(Log { recorded: tracing::enabled!(target: ACCESS, tracing::Level::INFO), level, _guard: guard })
+    Ok(Log { recorded: tracing::enabled!(target: ACCESS, tracing::Level::INFO), level, guard })
 }
 
 /// The log, as long as this lives.
@@ -51,7 +51,8 @@ pub(super) struct Log {
     pub(super) recorded: bool,
     /// Sets what is logged from now on.
     pub(super) level: SetLevel,
-    _guard: WorkerGuard,
+    pub(super) guard: WorkerGuard,
 }
 
-type SetLevel = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send>;
+/// Sets what is logged.
+pub(super) type SetLevel = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send>;

@@ -83,7 +83,7 @@ pub(super) fn run(
     let log = log::install(&args.log)?;
     let trust = upstream.as_ref().and_then(|upstream| upstream.trust.clone());
     warn_of_trust(tls.as_ref().map(|(_, served)| served), trust.as_ref());
-    let room = Room::of_host(args.cpus.as_ref(), args.limits.max_connections, descriptors_each)?;
+    let room = Room::of_host(args.cpus.as_ref(), args.limits.max_connections, descriptors_each, 0)?;
     let place = upstream.as_ref().map(|upstream| find(&upstream.question, args.limits.connect_timeout)).transpose()?;
     let headline = described(headline, place.as_deref(), tls.as_ref());
     let refusal = if tls.is_some() { &crate::tls::NO_ROOM } else { refusal::no_descriptors() };
@@ -124,7 +124,7 @@ pub(super) fn run(
         None => drop(hung_up),
     }
     announce::say(format!("listening on {address}\n  {headline}\n{}", announce::bounds(&room, &args.limits)))?;
-    running.serve(args.limits.drain_timeout)
+    running.serve(|| args.limits.drain_timeout)
 }
 
 /// Where the upstream is. If that is a name it is asked for as long as anyone holds its place.
@@ -144,6 +144,7 @@ fn snapshot_of(upstream: Upstream, place: Arc<Place>, policy: Arc<Policy>) -> Sn
     let route = Route {
         id: RouteId(0),
         subject: None,
+        listener: 0,
         gate: Gate::Open,
         endpoints: Box::new([endpoint]),
         preserve_host: upstream.preserve_host,

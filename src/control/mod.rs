@@ -8,9 +8,11 @@
 pub mod admin;
 pub mod certificates;
 pub mod dataplane;
+pub mod last_good;
 pub mod manage;
 pub mod metrics;
 pub mod names;
+pub mod notes;
 pub mod publish;
 mod stamp;
 pub mod store;

@@ -3,8 +3,10 @@
 
 mod harness;
 
+mod apis;
 mod cli;
 mod closing;
+mod config_file;
 mod dead_peers;
 mod deadlines;
 mod descriptors;
@@ -21,8 +23,10 @@ mod pressure;
 mod proxy_protocol;
 mod refusals;
 mod relay;
+mod reload;
 mod ring;
 mod scanner_reference;
+mod serve;
 mod shutdown;
 mod sockstat;
 mod store;

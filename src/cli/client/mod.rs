@@ -20,6 +20,7 @@ use ureq::http::{Method, Request, Response, StatusCode, header};
 use ureq::tls::{RootCerts, TlsConfig};
 
 use self::find::Found;
+pub(in crate::cli) use self::find::STATE;
 use super::Failure;
 use super::anywhere::Anywhere;
 use crate::api::Page;

@@ -10,6 +10,7 @@
 mod check;
 mod document;
 mod listeners;
+pub mod reload;
 mod written;
 
 use std::collections::BTreeMap;
@@ -79,6 +80,14 @@ pub struct Listener {
     option: OptionPath,
 }
 
+impl Listener {
+    /// Where it is written, for people.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.option.to_string()
+    }
+}
+
 /// A place for APIs to run in.
 #[derive(Clone, Debug)]
 pub struct Environment {
@@ -137,10 +146,15 @@ impl File {
     /// All that is wrong with it.
     pub fn configuration(&self) -> Result<Configuration, Faults> {
         let document = self.document()?;
+        let written = self.written(&document)?;
+        check::check(&document, written)
+    }
+
+    fn written(&self, document: &Document<'_>) -> Result<Written, Faults> {
         let mut written: Written = document.read()?;
         written.complete();
         written.resolve(&self.folder);
-        check::check(&document, written)
+        Ok(written)
     }
 
     /// Reads the files that a configuration of this file names.

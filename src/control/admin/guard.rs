@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, ORIGIN,
@@ -44,7 +45,24 @@ struct Rules {
     /// `None` on a listener that is open to whoever reaches it.
     token: Option<Token>,
     /// Names that it may be called by; `None` for any.
-    hosts: Option<Vec<String>>,
+    hosts: Option<AllowedHosts>,
+}
+
+/// Names that a listener may be called by besides the usual ones of its host. They may change; clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct AllowedHosts(Arc<ArcSwap<Vec<String>>>);
+
+impl AllowedHosts {
+    /// These, from now on.
+    pub fn replace(&self, hosts: Vec<String>) {
+        self.0.store(Arc::new(hosts));
+    }
+}
+
+impl From<Vec<String>> for AllowedHosts {
+    fn from(hosts: Vec<String>) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(hosts)))
+    }
 }
 
 /// Where a connection came in; the server notes it in each of its requests.
@@ -54,8 +72,8 @@ pub(super) struct CameIn(pub(super) SocketAddr);
 impl Guard {
     /// For the admin listener: the token, and besides the usual names of this host only those given.
     #[must_use]
-    pub(super) fn new(token: Token, hosts: Vec<String>) -> Self {
-        Self(Arc::new(Rules { token: Some(token), hosts: Some(hosts) }))
+    pub(super) fn new(token: Token, hosts: impl Into<AllowedHosts>) -> Self {
+        Self(Arc::new(Rules { token: Some(token), hosts: Some(hosts.into()) }))
     }
 
     /// For a listener that asks for no token: figures alone. Whoever scrapes calls it by a name of his own.
@@ -87,7 +105,7 @@ impl Guard {
         let came_in = request.extensions().get::<CameIn>().map(|CameIn(address)| address.ip());
         // A target in absolute form counts before the header (RFC 9112 section 3.2.2): both must be right.
         for named in std::iter::once(&host).chain(request.uri().authority()) {
-            if !self.0.hosts.as_ref().is_none_or(|hosts| is_ours(named, hosts, came_in)) {
+            if !self.0.hosts.as_ref().is_none_or(|AllowedHosts(hosts)| is_ours(named, &hosts.load(), came_in)) {
                 return Err(Refused::new(
                     problem::HOST_NOT_ALLOWED,
                     "This listener is not called by the name in the Host header: call it by the address it listens on, \

@@ -50,6 +50,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 
+pub use self::guard::AllowedHosts;
 use self::guard::{Guard, MAX_BODY_BYTES, guard};
 use self::token::Token;
 use super::dataplane::Shards;
@@ -104,8 +105,7 @@ impl Admin {
 
     /// What the admin listener serves: the API, its description, and the figures. `hosts` are names that it is called by
     /// besides those of this host.
-    #[must_use]
-    pub fn router(&self, token: Token, hosts: Vec<String>) -> Router {
+    pub fn router(&self, token: Token, hosts: impl Into<AllowedHosts>) -> Router {
         let (api, description) = described().split_for_parts();
         let description = openapi::finish(description);
         let described = get(move || {
@@ -120,7 +120,6 @@ impl Admin {
     }
 
     /// What a listener of figures alone serves. It asks for no token.
-    #[must_use]
     pub fn metrics_router(&self) -> Router {
         Router::new()
             .route("/metrics", get(figures))

@@ -27,7 +27,7 @@ fn configured(text: &str) -> (Configuration, Opened) {
 fn publisher(text: &str) -> ShardPublisher {
     let (configuration, opened) = configured(text);
     let names = Names::start(Duration::from_secs(1)).unwrap();
-    ShardPublisher::new(&configuration, &opened, names, Vec::new()).unwrap()
+    ShardPublisher::new(&configuration, &opened, names).unwrap()
 }
 
 fn deployed(id: u64, minor: u64, target: &str) -> Deployed {
