@@ -119,11 +119,10 @@ pub(super) fn serve(args: &Args, ready: impl FnOnce(&Ready) -> Result<(), Failur
     let serving = node.serve_admin(&running, admin_sockets, allowed_hosts.clone())?;
     let keeper = node.keep()?;
 
+    let address_file = addresses.first().map(|address| AddressFile::write(node.home.path(), *address));
     let text = addresses::announcement(&args.state, &configuration, &bound, &addresses);
     let text = format!("{text}{}", announce::bounds(&room, &configuration.limits));
-    let admin = addresses.first().copied().unwrap_or(configuration.admin);
-    let address_file = AddressFile::write(node.home.path(), admin);
-    ready(&Ready { admin, text })?;
+    ready(&Ready { admin: addresses.first().copied().unwrap_or(configuration.admin), text })?;
     let configuration = Arc::new(ArcSwap::from_pointee(configuration));
     let Node { manager, reconfigure, store, declared, home, .. } = node;
     Reloader {
