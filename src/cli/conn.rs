@@ -44,9 +44,10 @@ struct ListArgs {
 }
 
 #[derive(clap::Args, Debug)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["id", "api"])))]
 struct CloseArgs {
     /// The connection, as `conn list` calls it
-    #[arg(value_name = "ID", required_unless_present = "api", conflicts_with_all = ["api", "env"])]
+    #[arg(value_name = "ID", conflicts_with = "env")]
     id: Option<String>,
     /// All of this API, spread over the drain window: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
     #[arg(long, value_name = "REF")]

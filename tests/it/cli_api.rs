@@ -136,7 +136,7 @@ fn every_answer_can_be_had_as_a_table_json_or_yaml_and_goes_to_standard_output_a
         assert_eq!(from_json, from_yaml, "{arguments:?}");
     }
     assert_eq!(home.works(&["-o", "json", "conn", "list"]), "[]\n");
-    let header = "API                        NAME          LIFECYCLE  ACCESS    DEPLOYED     TARGETS\n";
+    let header = "API                       NAME          LIFECYCLE  ACCESS    DEPLOYED     TARGETS\n";
     assert!(home.works(&["api", "list"]).starts_with(header), "{}", home.works(&["api", "list"]));
     assert_eq!(home.works(&["api", "list", "--lifecycle", "pre-released"]).lines().count(), 1);
     assert_eq!(json(&home, &["api", "list", "--search", "CHAT", "--env", "development"]).as_array().unwrap().len(), 1);
