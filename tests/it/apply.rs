@@ -42,12 +42,12 @@ fn what_files_say_is_made_so_and_then_there_is_nothing_to_do() {
                  create shop/orders:2.1\n";
     let (code, stdout, stderr) = home.run(&["apply", "-f", files, "--dry-run"]);
     assert_eq!((code, stdout.as_str()), (0, steps), "{stderr}");
-    assert_eq!(stderr, "6 steps would be carried out; what the files do not name stays as it is\n");
+    assert_eq!(stderr, "6 steps to carry out; what the files do not name stays as it is\n");
     assert_eq!(home.works(&["-o", "json", "api", "list"]), "[]\n", "nothing was done");
 
     let (code, stdout, stderr) = home.run(&["apply", "-f", files]);
     assert_eq!((code, stdout.as_str()), (0, steps), "{stderr}");
-    assert_eq!(stderr, "6 steps were carried out; what the files do not name stays as it is\n");
+    assert_eq!(stderr, "6 steps carried out; what the files do not name stays as it is\n");
     for dry in [&["--dry-run"][..], &[]] {
         let (code, stdout, stderr) = home.run(&[&["apply", "-f", files][..], dry].concat());
         assert_eq!((code, stdout.as_str()), (0, ""), "{stderr}");
@@ -151,7 +151,7 @@ fn an_apply_that_the_node_refuses_says_how_far_it_came_and_goes_on_from_there() 
         "{stderr}"
     );
     assert!(stderr.starts_with("ringway: deploy default/chat:1.0 in development: "), "{stderr}");
-    for part in ["BACKEND", "1 of 5 steps were carried out; apply again"] {
+    for part in ["BACKEND", "1 of 5 steps are done; apply again"] {
         assert!(stderr.contains(part), "{part}: {stderr}");
     }
     write(folder.path(), "chat.yaml", &chat("ws://127.0.0.1:9000", "Published"));

@@ -222,11 +222,37 @@ fn connections_are_listed_and_closed() {
     let id = one["id"].as_str().unwrap();
     home.works(&["conn", "close", id]);
     assert_eq!(all[0].close().0, Some(1001));
+    let (_, table, drains) = home.run(&["conn", "list"]);
+    assert!(table.contains("  open  ") && drains.is_empty(), "{table}{drains}");
     let closed = json(&home, &["conn", "close", "--api", "chat-app-api"]);
     assert!([2, 3].contains(&closed["closing"].as_u64().unwrap()), "the first may not have ended yet: {closed}");
     for client in &mut all[1..] {
         assert_eq!(client.close().0, Some(1001));
     }
+}
+
+#[test]
+fn connections_that_are_to_end_are_told_of_with_how_many_are_left() {
+    let echo = EchoServer::start();
+    // So long that it has not passed when it is looked at.
+    let home = Home::new(&format!("drain_window_ms = 600_000\n\n[limits]\ndrain_timeout_ms = 700_000\n{USUAL}"));
+    let node = home.start();
+    let (api, path) = node.serve("chat", &[ws(echo.address())]);
+    let open = || {
+        let mut client = crate::harness::Peer::connect(node.external("development"));
+        client.send(client::handshake(&path, "").as_bytes());
+        assert!(client.head().starts_with("HTTP/1.1 101 "));
+        client
+    };
+    let _all: Vec<_> = std::iter::repeat_with(open).take(8).collect();
+    assert_eq!(home.works(&["conn", "close", "--api", "chat"]), "8 connections of default/chat:1.0 closing\n");
+    let told = "default/chat:1.0 in development: connections are ending, ";
+    let (code, _, stderr) = home.run(&["conn", "list"]);
+    assert!(code == 0 && stderr.starts_with(told) && stderr.contains(" of 8 are still to be told\n"), "{stderr}");
+    assert!(home.run(&["conn", "list", "--api", "chat"]).2.starts_with(told));
+    assert_eq!(home.run(&["conn", "list", "--env", "production"]).2, "");
+    assert_eq!(home.run(&["conn", "list", "-o", "json"]).2, "");
+    node.admin.delete(&api);
 }
 
 /// A terminal: what is typed, and what is shown.
