@@ -122,7 +122,8 @@ pub(super) fn serve(args: &Args, ready: impl FnOnce(&Ready) -> Result<(), Failur
     let address_file = addresses.first().map(|address| AddressFile::write(node.home.path(), *address));
     let text = addresses::announcement(&args.state, &configuration, &bound, &addresses);
     let text = format!("{text}{}", announce::bounds(&room, &configuration.limits));
-    ready(&Ready { admin: addresses.first().copied().unwrap_or(configuration.admin), text })?;
+    let admin = addresses.first().copied().unwrap_or(configuration.admin);
+    ready(&Ready { admin, text })?;
     let configuration = Arc::new(ArcSwap::from_pointee(configuration));
     let Node { manager, reconfigure, store, declared, home, .. } = node;
     Reloader {
