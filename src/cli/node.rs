@@ -228,8 +228,11 @@ impl Node {
         let shards = dataplane::Shards::new(running.senders(), move || outlet.snapshot());
         let admin = Admin::new(self.manager.clone(), shards, move || notes.all());
         let routers = [admin.router(self.home.token.clone(), allowed_hosts), admin.metrics_router()];
-        let listeners = sockets.into_iter().zip(routers);
-        Ok(server::start(listeners.map(|(socket, router)| server::Listener { socket, router }).collect())?)
+        let rooms = [server::MAX_CALLERS, server::MAX_SCRAPERS];
+        let listeners = sockets.into_iter().zip(routers).zip(rooms);
+        Ok(server::start(
+            listeners.map(|((socket, router), connections)| server::Listener { socket, router, connections }).collect(),
+        )?)
     }
 
     /// Keeps the last good snapshot; not where that is what is served.

@@ -84,6 +84,14 @@ impl Filter {
     }
 }
 
+impl Answers<u64> {
+    /// All that was counted.
+    #[must_use]
+    pub fn sum(&self) -> u64 {
+        self.got.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
+}
+
 impl<T> Answers<T> {
     /// All answers.
     ///
@@ -171,18 +179,18 @@ impl Shards {
         Ok(self.ask(shard, |reply| Command::Close(Which::One(number), reply)).await? > 0)
     }
 
-    /// Ends connections in order, spread over the windows of their routes. How many.
+    /// Ends connections in order, spread over the windows of their routes. How many on each shard; one that does not answer
+    /// may do it all the same.
     ///
     /// # Errors
-    /// A shard has not answered; the others do it all the same.
-    pub async fn close(&self, filter: &Filter) -> Result<u64, Silent> {
+    /// A shard does not say what routes it has: nothing is closed.
+    pub async fn close(&self, filter: &Filter) -> Result<Answers<u64>, Silent> {
         let routes = self.routes(filter).await?.unwrap_or_default();
         let closing = |shard, reply| {
             let routes: &Vec<RouteId> = routes.get(&shard)?;
             Some(Command::Close(Which::Of(routes.clone()), reply))
         };
-        let counts = self.ask_all(closing).await.all()?;
-        Ok(counts.into_iter().fold(0, |sum, (_, count)| sum.saturating_add(count)))
+        Ok(self.ask_all(closing).await)
     }
 
     /// The routes that are meant, by the shards that have had connections of them: those too that are deployed no more and
@@ -353,11 +361,11 @@ mod tests {
     async fn only_what_is_meant_is_closed() {
         let shards = played(vec![shard, shard]);
         let api = |api: &str| Filter { api: Some(api.to_owned()), environment: None };
-        assert_eq!(shards.close(&api("default/a:1.0")).await, Ok(200));
-        assert_eq!(shards.close(&api("default/b:1.0")).await, Ok(400));
-        assert_eq!(shards.close(&api("default/c:1.0")).await, Ok(0));
+        for (name, count) in [("default/a:1.0", 200), ("default/b:1.0", 400), ("default/c:1.0", 0)] {
+            assert_eq!(shards.close(&api(name)).await.unwrap().sum(), count);
+        }
         let both = Filter { api: Some("default/a:1.0".to_owned()), environment: Some("production".to_owned()) };
-        assert_eq!(shards.close(&both).await, Ok(0));
+        assert_eq!(shards.close(&both).await.unwrap().sum(), 0);
         assert_eq!(shards.close_one(1, 9).await, Ok(true));
         assert_eq!(shards.close_one(1, 10).await, Ok(false));
         assert_eq!(shards.close_one(7, 1).await, Ok(false));

@@ -21,8 +21,9 @@ mod process;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use axum::body::Bytes;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
@@ -38,6 +39,8 @@ use crate::routing::route::Subject;
 
 /// What the text is sent as.
 pub const CONTENT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// How long a text is given to whoever asks: it is long where there are many APIs.
+const SHARED_FOR: Duration = Duration::from_millis(500);
 /// How long the audit's last number is waited for: the store may be busy.
 const AUDIT_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -47,6 +50,8 @@ pub struct Metrics {
     shards: Shards,
     manager: Manager,
     known: Arc<Mutex<Known>>,
+    /// The last text, and when it was made. Locked while another is made: whoever asks meanwhile gets the same.
+    text: Arc<tokio::sync::Mutex<Option<(Instant, Bytes)>>>,
 }
 
 /// What was last heard, for when nothing is.
@@ -76,11 +81,25 @@ impl Metrics {
     /// Of these shards, and of the store behind this manager.
     #[must_use]
     pub fn new(shards: Shards, manager: Manager) -> Self {
-        Self { shards, manager, known: Arc::default() }
+        Self { shards, manager, known: Arc::default(), text: Arc::default() }
     }
 
-    /// All figures, as they are now.
-    pub async fn text(&self) -> String {
+    /// All figures, as they are now or were a moment ago.
+    pub async fn text(&self) -> Bytes {
+        let mut last = self.text.lock().await;
+        if let Some((made, text)) = &*last
+            && made.elapsed() < SHARED_FOR
+        {
+            return text.clone();
+        }
+        // Before the next one is made: two of them may be much.
+        *last = None;
+        let text = Bytes::from(self.written().await);
+        *last = Some((Instant::now(), text.clone()));
+        text
+    }
+
+    async fn written(&self) -> String {
         let scrape = self.scrape().await;
         let mut registry = Registry::default();
         registry.register_collector(Box::new(scrape));

@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::etag::{self, Has, If};
+use super::etag::{self, If};
 use super::extract::{Body, Names, Query, Who};
 use super::problem::{QUERY_INVALID, Refused};
 use super::{Admin, page};
@@ -125,11 +125,10 @@ async fn create(State(admin): State<Admin>, Who(who): Who, Body(new): Body<NewAp
 #[utoipa::path(get, path = "/apis/{project}/{identifier}/{version}", tag = "apis", params(Place),
     responses(
         (status = 200, body = Api, description = "It"),
-        (status = 304, description = "It is as If-None-Match says"),
         (status = 404, description = "`api-not-found`"),
         (status = 422, description = "`fields-invalid`")))]
-async fn show(State(admin): State<Admin>, Names(place): Names<Place>, has: Has) -> Result<Response, Refused> {
-    Ok(has.or(admin.manager().api(&place.key()?).await?))
+async fn show(State(admin): State<Admin>, Names(place): Names<Place>) -> Result<Response, Refused> {
+    Ok(etag::shown(admin.manager().api(&place.key()?).await?))
 }
 
 /// Change an API's definition, or make the API

@@ -168,15 +168,15 @@ async fn close_one(
     Names(place): Names<Place>,
 ) -> Result<StatusCode, Refused> {
     let id = place.id.split_once('-').and_then(|(shard, number)| Some((shard.parse().ok()?, number.parse().ok()?)));
-    let is_there = match id {
-        Some((shard, number)) => admin.shards().close_one(shard, number).await?,
-        None => false,
-    };
-    if !is_there {
-        return Err(Refused::new(CONNECTION_NOT_FOUND, "There is no such connection: it may have ended."));
-    }
-    record(&admin, &who, format!("connection {}", place.id), 1).await;
-    Ok(StatusCode::NO_CONTENT)
+    let Some((shard, number)) = id else { return Err(no_connection()) };
+    whatever_happens(async move {
+        if !admin.shards().close_one(shard, number).await? {
+            return Err(no_connection());
+        }
+        record(&admin, &who, format!("connection {}", place.id), 1).await;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
 }
 
 /// Which connections to close: all of an API, of an environment, or of an API in an environment.
@@ -224,11 +224,30 @@ async fn close(
         let asked = "it must name an API, an environment, or both";
         return Err(Refused::field(Code::FIELDS_INVALID, "api", "required", asked));
     }
-    let closing = admin.shards().close(&filter).await?;
-    let environment = filter.environment.map(|name| format!("@{name}"));
-    let subject = filter.api.into_iter().chain(environment).collect::<Vec<_>>().join(" ");
-    record(&admin, &who, subject, closing).await;
-    Ok(Json(Closed { closing }))
+    whatever_happens(async move {
+        let answers = admin.shards().close(&filter).await?;
+        let closing = answers.sum();
+        let environment = filter.environment.map(|name| format!("@{name}"));
+        let subject = filter.api.into_iter().chain(environment).collect::<Vec<_>>().join(" ");
+        record(&admin, &who, subject, closing).await;
+        answers.all()?;
+        Ok(Json(Closed { closing }))
+    })
+    .await
+}
+
+/// Goes on when the caller is gone: what is closed is noted.
+async fn whatever_happens<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Refused>> + Send + 'static,
+) -> Result<T, Refused> {
+    let done = tokio::spawn(work).await;
+    done.unwrap_or_else(|_| {
+        Err(Refused::new(SHARDS_SILENT, "The process ends. What was asked for may be done all the same."))
+    })
+}
+
+fn no_connection() -> Refused {
+    Refused::new(CONNECTION_NOT_FOUND, "There is no such connection: it may have ended.")
 }
 
 impl From<Silent> for Refused {

@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::etag::{self, Has, If};
+use super::etag::{self, If};
 use super::extract::{Body, Names, NoBody, Who};
 use super::problem::Refused;
 use super::{Admin, apis};
@@ -70,11 +70,10 @@ async fn list(State(admin): State<Admin>, Names(place): Names<apis::Place>) -> R
     params(Place),
     responses(
         (status = 200, body = Deployment, description = "It"),
-        (status = 304, description = "It is as If-None-Match says"),
         (status = 404, description = "`api-not-found`, `environment-not-found`, `deployment-not-found`"),
         (status = 422, description = "`fields-invalid`")))]
-async fn show(State(admin): State<Admin>, Names(place): Names<Place>, has: Has) -> Result<Response, Refused> {
-    Ok(has.or(admin.manager().deployment(&place.key()?, &place.environment).await?))
+async fn show(State(admin): State<Admin>, Names(place): Names<Place>) -> Result<Response, Refused> {
+    Ok(etag::shown(admin.manager().deployment(&place.key()?, &place.environment).await?))
 }
 
 /// Deploy an API in an environment

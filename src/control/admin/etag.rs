@@ -19,10 +19,6 @@ const MAX_CONDITION_BYTES: usize = 4096;
 #[derive(Clone, Debug)]
 pub(super) struct If(pub(super) Condition);
 
-/// `If-None-Match` of a request that changes nothing: the states that the asker has.
-#[derive(Clone, Debug)]
-pub(super) struct Has(Option<Tags>);
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Tags {
     Any,
@@ -35,27 +31,6 @@ impl<S: Sync> FromRequestParts<S> for If {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
         condition(&parts.headers).map(Self)
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for Has {
-    type Rejection = Refused;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
-        tags(&parts.headers, &IF_NONE_MATCH).map(Self)
-    }
-}
-
-impl Has {
-    /// The thing with its entity tag; or 304, if the asker has just that.
-    pub(super) fn or<T: Serialize>(&self, tagged: Tagged<T>) -> Response {
-        let Tagged { value, etag } = tagged;
-        let text = etag.to_string();
-        let is_had = self.0.as_ref().is_some_and(|tags| match tags {
-            Tags::Any => true,
-            Tags::These(tags) => tags.iter().any(|(_, tag)| *tag == text),
-        });
-        if is_had { (StatusCode::NOT_MODIFIED, header(etag)).into_response() } else { shown(Tagged { value, etag }) }
     }
 }
 
@@ -135,11 +110,9 @@ fn parse(text: &str) -> Option<Tags> {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::header::IF_NONE_MATCH;
     use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-    use super::{Has, condition, tags};
-    use crate::api::etag::Tagged;
+    use super::condition;
     use crate::api::{Condition, ETag};
 
     const IT: ETag = ETag { id: 7, generation: 3 };
@@ -181,18 +154,5 @@ mod tests {
         }
         let refused = condition(&headers(&[("if-none-match", "\"7-3\"")])).unwrap_err();
         assert_eq!(refused.errors()[0].rule, "condition");
-    }
-
-    #[test]
-    fn who_has_this_state_does_not_get_it_again() {
-        for (value, status) in
-            [("\"7-3\"", 304), ("W/\"7-3\"", 304), ("\"7-2\" , \"7-3\"", 304), ("*", 304), ("\"7-4\"", 200)]
-        {
-            let has = Has(tags(&headers(&[("if-none-match", value)]), &IF_NONE_MATCH).unwrap());
-            let response = has.or(Tagged { value: "it", etag: IT });
-            assert_eq!(response.status(), status, "{value}");
-            assert_eq!(response.headers()["etag"], "\"7-3\"");
-        }
-        assert_eq!(Has(None).or(Tagged { value: "it", etag: IT }).status(), 200);
     }
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
 use axum::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, ORIGIN,
-    TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName,
+    ORIGIN, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method};
@@ -208,6 +208,8 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
 
 /// Lets through what passes, and makes every answer one that a browser does nothing with.
 pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    // Who shows no token gets one answer for a connection: it shall not hold a place.
+    let is_known = guard.0.token.is_some() && guard.knows(request.headers()).is_ok();
     let mut response = match guard.check(&request) {
         Ok(()) => match timeout(REQUEST_TIMEOUT, next.run(request)).await {
             Ok(response) => in_our_words(response),
@@ -216,6 +218,9 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
         Err(problem) => problem.into_response(),
     };
     response.headers_mut().extend(NOT_FOR_BROWSERS);
+    if !is_known {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 
@@ -276,6 +281,9 @@ mod tests {
         }
         assert!(!response.headers().keys().any(|name| name.as_str().starts_with("access-control")));
         let status = response.status();
+        if status == StatusCode::UNAUTHORIZED {
+            assert_eq!(response.headers()["connection"], "close");
+        }
         assert_eq!(status == StatusCode::UNAUTHORIZED, response.headers().contains_key("www-authenticate"));
         let body = to_bytes(response.into_body(), 10_000).await.unwrap();
         let text = String::from_utf8(body.to_vec()).unwrap();

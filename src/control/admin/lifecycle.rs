@@ -5,7 +5,7 @@ use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::etag::{self, Has, If};
+use super::etag::{self, If};
 use super::extract::{Body, Names, Who};
 use super::problem::Refused;
 use super::{Admin, apis};
@@ -21,11 +21,10 @@ pub(super) fn routes() -> OpenApiRouter<Admin> {
     params(apis::Place),
     responses(
         (status = 200, body = LifecycleView, description = "It"),
-        (status = 304, description = "It is as If-None-Match says"),
         (status = 404, description = "`api-not-found`"),
         (status = 422, description = "`fields-invalid`")))]
-async fn show(State(admin): State<Admin>, Names(place): Names<apis::Place>, has: Has) -> Result<Response, Refused> {
-    Ok(has.or(admin.manager().lifecycle(&place.key()?).await?))
+async fn show(State(admin): State<Admin>, Names(place): Names<apis::Place>) -> Result<Response, Refused> {
+    Ok(etag::shown(admin.manager().lifecycle(&place.key()?).await?))
 }
 
 /// Change where an API is in its life: publish it, deprecate it, block it, retire it

@@ -74,7 +74,8 @@ fn finish_operation(method: &HttpMethod, operation: &mut Operation) {
     let is_open = operation.security.is_some();
     let changes = *method != HttpMethod::Get;
     let has_condition = operation.responses.responses.contains_key("412");
-    let has_state = operation.responses.responses.contains_key("304");
+    // What a condition can be about is shown with its state.
+    let has_state = has_condition || is_shown_with_state(operation);
     let parameters = operation.parameters.get_or_insert_with(Vec::new);
     if changes {
         parameters.push(header(
@@ -87,10 +88,6 @@ fn finish_operation(method: &HttpMethod, operation: &mut Operation) {
         let tags = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
         parameters.push(header("If-Match", "Only if it is in one of these states, or is there at all (`*`)", tags));
         parameters.push(header("If-None-Match", "Only if it is not there yet: `*`", r"^\*$"));
-    }
-    if has_state {
-        let tags = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
-        parameters.push(header("If-None-Match", "Only if it is not in one of these states: else 304", tags));
     }
     let has_parameters = !parameters.is_empty();
     let has_body = operation.request_body.is_some();
@@ -140,7 +137,7 @@ fn finish_operation(method: &HttpMethod, operation: &mut Operation) {
             let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name(Problem::name()))).build();
             response.content.insert(problem::CONTENT.to_owned(), problem.into());
         }
-        let is_tagged = (has_condition || has_state) && matches!(status.as_str(), "200" | "201" | "304");
+        let is_tagged = has_state && matches!(status.as_str(), "200" | "201");
         if is_tagged {
             response.headers.insert("ETag".to_owned(), text_header("The state that it is in"));
         }
@@ -148,6 +145,12 @@ fn finish_operation(method: &HttpMethod, operation: &mut Operation) {
             response.headers.insert("Location".to_owned(), text_header("Where it is"));
         }
     }
+}
+
+/// Whether an operation shows a single thing that conditions can be about.
+fn is_shown_with_state(operation: &Operation) -> bool {
+    let names = ["projects-show", "apis-create", "apis-show", "deployments-show", "lifecycle-show"];
+    operation.operation_id.as_deref().is_some_and(|id| names.contains(&id))
 }
 
 fn header(name: &str, what: &str, pattern: &str) -> RefOr<Parameter> {

@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::etag::{self, Has, If};
+use super::etag::{self, If};
 use super::extract::{Body, Names, Query, Who};
 use super::problem::Refused;
 use super::{Admin, page};
@@ -60,11 +60,10 @@ async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Result<
 #[utoipa::path(get, path = "/projects/{project}", tag = "projects", params(Place),
     responses(
         (status = 200, body = Project, description = "It"),
-        (status = 304, description = "It is as If-None-Match says"),
         (status = 404, description = "`project-not-found`"),
         (status = 422, description = "`fields-invalid`")))]
-async fn show(State(admin): State<Admin>, Names(place): Names<Place>, has: Has) -> Result<Response, Refused> {
-    Ok(has.or(admin.manager().project(&place.name()?).await?))
+async fn show(State(admin): State<Admin>, Names(place): Names<Place>) -> Result<Response, Refused> {
+    Ok(etag::shown(admin.manager().project(&place.name()?).await?))
 }
 
 /// Make a project, or change its description

@@ -42,7 +42,7 @@ pub(super) struct Bounds {
 
 /// In all listeners of the control plane.
 pub(super) const BOUNDS: Bounds =
-    Bounds { connections: 256, refusing: 64, head: Duration::from_secs(10), socket: socket::BOUNDS };
+    Bounds { connections: MAX_CALLERS, refusing: 64, head: Duration::from_secs(10), socket: socket::BOUNDS };
 
 /// Header lines of a request, and bytes of its head.
 const MAX_HEADERS: usize = 64;
@@ -61,7 +61,14 @@ pub struct Listener {
     pub socket: std::net::TcpListener,
     /// What answers.
     pub router: Router,
+    /// Connections at one time.
+    pub connections: usize,
 }
+
+/// Connections of an admin listener.
+pub const MAX_CALLERS: usize = 256;
+/// Connections of a listener of figures: each may hold a text of its own, which is long where there are many APIs.
+pub const MAX_SCRAPERS: usize = 4;
 
 /// The thread that serves listeners.
 #[derive(Debug)]
@@ -78,10 +85,11 @@ pub fn start(listeners: Vec<Listener>) -> io::Result<Running> {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
     let (stop, stopped) = watch::channel(false);
     let mut serving = JoinSet::new();
-    for Listener { socket, router } in listeners {
+    for Listener { socket, router, connections } in listeners {
+        let bounds = Bounds { connections, ..BOUNDS };
         socket.set_nonblocking(true)?;
         let _entered = runtime.enter();
-        serving.spawn_on(serve(TcpListener::from_std(socket)?, router, BOUNDS, stopped.clone()), runtime.handle());
+        serving.spawn_on(serve(TcpListener::from_std(socket)?, router, bounds, stopped.clone()), runtime.handle());
     }
     let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
         runtime.block_on(async { while serving.join_next().await.is_some() {} });
@@ -190,9 +198,9 @@ async fn refuse(mut stream: Bounded) {
 }
 
 const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n\
-    Cache-Control: no-store\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 168\r\n\r\n\
+    Cache-Control: no-store\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 164\r\n\r\n\
     {\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\"code\":\"too-many-connections\",\
-    \"detail\":\"This listener is at its limit of 256 connections.\",\"errors\":[]}";
+    \"detail\":\"This listener is at its limit of connections.\",\"errors\":[]}";
 
 #[cfg(test)]
 mod tests {
@@ -216,6 +224,7 @@ mod tests {
         head: Duration::from_millis(300),
         socket: socket::Bounds {
             write: Duration::from_millis(300),
+            answer: Duration::from_secs(20),
             linger: Duration::from_millis(300),
             linger_bytes: 8 << 20,
         },
@@ -281,7 +290,7 @@ mod tests {
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("Content-Length: {}", body.len())), "{}", body.len());
         let problem: serde_json::Value = serde_json::from_str(body).unwrap();
-        assert!(problem["detail"].as_str().unwrap().contains(&BOUNDS.connections.to_string()));
+        assert_eq!(problem["status"], 503);
     }
 
     #[test]
@@ -344,6 +353,21 @@ mod tests {
             assert!(busy.elapsed() < Duration::from_secs(10));
         }
         let got = rest(&mut stream).len();
+        assert!(got < 64 << 20, "{got}");
+    }
+
+    #[test]
+    fn a_client_that_takes_a_little_now_and_then_does_not_hold_its_place() {
+        let short =
+            socket::Bounds { write: Duration::from_secs(20), answer: Duration::from_millis(500), ..SHORT.socket };
+        let served = Served::start(Bounds { socket: short, ..SHORT });
+        let mut stream = served.connect();
+        stream.write_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let (started, mut got, mut some) = (Instant::now(), 0, vec![0; 64 << 10]);
+        while let Ok(1..) = stream.read(&mut some).inspect(|count| got += count) {
+            std::thread::sleep(Duration::from_millis(10));
+            assert!(started.elapsed() < Duration::from_secs(10), "{got}");
+        }
         assert!(got < 64 << 20, "{got}");
     }
 

@@ -15,6 +15,8 @@ use tokio::time::{Sleep, sleep};
 pub(super) struct Bounds {
     /// How long a client may take nothing of its answer.
     pub(super) write: Duration,
+    /// How long a client may take for all of its answer, once it does not take it at once.
+    pub(super) answer: Duration,
     /// How long, and how many bytes, are read and dropped behind the last answer. A socket that is closed with something
     /// unread is reset, and that destroys the answer on its way.
     pub(super) linger: Duration,
@@ -22,8 +24,12 @@ pub(super) struct Bounds {
 }
 
 /// Of every listener.
-pub(super) const BOUNDS: Bounds =
-    Bounds { write: Duration::from_secs(20), linger: Duration::from_secs(1), linger_bytes: 8 << 20 };
+pub(super) const BOUNDS: Bounds = Bounds {
+    write: Duration::from_secs(20),
+    answer: Duration::from_secs(60),
+    linger: Duration::from_secs(1),
+    linger_bytes: 8 << 20,
+};
 
 /// The socket with its deadlines.
 #[derive(Debug)]
@@ -32,30 +38,45 @@ pub(super) struct Bounded {
     bounds: Bounds,
     /// Runs while the client takes nothing.
     stuck: Option<Pin<Box<Sleep>>>,
+    /// Runs from the first time it did so until its next request.
+    slow: Option<Pin<Box<Sleep>>>,
     lingering: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
 impl Bounded {
     pub(super) fn new(stream: TcpStream, bounds: Bounds) -> Self {
-        Self { stream, bounds, stuck: None, lingering: None }
+        Self { stream, bounds, stuck: None, slow: None, lingering: None }
     }
 
     /// What a write came to, or that it has come to nothing for too long.
     fn bound(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if written.is_ready() {
             self.stuck = None;
-            return written;
+            if self.slow.is_none() {
+                return written;
+            }
         }
-        let timeout = self.bounds.write;
-        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(timeout)));
-        ready!(stuck.as_mut().poll(context));
+        let bounds = self.bounds;
+        let slow = self.slow.get_or_insert_with(|| Box::pin(sleep(bounds.answer)));
+        if slow.as_mut().poll(context).is_pending() {
+            if written.is_ready() {
+                return written;
+            }
+            let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(bounds.write)));
+            ready!(stuck.as_mut().poll(context));
+        }
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
 impl AsyncRead for Bounded {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, into)
+        let before = into.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, into);
+        if read.is_ready() && into.filled().len() > before {
+            self.slow = None;
+        }
+        read
     }
 }
 
