@@ -4,6 +4,7 @@
 mod harness;
 
 mod apis;
+mod bad_input;
 mod cli;
 mod closing;
 mod dead_peers;
