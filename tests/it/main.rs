@@ -9,6 +9,7 @@ mod cli;
 mod closing;
 mod dead_peers;
 mod deadlines;
+mod degraded;
 mod descriptors;
 mod documentation;
 mod documented_model;
