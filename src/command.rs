@@ -137,7 +137,7 @@ pub struct Listing {
 pub struct Listed {
     /// The connections, in the order of the table.
     pub connections: Vec<ConnectionView>,
-    /// Where the next page begins, if there is one.
+    /// Where the next page begins, if there is one. A page may be short, or empty, and not the last.
     pub next: Option<u32>,
 }
 

@@ -99,7 +99,7 @@ fn flatten(value: &Value, path: String, into: &mut Vec<Vec<String>>) {
             items.iter().enumerate().for_each(|(at, value)| flatten(value, format!("{path}[{at}]"), into));
         }
         Value::Array(items) if !items.is_empty() => {
-            into.push(vec![path, items.iter().map(text).collect::<Vec<_>>().join(" ")])
+            into.push(vec![path, items.iter().map(text).collect::<Vec<_>>().join(" ")]);
         }
         Value::Array(_) | Value::Object(_) | Value::Null => into.push(vec![path, "-".to_owned()]),
         other => into.push(vec![path, text(other)]),

@@ -45,6 +45,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Noun {
+    /// Run a node that has something in it, to try things with: a chat, deployed and published
+    Demo(demo::Args),
     /// Run a node: environments from a configuration file, APIs from its store, managed by the admin API
     Serve(node::Args),
     /// Relay every connection on an address to a target
@@ -59,6 +61,8 @@ enum Noun {
     Api(Box<api::Args>),
     /// The environments of a node
     Env(env::Args),
+    /// Live connections of a node
+    Conn(conn::Args),
     /// Look at a configuration file before it is used
     Config(config::Args),
     /// Who changed what on a node, when
@@ -71,8 +75,8 @@ enum Noun {
     Export(apply::ExportArgs),
     /// Print a completion script for a shell
     Completions(extras::CompletionArgs),
-    /// Print the manual page
-    Man,
+    /// Print the manual page, of a command or of the whole program
+    Man(extras::ManArgs),
 }
 
 /// Why a command failed, and the exit code that says so.
@@ -134,6 +138,7 @@ impl From<OutOfRange> for Failure {
 pub fn run() -> ExitCode {
     let Cli { anywhere, noun } = anywhere::parse();
     let result = match noun {
+        Noun::Demo(args) => demo::run(&args),
         Noun::Serve(args) => node::run(&args),
         Noun::Proxy(args) => proxy::run(&args),
         Noun::Echo(args) => echo::run(&args),
@@ -142,12 +147,13 @@ pub fn run() -> ExitCode {
         Noun::Api(args) => api::run(&args, &anywhere),
         Noun::Env(args) => env::run(&args, &anywhere),
         Noun::Config(args) => config::run(&args, &anywhere),
+        Noun::Conn(args) => conn::run(&args, &anywhere),
         Noun::Audit(args) => audit::run(&args, &anywhere),
         Noun::Apply(args) => apply::run(&args, &anywhere),
         Noun::Diff(args) => apply::diff(&args, &anywhere),
         Noun::Export(args) => apply::export(&args, &anywhere),
         Noun::Completions(args) => extras::completions(&args),
-        Noun::Man => extras::man(),
+        Noun::Man(args) => extras::man(&args),
     };
     let (message, code) = match result {
         Ok(code) => return code,

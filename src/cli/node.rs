@@ -55,19 +55,32 @@ const STORE_PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Args {
     /// The configuration file; without one there are the environments development and production on this host
     #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     /// Where the node keeps its state: APIs, the admin token, the last good snapshot; made if it is not there
     #[arg(long, value_name = "DIR", default_value = client::STATE)]
-    state: PathBuf,
+    pub(super) state: PathBuf,
     /// Files of APIs that are applied at the start and on SIGHUP: one, or all *.yaml and *.yml in a folder and below
     #[arg(long, value_name = "FILE|DIR")]
-    apply: Option<PathBuf>,
+    pub(super) apply: Option<PathBuf>,
     /// Room for completions in a shard's ring; small values are for tests
     #[arg(long, hide = true)]
-    ring_completions: Option<u32>,
+    pub(super) ring_completions: Option<u32>,
+}
+
+/// What a node says when it serves.
+pub(super) struct Ready {
+    /// Where its admin API listens.
+    pub(super) admin: SocketAddr,
+    /// Of itself, for people.
+    pub(super) text: String,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    serve(args, |ready| Ok(announce::say(ready.text.clone())?))
+}
+
+/// Serves until it is told to end. Calls `ready` once commands can be given to it; an error there ends it.
+pub(super) fn serve(args: &Args, ready: impl FnOnce(&Ready) -> Result<(), Failure>) -> Result<ExitCode, Failure> {
     let file = File::read(args.config.as_deref())?;
     let configuration = file.configuration()?;
     let opened = file.open(&configuration)?;
@@ -106,9 +119,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let serving = node.serve_admin(&running, admin_sockets, allowed_hosts.clone())?;
     let keeper = node.keep()?;
 
-    let text = addresses::announcement(&args.state, &configuration, &bound, &addresses);
-    announce::say(format!("{text}{}", announce::bounds(&room, &configuration.limits)))?;
     let address_file = addresses.first().map(|address| AddressFile::write(node.home.path(), *address));
+    let text = addresses::announcement(&args.state, &configuration, &bound, &addresses);
+    let text = format!("{text}{}", announce::bounds(&room, &configuration.limits));
+    let admin = addresses.first().copied().unwrap_or(configuration.admin);
+    ready(&Ready { admin, text })?;
     let configuration = Arc::new(ArcSwap::from_pointee(configuration));
     let Node { manager, reconfigure, store, declared, home, .. } = node;
     Reloader {

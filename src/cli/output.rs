@@ -10,14 +10,11 @@ use serde::Serialize;
 
 use super::Failure;
 
-/// How the answer is written.
+/// How the answer is written: columns for a person, or all of it as the admin API has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Format {
-    /// Columns for a person
     Table,
-    /// As the admin API has it
     Json,
-    /// The same as YAML
     Yaml,
 }
 

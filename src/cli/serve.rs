@@ -144,6 +144,7 @@ fn snapshot_of(upstream: Upstream, place: Arc<Place>, policy: Arc<Policy>) -> Sn
     let route = Route {
         id: RouteId(0),
         subject: None,
+        listener: 0,
         gate: Gate::Open,
         endpoints: Box::new([endpoint]),
         preserve_host: upstream.preserve_host,

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::command::{Command, ConnectionView, Listed, Listing, Reply, Report, Which};
-use crate::engine::mailbox::Sender;
+use crate::engine::mailbox::{Sender, Unsent};
 use crate::routing::route::{RouteId, Subject};
 use crate::routing::snapshot::Snapshot;
 
@@ -101,7 +101,9 @@ impl Shards {
         senders: Vec<Sender<Command>>,
         snapshot: impl Fn() -> Arc<Snapshot> + std::marker::Send + Sync + 'static,
     ) -> Self {
-        let sends = senders.into_iter().map(|sender| -> Send { Box::new(move |command| sender.send(command)) });
+        let sends = senders
+            .into_iter()
+            .map(|sender| -> Send { Box::new(move |command| sender.send(command).map_err(Unsent::into_inner)) });
         Self::of(sends.collect(), snapshot, PATIENCE)
     }
 

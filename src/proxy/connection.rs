@@ -397,14 +397,16 @@ impl Connection {
                     self.refuse(client, refusal, cx)
                 }
             },
-            upgrade::Outcome::Switched(switched) => match cx.routes.objection(self.route, self.fingerprint) {
-                None => self.open(client, upstream, *switched, cx),
-                // It changed in the meantime. Nothing has been promised yet.
-                Some(_) => {
-                    cx.net.close(upstream);
-                    self.refuse(client, Refusal::API_CHANGING, cx)
+            upgrade::Outcome::Switched(switched) => {
+                match cx.routes.objection(self.route, self.listener, self.fingerprint) {
+                    None => self.open(client, upstream, *switched, cx),
+                    // It changed in the meantime. Nothing has been promised yet.
+                    Some(_) => {
+                        cx.net.close(upstream);
+                        self.refuse(client, Refusal::API_CHANGING, cx)
+                    }
                 }
-            },
+            }
         }
     }
 

@@ -17,6 +17,36 @@ use crate::routing::snapshot::Snapshot;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct RouteSlot(u32);
 
+/// Places, to be asked of each connection whether its own is among them.
+#[derive(Debug, Default)]
+pub(super) struct Places(Vec<bool>);
+
+impl FromIterator<RouteSlot> for Places {
+    fn from_iter<I: IntoIterator<Item = RouteSlot>>(slots: I) -> Self {
+        let mut places = Vec::new();
+        for RouteSlot(index) in slots {
+            let index = index as usize;
+            if places.len() <= index {
+                places.resize(index.saturating_add(1), false);
+            }
+            if let Some(place) = places.get_mut(index) {
+                *place = true;
+            }
+        }
+        Self(places)
+    }
+}
+
+impl Places {
+    pub(super) fn has(&self, RouteSlot(index): RouteSlot) -> bool {
+        self.0.get(index as usize).copied().unwrap_or(false)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 impl RouteSlot {
     /// Of connections that have no route, or none yet.
     pub(super) const NONE: Self = Self(0);
@@ -54,17 +84,6 @@ pub(super) struct Local {
     pub(super) ousting: Option<Ousting>,
 }
 
-/// What a change means for a route's connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    /// All are to end.
-    EndAll(Cause),
-    /// Those are to end that go where the route does not go any more.
-    EndElsewhere,
-    /// None.
-    Stay,
-}
-
 impl Local {
     fn new(route: Option<Arc<Route>>, policy: Arc<Policy>) -> Self {
         let tally = Tally::default();
@@ -75,47 +94,37 @@ impl Local {
         &self.policy
     }
 
-    pub(super) fn route(&self) -> Option<&Arc<Route>> {
-        self.route.as_ref()
+    /// Why a connection that came through this listener, to this endpoint, is not to be, or not to go on.
+    pub(super) fn objection(&self, listener: u16, fingerprint: u64) -> Option<Cause> {
+        let route = self.route.as_ref()?;
+        if self.closed.is_some() {
+            return self.closed;
+        }
+        // With another access mode it is served elsewhere, and not there any more.
+        if route.listener != listener {
+            return Some(Cause::Undeployed);
+        }
+        (!route.goes_to(fingerprint)).then_some(Cause::Redeployed)
     }
 
-    /// Why a connection to this endpoint is not to be, or not to go on.
-    pub(super) fn objection(&self, fingerprint: u64) -> Option<Cause> {
-        let elsewhere = || self.route.as_ref().is_some_and(|route| !route.goes_to(fingerprint));
-        self.closed.or_else(|| elsewhere().then_some(Cause::Redeployed))
-    }
-
-    /// Takes what the snapshot says of the route now.
-    fn change(&mut self, now: Option<&Arc<Route>>) -> Change {
-        let Some(before) = &self.route else { return Change::Stay };
+    /// Takes what the snapshot says of the route now. Whether anything of it changed.
+    fn change(&mut self, now: Option<&Arc<Route>>) -> bool {
+        let Some(before) = &self.route else { return false };
         let Some(route) = now else {
-            return if self.closed.replace(Cause::Undeployed) == Some(Cause::Undeployed) {
-                Change::Stay
-            } else {
-                Change::EndAll(Cause::Undeployed)
-            };
+            return self.closed.replace(Cause::Undeployed) != Some(Cause::Undeployed);
         };
         // It may come back as it was while connections of before it went are still ending.
         if Arc::ptr_eq(before, route) && self.closed != Some(Cause::Undeployed) {
-            return Change::Stay;
+            return false;
         }
-        let leaves = before.endpoints.iter().any(|endpoint| !route.goes_to(endpoint.fingerprint()));
-        let closed = match route.gate {
+        self.closed = match route.gate {
             Gate::Open => None,
             Gate::Blocked => Some(Cause::Blocked),
             Gate::Stopped => Some(Cause::Stopped),
         };
-        let was_closed = std::mem::replace(&mut self.closed, closed);
         self.route = Some(Arc::clone(route));
         self.policy = Arc::clone(&route.policy);
-        match closed {
-            Some(cause) if was_closed.is_none() => return Change::EndAll(cause),
-            Some(_) => return Change::Stay,
-            // Those that were still to end need not, now that it is open again.
-            None if was_closed.is_some() => self.ousting = None,
-            None => {}
-        }
-        if leaves { Change::EndElsewhere } else { Change::Stay }
+        true
     }
 }
 
@@ -226,8 +235,8 @@ impl Routes {
     }
 
     /// Why a connection of a route to this endpoint is not to be, or not to go on.
-    pub(super) fn objection(&self, slot: RouteSlot, fingerprint: u64) -> Option<Cause> {
-        self.get(slot)?.objection(fingerprint)
+    pub(super) fn objection(&self, slot: RouteSlot, listener: u16, fingerprint: u64) -> Option<Cause> {
+        self.get(slot)?.objection(listener, fingerprint)
     }
 
     /// What holds while there is no route.
@@ -238,18 +247,25 @@ impl Routes {
         }
     }
 
-    /// Takes what is in force from now on, and calls `changed` for every route of whose connections some may have to end.
-    pub(super) fn take(&mut self, snapshot: &Snapshot, mut changed: impl FnMut(RouteSlot, Change)) {
-        let known: Vec<(RouteId, RouteSlot)> = self.by_id.iter().map(|(id, slot)| (*id, *slot)).collect();
-        for (id, slot) in known {
-            let Some(local) = self.get_mut(slot) else { continue };
-            let change = local.change(snapshot.route(id));
+    /// Takes what is in force from now on: the places of those routes that changed, whose connections are to be looked at.
+    pub(super) fn take(&mut self, snapshot: &Snapshot) -> Vec<RouteSlot> {
+        let mut known: Vec<(RouteId, RouteSlot)> = self.by_id.iter().map(|(id, slot)| (*id, *slot)).collect();
+        known.retain(|(id, slot)| {
+            let Some(local) = self.get_mut(*slot) else { return false };
+            let has_changed = local.change(snapshot.route(*id));
             if local.closed == Some(Cause::Undeployed) && local.connections == 0 {
-                self.remove(slot);
-            } else if change != Change::Stay {
-                changed(slot, change);
+                self.remove(*slot);
+                return false;
             }
-        }
+            has_changed
+        });
+        known.into_iter().map(|(_, slot)| slot).collect()
+    }
+
+    /// Whether a route is still as it was when a connection took it.
+    pub(super) fn is_current(&self, slot: RouteSlot, route: &Arc<Route>) -> bool {
+        let current = self.get(slot).and_then(|local| local.route.as_ref());
+        current.is_some_and(|current| Arc::ptr_eq(current, route))
     }
 
     /// The places in use, the one of what has no route too.
@@ -358,6 +374,7 @@ mod tests {
         Route {
             id: RouteId(id),
             subject: Some(Arc::new(subject)),
+            listener: 0,
             gate: Gate::Open,
             endpoints: Box::default(),
             preserve_host: false,
@@ -383,7 +400,7 @@ mod tests {
             let (slot, _) = routes.enter(route);
             routes.opened(slot, Duration::ZERO);
             assert_eq!(opened(&routes, "chat"), total);
-            routes.take(&Snapshot::default(), |_, _| {});
+            routes.take(&Snapshot::default());
             assert_eq!(opened(&routes, "chat"), total, "while its last connection ends");
             routes.leave(slot);
             assert_eq!(opened(&routes, "chat"), total, "when it is gone");
@@ -400,7 +417,7 @@ mod tests {
             assert_ne!(slot, RouteSlot::NONE);
             routes.opened(slot, Duration::ZERO);
             routes.leave(slot);
-            routes.take(&Snapshot::default(), |_, _| {});
+            routes.take(&Snapshot::default());
         }
         assert_eq!(opened(&routes, "api-0"), 1);
         assert_eq!(opened(&routes, &format!("api-{MAX_GONE}")), 0);

@@ -93,7 +93,8 @@ fn ends_are_spread_over_the_window_and_their_progress_is_seen() {
     let (mut looks, mut lefts, mut listed) = (0, vec![CONNECTIONS as u64], vec![CONNECTIONS]);
     until("none is left", || {
         let draining = served(&node)["draining"].clone();
-        let open = node.admin.all("/connections?api=default/chat:1.0").iter().filter(|it| it["stage"] == "open").count();
+        let open =
+            node.admin.all("/connections?api=default/chat:1.0").iter().filter(|it| it["stage"] == "open").count();
         looks += 1;
         listed.push(open);
         if draining == Value::Null {

@@ -34,7 +34,9 @@ fn chat(at: SocketAddr, base: &str, connection: u64, stop: &AtomicBool, rounds: 
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
         let sent = message(connection, number);
-        socket.send(Message::binary(sent.clone())).map_err(|error| format!("{connection}: {number} is not taken: {error}"))?;
+        socket
+            .send(Message::binary(sent.clone()))
+            .map_err(|error| format!("{connection}: {number} is not taken: {error}"))?;
         match socket.read().map_err(|error| format!("{connection}: {number} does not come back: {error}"))? {
             Message::Binary(came) if came == sent => {}
             other => return Err(format!("{connection}: instead of {number} comes {other:.100}")),
@@ -72,7 +74,8 @@ fn a_connection_is_not_touched_by_changes_elsewhere() {
         let seen = rounds.load(Ordering::Relaxed);
         let number = change / 8;
         let api = format!("/apis/default/other/2.{number}");
-        let definition = json!({ "name": "Other", "targets": [ws(server.address())], "description": format!("{change}") });
+        let definition =
+            json!({ "name": "Other", "targets": [ws(server.address())], "description": format!("{change}") });
         let answer = match change % 8 {
             0 => admin.put(&api, &definition),
             1 => admin.put(&format!("{api}/deployments/development"), &json!({})),

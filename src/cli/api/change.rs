@@ -132,3 +132,33 @@ pub(super) fn delete(args: &DeleteArgs, client: &Client, anywhere: &Anywhere) ->
     say(&format!("deleted {key}"));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Changes, UpdateArgs, update};
+    use crate::cli::client::testing::{Answer, FakeNode, anywhere, api};
+
+    #[test]
+    fn an_update_sends_what_is_given_and_what_was_there_and_the_tag_that_it_goes_by() {
+        let node = FakeNode::new(|asked| match asked.line.split(' ').next() {
+            Some("GET") => {
+                let there = api("default/chat:1.0", &json!({"description": "old", "access": "internal"}));
+                let headers = "content-type: application/json\r\netag: \"1-7\"\r\n";
+                Answer(200, headers.to_owned(), there.to_string())
+            }
+            _ => Answer::problem(412, "condition-failed", "it has been changed"),
+        });
+        let changes =
+            Changes { name: None, target: vec!["ws://b".to_owned()], description: Some(String::new()), access: None };
+        let args = UpdateArgs { reference: "default/chat:1.0".parse().unwrap(), changes };
+        let (why, code) = update(&args, &node.client(), &anywhere()).unwrap_err().told();
+        assert_eq!((why.as_str(), code), ("it has been changed (412 condition-failed)", 1));
+        let asked = node.asked();
+        let put = asked.last().unwrap();
+        assert_eq!((put.line.as_str(), put.header("if-match")), ("PUT /api/v1/apis/default/chat/1.0", Some("\"1-7\"")));
+        let body = r#"{"name":"Chat App","targets":["ws://b"],"description":"","access":"internal"}"#;
+        assert_eq!(put.body, body);
+    }
+}

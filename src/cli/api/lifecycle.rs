@@ -119,8 +119,11 @@ fn write(view: &LifecycleView, anywhere: &Anywhere) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{state, time};
+    use serde_json::json;
+
+    use super::{Args, run, state, time};
     use crate::api::Lifecycle;
+    use crate::cli::client::testing::{Answer, Asked, FakeNode, anywhere, api, deployment};
 
     #[test]
     fn a_state_is_read_in_any_case_and_with_or_without_its_hyphen() {
@@ -141,5 +144,29 @@ mod tests {
         for text in ["", "tomorrow", "2027-13-01", "2027-06-30T12:00:00", "30.06.2027"] {
             assert!(time(text).unwrap_err().contains("2027-06-30T12:00:00Z"), "{text}");
         }
+    }
+
+    #[test]
+    fn publishing_confirms_the_targets_of_the_last_environment() {
+        let node = FakeNode::new(|asked: &Asked| {
+            let of = |name: &str, order: u32| json!({"name": name, "order": order, "external": "a:1", "internal": "a:2", "hosts": [], "variables": []});
+            match asked.line.as_str() {
+                "GET /api/v1/environments" => Answer::json(
+                    &json!({"items": [of("production", 1), of("development", 0)], "next": null}).to_string(),
+                ),
+                line if line.starts_with("GET") => {
+                    let deployments = [deployment("development", 4), deployment("production", 3)];
+                    Answer::json(&api("default/chat:1.0", &json!({"deployments": deployments})).to_string())
+                }
+                _ => Answer::problem(409, "targets-differ", "others are deployed"),
+            }
+        });
+        let reference = "default/chat:1.0".parse().unwrap();
+        let args = Args { reference, to: Some(Lifecycle::Published), display_name: None, sunset: None, yes: true };
+        let (why, code) = run(&args, &node.client(), &anywhere()).unwrap_err().told();
+        assert_eq!((why.as_str(), code), ("others are deployed (409 targets-differ)", 1));
+        let asked = node.asked();
+        let body = r#"{"state":"Published","production_targets":["ws://127.0.0.1:9000"]}"#;
+        assert_eq!(asked.last().map(|put| put.body.as_str()), Some(body));
     }
 }

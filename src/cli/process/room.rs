@@ -22,7 +22,11 @@ impl Room {
         descriptors_beside: u64,
     ) -> Result<Self, Failure> {
         let mut host = preflight::check().map_err(|missing| Failure::Failed(missing.to_string()))?;
+        let is_asked = cpus.is_some();
         let cpus = host.choose_cpus(cpus.map(|Cpus(asked)| asked.as_slice())).map_err(Failure::Configuration)?;
+        if is_asked {
+            host.keep_off(&cpus);
+        }
         preflight::check_limits(&host, cpus.len()).map_err(|missing| Failure::Failed(missing.to_string()))?;
         let max_descriptors = host.max_descriptors;
         host.max_descriptors = max_descriptors.saturating_sub(descriptors_beside);

@@ -128,7 +128,7 @@ fn hosts(findings: &mut Findings<'_>, option: &OptionPath, hosts: &[String]) -> 
     for (index, host) in hosts.iter().enumerate() {
         match HostPattern::parse(host) {
             Ok(pattern) if patterns.contains(&pattern) => {
-                findings.add(&option.index(index), format!("`{host}` is there twice"))
+                findings.add(&option.index(index), format!("`{host}` is there twice"));
             }
             Ok(pattern) => patterns.push(pattern),
             Err(why) => findings.add(

@@ -105,7 +105,6 @@ impl Admin {
 
     /// What the admin listener serves: the API, its description, and the figures. `hosts` are names that it is called by
     /// besides those of this host.
-    #[must_use]
     pub fn router(&self, token: Token, hosts: impl Into<AllowedHosts>) -> Router {
         let (api, description) = described().split_for_parts();
         let description = openapi::finish(description);
@@ -121,7 +120,6 @@ impl Admin {
     }
 
     /// What a listener of figures alone serves. It asks for no token.
-    #[must_use]
     pub fn metrics_router(&self) -> Router {
         Router::new()
             .route("/metrics", get(figures))

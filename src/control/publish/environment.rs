@@ -53,6 +53,16 @@ impl Sites {
     }
 }
 
+impl Environment {
+    /// The place of the listener that serves APIs of this access mode.
+    pub(super) fn listener(&self, access: Access) -> u16 {
+        match access {
+            Access::External => self.external,
+            Access::Internal => self.internal,
+        }
+    }
+}
+
 impl Ground {
     /// `opened` is what the files hold that the configuration names.
     pub(super) fn new(configuration: &Configuration, opened: &Opened) -> Result<Self, String> {

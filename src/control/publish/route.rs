@@ -40,6 +40,7 @@ pub(super) fn of(deployed: &Deployed, ground: &Ground, names: &Names) -> Result<
     Ok(Route {
         id: RouteId(deployed.id.0),
         subject: Some(Arc::new(subject(deployed))),
+        listener: environment.listener(deployed.access),
         gate: gate(deployed),
         endpoints: endpoints.into_boxed_slice(),
         preserve_host: ground.preserve_host,
@@ -53,6 +54,11 @@ pub(super) fn base_path(deployed: &Deployed) -> BasePath {
     let key = &deployed.key;
     let (major, minor) = (u32::from(key.version.major), u32::from(key.version.minor));
     BasePath { prefix: format!("/{}/{}", key.project, key.identifier), major, minor }
+}
+
+/// Whether new connections are taken: if not, it does not matter where they would go.
+pub(super) fn is_open(deployed: &Deployed) -> bool {
+    gate(deployed) == Gate::Open
 }
 
 /// Whether it is served at all: a retired API has no path.

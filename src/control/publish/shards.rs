@@ -16,14 +16,15 @@ use crate::api::{Deployed, DeploymentId, Problems};
 use crate::command::{Command, InForce, Reply};
 use crate::config::file::{Configuration, Opened};
 use crate::control::names::Names;
-use crate::engine::mailbox::Sender;
+use crate::engine::mailbox::{Sender, Unsent};
 use crate::proxy::settings::Settings;
-use crate::routing::route::Route;
+use crate::routing::place::Place;
+use crate::routing::route::{Gate, Route};
 use crate::routing::snapshot::Snapshot;
 use crate::tls::client::ClientTls;
 
-/// How long a change waits for the addresses of names that it brings: who comes right behind it should find them.
-const NAMES_PATIENCE: Duration = Duration::from_secs(1);
+/// Snapshots that are kept for shards that have not said that they have a newer one.
+const MAX_OUTGOING: usize = 8;
 /// How long a shard that has too many commands waiting is tried again.
 const RETRIES: u32 = 1200;
 /// How often.
@@ -141,7 +142,6 @@ impl ShardPublisher {
         for (id, one) in deployed {
             changed.push((*id, make(one, &ground, &self.names, !was_served(id))?));
         }
-        self.wait_for_names(&changed);
         let routes = changed.iter().map(|(_, made)| made);
         let snapshot = build(&ground, self.next_number(), routes)?;
         Ok(Prepared { snapshot, changed, gone: Vec::new(), ground: Some(Arc::new(ground)) })
@@ -151,13 +151,11 @@ impl ShardPublisher {
         self.number.borrow().saturating_add(1)
     }
 
-    fn wait_for_names(&self, changed: &[(DeploymentId, Made)]) {
-        let mut routes = changed.iter().filter_map(|(_, made)| made.route.as_ref());
-        let is_unresolved =
-            |route: &Arc<Route>| route.endpoints.iter().any(|endpoint| endpoint.place.load().addresses().is_empty());
-        if routes.any(is_unresolved) {
-            self.names.wait(NAMES_PATIENCE);
-        }
+    /// Whether it could not be served before, and that has nothing to do with what has changed of it: then it must not keep
+    /// its API from being changed.
+    fn was_broken(&self, id: DeploymentId, one: &Deployed) -> bool {
+        let before = self.made.get(&id).filter(|made| made.route.is_none() && route::is_served(&made.of));
+        before.is_some_and(|made| made.of.targets == one.targets)
     }
 
     /// What every shard is told.
@@ -182,10 +180,10 @@ impl Publisher for ShardPublisher {
         let mut changed = Vec::new();
         for (id, one) in deployed {
             if self.made.get(id).is_none_or(|made| made.of != *one) {
-                changed.push((*id, make(one, &self.ground, &self.names, is_start)?));
+                let forgives = is_start || self.was_broken(*id, one) || !route::is_open(one);
+                changed.push((*id, make(one, &self.ground, &self.names, forgives)?));
             }
         }
-        self.wait_for_names(&changed);
         let gone: Vec<DeploymentId> = self.made.keys().filter(|id| !deployed.contains_key(id)).copied().collect();
         let anew: HashMap<DeploymentId, &Made> = changed.iter().map(|(id, made)| (*id, made)).collect();
         let routes = deployed.keys().filter_map(|id| anew.get(id).copied().or_else(|| self.made.get(id)));
@@ -200,6 +198,7 @@ impl Publisher for ShardPublisher {
             self.ground = ground;
             self.made.clear();
         }
+        let unresolved = unresolved(&changed);
         self.made.extend(changed);
         for id in gone {
             self.made.remove(&id);
@@ -208,15 +207,21 @@ impl Publisher for ShardPublisher {
         let before = self.outlet.current.swap(Arc::new(snapshot));
         let shards = self.outlet.shards();
         let (receipt, confirmations) = Receipt::new(number, 0..shards.len());
+        let receipt = receipt.with_places(unresolved);
         for (index, shard) in shards.iter().enumerate() {
-            let confirmations = confirmations.clone();
+            let (confirmations, confirmations_of_gone) = (confirmations.clone(), confirmations.clone());
             let done = Reply::new(move |()| confirmations.confirm(index));
-            if let Err(command) = shard.send(self.tell(upstream_tls, done)) {
-                send_later(index, shard.clone(), command);
+            match shard.send(self.tell(upstream_tls, done)) {
+                Ok(()) => {}
+                Err(Unsent::Full(command)) => send_later(index, shard.clone(), command),
+                // Who has ended has nothing to take, and nobody is to wait for it.
+                Err(Unsent::Gone(_)) => confirmations_of_gone.confirm(index),
             }
         }
         self.outgoing.retain(|(receipt, _)| !receipt.is_in_force());
         self.outgoing.push((receipt.clone(), before));
+        // A shard that is silent must not keep every snapshot there has been.
+        self.outgoing.drain(..self.outgoing.len().saturating_sub(MAX_OUTGOING));
         self.number.send_replace(number);
         receipt
     }
@@ -237,6 +242,14 @@ fn make(deployed: &Deployed, ground: &Ground, names: &Names, forgives: bool) -> 
     }
 }
 
+/// Places of open routes that are new and without addresses.
+fn unresolved(changed: &[(DeploymentId, Made)]) -> Vec<Arc<Place>> {
+    let routes = changed.iter().filter_map(|(_, made)| made.route.as_ref());
+    let endpoints = routes.filter(|route| route.gate == Gate::Open).flat_map(|route| &route.endpoints);
+    let places = endpoints.map(|endpoint| &endpoint.place).filter(|place| place.load().addresses().is_empty());
+    places.cloned().collect()
+}
+
 fn build<'a>(ground: &Ground, number: u64, all: impl Iterator<Item = &'a Made>) -> Result<Snapshot, Problems> {
     let conflict = |conflict| Problems::new(Code::API_EXISTS, format!("{conflict}: it cannot be served."));
     let (mut builder, sites) = ground.sites(number).map_err(conflict)?;
@@ -255,8 +268,8 @@ fn send_later(index: usize, shard: Sender<Command>, command: Command) {
         for _ in 0..RETRIES {
             std::thread::sleep(RETRY_EVERY);
             match shard.send(command) {
-                Ok(()) => return,
-                Err(back) => command = back,
+                Ok(()) | Err(Unsent::Gone(_)) => return,
+                Err(Unsent::Full(back)) => command = back,
             }
         }
         error!(shard = index, "a shard did not take a change: it goes by what was in force before");

@@ -1,13 +1,17 @@
 //! What a shard does when it is told to: take what is in force, answer questions, end connections over a window.
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
 
 use super::Proxy;
 use crate::command::{Cause, Command, InForce, Listed, Listing, Report, Which};
 use crate::engine::{Slot, Time, Transport};
 use crate::proxy::connection::Connection;
-use crate::proxy::ousting::Ousting;
-use crate::proxy::routes::{Change, RouteSlot};
+use crate::proxy::ousting::{Ousted, Ousting};
+use crate::proxy::routes::{Places, RouteSlot};
+use crate::routing::route::RouteId;
+
+/// Connections that are looked at for one page: others have their turn then.
+const LOOKED_AT: usize = 16 * 1024;
 
 impl Proxy {
     pub(super) fn obey<T: Transport>(&mut self, net: &mut T, command: Command) {
@@ -32,50 +36,68 @@ impl Proxy {
         }
     }
 
-    fn take<T: Transport>(&mut self, net: &mut T, InForce { settings, snapshot, upstream_tls, done }: InForce) {
-        // One that was sent again may come behind a newer one, which has all of it.
-        if snapshot.number() < self.current.snapshot.number() {
-            return done.send(());
-        }
-        self.routes.set_default_policy(&settings.policy);
-        self.settings = settings;
-        if let Some(configs) = upstream_tls {
+    fn take<T: Transport>(&mut self, net: &mut T, what: InForce) {
+        let InForce { settings, snapshot, upstream_tls, done } = what;
+        // What was sent again may come behind something newer.
+        if let Some(configs) = upstream_tls.filter(|_| snapshot.number() >= self.upstream_tls_of) {
             self.current.upstream_tls = configs;
+            self.upstream_tls_of = snapshot.number();
         }
-        let mut changes = Vec::new();
-        self.routes.take(&snapshot, |slot, change| changes.push((slot, change)));
-        self.current.snapshot = snapshot;
-        for (slot, change) in changes {
-            match change {
-                Change::Stay => {}
-                Change::EndAll(cause) => self.end_over_window(net.now(), slot, cause, |_| true),
-                Change::EndElsewhere => self.end_elsewhere(net.now(), slot),
-            }
+        if snapshot.number() >= self.current.snapshot.number() {
+            self.routes.set_default_policy(&settings.policy);
+            self.settings = settings;
+            let changed: Places = self.routes.take(&snapshot).into_iter().collect();
+            self.current.snapshot = snapshot;
+            self.look_at(net, &changed);
         }
-        self.oust(net);
         done.send(());
     }
 
-    fn end_elsewhere(&mut self, now: Time, slot: RouteSlot) {
-        let Some(route) = self.routes.get(slot).and_then(|local| local.route().cloned()) else { return };
-        let is_elsewhere = |to: u64| !route.goes_to(to);
-        self.end_over_window(now, slot, Cause::Redeployed, is_elsewhere);
+    /// Routes have changed: their tunnels end that have no place in them any more, and the others go by their new waits. All
+    /// other connections are passed over.
+    fn look_at<T: Transport>(&mut self, net: &mut T, changed: &Places) {
+        // When the process ends, all end.
+        if changed.is_empty() || self.draining {
+            return;
+        }
+        let mut ousted: HashMap<RouteSlot, Vec<Ousted>> = HashMap::new();
+        for (place, connection) in self.connections.iter_from(Slot(0)) {
+            let route = connection.route();
+            let Some(fingerprint) = connection.tunnel().filter(|_| changed.has(route)) else { continue };
+            match self.routes.objection(route, connection.listener(), fingerprint) {
+                Some(cause) => {
+                    ousted.entry(route).or_default().push(Ousted { place, number: connection.number(), cause });
+                }
+                None => net.wake(place),
+            }
+        }
+        for slot in self.routes.slots().filter(|slot| changed.has(*slot)) {
+            self.amend(net.now(), slot, ousted.remove(&slot).unwrap_or_default());
+        }
+        self.oust(net);
     }
 
-    /// The open tunnels of a route that `are_meant`, by where they go, are to end over its window.
-    fn end_over_window(&mut self, now: Time, route: RouteSlot, cause: Cause, are_meant: impl Fn(u64) -> bool) {
-        let Some(window) = self.routes.get(route).map(|local| local.policy().drain_window) else { return };
-        let is_meant =
-            |connection: &Connection| connection.route() == route && connection.tunnel().is_some_and(&are_meant);
-        let waiting: VecDeque<(Slot, u64)> = self
-            .connections
-            .iter_from(Slot(0))
-            .filter(|(_, connection)| is_meant(connection))
-            .map(|(slot, connection)| (slot, connection.number()))
-            .collect();
-        if let Some(local) = self.routes.get_mut(route) {
-            local.ousting = (!waiting.is_empty()).then(|| Ousting::new(cause, waiting, now, window));
+    fn amend(&mut self, now: Time, slot: RouteSlot, ousted: Vec<Ousted>) {
+        let Some(local) = self.routes.get_mut(slot) else { return };
+        let window = local.policy().drain_window;
+        local.ousting = Ousting::amended(local.ousting.take(), ousted, now, window);
+    }
+
+    /// All tunnels of these routes are to end over their windows: how many those are.
+    fn end_all<T: Transport>(&mut self, net: &mut T, routes: &Places, cause: Cause) -> u64 {
+        let (mut count, mut ousted) = (0_u64, HashMap::<RouteSlot, Vec<Ousted>>::new());
+        for (place, connection) in self.connections.iter_from(Slot(0)) {
+            let route = connection.route();
+            if connection.tunnel().is_some() && routes.has(route) {
+                count = count.saturating_add(1);
+                ousted.entry(route).or_default().push(Ousted { place, number: connection.number(), cause });
+            }
         }
+        for (slot, ousted) in ousted {
+            self.amend(net.now(), slot, ousted);
+        }
+        self.oust(net);
+        count
     }
 
     /// Ends the connections whose turn it is, and says when the next ones are.
@@ -85,8 +107,7 @@ impl Proxy {
         for slot in self.routes.slots() {
             let Some(local) = self.routes.get_mut(slot) else { continue };
             let Some(ousting) = &mut local.ousting else { continue };
-            let cause = ousting.cause();
-            while let Some((place, number)) = ousting.next(now) {
+            while let Some(Ousted { place, number, cause }) = ousting.next(now) {
                 let Some(connection) = self.connections.get_mut(place) else { continue };
                 if connection.number() == number {
                     connection.drain(cause);
@@ -105,10 +126,8 @@ impl Proxy {
         if std::mem::replace(&mut self.draining, true) {
             return;
         }
-        let now = net.now();
-        for slot in self.routes.slots() {
-            self.end_over_window(now, slot, Cause::Shutdown, |_| true);
-        }
+        let all: Places = self.routes.slots().collect();
+        self.end_all(net, &all, Cause::Shutdown);
         let slots: Vec<Slot> = self.connections.slots().collect();
         for slot in slots {
             if let Some(connection) = self.connections.get_mut(slot)
@@ -118,26 +137,20 @@ impl Proxy {
                 net.wake(slot);
             }
         }
-        self.oust(net);
     }
 
     fn close<T: Transport>(&mut self, net: &mut T, which: &Which) -> u64 {
-        let Which::Of(routes) = which else {
-            return u64::from(self.close_one(net, which));
-        };
-        let mut count = 0_u64;
-        for slot in routes.iter().filter_map(|id| self.routes.slot_of(*id)).collect::<Vec<_>>() {
-            self.end_over_window(net.now(), slot, Cause::Closed, |_| true);
-            let ousting = self.routes.get(slot).and_then(|local| local.ousting.as_ref());
-            count = count.saturating_add(ousting.map_or(0, |ousting| ousting.progress().1));
+        match which {
+            Which::One(number) => u64::from(self.close_one(net, *number)),
+            Which::Of(routes) => {
+                let places: Places = routes.iter().filter_map(|id| self.routes.slot_of(*id)).collect();
+                if places.is_empty() { 0 } else { self.end_all(net, &places, Cause::Closed) }
+            }
         }
-        self.oust(net);
-        count
     }
 
-    fn close_one<T: Transport>(&mut self, net: &mut T, which: &Which) -> bool {
-        let Which::One(number) = which else { return false };
-        let found = self.connections.iter_from(Slot(0)).find(|(_, connection)| connection.number() == *number);
+    fn close_one<T: Transport>(&mut self, net: &mut T, number: u64) -> bool {
+        let found = self.connections.iter_from(Slot(0)).find(|(_, connection)| connection.number() == number);
         let Some(slot) = found.map(|(slot, _)| slot) else { return false };
         if let Some(connection) = self.connections.get_mut(slot) {
             connection.drain(Cause::Closed);
@@ -156,20 +169,26 @@ impl Proxy {
     }
 
     fn list(&self, listing: &Listing, now: Time) -> Listed {
-        let routes: Option<Vec<RouteSlot>> =
-            listing.routes.as_ref().map(|routes| routes.iter().filter_map(|id| self.routes.slot_of(*id)).collect());
+        let of = |routes: &Vec<RouteId>| routes.iter().filter_map(|id| self.routes.slot_of(*id)).collect::<Places>();
+        let routes = listing.routes.as_ref().map(of);
+        let mut listed = Listed::default();
+        if routes.as_ref().is_some_and(Places::is_empty) {
+            return listed;
+        }
         let is_meant = |connection: &Connection| {
-            routes.as_ref().is_none_or(|routes| routes.contains(&connection.route()))
+            routes.as_ref().is_none_or(|routes| routes.has(connection.route()))
                 && listing.client.is_none_or(|client| connection.peer().ip().to_canonical() == client.to_canonical())
         };
-        let mut listed = Listed::default();
-        let meant = self.connections.iter_from(Slot(listing.from)).filter(|(_, connection)| is_meant(connection));
-        for (slot, connection) in meant {
-            if listed.connections.len() >= listing.limit {
+        let mut looked_at = 0_usize;
+        for (slot, connection) in self.connections.iter_from(Slot(listing.from)) {
+            if listed.connections.len() >= listing.limit || looked_at >= LOOKED_AT {
                 listed.next = Some(slot.0);
                 break;
             }
-            listed.connections.push(connection.view(&self.routes, now));
+            looked_at = looked_at.saturating_add(1);
+            if is_meant(connection) {
+                listed.connections.push(connection.view(&self.routes, now));
+            }
         }
         listed
     }

@@ -192,5 +192,4 @@ fn a_reload_takes_a_renewed_certificate_and_touches_nobody() {
     server.hears("still here");
     assert_eq!(node.admin.delete(&api).status, 204);
     assert_eq!(client.close().0, Some(1001));
-
 }

@@ -53,7 +53,9 @@ fn what_stands_behind_the_base_path_reaches_the_upstream_as_it_came() {
     ] {
         refuses(node.external("development"), path, 404, "route-not-found");
     }
-    for path in ["/default/chat-app/v1.0/../../deep/v1.0", "/default/./chat-app/v1.0", "/default/chat-app/v1.0/%2e%2e/x"] {
+    for path in
+        ["/default/chat-app/v1.0/../../deep/v1.0", "/default/./chat-app/v1.0", "/default/chat-app/v1.0/%2e%2e/x"]
+    {
         refuses(node.external("development"), path, 400, "target-invalid");
     }
     node.settles();

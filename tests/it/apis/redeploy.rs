@@ -157,7 +157,11 @@ fn going_back_runs_the_revision_that_is_named() {
     let revisions = node.admin.all(&format!("{api}/revisions"));
     assert_eq!(revisions.iter().map(|it| it["number"].as_u64().unwrap()).collect::<Vec<_>>(), [2, 1]);
     assert_eq!(revisions[1]["definition"]["targets"], json!([ws(old.address())]));
-    assert_eq!(node.admin.get(&api).expect(200)["targets"], json!([ws(new.address())]), "the definition is not gone back");
+    assert_eq!(
+        node.admin.get(&api).expect(200)["targets"],
+        json!([ws(new.address())]),
+        "the definition is not gone back"
+    );
 }
 
 #[test]
@@ -165,9 +169,13 @@ fn variables_of_the_environment_stand_in_targets_and_nowhere_else() {
     let (dev, prod) = (Upstream::listen(), Upstream::listen());
     let configuration = format!(
         "{}\n[environments.variables]\nBACKEND = \"{}\"\nKEY = \"s3cr3t\"\n",
-        USUAL.replace("[[environments]]\nname = \"production\"", &format!(
-            "[environments.variables]\nBACKEND = \"{}\"\n[[environments]]\nname = \"production\"", dev.address()
-        )),
+        USUAL.replace(
+            "[[environments]]\nname = \"production\"",
+            &format!(
+                "[environments.variables]\nBACKEND = \"{}\"\n[[environments]]\nname = \"production\"",
+                dev.address()
+            )
+        ),
         prod.address(),
     );
     let home = Home::new(&configuration);
@@ -178,7 +186,8 @@ fn variables_of_the_environment_stand_in_targets_and_nowhere_else() {
     let promoted = node.admin.post(&format!("{api}/promote"), &promotion).expect(201);
     assert_eq!(promoted["effective_targets"], json!(["ws://${BACKEND}/base"]));
     for (environment, upstream) in [("development", &dev), ("production", &prod)] {
-        let (mut client, mut server, request, _) = through(node.external(environment), "/default/chat/v1.0/room", upstream);
+        let (mut client, mut server, request, _) =
+            through(node.external(environment), "/default/chat/v1.0/room", upstream);
         assert!(request.starts_with("GET /base/room HTTP/1.1\r\n"), "{request}");
         alive(&mut client, &mut server);
     }

@@ -18,14 +18,23 @@ fn an_api_is_made_deployed_and_chatted_through() {
     assert_eq!(made.header("location"), Some("/api/v1/apis/default/chat-app-api/1.0"));
     let made = made.expect(201);
     assert_eq!(made["base_path"], "/default/chat-app-api/v1.0");
-    assert_eq!((&made["lifecycle"], &made["access"], &made["type"]), (&json!("Created"), &json!("external"), &json!("WebSocket")));
-    assert_eq!((&made["created_by"], &made["latest_revision"], &made["deployments"]), (&json!("ada"), &Value::Null, &json!([])));
+    assert_eq!(
+        (&made["lifecycle"], &made["access"], &made["type"]),
+        (&json!("Created"), &json!("external"), &json!("WebSocket"))
+    );
+    assert_eq!(
+        (&made["created_by"], &made["latest_revision"], &made["deployments"]),
+        (&json!("ada"), &Value::Null, &json!([]))
+    );
     let (api, base) = ("/apis/default/chat-app-api/1.0", "/default/chat-app-api/v1.0");
     refuses(node.external("development"), base, 404, "route-not-found");
     admin.post("/apis", &new).refused(409, "api-exists");
 
     let deployed = admin.put(&format!("{api}/deployments/development"), &json!({})).expect(201);
-    assert_eq!((&deployed["revision"], &deployed["status"], &deployed["targets"]), (&json!(1), &json!("running"), &Value::Null));
+    assert_eq!(
+        (&deployed["revision"], &deployed["status"], &deployed["targets"]),
+        (&json!(1), &json!("running"), &Value::Null)
+    );
     let url = deployed["url"].as_str().unwrap();
     assert_eq!(url, format!("ws://{}{base}", node.external("development")));
     let mut socket = client::connect_path(node.external("development"), base);
@@ -68,7 +77,10 @@ fn an_api_goes_from_development_to_consumers() {
     assert_eq!(steps, [(&json!("Created"), &json!("Pre-released")), (&json!("Pre-released"), &json!("Published"))]);
     let shown = node.admin.get(&api).expect(200);
     assert_eq!((&shown["display_name"], &shown["lifecycle"]), (&json!("Chat for all"), &json!("Published")));
-    let problem = node.admin.put(&format!("{api}/lifecycle"), &json!({ "state": "Retired" })).refused(409, "lifecycle-not-allowed");
+    let problem = node
+        .admin
+        .put(&format!("{api}/lifecycle"), &json!({ "state": "Retired" }))
+        .refused(409, "lifecycle-not-allowed");
     assert!(problem["detail"].as_str().unwrap().contains("Deprecated"), "{problem}");
     // None of it has touched who was there.
     alive(&mut client, &mut server);
@@ -203,7 +215,8 @@ fn live_connections_are_listed_and_closed_by_name() {
     while let Some(cursor) = pages.last().unwrap()["next"].as_str() {
         pages.push(node.admin.get(&format!("/connections?limit=1&cursor={cursor}")).expect(200));
     }
-    let ids: std::collections::BTreeSet<_> = pages.iter().flat_map(|page| page["items"].as_array().unwrap()).map(|it| it["id"].to_string()).collect();
+    let ids: std::collections::BTreeSet<_> =
+        pages.iter().flat_map(|page| page["items"].as_array().unwrap()).map(|it| it["id"].to_string()).collect();
     assert_eq!(ids.len(), 3, "{pages:?}");
 
     let is_first = |it: &&Value| it["client"] == first.stream.local_addr().unwrap().to_string();

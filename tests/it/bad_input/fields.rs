@@ -30,27 +30,69 @@ fn requests() -> Vec<Request> {
     use Kind::{MaybeNumber, MaybeText, MaybeTexts, Number, Text, Texts};
     let request = |method, path: &str, base, fields| Request { method, path: path.to_owned(), base, fields };
     vec![
-        request("POST", "/apis", new_api(), &[
-            ("name", Text), ("version", Text), ("targets", Texts), ("identifier", MaybeText), ("project", MaybeText),
-            ("description", MaybeText), ("access", MaybeText), ("type", MaybeText),
-        ]),
-        request("PUT", API, json!({ "name": "New", "targets": ["ws://a"] }), &[
-            ("name", Text), ("targets", Texts), ("description", MaybeText), ("access", MaybeText), ("type", MaybeText),
-        ]),
-        request("PUT", &format!("{API}/deployments/development"), json!({}), &[
-            ("revision", MaybeNumber), ("targets", MaybeTexts),
-        ]),
-        request("POST", &format!("{API}/deployments/development/rollback"), json!({ "revision": 1 }), &[("revision", Number)]),
-        request("POST", &format!("{API}/promote"), json!({ "from": "development", "to": "production" }), &[
-            ("from", Text), ("to", Text), ("targets", MaybeTexts),
-        ]),
-        request("PUT", &format!("{API}/lifecycle"), json!({ "state": "Published" }), &[
-            ("state", Text), ("display_name", MaybeText), ("sunset_at", MaybeText), ("production_targets", MaybeTexts),
-        ]),
+        request(
+            "POST",
+            "/apis",
+            new_api(),
+            &[
+                ("name", Text),
+                ("version", Text),
+                ("targets", Texts),
+                ("identifier", MaybeText),
+                ("project", MaybeText),
+                ("description", MaybeText),
+                ("access", MaybeText),
+                ("type", MaybeText),
+            ],
+        ),
+        request(
+            "PUT",
+            API,
+            json!({ "name": "New", "targets": ["ws://a"] }),
+            &[
+                ("name", Text),
+                ("targets", Texts),
+                ("description", MaybeText),
+                ("access", MaybeText),
+                ("type", MaybeText),
+            ],
+        ),
+        request(
+            "PUT",
+            &format!("{API}/deployments/development"),
+            json!({}),
+            &[("revision", MaybeNumber), ("targets", MaybeTexts)],
+        ),
+        request(
+            "POST",
+            &format!("{API}/deployments/development/rollback"),
+            json!({ "revision": 1 }),
+            &[("revision", Number)],
+        ),
+        request(
+            "POST",
+            &format!("{API}/promote"),
+            json!({ "from": "development", "to": "production" }),
+            &[("from", Text), ("to", Text), ("targets", MaybeTexts)],
+        ),
+        request(
+            "PUT",
+            &format!("{API}/lifecycle"),
+            json!({ "state": "Published" }),
+            &[
+                ("state", Text),
+                ("display_name", MaybeText),
+                ("sunset_at", MaybeText),
+                ("production_targets", MaybeTexts),
+            ],
+        ),
         request("PUT", "/projects/default", json!({}), &[("description", Text)]),
-        request("POST", "/connections/close", json!({ "environment": "development" }), &[
-            ("environment", MaybeText), ("api", MaybeText),
-        ]),
+        request(
+            "POST",
+            "/connections/close",
+            json!({ "environment": "development" }),
+            &[("environment", MaybeText), ("api", MaybeText)],
+        ),
     ]
 }
 
@@ -105,7 +147,12 @@ fn a_field_that_is_missing_or_unknown_is_named() {
     let scene = Scene::new();
     for Request { method, path, base, fields } in requests() {
         for unknown in ["colour", "Name", "targets ", "", "__proto__", "\u{0}", "id", "base_path", "lifecycle"] {
-            scene.at_fault((method, &path), &with(&base, unknown, json!("x")), SHAPE, (if unknown == "\u{0}" { " " } else { unknown }, "unknown"));
+            scene.at_fault(
+                (method, &path),
+                &with(&base, unknown, json!("x")),
+                SHAPE,
+                (if unknown == "\u{0}" { " " } else { unknown }, "unknown"),
+            );
         }
         for (field, kind) in fields {
             if matches!(kind, Kind::Text | Kind::Texts | Kind::Number) && base.get(field).is_some() {
@@ -203,9 +250,13 @@ fn all_that_is_wrong_is_told_at_once() {
         "description": "\u{0}", "access": "c", "type": "d",
     });
     let problem = scene.refused("POST", "/apis", &body, 422, "fields-invalid");
-    let mut fields: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|it| it["field"].as_str().unwrap()).collect();
+    let mut fields: Vec<_> =
+        problem["errors"].as_array().unwrap().iter().map(|it| it["field"].as_str().unwrap()).collect();
     fields.sort_unstable();
-    assert_eq!(fields, ["access", "description", "identifier", "name", "project", "targets[0]", "targets[2]", "type", "version"]);
+    assert_eq!(
+        fields,
+        ["access", "description", "identifier", "name", "project", "targets[0]", "targets[2]", "type", "version"]
+    );
 }
 
 #[test]
@@ -226,7 +277,9 @@ fn bad_deployments_promotions_and_lives_name_field_and_rule() {
         scene.at_fault(("POST", &promote), &promotion, INVALID, broken);
     }
     scene.at_fault(("POST", &rollback), &json!({ "revision": 7 }), INVALID, ("revision", "exists"));
-    for (from, to, field) in [("staging", "production", "from"), ("development", "", "to"), ("development", "../x", "to")] {
+    for (from, to, field) in
+        [("staging", "production", "from"), ("development", "", "to"), ("development", "../x", "to")]
+    {
         scene.at_fault(("POST", &promote), &json!({ "from": from, "to": to }), INVALID, (field, "exists"));
     }
     for (from, to) in [("production", "development"), ("development", "development"), ("production", "production")] {
@@ -253,7 +306,12 @@ fn bad_deployments_promotions_and_lives_name_field_and_rule() {
     for state in ["Retired"] {
         scene.refused("PUT", &life, &json!({ "state": state }), 409, "lifecycle-not-allowed");
     }
-    scene.at_fault(("PUT", "/projects/default"), &json!({ "description": "x".repeat(2001) }), INVALID, ("description", "length"));
+    scene.at_fault(
+        ("PUT", "/projects/default"),
+        &json!({ "description": "x".repeat(2001) }),
+        INVALID,
+        ("description", "length"),
+    );
     for (body, broken) in [
         (json!({}), ("api", "required")),
         (json!({ "environment": null }), ("api", "required")),
@@ -278,9 +336,15 @@ fn names_in_paths_are_checked_like_fields() {
         ("/apis/default/%00/1.0", "identifier", "characters"),
         ("/apis/default/chat/1.0%0d%0aX", "version", "form"),
     ] {
-        for (method, body) in [("GET", None), ("PUT", Some(json!({ "name": "a", "targets": ["ws://a"] }))), ("DELETE", None)] {
+        for (method, body) in
+            [("GET", None), ("PUT", Some(json!({ "name": "a", "targets": ["ws://a"] }))), ("DELETE", None)]
+        {
             let problem = scene.node.admin.send(method, path, body.as_ref()).refused(422, "fields-invalid");
-            assert_eq!((&problem["errors"][0]["field"], &problem["errors"][0]["rule"]), (&json!(field), &json!(rule)), "{method} {path}");
+            assert_eq!(
+                (&problem["errors"][0]["field"], &problem["errors"][0]["rule"]),
+                (&json!(field), &json!(rule)),
+                "{method} {path}"
+            );
         }
     }
     for (path, code) in [
@@ -292,7 +356,12 @@ fn names_in_paths_are_checked_like_fields() {
     ] {
         scene.node.admin.get(path).refused(404, code);
     }
-    for path in ["/apis/default/chat/1.0/revisions/x", "/apis/default/chat/1.0/revisions/-1", "/apis/default/chat/1.0/revisions/18446744073709551616", "/apis/%FF/chat/1.0"] {
+    for path in [
+        "/apis/default/chat/1.0/revisions/x",
+        "/apis/default/chat/1.0/revisions/-1",
+        "/apis/default/chat/1.0/revisions/18446744073709551616",
+        "/apis/%FF/chat/1.0",
+    ] {
         scene.node.admin.get(path).refused(400, "path-invalid");
     }
     for id in ["", "x", "0", "0-", "-1", "0-x", "99999-1", "0-18446744073709551616", "..%2F..", "%00"] {

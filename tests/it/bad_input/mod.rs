@@ -42,7 +42,13 @@ impl Scene {
 
     /// Must be refused for this field and rule, whatever else is wrong.
     #[track_caller]
-    fn at_fault(&self, (method, path): (&str, &str), body: &Value, (status, code): (u16, &str), (field, rule): (&str, &str)) {
+    fn at_fault(
+        &self,
+        (method, path): (&str, &str),
+        body: &Value,
+        (status, code): (u16, &str),
+        (field, rule): (&str, &str),
+    ) {
         let problem = self.refused(method, path, body, status, code);
         let errors = problem["errors"].as_array().unwrap();
         let named = errors.iter().find(|error| error["field"] == field && error["rule"] == rule);

@@ -71,7 +71,9 @@ fn a_body_over_the_limit_is_refused_however_it_comes() {
     let mut stream = TcpStream::connect(scene.node.admin.address()).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(head(&scene, "POST", "/apis", &format!("{JSON}Transfer-Encoding: chunked\r\n")).as_bytes()).unwrap();
+    stream
+        .write_all(head(&scene, "POST", "/apis", &format!("{JSON}Transfer-Encoding: chunked\r\n")).as_bytes())
+        .unwrap();
     let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
     for _ in 0..40 {
         // It need not take what it has refused.
@@ -87,7 +89,9 @@ fn a_body_over_the_limit_is_refused_however_it_comes() {
 fn head(scene: &Scene, method: &str, path: &str, lines: &str) -> String {
     let admin = &scene.node.admin;
     let (address, token) = (admin.address(), admin.token());
-    format!("{method} /api/v1{path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n{lines}\r\n")
+    format!(
+        "{method} /api/v1{path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n{lines}\r\n"
+    )
 }
 
 /// Sends bytes as they are: what comes back.
@@ -105,7 +109,13 @@ fn raw(scene: &Scene, bytes: &[u8]) -> String {
 fn only_json_is_taken() {
     let scene = Scene::new();
     let body = new_api().to_string();
-    for kind in ["", "Content-Type: text/plain\r\n", "Content-Type: application/x-www-form-urlencoded\r\n", "Content-Type: application/jsonx\r\n", "Content-Type: \r\n"] {
+    for kind in [
+        "",
+        "Content-Type: text/plain\r\n",
+        "Content-Type: application/x-www-form-urlencoded\r\n",
+        "Content-Type: application/jsonx\r\n",
+        "Content-Type: \r\n",
+    ] {
         for (method, path) in WITH_BODY {
             let answer = scene.node.admin.try_send_raw(method, path, kind, body.as_bytes()).unwrap();
             answer.refused(415, "content-type");
@@ -186,29 +196,56 @@ fn heads_that_are_none_are_refused_and_never_a_failure() {
         ("both conditions", "If-Match: *\r\nIf-None-Match: *\r\n".to_owned(), &[400]),
     ] {
         let body = json!({ "description": "x" }).to_string();
-        let request = head(&scene, "PUT", "/projects/default", &format!("{JSON}Content-Length: {}\r\n{lines}", body.len())) + &body;
+        let request =
+            head(&scene, "PUT", "/projects/default", &format!("{JSON}Content-Length: {}\r\n{lines}", body.len()))
+                + &body;
         let answer = raw(&scene, request.as_bytes());
         let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
         assert!(statuses.contains(&status), "{what}: {answer:?}");
     }
-    for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00\x01"[..], b"\0\0\0\0\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\r\n\r\n\r\n\r\n"] {
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01"[..],
+        b"\0\0\0\0\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\r\n\r\n\r\n\r\n",
+    ] {
         let answer = raw(&scene, bytes);
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.0 4"), "{bytes:?}: {answer}");
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.0 4"),
+            "{bytes:?}: {answer}"
+        );
     }
-    for (method, path) in [("PATCH", "/apis"), ("PUT", "/apis"), ("DELETE", "/apis"), ("POST", API), ("GET", "/connections/close"), ("TRACE", "/apis"), ("POST", "/audit"), ("DELETE", "/audit")] {
+    for (method, path) in [
+        ("PATCH", "/apis"),
+        ("PUT", "/apis"),
+        ("DELETE", "/apis"),
+        ("POST", API),
+        ("GET", "/connections/close"),
+        ("TRACE", "/apis"),
+        ("POST", "/audit"),
+        ("DELETE", "/audit"),
+    ] {
         let answer = admin.send(method, path, None);
         assert_eq!(answer.header("allow").is_some(), answer.status == 405, "{method} {path}: {}", answer.head);
         answer.refused(405, "method-not-allowed");
     }
-    for path in ["/nothing", "/apis/", "/apis/default", "/../etc/passwd", "/apis/default/chat/1.0/", "//apis", "/%61pis"] {
+    for path in
+        ["/nothing", "/apis/", "/apis/default", "/../etc/passwd", "/apis/default/chat/1.0/", "//apis", "/%61pis"]
+    {
         let answer = admin.get(path);
         assert_eq!(answer.status, 404, "{path}: {}{}", answer.head, answer.text);
     }
     for wrong in ["", "x", &token[1..], &format!("{token}x"), &token.to_uppercase()] {
-        let request = format!("GET /api/v1/apis HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {wrong}\r\nConnection: close\r\n\r\n");
+        let request = format!(
+            "GET /api/v1/apis HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {wrong}\r\nConnection: close\r\n\r\n"
+        );
         assert!(raw(&scene, request.as_bytes()).starts_with("HTTP/1.1 401 "), "{wrong}");
     }
-    let stranger = format!("GET /api/v1/apis HTTP/1.1\r\nHost: evil.example\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
+    let stranger = format!(
+        "GET /api/v1/apis HTTP/1.1\r\nHost: evil.example\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+    );
     assert!(raw(&scene, stranger.as_bytes()).starts_with("HTTP/1.1 421 "));
     assert!(!scene.node.log().contains(token), "the token is in the log");
 }

@@ -6,8 +6,8 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use serde_json::{Value, json};
 
 use super::{home, is_well, kept, lived_in, serves, takes_no_change};
-use crate::harness::node::{Home, alive, told, through};
-use crate::harness::{until, node::bytes};
+use crate::harness::node::{Home, alive, through, told};
+use crate::harness::{node::bytes, until};
 
 /// Overwrites a file from a place on.
 fn damage(home: &Home, name: &str, from: u64) {
@@ -95,7 +95,12 @@ fn without_a_store_and_a_snapshot_it_does_not_serve_nothing() {
     }
     damage(&home, "ringway.db", 0);
     let changed = String::from_utf8(snapshot.clone()).unwrap().replace("ws://127.0.0.1", "ws://127.0.0.2").into_bytes();
-    for (what, text) in [("empty", &b""[..]), ("half", &snapshot[..snapshot.len() / 2]), ("changed", &changed), ("another's", b"{\"form\":9,\"sha1\":\"\",\"deployed\":[]}")] {
+    for (what, text) in [
+        ("empty", &b""[..]),
+        ("half", &snapshot[..snapshot.len() / 2]),
+        ("changed", &changed),
+        ("another's", b"{\"form\":9,\"sha1\":\"\",\"deployed\":[]}"),
+    ] {
         fs::write(home.file("snapshot.json"), text).unwrap();
         let (code, log) = home.try_start().err().unwrap_or_else(|| panic!("it serves what is {what}"));
         assert_eq!(code, Some(1), "{what}: {log}");
@@ -122,7 +127,9 @@ fn a_store_that_is_not_this_program_s_is_left_alone() {
         store.execute_batch(sql).unwrap();
         store.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
     };
-    for (sql, says) in [("PRAGMA user_version = 999", "newer program"), ("PRAGMA application_id = 7", "another program")] {
+    for (sql, says) in
+        [("PRAGMA user_version = 999", "newer program"), ("PRAGMA application_id = 7", "another program")]
+    {
         fs::write(home.file("ringway.db"), &whole).unwrap();
         pragma(sql);
         let before = bytes(&home.file("ringway.db"));
@@ -149,7 +156,10 @@ fn two_nodes_do_not_share_a_state_directory() {
     for _ in 0..3 {
         let (code, log) = home.try_start().err().expect("a second node serves");
         assert_eq!(code, Some(1), "{log}");
-        assert!(log.contains("another node") && log.contains(&first.pid().to_string()) && log.contains("--state"), "{log}");
+        assert!(
+            log.contains("another node") && log.contains(&first.pid().to_string()) && log.contains("--state"),
+            "{log}"
+        );
     }
     assert_eq!(bytes(&home.file("admin.addr")), address, "the second has changed what is the first's");
     is_well(&first);
@@ -172,7 +182,10 @@ fn what_is_secret_is_the_owner_s_alone() {
     node.deploy("/apis/default/chat/1.0", "production");
     let names: Vec<String> =
         fs::read_dir(home.state()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    assert!(["admin-token", "ringway.db", "snapshot.json", "lock"].iter().all(|name| names.iter().any(|it| it == name)), "{names:?}");
+    assert!(
+        ["admin-token", "ringway.db", "snapshot.json", "lock"].iter().all(|name| names.iter().any(|it| it == name)),
+        "{names:?}"
+    );
     for name in &names {
         assert_eq!(mode(name) & 0o077, 0, "{name} of {names:?}");
     }

@@ -102,7 +102,12 @@ impl Home {
 
     /// The same, or the exit code and log of one that does not serve.
     pub(crate) fn try_start(&self) -> Result<Node, (Option<i32>, String)> {
-        let mut child = self.command().spawn().unwrap();
+        self.try_start_with(&[])
+    }
+
+    /// The same with more options.
+    pub(crate) fn try_start_with(&self, options: &[&str]) -> Result<Node, (Option<i32>, String)> {
+        let mut child = self.command().args(options).spawn().unwrap();
         let log = collect(child.stderr.take().unwrap());
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut announced = String::new();

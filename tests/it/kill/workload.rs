@@ -90,7 +90,11 @@ impl Worker {
     pub(super) fn step(&mut self, admin: &Admin) -> bool {
         self.number += 1;
         let change = self.change();
-        let asked = admin.named(&self.name).try_send(change.method, &format!("/apis/default/{}/1.0{}", change.api, change.path), change.body.as_ref());
+        let asked = admin.named(&self.name).try_send(
+            change.method,
+            &format!("/apis/default/{}/1.0{}", change.api, change.path),
+            change.body.as_ref(),
+        );
         match asked {
             Ok(answer) => {
                 self.answered(&change, &answer);
@@ -112,14 +116,25 @@ impl Worker {
         let description = format!("change {}", self.number);
         let definition = json!({ "name": api, "targets": [self.target], "description": description });
         let Some(known) = self.known.get(&api) else {
-            let after = Known { description, lifecycle: "Created".to_owned(), deployments: BTreeMap::new(), revisions: Vec::new() };
+            let after = Known {
+                description,
+                lifecycle: "Created".to_owned(),
+                deployments: BTreeMap::new(),
+                revisions: Vec::new(),
+            };
             return Change { api, method: "PUT", path: String::new(), body: Some(definition), after: Some(after) };
         };
         let mut after = known.clone();
         let choice = self.random.below(10);
         let (method, path, body) = match choice {
-            0 if self.random.below(3) == 0 => return Change { api, method: "DELETE", path: String::new(), body: None, after: None },
-            1 if after.deployments.get("development").is_some_and(|dev| after.deployments.get("production") != Some(&(dev.0, false))) => {
+            0 if self.random.below(3) == 0 => {
+                return Change { api, method: "DELETE", path: String::new(), body: None, after: None };
+            }
+            1 if after
+                .deployments
+                .get("development")
+                .is_some_and(|dev| after.deployments.get("production") != Some(&(dev.0, false))) =>
+            {
                 let (revision, _) = after.deployments["development"];
                 after.deployments.insert("production".to_owned(), (revision, false));
                 ("POST", "/promote".to_owned(), Some(json!({ "from": "development", "to": "production" })))
@@ -197,7 +212,8 @@ fn show(node: &Node, api: &str) -> Option<Known> {
     }
     let shown = answer.expect(200);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let deployment = |it: &Value| (text(&it["environment"]), (it["revision"].as_u64().unwrap(), it["status"] == "stopped"));
+    let deployment =
+        |it: &Value| (text(&it["environment"]), (it["revision"].as_u64().unwrap(), it["status"] == "stopped"));
     let mut revisions = node.admin.all(&format!("{path}/revisions"));
     revisions.sort_by_key(|revision| revision["number"].as_u64());
     for (revision, number) in revisions.iter().zip(1_u64..) {
