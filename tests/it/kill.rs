@@ -4,6 +4,7 @@
 mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -53,7 +54,7 @@ fn a_node_that_is_killed_at_any_moment_has_all_that_it_acknowledged() {
         serves(&node, &upstream, &at);
         node.kill();
     }
-    println!("{kills} kills: {acknowledged} changes acknowledged, {inside} requests cut off");
+    let _ = writeln!(io::stdout(), "{kills} kills: {acknowledged} changes acknowledged, {inside} requests cut off");
     assert!(acknowledged > kills * 5, "{acknowledged}");
     // Else they were all between two requests, and show nothing.
     assert!(inside > kills / 4, "of {kills} kills only {inside} cut a request off");
