@@ -14,6 +14,7 @@ mod deadlines;
 mod demo;
 mod descriptors;
 mod documentation;
+mod documented_cli;
 mod documented_model;
 mod forwarding;
 mod fuzz_corpus;
