@@ -10,6 +10,9 @@ use utoipa::ToSchema;
 /// Characters of an actor's name.
 pub const MAX_ACTOR_CHARS: usize = 64;
 
+/// What the program calls itself.
+const NODE: &str = "ringway";
+
 /// Who asks for a change: 1 to 64 visible ASCII characters. It is what a client says of itself, and no proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor(String);
@@ -19,7 +22,8 @@ impl Actor {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let is_name = (1..=MAX_ACTOR_CHARS).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
-        is_name.then(|| Self(name.to_owned()))
+        // Nobody passes for the program itself.
+        (is_name && name != NODE).then(|| Self(name.to_owned()))
     }
 
     /// Whoever has the admin token and says nothing of itself.
@@ -31,7 +35,7 @@ impl Actor {
     /// The program itself, at its start or on a signal.
     #[must_use]
     pub fn node() -> Self {
-        Self("ringway".to_owned())
+        Self(NODE.to_owned())
     }
 
     /// The name.
@@ -144,7 +148,7 @@ mod tests {
         for name in ["a", "me@example.com", &"x".repeat(64)] {
             assert_eq!(Actor::named(name).unwrap().as_str(), name);
         }
-        for name in ["", "a b", "ä", "a\nb", "\u{1b}[2J", &"x".repeat(65)] {
+        for name in ["", "ringway", "a b", "ä", "a\nb", "\u{1b}[2J", &"x".repeat(65)] {
             assert_eq!(Actor::named(name), None, "{name:?}");
         }
     }
