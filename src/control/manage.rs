@@ -50,19 +50,19 @@ pub use start::{Origin, Started};
 
 /// Operations that may wait for the store's thread.
 const QUEUE: usize = 256;
-/// How long one may wait for a place in the queue, and then for its answer.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What operations go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// How long an operation waits for the shards.
     pub in_force_timeout: Duration,
+    /// How long one waits for a place in the queue, and then for the store.
+    pub store_timeout: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { in_force_timeout: Duration::from_secs(10) }
+        Self { in_force_timeout: Duration::from_secs(10), store_timeout: Duration::from_secs(30) }
     }
 }
 
@@ -129,14 +129,15 @@ impl Manager {
             // Nobody may be waiting any more.
             let _ = reply.send(job(desk));
         });
-        match timeout(PATIENCE, self.jobs.send(job)).await {
+        let limit = self.settings.store_timeout;
+        match timeout(limit, self.jobs.send(job)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(gone()),
-            Err(_) => return Err(busy("is refused: too many others are waiting")),
+            Err(_) => return Err(busy(limit, "is not done: too many others are waiting")),
         }
-        match timeout(PATIENCE, answer).await {
+        match timeout(limit, answer).await {
             Ok(answer) => answer.map_err(|_| gone()),
-            Err(_) => Err(busy("was not answered in time, and may still be done")),
+            Err(_) => Err(busy(limit, "is not answered, and may still be done")),
         }
     }
 
@@ -178,9 +179,9 @@ fn gone() -> Problems {
     Problems::new(Code::STORE_UNAVAILABLE, "The node is shutting down: nothing can be changed or looked up any more.")
 }
 
-fn busy(what: &str) -> Problems {
-    let seconds = PATIENCE.as_secs();
-    Problems::new(Code::BUSY, format!("After {seconds} s in which the store was busy, this {what}. Try again later."))
+fn busy(limit: Duration, what: &str) -> Problems {
+    let detail = format!("The store was busy for {} ms: this {what}. Try again later.", limit.as_millis());
+    Problems::new(Code::BUSY, detail)
 }
 
 /// Items of a page, within bounds.

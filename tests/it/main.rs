@@ -4,11 +4,14 @@
 mod harness;
 
 mod apis;
+mod apply;
 mod cli;
+mod cli_api;
 mod closing;
 mod config_file;
 mod dead_peers;
 mod deadlines;
+mod demo;
 mod descriptors;
 mod documentation;
 mod documented_model;

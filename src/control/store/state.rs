@@ -8,6 +8,9 @@ use std::sync::Arc;
 
 use super::fault::StoreError;
 
+/// More than a change takes.
+const PROBE_BYTES: usize = 256 * 1024;
+
 /// A state directory that this process has to itself for as long as a clone of this lives. The kernel frees it when the
 /// process ends, however it does.
 #[derive(Clone, Debug)]
@@ -28,6 +31,10 @@ impl StateDir {
             why: format!("the state directory cannot be used: {error}"),
         };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| failed(path, &error))?;
+        // A directory that was just made outlives a power failure only when the one above it is on the disk.
+        for directory in [Some(path), path.parent()].into_iter().flatten() {
+            let _ = File::open(directory).and_then(|directory| directory.sync_all());
+        }
         let lock = path.join("lock");
         let Some(file) = open_lock(&lock).map_err(|error| failed(&lock, &error))? else {
             return Ok(Self { path: path.to_owned(), _lock: None });
@@ -58,6 +65,16 @@ impl StateDir {
     pub(super) fn make_database(&self) -> io::Result<()> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600).open(self.database()).map(drop)
+    }
+
+    /// Takes some room on the disk, and gives it back.
+    pub(super) fn take_room(&self) -> io::Result<()> {
+        let path = self.path.join("probe");
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        let written = (&file).write_all(&[0; PROBE_BYTES]).and_then(|()| file.sync_data());
+        fs::remove_file(&path)?;
+        written
     }
 
     /// Whether changes that are not yet in the database's own file wait beside it.

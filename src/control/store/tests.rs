@@ -143,6 +143,23 @@ fn a_damaged_store_says_so_and_is_left_alone() {
 }
 
 #[test]
+fn damage_is_found_where_nothing_is_deployed() {
+    let folder = filled();
+    let other = Connection::open(folder.path().join("ringway.db")).unwrap();
+    let sql = "DELETE FROM deployments; PRAGMA wal_checkpoint(TRUNCATE)";
+    other.execute_batch(sql).unwrap();
+    let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'one_api_of_a_key'";
+    let page: u64 = other.query_row(root, [], |row| row.get::<_, u32>(0)).unwrap().into();
+    drop(other);
+    let mut file = fs::OpenOptions::new().write(true).open(folder.path().join("ringway.db")).unwrap();
+    // Of the index that keeps keys apart: it has no cell any more.
+    file.seek(SeekFrom::Start((page - 1) * 4096 + 3)).unwrap();
+    file.write_all(&[0, 0]).unwrap();
+    let error = read(folder.path()).unwrap_err();
+    assert!(matches!(&error, StoreError::Broken { why } if why.contains("apis")), "{error:?}");
+}
+
+#[test]
 fn values_that_no_program_of_ours_wrote_are_damage() {
     for sql in [
         "UPDATE apis SET lifecycle = 'Elsewhere'",

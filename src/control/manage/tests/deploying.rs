@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Node, key, me, of, rules, word};
+use crate::api::etag::Tagged;
 use crate::api::view::Status;
 use crate::api::{Api, ApiKey, Condition, PageRequest};
 
@@ -38,6 +39,22 @@ async fn deploying_keeps_the_definition_as_a_revision_and_runs_it() {
     assert_eq!(node.fake.in_force(), ["default/chat:1.0 @development #1 ws://a:9000 Created"]);
     let found = node.manager.deployment(&chat(), "development").await.unwrap();
     assert_eq!(found.value, api.deployments[0]);
+}
+
+#[tokio::test]
+async fn deployments_are_told_in_the_order_of_environments() {
+    let node = Node::new();
+    node.create("Chat").await;
+    for environment in ["production", "development", "staging"] {
+        node.deploy(&chat(), environment, json!({})).await.unwrap();
+    }
+    let told = node.manager.deployments(&chat()).await.unwrap();
+    let environments: Vec<_> = told.value.iter().map(|deployment| deployment.environment.as_str()).collect();
+    assert_eq!(environments, ["development", "staging", "production"]);
+    assert_eq!(
+        told,
+        node.manager.api(&chat()).await.map(|api| Tagged { value: api.value.deployments, etag: api.etag }).unwrap()
+    );
 }
 
 #[tokio::test]
@@ -190,7 +207,10 @@ async fn what_cannot_run_there_is_refused_and_leaves_no_trace() {
 async fn what_the_publisher_refuses_is_not_stored() {
     let node = Node::new();
     node.create("Chat").await;
-    node.deploy(&chat(), "development", json!({})).await.unwrap();
+    for environment in ["development", "production"] {
+        node.deploy(&chat(), environment, json!({})).await.unwrap();
+    }
+    let deployed = node.manager.deployed().await.unwrap();
     let (before, audit, in_force) = (node.api(&chat()).await, node.audit().await, node.fake.in_force());
     node.fake.with(|seen| seen.refuses = true);
     let manager = &node.manager;
@@ -205,12 +225,13 @@ async fn what_the_publisher_refuses_is_not_stored() {
     }
     assert_eq!(node.api(&chat()).await, before);
     assert_eq!(node.audit().await, audit);
+    assert_eq!(node.manager.deployed().await.unwrap(), deployed);
     node.fake.with(|seen| seen.refuses = false);
     // What is prepared next knows nothing of what was refused.
     node.create("Talk").await;
     node.deploy(&key("default/talk:1.0"), "development", json!({})).await.unwrap();
-    assert_eq!(node.fake.in_force()[..1], in_force);
-    assert_eq!(node.fake.in_force().len(), 2);
+    assert_eq!(node.fake.in_force()[..2], in_force);
+    assert_eq!(node.fake.in_force().len(), 3);
 }
 
 #[tokio::test]

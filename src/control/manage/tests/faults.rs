@@ -1,12 +1,15 @@
 //! A store that cannot be written, or is not there.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::{Node, key, me, of, word};
+use crate::api::view::Status;
 use crate::api::{Condition, PageRequest};
-use crate::control::manage::{ApiFilter, AuditFilter, Origin, StoreState};
+use crate::control::manage::{ApiFilter, AuditFilter, Origin, Reconfigured, StoreState};
+use crate::control::publish::Publisher;
 use crate::control::store::fault::StoreError;
 
 /// Has the store's connection take a pragma.
@@ -75,8 +78,8 @@ async fn a_full_disk_stops_changes_alone() {
     pragma(&node, "max_page_count", most).await;
     only_reads(&node, "store-full", StoreState::Full).await;
     pragma(&node, "max_page_count", most + 10_000).await;
-    recovers(&node).await;
     node.deploy(&key("default/chat:1.0"), "staging", json!({})).await.unwrap();
+    assert_eq!(node.manager.health().state, StoreState::Ok);
     assert_eq!(node.fake.in_force().len(), 2);
 }
 
@@ -123,8 +126,6 @@ async fn without_a_store_what_was_deployed_goes_on() {
     assert_eq!(manager.deployed().await.unwrap(), deployed);
     assert_eq!(manager.environments().await.unwrap().len(), 3);
     // The configuration can still be reloaded.
-    use crate::control::manage::reconfigure::Reconfigured;
-    use crate::control::publish::Publisher;
     let reloaded = node.reconfigure.run(me(), |fake, deployed| {
         let prepared = fake.prepare(deployed)?;
         Ok(Reconfigured { environments: super::environments(), prepared, before: json!({}), after: json!({}) })
@@ -140,4 +141,25 @@ async fn a_manager_does_not_begin_with_what_the_publisher_refuses() {
     let origin = Origin::Snapshot { why: StoreError::Full, deployed: BTreeMap::new() };
     let started = super::Manager::start(origin, fake, super::environments(), super::settings());
     assert_eq!(started.unwrap_err().detail, "The publisher refuses.");
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_keeps_nobody_waiting_for_good() {
+    let mut node = deployed().await;
+    let (go_on, waits) = std::sync::mpsc::channel::<()>();
+    let blocked = node.manager.clone();
+    let blocked = tokio::spawn(async move { blocked.ask(move |_| waits.recv()).await });
+    tokio::task::yield_now().await;
+    node.manager.settings.store_timeout = Duration::from_millis(20);
+    let made = node.manager.stop(me(), &key("default/chat:1.0"), "development", Condition::Always).await.unwrap_err();
+    assert_eq!((made.code.status, made.code.word), (503, "busy"));
+    assert!(made.detail.contains("for 20 ms") && made.detail.contains("may still be done"), "{made}");
+    while node.manager.jobs.try_send(Box::new(|_| ())).is_ok() {}
+    let refused = node.manager.environments().await.unwrap_err();
+    assert!(refused.detail.contains("too many others are waiting"), "{refused}");
+    assert_eq!(node.manager.health().state, StoreState::Ok, "who is asked for health does not wait");
+    go_on.send(()).unwrap();
+    blocked.await.unwrap().unwrap().unwrap();
+    node.manager.settings.store_timeout = Duration::from_secs(30);
+    assert_eq!(node.api(&key("default/chat:1.0")).await.deployments[0].status, Status::Stopped);
 }

@@ -25,11 +25,13 @@ async fn a_change_is_answered_when_every_shard_has_it() {
     assert_eq!(node.audit().await, audit);
     node.fake.with(|seen| seen.held.drain(..).for_each(|held| held.confirm(1)));
     assert_eq!(node.deploy(&chat, "development", json!({})).await, Ok(false));
-    // What shards have nothing to do with waits for none.
+    // What shards have nothing to do with waits for none, whatever they have not confirmed.
     node.fake.with(|seen| seen.holds = true);
+    assert_eq!(word(node.deploy(&chat, "staging", json!({})).await), "not-in-force");
     let publications = node.fake.publications();
     node.create("Talk").await;
-    node.manager.put_api(me(), chat, of(json!({"name": "C", "targets": ["ws://b"]})), Condition::Always).await.unwrap();
+    let changed = of(json!({"name": "C", "targets": ["ws://b"]}));
+    node.manager.put_api(me(), chat, changed, Condition::Always).await.unwrap();
     assert_eq!(node.fake.publications(), publications);
 }
 

@@ -67,7 +67,9 @@ async fn shards_are_told_of_each_state() {
     }
     node.lifecycle(&chat(), "Retired").await;
     assert_eq!(node.fake.in_force(), [""; 0]);
-    assert_eq!(node.api(&chat()).await.deployments, []);
+    let api = node.api(&chat()).await;
+    assert_eq!(api.deployments, []);
+    assert!(api.deprecated_at.is_some() && api.sunset_at.is_some(), "what was said of its end stays with it");
 }
 
 #[tokio::test]
@@ -92,11 +94,14 @@ async fn the_history_tells_who_and_when() {
 async fn publishing_gives_a_display_name() {
     let node = Node::new();
     node.create("Chat").await;
+    node.deploy(&chat(), "development", json!({})).await.unwrap();
     let display_name = async || node.api(&chat()).await.display_name.map(|name| name.to_string());
     assert_eq!(display_name().await, None);
     node.lifecycle(&chat(), "Published").await;
     assert_eq!(display_name().await.as_deref(), Some("Chat"));
+    let publications = node.fake.publications();
     set(&node, json!({"state": "Published", "display_name": "Talk to us"})).await.unwrap();
+    assert_eq!(node.fake.publications(), publications, "to shards a display name is nothing");
     assert_eq!(display_name().await.as_deref(), Some("Talk to us"));
     for state in ["Blocked", "Published", "Deprecated", "Published"] {
         node.lifecycle(&chat(), state).await;

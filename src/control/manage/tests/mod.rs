@@ -123,7 +123,7 @@ fn environments() -> Environments {
 }
 
 fn settings() -> Settings {
-    Settings { in_force_timeout: Duration::from_millis(100) }
+    Settings { in_force_timeout: Duration::from_millis(100), store_timeout: Duration::from_secs(30) }
 }
 
 impl Node {
