@@ -5,7 +5,9 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// Characters of an actor's name.
 pub const MAX_ACTOR_CHARS: usize = 64;
@@ -54,10 +56,20 @@ impl fmt::Display for Actor {
 macro_rules! actions {
     ($($name:ident = $word:literal $doc:literal;)*) => {
         /// What was done.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         pub enum Action {
             $(#[doc = $doc] #[serde(rename = $word)] $name,)*
         }
+
+        // Written out: utoipa does not see names that a macro gives.
+        impl PartialSchema for Action {
+            fn schema() -> RefOr<Schema> {
+                let words = Self::ALL.iter().map(|action| action.as_str());
+                ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).into()
+            }
+        }
+
+        impl ToSchema for Action {}
 
         impl Action {
             /// Every action.

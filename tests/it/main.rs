@@ -3,6 +3,8 @@
 
 mod harness;
 
+mod admin_api;
+mod admin_connections;
 mod apis;
 mod apply;
 mod cli;
@@ -22,6 +24,7 @@ mod fuzz_invariants;
 mod handshake_vectors;
 mod journal;
 mod many_names;
+mod metrics;
 mod names;
 mod pressure;
 mod proxy_protocol;
