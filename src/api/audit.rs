@@ -5,10 +5,15 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// Characters of an actor's name.
 pub const MAX_ACTOR_CHARS: usize = 64;
+
+/// What the program calls itself.
+const NODE: &str = "ringway";
 
 /// Who asks for a change: 1 to 64 visible ASCII characters. It is what a client says of itself, and no proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +24,8 @@ impl Actor {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let is_name = (1..=MAX_ACTOR_CHARS).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
-        is_name.then(|| Self(name.to_owned()))
+        // Nobody passes for the program itself.
+        (is_name && name != NODE).then(|| Self(name.to_owned()))
     }
 
     /// Whoever has the admin token and says nothing of itself.
@@ -31,7 +37,7 @@ impl Actor {
     /// The program itself, at its start or on a signal.
     #[must_use]
     pub fn node() -> Self {
-        Self("ringway".to_owned())
+        Self(NODE.to_owned())
     }
 
     /// The name.
@@ -50,10 +56,20 @@ impl fmt::Display for Actor {
 macro_rules! actions {
     ($($name:ident = $word:literal $doc:literal;)*) => {
         /// What was done.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         pub enum Action {
             $(#[doc = $doc] #[serde(rename = $word)] $name,)*
         }
+
+        // Written out: utoipa does not see names that a macro gives.
+        impl PartialSchema for Action {
+            fn schema() -> RefOr<Schema> {
+                let words = Self::ALL.iter().map(|action| action.as_str());
+                ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).into()
+            }
+        }
+
+        impl ToSchema for Action {}
 
         impl Action {
             /// Every action.
@@ -144,7 +160,7 @@ mod tests {
         for name in ["a", "me@example.com", &"x".repeat(64)] {
             assert_eq!(Actor::named(name).unwrap().as_str(), name);
         }
-        for name in ["", "a b", "ä", "a\nb", "\u{1b}[2J", &"x".repeat(65)] {
+        for name in ["", "ringway", "a b", "ä", "a\nb", "\u{1b}[2J", &"x".repeat(65)] {
             assert_eq!(Actor::named(name), None, "{name:?}");
         }
     }

@@ -9,13 +9,15 @@ use serde_json::{Value, json};
 use super::anywhere::Anywhere;
 use super::api::reference::Reference;
 use super::client::{Client, Place};
-use super::output::{Format, data, say};
+use super::output::{Format, count, data, say};
 use super::{Failure, env};
 use crate::api::{Api, ApiKey, Definition, EnvironmentName, Revision};
 use crate::declare::node::{held, held_of, lines};
 use crate::declare::written::Written;
 use crate::declare::{Document, Node, Step, Stopped, apply, diff, files, plan};
 
+/// What apply never does.
+const STAYS: &str = "what the files do not name stays as it is";
 /// `diff`'s exit code where something differs.
 const DIFFERS: u8 = 2;
 
@@ -67,8 +69,8 @@ pub(super) fn run(args: &ApplyArgs, anywhere: &Anywhere) -> Result<ExitCode, Fai
     };
     match (done, args.dry_run) {
         (0, _) => say("nothing to do: the node holds what the files say"),
-        (done, true) => say(&format!("{done} steps would be carried out; what the files do not name stays as it is")),
-        (done, false) => say(&format!("{done} steps were carried out; what the files do not name stays as it is")),
+        (done, true) => say(&format!("{} to carry out; {STAYS}", count(done as u64, "step"))),
+        (done, false) => say(&format!("{} carried out; {STAYS}", count(done as u64, "step"))),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -214,6 +216,6 @@ mod tests {
         assert!(matches!(&stopped, Stopped::At { done: 4, of: 5, .. }), "{stopped}");
         let (why, code) = super::stopped(stopped).told();
         assert_eq!(code, 4);
-        assert!(why.contains("you may not (403 not-you)\n  4 of 5 steps were carried out"), "{why}");
+        assert!(why.contains("you may not (403 not-you)\n  4 of 5 steps are done"), "{why}");
     }
 }

@@ -10,8 +10,10 @@ use super::Failure;
 use super::anywhere::Anywhere;
 use super::api::reference::Reference;
 use super::client::{Client, Place};
-use super::output::say;
+use super::output::{Format, count, say};
+use crate::api::Page;
 use crate::control::admin::connections::{Closed, Closing, Connection, Stage};
+use crate::control::admin::snapshot::{Draining, InForce, Served};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -44,9 +46,10 @@ struct ListArgs {
 }
 
 #[derive(clap::Args, Debug)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["id", "api"])))]
 struct CloseArgs {
     /// The connection, as `conn list` calls it
-    #[arg(value_name = "ID", required_unless_present = "api", conflicts_with_all = ["api", "env"])]
+    #[arg(value_name = "ID", conflicts_with = "env")]
     id: Option<String>,
     /// All of this API, spread over the drain window: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
     #[arg(long, value_name = "REF")]
@@ -87,7 +90,27 @@ fn list(args: &ListArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Fai
             format!("{}/{}", it.bytes.from_client, it.bytes.from_upstream),
             it.path.clone(),
         ]
-    })
+    })?;
+    if anywhere.output == Format::Table { tell_of_drains(args, api.as_deref(), client) } else { Ok(()) }
+}
+
+/// Says how far the ending of connections has come where some are to end.
+fn tell_of_drains(args: &ListArgs, api: Option<&str>, client: &Client) -> Result<(), Failure> {
+    let mut cursor = None;
+    loop {
+        let page = Place::new(["snapshot"]).with("limit", "1000").with_some("cursor", cursor.as_deref());
+        let Page { items, next } = client.get::<InForce>(&page)?.deployments;
+        for Served { api: of, environment, draining, .. } in &items {
+            let is_asked = api.is_none_or(|api| api == of) && args.env.as_ref().is_none_or(|env| env == environment);
+            if let Some(Draining { left, of: all }) = draining.filter(|_| is_asked) {
+                say(&format!("{of} in {environment}: connections are ending, {left} of {all} are still to be told"));
+            }
+        }
+        cursor = match next {
+            Some(next) if cursor.as_ref() != Some(&next) => Some(next),
+            _ => return Ok(()),
+        };
+    }
 }
 
 fn close(args: &CloseArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
@@ -100,7 +123,7 @@ fn close(args: &CloseArgs, client: &Client, anywhere: &Anywhere) -> Result<(), F
     let key = api.key(client)?;
     let asked = Closing { environment: args.env.clone(), api: Some(key.to_string()) };
     let closed: Closed = client.post(&Place::new(["connections", "close"]), &asked)?;
-    anywhere.output.write(&closed, |closed| format!("{} connections of {key} are closing\n", closed.closing))
+    anywhere.output.write(&closed, |closed| format!("{} of {key} closing\n", count(closed.closing, "connection")))
 }
 
 fn stage(stage: Stage) -> &'static str {

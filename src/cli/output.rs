@@ -103,6 +103,11 @@ pub(super) fn joined<T: AsRef<str>>(items: &[T]) -> String {
     }
 }
 
+/// How many there are of something.
+pub(super) fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Text without what would move a cursor or change a colour.
 pub(super) fn shown(text: &str) -> String {
     // Controls, and the marks that turn the direction of writing around.

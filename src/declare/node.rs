@@ -66,7 +66,7 @@ impl<E: fmt::Display> fmt::Display for Stopped<E> {
             Self::Unread(error) => error.fmt(f),
             Self::Impossible(faults) => f.write_str(&lines(faults)),
             Self::At { step, done, of, error } => {
-                write!(f, "{step}: {error}\n  {done} of {of} steps were carried out; apply again once this is mended")
+                write!(f, "{step}: {error}\n  {done} of {of} steps are done; apply again once this is mended")
             }
         }
     }
@@ -140,7 +140,7 @@ mod tests {
         let stopped = apply(&mut shelf, &wanted, |step| told.push(step.to_string())).unwrap_err();
         assert_eq!(told, ["create default/chat:1.0", "deploy default/chat:1.0 in development"]);
         let said = stopped.to_string();
-        let expected = "deploy default/chat:1.0 in development: no\n  1 of 3 steps were carried out; apply again";
+        let expected = "deploy default/chat:1.0 in development: no\n  1 of 3 steps are done; apply again";
         assert!(said.starts_with(expected), "{said}");
         shelf.refuses = None;
         assert_eq!(apply(&mut shelf, &wanted, |_| {}).unwrap(), 2);

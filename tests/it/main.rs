@@ -3,16 +3,22 @@
 
 mod harness;
 
+mod admin_api;
+mod admin_connections;
 mod apis;
+mod apply;
 mod bad_input;
 mod cli;
+mod cli_api;
 mod closing;
 mod config_file;
 mod dead_peers;
 mod deadlines;
 mod degraded;
+mod demo;
 mod descriptors;
 mod documentation;
+mod documented_cli;
 mod documented_model;
 mod drain;
 mod forwarding;
@@ -22,6 +28,7 @@ mod handshake_vectors;
 mod journal;
 mod kill;
 mod many_names;
+mod metrics;
 mod names;
 mod neighbours;
 mod pressure;

@@ -31,8 +31,10 @@ pub(super) fn told(status: StatusCode, document: &[u8]) -> String {
     let Ok(problem) = serde_json::from_slice::<Problem>(document) else {
         return format!("answered {status} with a problem document that cannot be read");
     };
-    let what = if problem.detail.is_empty() { &problem.title } else { &problem.detail };
-    let mut text = what.clone();
+    // Fields have lines of their own: a detail that says the same is left out.
+    let is_said_below = problem.errors.iter().any(|error| problem.detail.contains(&error.message));
+    let is_title = problem.detail.is_empty() || (is_said_below && !problem.title.is_empty());
+    let mut text = if is_title { problem.title } else { problem.detail };
     match problem.code.as_str() {
         "" => drop(write!(text, " ({})", status.as_u16())),
         code => drop(write!(text, " ({} {code})", status.as_u16())),
@@ -53,8 +55,13 @@ mod tests {
     fn each_broken_rule_is_a_line() {
         let document = br#"{"type":"about:blank","title":"Unprocessable","status":422,"code":"invalid","detail":"2 fields are wrong",
             "errors":[{"field":"name","rule":"length","message":"it is empty"},{"field":"targets[0]","rule":"scheme","message":"ftp"}]}"#;
+        let told = told(StatusCode::UNPROCESSABLE_ENTITY, document);
         let expected = "2 fields are wrong (422 invalid)\n  name: it is empty\n  targets[0]: ftp";
-        assert_eq!(told(StatusCode::UNPROCESSABLE_ENTITY, document), expected);
+        assert_eq!(told, expected);
+        let repeats =
+            String::from_utf8(document.to_vec()).unwrap().replace("2 fields are wrong", "name: it is empty; ftp");
+        let told = super::told(StatusCode::UNPROCESSABLE_ENTITY, repeats.as_bytes());
+        assert_eq!(told, expected.replace("2 fields are wrong", "Unprocessable"));
     }
 
     #[test]

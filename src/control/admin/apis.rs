@@ -88,7 +88,7 @@ impl Asked {
             }),
             text: self.q.take(),
         };
-        faults.none().map_err(Refused::in_the_query)?;
+        faults.none()?;
         if filter.text.as_ref().is_some_and(|text| text.chars().count() > MAX_TEXT_CHARS) {
             let message = format!("it must have {MAX_TEXT_CHARS} characters at most");
             return Err(Refused::field(QUERY_INVALID, "q", "length", message));
@@ -99,7 +99,9 @@ impl Asked {
 
 /// List APIs, in the order of project, identifier and version
 #[utoipa::path(get, path = "/apis", tag = "apis", params(Asked),
-    responses((status = 200, body = Page<Api>, description = "A page of them")))]
+    responses(
+        (status = 200, body = Page<Api>, description = "A page of them"),
+        (status = 422, description = "`fields-invalid`")))]
 async fn list(State(admin): State<Admin>, Query(mut asked): Query<Asked>) -> Result<Json<Page<Api>>, Refused> {
     let filter = asked.filter()?;
     let page = page::asked(asked.limit, asked.cursor)?;

@@ -9,8 +9,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::extract::{self, Query};
-use super::problem::{QUERY_INVALID, Refused};
+use super::problem::Refused;
 use super::{Admin, page};
+use crate::api::problem::Code;
 use crate::api::{AuditEntry, Page};
 use crate::control::manage::AuditFilter;
 
@@ -42,11 +43,13 @@ struct Asked {
 
 /// List changes, the newest first
 #[utoipa::path(get, path = "/audit", tag = "audit", params(Asked),
-    responses((status = 200, body = Page<AuditEntry>, description = "A page of them")))]
+    responses(
+        (status = 200, body = Page<AuditEntry>, description = "A page of them"),
+        (status = 422, description = "`fields-invalid`")))]
 async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Result<Json<Page<AuditEntry>>, Refused> {
     let since = asked.since.map(|text| text.parse::<Timestamp>()).transpose().map_err(|_| {
         let asked = "it must be a time (RFC 3339), as in `2027-06-30T00:00:00Z`";
-        Refused::field(QUERY_INVALID, "since", "time", asked)
+        Refused::field(Code::FIELDS_INVALID, "since", "time", asked)
     })?;
     let filter = AuditFilter { api: extract::api(asked.api.as_deref())?, since };
     let page = page::asked(asked.limit, asked.cursor)?;

@@ -126,6 +126,7 @@ struct Asked {
 #[utoipa::path(get, path = "/connections", tag = "connections", params(Asked),
     responses(
         (status = 200, body = Page<Connection>, description = "A page of them. One that comes meanwhile may be missing"),
+        (status = 422, description = "`fields-invalid`"),
         (status = 504, description = "`shards-silent`")))]
 async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Result<Json<Page<Connection>>, Refused> {
     let mut faults = Faults::default();
@@ -134,7 +135,7 @@ async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Result<
         let address = text.parse::<IpAddr>();
         faults.keep("client", address.map_err(|_| Fault::new("address", "it must be an IP address")))
     });
-    faults.none().map_err(Refused::in_the_query)?;
+    faults.none()?;
     let filter = filter(extract::api(asked.api.as_deref())?, environment);
     let page = page::asked(asked.limit, asked.cursor)?;
     let from =

@@ -105,6 +105,7 @@ async fn deploy(
     tag = "deployments", params(Place),
     responses(
         (status = 204, description = "It is not deployed there any more, or was not"),
+        (status = 404, description = "`environment-not-found`"),
         (status = 412, description = "`condition-failed`"),
         (status = 422, description = "`fields-invalid`")))]
 async fn undeploy(
@@ -177,8 +178,8 @@ async fn rollback(
     responses(
         (status = 200, body = Deployment, description = "It was deployed there, and is now so"),
         (status = 201, body = Deployment, description = "It is deployed there from now on"),
-        (status = 404, description = "`api-not-found`, `deployment-not-found`"),
-        (status = 409, description = "`promotion-order`, `api-retired`"),
+        (status = 404, description = "`api-not-found`"),
+        (status = 409, description = "`promotion-order`, `not-deployed`, `api-retired`"),
         (status = 412, description = "`condition-failed`"),
         (status = 422, description = "`fields-invalid`")))]
 async fn promote(

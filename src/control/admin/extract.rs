@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::header::HeaderName;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -61,7 +61,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Who {
 pub(super) fn api(text: Option<&str>) -> Result<Option<ApiKey>, Refused> {
     text.map(str::parse)
         .transpose()
-        .map_err(|problems: Problems| Refused::field(problem::QUERY_INVALID, "api", "api", echo(&problems.detail)))
+        .map_err(|problems: Problems| Refused::field(Code::FIELDS_INVALID, "api", "api", echo(&problems.detail)))
 }
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
@@ -69,7 +69,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
         // Where there is a body the guard has looked at its type; here there must be one.
-        if !request.headers().contains_key(CONTENT_TYPE) {
+        if !guard::is_json(request.headers()) {
             return Err(guard::not_json());
         }
         parse(&read(request, state).await?).map(Self)
@@ -250,6 +250,8 @@ mod tests {
     use super::{Body, Names, NoBody, Query};
     use crate::control::admin::guard::MAX_BODY_BYTES;
 
+    // Their fields are read by their `Debug` alone.
+    #[allow(dead_code)]
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Thing {
@@ -258,6 +260,7 @@ mod tests {
         inner: Vec<Inner>,
     }
 
+    #[allow(dead_code)]
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Inner {
@@ -271,6 +274,7 @@ mod tests {
         Fast,
     }
 
+    #[allow(dead_code)]
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Asked {

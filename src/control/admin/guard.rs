@@ -173,9 +173,7 @@ fn body(headers: &HeaderMap) -> Result<(), Refused> {
     if length.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
         return Err(too_large());
     }
-    let mut given = headers.get_all(CONTENT_TYPE).iter();
-    let is_json = given.next().is_some_and(is_json) && given.next().is_none();
-    if is_json { Ok(()) } else { Err(not_json()) }
+    if is_json(headers) { Ok(()) } else { Err(not_json()) }
 }
 
 /// 413.
@@ -196,8 +194,10 @@ fn too_slow() -> Refused {
     Refused::new(problem::REQUEST_TIMEOUT, detail)
 }
 
-/// `application/json`, and `charset=utf-8` if anything.
-fn is_json(kind: &HeaderValue) -> bool {
+/// Whether a body is said to be `application/json`, with `charset=utf-8` if anything.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    let mut given = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(kind), None) = (given.next(), given.next()) else { return false };
     let Ok(kind) = kind.to_str() else { return false };
     let mut parts = kind.split(';').map(str::trim);
     parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"))

@@ -86,7 +86,7 @@ fn finish_operation(method: &HttpMethod, operation: &mut Operation) {
     if has_condition {
         let tags = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
         parameters.push(header("If-Match", "Only if it is in one of these states, or is there at all (`*`)", tags));
-        parameters.push(header("If-None-Match", "Only if it is not there yet: `*`, and without If-Match", r"^\*$"));
+        parameters.push(header("If-None-Match", "Only if it is not there yet: `*`", r"^\*$"));
     }
     if has_state {
         let tags = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
@@ -122,6 +122,9 @@ fn finish_operation(method: &HttpMethod, operation: &mut Operation) {
     may(changes, 503, "store-full");
     may(true, 504, problem::REQUEST_TIMEOUT.word);
     may(changes, 504, "not-in-force");
+    let responses = &mut operation.responses.responses;
+    let too_large = "The head has more than 16 KiB or 64 lines; there is no body";
+    responses.insert("431".to_owned(), ResponseBuilder::new().description(too_large).build().into());
     for (status, codes) in all {
         let codes = codes.iter().map(|code| format!("`{code}`")).collect::<Vec<_>>().join(", ");
         let responses = &mut operation.responses.responses;
@@ -133,7 +136,7 @@ fn finish_operation(method: &HttpMethod, operation: &mut Operation) {
     }
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
-        if status.starts_with(['4', '5']) {
+        if status.starts_with(['4', '5']) && status != "431" {
             let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name(Problem::name()))).build();
             response.content.insert(problem::CONTENT.to_owned(), problem.into());
         }
@@ -193,7 +196,7 @@ mod tests {
                 let name = operation["operationId"].as_str().unwrap();
                 assert!(names.insert(name.to_owned()), "{name} twice");
                 let responses = operation["responses"].as_object().unwrap();
-                let refused = responses.iter().filter(|(status, _)| status.starts_with(['4', '5']));
+                let refused = responses.iter().filter(|(status, _)| status.starts_with(['4', '5']) && *status != "431");
                 for (status, response) in refused {
                     let problem = &response["content"]["application/problem+json"]["schema"]["$ref"];
                     assert_eq!(problem, "#/components/schemas/Problem", "{method} {path} {status}");

@@ -69,12 +69,6 @@ impl Refused {
         Problems { code, detail, errors: vec![error] }.into()
     }
 
-    /// What the rules say of values in the query: 400, because what is asked for is unclear, and nothing was sent to keep.
-    #[must_use]
-    pub fn in_the_query(problems: Problems) -> Self {
-        Problems { code: QUERY_INVALID, ..problems }.into()
-    }
-
     /// The stable word.
     #[must_use]
     pub fn code(&self) -> Code {

@@ -58,7 +58,7 @@ impl Publisher for Everything {
 fn shard(command: Command) {
     match command {
         Command::Report(reply) => {
-            reply.send(Report { snapshot: 0, figures: Figures::default(), connections: 0, routes: Vec::new() })
+            reply.send(Report { snapshot: 0, figures: Figures::default(), connections: 0, routes: Vec::new() });
         }
         Command::List(_, reply) => reply.send(Listed::default()),
         Command::Close(_, reply) => reply.send(0),

@@ -84,12 +84,13 @@ impl Desk {
         actor: &Actor,
         make: impl FnOnce(&mut Work<'_>) -> Result<T, Problems>,
     ) -> Outcome<T> {
+        let written = self.written();
         let made = self.make(actor, make);
         match &made {
             Ok(_) => {
                 self.deployed.commit();
-                // One that went well tells nothing of damage elsewhere.
-                if self.health.get().state != StoreState::Unavailable {
+                // What wrote nothing says nothing of the disk, and what went well says nothing of damage elsewhere.
+                if written != self.written() && self.health.get().state != StoreState::Unavailable {
                     self.health.set(StoreState::Ok, None);
                 }
             }
@@ -129,6 +130,11 @@ impl Desk {
         }
         transaction.commit()?;
         Ok((value, is_changed, concerns_shards))
+    }
+
+    /// Rows that were ever written.
+    fn written(&self) -> u64 {
+        self.store.as_ref().map_or(0, |store| store.connection().total_changes())
     }
 
     /// Remembers what a failure says of the store.

@@ -44,6 +44,8 @@ pub enum StoreError {
     ReadOnly,
     /// Its disk is full.
     Full,
+    /// A tool of somebody else's holds it.
+    Busy,
     /// Anything else.
     Failed {
         /// What the library says.
@@ -63,6 +65,7 @@ impl StoreError {
         match self {
             Self::ReadOnly => Code::STORE_READ_ONLY,
             Self::Full => Code::STORE_FULL,
+            Self::Busy => Code::BUSY,
             _ => Code::STORE_UNAVAILABLE,
         }
     }
@@ -84,7 +87,7 @@ impl fmt::Display for StoreError {
             Self::Foreign => f.write_str("the store's file is a database of another program; move it away"),
             Self::Broken { why } => write!(
                 f,
-                "the store is damaged ({why}): stop the node, and put back a copy of ringway.db, or move the file away to begin anew"
+                "the store is damaged ({why}): stop the node, and put back a copy of ringway.db with the ringway.db-wal and ringway.db-shm that belong to it, or move all three away to begin anew"
             ),
             Self::ReadOnly => f.write_str(
                 "the store can only be read: make its directory and files writable; reading and traffic go on",
@@ -92,6 +95,7 @@ impl fmt::Display for StoreError {
             Self::Full => f.write_str(
                 "the store's disk is full: make room on it; reading and traffic go on, and nothing was changed",
             ),
+            Self::Busy => f.write_str("another program holds the store: end it, or try again later"),
             Self::Failed { why } => write!(f, "the store cannot be used: {why}"),
         }
     }
@@ -119,6 +123,7 @@ fn of_failure(failure: ffi::Error, why: String) -> StoreError {
         (ErrorCode::ReadOnly, _) => StoreError::ReadOnly,
         // The second: room for the file that readers and writers share is asked of the disk before it is used.
         (ErrorCode::DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => StoreError::Full,
+        (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => StoreError::Busy,
         (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) => StoreError::Broken { why },
         _ => StoreError::Failed { why },
     }

@@ -144,7 +144,8 @@ impl Store {
                 return Err(StoreError::Broken { why: format!("table {table}: {found}") });
             }
         }
-        Ok(())
+        // Values, too: a node that has begun with this store must be able to load it.
+        self.deployed().map(drop)
     }
 
     /// Every deployment there is.

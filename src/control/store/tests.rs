@@ -172,7 +172,7 @@ fn values_that_no_program_of_ours_wrote_are_damage() {
         let other = Connection::open(folder.path().join("ringway.db")).unwrap();
         other.execute(sql, []).unwrap();
         drop(other);
-        let error = read(folder.path()).unwrap_err();
+        let error = Store::open(&StateDir::take(folder.path()).unwrap()).unwrap_err();
         assert!(matches!(error, StoreError::Broken { .. }), "{sql}: {error:?}");
     }
 }
@@ -215,6 +215,17 @@ fn a_tool_that_reads_beside_the_node_disturbs_nobody() {
     transaction.commit().unwrap();
     let seen: String = other.query_row("SELECT name FROM apis", [], |row| row.get(0)).unwrap();
     assert_eq!(seen, "Chat");
+}
+
+#[test]
+fn a_tool_that_holds_the_store_makes_it_busy_and_no_worse() {
+    let folder = filled();
+    let mut store = Store::open(&StateDir::take(folder.path()).unwrap()).unwrap();
+    store.connection().busy_timeout(std::time::Duration::ZERO).unwrap();
+    let other = Connection::open(folder.path().join("ringway.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let refused = store.transaction().map(drop).unwrap_err();
+    assert_eq!(StoreError::from(refused), StoreError::Busy);
 }
 
 #[test]

@@ -39,6 +39,10 @@ impl Admin {
         Self { actor: Some(actor.to_owned()), ..self.clone() }
     }
 
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
@@ -122,6 +126,17 @@ impl Admin {
     }
 }
 
+/// What comes to a request that is sent as it stands. It must ask for the end of the connection.
+#[track_caller]
+pub(crate) fn raw(address: SocketAddr, request: &str) -> Answer {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(request.as_bytes()).expect("it takes the request");
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).expect("it answers and closes");
+    Answer::parse(&bytes).unwrap_or_else(|| panic!("no whole answer: {:?}", String::from_utf8_lossy(&bytes)))
+}
+
 impl Answer {
     /// An answer that is whole: as long as its head says.
     fn parse(bytes: &[u8]) -> Option<Self> {
@@ -153,6 +168,11 @@ impl Answer {
         assert_eq!(said, (status, Some("application/problem+json"), Some(code)), "{}{}", self.head, self.text);
         assert_eq!(self.json["status"], status);
         self.json
+    }
+
+    /// The problem's code; empty where it is none.
+    pub(crate) fn code(&self) -> &str {
+        self.json["code"].as_str().unwrap_or_default()
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::admin::Admin;
-use super::process::{PROGRAM, collect, sockets_of};
+use super::process::{PROGRAM, collect, run, sockets_of};
 use super::wait::until;
 use super::{Peer, Upstream, client};
 
@@ -79,6 +79,19 @@ impl Home {
     /// A file of the state directory.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.state().join(name)
+    }
+
+    /// Runs a command of this node's: its exit code, standard output and standard error.
+    pub(crate) fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        run(&[arguments, &["--state", self.state().to_str().unwrap()]].concat())
+    }
+
+    /// The same of a command that works, and what it answers.
+    #[track_caller]
+    pub(crate) fn works(&self, arguments: &[&str]) -> String {
+        let (code, stdout, stderr) = self.run(arguments);
+        assert_eq!(code, 0, "{arguments:?}: {stderr}");
+        stdout
     }
 
     fn command(&self) -> Command {

@@ -1,0 +1,161 @@
+//! `ringway apply`, `diff` and `export` against a real node.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::harness::node::{Home, USUAL};
+
+/// A folder with two APIs in it.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("shop")).unwrap();
+    write(folder.path(), "chat.yaml", &chat("ws://127.0.0.1:9000", "Published"));
+    let orders = "apiVersion: ringway/v1\nkind: Api\nproject: shop\nname: Orders\nversion: 2.1\naccess: internal\n\
+                  targets: [ws://127.0.0.1:9001]\n";
+    write(folder.path(), "shop/orders.yml", orders);
+    folder
+}
+
+fn chat(target: &str, lifecycle: &str) -> String {
+    format!(
+        "apiVersion: ringway/v1\nkind: Api\nname: Chat\nversion: 1.0\ntargets: [\"{target}\"]\nlifecycle: {lifecycle}\n\
+         deployments:\n- environment: development\n- environment: production\n  targets: [\"ws://127.0.0.1:9002\"]\n  status: stopped\n"
+    )
+}
+
+fn write(folder: &Path, name: &str, text: &str) {
+    std::fs::write(folder.join(name), text).unwrap();
+}
+
+#[test]
+fn what_files_say_is_made_so_and_then_there_is_nothing_to_do() {
+    let home = Home::new(USUAL);
+    let _node = home.start();
+    let folder = folder();
+    let files = folder.path().to_str().unwrap();
+    let steps = "create default/chat:1.0\n\
+                 deploy default/chat:1.0 in development\n\
+                 deploy default/chat:1.0 in production\n\
+                 stop default/chat:1.0 in production\n\
+                 lifecycle of default/chat:1.0: Published\n\
+                 create shop/orders:2.1\n";
+    let (code, stdout, stderr) = home.run(&["apply", "-f", files, "--dry-run"]);
+    assert_eq!((code, stdout.as_str()), (0, steps), "{stderr}");
+    assert_eq!(stderr, "6 steps to carry out; what the files do not name stays as it is\n");
+    assert_eq!(home.works(&["-o", "json", "api", "list"]), "[]\n", "nothing was done");
+
+    let (code, stdout, stderr) = home.run(&["apply", "-f", files]);
+    assert_eq!((code, stdout.as_str()), (0, steps), "{stderr}");
+    assert_eq!(stderr, "6 steps carried out; what the files do not name stays as it is\n");
+    for dry in [&["--dry-run"][..], &[]] {
+        let (code, stdout, stderr) = home.run(&[&["apply", "-f", files][..], dry].concat());
+        assert_eq!((code, stdout.as_str()), (0, ""), "{stderr}");
+        assert_eq!(stderr, "nothing to do: the node holds what the files say\n");
+    }
+    assert_eq!(home.run(&["diff", "-f", files]), (0, String::new(), String::new()));
+
+    let chat: Value = serde_json::from_str(&home.works(&["api", "show", "chat", "-o", "json"])).unwrap();
+    assert_eq!((&chat["lifecycle"], &chat["display_name"]), (&"Published".into(), &"Chat".into()));
+    assert_eq!(chat["deployments"][1]["status"], "stopped");
+    assert_eq!(chat["deployments"][1]["targets"][0], "ws://127.0.0.1:9002");
+}
+
+#[test]
+fn an_export_can_be_applied_where_it_comes_from_and_where_there_is_nothing() {
+    let (home, other) = (Home::new(USUAL), Home::new(USUAL));
+    let (_node, _other_node) = (home.start(), other.start());
+    home.works(&["apply", "-f", folder().path().to_str().unwrap()]);
+    // What runs in production is older than the definition: on this node its revision says so.
+    home.works(&["api", "update", "chat", "--target", "ws://127.0.0.1:9003"]);
+    home.works(&["api", "deploy", "chat", "--env", "development"]);
+    let (_, export, stderr) = home.run(&["export"]);
+    assert_eq!(export.matches("apiVersion: ringway/v1\n").count(), 2, "{export}{stderr}");
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "all.yaml", &export);
+    let files = folder.path().to_str().unwrap();
+    let (code, _, stderr) = home.run(&["apply", "-f", files]);
+    assert_eq!((code, stderr.as_str()), (0, "nothing to do: the node holds what the files say\n"));
+    assert_eq!(home.run(&["diff", "-f", files]).0, 0);
+    assert_eq!(home.works(&["export"]), export, "an export is the same every time");
+
+    let (code, stdout, stderr) = other.run(&["apply", "-f", files]);
+    assert_eq!((code, stdout.as_str()), (3, ""), "{stderr}");
+    assert!(stderr.contains("there is no revision 1 of default/chat:1.0: it has none yet"), "{stderr}");
+    write(folder.path(), "all.yaml", &export.replace("  revision: 1\n", ""));
+    other.works(&["apply", "-f", files]);
+    assert_eq!(other.works(&["export"]), export.replace("  revision: 1\n", ""));
+    assert!(other.works(&["export", "--api", "orders"]).contains("identifier: orders\n"));
+    let documents: Value = serde_json::from_str(&other.works(&["export", "-o", "json"])).unwrap();
+    assert_eq!(documents[1]["name"], "Orders");
+}
+
+#[test]
+fn a_difference_is_shown_as_one_and_ends_with_2() {
+    let home = Home::new(USUAL);
+    let _node = home.start();
+    let folder = folder();
+    let files = folder.path().to_str().unwrap();
+    home.works(&["apply", "-f", files]);
+    write(folder.path(), "chat.yaml", &chat("ws://127.0.0.1:9009", "Deprecated"));
+    let (code, stdout, stderr) = home.run(&["diff", "-f", files]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stdout.starts_with("--- node default/chat:1.0\n+++ "), "{stdout}");
+    for line in
+        ["-- ws://127.0.0.1:9000\n", "+- ws://127.0.0.1:9009\n", "-lifecycle: Published\n", "+lifecycle: Deprecated\n"]
+    {
+        assert!(stdout.contains(line), "{line}: {stdout}");
+    }
+    assert!(!stdout.contains("orders"), "{stdout}");
+    assert!(home.works(&["api", "show", "chat"]).contains("Published"), "a diff changes nothing");
+}
+
+#[test]
+fn mistakes_in_files_end_it_with_3_and_their_places_before_anything_is_done() {
+    let home = Home::new(USUAL);
+    let _node = home.start();
+    let folder = folder();
+    let files = folder.path().to_str().unwrap();
+    write(folder.path(), "again.yaml", &chat("ws://127.0.0.1:9000", "Created"));
+    write(folder.path(), "bad.yaml", "apiVersion: ringway/v1\nkind: Api\nname: Bad\nversion: 1.0\ntragets: []\n");
+    for verb in ["apply", "diff"] {
+        let (code, stdout, stderr) = home.run(&[verb, "-f", files]);
+        assert_eq!((code, stdout.as_str()), (3, ""), "{stderr}");
+        assert!(stderr.contains(&format!("{files}/bad.yaml:5:1: unknown field `tragets`")), "{stderr}");
+        let twice = format!("{files}/chat.yaml:1:1: default/chat:1.0 is declared at {files}/again.yaml:1:1 already");
+        assert!(stderr.contains(&twice), "{stderr}");
+    }
+    let nowhere = chat("ws://a", "Created").replace("production", "moon");
+    write(folder.path(), "bad.yaml", &nowhere.replace("name: Chat", "name: Moon"));
+    std::fs::remove_file(folder.path().join("again.yaml")).unwrap();
+    let (code, _, stderr) = home.run(&["apply", "-f", files]);
+    assert_eq!(code, 3, "{stderr}");
+    assert!(
+        stderr.contains("deployments: the node has no environment `moon`; it has development, production"),
+        "{stderr}"
+    );
+    assert_eq!(home.works(&["-o", "json", "api", "list"]), "[]\n", "nothing was done");
+}
+
+#[test]
+fn an_apply_that_the_node_refuses_says_how_far_it_came_and_goes_on_from_there() {
+    let home = Home::new(USUAL);
+    let _node = home.start();
+    let folder = tempfile::tempdir().unwrap();
+    let files = folder.path().to_str().unwrap();
+    write(folder.path(), "chat.yaml", &chat("ws://${BACKEND}", "Published"));
+    let (code, stdout, stderr) = home.run(&["apply", "-f", files]);
+    assert_eq!(
+        (code, stdout.as_str()),
+        (1, "create default/chat:1.0\ndeploy default/chat:1.0 in development\n"),
+        "{stderr}"
+    );
+    assert!(stderr.starts_with("ringway: deploy default/chat:1.0 in development: "), "{stderr}");
+    for part in ["BACKEND", "1 of 5 steps are done; apply again"] {
+        assert!(stderr.contains(part), "{part}: {stderr}");
+    }
+    write(folder.path(), "chat.yaml", &chat("ws://127.0.0.1:9000", "Published"));
+    let first = "update default/chat:1.0: targets\ndeploy default/chat:1.0 in development\n";
+    let told = home.works(&["apply", "-f", files]);
+    assert!(told.starts_with(first) && told.ends_with("lifecycle of default/chat:1.0: Published\n"), "{told}");
+}
