@@ -21,6 +21,8 @@ mod proxy_protocol;
 mod refusals;
 mod relay;
 mod ring;
+mod route_properties;
+mod route_reference;
 mod scanner_reference;
 mod shutdown;
 mod sockstat;
