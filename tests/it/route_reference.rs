@@ -92,7 +92,8 @@ impl Served {
         };
         let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         let rank = |site: &SiteRule| {
-            let ranks = site.hosts.iter().filter_map(|pattern| {
+            // RFC 1035 section 2.3.4: what is longer is no name.
+            let ranks = site.hosts.iter().filter(|_| host.len() <= 253).filter_map(|pattern| {
                 let pattern = pattern.strip_suffix('.').unwrap_or(pattern).to_ascii_lowercase();
                 match pattern.strip_prefix('*') {
                     None => (pattern == host).then_some((2, 0)),
