@@ -44,7 +44,15 @@ pub(super) struct Local {
     turn: usize,
     /// Why no connection may take it any more.
     closed: Option<Cause>,
-    pub(super) ousting: Option<Ousting>,
+    /// Those of its connections that are to end.
+    pub(super) ousting: Ousting,
+}
+
+/// What a change means for a route's tunnels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    /// They have other deadlines now.
+    pub(super) waits: bool,
 }
 
 /// What has passed through a connection.
@@ -62,29 +70,14 @@ impl Counts {
     }
 }
 
-/// What a change means for a route's connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    /// All are to end.
-    EndAll(Cause),
-    /// Those are to end that go where the route does not go any more.
-    EndElsewhere,
-    /// None.
-    Stay,
-}
-
 impl Local {
     fn new(route: Option<Arc<Route>>, policy: Arc<Policy>) -> Self {
         let tally = Tally::default();
-        Self { route, policy, tally, connections: 0, turn: 0, closed: None, ousting: None }
+        Self { route, policy, tally, connections: 0, turn: 0, closed: None, ousting: Ousting::default() }
     }
 
     pub(super) fn policy(&self) -> &Policy {
         &self.policy
-    }
-
-    pub(super) fn route(&self) -> Option<&Arc<Route>> {
-        self.route.as_ref()
     }
 
     /// Why a connection to this endpoint is not to be, or not to go on.
@@ -93,21 +86,20 @@ impl Local {
         self.closed.or_else(|| elsewhere().then_some(Cause::Redeployed))
     }
 
-    /// Takes what the snapshot says of the route now.
-    fn change(&mut self, now: Option<&Arc<Route>>) -> Change {
-        let Some(before) = &self.route else { return Change::Stay };
+    /// Takes what the snapshot says of the route now. Its tunnels are to be looked at if that is something else: some may
+    /// have to end, or need not any more; and with other waits each has to be stepped, to know of them.
+    fn change(&mut self, now: Option<&Arc<Route>>) -> Option<Change> {
+        let before = self.route.as_ref()?;
         let Some(route) = now else {
-            return if self.closed.replace(Cause::Undeployed) == Some(Cause::Undeployed) {
-                Change::Stay
-            } else {
-                Change::EndAll(Cause::Undeployed)
-            };
+            let was_closed = self.closed.replace(Cause::Undeployed);
+            return (was_closed != Some(Cause::Undeployed)).then_some(Change { waits: false });
         };
         // It may come back as it was while connections of before it went are still ending.
         if Arc::ptr_eq(before, route) && self.closed != Some(Cause::Undeployed) {
-            return Change::Stay;
+            return None;
         }
         let leaves = before.endpoints.iter().any(|endpoint| !route.goes_to(endpoint.fingerprint()));
+        let waits = before.policy.timeouts != route.policy.timeouts;
         let closed = match route.gate {
             Gate::Open => None,
             Gate::Blocked => Some(Cause::Blocked),
@@ -116,14 +108,8 @@ impl Local {
         let was_closed = std::mem::replace(&mut self.closed, closed);
         self.route = Some(Arc::clone(route));
         self.policy = Arc::clone(&route.policy);
-        match closed {
-            Some(cause) if was_closed.is_none() => return Change::EndAll(cause),
-            Some(_) => return Change::Stay,
-            // Those that were still to end need not, now that it is open again.
-            None if was_closed.is_some() => self.ousting = None,
-            None => {}
-        }
-        if leaves { Change::EndElsewhere } else { Change::Stay }
+        let ends = leaves || closed.is_some() || was_closed.is_some() || !self.ousting.is_empty();
+        (ends || waits).then_some(Change { waits })
     }
 }
 
@@ -240,7 +226,7 @@ impl Routes {
         }
     }
 
-    /// Takes what is in force from now on, and calls `changed` for every route of whose connections some may have to end.
+    /// Takes what is in force from now on, and calls `changed` for every route whose tunnels are to be looked at.
     pub(super) fn take(&mut self, snapshot: &Snapshot, mut changed: impl FnMut(RouteSlot, Change)) {
         let known: Vec<(RouteId, RouteSlot)> = self.by_id.iter().map(|(id, slot)| (*id, *slot)).collect();
         for (id, slot) in known {
@@ -248,7 +234,7 @@ impl Routes {
             let change = local.change(snapshot.route(id));
             if local.closed == Some(Cause::Undeployed) && local.connections == 0 {
                 self.remove(slot);
-            } else if change != Change::Stay {
+            } else if let Some(change) = change {
                 changed(slot, change);
             }
         }
@@ -270,7 +256,7 @@ impl Routes {
             id: local.route.as_ref().map(|route| route.id),
             subject: local.route.as_ref().and_then(|route| route.subject.clone()),
             tally: local.tally.clone(),
-            draining: local.ousting.as_ref().map_or((0, 0), Ousting::progress),
+            draining: local.ousting.progress(),
         };
         self.places.iter().flatten().map(report).collect()
     }

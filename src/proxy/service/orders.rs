@@ -1,13 +1,20 @@
 //! What a shard does when it is told to: take what is in force, answer questions, end connections over a window.
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
 
 use super::Proxy;
 use crate::command::{Cause, Command, InForce, Listed, Listing, Report, Which};
 use crate::engine::{Slot, Time, Transport};
 use crate::proxy::connection::Connection;
-use crate::proxy::ousting::Ousting;
 use crate::proxy::routes::{Change, RouteSlot};
+
+/// Routes whose tunnels are looked at, each with those of them that are to end.
+type Meant = HashMap<RouteSlot, (Change, Vec<(Slot, u64)>)>;
+
+/// A route that has not changed.
+fn meant_of(slot: RouteSlot) -> (RouteSlot, (Change, Vec<(Slot, u64)>)) {
+    (slot, (Change { waits: false }, Vec::new()))
+}
 
 impl Proxy {
     pub(super) fn obey<T: Transport>(&mut self, net: &mut T, command: Command) {
@@ -38,40 +45,38 @@ impl Proxy {
         if let Some(configs) = upstream_tls {
             self.current.upstream_tls = configs;
         }
-        let mut changes = Vec::new();
-        self.routes.take(&snapshot, |slot, change| changes.push((slot, change)));
+        let mut changed = Meant::new();
+        self.routes.take(&snapshot, |slot, change| drop(changed.insert(slot, (change, Vec::new()))));
         self.current.snapshot = snapshot;
-        for (slot, change) in changes {
-            match change {
-                Change::Stay => {}
-                Change::EndAll(cause) => self.end_over_window(net.now(), slot, cause, |_| true),
-                Change::EndElsewhere => self.end_elsewhere(net.now(), slot),
-            }
-        }
+        self.end_over_window(net, None, changed);
         self.oust(net);
         done.send(());
     }
 
-    fn end_elsewhere(&mut self, now: Time, slot: RouteSlot) {
-        let Some(route) = self.routes.get(slot).and_then(|local| local.route().cloned()) else { return };
-        let is_elsewhere = |to: u64| !route.goes_to(to);
-        self.end_over_window(now, slot, Cause::Redeployed, is_elsewhere);
-    }
-
-    /// The open tunnels of a route that `are_meant`, by where they go, are to end over its window.
-    fn end_over_window(&mut self, now: Time, route: RouteSlot, cause: Cause, are_meant: impl Fn(u64) -> bool) {
-        let Some(window) = self.routes.get(route).map(|local| local.policy().drain_window) else { return };
-        let is_meant =
-            |connection: &Connection| connection.route() == route && connection.tunnel().is_some_and(&are_meant);
-        let waiting: VecDeque<(Slot, u64)> = self
-            .connections
-            .iter_from(Slot(0))
-            .filter(|(_, connection)| is_meant(connection))
-            .map(|(slot, connection)| (slot, connection.number()))
-            .collect();
-        if let Some(local) = self.routes.get_mut(route) {
-            local.ousting = (!waiting.is_empty()).then(|| Ousting::new(cause, waiting, now, window));
+    /// Tunnels of these routes are to end over the routes' windows: all of them for this cause, or without one those that
+    /// there is an objection to. Says how many. One look at each connection, however many routes there are.
+    fn end_over_window<T: Transport>(&mut self, net: &mut T, cause: Option<Cause>, mut routes: Meant) -> u64 {
+        if routes.is_empty() {
+            return 0;
         }
+        for (slot, connection) in self.connections.iter_from(Slot(0)) {
+            let Some(to) = connection.tunnel() else { continue };
+            let Some((change, meant)) = routes.get_mut(&connection.route()) else { continue };
+            if cause.is_some() || self.routes.objection(connection.route(), to).is_some() {
+                meant.push((slot, connection.number()));
+            } else if change.waits {
+                net.wake(slot);
+            }
+        }
+        let mut count = 0_usize;
+        for (route, (_, meant)) in routes {
+            count = count.saturating_add(meant.len());
+            if let Some(local) = self.routes.get_mut(route) {
+                let window = local.policy().drain_window;
+                local.ousting.spread(&meant, cause, net.now(), window);
+            }
+        }
+        u64::try_from(count).unwrap_or(u64::MAX)
     }
 
     /// Ends the connections whose turn it is, and says when the next ones are.
@@ -80,18 +85,18 @@ impl Proxy {
         self.ousts_at = None;
         for slot in self.routes.slots() {
             let Some(local) = self.routes.get_mut(slot) else { continue };
-            let Some(ousting) = &mut local.ousting else { continue };
-            let cause = ousting.cause();
-            while let Some((place, number)) = ousting.next(now) {
-                let Some(connection) = self.connections.get_mut(place) else { continue };
-                if connection.number() == number {
+            while let Some(next) = local.ousting.next(now) {
+                let Some(connection) = self.connections.get_mut(next.place) else { continue };
+                let objection = || connection.tunnel().and_then(|to| local.objection(to));
+                if connection.number() == next.number
+                    && let Some(cause) = next.cause.or_else(objection)
+                {
                     connection.drain(cause);
-                    net.wake(place);
+                    net.wake(next.place);
                 }
             }
-            match ousting.wake_at(now) {
-                Some(at) => self.ousts_at = Some(self.ousts_at.map_or(at, |other| other.min(at))),
-                None => local.ousting = None,
+            if let Some(at) = local.ousting.wake_at(now) {
+                self.ousts_at = Some(self.ousts_at.map_or(at, |other| other.min(at)));
             }
         }
     }
@@ -101,10 +106,8 @@ impl Proxy {
         if std::mem::replace(&mut self.draining, true) {
             return;
         }
-        let now = net.now();
-        for slot in self.routes.slots() {
-            self.end_over_window(now, slot, Cause::Shutdown, |_| true);
-        }
+        let all = self.routes.slots().map(meant_of).collect();
+        self.end_over_window(net, Some(Cause::Shutdown), all);
         let slots: Vec<Slot> = self.connections.slots().collect();
         for slot in slots {
             if let Some(connection) = self.connections.get_mut(slot)
@@ -121,12 +124,8 @@ impl Proxy {
         let Which::Of(routes) = which else {
             return u64::from(self.close_one(net, which));
         };
-        let mut count = 0_u64;
-        for slot in routes.iter().filter_map(|id| self.routes.slot_of(*id)).collect::<Vec<_>>() {
-            self.end_over_window(net.now(), slot, Cause::Closed, |_| true);
-            let ousting = self.routes.get(slot).and_then(|local| local.ousting.as_ref());
-            count = count.saturating_add(ousting.map_or(0, |ousting| ousting.progress().1));
-        }
+        let meant = routes.iter().filter_map(|id| self.routes.slot_of(*id)).map(meant_of).collect();
+        let count = self.end_over_window(net, Some(Cause::Closed), meant);
         self.oust(net);
         count
     }
