@@ -39,6 +39,7 @@ fn route(n: u32, policy: &Arc<Policy>) -> Route {
             version: format!("1.{}", n % 2).into(),
             environment: "production".into(),
         })),
+        listener: 0,
         gate: Gate::Open,
         endpoints: Box::new([Endpoint::new(target, None, Arc::new(Place::unresolved()))]),
         preserve_host: false,

@@ -137,7 +137,7 @@ pub struct Listing {
 pub struct Listed {
     /// The connections, in the order of the table.
     pub connections: Vec<ConnectionView>,
-    /// Where the next page begins, if there is one.
+    /// Where the next page begins, if there is one. A page may be short, or empty, and not the last.
     pub next: Option<u32>,
 }
 
@@ -173,15 +173,15 @@ pub struct Report {
     pub figures: Figures,
     /// Connections it holds.
     pub connections: usize,
-    /// Of each route that has had a connection here since it was deployed; and what came before there was a route, without
-    /// a subject.
+    /// Of each route that has had a connection here since it was deployed; of subjects whose routes are gone, without an
+    /// id; and what came before there was a route, without a subject. A subject may be there more than once.
     pub routes: Vec<RouteReport>,
 }
 
 /// What a shard counted of a route.
 #[derive(Clone, Debug)]
 pub struct RouteReport {
-    /// The route; `None` for what came to none.
+    /// The route; `None` for what came to none, and for those that are gone.
     pub id: Option<RouteId>,
     /// Whose it is.
     pub subject: Option<Arc<Subject>>,
@@ -218,6 +218,47 @@ pub struct Tally {
     pub dial: Histogram,
     /// From accept to the 101.
     pub handshake: Histogram,
+}
+
+impl Tally {
+    /// Adds what was counted elsewhere, or before.
+    pub fn add(&mut self, other: &Self) {
+        let counts = [
+            (&mut self.open, other.open),
+            (&mut self.opened, other.opened),
+            (&mut self.declined, other.declined),
+            (&mut self.left, other.left),
+            (&mut self.insecure, other.insecure),
+        ];
+        for (count, more) in counts {
+            *count = count.saturating_add(more);
+        }
+        add_all(&mut self.messages, &other.messages);
+        add_all(&mut self.bytes, &other.bytes);
+        for (closes, more) in self.closes.iter_mut().zip(&other.closes) {
+            add_all(&mut closes.known, &more.known);
+            closes.other = closes.other.saturating_add(more.other);
+        }
+        for (counts, more) in [(&mut self.refused, &other.refused), (&mut self.ended, &other.ended)] {
+            more.iter().for_each(|(label, count)| count_by(counts, label, *count));
+        }
+        for (histogram, more) in [(&mut self.dial, &other.dial), (&mut self.handshake, &other.handshake)] {
+            add_all(&mut histogram.buckets, &more.buckets);
+            histogram.sum = histogram.sum.saturating_add(more.sum);
+        }
+    }
+}
+
+fn add_all(counts: &mut [u64], more: &[u64]) {
+    counts.iter_mut().zip(more).for_each(|(count, more)| *count = count.saturating_add(*more));
+}
+
+/// Counts so many of a label. Labels are few: a search is quicker than a table.
+pub(crate) fn count_by(counts: &mut Vec<(&'static str, u64)>, label: &'static str, more: u64) {
+    match counts.iter_mut().find(|(known, _)| *known == label) {
+        Some((_, count)) => *count = count.saturating_add(more),
+        None => counts.push((label, more)),
+    }
 }
 
 /// Close frames by their code.

@@ -126,3 +126,35 @@ pub struct AuditEntry {
     #[schema(value_type = Option<Object>)]
     pub after: Option<Value>,
 }
+
+impl fmt::Display for UnknownAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it is no action")
+    }
+}
+
+impl std::error::Error for UnknownAction {}
+
+#[cfg(test)]
+mod tests {
+    use super::{Action, Actor};
+
+    #[test]
+    fn an_actor_is_a_word() {
+        for name in ["a", "me@example.com", &"x".repeat(64)] {
+            assert_eq!(Actor::named(name).unwrap().as_str(), name);
+        }
+        for name in ["", "a b", "ä", "a\nb", "\u{1b}[2J", &"x".repeat(65)] {
+            assert_eq!(Actor::named(name), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn an_action_is_read_as_it_is_written() {
+        for action in Action::ALL {
+            assert_eq!(action.as_str().parse(), Ok(*action));
+            assert_eq!(serde_json::to_value(action).unwrap(), action.as_str());
+        }
+        assert!("api.explode".parse::<Action>().is_err());
+    }
+}

@@ -129,3 +129,53 @@ pub struct Environment {
     /// What `${NAME}` may name in a target.
     pub variables: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{Environments, Place};
+    use crate::api::Access;
+
+    fn place(name: &str) -> Place {
+        Place {
+            name: name.parse().unwrap(),
+            external: "127.0.0.1:8081".to_owned(),
+            internal: "127.0.0.1:8091".to_owned(),
+            external_url: "wss://chat.example.com".to_owned(),
+            internal_url: "ws://127.0.0.1:8091".to_owned(),
+            hosts: vec!["chat.example.com".to_owned()],
+            variables: BTreeMap::from([("TOKEN".to_owned(), "secret".to_owned())]),
+        }
+    }
+
+    #[test]
+    fn environments_have_an_order() {
+        let all = Environments::new(["development", "staging", "production"].map(place).to_vec());
+        let after = |name| all.after(name).map(|place| place.name.as_str());
+        assert_eq!(after("development"), Some("staging"));
+        assert_eq!(after("staging"), Some("production"));
+        assert_eq!(after("production"), None);
+        assert_eq!(after("elsewhere"), None);
+        assert_eq!(all.last().map(|place| place.name.as_str()), Some("production"));
+        let orders: Vec<u32> = all.views().iter().map(|view| view.order).collect();
+        assert_eq!(orders, [0, 1, 2]);
+        let detail = all.known("elsewhere").unwrap_err().detail;
+        assert!(detail.contains("development, staging, production"), "{detail}");
+    }
+
+    #[test]
+    fn nobody_is_shown_what_a_variable_is() {
+        let place = place("development");
+        let shown = serde_json::to_string(&Environments::new(vec![place.clone()]).views()).unwrap();
+        assert!(shown.contains("TOKEN") && !shown.contains("secret"), "{shown}");
+        assert!(!format!("{place:?}").contains("secret"));
+    }
+
+    #[test]
+    fn consumers_go_where_the_access_mode_says() {
+        let place = place("development");
+        assert_eq!(place.url(Access::External, "/a/b/v1.0"), "wss://chat.example.com/a/b/v1.0");
+        assert_eq!(place.url(Access::Internal, "/a/b/v1.0"), "ws://127.0.0.1:8091/a/b/v1.0");
+    }
+}

@@ -79,3 +79,37 @@ pub struct Put<T> {
     /// Whether there was none before.
     pub is_new: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Condition, ETag};
+
+    const NOW: ETag = ETag { id: 12, generation: 3 };
+
+    #[test]
+    fn a_tag_is_read_as_it_is_written() {
+        assert_eq!(NOW.to_string(), "\"12-3\"");
+        assert_eq!("\"12-3\"".parse(), Ok(NOW));
+        for text in ["", "\"", "12-3", "W/\"12-3\"", "\"12\"", "\"12-\"", "\"+12-3\"", "\"a-b\"", "\"12-3-4\""] {
+            assert!(text.parse::<ETag>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_condition_is_about_what_is_there() {
+        let before = ETag { id: 12, generation: 2 };
+        let another = ETag { id: 13, generation: 3 };
+        for (condition, of_now, of_nothing) in [
+            (Condition::Always, true, true),
+            (Condition::Exists, true, false),
+            (Condition::Missing, false, true),
+            (Condition::Matches(vec![NOW]), true, false),
+            (Condition::Matches(vec![before, NOW]), true, false),
+            (Condition::Matches(vec![before, another]), false, false),
+            (Condition::Matches(vec![]), false, false),
+        ] {
+            assert_eq!(condition.holds(Some(NOW)), of_now, "{condition:?}");
+            assert_eq!(condition.holds(None), of_nothing, "{condition:?}");
+        }
+    }
+}

@@ -146,3 +146,89 @@ impl FromStr for ApiKey {
         Self::of(project, identifier, version)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{ApiKey, Identifier, ProjectName};
+    use crate::api::Name;
+
+    fn slug(name: &str) -> Result<String, &'static str> {
+        let name: Name = name.parse().unwrap();
+        Identifier::from_name(&name).map(|identifier| identifier.to_string()).map_err(|fault| fault.rule)
+    }
+
+    #[test]
+    fn an_identifier_is_made_of_a_name() {
+        for (name, identifier) in [
+            ("Chat App API", "chat-app-api"),
+            ("chat", "chat"),
+            ("Chat  App -- API", "chat-app-api"),
+            ("_chat_v2.0.", "chat-v2-0"),
+            ("007", "007"),
+            ("A", "a"),
+        ] {
+            assert_eq!(slug(name).as_deref(), Ok(identifier), "{name}");
+        }
+        for name in ["---", "._.", "Räume", "Чат"] {
+            assert_eq!(slug(name), Err("from-name"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_short_name_can_stand_in_a_path() {
+        for name in ["a", "0", "chat-app-api", &"x".repeat(60)] {
+            assert_eq!(name.parse::<ProjectName>().map(|name| name.to_string()).as_deref(), Ok(name));
+        }
+        for (name, rule) in [
+            ("", "length"),
+            (&*"x".repeat(61), "length"),
+            ("Chat", "characters"),
+            ("a_b", "characters"),
+            ("a.b", "characters"),
+            ("a/b", "characters"),
+            ("..", "characters"),
+            ("%2e", "characters"),
+            ("ä", "characters"),
+            ("a b", "characters"),
+            ("-", "hyphens"),
+            ("-a", "hyphens"),
+            ("a-", "hyphens"),
+            ("a--b", "hyphens"),
+        ] {
+            assert_eq!(name.parse::<Identifier>().unwrap_err().rule, rule, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_says_where_its_api_is_served() {
+        let key = ApiKey::of("default", "chat-app-api", "1.0").unwrap();
+        assert_eq!(key.base_path(), "/default/chat-app-api/v1.0");
+        assert_eq!(key.to_string(), "default/chat-app-api:1.0");
+        assert_eq!("default/chat-app-api:1.0".parse(), Ok(key));
+    }
+
+    #[test]
+    fn a_key_that_is_none_tells_every_rule() {
+        let problems = ApiKey::of("De", "", "v1").unwrap_err();
+        let told: Vec<_> = problems.errors.iter().map(|error| (&*error.field, &*error.rule)).collect();
+        assert_eq!(told, [("project", "characters"), ("identifier", "length"), ("version", "form")]);
+        for text in ["", "chat", "chat:1.0", "default/chat", "default:1.0/chat"] {
+            let problems = text.parse::<ApiKey>().unwrap_err();
+            assert_eq!(problems.errors[0].field, "api", "{text}");
+        }
+        assert_eq!("a/b/c:1.0".parse::<ApiKey>().unwrap_err().errors[0].field, "identifier");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_made_of_a_name_is_an_identifier(name in "[A-Za-z0-9 _.-]{1,60}") {
+            let Ok(name) = name.parse::<Name>() else { return Ok(()) };
+            match Identifier::from_name(&name) {
+                Ok(made) => prop_assert_eq!(made.to_string().parse::<Identifier>(), Ok(made)),
+                Err(_) => prop_assert!(!name.as_str().contains(|c: char| c.is_ascii_alphanumeric())),
+            }
+        }
+    }
+}

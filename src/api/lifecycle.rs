@@ -107,3 +107,51 @@ impl FromStr for Lifecycle {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{AtRunTime, Lifecycle};
+
+    /// What each state (a line) may become (a column, in the order of the lines).
+    const TABLE: &str = "\
+        Created       . yes yes .   .   .
+        Pre-released  yes . yes .   .   .
+        Published     yes yes . yes yes .
+        Deprecated    .   . yes .   .   yes
+        Blocked       .   . yes yes .   .
+        Retired       .   . .   .   .   .";
+
+    #[test]
+    fn every_change_that_is_allowed_is_in_the_table_and_no_other() {
+        let lines: Vec<Vec<&str>> = TABLE.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines.len(), 6);
+        for (from, line) in Lifecycle::ALL.into_iter().zip(lines) {
+            assert_eq!(line[0], from.as_str());
+            assert_eq!(line.len(), 7);
+            for (to, cell) in Lifecycle::ALL.into_iter().zip(&line[1..]) {
+                assert_eq!(from.may_become(to), *cell == "yes", "{from} to {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_state_means_something_at_run_time() {
+        let meanings = Lifecycle::ALL.map(Lifecycle::at_run_time);
+        let [created, pre_released, published, deprecated, blocked, retired] = meanings;
+        assert_eq!([created, pre_released, published], [AtRunTime::Served; 3]);
+        assert_eq!(deprecated, AtRunTime::ServedWithNotice);
+        assert_eq!(blocked, AtRunTime::Refused);
+        assert_eq!(retired, AtRunTime::Gone);
+    }
+
+    #[test]
+    fn a_state_is_read_as_it_is_written() {
+        for state in Lifecycle::ALL {
+            assert_eq!(state.as_str().parse(), Ok(state));
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        }
+        for text in ["", "published", "PreReleased", "Pre-Released"] {
+            assert_eq!(text.parse::<Lifecycle>().unwrap_err().rule, "one-of", "{text}");
+        }
+    }
+}

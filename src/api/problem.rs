@@ -35,6 +35,7 @@ codes! {
     ENVIRONMENT_NOT_FOUND = 404 "environment-not-found" "There is no such environment";
     DEPLOYMENT_NOT_FOUND = 404 "deployment-not-found" "The API is not deployed there";
     API_EXISTS = 409 "api-exists" "There is such an API already";
+    NOT_DEPLOYED = 409 "not-deployed" "There is nothing deployed to promote";
     API_RETIRED = 409 "api-retired" "The API is retired";
     PROJECT_NOT_EMPTY = 409 "project-not-empty" "The project has APIs";
     LIFECYCLE_NOT_ALLOWED = 409 "lifecycle-not-allowed" "The lifecycle does not allow this change";

@@ -308,3 +308,6 @@ fn sunset(text: &str, now: Timestamp) -> Result<Timestamp, Fault> {
         text.parse().map_err(|_| Fault::new("time", "it must be a time (RFC 3339), as in `2027-06-30T00:00:00Z`"))?;
     if at <= now { Err(Fault::new("past", "it must not be in the past")) } else { Ok(at) }
 }
+
+#[cfg(test)]
+mod tests;

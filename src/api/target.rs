@@ -50,6 +50,13 @@ impl TargetUrl {
         pieces.iter().filter_map(|piece| if let Piece::Variable(name) = piece { Some(*name) } else { None }).collect()
     }
 
+    /// Whether both are the same target, as far as that is known without an environment.
+    fn is_same(&self, other: &Self) -> bool {
+        let nothing = BTreeMap::new();
+        self == other
+            || matches!((self.expand(&nothing), other.expand(&nothing)), (Ok(one), Ok(other)) if is_same(&one, &other))
+    }
+
     /// Fills in variables and reads the outcome.
     ///
     /// # Errors
@@ -142,6 +149,19 @@ fn read(url: &str) -> Result<Target, Fault> {
     Ok(target)
 }
 
+/// That a target stands there already.
+#[must_use]
+pub fn twice() -> Fault {
+    Fault::new("twice", "the same target stands before it")
+}
+
+/// Whether two targets are one, however they are written: `ws://a` and `http://A:80/`.
+#[must_use]
+pub fn is_same(one: &Target, other: &Target) -> bool {
+    let place = |target: &Target| (target.tls, target.host.to_ascii_lowercase(), target.port, target.base_path.clone());
+    place(one) == place(other)
+}
+
 /// Checks an API's targets: how many, each of them, and that none is there twice. `field` is what they are called.
 pub(super) fn check_all(field: &str, texts: &[String], faults: &mut Faults) -> Vec<TargetUrl> {
     if texts.is_empty() || texts.len() > MAX_TARGETS {
@@ -153,10 +173,146 @@ pub(super) fn check_all(field: &str, texts: &[String], faults: &mut Faults) -> V
     for (at, text) in texts.iter().enumerate() {
         let here = format!("{field}[{at}]");
         let Some(target) = faults.keep(here.as_str(), text.parse::<TargetUrl>()) else { continue };
-        if kept.contains(&target) {
-            faults.add(here, Fault::new("twice", "the same target stands before it"));
+        if kept.iter().any(|before| before.is_same(&target)) {
+            faults.add(here, twice());
         }
         kept.push(target);
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::{TargetUrl, check_variable};
+
+    fn rule(text: &str) -> &'static str {
+        text.parse::<TargetUrl>().map_or_else(|fault| fault.rule, |_| "none")
+    }
+
+    fn variables(of: &[(&str, &str)]) -> BTreeMap<String, String> {
+        of.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_target_is_checked_as_far_as_it_is_known() {
+        for text in [
+            "ws://127.0.0.1:9000",
+            "wss://chat.example.com/a/b",
+            "http://[::1]:80/",
+            "HTTPS://chat.example.com.",
+            "ws://a/$HOME/$",
+            "${URL}",
+            "ws://${HOST}:${PORT}/x",
+            "${_A1}ws",
+        ] {
+            assert_eq!(rule(text), "none", "{text}");
+        }
+        for (text, broken) in [
+            ("", "length"),
+            (&*format!("ws://a/{}", "x".repeat(2042)), "length"),
+            ("chat.example.com", "url"),
+            ("ftp://a", "url"),
+            ("ws://", "url"),
+            ("ws://a:0", "url"),
+            ("ws://a:65536", "url"),
+            ("ws://me:secret@a", "url"),
+            ("ws://a/?token=x", "url"),
+            ("ws://a/#x", "url"),
+            ("ws://a/ b", "url"),
+            ("ws://a b/", "url"),
+            (" ws://a", "url"),
+            ("ws://a/\r\nx", "url"),
+            ("ws://ä", "url"),
+            ("ws://a..b", "host"),
+            ("ws://a!b", "host"),
+            ("ws://${HOST", "variable-open"),
+            ("ws://${}", "variable-name"),
+            ("ws://${1A}", "variable-name"),
+            ("ws://${A-B}", "variable-name"),
+            ("ws://${A${B}}", "variable-name"),
+        ] {
+            assert_eq!(rule(text), broken, "{text}");
+        }
+        assert_eq!(rule(&format!("ws://a/{}", "x".repeat(2041))), "none");
+    }
+
+    #[test]
+    fn no_fault_repeats_what_was_written() {
+        for text in ["ws://me:secret@a", "ws://a/?token=secret", "secret://", "ws://a/${secret", "ws://${1secret}"] {
+            let message = text.parse::<TargetUrl>().unwrap_err().message;
+            assert!(!message.contains("secret"), "{message}");
+        }
+    }
+
+    #[test]
+    fn variables_are_filled_in_and_the_outcome_is_read() {
+        let target: TargetUrl = "ws://${HOST}:${PORT}/a$b".parse().unwrap();
+        assert_eq!(target.variables(), ["HOST", "PORT"]);
+        let expanded = target.expand(&variables(&[("HOST", "10.0.0.1"), ("PORT", "9000")])).unwrap();
+        assert_eq!(expanded.to_string(), "ws://10.0.0.1:9000/a$b");
+        for (values, rule, told) in [
+            (variables(&[("HOST", "secret")]), "variable-missing", "PORT"),
+            (variables(&[("HOST", "me:secret@a"), ("PORT", "1")]), "url", "variables filled in"),
+            (variables(&[("HOST", "a"), ("PORT", "secret")]), "url", "variables filled in"),
+            (variables(&[("HOST", "secret..a"), ("PORT", "1")]), "host", "variables filled in"),
+            (variables(&[("HOST", &"x".repeat(3000)), ("PORT", "1")]), "length", "2048"),
+        ] {
+            let fault = target.expand(&values).unwrap_err();
+            assert_eq!(fault.rule, rule);
+            assert!(fault.message.contains(told) && !fault.message.contains("secret"), "{}", fault.message);
+        }
+    }
+
+    #[test]
+    fn a_value_is_never_read_for_variables_of_its_own() {
+        let target: TargetUrl = "ws://a/${A}".parse().unwrap();
+        let expanded = target.expand(&variables(&[("A", "${B}"), ("B", "x")])).unwrap();
+        assert_eq!(expanded.base_path, "/${B}");
+    }
+
+    #[test]
+    fn the_same_target_can_be_written_in_many_ways() {
+        let target = |text: &str| text.parse::<TargetUrl>().unwrap();
+        for (one, other, same) in [
+            ("ws://a", "http://A:80/", true),
+            ("wss://a/x", "https://a:443/x/", true),
+            ("ws://${A}", "ws://${A}", true),
+            ("ws://a", "wss://a", false),
+            ("ws://a/x", "ws://a/X", false),
+            ("ws://a", "ws://a:81", false),
+            ("ws://${A}", "ws://${B}", false),
+        ] {
+            assert_eq!(target(one).is_same(&target(other)), same, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_variable_has_a_name() {
+        for name in ["A", "_", "a1_B", &"x".repeat(64)] {
+            assert!(check_variable(name).is_ok(), "{name}");
+        }
+        for name in ["", "1", "a b", "a-b", "ä", &"x".repeat(65)] {
+            assert!(check_variable(name).is_err(), "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_does_harm(text in "\\PC{0,40}", value in "\\PC{0,20}") {
+            if let Ok(target) = text.parse::<TargetUrl>() {
+                let _ = target.expand(&variables(&[("A", &value)]));
+            }
+        }
+
+        #[test]
+        fn pieces_of_targets_do_no_harm(text in "(ws://|\\$|\\{|\\}|A|/|:|@|\\?){0,8}") {
+            if let Ok(target) = text.parse::<TargetUrl>() {
+                prop_assert!(!target.variables().is_empty() || target.expand(&BTreeMap::new()).is_ok());
+            }
+        }
+    }
 }

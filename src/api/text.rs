@@ -109,3 +109,47 @@ macro_rules! plain {
 pub(super) use plain;
 
 plain! { Name Description }
+
+#[cfg(test)]
+mod tests {
+    use super::{Description, Name};
+
+    #[test]
+    fn a_name_is_kept_as_it_is_or_refused() {
+        for name in ["a", "Chat App API", "v2.0_beta-1", "...", "Räume für alle", "Чат 7", "一二三", &"x".repeat(60)]
+        {
+            assert_eq!(name.parse::<Name>().map(|name| name.to_string()).as_deref(), Ok(name));
+        }
+        for (name, rule) in [
+            ("", "length"),
+            (&"x".repeat(61), "length"),
+            (&"ä".repeat(61), "length"),
+            (" a", "spaces"),
+            ("a ", "spaces"),
+            (" ", "spaces"),
+            ("a/b", "characters"),
+            ("a\tb", "characters"),
+            ("a\u{202e}b", "characters"),
+            ("a\u{a0}b", "characters"),
+            ("a\u{0}", "characters"),
+        ] {
+            assert_eq!(name.parse::<Name>().unwrap_err().rule, rule, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_description_may_have_lines() {
+        for text in ["", "one\n\ttwo", "\u{1f980}", &"ä".repeat(2000)] {
+            assert!(text.parse::<Description>().is_ok(), "{text:?}");
+        }
+        for (text, rule) in [(&*"x".repeat(2001), "length"), ("\r", "characters"), ("\u{1b}[2J", "characters")] {
+            assert_eq!(text.parse::<Description>().unwrap_err().rule, rule, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_is_checked() {
+        assert!(serde_json::from_str::<Name>("\"a/b\"").is_err());
+        assert_eq!(serde_json::to_string(&"a b".parse::<Name>().unwrap()).unwrap(), "\"a b\"");
+    }
+}

@@ -75,3 +75,53 @@ impl fmt::Display for Version {
         write!(f, "{}.{}", self.major, self.minor)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Version;
+
+    #[test]
+    fn a_version_is_two_numbers() {
+        for (text, major, minor) in [("1.0", 1, 0), ("0.0", 0, 0), ("9999.9999", 9999, 9999), ("2026.11", 2026, 11)] {
+            assert_eq!(text.parse(), Ok(Version { major, minor }));
+        }
+        for (text, rule) in [
+            ("", "form"),
+            ("1", "form"),
+            ("1.", "form"),
+            (".1", "form"),
+            ("v1.0", "form"),
+            ("1.0.0", "form"),
+            ("1.0 ", "form"),
+            ("+1.0", "form"),
+            ("1.-0", "form"),
+            ("\u{661}.0", "form"),
+            ("1,0", "form"),
+            ("01.0", "leading-zero"),
+            ("1.00", "leading-zero"),
+            ("10000.0", "range"),
+            ("1.10000", "range"),
+            ("99999999999999999999.0", "range"),
+        ] {
+            assert_eq!(text.parse::<Version>().unwrap_err().rule, rule, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn versions_are_in_the_order_of_their_numbers() {
+        let version = |text: &str| text.parse::<Version>().unwrap();
+        assert!(version("1.10") > version("1.9"));
+        assert!(version("2.0") > version("1.9999"));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_read_is_written_the_same(text in "[0-9v]{0,5}[.]?[0-9]{0,5}") {
+            if let Ok(version) = text.parse::<Version>() {
+                prop_assert_eq!(version.to_string(), text);
+            }
+        }
+    }
+}

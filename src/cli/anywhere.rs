@@ -9,10 +9,17 @@ use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, error::ErrorKind
 use super::Cli;
 use super::output::Format;
 
-/// What is taken where a node is spoken to.
-const NODE: [&str; 6] = ["output", "no_input", "state", "admin", "token_file", "admin_ca"];
-/// The commands that speak to one.
-const CLIENTS: [&str; 1] = ["env"];
+/// All of them.
+const ALL: [&str; 6] = ["output", "no_input", "state", "admin", "token_file", "admin_ca"];
+
+/// Those that a command has a use for.
+fn used_by(noun: &str) -> &'static [&'static str] {
+    match noun {
+        "api" | "env" | "conn" | "audit" | "apply" | "diff" | "export" => &ALL,
+        "config" => &["output"],
+        _ => &[],
+    }
+}
 
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Node and output")]
@@ -42,12 +49,12 @@ pub(super) fn command() -> Command {
     let mut command = Cli::command();
     let globals: Vec<_> = command.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
     let names: Vec<String> = command.get_subcommands().map(|noun| noun.get_name().to_owned()).collect();
-    for name in names.iter().filter(|name| !CLIENTS.contains(&name.as_str())) {
+    for name in &names {
         command = command.mut_subcommand(name, |mut noun| {
             for global in &globals {
                 // An option of its own with the same name goes before.
                 let is_own = noun.get_arguments().any(|arg| arg.get_id() == global.get_id());
-                if !is_own {
+                if !is_own && !used_by(name).contains(&global.get_id().as_str()) {
                     noun = noun.arg(global.clone().hide(true));
                 }
             }
@@ -73,7 +80,7 @@ pub(super) fn parse() -> Cli {
 fn useless(command: &Command, matches: &ArgMatches) -> Option<String> {
     let (name, own) = matches.subcommand()?;
     let noun = command.find_subcommand(name)?;
-    let hidden = noun.get_arguments().filter(|arg| arg.is_hide_set() && NODE.contains(&arg.get_id().as_str()));
+    let hidden = noun.get_arguments().filter(|arg| arg.is_hide_set() && ALL.contains(&arg.get_id().as_str()));
     let is_given = |id: &str| own.value_source(id) == Some(ValueSource::CommandLine);
     let given = hidden.into_iter().find(|arg| is_given(arg.get_id().as_str()))?;
     Some(format!("--{}", given.get_long().unwrap_or_default()))
@@ -83,7 +90,7 @@ fn useless(command: &Command, matches: &ArgMatches) -> Option<String> {
 mod tests {
     use clap::FromArgMatches;
 
-    use super::{CLIENTS, NODE, command, useless};
+    use super::{ALL, command, used_by, useless};
     use crate::cli::Cli;
 
     #[test]
@@ -92,9 +99,13 @@ mod tests {
         command.build();
         let globals = command.get_arguments().filter(|arg| arg.is_global_set() && arg.get_id() != "version");
         let globals: Vec<&str> = globals.map(|arg| arg.get_id().as_str()).filter(|id| *id != "help").collect();
-        assert_eq!(globals, NODE);
-        for name in CLIENTS {
-            assert!(command.find_subcommand(name).is_some(), "{name}");
+        assert_eq!(globals, ALL);
+        for noun in command.get_subcommands() {
+            let shown = noun.get_arguments().filter(|arg| !arg.is_hide_set()).map(|arg| arg.get_id().as_str());
+            let shown: Vec<&str> = shown.filter(|id| ALL.contains(id)).collect();
+            // `serve` has a state directory of its own.
+            let expected = if noun.get_name() == "serve" { &["state"] } else { used_by(noun.get_name()) };
+            assert_eq!(shown, expected, "{}", noun.get_name());
         }
         command.debug_assert();
     }
@@ -120,6 +131,8 @@ mod tests {
             ("ringway ws ws://a --admin http://b", "--admin"),
             ("ringway --no-input tls dev-cert", "--no-input"),
             ("ringway -o json completions bash", "--output"),
+            ("ringway config check --state s", "--state"),
+            ("ringway config show -o json --state s", "--state"),
         ] {
             let command = command();
             let matches = command.clone().try_get_matches_from(line.split(' ')).unwrap();

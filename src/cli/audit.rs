@@ -1,1 +1,38 @@
-//! Who changed what.
+//! `ringway audit`: who changed what, when.
+
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+
+use super::Failure;
+use super::anywhere::Anywhere;
+use super::api::reference::Reference;
+use super::client::{Client, Place};
+use crate::api::AuditEntry;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// What was done to this API: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
+    #[arg(long, value_name = "REF")]
+    api: Option<Reference>,
+    /// Not before this day or time, as 2027-06-30 or 2027-06-30T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = super::api::time)]
+    since: Option<Timestamp>,
+    /// The newest so many
+    #[arg(long, value_name = "COUNT", default_value_t = 50)]
+    limit: usize,
+}
+
+/// A table says what was done; what was there before and is there now stands in JSON and YAML.
+pub(super) fn run(args: &Args, anywhere: &Anywhere) -> Result<ExitCode, Failure> {
+    let client = Client::new(anywhere)?;
+    let api = args.api.as_ref().map(|api| api.key(&client)).transpose()?.map(|key| key.to_string());
+    let since = args.since.map(|since| since.to_string());
+    let place = Place::new(["audit"]).with_some("api", api.as_deref()).with_some("since", since.as_deref());
+    let entries: Vec<AuditEntry> = client.list(&place, Some(args.limit))?;
+    anywhere.output.list(&entries, &["ID", "AT", "BY", "ACTION", "SUBJECT"], |entry| {
+        let action = entry.action.to_string();
+        vec![entry.id.to_string(), entry.at.to_string(), entry.who.clone(), action, entry.subject.clone()]
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,1 +1,111 @@
-//! The configuration file, checked and shown.
+//! `ringway config`: a configuration file, looked at before it is used. Speaks to no node.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Failure;
+use super::anywhere::Anywhere;
+use super::output::{self, Format};
+use crate::config::file::{Faults, File};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Say all that is wrong with it, and with the files that it names; the exit code is 3 if anything is
+    Check(Which),
+    /// Show all of it with its defaults; what variables stand for is masked
+    Show(Which),
+}
+
+#[derive(clap::Args, Debug)]
+struct Which {
+    /// The file; what holds without one if not given
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args, anywhere: &Anywhere) -> Result<ExitCode, Failure> {
+    match &args.verb {
+        Verb::Check(which) => check(which, anywhere.output),
+        Verb::Show(which) => {
+            let shown = File::read(which.config.as_deref())?.configuration()?.shown();
+            anywhere.output.write(&shown, lines)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// What a check has found, for programs.
+#[derive(Serialize)]
+struct Verdict {
+    file: Option<PathBuf>,
+    faults: Vec<Found>,
+}
+
+#[derive(Serialize)]
+struct Found {
+    line: Option<usize>,
+    column: Option<usize>,
+    option: String,
+    why: String,
+}
+
+fn check(which: &Which, format: Format) -> Result<ExitCode, Failure> {
+    let checked = File::read(which.config.as_deref()).and_then(|file| {
+        let configuration = file.configuration()?;
+        file.open(&configuration).map(|_| configuration)
+    });
+    match (checked, format) {
+        (Ok(configuration), Format::Table) => {
+            let (environments, listeners) = (configuration.environments.len(), configuration.listeners.len());
+            output::data(&format!("ok: {environments} environments on {listeners} listeners\n"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        (Err(faults), Format::Table) => Err(faults.into()),
+        (checked, _) => {
+            let code = if checked.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(3) };
+            let faults = checked.err().map_or_else(Vec::new, |Faults { faults, .. }| faults);
+            let found = |(line, column), option, why| Found { line, column, option, why };
+            let faults = faults.into_iter().map(|fault| found(fault.at.unzip(), fault.option, fault.why)).collect();
+            format.write(&Verdict { file: which.config.clone(), faults }, |_| String::new())?;
+            Ok(code)
+        }
+    }
+}
+
+/// A line an option, with all that it stands below.
+fn lines(shown: &Value) -> String {
+    let mut rows = Vec::new();
+    flatten(shown, String::new(), &mut rows);
+    output::table(&[], rows.into_iter())
+}
+
+fn flatten(value: &Value, path: String, into: &mut Vec<Vec<String>>) {
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            let dot = if path.is_empty() { "" } else { "." };
+            fields.iter().for_each(|(name, value)| flatten(value, format!("{path}{dot}{name}"), into));
+        }
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            items.iter().enumerate().for_each(|(at, value)| flatten(value, format!("{path}[{at}]"), into));
+        }
+        Value::Array(items) if !items.is_empty() => {
+            into.push(vec![path, items.iter().map(text).collect::<Vec<_>>().join(" ")]);
+        }
+        Value::Array(_) | Value::Object(_) | Value::Null => into.push(vec![path, "-".to_owned()]),
+        other => into.push(vec![path, text(other)]),
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

@@ -1,1 +1,145 @@
-//! Live connections.
+//! `ringway conn`: live connections, listed and ended in order.
+
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Subcommand;
+
+use super::Failure;
+use super::anywhere::Anywhere;
+use super::api::reference::Reference;
+use super::client::{Client, Place};
+use super::output::say;
+use crate::control::admin::connections::{Closed, Closing, Connection, Stage};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// List live connections
+    List(ListArgs),
+    /// Close a connection, or all of an API, with 1001 on both sides
+    Close(CloseArgs),
+}
+
+#[derive(clap::Args, Debug)]
+struct ListArgs {
+    /// Those in this environment
+    #[arg(long, value_name = "NAME")]
+    env: Option<String>,
+    /// Those of this API: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
+    #[arg(long, value_name = "REF")]
+    api: Option<Reference>,
+    /// Those from this address
+    #[arg(long, value_name = "IP")]
+    client: Option<IpAddr>,
+    /// So many at most; all of them if not given
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<usize>,
+}
+
+#[derive(clap::Args, Debug)]
+struct CloseArgs {
+    /// The connection, as `conn list` calls it
+    #[arg(value_name = "ID", required_unless_present = "api", conflicts_with_all = ["api", "env"])]
+    id: Option<String>,
+    /// All of this API, spread over the drain window: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
+    #[arg(long, value_name = "REF")]
+    api: Option<Reference>,
+    /// With --api: those in this environment only
+    #[arg(long, value_name = "NAME", requires = "api")]
+    env: Option<String>,
+}
+
+pub(super) fn run(args: &Args, anywhere: &Anywhere) -> Result<ExitCode, Failure> {
+    let client = Client::new(anywhere)?;
+    match &args.verb {
+        Verb::List(args) => list(args, &client, anywhere),
+        Verb::Close(args) => close(args, &client, anywhere),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(args: &ListArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
+    let api = args.api.as_ref().map(|api| api.key(client)).transpose()?.map(|key| key.to_string());
+    let from = args.client.map(|address| address.to_string());
+    let place = Place::new(["connections"])
+        .with_some("environment", args.env.as_deref())
+        .with_some("api", api.as_deref())
+        .with_some("client", from.as_deref());
+    let connections: Vec<Connection> = client.list(&place, args.limit)?;
+    let header = ["ID", "CLIENT", "API", "ENVIRONMENT", "STAGE", "AGE", "MESSAGES UP/DOWN", "BYTES UP/DOWN", "PATH"];
+    anywhere.output.list(&connections, &header, |it| {
+        let dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        vec![
+            it.id.clone(),
+            it.client.clone(),
+            dash(&it.api),
+            dash(&it.environment),
+            stage(it.stage).to_owned(),
+            age(Duration::from_millis(it.age_ms)),
+            format!("{}/{}", it.messages.from_client, it.messages.from_upstream),
+            format!("{}/{}", it.bytes.from_client, it.bytes.from_upstream),
+            it.path.clone(),
+        ]
+    })
+}
+
+fn close(args: &CloseArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
+    if let Some(id) = &args.id {
+        client.delete(&Place::new(["connections", id]))?;
+        say(&format!("{id} is closing"));
+        return Ok(());
+    }
+    let Some(api) = &args.api else { return Err(Failure::Usage("name a connection, or an API with --api".to_owned())) };
+    let key = api.key(client)?;
+    let asked = Closing { environment: args.env.clone(), api: Some(key.to_string()) };
+    let closed: Closed = client.post(&Place::new(["connections", "close"]), &asked)?;
+    anywhere.output.write(&closed, |closed| format!("{} connections of {key} are closing\n", closed.closing))
+}
+
+fn stage(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Handshake => "handshake",
+        Stage::Open => "open",
+        Stage::Closing => "closing",
+    }
+}
+
+/// How long, in the two largest units that it has.
+fn age(age: Duration) -> String {
+    let seconds = age.as_secs();
+    match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0, seconds) => format!("{seconds}s"),
+        (0, 0, minutes, seconds) => format!("{minutes}m{seconds:02}s"),
+        (0, hours, minutes, _) => format!("{hours}h{minutes:02}m"),
+        (days, hours, ..) => format!("{days}d{hours:02}h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::age;
+
+    #[test]
+    fn an_age_has_two_units() {
+        for (seconds, expected) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m00s"),
+            (3_599, "59m59s"),
+            (3_600, "1h00m"),
+            (86_399, "23h59m"),
+            (90_000, "1d01h"),
+        ] {
+            assert_eq!(age(Duration::from_secs(seconds)), expected);
+        }
+    }
+}

@@ -6,7 +6,6 @@ mod anywhere;
 mod api;
 mod apply;
 mod audit;
-#[allow(dead_code, reason = "the commands that use it come next")]
 mod client;
 mod config;
 mod conn;
@@ -17,7 +16,6 @@ mod extras;
 mod journal;
 mod log;
 mod node;
-#[allow(dead_code, reason = "the commands that use it come next")]
 mod output;
 mod process;
 mod proxy;
@@ -32,6 +30,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::anywhere::Anywhere;
+use crate::config::file::Faults;
+use crate::config::limits::OutOfRange;
 
 /// A WebSocket API proxy for Linux hosts with high connection counts.
 #[derive(Debug, Parser)]
@@ -45,6 +45,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Noun {
+    /// Run a node that has something in it, to try things with: a chat, deployed and published
+    Demo(demo::Args),
+    /// Run a node: environments from a configuration file, APIs from its store, managed by the admin API
+    Serve(node::Args),
     /// Relay every connection on an address to a target
     Proxy(Box<proxy::Args>),
     /// Answer every message with itself: an upstream to try things with
@@ -53,12 +57,26 @@ enum Noun {
     Ws(ws::Args),
     /// Make certificates to try TLS with
     Tls(tls::Args),
+    /// Make, deploy, promote and publish APIs on a running node
+    Api(Box<api::Args>),
     /// The environments of a node
     Env(env::Args),
+    /// Live connections of a node
+    Conn(conn::Args),
+    /// Look at a configuration file before it is used
+    Config(config::Args),
+    /// Who changed what on a node, when
+    Audit(audit::Args),
+    /// Make a node hold the APIs that files declare
+    Apply(apply::ApplyArgs),
+    /// Show what `apply` would change; exits with 2 if that is something
+    Diff(apply::DiffArgs),
+    /// Write the APIs of a node as files declare them
+    Export(apply::ExportArgs),
     /// Print a completion script for a shell
     Completions(extras::CompletionArgs),
-    /// Print the manual page
-    Man,
+    /// Print the manual page, of a command or of the whole program
+    Man(extras::ManArgs),
 }
 
 /// Why a command failed, and the exit code that says so.
@@ -86,9 +104,32 @@ impl Failure {
     }
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Failed(message)
+            | Self::Usage(message)
+            | Self::Configuration(message)
+            | Self::NotAuthorised(message) => f.write_str(message),
+        }
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::Failed(error.to_string())
+    }
+}
+
+impl From<Faults> for Failure {
+    fn from(faults: Faults) -> Self {
+        Self::Configuration(faults.to_string())
+    }
+}
+
+impl From<OutOfRange> for Failure {
+    fn from(error: OutOfRange) -> Self {
+        Self::Configuration(error.to_string())
     }
 }
 
@@ -97,13 +138,22 @@ impl From<std::io::Error> for Failure {
 pub fn run() -> ExitCode {
     let Cli { anywhere, noun } = anywhere::parse();
     let result = match noun {
+        Noun::Demo(args) => demo::run(&args),
+        Noun::Serve(args) => node::run(&args),
         Noun::Proxy(args) => proxy::run(&args),
         Noun::Echo(args) => echo::run(&args),
         Noun::Ws(args) => ws::run(&args),
         Noun::Tls(args) => tls::run(&args),
+        Noun::Api(args) => api::run(&args, &anywhere),
         Noun::Env(args) => env::run(&args, &anywhere),
+        Noun::Config(args) => config::run(&args, &anywhere),
+        Noun::Conn(args) => conn::run(&args, &anywhere),
+        Noun::Audit(args) => audit::run(&args, &anywhere),
+        Noun::Apply(args) => apply::run(&args, &anywhere),
+        Noun::Diff(args) => apply::diff(&args, &anywhere),
+        Noun::Export(args) => apply::export(&args, &anywhere),
         Noun::Completions(args) => extras::completions(&args),
-        Noun::Man => extras::man(),
+        Noun::Man(args) => extras::man(&args),
     };
     let (message, code) = match result {
         Ok(code) => return code,

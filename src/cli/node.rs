@@ -1,1 +1,306 @@
-//! `ringway serve`.
+//! `ringway serve`: a node. Environments from a file, APIs from the store, all of it managed by the admin API.
+
+mod addresses;
+mod declared;
+mod home;
+mod reload;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::{self, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tracing::warn;
+
+use self::addresses::AddressFile;
+use self::declared::Declared;
+use self::home::Home;
+use self::reload::{Reloader, Word};
+use super::process::events::Events;
+use super::process::room::Room;
+use super::process::running::{Running, Start};
+use super::process::{self, announce, tell_all};
+use super::{Failure, client, log};
+use crate::command::Command;
+use crate::config::file::{Configuration, File, Opened};
+use crate::control::admin::{Admin, AllowedHosts, server};
+use crate::control::last_good::Keeper;
+use crate::control::manage::{self, Manager, Origin, Reconfigure, Started};
+use crate::control::names::{self, Names};
+use crate::control::publish::shards::{Outlet, ShardPublisher};
+use crate::control::{certificates, dataplane};
+use crate::engine::keepalive::KeepAlive;
+use crate::engine::listener::Inlet;
+use crate::engine::mailbox::Sender;
+use crate::proto::refusal;
+use crate::proxy::current::Current;
+use crate::proxy::service::Proxy;
+use crate::proxy::settings::Settings;
+use crate::tls::client::ClientTls;
+use crate::tls::server::Served;
+
+/// A relayed connection has two sockets.
+const DESCRIPTORS_EACH: u64 = 2;
+/// Descriptors of the admin listeners and their connections, of the store, and of what is written now and then.
+const DESCRIPTORS_BESIDE: u64 = 700;
+/// How long the store may take to close at the end.
+const STORE_PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The configuration file; without one there are the environments development and production on this host
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Where the node keeps its state: APIs, the admin token, the last good snapshot; made if it is not there
+    #[arg(long, value_name = "DIR", default_value = client::STATE)]
+    pub(super) state: PathBuf,
+    /// Files of APIs that are applied at the start and on SIGHUP: one, or all *.yaml and *.yml in a folder and below
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(super) apply: Option<PathBuf>,
+    /// Room for completions in a shard's ring; small values are for tests
+    #[arg(long, hide = true)]
+    pub(super) ring_completions: Option<u32>,
+}
+
+/// What a node says when it serves.
+pub(super) struct Ready {
+    /// Where its admin API listens.
+    pub(super) admin: SocketAddr,
+    /// Of itself, for people.
+    pub(super) text: String,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    serve(args, |ready| Ok(announce::say(ready.text.clone())?))
+}
+
+/// Serves until it is told to end. Calls `ready` once commands can be given to it; an error there ends it.
+pub(super) fn serve(args: &Args, ready: impl FnOnce(&Ready) -> Result<(), Failure>) -> Result<ExitCode, Failure> {
+    let file = File::read(args.config.as_deref())?;
+    let configuration = file.configuration()?;
+    let opened = file.open(&configuration)?;
+    let log = log::install(&configuration.log)?;
+    warn_of(&configuration, &opened);
+    let room = Room::of_host(
+        configuration.cpus.as_ref(),
+        configuration.limits.max_connections,
+        DESCRIPTORS_EACH,
+        DESCRIPTORS_BESIDE.saturating_add(names::MAX_DESCRIPTORS),
+    )?;
+    let (home, origin) = Home::open(&args.state)?;
+    let keepalive = configuration.limits.keepalive()?;
+    let mut admin_sockets = vec![bind(configuration.admin)?];
+    admin_sockets.extend(configuration.metrics.map(bind).transpose()?);
+    let (bound, inlets) = listen(&configuration, &room, keepalive)?;
+
+    let node = Node::start(args, &configuration, &opened, home, origin, &bound)?;
+    let (hangup, hung_up) = channel();
+    let stop = hangup.clone();
+    let events = Events::watch(move || {
+        let _ = hangup.send(Word::Reload);
+    })?;
+    let start = Start {
+        room: &room,
+        max_per_address: configuration.limits.max_connections_per_address.0,
+        keepalive,
+        ring_completions: args.ring_completions,
+        // What is recorded may change with the configuration.
+        recorded: true,
+    };
+    let running = node.start_shards(&start, inlets, events, &opened)?;
+    let certificates = watch_certificates(&configuration, opened, running.senders())?;
+    let allowed_hosts = AllowedHosts::from(configuration.allowed_hosts.clone());
+    let addresses = admin_sockets.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
+    let serving = node.serve_admin(&running, admin_sockets, allowed_hosts.clone())?;
+    let keeper = node.keep()?;
+
+    let address_file = addresses.first().map(|address| AddressFile::write(node.home.path(), *address));
+    let text = addresses::announcement(&args.state, &configuration, &bound, &addresses);
+    let text = format!("{text}{}", announce::bounds(&room, &configuration.limits));
+    let admin = addresses.first().copied().unwrap_or(configuration.admin);
+    ready(&Ready { admin, text })?;
+    let configuration = Arc::new(ArcSwap::from_pointee(configuration));
+    let Node { manager, reconfigure, store, declared, home, .. } = node;
+    Reloader {
+        file: args.config.clone(),
+        configuration: Arc::clone(&configuration),
+        bound,
+        reconfigure,
+        allowed_hosts,
+        level: log.level,
+        certificates,
+        declared,
+        notes: home.notes.clone(),
+    }
+    .start(hung_up)?;
+
+    let code = running.serve(|| configuration.load().limits.drain_timeout)?;
+    drop(address_file);
+    if code == ExitCode::SUCCESS {
+        serving.stop();
+        if let Some(keeper) = keeper {
+            keeper.finish();
+        }
+        // With the last manager the store's thread ends, and closes the store.
+        let _ = stop.send(Word::Stop);
+        drop(manager);
+        wait_for(&store, STORE_PATIENCE);
+    }
+    drop(log.guard);
+    Ok(code)
+}
+
+/// What the node is made of beside its shards.
+struct Node {
+    home: Home,
+    manager: Manager,
+    reconfigure: Reconfigure<ShardPublisher>,
+    store: JoinHandle<()>,
+    declared: Option<Declared>,
+    outlet: Outlet,
+    published: watch::Receiver<u64>,
+    /// What shards begin with.
+    settings: Arc<Settings>,
+    trust: Vec<ClientTls>,
+}
+
+impl Node {
+    /// Makes a first snapshot of what is deployed, with what is declared: the shards begin with it.
+    fn start(
+        args: &Args,
+        configuration: &Configuration,
+        opened: &Opened,
+        home: Home,
+        origin: Origin,
+        bound: &[SocketAddr],
+    ) -> Result<Self, Failure> {
+        let patience = configuration.limits.connect_timeout;
+        let names = Names::start(patience)?;
+        let publisher = ShardPublisher::new(configuration, opened, names.clone()).map_err(Failure::Configuration)?;
+        let (outlet, published, (settings, trust)) = (publisher.outlet(), publisher.published(), publisher.begin());
+        let environments = addresses::environments(configuration, bound);
+        let started = Manager::start(origin, publisher, environments, manage::Settings::default());
+        let Started { manager, reconfigure, thread: store, .. } =
+            started.map_err(|problems| Failure::Failed(problems.to_string()))?;
+        let declared = args.apply.as_deref().map(|path| Declared::new(path, manager.clone(), home.notes.clone()));
+        let mut declared = declared.transpose()?;
+        if let Some(declared) = &mut declared {
+            declared.apply();
+        }
+        // The first clients shall not be refused for a name that is still being asked for.
+        names.wait(patience);
+        Ok(Self { home, manager, reconfigure, store, declared, outlet, published, settings, trust })
+    }
+
+    fn start_shards(
+        &self,
+        start: &Start<'_>,
+        inlets: Vec<Vec<Inlet>>,
+        events: Events,
+        opened: &Opened,
+    ) -> Result<Running, Failure> {
+        let of_listener = |served: &Option<Served>| served.as_ref().map(|served| Arc::clone(&served.config));
+        let tls: Vec<_> = opened.served.iter().map(of_listener).collect();
+        let (settings, trust, snapshot) = (Arc::clone(&self.settings), self.trust.clone(), self.outlet.snapshot());
+        let running = Running::start(start, inlets, events, |admission, journal| {
+            move |_| {
+                let upstream_tls = trust.iter().map(ClientTls::for_shard).collect();
+                Proxy::new(settings, Current { tls, upstream_tls, snapshot }, admission, journal)
+            }
+        })?;
+        self.outlet.attach(running.senders());
+        Ok(running)
+    }
+
+    /// The admin API on the first socket, figures alone on the second.
+    fn serve_admin(
+        &self,
+        running: &Running,
+        sockets: Vec<TcpListener>,
+        allowed_hosts: AllowedHosts,
+    ) -> Result<server::Running, Failure> {
+        let (outlet, notes) = (self.outlet.clone(), self.home.notes.clone());
+        let shards = dataplane::Shards::new(running.senders(), move || outlet.snapshot());
+        let admin = Admin::new(self.manager.clone(), shards, move || notes.all());
+        let routers = [admin.router(self.home.token.clone(), allowed_hosts), admin.metrics_router()];
+        let listeners = sockets.into_iter().zip(routers);
+        Ok(server::start(listeners.map(|(socket, router)| server::Listener { socket, router }).collect())?)
+    }
+
+    /// Keeps the last good snapshot; not where that is what is served.
+    fn keep(&self) -> Result<Option<Keeper>, Failure> {
+        if self.home.is_degraded {
+            return Ok(None);
+        }
+        let (path, notes) = (self.home.path().to_owned(), self.home.notes.clone());
+        Ok(Some(Keeper::start(path, self.published.clone(), self.manager.clone(), notes)?))
+    }
+}
+
+/// Waits until a thread has ended, but not for good.
+fn wait_for(thread: &JoinHandle<()>, patience: Duration) {
+    let deadline = Instant::now() + patience;
+    while !thread.is_finished() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// What is to be said of a configuration before it is served.
+fn warn_of(configuration: &Configuration, opened: &Opened) {
+    certificates::warn_at_start(opened.served.iter().flatten());
+    if !configuration.admin.ip().is_loopback() {
+        warn!(
+            listen = %configuration.admin,
+            "the admin API can be reached from other hosts and speaks plain HTTP: whoever is in between reads the token; \
+             put a proxy with TLS before it, or let it listen on 127.0.0.1"
+        );
+    }
+    for (environment, tls) in configuration.environments.iter().zip(&opened.upstream_tls) {
+        if tls.as_ref().is_ok_and(|tls| !tls.is_verified()) {
+            warn!(
+                environment = environment.name.as_str(),
+                "insecure_skip_verify: its upstreams may be anyone, and whoever is in between reads everything"
+            );
+        }
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).map_err(|error| Failure::Failed(format!("cannot listen on {address}: {error}")))
+}
+
+fn listen(
+    configuration: &Configuration,
+    room: &Room,
+    keepalive: KeepAlive,
+) -> Result<(Vec<SocketAddr>, Vec<Vec<Inlet>>), Failure> {
+    let refusal = |is_tls: bool| if is_tls { &crate::tls::NO_ROOM } else { refusal::no_descriptors() };
+    let addresses = configuration.listeners.iter().map(|listener| (listener.listen, refusal(listener.tls.is_some())));
+    process::listen(&addresses.collect::<Vec<_>>(), room.cpus.len(), keepalive)
+}
+
+/// Has the files of certificates watched. What is sent has them read again.
+fn watch_certificates(
+    configuration: &Configuration,
+    opened: Opened,
+    shards: Vec<Sender<Command>>,
+) -> Result<mpsc::Sender<()>, Failure> {
+    let (read_again, told) = channel();
+    let served = configuration.listeners.iter().zip(opened.served).zip(0_u16..);
+    let listeners = served.filter_map(|((listener, served), place)| {
+        let (tls, served) = (listener.tls.clone()?, served?);
+        Some(certificates::Listener { place, name: listener.name(), tls, served })
+    });
+    let listeners: Vec<_> = listeners.collect();
+    if !listeners.is_empty() {
+        certificates::watch(listeners, told, move |place, config| {
+            tell_all(&shards, || Command::Certificates(place, Arc::clone(config)))
+        })?;
+    }
+    Ok(read_again)
+}

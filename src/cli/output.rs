@@ -10,14 +10,11 @@ use serde::Serialize;
 
 use super::Failure;
 
-/// How the answer is written.
+/// How the answer is written: columns for a person, or all of it as the admin API has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Format {
-    /// Columns for a person
     Table,
-    /// As the admin API has it
     Json,
-    /// The same as YAML
     Yaml,
 }
 
@@ -30,18 +27,6 @@ impl Format {
         row: impl Fn(&T) -> Vec<String>,
     ) -> Result<(), Failure> {
         self.write(&things, |things| table(header, things.iter().map(row)))
-    }
-
-    /// Writes one thing: in a table, a line a field.
-    pub(super) fn one<T: Serialize>(
-        self,
-        thing: &T,
-        fields: impl FnOnce(&T) -> Vec<(&'static str, String)>,
-    ) -> Result<(), Failure> {
-        self.write(thing, |thing| {
-            let rows = fields(thing).into_iter().map(|(name, value)| vec![name.to_owned(), value]);
-            table(&[], rows)
-        })
     }
 
     /// Writes something whose text for a person is the caller's.

@@ -1,6 +1,6 @@
 //! `ringway proxy`: every connection on an address goes to a target. No file, no store.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use ipnet::IpNet;
@@ -9,7 +9,7 @@ use super::Failure;
 use super::serve::{self, ServeArgs, Upstream};
 use crate::config::tls::UpstreamTlsArgs;
 use crate::config::units;
-use crate::control::names::{DNS_PORT, Question};
+use crate::control::names::Question;
 use crate::routing::name;
 use crate::routing::target::Target;
 
@@ -28,7 +28,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = units::network)]
     trusted_proxies: Vec<IpNet>,
     /// DNS servers to ask for the target's name, as addresses with an optional port, and not those of /etc/resolv.conf
-    #[arg(long, value_name = "ADDR[:PORT]", value_delimiter = ',', value_parser = server)]
+    #[arg(long, value_name = "ADDR[:PORT]", value_delimiter = ',', value_parser = units::dns_server)]
     resolver: Vec<SocketAddr>,
     #[command(flatten)]
     serve: ServeArgs,
@@ -58,33 +58,4 @@ fn question(args: &Args) -> Result<Question, Failure> {
         return Err(Failure::Configuration(why));
     }
     Ok(question)
-}
-
-fn server(text: &str) -> Result<SocketAddr, String> {
-    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    let address = || bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS_PORT)).ok();
-    text.parse().ok().or_else(address).filter(|server: &SocketAddr| server.port() > 0).ok_or_else(|| {
-        format!("`{text}` is not an address with an optional port; write for example 10.0.0.53 or [fd00::53]:5353")
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::server;
-
-    #[test]
-    fn a_dns_server_is_an_address_with_an_optional_port() {
-        for (text, address) in [
-            ("10.0.0.53", "10.0.0.53:53"),
-            ("10.0.0.53:5353", "10.0.0.53:5353"),
-            ("fd00::53", "[fd00::53]:53"),
-            ("[fd00::53]", "[fd00::53]:53"),
-            ("[fd00::53]:5353", "[fd00::53]:5353"),
-        ] {
-            assert_eq!(server(text), Ok(address.parse().unwrap()), "{text}");
-        }
-        for text in ["", "dns.test", "10.0.0.53:0", "10.0.0.53:x", "10.0.0"] {
-            assert!(server(text).is_err(), "{text}");
-        }
-    }
 }

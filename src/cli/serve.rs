@@ -9,14 +9,14 @@ use std::time::Duration;
 use clap::Args;
 use tracing::{info, warn};
 
-use super::Failure;
-use super::log::LogArgs;
 use super::process::events::Events;
 use super::process::room::Room;
 use super::process::running::{Running, Start};
 use super::process::{self, announce, tell_all};
+use super::{Failure, log};
 use crate::command::Command;
 use crate::config::limits::LimitArgs;
+use crate::config::log::LogArgs;
 use crate::config::tls::ListenTlsArgs;
 use crate::config::units::{self, Cpus};
 use crate::control::certificates;
@@ -78,12 +78,12 @@ pub(super) fn run(
 ) -> Result<ExitCode, Failure> {
     let serve = if upstream.is_some() { Serve::Route } else { Serve::Echo };
     let settings = settings(args, serve, trusted_proxies)?;
-    let keepalive = args.limits.keepalive().map_err(Failure::Configuration)?;
+    let keepalive = args.limits.keepalive()?;
     let tls = read_certificates(args)?;
-    let (recorded, _log) = args.log.install()?;
+    let log = log::install(&args.log)?;
     let trust = upstream.as_ref().and_then(|upstream| upstream.trust.clone());
     warn_of_trust(tls.as_ref().map(|(_, served)| served), trust.as_ref());
-    let room = Room::of_host(args.cpus.as_ref(), args.limits.max_connections, descriptors_each)?;
+    let room = Room::of_host(args.cpus.as_ref(), args.limits.max_connections, descriptors_each, 0)?;
     let place = upstream.as_ref().map(|upstream| find(&upstream.question, args.limits.connect_timeout)).transpose()?;
     let headline = described(headline, place.as_deref(), tls.as_ref());
     let refusal = if tls.is_some() { &crate::tls::NO_ROOM } else { refusal::no_descriptors() };
@@ -100,7 +100,7 @@ pub(super) fn run(
         keepalive,
         ring_completions: args.ring_completions,
         // Connections whose upstream is not verified are counted, whatever the log is set to.
-        recorded: recorded || trust.as_ref().is_some_and(|trust| !trust.is_verified()),
+        recorded: log.recorded || trust.as_ref().is_some_and(|trust| !trust.is_verified()),
     };
     let tls_config = tls.as_ref().map(|(_, served)| Arc::clone(&served.config));
     let snapshot = Arc::new(upstream.zip(place).map_or_else(Snapshot::default, |(upstream, place)| {
@@ -114,14 +114,17 @@ pub(super) fn run(
             Proxy::new(settings, current, admission, journal)
         }
     })?;
+    let address = bound.first().copied().unwrap_or(args.listen);
     match tls {
-        Some((tls, served)) => watch_certificates(tls, served, hung_up, running.senders())?,
+        Some((tls, served)) => {
+            let listener = certificates::Listener { place: 0, name: address.to_string(), tls, served };
+            watch_certificates(listener, hung_up, running.senders())?;
+        }
         // Nobody hears of SIGHUP then, and who sends it is told so.
         None => drop(hung_up),
     }
-    let address = bound.first().copied().unwrap_or(args.listen);
     announce::say(format!("listening on {address}\n  {headline}\n{}", announce::bounds(&room, &args.limits)))?;
-    running.serve(args.limits.drain_timeout)
+    running.serve(|| args.limits.drain_timeout)
 }
 
 /// Where the upstream is. If that is a name it is asked for as long as anyone holds its place.
@@ -141,6 +144,7 @@ fn snapshot_of(upstream: Upstream, place: Arc<Place>, policy: Arc<Policy>) -> Sn
     let route = Route {
         id: RouteId(0),
         subject: None,
+        listener: 0,
         gate: Gate::Open,
         endpoints: Box::new([endpoint]),
         preserve_host: upstream.preserve_host,
@@ -153,7 +157,7 @@ fn snapshot_of(upstream: Upstream, place: Arc<Place>, policy: Arc<Policy>) -> Sn
 fn settings(args: &ServeArgs, serve: Serve, trusted_proxies: Vec<ipnet::IpNet>) -> Result<Settings, Failure> {
     Ok(Settings {
         serve,
-        head: args.limits.head().map_err(Failure::Configuration)?,
+        head: args.limits.head()?,
         policy: Arc::new(args.limits.policy(Duration::ZERO)),
         trusted_proxies,
         proxy_protocol: vec![args.proxy_protocol.clone()],
@@ -169,7 +173,7 @@ fn read_certificates(args: &ServeArgs) -> Result<Option<(ServerTls, Served)>, Fa
 
 fn warn_of_trust(served: Option<&Served>, upstream: Option<&ClientTls>) {
     if let Some(served) = served {
-        certificates::warn_at_start(served);
+        certificates::warn_at_start([served]);
     }
     if upstream.is_some_and(|tls| !tls.is_verified()) {
         warn!(
@@ -191,13 +195,12 @@ fn described(headline: &str, place: Option<&Place>, tls: Option<&(ServerTls, Ser
 }
 
 fn watch_certificates(
-    tls: ServerTls,
-    served: Served,
+    listener: certificates::Listener,
     hung_up: Receiver<()>,
     shards: Vec<Sender<Command>>,
 ) -> Result<(), Failure> {
-    certificates::watch(tls, served, hung_up, move |config| {
-        tell_all(&shards, || Command::Certificates(0, Arc::clone(config)))
+    certificates::watch(vec![listener], hung_up, move |place, config| {
+        tell_all(&shards, || Command::Certificates(place, Arc::clone(config)))
     })?;
     Ok(())
 }

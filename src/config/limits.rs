@@ -1,9 +1,13 @@
-//! Limits and deadlines as flags. The table in docs/limits.md is these, and a test compares the two.
+//! Limits and deadlines, as flags and in the configuration file: one definition of each. The table in docs/limits.md is
+//! these, and a test compares the two.
 
+use std::fmt;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Parser};
+use serde::{Deserialize, Serialize};
 
+use super::scalar;
 use super::units::{self, Optional};
 use crate::engine::keepalive::KeepAlive;
 use crate::proto::head::{HeadLimits, MAX_LINES};
@@ -19,72 +23,176 @@ const MAX_USER_TIMEOUT: Duration = Duration::from_secs(24 * 24 * 3600);
 const MAX_KEEPALIVE: Duration = Duration::from_secs(9 * 3600);
 
 /// Limits and deadlines, as the operator wrote them.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[command(next_help_heading = "Limits and deadlines")]
+#[serde(deny_unknown_fields, default)]
 pub struct LimitArgs {
     /// From accept to the 101, absolute
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
+    #[serde(rename = "handshake_timeout_ms", with = "scalar::time")]
     pub handshake_timeout: Duration,
     /// From the first dial to an established upstream connection, over all its addresses
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
+    #[serde(rename = "connect_timeout_ms", with = "scalar::time")]
     pub connect_timeout: Duration,
     /// Without a byte relayed in either direction, or off
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = units::optional_duration)]
+    #[serde(rename = "idle_timeout_ms")]
     pub idle_timeout: Optional<Duration>,
     /// Silence of a side after which it is sent a ping, or off
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::optional_duration)]
+    #[serde(rename = "ping_interval_ms")]
     pub ping_interval: Optional<Duration>,
     /// Silence after the ping after which the side is taken for dead
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
+    #[serde(rename = "pong_timeout_ms", with = "scalar::time")]
     pub pong_timeout: Duration,
     /// Bytes sent without an acknowledgement, or a closed window, after which a side is taken for dead; or off
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::optional_duration)]
+    #[serde(rename = "tcp_user_timeout_ms")]
     pub tcp_user_timeout: Optional<Duration>,
     /// Silence of a connection after which its other end's host is asked for a sign of life, and between two such probes; or
     /// off
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = units::optional_duration)]
+    #[serde(rename = "tcp_keepalive_ms")]
     pub tcp_keepalive: Optional<Duration>,
     /// From the beginning of a close to its end by force
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
+    #[serde(rename = "close_timeout_ms", with = "scalar::time")]
     pub close_timeout: Duration,
     /// From SIGTERM or SIGINT to the end of the process
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
+    #[serde(rename = "drain_timeout_ms", with = "scalar::time")]
     pub drain_timeout: Duration,
     /// Bytes of a request or response head, 32KiB at most
     #[arg(long, value_name = "BYTES", default_value = "16KiB", value_parser = units::bytes)]
+    #[serde(with = "scalar::size")]
     pub max_head_bytes: u64,
     /// Header lines of a request or response, 128 at most
     #[arg(long, value_name = "N", default_value = "100", value_parser = units::count)]
+    #[serde(with = "scalar::count")]
     pub max_head_lines: u64,
     /// Payload bytes of a frame
     #[arg(long, value_name = "BYTES", default_value = "64MiB", value_parser = units::bytes)]
+    #[serde(with = "scalar::size")]
     pub max_frame_bytes: u64,
     /// Payload bytes of a message, over all its frames, as they are on the wire
     #[arg(long, value_name = "BYTES", default_value = "64MiB", value_parser = units::bytes)]
+    #[serde(with = "scalar::size")]
     pub max_message_bytes: u64,
     /// Connections of the process; as many as its file descriptors allow if not given
     #[arg(long, value_name = "N", value_parser = units::count)]
+    #[serde(with = "scalar::count::given")]
     pub max_connections: Option<u64>,
     /// Connections from one IPv4 address or IPv6 /64, or off
     #[arg(long, value_name = "N", default_value = "off", value_parser = units::optional_count)]
     pub max_connections_per_address: Optional<u64>,
 }
 
+impl Default for LimitArgs {
+    /// What holds where nothing else is said.
+    fn default() -> Self {
+        #[derive(Parser)]
+        struct Flags {
+            #[command(flatten)]
+            limits: LimitArgs,
+        }
+        Flags::parse_from(["ringway"]).limits
+    }
+}
+
+/// Those of the limits that an environment may set for its own connections: what holds once that is known. What it does
+/// not set is as for the whole process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnvironmentLimits {
+    /// As [`LimitArgs::connect_timeout`].
+    #[serde(rename = "connect_timeout_ms", with = "scalar::time::given")]
+    pub connect_timeout: Option<Duration>,
+    /// As [`LimitArgs::idle_timeout`].
+    #[serde(rename = "idle_timeout_ms")]
+    pub idle_timeout: Option<Optional<Duration>>,
+    /// As [`LimitArgs::ping_interval`].
+    #[serde(rename = "ping_interval_ms")]
+    pub ping_interval: Option<Optional<Duration>>,
+    /// As [`LimitArgs::pong_timeout`].
+    #[serde(rename = "pong_timeout_ms", with = "scalar::time::given")]
+    pub pong_timeout: Option<Duration>,
+    /// As [`LimitArgs::close_timeout`].
+    #[serde(rename = "close_timeout_ms", with = "scalar::time::given")]
+    pub close_timeout: Option<Duration>,
+    /// As [`LimitArgs::max_frame_bytes`].
+    #[serde(with = "scalar::size::given")]
+    pub max_frame_bytes: Option<u64>,
+    /// As [`LimitArgs::max_message_bytes`].
+    #[serde(with = "scalar::size::given")]
+    pub max_message_bytes: Option<u64>,
+}
+
+impl EnvironmentLimits {
+    /// All limits, with these in place of the process's.
+    #[must_use]
+    pub fn over(&self, process: &LimitArgs) -> LimitArgs {
+        LimitArgs {
+            connect_timeout: self.connect_timeout.unwrap_or(process.connect_timeout),
+            idle_timeout: self.idle_timeout.unwrap_or(process.idle_timeout),
+            ping_interval: self.ping_interval.unwrap_or(process.ping_interval),
+            pong_timeout: self.pong_timeout.unwrap_or(process.pong_timeout),
+            close_timeout: self.close_timeout.unwrap_or(process.close_timeout),
+            max_frame_bytes: self.max_frame_bytes.unwrap_or(process.max_frame_bytes),
+            max_message_bytes: self.max_message_bytes.unwrap_or(process.max_message_bytes),
+            ..process.clone()
+        }
+    }
+}
+
+impl From<&LimitArgs> for EnvironmentLimits {
+    fn from(limits: &LimitArgs) -> Self {
+        Self {
+            connect_timeout: Some(limits.connect_timeout),
+            idle_timeout: Some(limits.idle_timeout),
+            ping_interval: Some(limits.ping_interval),
+            pong_timeout: Some(limits.pong_timeout),
+            close_timeout: Some(limits.close_timeout),
+            max_frame_bytes: Some(limits.max_frame_bytes),
+            max_message_bytes: Some(limits.max_message_bytes),
+        }
+    }
+}
+
+/// A limit is out of its range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutOfRange {
+    /// The flag that sets it.
+    pub flag: &'static str,
+    /// What it is called in the file, below `limits`.
+    pub field: &'static str,
+    /// What it is, and what it must be.
+    pub why: String,
+}
+
+impl fmt::Display for OutOfRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.flag, self.why)
+    }
+}
+
+impl std::error::Error for OutOfRange {}
+
 impl LimitArgs {
     /// What the stages go by.
     ///
     /// # Errors
     /// Which option is out of its range, and what the range is.
-    pub fn head(&self) -> Result<HeadLimits, String> {
+    pub fn head(&self) -> Result<HeadLimits, OutOfRange> {
         if !(256..=MAX_HEAD_BYTES).contains(&self.max_head_bytes) {
-            return Err(format!(
-                "--max-head-bytes is {}; it must be from 256 to {MAX_HEAD_BYTES}",
-                self.max_head_bytes
-            ));
+            let why = format!("is {}; it must be from 256 to {MAX_HEAD_BYTES}", self.max_head_bytes);
+            return Err(OutOfRange { flag: "--max-head-bytes", field: "max_head_bytes", why });
         }
         let max_lines = usize::try_from(self.max_head_lines).unwrap_or(usize::MAX);
         if max_lines > MAX_LINES {
-            return Err(format!("--max-head-lines is {max_lines}; it must be from 1 to {MAX_LINES}"));
+            let why = format!("is {max_lines}; it must be from 1 to {MAX_LINES}");
+            return Err(OutOfRange { flag: "--max-head-lines", field: "max_head_lines", why });
         }
         Ok(HeadLimits { max_bytes: usize::try_from(self.max_head_bytes).unwrap_or(usize::MAX), max_lines })
     }
@@ -99,14 +207,14 @@ impl LimitArgs {
     ///
     /// # Errors
     /// Which option is out of its range, and what the range is.
-    pub fn keepalive(&self) -> Result<KeepAlive, String> {
-        for (option, value, max) in [
-            ("--tcp-user-timeout", self.tcp_user_timeout.0, MAX_USER_TIMEOUT),
-            ("--tcp-keepalive", self.tcp_keepalive.0, MAX_KEEPALIVE),
+    pub fn keepalive(&self) -> Result<KeepAlive, OutOfRange> {
+        for (flag, field, value, max) in [
+            ("--tcp-user-timeout", "tcp_user_timeout_ms", self.tcp_user_timeout.0, MAX_USER_TIMEOUT),
+            ("--tcp-keepalive", "tcp_keepalive_ms", self.tcp_keepalive.0, MAX_KEEPALIVE),
         ] {
             if let Some(value) = value.filter(|value| *value > max) {
                 let (value, max) = (units::show_duration(value), units::show_duration(max));
-                return Err(format!("{option} is {value}; it must be {max} at most, or off"));
+                return Err(OutOfRange { flag, field, why: format!("is {value}; it must be {max} at most, or off") });
             }
         }
         Ok(KeepAlive { user_timeout: self.tcp_user_timeout.0, probes: self.tcp_keepalive.0 })

@@ -1,9 +1,22 @@
 //! What the operator wrote, turned into what the program runs.
 //!
-//! In: flags. Out: [`crate::proxy::settings::Settings`] and the plan of the shards, checked as a whole; or an error that names the
-//! option, says what is wrong with it and what would be right.
+//! In: flags, or a file ([`file`]). Out: limits, files of TLS, environments, checked as a whole; or an error that names the
+//! option, where it stands, what is wrong with it and what would be right. It opens files, and no socket.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
 
 pub mod file;
 pub mod limits;
+pub mod log;
+mod scalar;
 pub mod tls;
 pub mod units;

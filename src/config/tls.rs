@@ -1,8 +1,9 @@
-//! TLS as flags: what the listener shows and asks for, and how the upstream is spoken to.
+//! TLS as flags and in the configuration file: what a listener shows and asks for, and how upstreams are spoken to.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 use crate::routing::route::UpstreamTls;
 use crate::routing::target::Target;
@@ -30,7 +31,8 @@ pub struct ListenTlsArgs {
 }
 
 /// What `--client-cert` may say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ClientCertArg {
     /// They are not asked
     Off,
@@ -40,12 +42,58 @@ pub enum ClientCertArg {
     Required,
 }
 
+/// How the operator calls the options: as flags, or in the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Names {
+    certificate: &'static str,
+    key: &'static str,
+    client_ca: &'static str,
+    client_cert: &'static str,
+    upstream_ca: &'static str,
+    upstream_cert: &'static str,
+    upstream_key: &'static str,
+    upstream_insecure: &'static str,
+}
+
+impl Names {
+    /// As flags.
+    pub const FLAGS: Self = Self {
+        certificate: "--tls-cert",
+        key: "--tls-key",
+        client_ca: "--client-ca",
+        client_cert: "--client-cert",
+        upstream_ca: "--upstream-ca",
+        upstream_cert: "--upstream-cert",
+        upstream_key: "--upstream-key",
+        upstream_insecure: "--upstream-insecure-skip-verify",
+    };
+    /// In the file, below a listener or `upstream_tls`.
+    pub const FILE: Self = Self {
+        certificate: "cert",
+        key: "key",
+        client_ca: "client_ca",
+        client_cert: "client_cert",
+        upstream_ca: "ca",
+        upstream_cert: "cert",
+        upstream_key: "key",
+        upstream_insecure: "insecure_skip_verify",
+    };
+}
+
 impl ListenTlsArgs {
     /// What to serve in TLS; `None` for plain text. Reads no file.
     ///
     /// # Errors
     /// Which option does not fit the others.
     pub fn server(&self) -> Result<Option<ServerTls>, String> {
+        self.server_named(&Names::FLAGS)
+    }
+
+    /// The same, for options that are called so.
+    ///
+    /// # Errors
+    /// As for [`server`](Self::server).
+    pub fn server_named(&self, names: &Names) -> Result<Option<ServerTls>, String> {
         let (certificates, keys) = (self.tls_cert.len(), self.tls_key.len());
         if certificates != keys {
             return Err(format!(
@@ -53,20 +101,23 @@ impl ListenTlsArgs {
                  in the same order"
             ));
         }
-        let clients = self.clients()?;
+        let clients = self.clients(names)?;
         if certificates == 0 {
+            let useless =
+                |option| format!("{option} is of use with TLS only; give {} and {}", names.certificate, names.key);
             return match (&self.client_ca, self.client_cert) {
                 (None, None | Some(ClientCertArg::Off)) => Ok(None),
-                (Some(_), _) => Err("--client-ca is of use with TLS only; give --tls-cert and --tls-key".to_owned()),
-                _ => Err("--client-cert is of use with TLS only; give --tls-cert and --tls-key".to_owned()),
+                (Some(_), _) => Err(useless(names.client_ca)),
+                _ => Err(useless(names.client_cert)),
             };
         }
-        let pairs = self.tls_cert.iter().cloned().zip(self.tls_key.iter().cloned()).collect();
-        Ok(Some(ServerTls::new(pairs, clients)))
+        let pair = |(certificate, key)| (PemFile::new(names.certificate, certificate), PemFile::new(names.key, key));
+        let pairs = self.tls_cert.iter().zip(&self.tls_key).map(pair).collect();
+        Ok(Some(ServerTls::of(pairs, clients)))
     }
 
-    fn clients(&self) -> Result<ClientCertificates, String> {
-        let ca = self.client_ca.as_ref().map(|path| PemFile::new("--client-ca", path));
+    fn clients(&self, names: &Names) -> Result<ClientCertificates, String> {
+        let ca = self.client_ca.as_ref().map(|path| PemFile::new(names.client_ca, path));
         match (self.client_cert, ca) {
             (None | Some(ClientCertArg::Off), None) => Ok(ClientCertificates::Off),
             // Off with authorities at hand is how to switch asking off for a while.
@@ -75,7 +126,8 @@ impl ListenTlsArgs {
             (Some(ClientCertArg::Optional), Some(ca)) => Ok(ClientCertificates::Optional(ca)),
             (Some(mode), None) => {
                 let mode = mode.to_possible_value().map(|mode| mode.get_name().to_owned()).unwrap_or_default();
-                Err(format!("--client-cert {mode} needs --client-ca: the authorities whose certificates count"))
+                let Names { client_cert, client_ca, .. } = names;
+                Err(format!("{client_cert} {mode} needs {client_ca}: the authorities whose certificates count"))
             }
         }
     }
@@ -117,20 +169,12 @@ impl UpstreamTlsArgs {
                 None => Ok(None),
             };
         }
-        let identity = match (&self.upstream_cert, &self.upstream_key) {
-            (Some(certificate), Some(key)) => {
-                Some((PemFile::new("--upstream-cert", certificate), PemFile::new("--upstream-key", key)))
-            }
-            (Some(_), None) => return Err("--upstream-cert needs --upstream-key".to_owned()),
-            (None, Some(_)) => return Err("--upstream-key needs --upstream-cert".to_owned()),
-            (None, None) => None,
-        };
+        let files = self.files(&Names::FLAGS)?;
         let name = match &self.upstream_server_name {
             Some(name) => client::server_name(name).map_err(|error| format!("--upstream-server-name: {error}"))?,
             None => client::server_name(&target.host)
                 .map_err(|error| format!("--target {target}: {error}; --upstream-server-name names another"))?,
         };
-        let files = ClientFiles { trust: self.trust()?, identity };
         let client = ClientTls::load(&files).map_err(|error| match files.trust {
             Trust::Host => format!("--target {target}: {error} with --upstream-ca"),
             _ => error.to_string(),
@@ -139,15 +183,31 @@ impl UpstreamTlsArgs {
         Ok(Some((client, UpstreamTls { name, is_verified, trust: 0 })))
     }
 
-    fn trust(&self) -> Result<Trust, String> {
+    /// Whom to trust and what to show, for options that are called so. Reads no file.
+    ///
+    /// # Errors
+    /// Which option does not fit the others.
+    pub fn files(&self, names: &Names) -> Result<ClientFiles, String> {
+        let Names { upstream_cert, upstream_key, .. } = names;
+        let identity = match (&self.upstream_cert, &self.upstream_key) {
+            (Some(certificate), Some(key)) => {
+                Some((PemFile::new(upstream_cert, certificate), PemFile::new(upstream_key, key)))
+            }
+            (Some(_), None) => return Err(format!("{upstream_cert} needs {upstream_key}")),
+            (None, Some(_)) => return Err(format!("{upstream_key} needs {upstream_cert}")),
+            (None, None) => None,
+        };
+        Ok(ClientFiles { trust: self.trust(names)?, identity })
+    }
+
+    fn trust(&self, names: &Names) -> Result<Trust, String> {
+        let Names { upstream_ca, upstream_insecure, .. } = names;
         match (self.upstream_insecure_skip_verify, self.upstream_ca.is_empty()) {
             (true, true) => Ok(Trust::Insecure),
-            (true, false) => {
-                Err("--upstream-ca has no effect with --upstream-insecure-skip-verify; remove one of them".to_owned())
-            }
+            (true, false) => Err(format!("{upstream_ca} has no effect with {upstream_insecure}; remove one of them")),
             (false, true) => Ok(Trust::Host),
             (false, false) => {
-                let file = |path| PemFile::new("--upstream-ca", path);
+                let file = |path| PemFile::new(upstream_ca, path);
                 Ok(Trust::Authorities(self.upstream_ca.iter().map(file).collect()))
             }
         }

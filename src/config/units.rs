@@ -1,6 +1,7 @@
 //! Values as operators write them: `500ms`, `64KiB`, `0-3,6`, `off`.
 
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -83,6 +84,29 @@ pub fn network(text: &str) -> Result<IpNet, String> {
         .ok_or_else(|| format!("`{text}` is neither an address nor a network; write for example 10.0.0.0/8 or ::1"))
 }
 
+/// An address and a port.
+///
+/// # Errors
+/// What is wrong, for the one who wrote it.
+pub fn socket(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is not an address with a port; write for example 127.0.0.1:8080 or [::]:8080"))
+}
+
+/// A server of DNS: an address, and a port if that is not 53.
+///
+/// # Errors
+/// What is wrong, for the one who wrote it.
+pub fn dns_server(text: &str) -> Result<SocketAddr, String> {
+    /// Where DNS is asked (RFC 1035 section 4.2).
+    const PORT: u16 = 53;
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let address = || bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, PORT)).ok();
+    text.parse().ok().or_else(address).filter(|server: &SocketAddr| server.port() > 0).ok_or_else(|| {
+        format!("`{text}` is not an address with an optional port; write for example 10.0.0.53 or [fd00::53]:5353")
+    })
+}
+
 /// A count above zero.
 ///
 /// # Errors
@@ -137,6 +161,12 @@ const MAX_CPUS: usize = 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cpus(pub Vec<usize>);
 
+impl fmt::Display for Cpus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+    }
+}
+
 /// A value that may be `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Optional<T>(pub Option<T>);
@@ -165,7 +195,7 @@ pub fn show_duration(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cpus, Optional, bytes, cpus, duration, optional_count, optional_duration, show_duration};
+    use super::{Cpus, Optional, bytes, cpus, dns_server, duration, optional_count, optional_duration, show_duration};
     use std::time::Duration;
 
     #[test]
@@ -199,6 +229,22 @@ mod tests {
         ] {
             let message = result.unwrap_or_default();
             assert!(message.contains(says), "{message:?} does not say {says:?}");
+        }
+    }
+
+    #[test]
+    fn a_dns_server_is_an_address_with_an_optional_port() {
+        for (text, address) in [
+            ("10.0.0.53", "10.0.0.53:53"),
+            ("10.0.0.53:5353", "10.0.0.53:5353"),
+            ("fd00::53", "[fd00::53]:53"),
+            ("[fd00::53]", "[fd00::53]:53"),
+            ("[fd00::53]:5353", "[fd00::53]:5353"),
+        ] {
+            assert_eq!(dns_server(text), Ok(address.parse().unwrap()), "{text}");
+        }
+        for text in ["", "dns.test", "10.0.0.53:0", "10.0.0.53:x", "10.0.0"] {
+            assert!(dns_server(text).is_err(), "{text}");
         }
     }
 }

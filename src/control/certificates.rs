@@ -1,6 +1,7 @@
 //! Certificates that change while they are served: their files are looked at every second, and read anew when they have
 //! changed or when told to (SIGHUP). A change that cannot be used changes nothing but the log.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -19,19 +20,31 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often certificates that will expire are warned of.
 const WARN_EVERY: Duration = Duration::from_secs(24 * 3600);
 
-/// Starts to watch the files of what is served, on a thread of its own, for as long as `hung_up` can be heard. Each word
-/// from it has the files read anew, changed or not. `tell` is given what is to be served from now on, and says whether
-/// all who must know have taken it: if not, it is called again at the next look.
+/// A listener whose clients are spoken to in TLS.
+#[derive(Debug)]
+pub struct Listener {
+    /// Which of the shards' listeners it is.
+    pub place: u16,
+    /// What the log calls it.
+    pub name: String,
+    /// What the operator gave.
+    pub tls: ServerTls,
+    /// What is served at the start.
+    pub served: Served,
+}
+
+/// Starts to watch the files of all listeners, on one thread, for as long as `hung_up` can be heard. Each word from it has
+/// all of them read anew, changed or not. `tell` is given a listener's place and what is to be served there from now on,
+/// and says whether all who must know have taken it: if not, it is called again at the next look.
 ///
 /// # Errors
 /// There is no thread for it.
 pub fn watch(
-    tls: ServerTls,
-    served: Served,
+    listeners: Vec<Listener>,
     hung_up: Receiver<()>,
-    mut tell: impl FnMut(&Arc<ServerConfig>) -> bool + Send + 'static,
+    mut tell: impl FnMut(u16, &Arc<ServerConfig>) -> bool + Send + 'static,
 ) -> io::Result<()> {
-    let mut watched = Watched::new(tls, served);
+    let mut watched: Vec<_> = listeners.into_iter().map(Watched::new).collect();
     std::thread::Builder::new().name("certificates".to_owned()).spawn(move || {
         loop {
             let is_told = match hung_up.recv_timeout(LOOK_EVERY) {
@@ -39,18 +52,33 @@ pub fn watch(
                 Err(RecvTimeoutError::Timeout) => false,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            for news in watched.look(SystemTime::now(), is_told) {
-                report(&news);
-            }
-            watched.hand_over(&mut tell);
+            look_at_all(&mut watched, SystemTime::now(), is_told, &mut tell);
         }
     })?;
     Ok(())
 }
 
 /// Logs what is to be said of certificates at the start: which will expire, or have.
-pub fn warn_at_start(served: &Served) {
-    warnings(served, SystemTime::now()).iter().for_each(report);
+pub fn warn_at_start<'s>(served: impl IntoIterator<Item = &'s Served>) {
+    let now = SystemTime::now();
+    report_warnings(served.into_iter().flat_map(|served| warnings(served, now)));
+}
+
+/// Looks at the files of each listener once: what is wrong with one does not keep the others from theirs.
+fn look_at_all(
+    watched: &mut [Watched],
+    now: SystemTime,
+    is_told: bool,
+    tell: &mut impl FnMut(u16, &Arc<ServerConfig>) -> bool,
+) {
+    let mut warnings = Vec::new();
+    for watched in watched {
+        for news in watched.look(now, is_told) {
+            report(&watched.name, news, &mut warnings);
+        }
+        watched.hand_over(tell);
+    }
+    report_warnings(warnings);
 }
 
 /// What a look has found, for the log.
@@ -66,16 +94,27 @@ enum News {
     Warning(String),
 }
 
-fn report(news: &News) {
+fn report(listener: &str, news: News, warnings: &mut Vec<String>) {
     match news {
-        News::Changed(serving) => info!(serving, "certificates were reloaded: new connections get them"),
-        News::Unchanged(serving) => info!(serving, "certificates were read again: they have not changed"),
-        News::Kept { why, serving } => warn!(why, serving, "certificates were not reloaded: the old ones stay"),
-        News::Warning(warning) => warn!("{warning}"),
+        News::Changed(serving) => info!(listener, serving, "certificates were reloaded: new connections get them"),
+        News::Unchanged(serving) => info!(listener, serving, "certificates were read again: they have not changed"),
+        News::Kept { why, serving } => {
+            warn!(listener, why, serving, "certificates were not reloaded: the old ones stay");
+        }
+        News::Warning(warning) => warnings.push(warning),
+    }
+}
+
+/// Each once: listeners may well serve the same certificate.
+fn report_warnings(warnings: impl IntoIterator<Item = String>) {
+    for warning in warnings.into_iter().collect::<BTreeSet<_>>() {
+        warn!("{warning}");
     }
 }
 
 struct Watched {
+    place: u16,
+    name: String,
     tls: ServerTls,
     served: Served,
     /// Of the files when they were last read.
@@ -88,11 +127,13 @@ struct Watched {
 }
 
 impl Watched {
-    fn new(tls: ServerTls, served: Served) -> Self {
+    fn new(listener: Listener) -> Self {
+        let Listener { place, name, tls, served } = listener;
         // The start has warned already.
         let next_warning = SystemTime::now() + WARN_EVERY;
         // No stamps: the first look reads, and finds what has changed since the start.
-        Self { seen: served.fingerprint, tls, served, stamps: Vec::new(), is_untold: false, next_warning }
+        let (seen, stamps) = (served.fingerprint, Vec::new());
+        Self { place, name, tls, served, stamps, seen, is_untold: false, next_warning }
     }
 
     /// Looks at the files once, and reads them if something has happened to them or if `is_told`.
@@ -106,7 +147,7 @@ impl Watched {
         }
         if now >= self.next_warning {
             self.next_warning = now + WARN_EVERY;
-            news.extend(warnings(&self.served, now));
+            news.extend(warnings(&self.served, now).map(News::Warning));
         }
         news
     }
@@ -131,15 +172,15 @@ impl Watched {
                 self.served = served;
                 self.is_untold = true;
                 news.push(News::Changed(self.serving()));
-                news.extend(warnings(&self.served, now));
+                news.extend(warnings(&self.served, now).map(News::Warning));
             }
             Err(error) => news.push(News::Kept { why: error.to_string(), serving: self.serving() }),
         }
     }
 
-    fn hand_over(&mut self, tell: &mut impl FnMut(&Arc<ServerConfig>) -> bool) {
+    fn hand_over(&mut self, tell: &mut impl FnMut(u16, &Arc<ServerConfig>) -> bool) {
         if self.is_untold {
-            self.is_untold = !tell(&self.served.config);
+            self.is_untold = !tell(self.place, &self.served.config);
         }
     }
 
@@ -148,16 +189,17 @@ impl Watched {
     }
 }
 
-fn warnings(served: &Served, now: SystemTime) -> Vec<News> {
-    served.certificates.iter().filter_map(|certificate| certificate.warning(now)).map(News::Warning).collect()
+fn warnings(served: &Served, now: SystemTime) -> impl Iterator<Item = String> {
+    served.certificates.iter().filter_map(move |certificate| certificate.warning(now))
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
+    use std::path::PathBuf;
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-    use super::{News, WARN_EVERY, Watched};
+    use super::{Listener, News, WARN_EVERY, Watched, look_at_all};
     use crate::tls::server::{ClientCertificates, ServerTls};
     use crate::tls::testing::{Authority, Folder, Pair};
 
@@ -187,10 +229,14 @@ mod tests {
         folder.write("key.pem", &pair.key);
     }
 
-    fn watch(pair: (std::path::PathBuf, std::path::PathBuf)) -> Watched {
+    fn watch(pair: (PathBuf, PathBuf)) -> Watched {
+        watch_at(0, pair)
+    }
+
+    fn watch_at(place: u16, pair: (PathBuf, PathBuf)) -> Watched {
         let tls = ServerTls::new(vec![pair], ClientCertificates::Off);
         let served = tls.load(None).unwrap();
-        Watched::new(tls, served)
+        Watched::new(Listener { place, name: format!("listener {place}"), tls, served })
     }
 
     fn is_changed(news: &[News], name: &str) -> bool {
@@ -201,14 +247,14 @@ mod tests {
     fn a_change_is_served_once_and_told_until_it_is_taken() {
         let mut scene = Scene::new();
         assert_eq!(scene.look(), []);
-        scene.watched.hand_over(&mut |_| panic!("there is nothing to tell"));
+        scene.watched.hand_over(&mut |_, _| panic!("there is nothing to tell"));
         write(&scene.folder, &scene.authority.leaf(&["second.test"]));
         let news = scene.look();
         assert!(is_changed(&news, "second.test"), "{news:?}");
         assert_eq!(scene.look(), []);
         let mut told = 0;
         for taken in [false, false, true, true] {
-            scene.watched.hand_over(&mut |_| {
+            scene.watched.hand_over(&mut |_, _| {
                 told += 1;
                 taken
             });
@@ -230,7 +276,7 @@ mod tests {
             // Touched, and not changed.
             scene.folder.write("cert.pem", text);
             assert_eq!(scene.look(), []);
-            scene.watched.hand_over(&mut |_| panic!("there is nothing to tell"));
+            scene.watched.hand_over(&mut |_, _| panic!("there is nothing to tell"));
         }
         std::fs::remove_file(scene.folder.path("cert.pem")).unwrap();
         assert!(matches!(scene.look().as_slice(), [News::Kept { why, .. }] if why.contains("no such file")));
@@ -294,5 +340,36 @@ mod tests {
         scene.now += WARN_EVERY;
         assert!(matches!(scene.look().as_slice(), [warning] if is_warning(warning)));
         assert_eq!(scene.look(), []);
+    }
+
+    #[test]
+    fn each_listener_is_told_of_its_own_certificates_whatever_becomes_of_the_others() {
+        const NONE: [u16; 0] = [];
+        let (folder, authority) = (Folder::new(), Authority::new("ca"));
+        let pair = |at: u16| (folder.path(&format!("{at}.cert")), folder.path(&format!("{at}.key")));
+        let write = |at: u16, pair: &Pair| {
+            folder.write(&format!("{at}.cert"), &pair.certificate);
+            folder.write(&format!("{at}.key"), &pair.key);
+        };
+        (0..2).for_each(|at| write(at, &authority.leaf(&["first.test"])));
+        // The third one serves what the second one does.
+        let mut watched = [(3, 0), (5, 1), (7, 1)].map(|(place, at)| watch_at(place, pair(at)));
+        let mut look = |is_told| {
+            let mut told = Vec::new();
+            look_at_all(&mut watched, SystemTime::now(), is_told, &mut |place, _| {
+                told.push(place);
+                true
+            });
+            told
+        };
+        assert_eq!(look(false), NONE);
+        write(1, &authority.leaf(&["second.test"]));
+        assert_eq!(look(false), [5, 7]);
+        folder.write("0.cert", "nonsense");
+        write(1, &authority.leaf(&["third.test"]));
+        assert_eq!(look(true), [5, 7]);
+        write(0, &authority.leaf(&["second.test"]));
+        assert_eq!(look(true), [3]);
+        assert_eq!(look(true), NONE);
     }
 }

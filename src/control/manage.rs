@@ -1,25 +1,57 @@
 //! Every operation on APIs: checked, made in one transaction, and in force when it is answered.
 //!
-//! In: what the admin API was asked. Out: what it answers. The work is done on the store's thread, one operation at a time:
-//! check, change with an audit row, let the publisher prepare, commit, publish. Who waits here waits for the shards.
+//! In: what the admin API was asked. Out: what it answers. The work is done on the store's thread ([`desk`]), one operation
+//! at a time: check, change with an audit entry, let the publisher prepare, commit, publish. Who asked waits for the shards
+//! here, and not there. An operation goes on when whoever asked does not wait for it any more.
 
-use std::collections::BTreeMap;
-use std::marker::PhantomData;
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+
+mod apis;
+pub mod apply;
+mod deploy;
+mod deployments;
+mod desk;
+mod lifecycle;
+mod others;
+mod plane;
+mod projects;
+pub mod reconfigure;
+pub mod start;
+#[cfg(test)]
+mod tests;
+mod views;
+mod work;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
-use super::publish::{Publisher, Receipt};
-use crate::api::etag::{Put, Tagged};
+use super::publish::Receipt;
 use crate::api::problem::Code;
-use crate::api::request::{NewApi, NewDefinition, NewDeployment, NewLifecycle, NewProject, Promotion, Rollback};
-use crate::api::view::LifecycleView;
-use crate::api::{
-    Action, Actor, Api, ApiKey, AuditEntry, Condition, Deployed, Deployment, DeploymentId, Environment, Environments,
-    Lifecycle, Page, PageRequest, Problems, Project, ProjectName, Revision,
-};
+use crate::api::{Actor, ApiKey, Lifecycle, Problems, ProjectName, page};
+use desk::{Desk, Health, Job, Reader};
+use work::Work;
+
+pub use apply::Change;
+pub use reconfigure::{Reconfigure, Reconfigured};
+pub use start::{Origin, Started};
+
+/// Operations that may wait for the store's thread.
+const QUEUE: usize = 256;
+/// How long one may wait for a place in the queue, and then for its answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What operations go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,27 +88,6 @@ pub struct AuditFilter {
     pub since: Option<jiff::Timestamp>,
 }
 
-/// One of several changes that are made together.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    /// A project is there, with this description.
-    PutProject(ProjectName, NewProject),
-    /// An API is there, with this definition.
-    PutApi(ApiKey, NewDefinition),
-    /// It is deployed in an environment.
-    Deploy(ApiKey, String, NewDeployment),
-    /// It is not.
-    Undeploy(ApiKey, String),
-    /// Its deployment is stopped.
-    Stop(ApiKey, String),
-    /// Its deployment runs.
-    Start(ApiKey, String),
-    /// It is in a state of life.
-    Lifecycle(ApiKey, NewLifecycle),
-    /// It is gone.
-    DeleteApi(ApiKey),
-}
-
 /// How the store is, for the health page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StoreHealth {
@@ -96,357 +107,83 @@ pub enum StoreState {
     ReadOnly,
     /// It can be read; the disk is full.
     Full,
-    /// Nothing: what was deployed goes on from the last good snapshot.
+    /// Nothing, or not for sure: what was deployed goes on.
     Unavailable,
 }
 
-/// What a reload of the configuration leads to.
-#[derive(Debug)]
-pub struct Reconfigured<T> {
-    /// The environments from now on.
-    pub environments: Environments,
-    /// What is to be in force.
-    pub prepared: T,
-    /// For the audit: what of the configuration was, and is. No secrets.
-    pub before: Value,
-    /// See `before`.
-    pub after: Value,
-}
-
 /// Every operation. Clones reach the same store. All of them answer [`Problems`] with the codes that they name, and
-/// besides `store-unavailable`, `busy`, and when they change something `store-read-only`, `store-full` and `not-in-force`.
+/// besides `store-unavailable`, `busy`, and when they change something `store-read-only`, `store-full`, `not-in-force`, and
+/// what the publisher refuses.
 #[derive(Clone, Debug)]
-pub struct Manager {}
-
-/// Reloads of the configuration, in turn with all other changes.
-#[derive(Debug)]
-pub struct Reconfigure<P> {
-    manager: Manager,
-    publisher: PhantomData<fn(P)>,
+pub struct Manager {
+    jobs: mpsc::Sender<Job>,
+    health: Health,
+    settings: Settings,
 }
 
-fn not_available<T>() -> Result<T, Problems> {
-    Err(Problems::new(Code::STORE_UNAVAILABLE, "This operation is not available."))
-}
-
-/// Projects.
 impl Manager {
-    /// In the order of their names.
-    ///
-    /// # Errors
-    /// `cursor-invalid`.
-    pub async fn projects(&self, _page: PageRequest) -> Result<Page<Project>, Problems> {
-        not_available()
+    /// Has something done on the store's thread.
+    async fn ask<T: Send + 'static>(&self, job: impl FnOnce(&mut Desk) -> T + Send + 'static) -> Result<T, Problems> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |desk| {
+            // Nobody may be waiting any more.
+            let _ = reply.send(job(desk));
+        });
+        match timeout(PATIENCE, self.jobs.send(job)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(gone()),
+            Err(_) => return Err(busy("is refused: too many others are waiting")),
+        }
+        match timeout(PATIENCE, answer).await {
+            Ok(answer) => answer.map_err(|_| gone()),
+            Err(_) => Err(busy("was not answered in time, and may still be done")),
+        }
     }
 
-    /// One of them.
-    ///
-    /// # Errors
-    /// `project-not-found`.
-    pub async fn project(&self, _name: &ProjectName) -> Result<Tagged<Project>, Problems> {
-        not_available()
-    }
-
-    /// Makes one, or changes its description.
-    ///
-    /// # Errors
-    /// `fields-invalid`, `condition-failed`.
-    pub async fn put_project(
+    /// Looks something up.
+    async fn read<T: Send + 'static>(
         &self,
-        _actor: &Actor,
-        _name: ProjectName,
-        _new: NewProject,
-        _condition: Condition,
-    ) -> Result<Put<Project>, Problems> {
-        not_available()
+        look: impl FnOnce(&Reader<'_>) -> Result<T, Problems> + Send + 'static,
+    ) -> Result<T, Problems> {
+        self.ask(move |desk| desk.read(look)).await?
     }
 
-    /// Deletes one without APIs. Nothing happens if there is none.
-    ///
-    /// # Errors
-    /// `project-not-empty`, `condition-failed`.
-    pub async fn delete_project(
+    /// Makes a change, and waits until it is in force.
+    async fn change<T: Send + 'static>(
         &self,
-        _actor: &Actor,
-        _name: &ProjectName,
-        _condition: Condition,
-    ) -> Result<(), Problems> {
-        not_available()
+        actor: &Actor,
+        make: impl FnOnce(&mut Work<'_>) -> Result<T, Problems> + Send + 'static,
+    ) -> Result<T, Problems> {
+        let actor = actor.clone();
+        let (value, receipt) = self.ask(move |desk| desk.change(&actor, make)).await??;
+        if let Some(receipt) = receipt {
+            self.in_force(receipt).await?;
+        }
+        Ok(value)
+    }
+
+    async fn in_force(&self, receipt: Receipt) -> Result<(), Problems> {
+        let limit = self.settings.in_force_timeout;
+        receipt.wait(limit).await.map_err(|missing| {
+            let detail = format!(
+                "The change is made, but {missing} after {} ms: they go by it as soon as they can. See the health page.",
+                limit.as_millis()
+            );
+            Problems::new(Code::NOT_IN_FORCE, detail)
+        })
     }
 }
 
-/// APIs and their revisions. Of several with the same key, all but one of them retired, a key names the one that is not
-/// retired, or else the newest.
-impl Manager {
-    /// In the order of project, identifier, version and age.
-    ///
-    /// # Errors
-    /// `cursor-invalid`.
-    pub async fn apis(&self, _filter: ApiFilter, _page: PageRequest) -> Result<Page<Api>, Problems> {
-        not_available()
-    }
-
-    /// One of them.
-    ///
-    /// # Errors
-    /// `api-not-found`.
-    pub async fn api(&self, _key: &ApiKey) -> Result<Tagged<Api>, Problems> {
-        not_available()
-    }
-
-    /// Makes one, and its project if need be.
-    ///
-    /// # Errors
-    /// `fields-invalid`, `api-exists`.
-    pub async fn create_api(&self, _actor: &Actor, _new: NewApi) -> Result<Tagged<Api>, Problems> {
-        not_available()
-    }
-
-    /// Changes one's definition, or makes one if there is none that is not retired.
-    ///
-    /// # Errors
-    /// `fields-invalid`, `condition-failed`.
-    pub async fn put_api(
-        &self,
-        _actor: &Actor,
-        _key: ApiKey,
-        _new: NewDefinition,
-        _condition: Condition,
-    ) -> Result<Put<Api>, Problems> {
-        not_available()
-    }
-
-    /// Undeploys and deletes one, and retired ones with the same key. Nothing happens if there is none.
-    ///
-    /// # Errors
-    /// `condition-failed`.
-    pub async fn delete_api(&self, _actor: &Actor, _key: &ApiKey, _condition: Condition) -> Result<(), Problems> {
-        not_available()
-    }
-
-    /// An API's revisions, the newest first.
-    ///
-    /// # Errors
-    /// `api-not-found`, `cursor-invalid`.
-    pub async fn revisions(&self, _key: &ApiKey, _page: PageRequest) -> Result<Page<Revision>, Problems> {
-        not_available()
-    }
-
-    /// One of them.
-    ///
-    /// # Errors
-    /// `api-not-found`, `revision-not-found`.
-    pub async fn revision(&self, _key: &ApiKey, _number: u64) -> Result<Revision, Problems> {
-        not_available()
-    }
-
-    /// Where an API is in its life, and may go.
-    ///
-    /// # Errors
-    /// `api-not-found`.
-    pub async fn lifecycle(&self, _key: &ApiKey) -> Result<Tagged<LifecycleView>, Problems> {
-        not_available()
-    }
-
-    /// Changes it. Nothing happens if it is there already and nothing else is asked for.
-    ///
-    /// # Errors
-    /// `fields-invalid`, `api-not-found`, `lifecycle-not-allowed`, `targets-differ`, `condition-failed`.
-    pub async fn set_lifecycle(
-        &self,
-        _actor: &Actor,
-        _key: &ApiKey,
-        _new: NewLifecycle,
-        _condition: Condition,
-    ) -> Result<Tagged<LifecycleView>, Problems> {
-        not_available()
-    }
+fn gone() -> Problems {
+    Problems::new(Code::STORE_UNAVAILABLE, "The node is shutting down: nothing can be changed or looked up any more.")
 }
 
-/// Deployments. Their state is their API's: they have its entity tag.
-impl Manager {
-    /// Where an API is deployed, in the environments' order.
-    ///
-    /// # Errors
-    /// `api-not-found`.
-    pub async fn deployments(&self, _key: &ApiKey) -> Result<Tagged<Vec<Deployment>>, Problems> {
-        not_available()
-    }
-
-    /// One of them.
-    ///
-    /// # Errors
-    /// `api-not-found`, `environment-not-found`, `deployment-not-found`.
-    pub async fn deployment(&self, _key: &ApiKey, _environment: &str) -> Result<Tagged<Deployment>, Problems> {
-        not_available()
-    }
-
-    /// Runs a revision in an environment. Nothing happens if it runs there with these targets.
-    ///
-    /// # Errors
-    /// `fields-invalid`, `api-not-found`, `api-retired`, `environment-not-found`, `condition-failed`.
-    pub async fn deploy(
-        &self,
-        _actor: &Actor,
-        _key: &ApiKey,
-        _environment: &str,
-        _new: NewDeployment,
-        _condition: Condition,
-    ) -> Result<Put<Deployment>, Problems> {
-        not_available()
-    }
-
-    /// Takes an API out of an environment. Nothing happens if it is not deployed there, or if there is none.
-    ///
-    /// # Errors
-    /// `condition-failed`.
-    pub async fn undeploy(
-        &self,
-        _actor: &Actor,
-        _key: &ApiKey,
-        _environment: &str,
-        _condition: Condition,
-    ) -> Result<(), Problems> {
-        not_available()
-    }
-
-    /// Has a deployment refuse connections. Nothing happens if it is stopped.
-    ///
-    /// # Errors
-    /// `api-not-found`, `environment-not-found`, `deployment-not-found`, `condition-failed`.
-    pub async fn stop(
-        &self,
-        _actor: &Actor,
-        _key: &ApiKey,
-        _environment: &str,
-        _condition: Condition,
-    ) -> Result<Tagged<Deployment>, Problems> {
-        not_available()
-    }
-
-    /// Has a stopped deployment take connections again. Nothing happens if it runs.
-    ///
-    /// # Errors
-    /// As [`Self::stop`].
-    pub async fn start_again(
-        &self,
-        _actor: &Actor,
-        _key: &ApiKey,
-        _environment: &str,
-        _condition: Condition,
-    ) -> Result<Tagged<Deployment>, Problems> {
-        not_available()
-    }
-
-    /// Runs another revision where one runs already; the environment keeps its own targets.
-    ///
-    /// # Errors
-    /// As [`Self::stop`], and `fields-invalid` where there is no such revision.
-    pub async fn rollback(
-        &self,
-        _actor: &Actor,
-        _key: &ApiKey,
-        _environment: &str,
-        _to: Rollback,
-        _condition: Condition,
-    ) -> Result<Tagged<Deployment>, Problems> {
-        not_available()
-    }
-
-    /// Runs what one environment has in the next.
-    ///
-    /// # Errors
-    /// `fields-invalid`, `api-not-found`, `environment-not-found`, `deployment-not-found` (of `from`), `promotion-order`,
-    /// `condition-failed`.
-    pub async fn promote(
-        &self,
-        _actor: &Actor,
-        _key: &ApiKey,
-        _promotion: Promotion,
-        _condition: Condition,
-    ) -> Result<Put<Deployment>, Problems> {
-        not_available()
-    }
-
-    /// Makes several changes, all of them or none, in force together; at most 1,000.
-    ///
-    /// # Errors
-    /// Those of the first change that is refused, its fields below `changes[n]`.
-    pub async fn apply(&self, _actor: &Actor, _changes: Vec<Change>) -> Result<(), Problems> {
-        not_available()
-    }
+fn busy(what: &str) -> Problems {
+    let seconds = PATIENCE.as_secs();
+    Problems::new(Code::BUSY, format!("After {seconds} s in which the store was busy, this {what}. Try again later."))
 }
 
-/// All else that is asked.
-impl Manager {
-    /// In their order.
-    ///
-    /// # Errors
-    /// None of its own.
-    pub async fn environments(&self) -> Result<Vec<Environment>, Problems> {
-        not_available()
-    }
-
-    /// One of them.
-    ///
-    /// # Errors
-    /// `environment-not-found`.
-    pub async fn environment(&self, _name: &str) -> Result<Environment, Problems> {
-        not_available()
-    }
-
-    /// Entries of the audit, the newest first.
-    ///
-    /// # Errors
-    /// `cursor-invalid`.
-    pub async fn audit(&self, _filter: AuditFilter, _page: PageRequest) -> Result<Page<AuditEntry>, Problems> {
-        not_available()
-    }
-
-    /// Adds an entry for what was done elsewhere, as closing connections is.
-    ///
-    /// # Errors
-    /// None of its own.
-    pub async fn record(
-        &self,
-        _actor: &Actor,
-        _action: Action,
-        _subject: String,
-        _before: Option<Value>,
-        _after: Option<Value>,
-    ) -> Result<(), Problems> {
-        not_available()
-    }
-
-    /// Every deployment there is, as it was last committed.
-    ///
-    /// # Errors
-    /// None of its own.
-    pub async fn deployed(&self) -> Result<BTreeMap<DeploymentId, Deployed>, Problems> {
-        not_available()
-    }
-
-    /// How the store is. Never waits.
-    #[must_use]
-    pub fn health(&self) -> StoreHealth {
-        StoreHealth { state: StoreState::Unavailable, detail: None }
-    }
-}
-
-impl<P: Publisher> Reconfigure<P> {
-    /// Has the configuration changed by `change`, which runs on the store's thread with every deployment there is; then
-    /// publishes what it has prepared. Works without a store as well, with no audit entry then.
-    ///
-    /// # Errors
-    /// What `change` answers, and then nothing has changed; or `not-in-force`.
-    pub async fn run(
-        &self,
-        _actor: &Actor,
-        _change: impl FnOnce(&mut P, &BTreeMap<DeploymentId, Deployed>) -> Result<Reconfigured<P::Prepared>, Problems>
-        + Send
-        + 'static,
-    ) -> Result<(), Problems> {
-        let _: (&Manager, Option<Receipt>) = (&self.manager, None);
-        not_available()
-    }
+/// Items of a page, within bounds.
+fn clamp(limit: u16) -> u16 {
+    limit.clamp(1, page::MAX_LIMIT)
 }

@@ -1,1 +1,274 @@
-//! What shards count, in the text that Prometheus reads.
+//! What shards count, in the text that Prometheus reads (OpenMetrics). docs/metrics.md has every figure.
+//!
+//! Shards keep plain counters and hand them over when asked; everything here happens on the control plane's thread. What a
+//! counter says never falls while the process lives: shards keep the counts of deployments that are gone, and a shard that
+//! does not answer is shown as it was when it last did.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+
+mod families;
+mod process;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, text};
+use prometheus_client::registry::Registry;
+use tokio::time::timeout;
+
+pub use self::families::{FAMILIES, Family, Kind};
+use self::process::Process;
+use super::dataplane::Shards;
+use super::manage::{AuditFilter, Manager, StoreState};
+use crate::api::PageRequest;
+use crate::command::{Report, Tally};
+use crate::routing::route::Subject;
+
+/// What the text is sent as.
+pub const CONTENT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// How long the audit's last number is waited for: the store may be busy.
+const AUDIT_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Where figures come from. Clones share what they remember.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    shards: Shards,
+    manager: Manager,
+    known: Arc<Mutex<Known>>,
+}
+
+/// What was last heard, for when nothing is.
+#[derive(Debug, Default)]
+struct Known {
+    reports: BTreeMap<usize, Report>,
+    audit: u64,
+}
+
+/// All that one scrape says.
+#[derive(Debug)]
+struct Scrape {
+    snapshot: u64,
+    deployed: usize,
+    store: StoreState,
+    audit: u64,
+    process: Process,
+    /// Each shard's report, and whether it is of now.
+    shards: BTreeMap<usize, (Report, bool)>,
+    /// Shards that have never answered.
+    unheard: Vec<usize>,
+    /// Of each subject, and of none: the counts of all shards together, and connections that are to end.
+    tallies: BTreeMap<Arc<Subject>, (Tally, u64)>,
+}
+
+impl Metrics {
+    /// Of these shards, and of the store behind this manager.
+    #[must_use]
+    pub fn new(shards: Shards, manager: Manager) -> Self {
+        Self { shards, manager, known: Arc::default() }
+    }
+
+    /// All figures, as they are now.
+    pub async fn text(&self) -> String {
+        let scrape = self.scrape().await;
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(scrape));
+        let mut text = String::new();
+        // Writing to memory does not fail.
+        let _ = text::encode(&mut text, &registry);
+        text
+    }
+
+    async fn scrape(&self) -> Scrape {
+        let audit = self.audit().await;
+        let answers = self.shards.reports().await;
+        let snapshot = self.shards.snapshot();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.audit = known.audit.max(audit);
+        for (shard, report) in answers.got {
+            known.reports.insert(shard, report);
+        }
+        let shards: BTreeMap<usize, (Report, bool)> = known
+            .reports
+            .iter()
+            .map(|(shard, report)| (*shard, (report.clone(), !answers.silent.contains(shard))))
+            .collect();
+        let unheard = answers.silent.into_iter().filter(|shard| !shards.contains_key(shard)).collect();
+        Scrape {
+            snapshot: snapshot.number(),
+            deployed: snapshot.len(),
+            store: self.manager.health().state,
+            audit: known.audit,
+            process: Process::read(),
+            tallies: tallies(shards.values().map(|(report, _)| report)),
+            shards,
+            unheard,
+        }
+    }
+
+    /// The number of the audit's last entry: numbers have no gaps, so it is how many there are.
+    async fn audit(&self) -> u64 {
+        let last = PageRequest { limit: 1, cursor: None };
+        let page = timeout(AUDIT_TIMEOUT, self.manager.audit(AuditFilter::default(), last)).await;
+        page.ok().and_then(|page| page.ok()?.items.first().map(|entry| entry.id)).unwrap_or(0)
+    }
+}
+
+fn tallies<'a>(reports: impl Iterator<Item = &'a Report>) -> BTreeMap<Arc<Subject>, (Tally, u64)> {
+    let nobody = Arc::new(Subject::default());
+    let mut tallies: BTreeMap<Arc<Subject>, (Tally, u64)> = BTreeMap::new();
+    for route in reports.flat_map(|report| &report.routes) {
+        let subject = route.subject.as_ref().unwrap_or(&nobody);
+        let (tally, draining) = tallies.entry(Arc::clone(subject)).or_default();
+        tally.add(&route.tally);
+        *draining = draining.saturating_add(route.draining.0);
+    }
+    tallies
+}
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        FAMILIES.iter().try_for_each(|family| family.encode(&mut encoder, self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use prometheus_client::encoding::text;
+    use prometheus_client::registry::Registry;
+
+    use super::process::Process;
+    use super::{FAMILIES, Scrape, tallies};
+    use crate::command::{Report, RouteReport, Tally};
+    use crate::control::manage::StoreState;
+    use crate::engine::Figures;
+    use crate::routing::route::{RouteId, Subject};
+
+    fn report(routes: Vec<RouteReport>) -> Report {
+        let figures = Figures {
+            running: Duration::from_secs(10),
+            idle: Duration::from_millis(7_500),
+            ready: 3,
+            enters: 40,
+            completions: 50,
+        };
+        Report { snapshot: 4, figures, connections: 6, routes }
+    }
+
+    fn route(id: Option<u64>, identifier: Option<&str>, tally: Tally) -> RouteReport {
+        let subject = identifier.map(|identifier| {
+            Arc::new(Subject {
+                project: "default".into(),
+                identifier: identifier.into(),
+                version: "1.0".into(),
+                environment: "development".into(),
+            })
+        });
+        RouteReport { id: id.map(RouteId), subject, tally, draining: (2, 9) }
+    }
+
+    fn busy() -> Tally {
+        let mut tally = Tally {
+            open: 1,
+            opened: 5,
+            refused: vec![("api-stopped", 2)],
+            messages: [7, 8],
+            bytes: [70, 80],
+            ended: vec![("idle", 4)],
+            ..Tally::default()
+        };
+        tally.closes[0].count(1000);
+        tally.closes[1].count(4000);
+        for millis in [1, 2, 20_000] {
+            tally.dial.count(Duration::from_millis(millis));
+        }
+        tally
+    }
+
+    fn shown(reports: Vec<(Report, bool)>, unheard: Vec<usize>) -> String {
+        let shards: BTreeMap<usize, (Report, bool)> = reports.into_iter().enumerate().collect();
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Scrape {
+            snapshot: 5,
+            deployed: 12,
+            store: StoreState::Full,
+            audit: 33,
+            process: Process::read(),
+            tallies: tallies(shards.values().map(|(report, _)| report)),
+            shards,
+            unheard,
+        }));
+        let mut text = String::new();
+        text::encode(&mut text, &registry).unwrap();
+        text
+    }
+
+    #[test]
+    fn counts_of_all_shards_and_of_what_a_deployment_was_before_are_one() {
+        let gone = route(None, Some("chat"), busy());
+        let text = shown(
+            vec![
+                (report(vec![route(None, None, busy()), route(Some(1), Some("chat"), busy()), gone]), true),
+                (report(vec![route(Some(1), Some("chat"), busy()), route(Some(2), Some("other"), busy())]), false),
+            ],
+            vec![2],
+        );
+        let labels = r#"project="default",api="chat",version="1.0",environment="development""#;
+        let nobody = r#"project="",api="",version="",environment="""#;
+        for line in [
+            format!("ringway_connections_opened_total{{{labels}}} 15"),
+            format!("ringway_connections_opened_total{{{nobody}}} 5"),
+            format!("ringway_connections_open{{{labels}}} 3"),
+            format!("ringway_draining_connections{{{labels}}} 6"),
+            format!("ringway_handshakes_total{{{labels},result=\"refused\"}} 6"),
+            format!("ringway_refusals_total{{{labels},reason=\"api-stopped\"}} 6"),
+            format!("ringway_messages_total{{{labels},direction=\"from_upstream\"}} 24"),
+            format!("ringway_bytes_total{{{labels},direction=\"from_client\"}} 210"),
+            format!("ringway_closes_total{{{labels},side=\"client\",code=\"1000\"}} 3"),
+            format!("ringway_closes_total{{{labels},side=\"upstream\",code=\"other\"}} 3"),
+            format!("ringway_ends_total{{{labels},reason=\"idle\"}} 12"),
+            format!("ringway_dial_seconds_bucket{{le=\"0.001\",{labels}}} 3"),
+            format!("ringway_dial_seconds_bucket{{le=\"0.0025\",{labels}}} 6"),
+            format!("ringway_dial_seconds_bucket{{le=\"10.0\",{labels}}} 6"),
+            format!("ringway_dial_seconds_bucket{{le=\"+Inf\",{labels}}} 9"),
+            format!("ringway_dial_seconds_count{{{labels}}} 9"),
+            format!("ringway_dial_seconds_sum{{{labels}}} 60.009"),
+            "ringway_shard_busy_seconds_total{shard=\"0\"} 2.5".to_owned(),
+            "ringway_shard_up{shard=\"0\"} 1".to_owned(),
+            "ringway_shard_up{shard=\"1\"} 0".to_owned(),
+            "ringway_shard_up{shard=\"2\"} 0".to_owned(),
+            "ringway_snapshot_number 5".to_owned(),
+            "ringway_deployments 12".to_owned(),
+            "ringway_audit_entries_total 33".to_owned(),
+            "ringway_store_state{state=\"full\"} 1".to_owned(),
+            "ringway_store_state{state=\"ok\"} 0".to_owned(),
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line} is missing in\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn every_family_is_named_and_typed_once() {
+        let text = shown(vec![(report(vec![route(Some(1), Some("chat"), busy())]), true)], Vec::new());
+        let types: Vec<&str> = text.lines().filter(|line| line.starts_with("# TYPE ")).collect();
+        assert_eq!(types.len(), FAMILIES.len());
+        let all: std::collections::HashSet<&str> = types.iter().copied().collect();
+        assert_eq!(all.len(), types.len());
+    }
+}

@@ -3,14 +3,38 @@
 //! In: every deployment there is, from the store's thread, and what was configured. Out: one snapshot for all shards, and
 //! word of when each of them goes by it.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+
+mod environment;
+mod route;
+pub mod shards;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::api::{Deployed, DeploymentId, Problems};
+use crate::routing::place::Place;
+
+/// How long a change that is in force waits for the addresses of names that it brought.
+const NAMES_PATIENCE: Duration = Duration::from_secs(1);
+/// How often it looks for them.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// What the store's thread asks of whoever runs the data plane. Calls come one at a time, in the order in which changes are
 /// committed; of two `prepare`s without a `publish` between them, the first was rolled back.
@@ -32,6 +56,7 @@ pub trait Publisher: Send + 'static {
 #[derive(Clone, Debug)]
 pub struct Receipt {
     number: u64,
+    places: Arc<[Arc<Place>]>,
     missing: watch::Receiver<BTreeSet<usize>>,
 }
 
@@ -55,7 +80,14 @@ impl Receipt {
     #[must_use]
     pub fn new(number: u64, shards: impl IntoIterator<Item = usize>) -> (Self, Confirmations) {
         let (sender, receiver) = watch::channel(shards.into_iter().collect());
-        (Self { number, missing: receiver }, Confirmations { missing: Arc::new(sender) })
+        (Self { number, places: Arc::default(), missing: receiver }, Confirmations { missing: Arc::new(sender) })
+    }
+
+    /// The same, and who waits for it waits a moment for the addresses of these too: who comes right behind a change should
+    /// find what it leads to.
+    #[must_use]
+    pub(crate) fn with_places(self, places: Vec<Arc<Place>>) -> Self {
+        Self { places: places.into(), ..self }
     }
 
     /// The snapshot's number.
@@ -64,17 +96,33 @@ impl Receipt {
         self.number
     }
 
+    /// Whether it is in force.
+    #[must_use]
+    pub fn is_in_force(&self) -> bool {
+        self.missing.borrow().is_empty()
+    }
+
     /// Waits until it is in force.
     ///
     /// # Errors
     /// The time is over, or nobody is left who could confirm it.
     pub async fn wait(mut self, timeout: Duration) -> Result<(), NotInForce> {
         let all = self.missing.wait_for(BTreeSet::is_empty);
-        if let Ok(Ok(_)) = tokio::time::timeout(timeout, all).await {
+        let is_in_force = matches!(tokio::time::timeout(timeout, all).await, Ok(Ok(_)));
+        if is_in_force {
+            resolved(&self.places).await;
             return Ok(());
         }
         let shards: Vec<usize> = self.missing.borrow().iter().copied().collect();
         if shards.is_empty() { Ok(()) } else { Err(NotInForce { number: self.number, shards }) }
+    }
+}
+
+/// Waits until each place has addresses, a moment at most: a name may not be there at all, and that is no fault of the change.
+async fn resolved(places: &[Arc<Place>]) {
+    let began = Instant::now();
+    while began.elapsed() < NAMES_PATIENCE && places.iter().any(|place| place.load().addresses().is_empty()) {
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 

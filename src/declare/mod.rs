@@ -31,7 +31,7 @@ pub mod plan;
 pub mod read;
 pub mod step;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod written;
 
 pub use document::{Declared, Document};

@@ -35,6 +35,21 @@ pub enum Why {
     Targets,
 }
 
+impl Step {
+    /// The API that it is about.
+    #[must_use]
+    pub fn key(&self) -> &ApiKey {
+        match self {
+            Self::Create(key, _)
+            | Self::Update(key, ..)
+            | Self::Deploy(key, ..)
+            | Self::Stop(key, _)
+            | Self::Start(key, _)
+            | Self::Lifecycle(key, _) => key,
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -10,6 +10,23 @@ use super::sys;
 /// Commands a shard may have waiting.
 const CAPACITY: usize = 1024;
 
+/// A command that did not go out.
+#[derive(Debug)]
+pub enum Unsent<C> {
+    /// Too many are waiting: later there may be room.
+    Full(C),
+    /// The shard has ended.
+    Gone(C),
+}
+
+impl<C> Unsent<C> {
+    /// The command.
+    pub fn into_inner(self) -> C {
+        let (Self::Full(command) | Self::Gone(command)) = self;
+        command
+    }
+}
+
 /// The sending end. Clones reach the same shard.
 #[derive(Debug)]
 pub struct Sender<C> {
@@ -27,10 +44,11 @@ impl<C> Sender<C> {
     /// Queues a command and wakes the shard.
     ///
     /// # Errors
-    /// The command itself, if the shard is gone or has too many waiting.
-    pub fn send(&self, command: C) -> Result<(), C> {
+    /// The command itself: the shard has too many waiting, or is gone.
+    pub fn send(&self, command: C) -> Result<(), Unsent<C>> {
         self.queue.try_send(command).map_err(|error| match error {
-            TrySendError::Full(command) | TrySendError::Disconnected(command) => command,
+            TrySendError::Full(command) => Unsent::Full(command),
+            TrySendError::Disconnected(command) => Unsent::Gone(command),
         })?;
         // Fails only when the counter is full, and then the shard is awake.
         let _ = sys::add_to_counter(self.bell.as_fd());

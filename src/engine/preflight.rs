@@ -36,6 +36,16 @@ impl Host {
         }
     }
 
+    /// Keeps this thread, and those that it starts, off the shards' CPUs, where the process has others. A shard's own thread
+    /// goes to its CPU all the same.
+    pub fn keep_off(&self, shards: &[usize]) {
+        let others: Vec<usize> = self.cpus.iter().copied().filter(|cpu| !shards.contains(cpu)).collect();
+        if !others.is_empty() {
+            // A sandbox may refuse it: then the kernel chooses, and that is no reason not to serve.
+            let _ = sys::run_on(&others);
+        }
+    }
+
     /// How many connections fit, if each takes so many descriptors.
     #[must_use]
     pub fn max_connections(&self, descriptors_each: u64, shards: usize) -> u64 {

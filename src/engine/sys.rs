@@ -183,6 +183,22 @@ pub(super) fn allowed_cpus() -> io::Result<Vec<usize>> {
     Ok(all.filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) }).collect())
 }
 
+/// From now on this thread, and those that it starts, run on these CPUs. There must be one.
+pub(super) fn run_on(cpus: &[usize]) -> io::Result<()> {
+    // SAFETY: zeroed bytes are a valid cpu_set_t.
+    let mut set = unsafe { MaybeUninit::<libc::cpu_set_t>::zeroed().assume_init() };
+    let most = usize::try_from(libc::CPU_SETSIZE).unwrap_or_default();
+    for cpu in cpus.iter().filter(|cpu| **cpu < most) {
+        // SAFETY: the index is below CPU_SETSIZE.
+        unsafe { libc::CPU_SET(*cpu, &mut set) };
+    }
+    // SAFETY: the pointer is to live memory of the size given, and only read.
+    match unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Keeps the kernel from backing this process's memory with huge pages.
 pub(super) fn disable_huge_pages() -> io::Result<()> {
     // SAFETY: no pointer is involved.

@@ -149,15 +149,6 @@ impl Connection {
     /// Goes on as far as it can.
     #[inline]
     pub(super) fn step<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, Secured<'_, T>>) -> Next {
-        let before = self.counts();
-        let next = self.go_on(me, cx);
-        let after = self.counts();
-        cx.routes.moved(self.route, before, after);
-        next
-    }
-
-    #[inline]
-    fn go_on<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, Secured<'_, T>>) -> Next {
         loop {
             if let Some(cause) = self.ending.take() {
                 self.begin_drain(cause, cx);
@@ -406,14 +397,16 @@ impl Connection {
                     self.refuse(client, refusal, cx)
                 }
             },
-            upgrade::Outcome::Switched(switched) => match cx.routes.objection(self.route, self.fingerprint) {
-                None => self.open(client, upstream, *switched, cx),
-                // It changed in the meantime. Nothing has been promised yet.
-                Some(_) => {
-                    cx.net.close(upstream);
-                    self.refuse(client, Refusal::API_CHANGING, cx)
+            upgrade::Outcome::Switched(switched) => {
+                match cx.routes.objection(self.route, self.listener, self.fingerprint) {
+                    None => self.open(client, upstream, *switched, cx),
+                    // It changed in the meantime. Nothing has been promised yet.
+                    Some(_) => {
+                        cx.net.close(upstream);
+                        self.refuse(client, Refusal::API_CHANGING, cx)
+                    }
                 }
-            },
+            }
         }
     }
 

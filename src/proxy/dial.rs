@@ -134,6 +134,7 @@ impl Dial {
             };
             if !self.connected && self.is_unverified() && cx.net.handshake(socket) == Handshaking::Done {
                 self.connected = true;
+                self.note_answered();
                 UNVERIFIED_UPSTREAMS.fetch_add(1, Ordering::Relaxed);
             }
             match cx.net.send(socket, self.request.get(self.sent..).unwrap_or_default()) {
@@ -267,6 +268,10 @@ impl Dial {
     /// Where that is asked for, nothing goes out, and nothing counts that comes in, but through TLS.
     fn secure<T: Transport>(&self, socket: Socket, cx: &mut Context<'_, Secured<'_, T>>) -> Result<(), Refusal> {
         let Some(tls) = self.endpoint(0).and_then(|endpoint| endpoint.tls.as_ref()) else { return Ok(()) };
+        // Whom to trust is looked up by its place, and that counts only as long as the route is as it was.
+        if !cx.routes.is_current(cx.route, &self.onward.asked.route) {
+            return Err(Refusal::API_CHANGING);
+        }
         let config = cx.current.upstream_tls.get(usize::from(tls.trust)).ok_or(Refusal::UPSTREAM_TLS)?;
         let begun = cx.net.connect_tls(socket, Arc::clone(config), tls.name.clone());
         begun.map_err(|_| Refusal::UPSTREAM_TLS)

@@ -151,10 +151,13 @@ impl Echo {
         }
         self.fresh = false;
         self.received_bytes = self.received_bytes.saturating_add(received as u64);
+        let before = self.reader.messages();
         self.last_received = cx.net.now();
         let resumed = !self.partial.is_empty();
         let mut out = std::mem::take(if resumed { &mut self.partial } else { cx.answer });
         let scanned = self.echo(carried.saturating_add(received), &mut out, cx);
+        let messages = self.reader.messages().saturating_sub(before);
+        cx.routes.passed(cx.route, Side::Client, messages, received);
         let sent = self.outbox.send(self.client, cx.net, &out);
         if !resumed {
             out.clear();

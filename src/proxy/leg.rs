@@ -8,6 +8,7 @@ use crate::engine::{Fault, Socket, Time, Transport};
 use crate::proto::frame::{ControlFrame, Opcode, Reserved, Sender};
 use crate::proto::mask;
 use crate::proto::scan::{Control, Scanner};
+use crate::routing::policy::Timeouts;
 
 /// In a record, the code of a close frame that has none (RFC 6455 section 7.1.5).
 const NO_CODE: u16 = 1005;
@@ -207,12 +208,13 @@ impl Leg {
     /// the other side does not take it, it is not, and silence means nothing.
     pub(super) fn keep_alive<T: Transport>(
         &mut self,
+        timeouts: &Timeouts,
         may_insert: bool,
         is_read: bool,
         cx: &mut Context<'_, T>,
     ) -> Option<Pulse> {
-        let interval = cx.policy().timeouts.ping_interval?;
-        let (now, patience) = (cx.net.now(), cx.policy().timeouts.pong);
+        let interval = timeouts.ping_interval?;
+        let (now, patience) = (cx.net.now(), timeouts.pong);
         if !is_read {
             self.heard(now);
             return Some(Pulse::CheckAt(now.after(interval)));

@@ -1,7 +1,6 @@
-//! The ends of many connections, spread over a window. Who waits for its end keeps its turn, whatever else happens to its
-//! route meanwhile: changes that follow each other do not put it off.
+//! The ends of many connections of a route, spread over a window. Who waits for its end keeps its turn.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::command::Cause;
@@ -10,52 +9,46 @@ use crate::engine::{Slot, Time};
 /// How often at most some of them end.
 const TICK: Duration = Duration::from_millis(10);
 
+/// A connection that is to end: where it is, and its number, for who is gone by itself meanwhile may have left its place to
+/// another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ousted {
+    pub(super) place: Slot,
+    pub(super) number: u64,
+    pub(super) cause: Cause,
+}
+
 /// Connections of one route that are to end.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ousting {
-    /// In the order of their turns.
-    waiting: VecDeque<Waiting>,
-    /// How many have ended since nobody waited.
+    /// With when it is their turn, in that order.
+    waiting: VecDeque<(Time, Ousted)>,
+    /// How many have ended.
     ended: u64,
 }
 
-/// A connection that is to end.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting {
-    pub(super) place: Slot,
-    /// Who is gone by itself meanwhile may have left its place to another.
-    pub(super) number: u64,
-    /// Why it ends whatever becomes of its route; `None` for the objection that there is when its turn comes.
-    pub(super) cause: Option<Cause>,
-    due: Time,
-}
-
 impl Ousting {
-    /// These are to end from `now` on, the last of them almost a window later; of those that wait already, who is not among
-    /// them only if nothing depends on its route.
-    pub(super) fn spread(&mut self, meant: &[(Slot, u64)], cause: Option<Cause>, now: Time, window: Duration) {
-        let numbers: HashSet<u64> = match self.waiting.is_empty() {
-            true => HashSet::new(),
-            false => meant.iter().map(|(_, number)| *number).collect(),
-        };
-        self.waiting.retain(|waiting| waiting.cause.is_some() || numbers.contains(&waiting.number));
-        for waiting in self.waiting.iter_mut().filter(|waiting| numbers.contains(&waiting.number)) {
-            waiting.cause = waiting.cause.or(cause);
-        }
-        let known: HashSet<u64> = self.waiting.iter().map(|waiting| waiting.number).collect();
-        let others = || meant.iter().filter(|(_, number)| !known.contains(number));
-        let count = u32::try_from(others().count()).unwrap_or(u32::MAX);
-        for (turn, (place, number)) in (0..count).zip(others()) {
+    /// The same after something has changed: those of `anew` are to end, and of those before only whom somebody asked to end
+    /// whatever changes. Who has been waiting keeps the turn it had: changes that follow each other do not put it off. The
+    /// others end from `now` on, spread over a window. `None` if nobody is left.
+    pub(super) fn amended(before: Option<Self>, anew: &[Ousted], now: Time, window: Duration) -> Option<Self> {
+        let mut this = before.unwrap_or(Self { waiting: VecDeque::new(), ended: 0 });
+        let mut others: BTreeMap<u64, Ousted> = anew.iter().map(|ousted| (ousted.number, *ousted)).collect();
+        this.waiting.retain_mut(|(_, waiting)| match (others.remove(&waiting.number), waiting.cause) {
+            (_, Cause::Closed | Cause::Shutdown) => true,
+            (Some(again), _) => {
+                waiting.cause = again.cause;
+                true
+            }
+            (None, _) => false,
+        });
+        let count = u32::try_from(others.len()).unwrap_or(u32::MAX);
+        for (turn, ousted) in (0..count).zip(others.into_values()) {
             let wait = window.saturating_mul(turn).checked_div(count).unwrap_or_default();
-            self.waiting.push_back(Waiting { place: *place, number: *number, cause, due: now.after(wait) });
+            this.waiting.push_back((now.after(wait), ousted));
         }
-        self.waiting.make_contiguous().sort_by_key(|waiting| waiting.due);
-        self.forget();
-    }
-
-    /// Whether nobody waits.
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        this.waiting.make_contiguous().sort_by_key(|(due, _)| *due);
+        (!this.waiting.is_empty()).then_some(this)
     }
 
     /// How many still wait for their end, and how many there were.
@@ -65,24 +58,15 @@ impl Ousting {
     }
 
     /// The next whose turn it is by now.
-    pub(super) fn next(&mut self, now: Time) -> Option<Waiting> {
-        self.waiting.front().filter(|next| next.due <= now)?;
-        let next = self.waiting.pop_front()?;
+    pub(super) fn next(&mut self, now: Time) -> Option<Ousted> {
+        self.waiting.front().filter(|(due, _)| *due <= now)?;
         self.ended = self.ended.saturating_add(1);
-        self.forget();
-        Some(next)
+        self.waiting.pop_front().map(|(_, ousted)| ousted)
     }
 
     /// When to ask for the next; `None` when there is none any more.
     pub(super) fn wake_at(&self, now: Time) -> Option<Time> {
-        self.waiting.front().map(|next| next.due.max(now.after(TICK)))
-    }
-
-    /// Once nobody waits, nothing is known of it.
-    fn forget(&mut self) {
-        if self.waiting.is_empty() {
-            *self = Self::default();
-        }
+        self.waiting.front().map(|(due, _)| now.after(TICK).max(*due))
     }
 }
 
@@ -90,71 +74,87 @@ impl Ousting {
 mod tests {
     use std::time::Duration;
 
-    use super::Ousting;
+    use super::{Ousted, Ousting};
     use crate::command::Cause;
     use crate::engine::{Slot, Time};
 
-    const SECOND: Duration = Duration::from_secs(1);
+    const START: Time = Time::from_nanos(0);
+    const WINDOW: Duration = Duration::from_secs(10);
 
-    fn meant(numbers: std::ops::Range<u32>) -> Vec<(Slot, u64)> {
-        numbers.map(|number| (Slot(number), u64::from(number))).collect()
+    fn ousted(number: u32, cause: Cause) -> Ousted {
+        Ousted { place: Slot(number), number: u64::from(number), cause }
     }
 
-    fn ended_by(ousting: &mut Ousting, millis: u64) -> Vec<(u64, Option<Cause>)> {
-        let now = Time::from_millis(millis);
-        std::iter::from_fn(|| ousting.next(now)).map(|waiting| (waiting.number, waiting.cause)).collect()
+    fn of(numbers: std::ops::Range<u32>, cause: Cause) -> Vec<Ousted> {
+        numbers.map(|number| ousted(number, cause)).collect()
+    }
+
+    fn begun(count: u32, window: Duration) -> Ousting {
+        Ousting::amended(None, &of(0..count, Cause::Stopped), START, window).unwrap()
+    }
+
+    fn ended_by(ousting: &mut Ousting, millis: u64) -> Vec<Ousted> {
+        std::iter::from_fn(|| ousting.next(Time::from_millis(millis))).collect()
     }
 
     #[test]
     fn the_ends_are_spread_evenly_over_the_window() {
-        let mut ousting = Ousting::default();
-        ousting.spread(&meant(0..1000), Some(Cause::Closed), Time::from_millis(0), SECOND * 5);
-        assert_eq!(ended_by(&mut ousting, 0), [(0, Some(Cause::Closed))]);
+        let mut ousting = begun(1000, Duration::from_secs(5));
+        assert_eq!(ended_by(&mut ousting, 0), [ousted(0, Cause::Stopped)]);
         assert_eq!(ended_by(&mut ousting, 999).len(), 199);
         assert_eq!(ended_by(&mut ousting, 999).len(), 0);
-        assert_eq!(
-            (ousting.progress(), ousting.wake_at(Time::from_millis(999))),
-            ((800, 1000), Some(Time::from_millis(1009)))
-        );
+        assert_eq!(ousting.progress(), (800, 1000));
+        assert_eq!(ousting.wake_at(Time::from_millis(999)), Some(Time::from_millis(1009)));
         assert_eq!(ended_by(&mut ousting, 4995).len(), 800);
-        assert_eq!((ousting.progress(), ousting.wake_at(Time::from_millis(4995))), ((0, 0), None));
+        assert_eq!((ousting.progress(), ousting.wake_at(START)), ((0, 1000), None));
     }
 
     #[test]
     fn without_a_window_all_end_at_once() {
-        let mut ousting = Ousting::default();
-        ousting.spread(&meant(0..7), None, Time::from_millis(3), Duration::ZERO);
-        assert_eq!(ended_by(&mut ousting, 3).len(), 7);
+        assert_eq!(ended_by(&mut begun(7, Duration::ZERO), 0).len(), 7);
+        assert!(Ousting::amended(None, &[], START, WINDOW).is_none());
     }
 
     #[test]
     fn nobody_is_asked_for_before_its_turn() {
-        let mut ousting = Ousting::default();
-        ousting.spread(&meant(0..2), None, Time::from_millis(0), SECOND);
+        let mut ousting = begun(2, WINDOW);
         assert_eq!(ended_by(&mut ousting, 0).len(), 1);
-        assert_eq!(ousting.wake_at(Time::from_millis(0)), Some(Time::from_millis(500)));
+        assert_eq!(ousting.wake_at(START), Some(Time::from_millis(5000)));
     }
 
     #[test]
-    fn who_waits_keeps_its_turn_and_who_need_not_end_any_more_does_not() {
-        let mut ousting = Ousting::default();
-        ousting.spread(&meant(0..4), None, Time::from_millis(0), SECOND);
-        assert_eq!(ended_by(&mut ousting, 0), [(0, None)]);
-        // 1 need not, 2 and 3 still are to, 4 and 5 are too.
-        ousting.spread(&meant(2..6), None, Time::from_millis(400), SECOND);
-        assert_eq!(ousting.progress(), (4, 5));
-        assert_eq!(ended_by(&mut ousting, 500), [(4, None), (2, None)]);
-        assert_eq!(ended_by(&mut ousting, 900), [(3, None), (5, None)]);
+    fn who_need_not_end_any_more_stays_and_the_others_keep_their_turn() {
+        let mut ousting = begun(100, WINDOW);
+        assert_eq!(ended_by(&mut ousting, 5000).len(), 51);
+        let still: Vec<_> = (51..100).step_by(2).map(|number| ousted(number, Cause::Redeployed)).collect();
+        let mut amended = Ousting::amended(Some(ousting), &still, Time::from_millis(5000), WINDOW).unwrap();
+        assert_eq!(amended.progress(), (25, 76));
+        let ended = [5000, 7500, 10_000].map(|millis| ended_by(&mut amended, millis));
+        assert_eq!(ended.each_ref().map(Vec::len), [0, 13, 12]);
+        assert!(ended.iter().flatten().all(|ousted| ousted.cause == Cause::Redeployed));
     }
 
     #[test]
-    fn who_is_to_end_in_any_case_does() {
-        let mut ousting = Ousting::default();
-        ousting.spread(&meant(0..4), Some(Cause::Shutdown), Time::from_millis(0), SECOND);
-        ousting.spread(&meant(2..3), None, Time::from_millis(100), SECOND);
-        ousting.spread(&[], None, Time::from_millis(200), SECOND);
-        ousting.spread(&meant(0..4), Some(Cause::Closed), Time::from_millis(300), SECOND);
-        let shutdown = |number| (number, Some(Cause::Shutdown));
-        assert_eq!(ended_by(&mut ousting, 750), [shutdown(0), shutdown(1), shutdown(2), shutdown(3)]);
+    fn others_get_turns_of_their_own() {
+        let ousting = begun(4, WINDOW);
+        let more = of(2..6, Cause::Undeployed);
+        let mut amended = Ousting::amended(Some(ousting), &more, Time::from_millis(4000), WINDOW).unwrap();
+        assert_eq!(amended.progress(), (4, 4));
+        let ended = [4000, 5000, 7500, 9000].map(|millis| ended_by(&mut amended, millis));
+        assert_eq!(
+            ended.map(|ousted| ousted.iter().map(|ousted| ousted.number).collect::<Vec<_>>()),
+            [vec![4], vec![2], vec![3], vec![5]]
+        );
+    }
+
+    #[test]
+    fn whom_somebody_asked_to_end_does_whatever_changes() {
+        for cause in [Cause::Closed, Cause::Shutdown] {
+            let asked = Ousting::amended(None, &of(1..2, cause), START, WINDOW);
+            let stopped = Ousting::amended(asked, &of(1..3, Cause::Stopped), START, WINDOW);
+            let mut amended = Ousting::amended(stopped, &[], START, WINDOW).unwrap();
+            assert_eq!(ended_by(&mut amended, 10_000), [ousted(1, cause)]);
+        }
+        assert!(Ousting::amended(Some(begun(3, WINDOW)), &[], START, WINDOW).is_none());
     }
 }

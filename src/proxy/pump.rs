@@ -73,6 +73,7 @@ pub(super) fn pump<T: Transport>(from: &mut Leg, to: &mut Leg, manner: Manner, c
         let now = cx.net.now();
         from.heard(now);
         let mut end = carried.saturating_add(received);
+        let before = from.scanner.messages();
         let passage = pass(from, to, manner, cx, &mut end);
         // Before the send, which may take the scratch away.
         let rest = if passage.stop.is_none() { passage.scanned..end } else { 0..0 };
@@ -80,6 +81,8 @@ pub(super) fn pump<T: Transport>(from: &mut Leg, to: &mut Leg, manner: Manner, c
         if passage.forward > 0 {
             from.received_bytes = from.received_bytes.saturating_add(u64::try_from(passage.forward).unwrap_or(0));
             from.last_forwarded = now;
+            let messages = from.scanner.messages().saturating_sub(before);
+            cx.routes.passed(cx.route, from.side, messages, passage.forward);
             if let Err(fault) = to.outbox.send_scratch(to.socket, cx.net, cx.scratch, passage.forward, cx.pool) {
                 return Pumped::Broken(to.side, fault);
             }

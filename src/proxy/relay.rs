@@ -66,7 +66,8 @@ impl Relay {
 
     /// Does what silence asks for, and says when to look again.
     fn next_deadline<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Result<Option<Time>, End> {
-        let idle_at = cx.policy().timeouts.idle.map(|idle| {
+        let timeouts = cx.policy().timeouts;
+        let idle_at = timeouts.idle.map(|idle| {
             let last = self.client.last_forwarded.max(self.upstream.last_forwarded);
             last.after(idle)
         });
@@ -76,8 +77,8 @@ impl Relay {
         let (client, upstream) = (&mut self.client, &mut self.upstream);
         let (client_is_read, upstream_is_read) = (upstream.has_all(cx), client.has_all(cx));
         let pulses = [
-            (Side::Client, client.keep_alive(upstream.scanner.at_boundary(), client_is_read, cx)),
-            (Side::Upstream, upstream.keep_alive(client.scanner.at_boundary(), upstream_is_read, cx)),
+            (Side::Client, client.keep_alive(&timeouts, upstream.scanner.at_boundary(), client_is_read, cx)),
+            (Side::Upstream, upstream.keep_alive(&timeouts, client.scanner.at_boundary(), upstream_is_read, cx)),
         ];
         let mut next = idle_at;
         for (side, pulse) in pulses {

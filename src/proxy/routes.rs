@@ -1,13 +1,14 @@
 //! A shard's own table of the routes that its connections take: what holds for them, what was counted of them, and which
 //! of their connections are to end. A route is entered when its first connection comes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::ousting::Ousting;
-use super::record::{End, SideRecord};
-use crate::command::{Cause, RouteReport, Tally};
+use super::plan::Side;
+use super::record::End;
+use crate::command::{Cause, RouteReport, Tally, count_by};
 use crate::routing::policy::Policy;
 use crate::routing::route::{Gate, Route, RouteId, Subject};
 use crate::routing::snapshot::Snapshot;
@@ -15,6 +16,36 @@ use crate::routing::snapshot::Snapshot;
 /// A place in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct RouteSlot(u32);
+
+/// Places, to be asked of each connection whether its own is among them.
+#[derive(Debug, Default)]
+pub(super) struct Places(Vec<bool>);
+
+impl FromIterator<RouteSlot> for Places {
+    fn from_iter<I: IntoIterator<Item = RouteSlot>>(slots: I) -> Self {
+        let mut places = Vec::new();
+        for RouteSlot(index) in slots {
+            let index = index as usize;
+            if places.len() <= index {
+                places.resize(index.saturating_add(1), false);
+            }
+            if let Some(place) = places.get_mut(index) {
+                *place = true;
+            }
+        }
+        Self(places)
+    }
+}
+
+impl Places {
+    pub(super) fn has(&self, RouteSlot(index): RouteSlot) -> bool {
+        self.0.get(index as usize).copied().unwrap_or(false)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 impl RouteSlot {
     /// Of connections that have no route, or none yet.
@@ -29,7 +60,13 @@ pub(super) struct Routes {
     default: Arc<Policy>,
     by_id: HashMap<RouteId, RouteSlot>,
     free: Vec<RouteSlot>,
+    /// What was counted of routes that are gone, by whose they were. An API that is deployed again goes on from there, so
+    /// that no counter ever falls.
+    gone: BTreeMap<Arc<Subject>, Tally>,
 }
+
+/// Of so many subjects that are gone counts are kept; those of any more become part of what has no route.
+const MAX_GONE: usize = 1000;
 
 /// A route on this shard.
 #[derive(Debug)]
@@ -44,79 +81,63 @@ pub(super) struct Local {
     turn: usize,
     /// Why no connection may take it any more.
     closed: Option<Cause>,
-    /// Those of its connections that are to end.
-    pub(super) ousting: Ousting,
-}
-
-/// What a change means for a route's tunnels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Change {
-    /// They have other deadlines now.
-    pub(super) waits: bool,
-}
-
-/// What has passed through a connection.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counts {
-    /// Messages from the client, and from the upstream.
-    pub(super) messages: [u64; 2],
-    /// Bytes from the client, and from the upstream.
-    pub(super) bytes: [u64; 2],
-}
-
-impl Counts {
-    pub(super) fn of(client: &SideRecord, upstream: &SideRecord) -> Self {
-        Self { messages: [client.messages, upstream.messages], bytes: [client.bytes, upstream.bytes] }
-    }
+    pub(super) ousting: Option<Ousting>,
 }
 
 impl Local {
     fn new(route: Option<Arc<Route>>, policy: Arc<Policy>) -> Self {
         let tally = Tally::default();
-        Self { route, policy, tally, connections: 0, turn: 0, closed: None, ousting: Ousting::default() }
+        Self { route, policy, tally, connections: 0, turn: 0, closed: None, ousting: None }
     }
 
     pub(super) fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    /// Why a connection to this endpoint is not to be, or not to go on.
-    pub(super) fn objection(&self, fingerprint: u64) -> Option<Cause> {
-        let elsewhere = || self.route.as_ref().is_some_and(|route| !route.goes_to(fingerprint));
-        self.closed.or_else(|| elsewhere().then_some(Cause::Redeployed))
+    /// Why a connection that came through this listener, to this endpoint, is not to be, or not to go on.
+    pub(super) fn objection(&self, listener: u16, fingerprint: u64) -> Option<Cause> {
+        let route = self.route.as_ref()?;
+        if self.closed.is_some() {
+            return self.closed;
+        }
+        // With another access mode it is served elsewhere, and not there any more.
+        if route.listener != listener {
+            return Some(Cause::Undeployed);
+        }
+        (!route.goes_to(fingerprint)).then_some(Cause::Redeployed)
     }
 
-    /// Takes what the snapshot says of the route now. Its tunnels are to be looked at if that is something else: some may
-    /// have to end, or need not any more; and with other waits each has to be stepped, to know of them.
-    fn change(&mut self, now: Option<&Arc<Route>>) -> Option<Change> {
-        let before = self.route.as_ref()?;
+    /// Takes what the snapshot says of the route now. Whether anything of it changed.
+    fn change(&mut self, now: Option<&Arc<Route>>) -> bool {
+        let Some(before) = &self.route else { return false };
         let Some(route) = now else {
-            let was_closed = self.closed.replace(Cause::Undeployed);
-            return (was_closed != Some(Cause::Undeployed)).then_some(Change { waits: false });
+            return self.closed.replace(Cause::Undeployed) != Some(Cause::Undeployed);
         };
         // It may come back as it was while connections of before it went are still ending.
         if Arc::ptr_eq(before, route) && self.closed != Some(Cause::Undeployed) {
-            return None;
+            return false;
         }
-        let leaves = before.endpoints.iter().any(|endpoint| !route.goes_to(endpoint.fingerprint()));
-        let waits = before.policy.timeouts != route.policy.timeouts;
-        let closed = match route.gate {
+        self.closed = match route.gate {
             Gate::Open => None,
             Gate::Blocked => Some(Cause::Blocked),
             Gate::Stopped => Some(Cause::Stopped),
         };
-        let was_closed = std::mem::replace(&mut self.closed, closed);
         self.route = Some(Arc::clone(route));
         self.policy = Arc::clone(&route.policy);
-        let ends = leaves || closed.is_some() || was_closed.is_some() || !self.ousting.is_empty();
-        (ends || waits).then_some(Change { waits })
+        true
     }
 }
 
 impl Routes {
     pub(super) fn new(policy: Arc<Policy>) -> Self {
         let first = Local::new(None, Arc::clone(&policy));
-        Self { places: vec![Some(first)], default: policy, by_id: HashMap::new(), free: Vec::new() }
+        Self {
+            places: vec![Some(first)],
+            default: policy,
+            by_id: HashMap::new(),
+            free: Vec::new(),
+            gone: BTreeMap::new(),
+        }
     }
 
     #[inline]
@@ -161,17 +182,17 @@ impl Routes {
         }
     }
 
-    /// More has passed through a connection.
+    /// So many messages, with so many bytes, have come from a side.
     #[inline]
-    pub(super) fn moved(&mut self, slot: RouteSlot, before: Counts, after: Counts) {
+    pub(super) fn passed(&mut self, slot: RouteSlot, from: Side, messages: u64, bytes: usize) {
         let Some(local) = self.get_mut(slot) else { return };
-        let tally = &mut local.tally;
-        for (total, (before, after)) in tally.messages.iter_mut().zip(before.messages.iter().zip(after.messages)) {
-            *total = total.saturating_add(after.saturating_sub(*before));
-        }
-        for (total, (before, after)) in tally.bytes.iter_mut().zip(before.bytes.iter().zip(after.bytes)) {
-            *total = total.saturating_add(after.saturating_sub(*before));
-        }
+        let Tally { messages: [messages_up, messages_down], bytes: [bytes_up, bytes_down], .. } = &mut local.tally;
+        let (all_messages, all_bytes) = match from {
+            Side::Client => (messages_up, bytes_up),
+            Side::Upstream => (messages_down, bytes_down),
+        };
+        *all_messages = all_messages.saturating_add(messages);
+        *all_bytes = all_bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
     /// A connection to the upstream stands.
@@ -200,12 +221,12 @@ impl Routes {
         }
         if was_open {
             tally.open = tally.open.saturating_sub(1);
-            count_by(&mut tally.ended, end.label());
+            count_by(&mut tally.ended, end.label(), 1);
             return;
         }
         let count = match end {
-            End::Refused(refusal) => return count_by(&mut tally.refused, refusal.code),
-            End::Unannounced(_) => return count_by(&mut tally.refused, "proxy-protocol"),
+            End::Refused(refusal) => return count_by(&mut tally.refused, refusal.code, 1),
+            End::Unannounced(_) => return count_by(&mut tally.refused, "proxy-protocol", 1),
             End::Declined => &mut tally.declined,
             End::Insecure(_) | End::UnexpectedTls => &mut tally.insecure,
             _ => &mut tally.left,
@@ -214,8 +235,8 @@ impl Routes {
     }
 
     /// Why a connection of a route to this endpoint is not to be, or not to go on.
-    pub(super) fn objection(&self, slot: RouteSlot, fingerprint: u64) -> Option<Cause> {
-        self.get(slot)?.objection(fingerprint)
+    pub(super) fn objection(&self, slot: RouteSlot, listener: u16, fingerprint: u64) -> Option<Cause> {
+        self.get(slot)?.objection(listener, fingerprint)
     }
 
     /// What holds while there is no route.
@@ -226,18 +247,25 @@ impl Routes {
         }
     }
 
-    /// Takes what is in force from now on, and calls `changed` for every route whose tunnels are to be looked at.
-    pub(super) fn take(&mut self, snapshot: &Snapshot, mut changed: impl FnMut(RouteSlot, Change)) {
-        let known: Vec<(RouteId, RouteSlot)> = self.by_id.iter().map(|(id, slot)| (*id, *slot)).collect();
-        for (id, slot) in known {
-            let Some(local) = self.get_mut(slot) else { continue };
-            let change = local.change(snapshot.route(id));
+    /// Takes what is in force from now on: the places of those routes that changed, whose connections are to be looked at.
+    pub(super) fn take(&mut self, snapshot: &Snapshot) -> Vec<RouteSlot> {
+        let mut known: Vec<(RouteId, RouteSlot)> = self.by_id.iter().map(|(id, slot)| (*id, *slot)).collect();
+        known.retain(|(id, slot)| {
+            let Some(local) = self.get_mut(*slot) else { return false };
+            let has_changed = local.change(snapshot.route(*id));
             if local.closed == Some(Cause::Undeployed) && local.connections == 0 {
-                self.remove(slot);
-            } else if let Some(change) = change {
-                changed(slot, change);
+                self.remove(*slot);
+                return false;
             }
-        }
+            has_changed
+        });
+        known.into_iter().map(|(_, slot)| slot).collect()
+    }
+
+    /// Whether a route is still as it was when a connection took it.
+    pub(super) fn is_current(&self, slot: RouteSlot, route: &Arc<Route>) -> bool {
+        let current = self.get(slot).and_then(|local| local.route.as_ref());
+        current.is_some_and(|current| Arc::ptr_eq(current, route))
     }
 
     /// The places in use, the one of what has no route too.
@@ -256,9 +284,15 @@ impl Routes {
             id: local.route.as_ref().map(|route| route.id),
             subject: local.route.as_ref().and_then(|route| route.subject.clone()),
             tally: local.tally.clone(),
-            draining: local.ousting.progress(),
+            draining: local.ousting.as_ref().map_or((0, 0), Ousting::progress),
         };
-        self.places.iter().flatten().map(report).collect()
+        let gone = self.gone.iter().map(|(subject, tally)| RouteReport {
+            id: None,
+            subject: Some(Arc::clone(subject)),
+            tally: tally.clone(),
+            draining: (0, 0),
+        });
+        self.places.iter().flatten().map(report).chain(gone).collect()
     }
 
     fn add(&mut self, route: &Arc<Route>) -> RouteSlot {
@@ -281,19 +315,113 @@ impl Routes {
     }
 
     fn remove(&mut self, slot: RouteSlot) {
-        let Some(id) = self.get(slot).and_then(|local| Some(local.route.as_ref()?.id)) else { return };
-        self.by_id.remove(&id);
-        if let Some(place) = self.places.get_mut(slot.0 as usize) {
-            *place = None;
-        }
+        let Some(place) = self.places.get_mut(slot.0 as usize) else { return };
+        let Some(Local { route: Some(route), tally, .. }) = place.take_if(|local| local.route.is_some()) else {
+            return;
+        };
+        self.by_id.remove(&route.id);
         self.free.push(slot);
+        self.keep(route.subject.as_ref(), &tally);
+    }
+
+    /// Keeps the counts of a route that goes.
+    fn keep(&mut self, subject: Option<&Arc<Subject>>, tally: &Tally) {
+        let has_room = self.gone.len() < MAX_GONE;
+        match subject {
+            Some(subject) if has_room || self.gone.contains_key(subject) => {
+                self.gone.entry(Arc::clone(subject)).or_default().add(tally);
+            }
+            _ => {
+                if let Some(nobody) = self.get_mut(RouteSlot::NONE) {
+                    nobody.tally.add(tally);
+                }
+            }
+        }
     }
 }
 
-/// Labels are few: a search is quicker than a table.
-fn count_by(counts: &mut Vec<(&'static str, u64)>, label: &'static str) {
-    match counts.iter_mut().find(|(known, _)| *known == label) {
-        Some((_, count)) => *count = count.saturating_add(1),
-        None => counts.push((label, 1)),
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{MAX_GONE, RouteSlot, Routes};
+    use crate::command::Tally;
+    use crate::proto::scan::FrameLimits;
+    use crate::routing::policy::{Policy, Timeouts};
+    use crate::routing::route::{Gate, Route, RouteId, Subject};
+    use crate::routing::snapshot::Snapshot;
+
+    fn policy() -> Arc<Policy> {
+        let second = Duration::from_secs(1);
+        let timeouts = Timeouts {
+            handshake: second,
+            connect: second,
+            idle: None,
+            ping_interval: None,
+            pong: second,
+            close: second,
+        };
+        Arc::new(Policy {
+            frames: FrameLimits { max_frame_bytes: 1024, max_message_bytes: 1024 },
+            timeouts,
+            drain_window: Duration::ZERO,
+        })
+    }
+
+    fn route(id: u64, identifier: &str) -> Route {
+        let subject = Subject { identifier: identifier.into(), ..Subject::default() };
+        Route {
+            id: RouteId(id),
+            subject: Some(Arc::new(subject)),
+            listener: 0,
+            gate: Gate::Open,
+            endpoints: Box::default(),
+            preserve_host: false,
+            answer_lines: Box::default(),
+            policy: policy(),
+        }
+    }
+
+    fn opened(routes: &Routes, identifier: &str) -> u64 {
+        let all = routes.reports();
+        let own = all.iter().filter(|report| report.subject.as_ref().map_or("", |it| &it.identifier) == identifier);
+        let mut sum = Tally::default();
+        own.for_each(|report| sum.add(&report.tally));
+        sum.opened
+    }
+
+    #[test]
+    fn what_was_counted_of_a_deployment_stays_when_it_goes_and_comes_back() {
+        let mut routes = Routes::new(policy());
+        for (id, total) in [(1, 1), (2, 2), (3, 3)] {
+            let snapshot = Snapshot::of_one(route(id, "chat"));
+            let route = snapshot.routes().next().unwrap();
+            let (slot, _) = routes.enter(route);
+            routes.opened(slot, Duration::ZERO);
+            assert_eq!(opened(&routes, "chat"), total);
+            routes.take(&Snapshot::default());
+            assert_eq!(opened(&routes, "chat"), total, "while its last connection ends");
+            routes.leave(slot);
+            assert_eq!(opened(&routes, "chat"), total, "when it is gone");
+            assert_eq!(routes.slot_of(RouteId(id)), None);
+        }
+    }
+
+    #[test]
+    fn counts_of_more_than_are_kept_become_nobodys() {
+        let mut routes = Routes::new(policy());
+        for id in 0..=MAX_GONE as u64 {
+            let snapshot = Snapshot::of_one(route(id, &format!("api-{id}")));
+            let (slot, _) = routes.enter(snapshot.routes().next().unwrap());
+            assert_ne!(slot, RouteSlot::NONE);
+            routes.opened(slot, Duration::ZERO);
+            routes.leave(slot);
+            routes.take(&Snapshot::default());
+        }
+        assert_eq!(opened(&routes, "api-0"), 1);
+        assert_eq!(opened(&routes, &format!("api-{MAX_GONE}")), 0);
+        assert_eq!(opened(&routes, ""), 1);
+        assert_eq!(routes.reports().len(), MAX_GONE + 1);
     }
 }

@@ -37,6 +37,8 @@ pub struct Proxy {
     newest: u64,
     refusing: usize,
     draining: bool,
+    /// The number of the snapshot that brought how upstreams are spoken to in TLS.
+    upstream_tls_of: u64,
     /// When the next connections are to end of those that end over a window.
     ousts_at: Option<Time>,
     scratch: Vec<u8>,
@@ -60,6 +62,7 @@ impl Proxy {
             newest: 0,
             refusing: 0,
             draining: false,
+            upstream_tls_of: 0,
             ousts_at: None,
             scratch: pool.take(),
             answer: Vec::new(),

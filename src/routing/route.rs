@@ -41,6 +41,8 @@ pub struct Route {
     pub id: RouteId,
     /// Whose it is; `None` where there is but one route, and nothing to tell it from.
     pub subject: Option<Arc<Subject>>,
+    /// The listener that it is served at.
+    pub listener: u16,
     /// Whether it takes connections.
     pub gate: Gate,
     /// Where its connections go: at least one endpoint, taken in turn. One that cannot be reached is passed over for the
@@ -107,7 +109,7 @@ impl Endpoint {
     #[must_use]
     pub fn new(target: Target, tls: Option<UpstreamTls>, place: Arc<Place>) -> Self {
         let mut hasher = DefaultHasher::new();
-        (target.tls, &target.host, target.port, &target.base_path).hash(&mut hasher);
+        (target.tls, target.host.to_ascii_lowercase(), target.port, &target.base_path).hash(&mut hasher);
         Self { target, tls, place, fingerprint: hasher.finish() }
     }
 

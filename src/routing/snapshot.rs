@@ -278,6 +278,7 @@ mod tests {
         Arc::new(Route {
             id: RouteId(id),
             subject: None,
+            listener: 0,
             gate: Gate::Open,
             endpoints: Box::default(),
             preserve_host: false,

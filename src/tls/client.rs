@@ -15,7 +15,7 @@ use super::{HTTP_1_1, provider};
 const SESSIONS: usize = 32;
 
 /// What a client goes by.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientFiles {
     /// Whose word on a server counts.
     pub trust: Trust,
@@ -24,7 +24,7 @@ pub struct ClientFiles {
 }
 
 /// Whose word on a server counts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Trust {
     /// The authorities that the host trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR` move its store).
     #[default]

@@ -94,7 +94,13 @@ impl ServerTls {
     #[must_use]
     pub fn new(pairs: Vec<(PathBuf, PathBuf)>, clients: ClientCertificates) -> Self {
         let pair = |(certificate, key)| (PemFile::new("--tls-cert", certificate), PemFile::new("--tls-key", key));
-        Self { pairs: pairs.into_iter().map(pair).collect(), clients }
+        Self::of(pairs.into_iter().map(pair).collect(), clients)
+    }
+
+    /// The same, of files that are called otherwise.
+    #[must_use]
+    pub fn of(pairs: Vec<(PemFile, PemFile)>, clients: ClientCertificates) -> Self {
+        Self { pairs, clients }
     }
 
     /// Every file, to be looked at for changes.

@@ -5,6 +5,8 @@ Loads a filter with libseccomp, as a container's runtime or systemd would, and s
 
 - under config/ringway-seccomp.json a message goes through `ringway proxy` and comes back, in plain text to an address,
   and over TLS to a name; a name that is in no file is asked for by UDP;
+- under it `ringway serve` makes its store, an API is made and deployed through its admin API, a message goes through it,
+  and it reads its configuration again;
 - the same under the SystemCallFilter of config/ringway.service, where systemd-analyze can say what its groups hold;
 - without the io_uring calls `ringway proxy` fails, and its message names the profile.
 
@@ -18,10 +20,12 @@ import os
 import pathlib
 import platform
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROFILE = ROOT / "config" / "ringway-seccomp.json"
@@ -33,6 +37,13 @@ ERRNO = 0x00050000
 OPERATORS = ["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"]
 EPERM = 1
 TIMEOUT_S = 20
+CONFIGURATION = """
+admin.listen = "127.0.0.1:0"
+[[environments]]
+name = "development"
+external.listen = "127.0.0.1:0"
+internal.listen = "127.0.0.1:0"
+"""
 
 
 class Argument(ctypes.Structure):
@@ -103,6 +114,7 @@ class Checks:
         self.check(f"a message goes through the proxy under {name}", lambda: self.relays(profile))
         self.check(f"a message goes over TLS to a name under {name}", lambda: self.relays_over_tls(profile))
         self.check(f"a name is asked for under {name}", lambda: self.asks(profile))
+        self.check(f"a node manages and serves APIs under {name}", lambda: self.manages(profile))
 
     def check(self, what, test):
         try:
@@ -137,6 +149,33 @@ class Checks:
             with self.serve(profile, "proxy", "--target", "ws://asked.test:9", *asked):
                 question = server.recv(512)
         assert b"\x05asked\x04test\x00" in question.lower(), f"what was asked is {question!r}"
+
+    def manages(self, profile):
+        with tempfile.TemporaryDirectory() as folder, self.serve(profile, "echo") as echo:
+            configuration, state = pathlib.Path(folder, "ringway.toml"), f"{folder}/state"
+            configuration.write_text(CONFIGURATION)
+            with self.behind(profile, "serve", "--config", str(configuration), "--state", state) as node:
+                lines = [node.stdout.readline() for _ in range(2)]
+                assert "development: " in lines[1], f"serve did not start: {node.stderr.read()}"
+                url = lines[1].split()[1]
+                self.run_at(profile, state, "api", "create", "--name", "a", "--version", "1.0", "--target", f"ws://{echo}")
+                self.run_at(profile, state, "api", "deploy", "a", "--env", "development")
+                self.echoes(profile, f"{url}/default/a/v1")
+                configuration.write_text("limits.idle_timeout_ms = 9000\n" + CONFIGURATION)
+                node.send_signal(signal.SIGHUP)
+                deadline = time.monotonic() + TIMEOUT_S
+                while "config.reload" not in self.run_at(profile, state, "audit", "-o", "json"):
+                    assert time.monotonic() < deadline, "the audit does not tell of the reload"
+                node.terminate()
+                _, errors = node.communicate(timeout=TIMEOUT_S)
+                assert node.returncode == 0, f"serve ended with {node.returncode}: {errors}"
+                assert "WARN" not in errors and "ERROR" not in errors, f"serve said: {errors}"
+
+    def run_at(self, profile, state, *arguments):
+        with self.behind(profile, "--state", state, *arguments) as command:
+            out, errors = command.communicate(timeout=TIMEOUT_S)
+        assert command.returncode == 0, f"{arguments} ended with {command.returncode}: {errors}"
+        return out
 
     def echoes(self, profile, url, *options):
         with self.behind(profile, "ws", url, *options) as client:

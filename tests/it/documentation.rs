@@ -4,13 +4,13 @@ use std::process::Command;
 
 use ringway::proto::refusal::Refusal;
 
-fn document(name: &str) -> String {
+pub(crate) fn document(name: &str) -> String {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// The cells of a table's rows that begin with the given text.
-fn rows<'a>(document: &'a str, start: &str) -> Vec<Vec<&'a str>> {
+pub(crate) fn rows<'a>(document: &'a str, start: &str) -> Vec<Vec<&'a str>> {
     document
         .lines()
         .filter(|line| line.starts_with(start))
@@ -71,4 +71,34 @@ fn every_file_that_the_readme_names_is_there() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(link);
         assert!(path.exists(), "README.md names {link}");
     }
+}
+
+#[test]
+fn the_table_of_the_admin_apis_problems_is_the_programs() {
+    use ringway::api::problem::Code;
+    let mut all: Vec<Code> = ringway::control::admin::problem::ALL.iter().chain(Code::ALL).copied().collect();
+    all.sort_by_key(|code| code.status);
+    let actual: Vec<String> =
+        all.iter().map(|code| format!("| {} | `{}` | {} |", code.status, code.word, code.title)).collect();
+    let text = document("docs/admin-api.md");
+    let documented: Vec<&str> =
+        text.lines().filter(|line| line.starts_with("| 4") || line.starts_with("| 5")).collect();
+    assert_eq!(documented, actual, "docs/admin-api.md should have:\n{}\n", actual.join("\n"));
+}
+
+#[test]
+fn the_table_of_figures_is_the_programs() {
+    let actual: Vec<String> = ringway::control::metrics::FAMILIES
+        .iter()
+        .map(|family| {
+            let kind = format!("{:?}", family.kind).to_lowercase();
+            let labels: Vec<String> =
+                family.labels.split(", ").filter(|label| !label.is_empty()).map(|label| format!("`{label}`")).collect();
+            let labels = if labels.is_empty() { "-".to_owned() } else { labels.join(", ") };
+            format!("| `{}` | {kind} | {labels} | {} |", family.shown(), family.help)
+        })
+        .collect();
+    let text = document("docs/metrics.md");
+    let documented: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).collect();
+    assert_eq!(documented, actual, "docs/metrics.md should have:\n{}\n", actual.join("\n"));
 }

@@ -3,12 +3,15 @@
 
 mod harness;
 
+mod apis;
 mod cli;
 mod closing;
+mod config_file;
 mod dead_peers;
 mod deadlines;
 mod descriptors;
 mod documentation;
+mod documented_model;
 mod forwarding;
 mod fuzz_corpus;
 mod fuzz_invariants;
@@ -20,12 +23,15 @@ mod pressure;
 mod proxy_protocol;
 mod refusals;
 mod relay;
+mod reload;
 mod ring;
 mod route_properties;
 mod route_reference;
 mod scanner_reference;
+mod serve;
 mod shutdown;
 mod sockstat;
+mod store;
 mod tls_downstream;
 mod tls_endings;
 mod tls_files;

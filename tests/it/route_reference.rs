@@ -145,6 +145,7 @@ fn route(id: u64) -> Arc<Route> {
     Arc::new(Route {
         id: RouteId(id),
         subject: None,
+        listener: 0,
         gate: Gate::Open,
         endpoints: Box::default(),
         preserve_host: false,

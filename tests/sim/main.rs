@@ -31,7 +31,7 @@ use ringway::proxy::record::Record;
 use world::{Scene, World};
 
 const SEEDS: u64 = 10_000;
-const OPERATOR_SEEDS: u64 = 5_000;
+const OPERATOR_SEEDS: u64 = 2_500;
 
 /// What the seeds must come to, if they are to prove anything.
 const EVERY_END: [&str; 32] = [

@@ -152,6 +152,7 @@ fn route(scene: &Scene, place: Arc<Place>) -> Route {
     Route {
         id: RouteId(0),
         subject: None,
+        listener: 0,
         gate: Gate::Open,
         endpoints: Box::new([Endpoint::new(target, scene.tls.up.then(configs::of_upstream), place)]),
         preserve_host: false,

@@ -1,1 +1,103 @@
-//! `ringway api`.
+//! `ringway api`: APIs made, changed, deployed, promoted and published, a file a group of verbs. Each is a request or two
+//! to the admin API; what it answers goes to standard output.
+
+mod change;
+mod deploy;
+mod lifecycle;
+pub(super) mod reference;
+mod session;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+pub(super) use self::lifecycle::time;
+use self::reference::Reference;
+use super::Failure;
+use super::anywhere::Anywhere;
+use super::client::{Client, Place};
+use crate::api::view::Status;
+use crate::api::{Api, ApiKey, Deployment, TargetUrl};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make an API
+    Create(change::CreateArgs),
+    /// List APIs
+    List(show::ListArgs),
+    /// Show an API and where it is deployed
+    Show(show::ShowArgs),
+    /// Change an API's definition, what is given of it; what is deployed stays as it is
+    Update(change::UpdateArgs),
+    /// Undeploy an API everywhere and delete it
+    Delete(change::DeleteArgs),
+    /// Deploy an API in an environment, as it is defined now or in an older revision
+    Deploy(deploy::DeployArgs),
+    /// Take an API out of an environment
+    Undeploy(deploy::PlaceArgs),
+    /// Deploy what runs in one environment in the next
+    Promote(deploy::PromoteArgs),
+    /// Have a deployment refuse connections
+    Stop(deploy::PlaceArgs),
+    /// Have a stopped deployment take connections again
+    Start(deploy::PlaceArgs),
+    /// List an API's revisions, the newest first
+    Revisions(show::ShowArgs),
+    /// Run another revision where the API is deployed; the environment keeps its own targets
+    Rollback(deploy::RollbackArgs),
+    /// Show where an API is in its life, or change that: publish it, deprecate it, block it, retire it
+    Lifecycle(lifecycle::Args),
+    /// Talk through the proxy to a deployed API, one message a line
+    Test(session::Args),
+}
+
+pub(super) fn run(args: &Args, anywhere: &Anywhere) -> Result<ExitCode, Failure> {
+    let client = Client::new(anywhere)?;
+    match &args.verb {
+        Verb::Create(args) => change::create(args, &client, anywhere),
+        Verb::List(args) => show::list(args, &client, anywhere),
+        Verb::Show(args) => show::show(args, &client, anywhere),
+        Verb::Update(args) => change::update(args, &client, anywhere),
+        Verb::Delete(args) => change::delete(args, &client, anywhere),
+        Verb::Deploy(args) => deploy::deploy(args, &client, anywhere),
+        Verb::Undeploy(args) => deploy::undeploy(args, &client),
+        Verb::Promote(args) => deploy::promote(args, &client, anywhere),
+        Verb::Stop(args) => deploy::switch(args, "stop", &client, anywhere),
+        Verb::Start(args) => deploy::switch(args, "start", &client, anywhere),
+        Verb::Revisions(args) => show::revisions(args, &client, anywhere),
+        Verb::Rollback(args) => deploy::rollback(args, &client, anywhere),
+        Verb::Lifecycle(args) => lifecycle::run(args, &client, anywhere),
+        // It ends as the session does.
+        Verb::Test(args) => return session::run(args, &client),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where an API is in the admin API.
+pub(super) fn place(key: &ApiKey) -> Place {
+    Place::new(["apis", key.project.as_str(), key.identifier.as_str(), &key.version.to_string()])
+}
+
+/// The API that a reference means.
+fn found(reference: &Reference, client: &Client) -> Result<Api, Failure> {
+    client.get(&place(&reference.key(client)?))
+}
+
+/// The words for a deployment's state.
+fn status(deployment: &Deployment) -> &'static str {
+    match deployment.status {
+        Status::Running => "running",
+        Status::Stopped => "stopped",
+    }
+}
+
+fn texts(targets: &[TargetUrl]) -> Vec<String> {
+    targets.iter().map(ToString::to_string).collect()
+}

@@ -13,15 +13,17 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use ureq::Agent;
 use ureq::http::{Method, Request, Response, StatusCode, header};
 use ureq::tls::{RootCerts, TlsConfig};
 
 use self::find::Found;
+pub(in crate::cli) use self::find::STATE;
 use super::Failure;
 use super::anywhere::Anywhere;
+use crate::api::Page;
 use crate::tls;
 
 /// How long connecting may take, and all of a request: a change is answered when every shard has it in force.
@@ -53,13 +55,6 @@ pub(super) struct Place {
 pub(super) struct Tagged<T> {
     pub(super) value: T,
     pub(super) etag: Option<String>,
-}
-
-/// A page of a list.
-#[derive(Debug, Deserialize)]
-struct Page<T> {
-    items: Vec<T>,
-    next: Option<String>,
 }
 
 impl Place {
@@ -153,6 +148,11 @@ impl Client {
                 None => return Ok(all),
             }
         }
+    }
+
+    /// Reads a list that has no pages.
+    pub(super) fn whole<T: DeserializeOwned>(&self, place: &Place) -> Result<Vec<T>, Failure> {
+        self.get(place).map(|page: Page<T>| page.items)
     }
 
     /// Makes something, or has something done.

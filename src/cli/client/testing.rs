@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use clap::FromArgMatches;
+use serde_json::{Value, json};
 
 use super::Client;
+use crate::api::ApiKey;
 use crate::cli::Cli;
 use crate::cli::anywhere::{self, Anywhere};
 use crate::tls::testing::Folder;
@@ -134,4 +136,29 @@ pub(in crate::cli) fn at_state(directory: &Path) -> Anywhere {
 /// With a URL.
 pub(in crate::cli) fn at_url(url: &str, token: &Path) -> Anywhere {
     Anywhere { admin: Some(url.to_owned()), token_file: Some(PathBuf::from(token)), ..anywhere() }
+}
+
+/// An API as the admin API shows it, with these fields instead.
+pub(in crate::cli) fn api(key: &str, fields: &Value) -> Value {
+    let key: ApiKey = key.parse().unwrap();
+    let mut api = json!({
+        "id": 1, "project": key.project, "identifier": key.identifier, "version": key.version, "name": "Chat App",
+        "display_name": null, "description": "", "type": "WebSocket", "base_path": key.base_path(),
+        "access": "external", "targets": ["ws://127.0.0.1:9000"], "lifecycle": "Created", "deprecated_at": null,
+        "sunset_at": null, "created_at": "2026-01-01T00:00:00Z", "created_by": "me",
+        "updated_at": "2026-01-01T00:00:00Z", "updated_by": "me", "latest_revision": null, "deployments": [],
+    });
+    for (name, value) in fields.as_object().unwrap() {
+        api[name] = value.clone();
+    }
+    api
+}
+
+/// A deployment as the admin API shows it.
+pub(in crate::cli) fn deployment(environment: &str, revision: u64) -> Value {
+    json!({
+        "environment": environment, "revision": revision, "targets": null, "effective_targets": ["ws://127.0.0.1:9000"],
+        "status": "running", "deployed_at": "2026-01-01T00:00:00Z", "deployed_by": "me",
+        "url": "ws://127.0.0.1:8081/default/chat-app/v1.0",
+    })
 }

@@ -42,6 +42,13 @@ const HEAD: HeadLimits = HeadLimits { max_bytes: 32 * 1024, max_lines: 128 };
 pub(super) struct Args {
     /// Where to connect: ws://host[:port]/path?query, or wss:// for TLS
     url: String,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// How to connect, wherever it is.
+#[derive(clap::Args, Debug)]
+pub(super) struct Options {
     /// A header to send, as `Name: value`; may be repeated
     #[arg(long, short = 'H', value_name = "HEADER", value_parser = units::header)]
     header: Vec<(String, String)>,
@@ -57,9 +64,13 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let (target, path) =
-        target::client_url(&args.url).map_err(|error| Failure::Configuration(format!("{}: {error}", args.url)))?;
-    let tls = args.tls(&target)?;
+    open(&args.url, &args.options)
+}
+
+/// Connects to a URL and talks until it ends.
+pub(super) fn open(url: &str, options: &Options) -> Result<ExitCode, Failure> {
+    let (target, path) = target::client_url(url).map_err(|error| Failure::Configuration(format!("{url}: {error}")))?;
+    let tls = options.tls(&target)?;
     let socket = connect(&target)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     runtime.block_on(async {
@@ -68,15 +79,15 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
             Some((config, name)) => Link::secured(socket, config, name)?,
             None => Link::plain(socket),
         };
-        let early = shake_hands(&mut link, &target, &path, args).await?;
+        let early = shake_hands(&mut link, &target, &path, options).await?;
         if io::stdin().is_terminal() {
-            let _ = writeln!(io::stderr(), "connected to {}; a line is a message, Ctrl-D closes", args.url);
+            let _ = writeln!(io::stderr(), "connected to {url}; a line is a message, Ctrl-D closes");
         }
         told(&Talk::new(link, &early).run().await?)
     })
 }
 
-impl Args {
+impl Options {
     /// What TLS is spoken with, if it is.
     fn tls(&self, target: &Target) -> Result<Option<(Arc<ClientConfig>, ServerName<'static>)>, Failure> {
         if !target.tls {
@@ -132,7 +143,7 @@ fn told(heard: &Heard) -> Result<ExitCode, Failure> {
 }
 
 /// Gives back what came behind the server's head.
-async fn shake_hands(link: &mut Link, target: &Target, path: &str, args: &Args) -> Result<Vec<u8>, Failure> {
+async fn shake_hands(link: &mut Link, target: &Target, path: &str, options: &Options) -> Result<Vec<u8>, Failure> {
     let mut nonce = [0; 16];
     random(&mut nonce)?;
     let key = key_from(nonce);
@@ -141,8 +152,8 @@ async fn shake_hands(link: &mut Link, target: &Target, path: &str, args: &Args) 
         host: &target.authority,
         path_and_query: path,
         key: &key,
-        protocols: &args.subprotocol,
-        headers: &args.header,
+        protocols: &options.subprotocol,
+        headers: &options.header,
     };
     write_client_request(&asked, &mut request);
     link.send(&request)?;
@@ -170,7 +181,7 @@ async fn shake_hands(link: &mut Link, target: &Target, path: &str, args: &Args) 
     if response.status != 101 {
         return Err(Failure::Failed(declined(response.status, early, link).await));
     }
-    response.verify(&Expected::without_extensions(accept_for(&key), &args.subprotocol)).map_err(refused)?;
+    response.verify(&Expected::without_extensions(accept_for(&key), &options.subprotocol)).map_err(refused)?;
     Ok(early)
 }
 

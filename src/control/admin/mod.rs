@@ -1,1 +1,149 @@
-//! The admin API: a file a resource.
+//! The admin API: HTTP and JSON on a listener of its own, a file a resource.
+//!
+//! In: requests, which [`guard`] has let through. Out: operations of the manager, questions to the shards, and answers
+//! in the words of docs/admin-api.md. Nothing here decides what an API may be: that is the rules' affair, and what they say
+//! becomes a [`problem`]. It runs on a thread named `admin`, and no shard waits for it.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+// What utoipa's macros write is qualified in full.
+#![allow(unused_qualifications)]
+
+mod apis;
+mod audit;
+pub mod connections;
+mod deployments;
+mod environments;
+mod etag;
+mod extract;
+mod guard;
+pub mod health;
+mod lifecycle;
+pub mod openapi;
+mod page;
+pub mod problem;
+mod projects;
+mod revisions;
+pub mod server;
+pub mod snapshot;
+mod socket;
+#[cfg(test)]
+mod tests;
+pub mod token;
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+
+pub use self::guard::AllowedHosts;
+use self::guard::{Guard, MAX_BODY_BYTES, guard};
+use self::token::Token;
+use super::dataplane::Shards;
+use super::manage::Manager;
+use super::metrics::{self, Metrics};
+
+/// Where all of the API is.
+pub const PREFIX: &str = "/api/v1";
+
+/// What the handlers work with. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Admin(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    manager: Manager,
+    shards: Shards,
+    metrics: Metrics,
+    notes: Notes,
+}
+
+/// Gives what the health page says besides: what went wrong at the start or at a reload, and stays so.
+type Says = Box<dyn Fn() -> Vec<String> + Send + Sync>;
+
+struct Notes(Says);
+
+impl fmt::Debug for Notes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Notes")
+    }
+}
+
+impl Admin {
+    /// Over this manager and these shards; `notes` gives what the health page says besides, one problem a text.
+    #[must_use]
+    pub fn new(manager: Manager, shards: Shards, notes: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Self {
+        let metrics = Metrics::new(shards.clone(), manager.clone());
+        Self(Arc::new(Parts { manager, shards, metrics, notes: Notes(Box::new(notes)) }))
+    }
+
+    fn manager(&self) -> &Manager {
+        &self.0.manager
+    }
+
+    fn shards(&self) -> &Shards {
+        &self.0.shards
+    }
+
+    fn notes(&self) -> Vec<String> {
+        (self.0.notes.0)()
+    }
+
+    /// What the admin listener serves: the API, its description, and the figures. `hosts` are names that it is called by
+    /// besides those of this host.
+    pub fn router(&self, token: Token, hosts: impl Into<AllowedHosts>) -> Router {
+        let (api, description) = described().split_for_parts();
+        let description = openapi::finish(description);
+        let described = get(move || {
+            let description = description.clone();
+            async move { openapi::answer(&description) }
+        });
+        api.route(&format!("{PREFIX}/openapi.json"), described)
+            .route("/metrics", get(figures))
+            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+            .layer(from_fn_with_state(Guard::new(token, hosts), guard))
+            .with_state(self.clone())
+    }
+
+    /// What a listener of figures alone serves. It asks for no token.
+    pub fn metrics_router(&self) -> Router {
+        Router::new()
+            .route("/metrics", get(figures))
+            .layer(from_fn_with_state(Guard::open(), guard))
+            .with_state(self.clone())
+    }
+}
+
+/// The API with its description, as far as it follows from the handlers.
+fn described() -> OpenApiRouter<Admin> {
+    let resources = OpenApiRouter::new()
+        .merge(projects::routes())
+        .merge(apis::routes())
+        .merge(revisions::routes())
+        .merge(deployments::routes())
+        .merge(lifecycle::routes())
+        .merge(environments::routes())
+        .merge(connections::routes())
+        .merge(audit::routes())
+        .merge(snapshot::routes())
+        .merge(health::routes());
+    OpenApiRouter::new().nest(PREFIX, resources)
+}
+
+async fn figures(State(admin): State<Admin>) -> Response {
+    ([(CONTENT_TYPE, metrics::CONTENT)], admin.0.metrics.text().await).into_response()
+}

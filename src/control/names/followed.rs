@@ -227,7 +227,9 @@ impl Followed {
             None if self.may_say(Line::Unresolved, now) => error!(
                 name,
                 why,
-                "the target's name is not resolved: until it is nothing goes there, and clients get 503 where there is no                  other endpoint; check the name, and that the servers of /etc/resolv.conf or --resolver can be reached"
+                "the target's name is not resolved: until it is nothing goes there, and clients get 503 where there is no \
+                 other endpoint; check the name, and that the DNS servers can be reached (those of /etc/resolv.conf, of \
+                 --resolver, or of `resolver` in the configuration)"
             ),
             _ => {}
         }

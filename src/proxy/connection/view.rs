@@ -4,25 +4,19 @@ use super::{Connection, Stage};
 use crate::command::ConnectionView;
 use crate::engine::Time;
 use crate::proxy::record::{End, SideRecord};
-use crate::proxy::routes::{Counts, Routes};
+use crate::proxy::routes::Routes;
 
 impl Connection {
-    /// Messages and bytes of both sides so far.
-    #[inline]
-    pub(in crate::proxy) fn counts(&self) -> Counts {
+    /// What has come from the client, and from the upstream.
+    fn records(&self) -> (SideRecord, SideRecord) {
+        let nothing = SideRecord::default();
         match &self.stage {
-            Stage::Relay(relay) => Counts {
-                messages: [relay.client.scanner.messages(), relay.upstream.scanner.messages()],
-                bytes: [relay.client.received_bytes, relay.upstream.received_bytes],
-            },
-            Stage::Closing(closing) => {
-                let (client, upstream) = closing.records();
-                Counts::of(&client, &upstream)
-            }
-            Stage::Echo(echo) => Counts::of(&echo.record(), &SideRecord::default()),
-            Stage::Linger(_, _, client) => Counts::of(client, &SideRecord::default()),
-            Stage::Gone(_, client, upstream) => Counts::of(client, upstream),
-            _ => Counts::default(),
+            Stage::Relay(relay) => (relay.client.to_record(), relay.upstream.to_record()),
+            Stage::Closing(closing) => closing.records(),
+            Stage::Echo(echo) => (echo.record(), nothing),
+            Stage::Linger(_, _, client) => (*client, nothing),
+            Stage::Gone(_, client, upstream) => (*client, *upstream),
+            _ => (nothing, nothing),
         }
     }
 
@@ -41,7 +35,7 @@ impl Connection {
 
     /// As it is shown.
     pub(in crate::proxy) fn view(&self, routes: &Routes, now: Time) -> ConnectionView {
-        let counts = self.counts();
+        let (client, upstream) = self.records();
         ConnectionView {
             number: self.number,
             peer: self.trace.peer,
@@ -54,8 +48,8 @@ impl Connection {
             },
             tls: self.trace.tls,
             age: now.since(self.trace.accepted),
-            messages: counts.messages,
-            bytes: counts.bytes,
+            messages: [client.messages, upstream.messages],
+            bytes: [client.bytes, upstream.bytes],
         }
     }
 }

@@ -6,15 +6,12 @@ use super::Proxy;
 use crate::command::{Cause, Command, InForce, Listed, Listing, Report, Which};
 use crate::engine::{Slot, Time, Transport};
 use crate::proxy::connection::Connection;
-use crate::proxy::routes::{Change, RouteSlot};
+use crate::proxy::ousting::{Ousted, Ousting};
+use crate::proxy::routes::{Places, RouteSlot};
+use crate::routing::route::RouteId;
 
-/// Routes whose tunnels are looked at, each with those of them that are to end.
-type Meant = HashMap<RouteSlot, (Change, Vec<(Slot, u64)>)>;
-
-/// A route that has not changed.
-fn meant_of(slot: RouteSlot) -> (RouteSlot, (Change, Vec<(Slot, u64)>)) {
-    (slot, (Change { waits: false }, Vec::new()))
-}
+/// Connections that are looked at for one page: others have their turn then.
+const LOOKED_AT: usize = 16 * 1024;
 
 impl Proxy {
     pub(super) fn obey<T: Transport>(&mut self, net: &mut T, command: Command) {
@@ -39,44 +36,69 @@ impl Proxy {
         }
     }
 
-    fn take<T: Transport>(&mut self, net: &mut T, InForce { settings, snapshot, upstream_tls, done }: InForce) {
-        self.routes.set_default_policy(&settings.policy);
-        self.settings = settings;
-        if let Some(configs) = upstream_tls {
+    fn take<T: Transport>(&mut self, net: &mut T, what: InForce) {
+        let InForce { settings, snapshot, upstream_tls, done } = what;
+        // What was sent again may come behind something newer.
+        if let Some(configs) = upstream_tls.filter(|_| snapshot.number() >= self.upstream_tls_of) {
             self.current.upstream_tls = configs;
+            self.upstream_tls_of = snapshot.number();
         }
-        let mut changed = Meant::new();
-        self.routes.take(&snapshot, |slot, change| drop(changed.insert(slot, (change, Vec::new()))));
-        self.current.snapshot = snapshot;
-        self.end_over_window(net, None, changed);
-        self.oust(net);
+        if snapshot.number() >= self.current.snapshot.number() {
+            self.routes.set_default_policy(&settings.policy);
+            self.settings = settings;
+            let changed: Places = self.routes.take(&snapshot).into_iter().collect();
+            self.current.snapshot = snapshot;
+            self.look_at(net, &changed);
+        }
         done.send(());
     }
 
-    /// Tunnels of these routes are to end over the routes' windows: all of them for this cause, or without one those that
-    /// there is an objection to. Says how many. One look at each connection, however many routes there are.
-    fn end_over_window<T: Transport>(&mut self, net: &mut T, cause: Option<Cause>, mut routes: Meant) -> u64 {
-        if routes.is_empty() {
-            return 0;
+    /// Routes have changed: their tunnels go by their new waits, and end over the window if they have no place there any
+    /// more. All other connections are passed over.
+    fn look_at<T: Transport>(&mut self, net: &mut T, changed: &Places) {
+        if changed.is_empty() {
+            return;
         }
-        for (slot, connection) in self.connections.iter_from(Slot(0)) {
-            let Some(to) = connection.tunnel() else { continue };
-            let Some((change, meant)) = routes.get_mut(&connection.route()) else { continue };
-            if cause.is_some() || self.routes.objection(connection.route(), to).is_some() {
-                meant.push((slot, connection.number()));
-            } else if change.waits {
-                net.wake(slot);
+        let mut ousted: HashMap<RouteSlot, Vec<Ousted>> = HashMap::new();
+        for (place, connection) in self.connections.iter_from(Slot(0)) {
+            let route = connection.route();
+            let Some(fingerprint) = connection.tunnel().filter(|_| changed.has(route)) else { continue };
+            net.wake(place);
+            if let Some(cause) = self.routes.objection(route, connection.listener(), fingerprint) {
+                ousted.entry(route).or_default().push(Ousted { place, number: connection.number(), cause });
             }
         }
-        let mut count = 0_usize;
-        for (route, (_, meant)) in routes {
-            count = count.saturating_add(meant.len());
-            if let Some(local) = self.routes.get_mut(route) {
-                let window = local.policy().drain_window;
-                local.ousting.spread(&meant, cause, net.now(), window);
+        // When the process ends, all end.
+        if self.draining {
+            return;
+        }
+        for slot in self.routes.slots().filter(|slot| changed.has(*slot)) {
+            self.amend(net.now(), slot, &ousted.remove(&slot).unwrap_or_default());
+        }
+        self.oust(net);
+    }
+
+    fn amend(&mut self, now: Time, slot: RouteSlot, ousted: &[Ousted]) {
+        let Some(local) = self.routes.get_mut(slot) else { return };
+        let window = local.policy().drain_window;
+        local.ousting = Ousting::amended(local.ousting.take(), ousted, now, window);
+    }
+
+    /// All tunnels of these routes are to end over their windows: how many those are.
+    fn end_all<T: Transport>(&mut self, net: &mut T, routes: &Places, cause: Cause) -> u64 {
+        let (mut count, mut ousted) = (0_u64, HashMap::<RouteSlot, Vec<Ousted>>::new());
+        for (place, connection) in self.connections.iter_from(Slot(0)) {
+            let route = connection.route();
+            if connection.tunnel().is_some() && routes.has(route) {
+                count = count.saturating_add(1);
+                ousted.entry(route).or_default().push(Ousted { place, number: connection.number(), cause });
             }
         }
-        u64::try_from(count).unwrap_or(u64::MAX)
+        for (slot, ousted) in ousted {
+            self.amend(net.now(), slot, &ousted);
+        }
+        self.oust(net);
+        count
     }
 
     /// Ends the connections whose turn it is, and says when the next ones are.
@@ -85,18 +107,17 @@ impl Proxy {
         self.ousts_at = None;
         for slot in self.routes.slots() {
             let Some(local) = self.routes.get_mut(slot) else { continue };
-            while let Some(next) = local.ousting.next(now) {
-                let Some(connection) = self.connections.get_mut(next.place) else { continue };
-                let objection = || connection.tunnel().and_then(|to| local.objection(to));
-                if connection.number() == next.number
-                    && let Some(cause) = next.cause.or_else(objection)
-                {
+            let Some(ousting) = &mut local.ousting else { continue };
+            while let Some(Ousted { place, number, cause }) = ousting.next(now) {
+                let Some(connection) = self.connections.get_mut(place) else { continue };
+                if connection.number() == number {
                     connection.drain(cause);
-                    net.wake(next.place);
+                    net.wake(place);
                 }
             }
-            if let Some(at) = local.ousting.wake_at(now) {
-                self.ousts_at = Some(self.ousts_at.map_or(at, |other| other.min(at)));
+            match ousting.wake_at(now) {
+                Some(at) => self.ousts_at = Some(self.ousts_at.map_or(at, |other| other.min(at))),
+                None => local.ousting = None,
             }
         }
     }
@@ -106,8 +127,8 @@ impl Proxy {
         if std::mem::replace(&mut self.draining, true) {
             return;
         }
-        let all = self.routes.slots().map(meant_of).collect();
-        self.end_over_window(net, Some(Cause::Shutdown), all);
+        let all: Places = self.routes.slots().collect();
+        self.end_all(net, &all, Cause::Shutdown);
         let slots: Vec<Slot> = self.connections.slots().collect();
         for slot in slots {
             if let Some(connection) = self.connections.get_mut(slot)
@@ -117,22 +138,20 @@ impl Proxy {
                 net.wake(slot);
             }
         }
-        self.oust(net);
     }
 
     fn close<T: Transport>(&mut self, net: &mut T, which: &Which) -> u64 {
-        let Which::Of(routes) = which else {
-            return u64::from(self.close_one(net, which));
-        };
-        let meant = routes.iter().filter_map(|id| self.routes.slot_of(*id)).map(meant_of).collect();
-        let count = self.end_over_window(net, Some(Cause::Closed), meant);
-        self.oust(net);
-        count
+        match which {
+            Which::One(number) => u64::from(self.close_one(net, *number)),
+            Which::Of(routes) => {
+                let places: Places = routes.iter().filter_map(|id| self.routes.slot_of(*id)).collect();
+                if places.is_empty() { 0 } else { self.end_all(net, &places, Cause::Closed) }
+            }
+        }
     }
 
-    fn close_one<T: Transport>(&mut self, net: &mut T, which: &Which) -> bool {
-        let Which::One(number) = which else { return false };
-        let found = self.connections.iter_from(Slot(0)).find(|(_, connection)| connection.number() == *number);
+    fn close_one<T: Transport>(&mut self, net: &mut T, number: u64) -> bool {
+        let found = self.connections.iter_from(Slot(0)).find(|(_, connection)| connection.number() == number);
         let Some(slot) = found.map(|(slot, _)| slot) else { return false };
         if let Some(connection) = self.connections.get_mut(slot) {
             connection.drain(Cause::Closed);
@@ -151,20 +170,26 @@ impl Proxy {
     }
 
     fn list(&self, listing: &Listing, now: Time) -> Listed {
-        let routes: Option<Vec<RouteSlot>> =
-            listing.routes.as_ref().map(|routes| routes.iter().filter_map(|id| self.routes.slot_of(*id)).collect());
+        let of = |routes: &Vec<RouteId>| routes.iter().filter_map(|id| self.routes.slot_of(*id)).collect::<Places>();
+        let routes = listing.routes.as_ref().map(of);
+        let mut listed = Listed::default();
+        if routes.as_ref().is_some_and(Places::is_empty) {
+            return listed;
+        }
         let is_meant = |connection: &Connection| {
-            routes.as_ref().is_none_or(|routes| routes.contains(&connection.route()))
+            routes.as_ref().is_none_or(|routes| routes.has(connection.route()))
                 && listing.client.is_none_or(|client| connection.peer().ip().to_canonical() == client.to_canonical())
         };
-        let mut listed = Listed::default();
-        let meant = self.connections.iter_from(Slot(listing.from)).filter(|(_, connection)| is_meant(connection));
-        for (slot, connection) in meant {
-            if listed.connections.len() >= listing.limit {
+        let mut looked_at = 0_usize;
+        for (slot, connection) in self.connections.iter_from(Slot(listing.from)) {
+            if listed.connections.len() >= listing.limit || looked_at >= LOOKED_AT {
                 listed.next = Some(slot.0);
                 break;
             }
-            listed.connections.push(connection.view(&self.routes, now));
+            looked_at = looked_at.saturating_add(1);
+            if is_meant(connection) {
+                listed.connections.push(connection.view(&self.routes, now));
+            }
         }
         listed
     }

@@ -286,7 +286,7 @@ pub(crate) fn run_briefly(arguments: &[&str]) -> (i32, String, String) {
     (status, text(&out), text(&errors))
 }
 
-fn collect(mut from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+pub(crate) fn collect(mut from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
     let text = Arc::new(Mutex::new(String::new()));
     let into = Arc::clone(&text);
     std::thread::spawn(move || {
@@ -308,7 +308,7 @@ fn state(stat: &str) -> &str {
 }
 
 /// Lines of /proc/net/tcp that name one of the ports, other than listeners and TIME_WAIT.
-fn sockets_of(ports: &[u16]) -> Vec<String> {
+pub(crate) fn sockets_of(ports: &[u16]) -> Vec<String> {
     let hex: Vec<String> = ports.iter().map(|port| format!(":{port:04X}")).collect();
     read("/proc/net/tcp")
         .lines()

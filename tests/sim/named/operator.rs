@@ -20,7 +20,7 @@ const WINDOW: u64 = 1000;
 /// The first API, as it goes to these targets; another object for each edition.
 fn open(edition: u32, targets: &[usize]) -> Deployed {
     let targets = targets.to_vec();
-    Deployed { gate: Gate::Open, targets, policy: 0, deprecated: false, preserve_host: false, edition }
+    Deployed { listener: 0, gate: Gate::Open, targets, policy: 0, deprecated: false, preserve_host: false, edition }
 }
 
 fn stopped(edition: u32, targets: &[usize]) -> Deployed {
@@ -189,6 +189,20 @@ fn a_later_change_does_not_put_off_who_is_to_end_already() {
             assert!(ends.iter().all(|(_, at)| *at <= 500 + WINDOW + 10), "{ends:?}");
         });
     }
+}
+
+#[test]
+fn others_that_are_to_end_do_not_put_off_who_waits() {
+    let mut scene = crowd(8, vec![(500, now(open(1, &[1]))), (1200, now(open(2, &[2])))]);
+    // They go to the second target, and end with the second change.
+    for _ in 0..4 {
+        scene.connections.push(connection(800, client(vec![ask(10)]), upstream(vec![reply(10)])));
+    }
+    ends(&scene, |ends| {
+        assert!(ends[..8].iter().all(|(_, at)| *at <= 500 + WINDOW + 10), "{ends:?}");
+        assert!(ends[8..].iter().all(|(_, at)| (1200..=1200 + WINDOW + 10).contains(at)), "{ends:?}");
+        assert!(ends.iter().all(|(why, _)| why == "drained: API has another target"), "{ends:?}");
+    });
 }
 
 #[test]

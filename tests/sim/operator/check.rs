@@ -11,7 +11,7 @@ use ringway::routing::route::Gate;
 use super::force::subject;
 use super::orders::Operator;
 use super::watch::Seen;
-use super::{Ask, DEPRECATION, Deployed, Plan, Reach, objection, tally};
+use super::{Ask, DEPRECATION, Deployed, Plan, Reach, State, objection, tally};
 use crate::check::whole_answer;
 use crate::net::Line;
 use crate::wire;
@@ -110,7 +110,8 @@ impl Judged<'_> {
             return self.lines(deployed);
         }
         if self.is_refused("api-changing") {
-            ensure(stands == Some(false) || was_closed, || "refused for a change that there was not".to_owned())?;
+            let changed = stands == Some(false) || self.lost_trust(api, deployed);
+            ensure(changed || was_closed, || "refused for a change that there was not".to_owned())?;
             return self.answered(503, "api-changing");
         }
         let gone = self.world.gone_at[self.index];
@@ -129,7 +130,16 @@ impl Judged<'_> {
     /// Whether a tunnel to its target was right when the upstream had agreed.
     fn stands(&self, api: usize, version: usize) -> bool {
         let state = &self.operator.watch.versions[version];
-        self.seen.target.is_some_and(|target| objection(state, api, target).is_none())
+        self.seen.target.is_some_and(|target| objection(state, api, self.seen.listener, target).is_none())
+    }
+
+    /// Whether whom it is to trust in TLS may be another since it was judged: its route is another object.
+    fn lost_trust(&self, api: usize, deployed: &Deployed) -> bool {
+        let is_tls = |target: &usize| self.operator.plan.targets[*target].url.starts_with("wss");
+        let (Some(judged), Some(left)) = (self.seen.judged, self.seen.left) else { return false };
+        let mut states = self.operator.watch.versions[judged..=left].iter();
+        let is_other = |state: &State| state[api].as_ref().is_none_or(|now| now.edition != deployed.edition);
+        deployed.targets.iter().any(is_tls) && states.any(is_other)
     }
 
     /// Nothing was in its way: it comes to what its targets make of it.

@@ -32,9 +32,13 @@ pub(crate) fn subject(api: usize) -> Subject {
 }
 
 impl Forge {
-    pub(crate) fn snapshot(&mut self, plan: &Plan, state: &State) -> Arc<Snapshot> {
+    pub(crate) fn next(&mut self, plan: &Plan, state: &State) -> Arc<Snapshot> {
         self.number += 1;
-        let mut builder = Builder::new(self.number, 2);
+        self.snapshot(plan, state, self.number)
+    }
+
+    pub(crate) fn snapshot(&mut self, plan: &Plan, state: &State, number: u64) -> Arc<Snapshot> {
+        let mut builder = Builder::new(number, 2);
         let hosts = HOSTS.map(|host| HostPattern::parse(host).unwrap());
         let sites = [builder.site(0, &[]).unwrap(), builder.site(1, &hosts).unwrap()];
         for (api, deployed) in state.iter().enumerate() {
@@ -42,7 +46,7 @@ impl Forge {
                 let Some(of) = APIS.get(api) else { continue };
                 let path = BasePath { prefix: of.prefix.to_owned(), major: of.major, minor: of.minor };
                 let route = self.route(plan, api, deployed);
-                builder.add(sites[usize::from(of.listener)], &path, route).unwrap();
+                builder.add(sites[usize::from(deployed.listener)], &path, route).unwrap();
             }
         }
         Arc::new(builder.build())
@@ -65,6 +69,7 @@ impl Forge {
         let route = Arc::new(Route {
             id: RouteId(api as u64),
             subject: Some(Arc::new(subject(api))),
+            listener: deployed.listener,
             gate: deployed.gate,
             endpoints: endpoints.collect(),
             preserve_host: deployed.preserve_host,

@@ -28,26 +28,25 @@ use crate::net::{DialPlan, Host};
 use crate::tls::configs::Configs;
 use crate::tls::{Identity, Misdeed, TlsPlan};
 
-/// An API: its base path, and the listener it is served on. Its route's number is its place in [`APIS`].
+/// An API: its base path. Its route's number is its place in [`APIS`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Api {
     pub(crate) prefix: &'static str,
     pub(crate) major: u32,
     pub(crate) minor: u32,
-    pub(crate) listener: u16,
 }
 
-const fn api(prefix: &'static str, major: u32, minor: u32, listener: u16) -> Api {
-    Api { prefix, major, minor, listener }
+const fn api(prefix: &'static str, major: u32, minor: u32) -> Api {
+    Api { prefix, major, minor }
 }
 
 pub(crate) const APIS: [Api; 6] = [
-    api("/default/chat", 1, 0, 0),
-    api("/default/chat", 1, 9, 0),
-    api("/default/chat", 1, 10, 0),
-    api("/default/chat", 2, 0, 0),
-    api("/ops/dash-board", 1, 0, 1),
-    api("/ops/dash-board", 1, 1, 1),
+    api("/default/chat", 1, 0),
+    api("/default/chat", 1, 9),
+    api("/default/chat", 1, 10),
+    api("/default/chat", 2, 0),
+    api("/ops/dash-board", 1, 0),
+    api("/ops/dash-board", 1, 1),
 ];
 
 /// Hosts of the second listener. The first takes any.
@@ -56,6 +55,8 @@ pub(crate) const HOSTS: [&str; 2] = ["in.test", "*.in.test"];
 /// One API as it is deployed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Deployed {
+    /// The listener that it is served at.
+    pub(crate) listener: u16,
     pub(crate) gate: Gate,
     /// Places in [`Plan::targets`].
     pub(crate) targets: Vec<usize>,
@@ -103,6 +104,8 @@ pub(crate) struct Target {
 pub(crate) enum Order {
     /// From now on this is deployed.
     InForce(State),
+    /// What was in force before comes again, late: nothing changes.
+    Late,
     /// The connections of these APIs are closed.
     Close(Vec<usize>),
     /// That of this client is.
@@ -162,7 +165,8 @@ impl Ask {
             Means::Newest(apis) => apis,
             Means::Nothing => &[],
         };
-        among.iter().rev().find(|api| state[**api].is_some()).copied()
+        let is_here = |deployed: &Deployed| deployed.listener == self.listener;
+        among.iter().rev().find(|api| state[**api].as_ref().is_some_and(is_here)).copied()
     }
 
     /// As a record has it.
@@ -200,12 +204,13 @@ impl Plan {
     }
 }
 
-/// Why a connection of an API that goes to a target is not to be, as things stand.
-pub(crate) fn objection(state: &State, api: usize, target: usize) -> Option<Cause> {
+/// Why a connection of an API that came through a listener and goes to a target is not to be, as things stand.
+pub(crate) fn objection(state: &State, api: usize, listener: u16, target: usize) -> Option<Cause> {
     let Some(deployed) = &state[api] else { return Some(Cause::Undeployed) };
     match deployed.gate {
         Gate::Blocked => Some(Cause::Blocked),
         Gate::Stopped => Some(Cause::Stopped),
+        Gate::Open if deployed.listener != listener => Some(Cause::Undeployed),
         Gate::Open => (!deployed.targets.contains(&target)).then_some(Cause::Redeployed),
     }
 }

@@ -37,7 +37,7 @@ impl Operator {
     }
 
     pub(crate) fn first_snapshot(&mut self) -> Arc<Snapshot> {
-        self.forge.snapshot(&self.plan, &self.plan.first)
+        self.forge.next(&self.plan, &self.plan.first)
     }
 }
 
@@ -79,6 +79,13 @@ impl World {
     fn obey(&mut self, operator: &mut Operator, order: Order) -> Result<(), String> {
         match order {
             Order::InForce(state) => self.put_in_force(operator, state),
+            Order::Late => {
+                let version = self.rng.below(operator.watch.versions.len());
+                let state = operator.watch.versions[version].clone();
+                let snapshot = operator.forge.snapshot(&operator.plan, &state, version as u64 + 1);
+                let settings = Arc::new(self.scene.settings.clone());
+                self.told(|done| Command::InForce(Box::new(InForce { settings, snapshot, upstream_tls: None, done })))
+            }
             Order::Close(apis) => {
                 let concerned: Vec<usize> = (0..operator.watch.seen.len())
                     .filter(|index| {
@@ -129,7 +136,7 @@ impl World {
     }
 
     fn put_in_force(&mut self, operator: &mut Operator, state: State) -> Result<(), String> {
-        let snapshot = operator.forge.snapshot(&operator.plan, &state);
+        let snapshot = operator.forge.next(&operator.plan, &state);
         operator.watch.versions.push(state);
         let settings = Arc::new(self.scene.settings.clone());
         let upstream_tls = self.rng.chance(30).then(|| vec![configs::for_upstream()]);
@@ -206,9 +213,9 @@ impl World {
 
     pub(crate) fn note_accept(&mut self, slot: Slot, index: usize) {
         let view = self.view(slot);
-        let now = self.net.now;
-        if let Some(operator) = &mut self.operator {
-            operator.watch.accepted(index, view.as_ref(), (now, operator.certificates));
+        let (now, ask) = (self.net.now, self.scene.connections[index].ask.as_ref());
+        if let (Some(operator), Some(ask)) = (&mut self.operator, ask) {
+            operator.watch.accepted(index, view.as_ref(), (now, operator.certificates, ask.listener));
         }
     }
 

@@ -53,7 +53,7 @@ pub(crate) fn random(seed: u64) -> Scene {
     let is_crowd = rng.chance(12);
     let count = if is_crowd { rng.range(20, 40) } else { rng.range(2, 12) };
     let mut fleet = Fleet { rng: rng.fork(), targets: targets.len(), in_tls: tls.down, edition: 0 };
-    let first: State = (0..APIS.len()).map(|_| fleet.rng.chance(75).then(|| fleet.deployed())).collect();
+    let first: State = (0..APIS.len()).map(|api| fleet.rng.chance(75).then(|| fleet.deployed(api))).collect();
     let orders = fleet.orders(&first, count);
     let connections = (0..count).map(|_| connection(&mut rng, style, tls.down, is_crowd)).collect();
     let connect_ms = if smooth { 5 } else { 200 };
@@ -97,6 +97,11 @@ fn random_target(rng: &mut Rng, at: usize, smooth: bool) -> Target {
     target(at, if at == 0 { Reach::Good { tls: false } } else { reach }, rng.range(1, 2))
 }
 
+/// The listener that an API is served at, unless it is not for once.
+fn usual_listener(api: usize) -> u16 {
+    u16::from(api >= 4)
+}
+
 /// What is deployed, as the operator goes on.
 struct Fleet {
     rng: Rng,
@@ -121,8 +126,9 @@ impl Fleet {
         self.rng.pick(&[Gate::Open, Gate::Open, Gate::Open, Gate::Blocked, Gate::Stopped])
     }
 
-    fn deployed(&mut self) -> Deployed {
+    fn deployed(&mut self, api: usize) -> Deployed {
         Deployed {
+            listener: usual_listener(api),
             gate: if self.rng.chance(85) { Gate::Open } else { self.gate() },
             targets: self.targets(),
             policy: self.rng.below(3),
@@ -140,12 +146,14 @@ impl Fleet {
             return match (self.rng.below(3), last) {
                 (0, Some(last)) => Some(last),
                 (1, Some(last)) => Some(Deployed { edition: self.next_edition(), ..last }),
-                _ => Some(self.deployed()),
+                _ => Some(self.deployed(api)),
             };
         };
         let mut now = Deployed { edition: self.next_edition(), ..before.clone() };
-        match self.rng.below(14) {
+        match self.rng.below(15) {
             0 | 1 => return None,
+            // Served at the other listener from now on.
+            14 => now.listener = 1 - now.listener,
             2..5 if before.gate == Gate::Open => now.gate = self.rng.pick(&[Gate::Blocked, Gate::Stopped]),
             2..5 => now.gate = Gate::Open,
             5 | 6 => now.targets = self.targets(),
@@ -198,6 +206,7 @@ impl Fleet {
             }
             11 => Order::Close(which(&mut self.rng)),
             12 => Order::CloseOne(self.rng.below(connections)),
+            19 if self.rng.chance(30) => Order::Late,
             13 if self.in_tls => Order::Certificates,
             13..17 => Order::Report,
             _ => {
@@ -212,7 +221,7 @@ impl Fleet {
 }
 
 fn connection(rng: &mut Rng, style: Style, in_tls: bool, is_crowd: bool) -> ConnectionPlan {
-    let ask = ask(rng, in_tls, is_crowd);
+    let ask = ask(rng, is_crowd);
     let mut client = peer(request(&ask), script::random(rng, style, false, false));
     let mut upstream = peer(agreement(""), script::random(rng, style, true, false));
     let mut outcome = Outcome::Opens;
@@ -265,7 +274,7 @@ fn linger(rng: &mut Rng, plan: &mut PeerPlan) {
 }
 
 /// What somebody asks for: a base path, written in one way or another, or something that is like one.
-fn ask(rng: &mut Rng, in_tls: bool, is_crowd: bool) -> Ask {
+fn ask(rng: &mut Rng, is_crowd: bool) -> Ask {
     let at = if is_crowd { rng.below(2) * 3 } else { rng.below(APIS.len()) };
     let api = APIS[at];
     let newest = APIS.iter().enumerate().filter(|(_, other)| (other.prefix, other.major) == (api.prefix, api.major));
@@ -284,15 +293,12 @@ fn ask(rng: &mut Rng, in_tls: bool, is_crowd: bool) -> Ask {
         18 => (format!("/{full}"), Means::Nothing),
         _ => (format!("{}/v", api.prefix), Means::Nothing),
     };
-    let (listener, host) = match api.listener {
-        0 => (0, "a.test"),
-        _ => (1, rng.pick(&["in.test", "IN.test.:8080", "a.in.test"])),
-    };
-    let (mut listener, mut host) = (listener, host.to_owned());
-    if !in_tls && rng.chance(6) {
-        // The other listener's, or a host that nothing is served for.
-        (listener, host) = rng.pick(&[(1 - listener, "a.test".to_owned()), (1, "xin.test".to_owned())]);
+    let listener = if rng.chance(90) { usual_listener(at) } else { 1 - usual_listener(at) };
+    let mut host = if listener == 0 { "a.test" } else { rng.pick(&["in.test", "IN.test.:8080", "a.in.test"]) };
+    if listener == 1 && rng.chance(6) {
+        // A host that nothing is served for.
+        host = rng.pick(&["a.test", "xin.test", "in.test.example"]);
         means = Means::Nothing;
     }
-    Ask { listener, host, target: format!("{base}{rest}"), rest: rest.to_owned(), means }
+    Ask { listener, host: host.to_owned(), target: format!("{base}{rest}"), rest: rest.to_owned(), means }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ringway::command::{Cause, Closes, Report, RouteReport, Tally};
 use ringway::proxy::record::{End, Record};
 
+use super::APIS;
 use super::force::subject;
 use super::orders::Operator;
 use super::watch::{Stage, Watch};
@@ -27,6 +28,35 @@ pub(crate) struct Reported {
     gone: Vec<usize>,
     /// When tunnels came to stand, from their accept.
     opened: BTreeMap<usize, u64>,
+}
+
+/// Where something is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Of {
+    /// It came to no route.
+    Nobody,
+    Api(usize),
+    /// Since then it was forgotten.
+    Gone(usize),
+}
+
+impl Of {
+    fn read(route: &RouteReport) -> Result<Self, String> {
+        let api = (0..APIS.len()).find(|api| route.subject.as_deref() == Some(&subject(*api)));
+        match (route.id.map(|id| usize::try_from(id.0).unwrap()), &route.subject, api) {
+            (None, None, _) => Ok(Self::Nobody),
+            (None, Some(_), Some(api)) => Ok(Self::Gone(api)),
+            (Some(id), Some(_), Some(api)) if id == api => Ok(Self::Api(api)),
+            other => Err(format!("whose it is, is not clear: {other:?}")),
+        }
+    }
+}
+
+/// A connection that has ended.
+struct Ended<'a> {
+    record: &'a Record,
+    /// Messages of both sides: those that were passed on, and all that were seen.
+    messages: [Span; 2],
 }
 
 /// Between two numbers.
@@ -102,54 +132,60 @@ impl Reported {
         Ok(reported)
     }
 
-    fn place(&self, id: Option<u64>) -> Option<(usize, u32)> {
-        let api = usize::try_from(id?).unwrap();
-        Some((api, self.epochs[api]))
+    /// Each API that a connection came to and that is not forgotten, what was counted of the others, and no more.
+    fn has_every_route(&self) -> Result<(), String> {
+        let mut known = vec![Of::Nobody];
+        for api in 0..self.epochs.len() {
+            let mut epochs = self.entered.iter().flatten().filter(|(of, _)| *of == api).map(|(_, epoch)| *epoch);
+            known.extend(epochs.clone().any(|epoch| epoch < self.epochs[api]).then_some(Of::Gone(api)));
+            known.extend(epochs.any(|epoch| epoch == self.epochs[api]).then_some(Of::Api(api)));
+        }
+        let mut reported = self.report.routes.iter().map(Of::read).collect::<Result<Vec<_>, _>>()?;
+        reported.sort_unstable();
+        known.sort_unstable();
+        if reported == known { Ok(()) } else { Err(format!("{reported:?} are reported, {known:?} are known")) }
     }
 
-    /// Each API that a connection came to and that is not forgotten, and no other.
-    fn has_every_route(&self) -> Result<(), String> {
-        let mut known: Vec<Option<u64>> = vec![None];
-        let entered = |api: usize| self.entered.contains(&Some((api, self.epochs[api])));
-        known.extend((0..self.epochs.len()).filter(|api| entered(*api)).map(|api| Some(api as u64)));
-        let mut reported: Vec<_> = self.report.routes.iter().map(|route| route.id.map(|id| id.0)).collect();
-        reported.sort_unstable();
-        let subjects = self.report.routes.iter().all(|route| {
-            let own = route.id.map(|id| subject(usize::try_from(id.0).unwrap()));
-            route.subject.as_deref() == own.as_ref()
-        });
-        if reported != known || !subjects {
-            return Err(format!("{reported:?} are reported of {known:?}, each as its own: {subjects}"));
+    /// Whether a connection is counted there.
+    fn is_of(&self, index: usize, of: Of) -> bool {
+        match (self.entered[index], of) {
+            (None, Of::Nobody) => true,
+            (Some((api, epoch)), Of::Api(of)) => api == of && epoch == self.epochs[api],
+            (Some((api, epoch)), Of::Gone(of)) => api == of && epoch < self.epochs[api],
+            _ => false,
         }
-        Ok(())
     }
 
     /// Who is to end is counted, until it does.
     fn draining(&self, world: &World, watch: &Watch) -> Result<(), String> {
         for route in &self.report.routes {
-            let Some(place) = self.place(route.id.map(|id| id.0)) else { continue };
             let (waiting, total) = route.draining;
-            let ending = watch.ending(place, &world.net);
+            let ending = match Of::read(route)? {
+                Of::Api(api) => watch.ending((api, self.epochs[api]), &world.net),
+                Of::Nobody | Of::Gone(_) => 0,
+            };
             if waiting < ending || total < waiting {
-                return Err(format!("{waiting} of {total} wait for their end, {ending} are to end: {place:?}"));
+                return Err(format!("{waiting} of {total} wait for their end, {ending} are to end: {:?}", route.id));
             }
         }
         Ok(())
     }
 
-    fn expected(&self, world: &World, place: Option<(usize, u32)>, records: &BTreeMap<usize, &Record>) -> Sum {
+    fn expected(&self, world: &World, of: Of, ended: &BTreeMap<usize, Ended<'_>>) -> Sum {
         let mut sum = Sum { times: Some(0), ..Sum::default() };
-        for index in (0..self.entered.len()).filter(|index| self.entered[*index] == place) {
-            if let Some(live) = self.living.get(&index) {
-                sum.take(live);
-            } else if let (true, Some(record)) = (self.gone.contains(&index), records.get(&index)) {
-                sum.ended(record);
-            } else {
-                continue;
-            }
+        for index in (0..self.entered.len()).filter(|index| self.is_of(*index, of)) {
+            let is_open = match (self.living.get(&index), ended.get(&index)) {
+                (Some(live), _) => {
+                    sum.take(live);
+                    live.opened.1 > 0
+                }
+                (None, Some(ended)) if self.gone.contains(&index) => {
+                    sum.ended(ended);
+                    ended.record.status == 101
+                }
+                _ => continue,
+            };
             sum.dialled += u64::from(!world.net.lines[index].dialled.is_empty());
-            let is_open =
-                self.living.get(&index).map_or_else(|| records[&index].status == 101, |live| live.opened.1 > 0);
             if is_open {
                 let time = self.opened.get(&index).copied();
                 sum.times = sum.times.and_then(|sum| Some(sum + time?));
@@ -157,23 +193,23 @@ impl Reported {
         }
         sum
     }
-
-    fn of(&self, id: Option<u64>) -> Option<&RouteReport> {
-        self.report.routes.iter().find(|route| route.id.map(|id| id.0) == id)
-    }
 }
 
 /// What can be seen of a connection that is there, and is not in its handshake any more.
 fn live(world: &World, watch: &Watch, index: usize) -> Result<Live, String> {
     let line = &world.net.lines[index];
     let sent = line.client.map_or(&[][..], |sock| &world.net.socks[sock].sent);
+    let asked = line.upstream.is_some_and(|sock| wire::head_len(&world.net.socks[sock].sent).is_some());
+    if !asked {
+        return Ok(Live::default());
+    }
     let opened = match (watch.seen[index].opened_at, sent.len() >= 12) {
         (Some(_), _) => Span::is(1),
         (None, true) => Span::is(u64::from(wire::status(sent) == 101)),
         // Its 101 or refusal has not gone out.
         (None, false) => Span(0, 1),
     };
-    if opened.1 == 0 || line.upstream.is_none() {
+    if opened.1 == 0 {
         return Ok(Live { opened, ..Live::default() });
     }
     let (forth, back) = flows(world, index)?;
@@ -199,7 +235,7 @@ impl Sum {
         }
     }
 
-    fn ended(&mut self, record: &Record) {
+    fn ended(&mut self, Ended { record, messages }: &Ended<'_>) {
         if record.status == 101 {
             self.opened = self.opened + Span::is(1);
             *self.ended.entry(label(record.end)).or_default() += 1;
@@ -212,7 +248,7 @@ impl Sum {
             }
         }
         for (side, record) in [&record.client, &record.upstream].into_iter().enumerate() {
-            self.live.messages[side] = self.live.messages[side] + Span::is(record.messages);
+            self.live.messages[side] = self.live.messages[side] + messages[side];
             self.live.bytes[side] = self.live.bytes[side] + Span::is(record.bytes);
             if let Some(code) = record.close_received {
                 match code {
@@ -285,15 +321,25 @@ fn grown(before: &Tally, after: &Tally) -> bool {
 
 /// Holds every report of a run against what was seen in it.
 pub(crate) fn check(world: &World, operator: &Operator, records: &BTreeMap<usize, &Record>) -> Result<(), String> {
+    let mut ended = BTreeMap::new();
+    for (index, record) in records {
+        let (forth, back) = if record.status == 101 { flows(world, *index)? } else { Default::default() };
+        let messages = [Span(forth.messages, record.client.messages), Span(back.messages, record.upstream.messages)];
+        ended.insert(*index, Ended { record, messages });
+    }
     for (number, reported) in operator.reports.iter().enumerate() {
         for route in &reported.report.routes {
-            let id = route.id.map(|id| id.0);
-            let place = reported.place(id);
-            let expected = reported.expected(world, place, records);
-            let which = format!("report {number} of version {}, {id:?}", reported.version);
+            let of = Of::read(route)?;
+            let expected = reported.expected(world, of, &ended);
+            let which = format!("report {number} of version {}, {of:?}", reported.version);
             expected.holds(&route.tally).map_err(|what| format!("{which}: {what}"))?;
             let before = number.checked_sub(1).map(|before| &operator.reports[before]);
-            let before = before.filter(|before| before.place(id) == place).and_then(|before| before.of(id));
+            let same = |before: &&Reported| match of {
+                Of::Api(api) => before.epochs[api] == reported.epochs[api],
+                Of::Nobody | Of::Gone(_) => true,
+            };
+            let own = |before: &&RouteReport| Of::read(before) == Ok(of);
+            let before = before.filter(same).and_then(|before| before.report.routes.iter().find(own));
             if before.is_some_and(|before| !grown(&before.tally, &route.tally)) {
                 return Err(format!("{which}: it fell: {before:?} {route:?}"));
             }

@@ -21,6 +21,8 @@ pub(crate) enum Stage {
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) number: Option<u64>,
+    /// The one it came through.
+    pub(crate) listener: u16,
     pub(crate) accepted_at: u64,
     /// How often there had been another certificate then.
     pub(crate) certificates: usize,
@@ -28,6 +30,8 @@ pub(crate) struct Seen {
     pub(crate) judged: Option<usize>,
     /// The one that was when the upstream's agreement was.
     pub(crate) switched: Option<usize>,
+    /// The one that was when it left its handshake.
+    pub(crate) left: Option<usize>,
     /// The API whose route it takes, and how often that had been forgotten before.
     pub(crate) entered: Option<(usize, u32)>,
     /// The how many-eth it was that took any route.
@@ -127,7 +131,7 @@ impl Watch {
     }
 
     fn moved_on(&mut self, index: usize, view: Option<&ConnectionView>, now: u64) {
-        let reasons = self.reasons(index);
+        let (reasons, version) = (self.reasons(index), self.version());
         let seen = &mut self.seen[index];
         let stage = match view.map(|view| view.stage) {
             None => Stage::Gone,
@@ -135,6 +139,9 @@ impl Watch {
             Some("closing") => Stage::Closing,
             Some(_) => Stage::Coming,
         };
+        if stage != Stage::Coming {
+            seen.left.get_or_insert(version);
+        }
         if stage == Stage::Open && seen.stage == Stage::Coming {
             seen.opened_at = Some(now);
         }
@@ -164,7 +171,7 @@ impl Watch {
         let seen = &self.seen[index];
         let mut reasons = seen.sticky.clone();
         if let (Some((api, _)), Some(target)) = (seen.entered, seen.target) {
-            reasons.extend(objection(self.state(), api, target));
+            reasons.extend(objection(self.state(), api, seen.listener, target));
         }
         reasons
     }
@@ -240,10 +247,15 @@ impl Watch {
     }
 
     /// Somebody was accepted, or turned away.
-    pub(crate) fn accepted(&mut self, index: usize, view: Option<&ConnectionView>, at: (u64, usize)) {
+    pub(crate) fn accepted(
+        &mut self,
+        index: usize,
+        view: Option<&ConnectionView>,
+        (now, certificates, listener): (u64, usize, u16),
+    ) {
         let seen = &mut self.seen[index];
         seen.number = view.map(|view| view.number);
-        (seen.accepted_at, seen.certificates) = at;
+        (seen.accepted_at, seen.certificates, seen.listener) = (now, certificates, listener);
         if self.has_drained {
             self.seen[index].sticky.push(Cause::Shutdown);
         }

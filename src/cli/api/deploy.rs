@@ -1,0 +1,245 @@
+//! `ringway api deploy`, `undeploy`, `promote`, `stop`, `start` and `rollback`: what runs where.
+
+use serde_json::json;
+
+use super::{found, place, show, texts};
+use crate::api::request::{NewDeployment, Promotion, Rollback};
+use crate::api::{Api, Deployment};
+use crate::cli::anywhere::Anywhere;
+use crate::cli::api::reference::Reference;
+use crate::cli::client::Client;
+use crate::cli::output::{joined, say};
+use crate::cli::{Failure, env};
+use crate::declare::held;
+
+/// An API in an environment.
+#[derive(clap::Args, Debug)]
+pub(super) struct PlaceArgs {
+    /// The API: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
+    #[arg(value_name = "REF")]
+    reference: Reference,
+    /// The environment
+    #[arg(long, value_name = "NAME")]
+    env: String,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct DeployArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// The environment's own target instead of the API's, kept from one deployment to the next: may be repeated
+    #[arg(long, value_name = "URL")]
+    target: Vec<String>,
+    /// Back from the environment's own targets to the API's
+    #[arg(long, conflicts_with = "target")]
+    api_targets: bool,
+    /// An older revision [default: the API as it is defined now]
+    #[arg(long, value_name = "NUMBER")]
+    revision: Option<u64>,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct PromoteArgs {
+    /// The API: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
+    #[arg(value_name = "REF")]
+    reference: Reference,
+    /// The environment it runs in [default: if only one promotion is possible, that]
+    #[arg(long, value_name = "NAME")]
+    from: Option<String>,
+    /// The environment behind it in the order
+    #[arg(long, value_name = "NAME")]
+    to: Option<String>,
+    /// The targets there: `keep` for those in use where it comes from, or a URL; may be repeated
+    #[arg(long, value_name = "keep|URL", default_value = "keep")]
+    target: Vec<String>,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct RollbackArgs {
+    /// The API: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
+    #[arg(value_name = "REF")]
+    reference: Reference,
+    /// The revision to run; `ringway api revisions REF` lists them
+    #[arg(value_name = "REV")]
+    revision: u64,
+    /// The environment [default: if the API runs in only one, that]
+    #[arg(long, value_name = "NAME")]
+    env: Option<String>,
+}
+
+pub(super) fn deploy(args: &DeployArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
+    let key = args.place.reference.key(client)?;
+    let targets = (args.api_targets || !args.target.is_empty()).then(|| args.target.clone());
+    let new = NewDeployment { revision: args.revision, targets };
+    let place = place(&key).at("deployments").at(&args.place.env);
+    let deployment: Deployment = client.put(&place, &new, None)?;
+    told(&format!("deployed {key}"), &deployment);
+    write(&deployment, anywhere)
+}
+
+pub(super) fn undeploy(args: &PlaceArgs, client: &Client) -> Result<(), Failure> {
+    let key = args.reference.key(client)?;
+    client.delete(&place(&key).at("deployments").at(&args.env))?;
+    say(&format!("undeployed {key} from {}", args.env));
+    Ok(())
+}
+
+/// Starts or stops a deployment.
+pub(super) fn switch(args: &PlaceArgs, verb: &str, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
+    let key = args.reference.key(client)?;
+    let place = place(&key).at("deployments").at(&args.env).at(verb);
+    let deployment: Deployment = client.post(&place, &json!({}))?;
+    say(&format!("{key} is {} in {}", super::status(&deployment), deployment.environment));
+    write(&deployment, anywhere)
+}
+
+pub(super) fn rollback(args: &RollbackArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
+    let api = found(&args.reference, client)?;
+    let environment = match &args.env {
+        Some(name) => name.clone(),
+        None => only_environment(&api)?,
+    };
+    let place = place(&held::key(&api)).at("deployments").at(&environment).at("rollback");
+    let deployment: Deployment = client.post(&place, &Rollback { revision: args.revision })?;
+    told(&format!("rolled back {}", held::key(&api)), &deployment);
+    write(&deployment, anywhere)
+}
+
+pub(super) fn promote(args: &PromoteArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
+    let targets = match args.target.as_slice() {
+        [keep] if keep == "keep" => None,
+        some if some.iter().any(|target| target == "keep") => {
+            return Err(Failure::Usage("--target is either `keep` or URLs, not both".to_owned()));
+        }
+        some => Some(some.to_vec()),
+    };
+    let (key, from, to) = match (&args.from, &args.to) {
+        (Some(from), Some(to)) => (args.reference.key(client)?, from.clone(), to.clone()),
+        (from, to) => {
+            let api = found(&args.reference, client)?;
+            let order: Vec<String> = env::all(client)?.into_iter().map(|it| String::from(it.name)).collect();
+            let (from, to) = only_promotion(&api, &order, from.as_deref(), to.as_deref())?;
+            (held::key(&api), from, to)
+        }
+    };
+    let promotion = Promotion { from: from.clone(), to, targets };
+    let deployment: Deployment = client.post(&place(&key).at("promote"), &promotion)?;
+    told(&format!("promoted {key} from {from}"), &deployment);
+    write(&deployment, anywhere)
+}
+
+/// The one environment that an API runs in.
+fn only_environment(api: &Api) -> Result<String, Failure> {
+    match api.deployments.as_slice() {
+        [only] => Ok(only.environment.to_string()),
+        [] => Err(Failure::Failed(format!("{} is deployed nowhere", held::key(api)))),
+        several => {
+            let names: Vec<&str> = several.iter().map(|it| it.environment.as_str()).collect();
+            let names = names.join(", ");
+            Err(Failure::Usage(format!("{} runs in {names}: say in which with --env", held::key(api))))
+        }
+    }
+}
+
+/// The one promotion that is possible, as far as it is not named.
+fn only_promotion(
+    api: &Api,
+    order: &[String],
+    from: Option<&str>,
+    to: Option<&str>,
+) -> Result<(String, String), Failure> {
+    let runs_in = |name: &str| api.deployments.iter().any(|it| it.environment.as_str() == name);
+    let steps = order.iter().zip(order.iter().skip(1)).filter(|(before, _)| runs_in(before));
+    let fits = |(before, after): &(&String, &String)| {
+        from.is_none_or(|from| from == *before) && to.is_none_or(|to| to == *after)
+    };
+    let possible: Vec<(&String, &String)> = steps.filter(fits).collect();
+    let key = held::key(api);
+    match possible.as_slice() {
+        [(from, to)] => Ok(((*from).clone(), (*to).clone())),
+        [] => {
+            let running: Vec<&str> = api.deployments.iter().map(|it| it.environment.as_str()).collect();
+            let (running, order) = (joined(&running), order.join(", "));
+            let why = "an API is promoted from where it runs to the next in the order";
+            Err(Failure::Failed(format!("{why}: {key} runs in: {running}; the order is {order}")))
+        }
+        several => {
+            let lines: String = several.iter().map(|(from, to)| format!("\n  --from {from} --to {to}")).collect();
+            Err(Failure::Usage(format!("{key} can be promoted in several ways; name one:{lines}")))
+        }
+    }
+}
+
+fn told(what: &str, deployment: &Deployment) {
+    let Deployment { environment, revision, effective_targets, .. } = deployment;
+    let targets = joined(&texts(effective_targets));
+    say(&format!("{what}: revision {revision} runs in {environment}, to {targets}"));
+    if deployment.status == crate::api::view::Status::Stopped {
+        say("it is stopped there, and takes no connections: ringway api start");
+    }
+}
+
+fn write(deployment: &Deployment, anywhere: &Anywhere) -> Result<(), Failure> {
+    anywhere.output.write(deployment, |deployment| show::deployed(std::slice::from_ref(deployment)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{only_environment, only_promotion};
+    use crate::api::Api;
+    use crate::cli::client::testing::{api, deployment};
+
+    const ORDER: [&str; 3] = ["development", "staging", "production"];
+
+    fn running_in(names: &[&str]) -> Api {
+        let deployments: Vec<Value> = names.iter().map(|name| deployment(name, 1)).collect();
+        serde_json::from_value(api("default/chat:1.0", &json!({"deployments": deployments}))).unwrap()
+    }
+
+    fn promotion(names: &[&str], from: Option<&str>, to: Option<&str>) -> Result<(String, String), (String, u8)> {
+        let order = ORDER.map(str::to_owned);
+        only_promotion(&running_in(names), &order, from, to).map_err(crate::cli::Failure::told)
+    }
+
+    #[test]
+    fn a_promotion_that_is_the_only_one_needs_no_names() {
+        let both = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+        for (running, from, to, expected) in [
+            (&ORDER[..1], None, None, both("development", "staging")),
+            (&ORDER[1..2], None, None, both("staging", "production")),
+            (&ORDER[..2], Some("development"), None, both("development", "staging")),
+            (&ORDER[..2], None, Some("production"), both("staging", "production")),
+            (&ORDER[1..], None, None, both("staging", "production")),
+        ] {
+            assert_eq!(promotion(running, from, to).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_promotion_that_is_not_clear_or_not_possible_says_what_is() {
+        let (why, code) = promotion(&ORDER[..2], None, None).unwrap_err();
+        assert_eq!(code, 2);
+        assert!(why.contains("\n  --from development --to staging\n  --from staging --to production"), "{why}");
+        for (running, from, to) in [
+            (&[][..], None, None),
+            (&ORDER[2..], None, None),
+            (&ORDER[..1], Some("staging"), None),
+            (&ORDER[..1], None, Some("production")),
+        ] {
+            let (why, code) = promotion(running, from, to).unwrap_err();
+            assert_eq!(code, 1);
+            assert!(why.contains("the order is development, staging, production"), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_rollback_needs_no_environment_where_there_is_one_only() {
+        assert_eq!(only_environment(&running_in(&["staging"])).unwrap(), "staging");
+        let (why, code) = only_environment(&running_in(&ORDER[..2])).unwrap_err().told();
+        assert_eq!((why.as_str(), code), ("default/chat:1.0 runs in development, staging: say in which with --env", 2));
+        let (why, code) = only_environment(&running_in(&[])).unwrap_err().told();
+        assert_eq!((why.as_str(), code), ("default/chat:1.0 is deployed nowhere", 1));
+    }
+}

@@ -1,0 +1,172 @@
+//! `ringway api lifecycle`: where an API is in its life, and where it goes.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::{found, place, texts};
+use crate::api::request::NewLifecycle;
+use crate::api::view::LifecycleView;
+use crate::api::{Api, Deployment, Lifecycle};
+use crate::cli::anywhere::Anywhere;
+use crate::cli::api::reference::Reference;
+use crate::cli::client::Client;
+use crate::cli::output::{confirm, joined, say, table};
+use crate::cli::{Failure, env};
+use crate::declare::held;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The API: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
+    #[arg(value_name = "REF")]
+    reference: Reference,
+    /// The state to go to: Created, Pre-released, Published, Deprecated, Blocked or Retired; shown if not given
+    #[arg(long, value_name = "STATE", value_parser = state)]
+    to: Option<Lifecycle>,
+    /// With --to Published: the name for consumers [default: the one it had, or the name]
+    #[arg(long, value_name = "NAME", requires = "to")]
+    display_name: Option<String>,
+    /// With --to Deprecated: when it ends, as 2027-06-30 or 2027-06-30T12:00:00Z [default: in 180 days]
+    #[arg(long, value_name = "DATE", requires = "to", value_parser = time)]
+    sunset: Option<Timestamp>,
+    /// Do not ask before publishing and retiring
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// For clap: a state, in small or capital letters, with its hyphen or without.
+pub(super) fn state(text: &str) -> Result<Lifecycle, String> {
+    let plain = |text: &str| text.replace('-', "").to_ascii_lowercase();
+    Lifecycle::ALL.into_iter().find(|state| plain(state.as_str()) == plain(text)).ok_or_else(|| {
+        let all = Lifecycle::ALL.map(Lifecycle::as_str).join(", ");
+        format!("it must be one of {all}")
+    })
+}
+
+/// For clap: a time, or a day, which begins at midnight UTC.
+pub(in crate::cli) fn time(text: &str) -> Result<Timestamp, String> {
+    // A time of day without a zone is no time: it is not taken for its day.
+    let day = || Some(text).filter(|text| text.len() == "2027-06-30".len())?.parse::<Date>().ok();
+    let midnight = || day().and_then(|day| day.to_zoned(TimeZone::UTC).ok()).map(|day| day.timestamp());
+    let read = text.parse().ok().or_else(midnight);
+    read.ok_or_else(|| "it must be a day or a time, as in 2027-06-30 or 2027-06-30T12:00:00Z".to_owned())
+}
+
+pub(super) fn run(args: &Args, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
+    let Some(to) = args.to else {
+        let place = place(&args.reference.key(client)?).at("lifecycle");
+        return write(&client.get(&place)?, anywhere);
+    };
+    let api = found(&args.reference, client)?;
+    let key = held::key(&api);
+    let production = match to {
+        Lifecycle::Published => publishing(args, &api, client, anywhere)?,
+        _ => None,
+    };
+    if to == Lifecycle::Retired {
+        let what = format!("retire {key}: it is undeployed everywhere, and cannot come back");
+        confirm(&what, args.yes, anywhere.no_input)?;
+    }
+    let new = NewLifecycle {
+        state: to.to_string(),
+        display_name: args.display_name.clone(),
+        sunset_at: args.sunset.map(|at| at.to_string()),
+        production_targets: production,
+    };
+    let view: LifecycleView = client.put(&place(&key).at("lifecycle"), &new, None)?;
+    for warning in view.warnings.iter().flatten() {
+        say(&format!("warning: {warning}"));
+    }
+    say(&format!("{key} is {}, and was {}", view.state, api.lifecycle));
+    write(&view, anywhere)
+}
+
+/// Shows where a published API's connections will go, and has it confirmed: the targets that were.
+fn publishing(args: &Args, api: &Api, client: &Client, anywhere: &Anywhere) -> Result<Option<Vec<String>>, Failure> {
+    let environments = env::all(client)?;
+    let last = environments.last();
+    let running: Option<&Deployment> =
+        last.and_then(|last| api.deployments.iter().find(|deployment| deployment.environment == last.name));
+    let (key, name) = (held::key(api), last.map_or("production", |last| last.name.as_str()));
+    let shown = args.display_name.clone().or_else(|| api.display_name.as_ref().map(ToString::to_string));
+    let shown = shown.unwrap_or_else(|| api.name.to_string());
+    let what = match running {
+        Some(it) => {
+            let targets = joined(&texts(&it.effective_targets));
+            format!("publish {key} as `{shown}`: revision {} runs in {name}, to {targets}", it.revision)
+        }
+        None => format!("publish {key} as `{shown}`: nothing of it is deployed in {name}"),
+    };
+    confirm(&what, args.yes, anywhere.no_input)?;
+    Ok(running.map(|it| texts(&it.effective_targets)))
+}
+
+fn write(view: &LifecycleView, anywhere: &Anywhere) -> Result<(), Failure> {
+    anywhere.output.write(view, |view| {
+        let allowed: Vec<&str> = view.allowed.iter().map(|state| state.as_str()).collect();
+        let fields = [("state", view.state.to_string()), ("may become", joined(&allowed))];
+        let fields = table(&[], fields.into_iter().map(|(name, value)| vec![name.to_owned(), value]));
+        let rows = view
+            .history
+            .iter()
+            .map(|it| vec![it.at.to_string(), it.who.clone(), it.from.to_string(), it.to.to_string()]);
+        match view.history.as_slice() {
+            [] => fields,
+            _ => format!("{fields}\n{}", table(&["AT", "BY", "FROM", "TO"], rows)),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Args, run, state, time};
+    use crate::api::Lifecycle;
+    use crate::cli::client::testing::{Answer, Asked, FakeNode, anywhere, api, deployment};
+
+    #[test]
+    fn a_state_is_read_in_any_case_and_with_or_without_its_hyphen() {
+        for text in ["Pre-released", "pre-released", "prereleased", "PreReleased", "PRE-RELEASED"] {
+            assert_eq!(state(text), Ok(Lifecycle::PreReleased));
+        }
+        for all in Lifecycle::ALL {
+            assert_eq!(state(all.as_str()), Ok(all));
+        }
+        let why = state("live").unwrap_err();
+        assert_eq!(why, "it must be one of Created, Pre-released, Published, Deprecated, Blocked, Retired");
+    }
+
+    #[test]
+    fn an_end_is_a_time_or_a_day() {
+        assert_eq!(time("2027-06-30").unwrap().to_string(), "2027-06-30T00:00:00Z");
+        assert_eq!(time("2027-06-30T12:00:00+02:00").unwrap().to_string(), "2027-06-30T10:00:00Z");
+        for text in ["", "tomorrow", "2027-13-01", "2027-06-30T12:00:00", "30.06.2027"] {
+            assert!(time(text).unwrap_err().contains("2027-06-30T12:00:00Z"), "{text}");
+        }
+    }
+
+    #[test]
+    fn publishing_confirms_the_targets_of_the_last_environment() {
+        let node = FakeNode::new(|asked: &Asked| {
+            let of = |name: &str, order: u32| json!({"name": name, "order": order, "external": "a:1", "internal": "a:2", "hosts": [], "variables": []});
+            match asked.line.as_str() {
+                "GET /api/v1/environments" => Answer::json(
+                    &json!({"items": [of("production", 1), of("development", 0)], "next": null}).to_string(),
+                ),
+                line if line.starts_with("GET") => {
+                    let deployments = [deployment("development", 4), deployment("production", 3)];
+                    Answer::json(&api("default/chat:1.0", &json!({"deployments": deployments})).to_string())
+                }
+                _ => Answer::problem(409, "targets-differ", "others are deployed"),
+            }
+        });
+        let reference = "default/chat:1.0".parse().unwrap();
+        let args = Args { reference, to: Some(Lifecycle::Published), display_name: None, sunset: None, yes: true };
+        let (why, code) = run(&args, &node.client(), &anywhere()).unwrap_err().told();
+        assert_eq!((why.as_str(), code), ("others are deployed (409 targets-differ)", 1));
+        let asked = node.asked();
+        let body = r#"{"state":"Published","production_targets":["ws://127.0.0.1:9000"]}"#;
+        assert_eq!(asked.last().map(|put| put.body.as_str()), Some(body));
+    }
+}

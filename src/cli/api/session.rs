@@ -1,0 +1,117 @@
+//! `ringway api test`: a WebSocket from the terminal to an API, through the proxy. The session is that of `ringway ws`.
+
+use std::net::IpAddr;
+use std::process::ExitCode;
+
+use super::found;
+use crate::cli::Failure;
+use crate::cli::api::reference::Reference;
+use crate::cli::client::Client;
+use crate::cli::output::say;
+use crate::cli::ws;
+use crate::declare::held;
+use crate::routing::target;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The API: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
+    #[arg(value_name = "REF")]
+    reference: Reference,
+    /// The environment
+    #[arg(long, value_name = "NAME")]
+    env: String,
+    /// Path and query behind the API's base path, as /room?name=me
+    #[arg(long, value_name = "PATH", default_value = "")]
+    path: String,
+    #[command(flatten)]
+    options: ws::Options,
+}
+
+pub(super) fn run(args: &Args, client: &Client) -> Result<ExitCode, Failure> {
+    let api = found(&args.reference, client)?;
+    let key = held::key(&api);
+    let Some(deployment) = api.deployments.iter().find(|it| it.environment.as_str() == args.env) else {
+        let why = format!("{key} is not deployed in {}: ringway api deploy {key} --env {}", args.env, args.env);
+        return Err(Failure::Failed(why));
+    };
+    let Some(url) = &deployment.url else {
+        return Err(Failure::Failed(format!(
+            "{} is not an environment of the node's configuration any more",
+            args.env
+        )));
+    };
+    let url = dialled(url, client.remote_host()).map_err(|why| Failure::Failed(format!("{key}: {url}: {why}")))?;
+    let url = joined(&url, &args.path);
+    say(&format!("talking to {url}"));
+    ws::open(&url, &args.options)
+}
+
+/// The URL with a path behind it.
+fn joined(url: &str, path: &str) -> String {
+    let begins = path.is_empty() || path.starts_with(['/', '?']);
+    format!("{}{}{path}", url.trim_end_matches('/'), if begins { "" } else { "/" })
+}
+
+/// Where to dial: a listener on all addresses is reached at loopback, or where its node is. One on a loopback of another
+/// host is not reached at all.
+fn dialled(url: &str, remote_host: Option<&str>) -> Result<String, String> {
+    let (parsed, path) = target::client_url(url).map_err(|error| error.to_string())?;
+    let Ok(address) = parsed.host.parse::<IpAddr>() else { return Ok(url.to_owned()) };
+    let host = match (address, remote_host) {
+        (address, None) if address.is_unspecified() => match address {
+            IpAddr::V4(_) => "127.0.0.1".to_owned(),
+            IpAddr::V6(_) => "[::1]".to_owned(),
+        },
+        (address, Some(host)) if address.is_unspecified() => {
+            if host.contains(':') {
+                format!("[{host}]")
+            } else {
+                host.to_owned()
+            }
+        }
+        (address, Some(host)) if address.is_loopback() => {
+            return Err(format!("it is for {host} itself only, where the node is; try it there"));
+        }
+        _ => return Ok(url.to_owned()),
+    };
+    let scheme = if parsed.tls { "wss" } else { "ws" };
+    Ok(format!("{scheme}://{host}:{}{path}", parsed.port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{dialled, joined};
+
+    #[test]
+    fn a_listener_is_dialled_where_it_can_be_reached() {
+        for (url, remote, expected) in [
+            ("ws://127.0.0.1:8081/a/b", None, Ok("ws://127.0.0.1:8081/a/b")),
+            ("ws://0.0.0.0:8081/a", None, Ok("ws://127.0.0.1:8081/a")),
+            ("wss://[::]:8443/a", None, Ok("wss://[::1]:8443/a")),
+            ("ws://0.0.0.0:8081/a", Some("node.test"), Ok("ws://node.test:8081/a")),
+            ("ws://0.0.0.0:8081/a", Some("2001:db8::1"), Ok("ws://[2001:db8::1]:8081/a")),
+            ("ws://10.0.0.7:8081/a", Some("node.test"), Ok("ws://10.0.0.7:8081/a")),
+            ("wss://chat.test/a", Some("node.test"), Ok("wss://chat.test/a")),
+            ("ws://127.0.0.1:8081/a", Some("node.test"), Err("for node.test itself only")),
+        ] {
+            match (dialled(url, remote), expected) {
+                (Ok(is), Ok(expected)) => assert_eq!(is, expected),
+                (Err(why), Err(expected)) => assert!(why.contains(expected), "{why}"),
+                (is, expected) => panic!("{url}: {is:?} is not {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_stands_behind_the_base_path() {
+        for (path, expected) in [
+            ("", "ws://a/b"),
+            ("/room", "ws://a/b/room"),
+            ("room", "ws://a/b/room"),
+            ("?x=1", "ws://a/b?x=1"),
+            ("/", "ws://a/b/"),
+        ] {
+            assert_eq!(joined("ws://a/b", path), expected);
+        }
+    }
+}

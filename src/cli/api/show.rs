@@ -1,0 +1,131 @@
+//! `ringway api list`, `show` and `revisions`.
+
+use super::{found, place, status, texts};
+use crate::api::{Api, Deployment, Lifecycle, Revision};
+use crate::cli::Failure;
+use crate::cli::anywhere::Anywhere;
+use crate::cli::api::lifecycle::state;
+use crate::cli::api::reference::Reference;
+use crate::cli::client::{Client, Place};
+use crate::cli::output::{joined, table};
+use crate::declare::held;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct ListArgs {
+    /// Those of this project
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+    /// Those in this state
+    #[arg(long, value_name = "STATE", value_parser = state)]
+    lifecycle: Option<Lifecycle>,
+    /// Those deployed in this environment
+    #[arg(long, value_name = "NAME")]
+    env: Option<String>,
+    /// Those with this in name, display name, identifier or description
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// So many at most; all of them if not given
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<usize>,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct ShowArgs {
+    /// The API: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
+    #[arg(value_name = "REF")]
+    reference: Reference,
+}
+
+pub(super) fn list(args: &ListArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
+    let place = Place::new(["apis"])
+        .with_some("project", args.project.as_deref())
+        .with_some("lifecycle", args.lifecycle.map(Lifecycle::as_str))
+        .with_some("environment", args.env.as_deref())
+        .with_some("q", args.search.as_deref());
+    let apis: Vec<Api> = client.list(&place, args.limit)?;
+    let header = ["API", "NAME", "LIFECYCLE", "ACCESS", "DEPLOYED", "TARGETS"];
+    anywhere.output.list(&apis, &header, |api| {
+        let deployed: Vec<&str> = api.deployments.iter().map(|it| it.environment.as_str()).collect();
+        vec![
+            held::key(api).to_string(),
+            api.name.to_string(),
+            api.lifecycle.to_string(),
+            api.access.as_str().to_owned(),
+            joined(&deployed),
+            joined(&texts(&api.targets)),
+        ]
+    })
+}
+
+pub(super) fn show(args: &ShowArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
+    write(&found(&args.reference, client)?, anywhere)
+}
+
+pub(super) fn revisions(args: &ShowArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
+    let api = found(&args.reference, client)?;
+    let revisions: Vec<Revision> = client.list(&place(&held::key(&api)).at("revisions"), None)?;
+    let header = ["REVISION", "CREATED", "BY", "DEPLOYED", "NAME", "ACCESS", "TARGETS"];
+    anywhere.output.list(&revisions, &header, |revision| {
+        let running = api.deployments.iter().filter(|deployment| deployment.revision == revision.number);
+        let running: Vec<&str> = running.map(|deployment| deployment.environment.as_str()).collect();
+        vec![
+            revision.number.to_string(),
+            revision.created_at.to_string(),
+            revision.created_by.clone(),
+            joined(&running),
+            revision.definition.name.to_string(),
+            revision.definition.access.as_str().to_owned(),
+            joined(&texts(&revision.definition.targets)),
+        ]
+    })
+}
+
+/// An API, whole.
+pub(super) fn write(api: &Api, anywhere: &Anywhere) -> Result<(), Failure> {
+    anywhere.output.write(api, |api| {
+        let fields = fields(api).into_iter().map(|(name, value)| vec![name.to_owned(), value]);
+        let fields = table(&[], fields);
+        match api.deployments.as_slice() {
+            [] => fields,
+            deployments => format!("{fields}\n{}", deployed(deployments)),
+        }
+    })
+}
+
+/// Deployments, a line each.
+pub(super) fn deployed(deployments: &[Deployment]) -> String {
+    let header = ["ENVIRONMENT", "REVISION", "STATUS", "TARGETS", "URL"];
+    table(
+        &header,
+        deployments.iter().map(|it| {
+            let targets = joined(&texts(&it.effective_targets));
+            vec![
+                it.environment.to_string(),
+                it.revision.to_string(),
+                status(it).to_owned(),
+                if it.targets.is_some() { format!("{targets} (its own)") } else { targets },
+                it.url.clone().unwrap_or_else(|| "-".to_owned()),
+            ]
+        }),
+    )
+}
+
+fn fields(api: &Api) -> Vec<(&'static str, String)> {
+    let mut fields = vec![
+        ("api", held::key(api).to_string()),
+        ("name", api.name.to_string()),
+        ("base path", api.base_path.clone()),
+        ("access", api.access.as_str().to_owned()),
+        ("targets", joined(&texts(&api.targets))),
+        ("lifecycle", api.lifecycle.to_string()),
+    ];
+    let mut add = |name, value: Option<String>| fields.extend(value.map(|value| (name, value)));
+    add("display name", api.display_name.as_ref().map(ToString::to_string));
+    add("description", Some(api.description.to_string()).filter(|text| !text.is_empty()));
+    add("deprecated", api.deprecated_at.map(|at| at.to_string()));
+    add("ends", api.sunset_at.map(|at| at.to_string()));
+    add("latest revision", api.latest_revision.map(|number| number.to_string()));
+    add("created", Some(format!("{} by {}", api.created_at, api.created_by)));
+    add("updated", Some(format!("{} by {}", api.updated_at, api.updated_by)));
+    fields
+}

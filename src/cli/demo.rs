@@ -1,1 +1,0 @@
-//! Everything in one process, to try it.

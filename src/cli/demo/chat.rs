@@ -1,0 +1,306 @@
+//! The demo's upstream: a chat. What one says all hear, as `name: text`; who comes and goes is told. `?name=ada` gives a
+//! name.
+//!
+//! One thread, one room. What may wait for a client is bounded: who does not read is closed with 1008. What a client may
+//! say at once is bounded too, and so is the number of clients.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio::sync::broadcast::error::RecvError::Closed;
+use tokio::sync::{broadcast, watch};
+use tokio::time::{sleep, timeout};
+
+/// What the chat bounds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Clients at one time.
+    clients: usize,
+    /// Messages that may wait for a client.
+    queue: usize,
+    /// Bytes of a message.
+    message_bytes: usize,
+    /// How long a client may take to take a message.
+    patience: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { clients: 1000, queue: 256, message_bytes: 16 * 1024, patience: Duration::from_secs(10) }
+    }
+}
+
+/// Characters of a name.
+const MAX_NAME: usize = 32;
+/// How long a client may take to take the close frame, when all else did not get through.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// A chat that runs until it is dropped.
+#[derive(Debug)]
+pub(super) struct Chat {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Room {
+    said: broadcast::Sender<Utf8Bytes>,
+    here: AtomicUsize,
+    guests: AtomicU64,
+    bounds: Bounds,
+    stop: watch::Receiver<bool>,
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    name: Option<String>,
+}
+
+impl Chat {
+    /// Opens one at a port of loopback that is free.
+    ///
+    /// # Errors
+    /// There is no port, or no thread.
+    pub(super) fn open(bounds: Bounds) -> io::Result<Self> {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let (stop, stopped) = watch::channel(false);
+        let room = Room {
+            said: broadcast::channel(bounds.queue).0,
+            here: AtomicUsize::new(0),
+            guests: AtomicU64::new(0),
+            bounds,
+            stop: stopped,
+        };
+        let thread = std::thread::Builder::new().name("chat".to_owned()).spawn(move || {
+            // It ends when it is told to. A listener that fails ends it sooner, and the demo's clients are told 502.
+            let _ = runtime.block_on(serve(listener, room));
+        })?;
+        Ok(Self { address, stop, thread: Some(thread) })
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Chat {
+    fn drop(&mut self) {
+        let _ = self.stop.send(true);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn serve(listener: std::net::TcpListener, room: Room) -> io::Result<()> {
+    let mut heard = room.said.subscribe();
+    let room = Arc::new(room);
+    let (mut stop, mut stopping) = (room.stop.clone(), room.stop.clone());
+    let told = async move { drop(stop.wait_for(|stop| *stop).await) };
+    let app = Router::new().fallback(enter).with_state(Arc::clone(&room));
+    let serving = axum::serve(TcpListener::from_std(listener)?, app).with_graceful_shutdown(told);
+    let late = async {
+        drop(stopping.wait_for(|stop| *stop).await);
+        sleep(LAST_WORDS).await;
+    };
+    tokio::select! {
+        served = serving => served?,
+        // Somebody who is in the middle of a request.
+        () = late => {}
+    }
+    // Who is here is told that it ends, and goes; each one who goes is heard.
+    let all_gone =
+        async { while room.here.load(Ordering::Relaxed) > 0 && !matches!(heard.recv().await, Err(Closed)) {} };
+    let _ = timeout(LAST_WORDS * 2, all_gone).await;
+    Ok(())
+}
+
+/// A handshake, whatever its path.
+async fn enter(State(room): State<Arc<Room>>, Query(asked): Query<Asked>, upgrade: WebSocketUpgrade) -> Response {
+    if room.here.fetch_add(1, Ordering::Relaxed) >= room.bounds.clients {
+        room.here.fetch_sub(1, Ordering::Relaxed);
+        return (StatusCode::SERVICE_UNAVAILABLE, "the chat is full\n").into_response();
+    }
+    let guest = Guest::new(asked.name, room);
+    let bytes = guest.room.bounds.message_bytes;
+    upgrade.max_message_size(bytes).max_frame_size(bytes).on_upgrade(|socket| guest.talk(socket))
+}
+
+/// Somebody who is here until this is dropped, which also happens if a handshake comes to nothing.
+struct Guest {
+    name: String,
+    room: Arc<Room>,
+}
+
+impl Guest {
+    fn new(name: Option<String>, room: Arc<Room>) -> Self {
+        let fit = |c: &char| c.is_alphanumeric() || "-_. ".contains(*c);
+        let name: String = name.unwrap_or_default().chars().filter(fit).take(MAX_NAME).collect();
+        let name = match name.trim() {
+            "" => format!("guest-{}", room.guests.fetch_add(1, Ordering::Relaxed).saturating_add(1)),
+            name => name.to_owned(),
+        };
+        Self { name, room }
+    }
+
+    fn tell(&self, line: String) {
+        // An error says that nobody is here to hear it.
+        let _ = self.room.said.send(line.into());
+    }
+
+    async fn talk(self, mut socket: WebSocket) {
+        let mut heard = self.room.said.subscribe();
+        let mut stop = self.room.stop.clone();
+        let here = self.room.here.load(Ordering::Relaxed);
+        self.tell(format!("* {} is here ({here} in all)", self.name));
+        let end = loop {
+            tokio::select! {
+                said = socket.recv() => match said {
+                    Some(Ok(Message::Text(text))) => self.tell(format!("{}: {text}", self.name)),
+                    Some(Ok(Message::Binary(_))) => break Some((close_code::UNSUPPORTED, "text only, please")),
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => break None,
+                },
+                line = heard.recv() => match line {
+                    Ok(line) => match timeout(self.room.bounds.patience, socket.send(Message::Text(line))).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(_)) => break None,
+                        Err(_) => break Some((close_code::POLICY, "too slow")),
+                    },
+                    // It has fallen behind by more than may wait for it.
+                    Err(_) => break Some((close_code::POLICY, "too slow")),
+                },
+                // It changes once.
+                _ = stop.changed() => break Some((close_code::AWAY, "the chat ends")),
+            }
+        };
+        if let Some((code, reason)) = end {
+            let frame = CloseFrame { code, reason: reason.into() };
+            let _ = timeout(LAST_WORDS, socket.send(Message::Close(Some(frame)))).await;
+            let answer = async { while let Some(Ok(_)) = socket.recv().await {} };
+            let _ = timeout(LAST_WORDS, answer).await;
+        }
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let here = self.room.here.fetch_sub(1, Ordering::Relaxed).saturating_sub(1);
+        self.tell(format!("* {} is gone ({here} left)", self.name));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+    use std::time::Duration;
+
+    use tungstenite::protocol::frame::coding::CloseCode;
+    use tungstenite::{Message, WebSocket};
+
+    use super::{Bounds, Chat};
+
+    type Client = WebSocket<TcpStream>;
+
+    fn enter(chat: &Chat, query: &str) -> Result<Client, String> {
+        let stream = TcpStream::connect(chat.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let url = format!("ws://{}/anywhere{query}", chat.address());
+        tungstenite::client(url, stream).map(|(client, _)| client).map_err(|error| error.to_string())
+    }
+
+    fn hear(client: &mut Client) -> String {
+        client.read().unwrap().into_text().unwrap().to_string()
+    }
+
+    /// Reads until the end, and says how it was told.
+    fn end(client: &mut Client) -> Option<CloseCode> {
+        let mut code = None;
+        loop {
+            match client.read() {
+                Ok(Message::Close(frame)) => code = frame.map(|frame| frame.code),
+                Ok(_) => {}
+                Err(_) => return code,
+            }
+        }
+    }
+
+    #[test]
+    fn what_one_says_all_hear_and_who_comes_and_goes_is_told() {
+        let chat = Chat::open(Bounds::default()).unwrap();
+        let mut ada = enter(&chat, "?name=Ada").unwrap();
+        assert_eq!(hear(&mut ada), "* Ada is here (1 in all)");
+        let mut guest = enter(&chat, "?name=%1b%0a").unwrap();
+        for client in [&mut ada, &mut guest] {
+            assert_eq!(hear(client), "* guest-1 is here (2 in all)");
+        }
+        ada.send(Message::text("hello")).unwrap();
+        for client in [&mut ada, &mut guest] {
+            assert_eq!(hear(client), "Ada: hello");
+        }
+        drop(guest);
+        assert_eq!(hear(&mut ada), "* guest-1 is gone (1 left)");
+    }
+
+    #[test]
+    fn who_does_not_read_is_closed_and_the_others_are_not() {
+        let bounds = Bounds { queue: 8, patience: Duration::from_millis(200), ..Bounds::default() };
+        let chat = Chat::open(bounds).unwrap();
+        let (mut slow, mut ada) = (enter(&chat, "?name=slow").unwrap(), enter(&chat, "?name=ada").unwrap());
+        // More than the sockets between them hold: the chat has to wait for the one who does not read. The other reads
+        // each before the next is said, and so is never behind.
+        let text = "x".repeat(15_000);
+        for _ in 0..1000 {
+            ada.send(Message::text(text.clone())).unwrap();
+            while !hear(&mut ada).ends_with(&text) {}
+        }
+        assert_eq!(end(&mut slow), Some(CloseCode::Policy));
+        drop(slow);
+        assert_eq!(hear(&mut ada), "* slow is gone (1 left)");
+    }
+
+    #[test]
+    fn what_is_no_text_or_too_long_ends_the_one_who_said_it() {
+        let chat = Chat::open(Bounds::default()).unwrap();
+        let mut ada = enter(&chat, "?name=ada").unwrap();
+        hear(&mut ada);
+        let mut other = enter(&chat, "?name=bin").unwrap();
+        other.send(Message::binary(vec![0])).unwrap();
+        assert_eq!(end(&mut other), Some(CloseCode::Unsupported));
+        let mut other = enter(&chat, "?name=long").unwrap();
+        // The chat may end it before all of it is sent.
+        let _ = other.send(Message::text("x".repeat(20_000)));
+        end(&mut other);
+        let heard = [hear(&mut ada), hear(&mut ada), hear(&mut ada), hear(&mut ada)];
+        let expected = ["bin is here (2", "bin is gone (1", "long is here (2", "long is gone (1"];
+        for (heard, expected) in heard.iter().zip(expected) {
+            assert!(heard.contains(expected), "{heard}");
+        }
+    }
+
+    #[test]
+    fn a_full_chat_says_so_and_one_that_ends_says_goodbye() {
+        let chat = Chat::open(Bounds { clients: 1, ..Bounds::default() }).unwrap();
+        let mut ada = enter(&chat, "").unwrap();
+        assert!(enter(&chat, "").unwrap_err().contains("503"));
+        assert_eq!(hear(&mut ada), "* guest-1 is here (1 in all)");
+        let ended = std::thread::spawn(move || end(&mut ada));
+        drop(chat);
+        assert_eq!(ended.join().unwrap(), Some(CloseCode::Away));
+    }
+}

@@ -1,0 +1,108 @@
+//! Where a node is reached: told to people, to clients of the admin API, and to commands on the same host.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use tracing::warn;
+
+use crate::api::Environments;
+use crate::api::environment::Place;
+use crate::config::file::{Configuration, Environment};
+
+/// The file in the state directory with the address of the admin listener, for as long as the node runs.
+pub(super) struct AddressFile(PathBuf);
+
+/// The file's name.
+const FILE: &str = "admin.addr";
+
+impl AddressFile {
+    /// Writes it. A disk that takes no file is no reason not to serve.
+    pub(super) fn write(folder: &Path, address: SocketAddr) -> Self {
+        let path = folder.join(FILE);
+        let written = tempfile::Builder::new().prefix(".admin-addr-").tempfile_in(folder).and_then(|file| {
+            fs::write(file.path(), format!("{address}\n"))?;
+            file.persist(&path).map_err(|error| error.error)
+        });
+        if let Err(error) = written {
+            warn!(%error, "{} cannot be written: commands find this node with --admin http://{address} only", path.display());
+        }
+        Self(path)
+    }
+}
+
+impl Drop for AddressFile {
+    fn drop(&mut self) {
+        // What is left of it says where a node was.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// The environments with the addresses that their listeners got.
+pub(super) fn environments(configuration: &Configuration, bound: &[SocketAddr]) -> Environments {
+    let place = |environment: &Environment| {
+        let [external, internal] =
+            [environment.external, environment.internal].map(|place| at(configuration, bound, place));
+        Place {
+            name: environment.name.clone(),
+            external: external.0.to_string(),
+            internal: internal.0.to_string(),
+            external_url: url(environment, external),
+            internal_url: url(environment, internal),
+            hosts: environment.hosts.iter().map(ToString::to_string).collect(),
+            variables: environment
+                .variables
+                .iter()
+                .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
+                .collect(),
+        }
+    };
+    Environments::new(configuration.environments.iter().map(place).collect())
+}
+
+/// A listener's address, and whether it speaks TLS.
+fn at(configuration: &Configuration, bound: &[SocketAddr], place: usize) -> (SocketAddr, bool) {
+    let listener = configuration.listeners.get(place);
+    let address = bound.get(place).copied().or(listener.map(|listener| listener.listen));
+    let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    (address.unwrap_or(nowhere), listener.is_some_and(|listener| listener.tls.is_some()))
+}
+
+/// Where consumers begin.
+fn url(environment: &Environment, (address, is_tls): (SocketAddr, bool)) -> String {
+    let (scheme, usual) = if is_tls { ("wss", 443) } else { ("ws", 80) };
+    let named = environment.hosts.iter().map(ToString::to_string).find(|host| !host.starts_with("*."));
+    let host = named.unwrap_or_else(|| match reached(address).ip() {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    });
+    if address.port() == usual { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:{}", address.port()) }
+}
+
+/// The address under which this host reaches one that stands for all of its own.
+fn reached(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// What the node says of itself at the start.
+pub(super) fn announcement(
+    state: &Path,
+    configuration: &Configuration,
+    bound: &[SocketAddr],
+    admin: &[SocketAddr],
+) -> String {
+    let mut text = format!("serving, with its state in {}\n", state.display());
+    for place in environments(configuration, bound).iter() {
+        text.push_str(&format!("  {}: {} (internal {})\n", place.name, place.external_url, place.internal_url));
+    }
+    let urls = ["admin API", "metrics"].into_iter().zip(admin);
+    for (name, address) in urls {
+        text.push_str(&format!("  {name}: http://{}\n", reached(*address)));
+    }
+    text
+}

@@ -1,0 +1,56 @@
+//! A node's state directory: the store or what stands in for it, the token, and what is wrong with them.
+
+use std::path::Path;
+
+use tracing::error;
+
+use crate::cli::Failure;
+use crate::control::admin::token::Token;
+use crate::control::last_good;
+use crate::control::manage::Origin;
+use crate::control::notes::Notes;
+use crate::control::store::Store;
+use crate::control::store::state::StateDir;
+
+/// The state directory of this node, which nobody else uses meanwhile.
+pub(super) struct Home {
+    state: StateDir,
+    pub(super) token: Token,
+    /// What goes wrong beside the store, and stays so.
+    pub(super) notes: Notes,
+    /// Whether there is no store, and what was deployed last is served.
+    pub(super) is_degraded: bool,
+}
+
+impl Home {
+    /// Takes the directory; makes it, the token and the store where they are not there. Also where deployments come from.
+    pub(super) fn open(path: &Path) -> Result<(Self, Origin), Failure> {
+        let state = StateDir::take(path).map_err(|error| Failure::Failed(error.to_string()))?;
+        let token = Token::of_state(state.path()).map_err(|error| Failure::Failed(error.to_string()))?;
+        let origin = origin(&state)?;
+        let is_degraded = matches!(origin, Origin::Snapshot { .. });
+        Ok((Self { state, token, notes: Notes::default(), is_degraded }, origin))
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        self.state.path()
+    }
+}
+
+/// The store; without one, what was deployed when it was last in order.
+fn origin(state: &StateDir) -> Result<Origin, Failure> {
+    let why = match Store::open(state) {
+        Ok(store) => return Ok(Origin::Store(store)),
+        Err(why) => why,
+    };
+    if why.forbids_serving() {
+        return Err(Failure::Failed(why.to_string()));
+    }
+    let deployed = last_good::read(state.path()).map_err(|none| {
+        Failure::Failed(format!("{why}\n  and there is no last good snapshot to serve meanwhile: {none}"))
+    })?;
+    let deployments = deployed.len();
+    error!(deployments, "{why}; what was deployed last is served meanwhile, and nothing can be changed");
+    Ok(Origin::Snapshot { why, deployed })
+}

@@ -1,1 +1,0 @@
-//! The configuration file: what the operator wrote, and what the program runs with.

@@ -1,0 +1,181 @@
+//! All that was written, seen together: does it fit, and what comes of it.
+
+use std::collections::BTreeMap;
+
+use super::document::{Document, Fault, Faults, OptionPath};
+use super::written::{self, Written};
+use super::{Configuration, Environment, listeners};
+use crate::api::{EnvironmentName, target};
+use crate::config::limits::OutOfRange;
+use crate::config::scalar::{Listen, Network, Secret, Server};
+use crate::config::tls::{Names, UpstreamTlsArgs};
+use crate::config::units::show_duration;
+use crate::routing::host::HostPattern;
+use crate::routing::name;
+use crate::tls::client::ClientFiles;
+
+/// Environments, and of each of them hosts and variables.
+const MAX_ENVIRONMENTS: usize = 64;
+const MAX_HOSTS: usize = 256;
+const MAX_VARIABLES: usize = 256;
+
+/// What has been found so far.
+pub(super) struct Findings<'d> {
+    document: &'d Document<'d>,
+    faults: Vec<Fault>,
+}
+
+impl Findings<'_> {
+    pub(super) fn add(&mut self, option: &OptionPath, why: impl Into<String>) {
+        self.faults.push(self.document.fault(option, why));
+    }
+}
+
+/// Makes the configuration of what was written.
+pub(super) fn check(document: &Document<'_>, written: Written) -> Result<Configuration, Faults> {
+    let mut findings = Findings { document, faults: Vec::new() };
+    process(&mut findings, &written);
+    let environments = OptionPath::root("environments");
+    if written.environments.len() > MAX_ENVIRONMENTS {
+        findings.add(&environments, format!("there are more than {MAX_ENVIRONMENTS}"));
+    }
+    let (listeners, places) = listeners::of(&mut findings, &written);
+    let mut made: Vec<Environment> = Vec::new();
+    for (index, (environment, [external, internal])) in written.environments.iter().zip(places).enumerate() {
+        let option = environments.index(index);
+        let Some(name) = environment_name(&mut findings, &option, &environment.name) else { continue };
+        if made.iter().any(|other| other.name == name) {
+            findings.add(&option.key("name"), format!("`{name}` is the name of another environment, too"));
+        }
+        let hosts = hosts(&mut findings, &option.key("hosts"), &environment.hosts);
+        let variables = variables(&mut findings, &option.key("variables"), &environment.variables);
+        let upstream_tls = upstream_tls(&mut findings, &option.key("upstream_tls"), &environment.upstream_tls);
+        let limits = environment.limits.over(&written.limits);
+        made.push(Environment { name, external, internal, hosts, variables, limits, upstream_tls });
+    }
+    // With one left out their places would be others.
+    if made.len() == written.environments.len() {
+        listeners::tell_apart(&mut findings, &listeners, &made);
+    }
+    if !findings.faults.is_empty() {
+        return Err(document.faults(findings.faults));
+    }
+    Ok(Configuration {
+        cpus: written.cpus.as_ref().map(|list| list.0.clone()),
+        admin: written.admin.listen.0,
+        allowed_hosts: written.admin.allowed_hosts.clone(),
+        metrics: written.metrics.listen.as_ref().map(|Listen(address)| *address),
+        log: written.log.clone(),
+        trusted_proxies: written.trusted_proxies.iter().map(|Network(network)| *network).collect(),
+        resolver: written.resolver.iter().map(|Server(address)| *address).collect(),
+        drain_window: written.drain_window,
+        preserve_host: written.preserve_host,
+        limits: written.limits.clone(),
+        listeners,
+        environments: made,
+        written,
+    })
+}
+
+/// What is the whole process's.
+fn process(findings: &mut Findings<'_>, written: &Written) {
+    let limits = OptionPath::root("limits");
+    let ranges = [written.limits.head().err(), written.limits.keepalive().err()];
+    for OutOfRange { field, why, .. } in ranges.into_iter().flatten() {
+        findings.add(&limits.key(field), why);
+    }
+    let (window, timeout) = (written.drain_window, written.limits.drain_timeout);
+    if window >= timeout {
+        let (window, timeout) = (show_duration(window), show_duration(timeout));
+        findings.add(
+            &OptionPath::root("drain_window_ms"),
+            format!("is {window}; it must be less than limits.drain_timeout_ms, which is {timeout}"),
+        );
+    }
+    if let Err(why) = written.log.filter() {
+        findings.add(&OptionPath::root("log").key("level"), why);
+    }
+    let allowed = OptionPath::root("admin").key("allowed_hosts");
+    for (index, host) in written.admin.allowed_hosts.iter().enumerate() {
+        let bare = host
+            .rsplit_once(':')
+            .filter(|(_, port)| port.parse::<u16>().is_ok())
+            .map_or(host.as_str(), |(host, _)| host);
+        let is_address = bare.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok();
+        if let Err(why) = name::check(bare)
+            && !is_address
+        {
+            findings.add(&allowed.index(index), format!("`{host}` {why}"));
+        }
+    }
+}
+
+fn environment_name(findings: &mut Findings<'_>, option: &OptionPath, name: &str) -> Option<EnvironmentName> {
+    let option = option.key("name");
+    if name.is_empty() {
+        findings.add(&option, "is missing: an environment needs a name, such as \"staging\"");
+        return None;
+    }
+    let read = name.parse::<EnvironmentName>();
+    read.map_err(|fault| findings.add(&option, format!("`{name}` is not a name: {fault}"))).ok()
+}
+
+fn hosts(findings: &mut Findings<'_>, option: &OptionPath, hosts: &[String]) -> Vec<HostPattern> {
+    if hosts.len() > MAX_HOSTS {
+        findings.add(option, format!("there are more than {MAX_HOSTS}"));
+    }
+    let mut patterns: Vec<HostPattern> = Vec::new();
+    for (index, host) in hosts.iter().enumerate() {
+        match HostPattern::parse(host) {
+            Ok(pattern) if patterns.contains(&pattern) => {
+                findings.add(&option.index(index), format!("`{host}` is there twice"));
+            }
+            Ok(pattern) => patterns.push(pattern),
+            Err(why) => findings.add(
+                &option.index(index),
+                format!(
+                    "`{host}` {why}; write a name such as \"chat.example.com\" or \"*.example.com\", without a port"
+                ),
+            ),
+        }
+    }
+    patterns
+}
+
+fn variables(
+    findings: &mut Findings<'_>,
+    option: &OptionPath,
+    variables: &BTreeMap<String, Secret>,
+) -> BTreeMap<String, Secret> {
+    if variables.len() > MAX_VARIABLES {
+        findings.add(option, format!("there are more than {MAX_VARIABLES}"));
+    }
+    for (name, value) in variables {
+        let option = option.key(name);
+        if let Err(fault) = target::check_variable(name) {
+            findings.add(&option, fault.message);
+        }
+        // What is in it is not told.
+        let value = value.reveal();
+        if value.len() > target::MAX_TARGET_BYTES {
+            findings.add(&option, format!("the value is longer than {} bytes", target::MAX_TARGET_BYTES));
+        } else if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+            findings.add(&option, "the value becomes part of a URL: write at least one character, visible ASCII only");
+        }
+    }
+    variables.clone()
+}
+
+fn upstream_tls(findings: &mut Findings<'_>, option: &OptionPath, written: &written::UpstreamTls) -> ClientFiles {
+    let options = UpstreamTlsArgs {
+        upstream_ca: written.ca.clone(),
+        upstream_cert: written.cert.clone(),
+        upstream_key: written.key.clone(),
+        upstream_insecure_skip_verify: written.insecure_skip_verify,
+        upstream_server_name: None,
+    };
+    options.files(&Names::FILE).unwrap_or_else(|why| {
+        findings.add(option, why);
+        ClientFiles::default()
+    })
+}

@@ -1,0 +1,235 @@
+//! The text of a configuration file: read into what the operator wrote, with every error in it and where that stands.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue, Deserializer};
+
+/// So many errors are told at once. The first are the ones to mend.
+const MAX_FAULTS: usize = 50;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Line and column, from 1, if it stands anywhere.
+    pub at: Option<(usize, usize)>,
+    /// Which option, for example `environments[0].name`; empty if it is not an option's.
+    pub option: String,
+    /// What is wrong, and what would be right.
+    pub why: String,
+}
+
+/// All that is wrong with a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Faults {
+    /// The file as it was named.
+    pub file: String,
+    /// At least one, in the order in which they stand.
+    pub faults: Vec<Fault>,
+}
+
+impl Faults {
+    /// One that is the whole file's.
+    pub(super) fn whole(file: &str, why: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), faults: vec![Fault { at: None, option: String::new(), why: why.into() }] }
+    }
+}
+
+impl fmt::Display for Faults {
+    /// A line each: `FILE:LINE:COLUMN: OPTION: what is wrong`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, Fault { at, option, why }) in self.faults.iter().enumerate() {
+            f.write_str(if index > 0 { "\n" } else { "" })?;
+            f.write_str(&self.file)?;
+            if let Some((line, column)) = at {
+                write!(f, ":{line}:{column}")?;
+            }
+            write!(f, ": {option}{}{why}", if option.is_empty() { "" } else { ": " })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Faults {}
+
+/// Where an option stands in the tree of them: `environments[0].external.listen`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct OptionPath(Vec<Step>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+impl OptionPath {
+    pub(super) fn root(key: &str) -> Self {
+        Self::default().key(key)
+    }
+
+    pub(super) fn key(&self, key: &str) -> Self {
+        self.with(Step::Key(key.to_owned()))
+    }
+
+    pub(super) fn index(&self, index: usize) -> Self {
+        self.with(Step::Index(index))
+    }
+
+    fn with(&self, step: Step) -> Self {
+        Self(self.0.iter().cloned().chain([step]).collect())
+    }
+}
+
+impl fmt::Display for OptionPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Key(key) => write!(f, "{}{key}", if place > 0 { "." } else { "" })?,
+                Step::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file's text and the tree in it.
+#[derive(Debug)]
+pub(super) struct Document<'t> {
+    name: &'t str,
+    text: &'t str,
+    root: Spanned<DeTable<'t>>,
+}
+
+impl<'t> Document<'t> {
+    /// Reads the text, as far as its form goes.
+    pub(super) fn parse(name: &'t str, text: &'t str) -> Result<Self, Faults> {
+        let (root, errors) = DeTable::parse_recoverable(text);
+        let document = Self { name, text, root };
+        if errors.is_empty() {
+            return Ok(document);
+        }
+        let fault = |error: &toml::de::Error| Fault {
+            at: error.span().map(|span| document.line_and_column(span.start)),
+            option: String::new(),
+            why: error.message().to_owned(),
+        };
+        Err(document.faults(errors.iter().map(fault).collect()))
+    }
+
+    /// What it says, as far as each option's own value goes. An entry that cannot be read is taken out and told of, and the
+    /// rest is read again: so all of them are found.
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Faults> {
+        let mut rest = self.root.clone();
+        let mut faults = Vec::new();
+        loop {
+            let error = match T::deserialize(Deserializer::from(rest.clone())) {
+                Ok(_) if !faults.is_empty() => return Err(self.faults(faults)),
+                Ok(read) => return Ok(read),
+                Err(error) => error,
+            };
+            let span = error.span().unwrap_or_default();
+            let is_removed = find(rest.get_ref(), &span).is_some_and(|path| remove(rest.get_mut(), &path.0));
+            // As it was written: what was taken out before counts there.
+            let option = find(self.root.get_ref(), &span);
+            faults.push(Fault {
+                at: error.span().map(|span| self.line_and_column(span.start)),
+                option: option.map(|option| option.to_string()).unwrap_or_default(),
+                why: error.message().to_owned(),
+            });
+            if !is_removed || faults.len() >= MAX_FAULTS {
+                return Err(self.faults(faults));
+            }
+        }
+    }
+
+    /// A fault of an option: told where it stands, or where the nearest thing around it does.
+    pub(super) fn fault(&self, option: &OptionPath, why: impl Into<String>) -> Fault {
+        let at = (1..=option.0.len()).rev().find_map(|length| span(self.root.get_ref(), option.0.get(..length)?));
+        let at = at.map(|span| self.line_and_column(span.start));
+        Fault { at, option: option.to_string(), why: why.into() }
+    }
+
+    /// Faults, in the order in which they stand.
+    pub(super) fn faults(&self, mut faults: Vec<Fault>) -> Faults {
+        faults.sort_by_key(|fault| fault.at);
+        faults.truncate(MAX_FAULTS);
+        Faults { file: self.name.to_owned(), faults }
+    }
+
+    fn line_and_column(&self, at: usize) -> (usize, usize) {
+        let before = self.text.get(..at).unwrap_or(self.text);
+        let line = before.bytes().filter(|byte| *byte == b'\n').count();
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
+        (line.saturating_add(1), column.saturating_add(1))
+    }
+}
+
+/// The entry with this span, or with a key or value of this span: the innermost.
+fn find(table: &DeTable<'_>, span: &Range<usize>) -> Option<OptionPath> {
+    for (key, value) in table {
+        let step = Step::Key(key.get_ref().to_string());
+        if let Some(path) = find_in(value, span) {
+            return Some(OptionPath([step].into_iter().chain(path).collect()));
+        }
+        if key.span() == *span || value.span() == *span {
+            return Some(OptionPath(vec![step]));
+        }
+    }
+    None
+}
+
+fn find_in(value: &Spanned<DeValue<'_>>, span: &Range<usize>) -> Option<Vec<Step>> {
+    match value.get_ref() {
+        DeValue::Table(table) => find(table, span).map(|OptionPath(steps)| steps),
+        DeValue::Array(array) => array.iter().enumerate().find_map(|(index, value)| {
+            let step = Step::Index(index);
+            let inner = find_in(value, span).or_else(|| (value.span() == *span).then(Vec::new))?;
+            Some([step].into_iter().chain(inner).collect())
+        }),
+        _ => None,
+    }
+}
+
+/// Takes an entry out, if it is there.
+fn remove(table: &mut DeTable<'_>, path: &[Step]) -> bool {
+    let Some((Step::Key(key), rest)) = path.split_first() else { return false };
+    let Some(found) = table.keys().find(|found| found.get_ref() == key).cloned() else { return false };
+    match (rest, table.get_mut(&found)) {
+        ([], _) => table.remove(&found).is_some(),
+        (_, Some(value)) => remove_in(value, rest),
+        (_, None) => false,
+    }
+}
+
+fn remove_in(value: &mut Spanned<DeValue<'_>>, path: &[Step]) -> bool {
+    match (value.get_mut(), path) {
+        (DeValue::Table(table), _) => remove(table, path),
+        (DeValue::Array(array), [Step::Index(index)]) => {
+            let kept = array.iter().enumerate().filter(|(place, _)| place != index);
+            let others: DeArray<'_> = kept.map(|(_, value)| value.clone()).collect();
+            let is_removed = others.len() < array.len();
+            *array = others;
+            is_removed
+        }
+        (DeValue::Array(array), [Step::Index(index), rest @ ..]) => {
+            array.get_mut(*index).is_some_and(|value| remove_in(value, rest))
+        }
+        _ => false,
+    }
+}
+
+/// Where the value of an option stands.
+fn span(table: &DeTable<'_>, path: &[Step]) -> Option<Range<usize>> {
+    let (Step::Key(key), rest) = path.split_first()? else { return None };
+    let (_, mut value) = table.iter().find(|(found, _)| found.get_ref() == key)?;
+    for step in rest {
+        value = match (value.get_ref(), step) {
+            (DeValue::Table(table), Step::Key(key)) => table.iter().find(|(found, _)| found.get_ref() == key)?.1,
+            (DeValue::Array(array), Step::Index(index)) => array.get(*index)?,
+            _ => return None,
+        };
+    }
+    Some(value.span())
+}

@@ -1,0 +1,145 @@
+//! What the operator wrote, option by option: the shape of `ringway.toml`, and what stands where nothing is written.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::limits::{EnvironmentLimits, LimitArgs};
+use crate::config::log::LogArgs;
+use crate::config::scalar::{self, CpuList, Listen, Network, Secret, Server};
+use crate::config::tls::ClientCertArg;
+
+/// The whole file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Written {
+    pub(super) cpus: Option<CpuList>,
+    pub(super) trusted_proxies: Vec<Network>,
+    pub(super) resolver: Vec<Server>,
+    #[serde(rename = "drain_window_ms", with = "scalar::time")]
+    pub(super) drain_window: Duration,
+    pub(super) preserve_host: bool,
+    pub(super) admin: Admin,
+    pub(super) metrics: Metrics,
+    pub(super) log: LogArgs,
+    pub(super) limits: LimitArgs,
+    pub(super) environments: Vec<Environment>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Admin {
+    pub(super) listen: Listen,
+    pub(super) allowed_hosts: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Metrics {
+    pub(super) listen: Option<Listen>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Environment {
+    pub(super) name: String,
+    pub(super) external: Listener,
+    pub(super) internal: Listener,
+    pub(super) hosts: Vec<String>,
+    pub(super) variables: BTreeMap<String, Secret>,
+    pub(super) limits: EnvironmentLimits,
+    pub(super) upstream_tls: UpstreamTls,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Listener {
+    pub(super) listen: Option<Listen>,
+    pub(super) tls: Vec<Pair>,
+    pub(super) client_ca: Option<PathBuf>,
+    pub(super) client_cert: Option<ClientCertArg>,
+    pub(super) proxy_protocol: Vec<Network>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pair {
+    pub(super) cert: PathBuf,
+    pub(super) key: PathBuf,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct UpstreamTls {
+    pub(super) ca: Vec<PathBuf>,
+    pub(super) cert: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+    pub(super) insecure_skip_verify: bool,
+}
+
+/// The environments that are there when none is written, in their order, with the ports of their external and their
+/// internal listener.
+const USUAL: [(&str, u16, u16); 2] = [("development", 8081, 8091), ("production", 8080, 8090)];
+
+impl Default for Written {
+    fn default() -> Self {
+        Self {
+            cpus: None,
+            trusted_proxies: Vec::new(),
+            resolver: Vec::new(),
+            drain_window: Duration::from_secs(5),
+            preserve_host: false,
+            admin: Admin::default(),
+            metrics: Metrics::default(),
+            log: LogArgs::default(),
+            limits: LimitArgs::default(),
+            environments: Vec::new(),
+        }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: Listen(local(9600)), allowed_hosts: Vec::new() }
+    }
+}
+
+impl Written {
+    /// Writes down what holds where nothing is written.
+    pub(super) fn complete(&mut self) {
+        if self.environments.is_empty() {
+            let named = |(name, ..): &(&str, u16, u16)| Environment { name: (*name).to_owned(), ..Default::default() };
+            self.environments = USUAL.iter().map(named).collect();
+        }
+        for environment in &mut self.environments {
+            let usual = USUAL.iter().find(|(name, ..)| *name == environment.name);
+            if let Some((_, external, internal)) = usual {
+                environment.external.listen.get_or_insert(Listen(local(*external)));
+                environment.internal.listen.get_or_insert(Listen(local(*internal)));
+            }
+            environment.limits = EnvironmentLimits::from(&environment.limits.over(&self.limits));
+        }
+    }
+}
+
+fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+impl Written {
+    /// Makes paths that are relative to the file's folder whole.
+    pub(super) fn resolve(&mut self, folder: &Path) {
+        for environment in &mut self.environments {
+            let Environment { external, internal, upstream_tls, .. } = environment;
+            for listener in [external, internal] {
+                let pairs = listener.tls.iter_mut().flat_map(|Pair { cert, key }| [cert, key]);
+                pairs.chain(&mut listener.client_ca).for_each(|path| *path = folder.join(&*path));
+            }
+            let UpstreamTls { ca, cert, key, .. } = upstream_tls;
+            ca.iter_mut().chain(cert).chain(key).for_each(|path| *path = folder.join(&*path));
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Values as they stand in the configuration file: a number in the unit that the option's name ends with, or text as a
+//! flag takes it. Both are read by the same functions as flags ([`units`](super::units)).
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, Visitor};
+use serde::ser::{Serialize, Serializer};
+
+use super::units::{self, Cpus, Optional};
+
+/// What the visitor below needs to know of a kind of value.
+trait Kind {
+    type Value;
+    const EXPECTED: &'static str;
+    /// What a bare number is counted in, as a flag has it.
+    const UNIT: &'static str = "";
+    fn read(text: &str) -> Result<Self::Value, String>;
+}
+
+struct Reader<K>(PhantomData<K>);
+
+impl<K: Kind> Visitor<'_> for Reader<K> {
+    type Value = K::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(K::EXPECTED)
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<K::Value, E> {
+        K::read(&format!("{number}{}", K::UNIT)).map_err(E::custom)
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<K::Value, E> {
+        K::read(&format!("{number}{}", K::UNIT)).map_err(E::custom)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<K::Value, E> {
+        K::read(text).map_err(E::custom)
+    }
+}
+
+fn read<'de, K: Kind, D: Deserializer<'de>>(from: D) -> Result<K::Value, D::Error> {
+    from.deserialize_any(Reader::<K>(PhantomData))
+}
+
+/// A kind of number, its functions for `#[serde(with)]`, and those of a value that may be absent.
+macro_rules! kind {
+    ($name:ident: $value:ty, $read:path, $unit:literal, $expected:literal, $shown:expr) => {
+        pub(super) mod $name {
+            use super::*;
+
+            pub(super) struct Read;
+
+            impl Kind for Read {
+                type Value = $value;
+                const EXPECTED: &'static str = $expected;
+                const UNIT: &'static str = $unit;
+                fn read(text: &str) -> Result<$value, String> {
+                    $read(text)
+                }
+            }
+
+            pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<$value, D::Error> {
+                read::<Read, D>(from)
+            }
+
+            pub(in crate::config) fn serialize<S: Serializer>(value: &$value, into: S) -> Result<S::Ok, S::Error> {
+                let shown: fn(&$value) -> u64 = $shown;
+                into.serialize_u64(shown(value))
+            }
+
+            pub(in crate::config) mod given {
+                use super::*;
+
+                pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+                    from: D,
+                ) -> Result<Option<$value>, D::Error> {
+                    super::deserialize(from).map(Some)
+                }
+
+                pub(in crate::config) fn serialize<S: Serializer>(
+                    value: &Option<$value>,
+                    into: S,
+                ) -> Result<S::Ok, S::Error> {
+                    match value {
+                        Some(value) => super::serialize(value, into),
+                        None => into.serialize_none(),
+                    }
+                }
+            }
+        }
+    };
+}
+
+kind!(time: Duration, units::duration, "ms", "a number of milliseconds, or text such as \"30s\"", millis);
+kind!(size: u64, units::bytes, "", "a number of bytes, or text such as \"64KiB\"", |bytes| *bytes);
+kind!(count: u64, units::count, "", "a whole number above 0", |count| *count);
+
+fn millis(duration: &Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+struct OptionalTime;
+
+impl Kind for OptionalTime {
+    type Value = Optional<Duration>;
+    const EXPECTED: &'static str = "a number of milliseconds, text such as \"30s\", or \"off\"";
+    const UNIT: &'static str = "ms";
+    fn read(text: &str) -> Result<Self::Value, String> {
+        units::optional_duration(text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Optional<Duration> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        read::<OptionalTime, D>(from)
+    }
+}
+
+impl Serialize for Optional<Duration> {
+    fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Some(duration) => into.serialize_u64(millis(duration)),
+            None => into.serialize_str("off"),
+        }
+    }
+}
+
+struct OptionalCount;
+
+impl Kind for OptionalCount {
+    type Value = Optional<u64>;
+    const EXPECTED: &'static str = "a whole number above 0, or \"off\"";
+    fn read(text: &str) -> Result<Self::Value, String> {
+        units::optional_count(text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Optional<u64> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        read::<OptionalCount, D>(from)
+    }
+}
+
+impl Serialize for Optional<u64> {
+    fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Some(count) => into.serialize_u64(count),
+            None => into.serialize_str("off"),
+        }
+    }
+}
+
+/// Text that is read into something, and shown as text again.
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident: $value:ty, $read:path, $expected:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub(super) struct $name(pub(super) $value);
+
+        impl Kind for $name {
+            type Value = Self;
+            const EXPECTED: &'static str = $expected;
+            fn read(text: &str) -> Result<Self, String> {
+                $read(text).map(Self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                read::<Self, D>(from)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
+                into.collect_str(&self.0)
+            }
+        }
+    };
+}
+
+text!(
+    /// `0-3,6`.
+    CpuList: Cpus, units::cpus, "text with CPUs such as \"0-3,6\""
+);
+text!(
+    /// `10.0.0.0/8`.
+    Network: IpNet, units::network, "text with an address or a network such as \"10.0.0.0/8\""
+);
+text!(
+    /// `127.0.0.1:8080`.
+    Listen: SocketAddr, units::socket, "text with an address and a port such as \"127.0.0.1:8080\""
+);
+text!(
+    /// `10.0.0.53` or `10.0.0.53:53`.
+    Server: SocketAddr, units::dns_server, "text with an address and perhaps a port such as \"10.0.0.53:53\""
+);
+
+/// A value that may be a secret: it shows in no error, no log and no `config show`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Secret(String);
+
+/// What stands for a secret where one is shown.
+const MASKED: &str = "********";
+
+impl Secret {
+    /// A secret of this value.
+    #[must_use]
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself: not for anything that is written or shown.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASKED)
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
+        into.serialize_str(MASKED)
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        // An error of serde's own would show what stands there instead of text.
+        #[derive(serde::Deserialize)]
+        #[serde(untagged)]
+        enum Given {
+            Text(String),
+            Other(IgnoredAny),
+        }
+        match Given::deserialize(from)? {
+            Given::Text(text) => Ok(Self(text)),
+            Given::Other(_) => Err(Error::custom("it must be text: write it in quotes")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Secret;
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let secret = Secret::new("hunter2");
+        assert_eq!((secret.reveal(), format!("{secret:?}").contains("hunter2")), ("hunter2", false));
+        assert!(!serde_json::to_string(&secret).unwrap().contains("hunter2"));
+        let error = serde_json::from_str::<Secret>("71077345").unwrap_err().to_string();
+        assert!(error.contains("write it in quotes") && !error.contains("71077345"), "{error}");
+    }
+}

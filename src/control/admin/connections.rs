@@ -1,0 +1,275 @@
+//! Live connections: listed, and ended in order.
+
+use std::net::IpAddr;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::extract::{self, Body, Names, Query, Who};
+use super::problem::{CONNECTION_NOT_FOUND, Refused, SHARDS_SILENT};
+use super::{Admin, page};
+use crate::api::problem::{Code, Fault, Faults};
+use crate::api::{Action, Actor, ApiKey, EnvironmentName, Page};
+use crate::command::ConnectionView;
+use crate::control::dataplane::{Filter, Position, Silent};
+
+pub(super) fn routes() -> OpenApiRouter<Admin> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(close_one)).routes(routes!(close))
+}
+
+/// A live connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Connection {
+    /// What it is closed by. No other connection ever has it while the process runs.
+    #[schema(pattern = "^[0-9]{1,5}-[0-9]{1,20}$", examples("0-17"))]
+    pub id: String,
+    /// The client's address and port.
+    #[schema(examples("192.0.2.7:50312"))]
+    pub client: String,
+    /// The path it asked for, without its query; empty before it has asked.
+    pub path: String,
+    /// The API, as `project/identifier:version`, once it is known.
+    #[schema(examples("default/chat-app-api:1.0"))]
+    pub api: Option<String>,
+    /// The environment, once it is known.
+    pub environment: Option<String>,
+    /// How far it has come.
+    pub stage: Stage,
+    /// The version of TLS that the client speaks, if it does.
+    #[schema(examples("TLSv1_3"))]
+    pub tls: Option<String>,
+    /// Milliseconds since it was accepted.
+    pub age_ms: u64,
+    /// Data messages so far.
+    pub messages: Traffic,
+    /// Bytes of frames so far.
+    pub bytes: Traffic,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Not yet a WebSocket.
+    Handshake,
+    /// Messages pass.
+    Open,
+    /// It is ending.
+    Closing,
+}
+
+/// What passed through a connection, by who sent it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Traffic {
+    /// From the client.
+    pub from_client: u64,
+    /// From the upstream.
+    pub from_upstream: u64,
+}
+
+impl Connection {
+    fn of(shard: usize, view: &ConnectionView) -> Self {
+        let traffic = |[from_client, from_upstream]: [u64; 2]| Traffic { from_client, from_upstream };
+        Self {
+            id: format!("{shard}-{}", view.number),
+            client: view.peer.to_string(),
+            path: view.path.as_ref().to_owned(),
+            api: view.subject.as_ref().map(ToString::to_string),
+            environment: view.subject.as_ref().map(|subject| subject.environment.as_ref().to_owned()),
+            stage: match view.stage {
+                "open" => Stage::Open,
+                "closing" => Stage::Closing,
+                _ => Stage::Handshake,
+            },
+            tls: view.tls.map(|version| format!("{version:?}")),
+            age_ms: u64::try_from(view.age.as_millis()).unwrap_or(u64::MAX),
+            messages: traffic(view.messages),
+            bytes: traffic(view.bytes),
+        }
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Asked {
+    /// Those of this API: `project/identifier:version`.
+    #[param(
+        nullable = false,
+        pattern = r"^[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*:[0-9]{1,4}\.[0-9]{1,4}$",
+        example = "default/chat-app-api:1.0"
+    )]
+    api: Option<String>,
+    /// Those in this environment.
+    #[param(nullable = false, value_type = Option<EnvironmentName>)]
+    environment: Option<String>,
+    /// Those from this address.
+    #[param(nullable = false, example = "192.0.2.7")]
+    client: Option<String>,
+    /// Items of the page; 100 if not given.
+    #[param(nullable = false, minimum = 1, maximum = 1000)]
+    limit: Option<u16>,
+    /// `next` of the page before.
+    #[param(nullable = false, max_length = 1024)]
+    cursor: Option<String>,
+}
+
+/// List live connections
+#[utoipa::path(get, path = "/connections", tag = "connections", params(Asked),
+    responses(
+        (status = 200, body = Page<Connection>, description = "A page of them. One that comes meanwhile may be missing"),
+        (status = 504, description = "`shards-silent`")))]
+async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Result<Json<Page<Connection>>, Refused> {
+    let mut faults = Faults::default();
+    let environment = asked.environment.and_then(|text| faults.keep("environment", text.parse::<EnvironmentName>()));
+    let client = asked.client.and_then(|text| {
+        let address = text.parse::<IpAddr>();
+        faults.keep("client", address.map_err(|_| Fault::new("address", "it must be an IP address")))
+    });
+    faults.none().map_err(Refused::in_the_query)?;
+    let filter = filter(extract::api(asked.api.as_deref())?, environment);
+    let page = page::asked(asked.limit, asked.cursor)?;
+    let from =
+        page.cursor.as_deref().map_or(Some((0, 0)), position).ok_or_else(|| {
+            Refused::new(Code::CURSOR_INVALID, "`cursor` must be what `next` of the page before says.")
+        })?;
+    let (found, next) = admin.shards().connections(&filter, client, from, usize::from(page.limit)).await?;
+    let items = found.iter().map(|(shard, view)| Connection::of(*shard, view)).collect();
+    Ok(Json(Page { items, next: next.map(cursor) }))
+}
+
+/// A connection's name in a path.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct Place {
+    /// The connection's id.
+    #[param(pattern = "^[0-9]{1,5}-[0-9]{1,20}$")]
+    id: String,
+}
+
+/// Close a connection, with 1001 on both sides
+#[utoipa::path(delete, path = "/connections/{id}", tag = "connections", params(Place),
+    responses(
+        (status = 204, description = "It is closing"),
+        (status = 404, description = "`connection-not-found`"),
+        (status = 504, description = "`shards-silent`")))]
+async fn close_one(
+    State(admin): State<Admin>,
+    Who(who): Who,
+    Names(place): Names<Place>,
+) -> Result<StatusCode, Refused> {
+    let id = place.id.split_once('-').and_then(|(shard, number)| Some((shard.parse().ok()?, number.parse().ok()?)));
+    let is_there = match id {
+        Some((shard, number)) => admin.shards().close_one(shard, number).await?,
+        None => false,
+    };
+    if !is_there {
+        return Err(Refused::new(CONNECTION_NOT_FOUND, "There is no such connection: it may have ended."));
+    }
+    record(&admin, &who, format!("connection {}", place.id), 1).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Which connections to close: all of an API, of an environment, or of an API in an environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(min_properties = 1)]
+pub struct Closing {
+    /// Those in this environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<EnvironmentName>)]
+    pub environment: Option<String>,
+    /// Those of this API: `project/identifier:version`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(examples("default/chat-app-api:1.0"))]
+    pub api: Option<String>,
+}
+
+/// What closing came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Closed {
+    /// How many connections will end, over the drain windows of their environments.
+    pub closing: u64,
+}
+
+/// Close many connections, with 1001 on both sides, spread over their drain window
+#[utoipa::path(post, path = "/connections/close", tag = "connections", request_body = Closing,
+    responses(
+        (status = 200, body = Closed, description = "How many will end"),
+        (status = 422, description = "`fields-invalid`"),
+        (status = 504, description = "`shards-silent`")))]
+async fn close(
+    State(admin): State<Admin>,
+    Who(who): Who,
+    Body(closing): Body<Closing>,
+) -> Result<Json<Closed>, Refused> {
+    let mut faults = Faults::default();
+    let environment = closing.environment.and_then(|text| faults.keep("environment", text.parse::<EnvironmentName>()));
+    let api = closing.api.and_then(|text| {
+        let key = text.parse::<ApiKey>();
+        faults.keep("api", key.map_err(|problems| Fault::new("api", problems.detail)))
+    });
+    faults.none()?;
+    let filter = filter(api, environment);
+    if filter == Filter::default() {
+        let asked = "it must name an API, an environment, or both";
+        return Err(Refused::field(Code::FIELDS_INVALID, "api", "required", asked));
+    }
+    let closing = admin.shards().close(&filter).await?;
+    let environment = filter.environment.map(|name| format!("@{name}"));
+    let subject = filter.api.into_iter().chain(environment).collect::<Vec<_>>().join(" ");
+    record(&admin, &who, subject, closing).await;
+    Ok(Json(Closed { closing }))
+}
+
+impl From<Silent> for Refused {
+    fn from(silent: Silent) -> Self {
+        Self::new(SHARDS_SILENT, format!("In this process {silent}. What was asked for may be done all the same."))
+    }
+}
+
+fn filter(api: Option<ApiKey>, environment: Option<EnvironmentName>) -> Filter {
+    Filter { api: api.map(|key| key.to_string()), environment: environment.map(String::from) }
+}
+
+/// Notes in the audit what was closed. It is done by now: a store that cannot note it does not undo it.
+async fn record(admin: &Admin, who: &Actor, subject: String, closing: u64) {
+    let after = serde_json::json!({ "closing": closing });
+    if let Err(problems) = admin.manager().record(who, Action::ConnectionsClose, subject, None, Some(after)).await {
+        warn!(%who, closing, why = problems.detail, "connections were closed, and the audit could not note it");
+    }
+}
+
+/// A position as a text, and back. It means nothing to anybody else.
+fn cursor((shard, place): Position) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(format!("{shard}.{place}"))
+}
+
+fn position(cursor: &str) -> Option<Position> {
+    let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+    let (shard, place) = text.split_once('.')?;
+    Some((shard.parse().ok()?, place.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{cursor, position};
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_written() {
+        for at in [(0, 0), (3, u32::MAX), (usize::MAX, 1)] {
+            assert_eq!(position(&cursor(at)), Some(at));
+        }
+        for text in ["", "x", "!", "MC4", "Lg", "MC4tMQ"] {
+            assert_eq!(position(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Deployments: which revision of an API runs in which environment, and where its connections go from there.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::etag::{self, Has, If};
+use super::extract::{Body, Names, NoBody, Who};
+use super::problem::Refused;
+use super::{Admin, apis};
+use crate::api::request::{NewDeployment, Promotion, Rollback};
+use crate::api::{ApiKey, Deployment, EnvironmentName, Identifier, Page, ProjectName, Version};
+
+pub(super) fn routes() -> OpenApiRouter<Admin> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show, deploy, undeploy))
+        .routes(routes!(stop))
+        .routes(routes!(start))
+        .routes(routes!(rollback))
+        .routes(routes!(promote))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct Place {
+    /// The project's name.
+    #[param(value_type = ProjectName)]
+    project: String,
+    /// The API's identifier.
+    #[param(value_type = Identifier)]
+    identifier: String,
+    /// The API's version.
+    #[param(value_type = Version)]
+    version: String,
+    /// The environment's name.
+    #[param(value_type = EnvironmentName)]
+    environment: String,
+}
+
+impl Place {
+    fn key(&self) -> Result<ApiKey, Refused> {
+        Ok(ApiKey::of(&self.project, &self.identifier, &self.version)?)
+    }
+}
+
+fn location(key: &ApiKey, deployment: &Deployment) -> String {
+    format!("{}/deployments/{}", apis::location(key), deployment.environment)
+}
+
+/// List where an API is deployed, in the environments' order
+#[utoipa::path(get, path = "/apis/{project}/{identifier}/{version}/deployments", tag = "deployments",
+    params(apis::Place),
+    responses(
+        (status = 200, body = Page<Deployment>, description = "All of them"),
+        (status = 404, description = "`api-not-found`"),
+        (status = 422, description = "`fields-invalid`")))]
+async fn list(State(admin): State<Admin>, Names(place): Names<apis::Place>) -> Result<Json<Page<Deployment>>, Refused> {
+    let items = admin.manager().deployments(&place.key()?).await?.value;
+    Ok(Json(Page { items, next: None }))
+}
+
+/// Show a deployment
+#[utoipa::path(get, path = "/apis/{project}/{identifier}/{version}/deployments/{environment}", tag = "deployments",
+    params(Place),
+    responses(
+        (status = 200, body = Deployment, description = "It"),
+        (status = 304, description = "It is as If-None-Match says"),
+        (status = 404, description = "`api-not-found`, `environment-not-found`, `deployment-not-found`"),
+        (status = 422, description = "`fields-invalid`")))]
+async fn show(State(admin): State<Admin>, Names(place): Names<Place>, has: Has) -> Result<Response, Refused> {
+    Ok(has.or(admin.manager().deployment(&place.key()?, &place.environment).await?))
+}
+
+/// Deploy an API in an environment
+#[utoipa::path(put, path = "/apis/{project}/{identifier}/{version}/deployments/{environment}", tag = "deployments",
+    params(Place), request_body = NewDeployment,
+    responses(
+        (status = 200, body = Deployment, description = "It was deployed there, and is now so"),
+        (status = 201, body = Deployment, description = "It is deployed there from now on"),
+        (status = 404, description = "`api-not-found`, `environment-not-found`"),
+        (status = 409, description = "`api-retired`"),
+        (status = 412, description = "`condition-failed`"),
+        (status = 422, description = "`fields-invalid`")))]
+async fn deploy(
+    State(admin): State<Admin>,
+    Who(who): Who,
+    Names(place): Names<Place>,
+    If(condition): If,
+    Body(new): Body<NewDeployment>,
+) -> Result<Response, Refused> {
+    let key = place.key()?;
+    let put = admin.manager().deploy(&who, &key, &place.environment, new, condition).await?;
+    let location = location(&key, &put.value);
+    Ok(etag::put(put, location))
+}
+
+/// Take an API out of an environment
+#[utoipa::path(delete, path = "/apis/{project}/{identifier}/{version}/deployments/{environment}",
+    tag = "deployments", params(Place),
+    responses(
+        (status = 204, description = "It is not deployed there any more, or was not"),
+        (status = 412, description = "`condition-failed`"),
+        (status = 422, description = "`fields-invalid`")))]
+async fn undeploy(
+    State(admin): State<Admin>,
+    Who(who): Who,
+    Names(place): Names<Place>,
+    If(condition): If,
+) -> Result<StatusCode, Refused> {
+    admin.manager().undeploy(&who, &place.key()?, &place.environment, condition).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Have a deployment refuse connections
+#[utoipa::path(post, path = "/apis/{project}/{identifier}/{version}/deployments/{environment}/stop",
+    tag = "deployments", params(Place),
+    responses(
+        (status = 200, body = Deployment, description = "It is stopped"),
+        (status = 404, description = "`api-not-found`, `environment-not-found`, `deployment-not-found`"),
+        (status = 412, description = "`condition-failed`"),
+        (status = 422, description = "`fields-invalid`")))]
+async fn stop(
+    State(admin): State<Admin>,
+    Who(who): Who,
+    Names(place): Names<Place>,
+    If(condition): If,
+    _: NoBody,
+) -> Result<Response, Refused> {
+    Ok(etag::shown(admin.manager().stop(&who, &place.key()?, &place.environment, condition).await?))
+}
+
+/// Have a stopped deployment take connections again
+#[utoipa::path(post, path = "/apis/{project}/{identifier}/{version}/deployments/{environment}/start",
+    tag = "deployments", params(Place),
+    responses(
+        (status = 200, body = Deployment, description = "It runs"),
+        (status = 404, description = "`api-not-found`, `environment-not-found`, `deployment-not-found`"),
+        (status = 412, description = "`condition-failed`"),
+        (status = 422, description = "`fields-invalid`")))]
+async fn start(
+    State(admin): State<Admin>,
+    Who(who): Who,
+    Names(place): Names<Place>,
+    If(condition): If,
+    _: NoBody,
+) -> Result<Response, Refused> {
+    Ok(etag::shown(admin.manager().start_again(&who, &place.key()?, &place.environment, condition).await?))
+}
+
+/// Run another revision where one runs
+#[utoipa::path(post, path = "/apis/{project}/{identifier}/{version}/deployments/{environment}/rollback",
+    tag = "deployments", params(Place), request_body = Rollback,
+    responses(
+        (status = 200, body = Deployment, description = "This revision is deployed"),
+        (status = 404, description = "`api-not-found`, `environment-not-found`, `deployment-not-found`"),
+        (status = 412, description = "`condition-failed`"),
+        (status = 422, description = "`fields-invalid`")))]
+async fn rollback(
+    State(admin): State<Admin>,
+    Who(who): Who,
+    Names(place): Names<Place>,
+    If(condition): If,
+    Body(to): Body<Rollback>,
+) -> Result<Response, Refused> {
+    Ok(etag::shown(admin.manager().rollback(&who, &place.key()?, &place.environment, to, condition).await?))
+}
+
+/// Run what one environment has in the next
+#[utoipa::path(post, path = "/apis/{project}/{identifier}/{version}/promote", tag = "deployments",
+    params(apis::Place), request_body = Promotion,
+    responses(
+        (status = 200, body = Deployment, description = "It was deployed there, and is now so"),
+        (status = 201, body = Deployment, description = "It is deployed there from now on"),
+        (status = 404, description = "`api-not-found`, `deployment-not-found`"),
+        (status = 409, description = "`promotion-order`, `api-retired`"),
+        (status = 412, description = "`condition-failed`"),
+        (status = 422, description = "`fields-invalid`")))]
+async fn promote(
+    State(admin): State<Admin>,
+    Who(who): Who,
+    Names(place): Names<apis::Place>,
+    If(condition): If,
+    Body(promotion): Body<Promotion>,
+) -> Result<Response, Refused> {
+    let key = place.key()?;
+    let put = admin.manager().promote(&who, &key, promotion, condition).await?;
+    let location = location(&key, &put.value);
+    Ok(etag::put(put, location))
+}

@@ -1,0 +1,453 @@
+//! Who may call: what every request is checked for before anything of it is looked at.
+//!
+//! A page in the operator's browser can send requests here, to this address or to a name of its own that it points
+//! here. It must neither change nor read anything, and several things keep it from that: it does not have the token;
+//! its requests name its own site as `Origin`, or as `Host`; it cannot send JSON to another site without asking, and
+//! nobody here says that it may.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::extract::{Request, State};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, ORIGIN,
+    TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tokio::time::timeout;
+
+use super::problem::{self, Refused, in_our_words};
+use super::token::Token;
+
+/// Bytes of the longest body.
+pub(super) const MAX_BODY_BYTES: usize = 1 << 20;
+/// How long a request may take from its head to its answer. Each step within has a shorter time of its own.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// What may be asked without the token: only whether anybody answers.
+const OPEN: &str = "/api/v1/health/live";
+const NOT_FOR_BROWSERS: [(HeaderName, HeaderValue); 3] = [
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'")),
+];
+
+/// What a listener asks of its callers.
+#[derive(Clone, Debug)]
+pub(super) struct Guard(Arc<Rules>);
+
+#[derive(Debug)]
+struct Rules {
+    /// `None` on a listener that is open to whoever reaches it.
+    token: Option<Token>,
+    /// Names that it may be called by; `None` for any.
+    hosts: Option<AllowedHosts>,
+}
+
+/// Names that a listener may be called by besides the usual ones of its host. They may change; clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct AllowedHosts(Arc<ArcSwap<Vec<String>>>);
+
+impl AllowedHosts {
+    /// These, from now on.
+    pub fn replace(&self, hosts: Vec<String>) {
+        self.0.store(Arc::new(hosts));
+    }
+}
+
+impl From<Vec<String>> for AllowedHosts {
+    fn from(hosts: Vec<String>) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(hosts)))
+    }
+}
+
+/// Where a connection came in; the server notes it in each of its requests.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CameIn(pub(super) SocketAddr);
+
+impl Guard {
+    /// For the admin listener: the token, and besides the usual names of this host only those given.
+    #[must_use]
+    pub(super) fn new(token: Token, hosts: impl Into<AllowedHosts>) -> Self {
+        Self(Arc::new(Rules { token: Some(token), hosts: Some(hosts.into()) }))
+    }
+
+    /// For a listener that asks for no token: figures alone. Whoever scrapes calls it by a name of his own.
+    #[must_use]
+    pub(super) fn open() -> Self {
+        Self(Arc::new(Rules { token: None, hosts: None }))
+    }
+
+    fn check(&self, request: &Request) -> Result<(), Refused> {
+        let headers = request.headers();
+        let host = self.host(request)?;
+        same_origin(headers, &host)?;
+        if request.uri().path() != OPEN || request.method() != Method::GET {
+            self.knows(headers)?;
+        }
+        body(headers)
+    }
+
+    fn host(&self, request: &Request) -> Result<Authority, Refused> {
+        let bad = |detail| Refused::new(problem::HOST_INVALID, detail);
+        let mut given = request.headers().get_all(HOST).iter();
+        let (Some(host), None) = (given.next(), given.next()) else {
+            return Err(bad("The request must have one Host header (RFC 9112 section 3.2)."));
+        };
+        let host = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
+        let Some(host) = host.filter(|host| !host.as_str().contains('@')) else {
+            return Err(bad("The Host header is not a host with an optional port (RFC 9110 section 7.2)."));
+        };
+        let came_in = request.extensions().get::<CameIn>().map(|CameIn(address)| address.ip());
+        // A target in absolute form counts before the header (RFC 9112 section 3.2.2): both must be right.
+        for named in std::iter::once(&host).chain(request.uri().authority()) {
+            if !self.0.hosts.as_ref().is_none_or(|AllowedHosts(hosts)| is_ours(named, &hosts.load(), came_in)) {
+                return Err(Refused::new(
+                    problem::HOST_NOT_ALLOWED,
+                    "This listener is not called by the name in the Host header: call it by the address it listens on, \
+                     or add the name to `allowed_hosts` of the configuration.",
+                ));
+            }
+        }
+        Ok(host)
+    }
+
+    fn knows(&self, headers: &HeaderMap) -> Result<(), Refused> {
+        let Some(token) = &self.0.token else { return Ok(()) };
+        let mut given = headers.get_all(AUTHORIZATION).iter();
+        let (Some(credentials), None) = (given.next(), given.next()) else {
+            return Err(Refused::new(
+                problem::TOKEN,
+                "Every call needs `Authorization: Bearer TOKEN`, once; TOKEN is in the file admin-token of the state directory.",
+            ));
+        };
+        let bearer = credentials.to_str().ok().and_then(|text| text.split_once(' '));
+        let is_known = bearer
+            .is_some_and(|(scheme, given)| scheme.eq_ignore_ascii_case("bearer") && token.is(given.trim_matches(' ')));
+        if is_known {
+            return Ok(());
+        }
+        Err(Refused::new(
+            problem::TOKEN,
+            "This is not the token: it is in the file admin-token of the state directory.",
+        ))
+    }
+}
+
+/// Whether a listener may be called so: by the usual names of this host, by the address that the caller has reached, or
+/// by one of `hosts`. An address in a URL belongs to no site, so its port is not looked at.
+fn is_ours(named: &Authority, hosts: &[String], came_in: Option<IpAddr>) -> bool {
+    let host = named.host();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
+    let is_usual = host.eq_ignore_ascii_case("localhost") || matches!(host, "127.0.0.1" | "[::1]");
+    is_usual
+        || (address.is_some() && address.map(|address| address.to_canonical()) == came_in.map(|ip| ip.to_canonical()))
+        || hosts.iter().any(|name| name.eq_ignore_ascii_case(host) || name.eq_ignore_ascii_case(named.as_str()))
+}
+
+/// A browser names the site that a request comes from. Only a page of this very listener may call it.
+fn same_origin(headers: &HeaderMap, host: &Authority) -> Result<(), Refused> {
+    let is_own = |origin: &HeaderValue| {
+        let own = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+        own.is_some_and(|(scheme, site)| matches!(scheme, "http" | "https") && site.eq_ignore_ascii_case(host.as_str()))
+    };
+    if headers.get_all(ORIGIN).iter().all(is_own) {
+        return Ok(());
+    }
+    Err(Refused::new(
+        problem::ORIGIN_NOT_ALLOWED,
+        "The Origin header names another site: web pages of other sites may not call this listener.",
+    ))
+}
+
+/// Whatever has a body says that it is JSON, and how long it is if it is long.
+fn body(headers: &HeaderMap) -> Result<(), Refused> {
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.unwrap_or(0) == 0 && !headers.contains_key(TRANSFER_ENCODING) {
+        return Ok(());
+    }
+    if length.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
+        return Err(too_large());
+    }
+    let mut given = headers.get_all(CONTENT_TYPE).iter();
+    let is_json = given.next().is_some_and(is_json) && given.next().is_none();
+    if is_json { Ok(()) } else { Err(not_json()) }
+}
+
+/// 413.
+pub(super) fn too_large() -> Refused {
+    Refused::new(problem::BODY_TOO_LARGE, "The body is longer than 1 MiB (1048576 bytes).")
+}
+
+/// 415.
+pub(super) fn not_json() -> Refused {
+    Refused::new(problem::CONTENT_TYPE_NOT_JSON, "Bodies are JSON: send them with `Content-Type: application/json`.")
+}
+
+fn too_slow() -> Refused {
+    let detail = format!(
+        "The request was not answered within {} s. A change may have been made all the same: look before you repeat it.",
+        REQUEST_TIMEOUT.as_secs()
+    );
+    Refused::new(problem::REQUEST_TIMEOUT, detail)
+}
+
+/// `application/json`, and `charset=utf-8` if anything.
+fn is_json(kind: &HeaderValue) -> bool {
+    let Ok(kind) = kind.to_str() else { return false };
+    let mut parts = kind.split(';').map(str::trim);
+    parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"))
+        && parts.all(|parameter| {
+            parameter.eq_ignore_ascii_case("charset=utf-8") || parameter.eq_ignore_ascii_case("charset=\"utf-8\"")
+        })
+}
+
+/// Lets through what passes, and makes every answer one that a browser does nothing with.
+pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let mut response = match guard.check(&request) {
+        Ok(()) => match timeout(REQUEST_TIMEOUT, next.run(request)).await {
+            Ok(response) => in_our_words(response),
+            Err(_) => too_slow().into_response(),
+        },
+        Err(problem) => problem.into_response(),
+    };
+    response.headers_mut().extend(NOT_FOR_BROWSERS);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::{Body, to_bytes};
+    use axum::http::{Request, StatusCode};
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::{get, post};
+    use tower::ServiceExt;
+
+    use super::{CameIn, Guard, guard};
+    use crate::control::admin::token::Token;
+
+    const SECRET: &str = "a-token-of-which-nobody-else-knows";
+
+    fn listener(guarded: Guard) -> Router {
+        Router::new()
+            .route("/thing", post(|| async {}).get(|| async { "thing" }))
+            .route("/api/v1/health/live", get(|| async { "live" }).post(|| async {}))
+            .layer(from_fn_with_state(guarded, guard))
+    }
+
+    fn token() -> Token {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("admin-token"), SECRET).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(folder.path().join("admin-token"), mode).unwrap();
+        Token::of_state(folder.path()).unwrap()
+    }
+
+    fn admin() -> Router {
+        listener(Guard::new(token(), vec!["admin.example.com".to_owned(), "other.test:8443".to_owned()]))
+    }
+
+    /// A request by its lines: the first is the method and the target.
+    fn request(text: &str) -> Request<Body> {
+        let mut lines = text.lines();
+        let (method, target) = lines.next().unwrap().split_once(' ').unwrap();
+        let mut request = Request::builder().method(method).uri(target);
+        for line in lines {
+            let (name, value) = line.split_once(": ").unwrap();
+            request = request.header(name, value);
+        }
+        request.body(Body::empty()).unwrap()
+    }
+
+    /// The status, and the problem's code or what was answered.
+    async fn answer(router: &Router, request: Request<Body>) -> (u16, String) {
+        let response = router.clone().oneshot(request).await.unwrap();
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("cache-control", "no-store"),
+            ("content-security-policy", "default-src 'none'"),
+        ] {
+            assert_eq!(response.headers()[name], value);
+        }
+        assert!(!response.headers().keys().any(|name| name.as_str().starts_with("access-control")));
+        let status = response.status();
+        assert_eq!(status == StatusCode::UNAUTHORIZED, response.headers().contains_key("www-authenticate"));
+        let body = to_bytes(response.into_body(), 10_000).await.unwrap();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        let code = serde_json::from_str::<serde_json::Value>(&text)
+            .ok()
+            .and_then(|problem| Some(problem.get("code")?.as_str()?.to_owned()));
+        (status.as_u16(), code.unwrap_or(text))
+    }
+
+    async fn expect(router: &Router, text: &str, status: u16, says: &str) {
+        assert_eq!(answer(router, request(text)).await, (status, says.to_owned()), "{text}");
+    }
+
+    #[tokio::test]
+    async fn without_the_token_only_the_sign_of_life_is_answered() {
+        let admin = admin();
+        expect(&admin, "GET /api/v1/health/live\nHost: localhost", 200, "live").await;
+        expect(&admin, "POST /api/v1/health/live\nHost: localhost", 401, "token").await;
+        for credentials in [
+            "",
+            "Authorization: Bearer x",
+            "Authorization: Bearer",
+            "Authorization: Basic a-token-of-which-nobody-else-knows",
+        ] {
+            expect(&admin, format!("GET /thing\nHost: localhost\n{credentials}").trim_end(), 401, "token").await;
+            expect(&admin, format!("GET /nothing\nHost: localhost\n{credentials}").trim_end(), 401, "token").await;
+        }
+        for scheme in ["Bearer", "bearer", "BEARER "] {
+            expect(&admin, &format!("GET /thing\nHost: localhost\nAuthorization: {scheme} {SECRET}"), 200, "thing")
+                .await;
+        }
+        let twice =
+            format!("GET /thing\nHost: localhost\nAuthorization: Bearer {SECRET}\nAuthorization: Bearer {SECRET}");
+        expect(&admin, &twice, 401, "token").await;
+    }
+
+    #[tokio::test]
+    async fn only_the_names_of_this_listener_are_answered_to() {
+        let admin = admin();
+        let ours = [
+            "localhost",
+            "LOCALHOST:9600",
+            "127.0.0.1:1",
+            "[::1]:9600",
+            "[::1]",
+            "Admin.Example.com:9600",
+            "other.test:8443",
+        ];
+        for host in ours {
+            expect(&admin, &format!("GET /thing\nHost: {host}\nAuthorization: Bearer {SECRET}"), 200, "thing").await;
+        }
+        let others = [
+            "evil.test",
+            "localhost.evil.test",
+            "127.0.0.1.evil.test",
+            "10.0.0.1",
+            "other.test",
+            "localhost.",
+            "[::2]",
+            "0.0.0.0",
+        ];
+        for host in others {
+            let text = format!("GET /thing\nHost: {host}\nAuthorization: Bearer {SECRET}");
+            expect(&admin, &text, 421, "host-not-allowed").await;
+        }
+        let absolute = format!("GET http://evil.test/thing\nHost: localhost\nAuthorization: Bearer {SECRET}");
+        expect(&admin, &absolute, 421, "host-not-allowed").await;
+        for host in ["", "\nHost: localhost\nHost: localhost", "\nHost: user@localhost", "\nHost: a b", "\nHost: [::1"]
+        {
+            let text = format!("GET /thing\nAuthorization: Bearer {SECRET}{host}");
+            expect(&admin, &text, 400, "host-invalid").await;
+        }
+    }
+
+    #[tokio::test]
+    async fn the_address_that_the_caller_reached_is_one_of_its_names() {
+        for (reached, host) in [
+            ("10.1.2.3:9600", "10.1.2.3"),
+            ("[::ffff:10.1.2.3]:9600", "10.1.2.3:9600"),
+            ("[fd00::1]:1", "[fd00:0::1]:1"),
+        ] {
+            let mut asked = request(&format!("GET /thing\nHost: {host}\nAuthorization: Bearer {SECRET}"));
+            asked.extensions_mut().insert(CameIn(reached.parse().unwrap()));
+            assert_eq!(answer(&admin(), asked).await.0, 200, "{reached}");
+            let mut other = request(&format!("GET /thing\nHost: 10.9.9.9\nAuthorization: Bearer {SECRET}"));
+            other.extensions_mut().insert(CameIn(reached.parse().unwrap()));
+            assert_eq!(answer(&admin(), other).await.0, 421, "{reached}");
+        }
+    }
+
+    #[tokio::test]
+    async fn another_sites_page_is_refused_with_the_token_and_without() {
+        let admin = admin();
+        for origin in [
+            "null",
+            "http://evil.test",
+            "http://localhost",
+            "http://localhost:3000",
+            "ftp://localhost:9600",
+            "localhost:9600",
+        ] {
+            for token in ["", SECRET] {
+                let text = format!("GET /thing\nHost: localhost:9600\nOrigin: {origin}\nAuthorization: Bearer {token}");
+                expect(&admin, text.trim_end(), 403, "origin-not-allowed").await;
+            }
+        }
+        let both = format!(
+            "GET /thing\nHost: a\nOrigin: http://localhost:9600\nOrigin: http://evil.test\nAuthorization: Bearer {SECRET}"
+        );
+        expect(&admin, &both.replace("Host: a", "Host: localhost:9600"), 403, "origin-not-allowed").await;
+        let preflight =
+            "OPTIONS /thing\nHost: localhost:9600\nOrigin: http://evil.test\nAccess-Control-Request-Method: PUT";
+        expect(&admin, preflight, 403, "origin-not-allowed").await;
+        let own =
+            format!("GET /thing\nHost: localhost:9600\nOrigin: http://LOCALHOST:9600\nAuthorization: Bearer {SECRET}");
+        expect(&admin, &own, 200, "thing").await;
+    }
+
+    #[tokio::test]
+    async fn a_body_is_json_and_bounded() {
+        let admin = admin();
+        let ask = |lines: &str| format!("POST /thing\nHost: localhost\nAuthorization: Bearer {SECRET}\n{lines}");
+        for kind in ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\""] {
+            expect(&admin, &ask(&format!("Content-Length: 2\nContent-Type: {kind}")), 200, "").await;
+        }
+        for kind in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "application/jsonp",
+            "application/json; charset=latin1",
+            "application/json, text/plain",
+        ] {
+            expect(&admin, &ask(&format!("Content-Length: 2\nContent-Type: {kind}")), 415, "content-type").await;
+            expect(&admin, &ask(&format!("Transfer-Encoding: chunked\nContent-Type: {kind}")), 415, "content-type")
+                .await;
+        }
+        expect(&admin, &ask("Content-Length: 2"), 415, "content-type").await;
+        expect(
+            &admin,
+            &ask("Content-Length: 2\nContent-Type: application/json\nContent-Type: text/plain"),
+            415,
+            "content-type",
+        )
+        .await;
+        expect(&admin, &ask("Content-Length: 0"), 200, "").await;
+        expect(&admin, &ask("Content-Length: 1048576\nContent-Type: application/json"), 200, "").await;
+        expect(&admin, &ask("Content-Length: 1048577\nContent-Type: application/json"), 413, "body-too-large").await;
+    }
+
+    #[tokio::test]
+    async fn what_the_router_refuses_is_a_problem_too() {
+        let admin = admin();
+        expect(
+            &admin,
+            &format!("GET /nothing\nHost: localhost\nAuthorization: Bearer {SECRET}"),
+            404,
+            "path-not-found",
+        )
+        .await;
+        expect(
+            &admin,
+            &format!("PUT /thing\nHost: localhost\nAuthorization: Bearer {SECRET}"),
+            405,
+            "method-not-allowed",
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_listener_of_figures_asks_for_no_token_and_still_keeps_pages_out() {
+        let open = listener(Guard::open());
+        expect(&open, "GET /thing\nHost: ringway.example", 200, "thing").await;
+        expect(&open, "GET /thing\nHost: ringway.example\nOrigin: http://evil.test", 403, "origin-not-allowed").await;
+    }
+}

@@ -1,0 +1,111 @@
+//! Health: whether the process lives, and whether all of it does what it should.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Admin;
+use crate::control::manage::{StoreHealth, StoreState};
+
+pub(super) fn routes() -> OpenApiRouter<Admin> {
+    OpenApiRouter::new().routes(routes!(show)).routes(routes!(live))
+}
+
+/// How the process fares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// In a word.
+    pub status: HealthStatus,
+    /// The program's version.
+    pub version: String,
+    /// The number of the snapshot that was published last.
+    pub snapshot: u64,
+    /// The store.
+    pub store: StoreHealth,
+    /// Each shard.
+    pub shards: Vec<ShardHealth>,
+    /// What is wrong, and what to do; empty if nothing is.
+    pub problems: Vec<String>,
+}
+
+/// How the process fares, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthStatus {
+    /// Nothing is wrong.
+    Ok,
+    /// Traffic flows; something is wrong all the same.
+    Degraded,
+}
+
+/// How a shard fares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ShardHealth {
+    /// Its number.
+    pub shard: usize,
+    /// Whether it answers.
+    pub answers: bool,
+    /// The number of the snapshot it goes by.
+    pub snapshot: Option<u64>,
+    /// Connections that it holds.
+    pub connections: Option<usize>,
+}
+
+/// A sign of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Alive {
+    /// Always.
+    pub alive: bool,
+}
+
+/// Show how the process fares: its store, its shards, what is in force
+#[utoipa::path(get, path = "/health", tag = "health",
+    responses((status = 200, body = Health, description = "How it fares, well or not")))]
+async fn show(State(admin): State<Admin>) -> Json<Health> {
+    let (reports, store, number) =
+        (admin.shards().reports().await, admin.manager().health(), admin.shards().snapshot().number());
+    let answers = |(shard, report): (usize, crate::command::Report)| ShardHealth {
+        shard,
+        answers: true,
+        snapshot: Some(report.snapshot),
+        connections: Some(report.connections),
+    };
+    let silent = |shard| ShardHealth { shard, answers: false, snapshot: None, connections: None };
+    let mut shards: Vec<ShardHealth> =
+        reports.got.into_iter().map(answers).chain(reports.silent.into_iter().map(silent)).collect();
+    shards.sort_by_key(|shard| shard.shard);
+    let mut problems = admin.notes();
+    problems.extend(store_problem(&store));
+    for shard in &shards {
+        match shard.snapshot {
+            None => problems.push(format!("Shard {} does not answer: the process should be restarted.", shard.shard)),
+            Some(own) if own < number => {
+                problems.push(format!("Shard {} goes by snapshot {own}, and {number} was published.", shard.shard));
+            }
+            Some(_) => {}
+        }
+    }
+    let status = if problems.is_empty() { HealthStatus::Ok } else { HealthStatus::Degraded };
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    Json(Health { status, version, snapshot: number, store, shards, problems })
+}
+
+fn store_problem(store: &StoreHealth) -> Option<String> {
+    let what = match store.state {
+        StoreState::Ok => return None,
+        StoreState::ReadOnly => "The store can only be read: changes are refused until its disk takes them.",
+        StoreState::Full => "The store's disk is full: changes are refused until there is room.",
+        StoreState::Unavailable => "The store cannot be used: what was deployed goes on from the last good snapshot.",
+    };
+    Some(store.detail.as_ref().map_or_else(|| what.to_owned(), |detail| format!("{what} {detail}")))
+}
+
+/// Tell that the process lives; needs no token
+#[utoipa::path(get, path = "/health/live", tag = "health", security(()),
+    responses((status = 200, body = Alive, description = "It does")))]
+async fn live() -> Json<Alive> {
+    Json(Alive { alive: true })
+}

@@ -1,0 +1,48 @@
+//! Lifecycle: where an API is in its life, and where it may go.
+
+use axum::extract::State;
+use axum::response::Response;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::etag::{self, Has, If};
+use super::extract::{Body, Names, Who};
+use super::problem::Refused;
+use super::{Admin, apis};
+use crate::api::request::NewLifecycle;
+use crate::api::view::LifecycleView;
+
+pub(super) fn routes() -> OpenApiRouter<Admin> {
+    OpenApiRouter::new().routes(routes!(show, change))
+}
+
+/// Show where an API is in its life, and how it came there
+#[utoipa::path(get, path = "/apis/{project}/{identifier}/{version}/lifecycle", tag = "lifecycle",
+    params(apis::Place),
+    responses(
+        (status = 200, body = LifecycleView, description = "It"),
+        (status = 304, description = "It is as If-None-Match says"),
+        (status = 404, description = "`api-not-found`"),
+        (status = 422, description = "`fields-invalid`")))]
+async fn show(State(admin): State<Admin>, Names(place): Names<apis::Place>, has: Has) -> Result<Response, Refused> {
+    Ok(has.or(admin.manager().lifecycle(&place.key()?).await?))
+}
+
+/// Change where an API is in its life: publish it, deprecate it, block it, retire it
+#[utoipa::path(put, path = "/apis/{project}/{identifier}/{version}/lifecycle", tag = "lifecycle",
+    params(apis::Place), request_body = NewLifecycle,
+    responses(
+        (status = 200, body = LifecycleView, description = "It is there now"),
+        (status = 404, description = "`api-not-found`"),
+        (status = 409, description = "`lifecycle-not-allowed`, `targets-differ`"),
+        (status = 412, description = "`condition-failed`"),
+        (status = 422, description = "`fields-invalid`")))]
+async fn change(
+    State(admin): State<Admin>,
+    Who(who): Who,
+    Names(place): Names<apis::Place>,
+    If(condition): If,
+    Body(new): Body<NewLifecycle>,
+) -> Result<Response, Refused> {
+    Ok(etag::shown(admin.manager().set_lifecycle(&who, &place.key()?, new, condition).await?))
+}

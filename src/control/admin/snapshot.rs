@@ -1,0 +1,148 @@
+//! The snapshot: what is in force on the shards, and which connections of what was in force before are still ending.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::extract::Query;
+use super::problem::Refused;
+use super::{Admin, page};
+use crate::api::Page;
+use crate::api::problem::Code;
+use crate::command::Report;
+use crate::routing::route::{Gate, RouteId, Subject};
+use crate::routing::snapshot::Snapshot;
+
+pub(super) fn routes() -> OpenApiRouter<Admin> {
+    OpenApiRouter::new().routes(routes!(show))
+}
+
+/// What is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InForce {
+    /// The number of the snapshot that was published last.
+    pub number: u64,
+    /// Whether every shard goes by it.
+    pub everywhere: bool,
+    /// How many deployments it has.
+    pub deployed: usize,
+    /// A page of them, and of those that are gone and have connections still ending.
+    pub deployments: Page<Served>,
+}
+
+/// A deployment as the shards know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Served {
+    /// The deployment's number.
+    pub id: u64,
+    /// The API, as `project/identifier:version`.
+    #[schema(examples("default/chat-app-api:1.0"))]
+    pub api: String,
+    /// The environment.
+    pub environment: String,
+    /// Whether it takes connections.
+    pub state: ServedState,
+    /// WebSockets that are open.
+    pub open: u64,
+    /// Connections that are to end; null if none is.
+    pub draining: Option<Draining>,
+}
+
+/// Whether a deployment takes connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ServedState {
+    /// It does.
+    Open,
+    /// Its API is blocked.
+    Blocked,
+    /// It was stopped.
+    Stopped,
+    /// It is not deployed any more.
+    Undeployed,
+}
+
+/// How far the ending of connections has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Draining {
+    /// Connections that have still to be told.
+    pub left: u64,
+    /// How many there were to tell.
+    pub of: u64,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Asked {
+    /// Items of the page; 100 if not given.
+    #[param(nullable = false, minimum = 1, maximum = 1000)]
+    limit: Option<u16>,
+    /// `next` of the page before.
+    #[param(nullable = false, max_length = 1024)]
+    cursor: Option<String>,
+}
+
+/// Show what is in force, and how far the ending of connections has come
+#[utoipa::path(get, path = "/snapshot", tag = "snapshot", params(Asked),
+    responses(
+        (status = 200, body = InForce, description = "It"),
+        (status = 504, description = "`shards-silent`")))]
+async fn show(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Result<Json<InForce>, Refused> {
+    let page = page::asked(asked.limit, asked.cursor)?;
+    let after = page.cursor.as_deref().map(after).transpose()?;
+    let snapshot = admin.shards().snapshot();
+    let reports: Vec<Report> = admin.shards().reports().await.all()?.into_iter().map(|(_, report)| report).collect();
+    let everywhere = reports.iter().all(|report| report.snapshot >= snapshot.number());
+    let deployments = deployments(&snapshot, &reports, after, usize::from(page.limit));
+    Ok(Json(InForce { number: snapshot.number(), everywhere, deployed: snapshot.len(), deployments }))
+}
+
+fn deployments(snapshot: &Snapshot, reports: &[Report], after: Option<RouteId>, limit: usize) -> Page<Served> {
+    let mut all: BTreeMap<RouteId, Served> = BTreeMap::new();
+    let is_behind = |id: RouteId| after.is_none_or(|after| id > after);
+    for route in snapshot.routes().filter(|route| is_behind(route.id)) {
+        let state = match route.gate {
+            Gate::Open => ServedState::Open,
+            Gate::Blocked => ServedState::Blocked,
+            Gate::Stopped => ServedState::Stopped,
+        };
+        all.insert(route.id, served(route.id, route.subject.as_ref(), state));
+    }
+    for route in reports.iter().flat_map(|report| &report.routes) {
+        let Some(id) = route.id.filter(|id| is_behind(*id)) else { continue };
+        let entry = all.entry(id).or_insert_with(|| served(id, route.subject.as_ref(), ServedState::Undeployed));
+        entry.open = entry.open.saturating_add(route.tally.open);
+        let (left, of) = route.draining;
+        if of > 0 {
+            let so_far = entry.draining.unwrap_or(Draining { left: 0, of: 0 });
+            entry.draining =
+                Some(Draining { left: so_far.left.saturating_add(left), of: so_far.of.saturating_add(of) });
+        }
+    }
+    let more = all.len() > limit;
+    let items: Vec<Served> = all.into_values().take(limit).collect();
+    let next = items.last().filter(|_| more).map(|last| BASE64_URL_SAFE_NO_PAD.encode(last.id.to_string()));
+    Page { items, next }
+}
+
+fn served(id: RouteId, subject: Option<&Arc<Subject>>, state: ServedState) -> Served {
+    let api = subject.map(ToString::to_string).unwrap_or_default();
+    let environment = subject.map(|subject| subject.environment.as_ref().to_owned()).unwrap_or_default();
+    Served { id: id.0, api, environment, state, open: 0, draining: None }
+}
+
+fn after(cursor: &str) -> Result<RouteId, Refused> {
+    let text = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let id = text.and_then(|text| text.parse().ok());
+    id.map(RouteId)
+        .ok_or_else(|| Refused::new(Code::CURSOR_INVALID, "`cursor` must be what `next` of the page before says."))
+}

@@ -1,0 +1,102 @@
+//! A connection of the admin listener, bounded where hyper bounds nothing: a client that takes no bytes, and one that
+//! still sends what nobody will read.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+
+/// What a connection is bounded by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// How long a client may take nothing of its answer.
+    pub(super) write: Duration,
+    /// How long, and how many bytes, are read and dropped behind the last answer. A socket that is closed with something
+    /// unread is reset, and that destroys the answer on its way.
+    pub(super) linger: Duration,
+    pub(super) linger_bytes: usize,
+}
+
+/// Of every listener.
+pub(super) const BOUNDS: Bounds =
+    Bounds { write: Duration::from_secs(20), linger: Duration::from_secs(1), linger_bytes: 8 << 20 };
+
+/// The socket with its deadlines.
+#[derive(Debug)]
+pub(super) struct Bounded {
+    stream: TcpStream,
+    bounds: Bounds,
+    /// Runs while the client takes nothing.
+    stuck: Option<Pin<Box<Sleep>>>,
+    lingering: Option<(Pin<Box<Sleep>>, usize)>,
+}
+
+impl Bounded {
+    pub(super) fn new(stream: TcpStream, bounds: Bounds) -> Self {
+        Self { stream, bounds, stuck: None, lingering: None }
+    }
+
+    /// What a write came to, or that it has come to nothing for too long.
+    fn bound(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stuck = None;
+            return written;
+        }
+        let timeout = self.bounds.write;
+        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        ready!(stuck.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Bounded {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, into)
+    }
+}
+
+impl AsyncWrite for Bounded {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.bound(context, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        self.bound(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, bounds, lingering, .. } = &mut *self;
+        if lingering.is_none() {
+            ready!(Pin::new(&mut *stream).poll_shutdown(context))?;
+        }
+        let (deadline, left) = lingering.get_or_insert_with(|| (Box::pin(sleep(bounds.linger)), bounds.linger_bytes));
+        let mut dropped = [0; 8192];
+        while *left > 0 && deadline.as_mut().poll(context).is_pending() {
+            let mut into = ReadBuf::new(&mut dropped);
+            match ready!(Pin::new(&mut *stream).poll_read(context, &mut into)) {
+                Ok(()) if !into.filled().is_empty() => *left = left.saturating_sub(into.filled().len()),
+                // Its end, or its connection's.
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}

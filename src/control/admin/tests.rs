@@ -1,0 +1,160 @@
+//! The handlers over a real store, with shards that take everything at once.
+
+mod fields;
+mod flows;
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request};
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+use super::Admin;
+use super::token::{FILE, Token};
+use crate::api::environment::Place;
+use crate::api::{Deployed, DeploymentId, Environments, Problems};
+use crate::command::{Command, Listed, Report};
+use crate::control::dataplane::testing::played;
+use crate::control::manage::{Manager, Origin, Settings};
+use crate::control::publish::{Publisher, Receipt};
+use crate::control::store::Store;
+use crate::control::store::state::StateDir;
+use crate::engine::Figures;
+
+const SECRET: &str = "the-token-of-these-tests-and-no-other";
+
+/// A node without a listener.
+struct Node {
+    router: Router,
+    _folder: TempDir,
+}
+
+/// What was answered.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    json: Value,
+}
+
+struct Everything;
+
+impl Publisher for Everything {
+    type Prepared = ();
+
+    fn prepare(&mut self, _: &BTreeMap<DeploymentId, Deployed>) -> Result<(), Problems> {
+        Ok(())
+    }
+
+    fn publish(&mut self, (): ()) -> Receipt {
+        Receipt::new(1, []).0
+    }
+}
+
+fn shard(command: Command) {
+    match command {
+        Command::Report(reply) => {
+            reply.send(Report { snapshot: 0, figures: Figures::default(), connections: 0, routes: Vec::new() })
+        }
+        Command::List(_, reply) => reply.send(Listed::default()),
+        Command::Close(_, reply) => reply.send(0),
+        _ => {}
+    }
+}
+
+fn place(name: &str, port: u16) -> Place {
+    Place {
+        name: name.parse().unwrap(),
+        external: format!("127.0.0.1:{port}"),
+        internal: format!("127.0.0.1:{}", port + 10),
+        external_url: format!("ws://127.0.0.1:{port}"),
+        internal_url: format!("ws://127.0.0.1:{}", port + 10),
+        hosts: Vec::new(),
+        variables: BTreeMap::from([("CHAT".to_owned(), "ws://10.0.0.1:9000".to_owned())]),
+    }
+}
+
+impl Node {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::take(folder.path()).unwrap();
+        let origin = Origin::Store(Store::open(&state).unwrap());
+        let environments = Environments::new(vec![place("development", 8081), place("production", 8080)]);
+        let started = Manager::start(origin, Everything, environments, Settings::default()).unwrap();
+        std::fs::write(folder.path().join(FILE), SECRET).unwrap();
+        std::fs::set_permissions(folder.path().join(FILE), std::fs::Permissions::from_mode(0o600)).unwrap();
+        let token = Token::of_state(folder.path()).unwrap();
+        let router = Admin::new(started.manager, played(vec![shard, shard]), Vec::new).router(token, Vec::new());
+        Self { router, _folder: folder }
+    }
+
+    /// Asks with the token, and with these header lines besides.
+    async fn ask(&self, line: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
+        let (method, path) = line.split_once(' ').unwrap();
+        let uri = if path == "/metrics" { path.to_owned() } else { format!("/api/v1{path}") };
+        let mut request = Request::builder().method(method).uri(uri).header("host", "localhost");
+        request = request.header("authorization", format!("Bearer {SECRET}"));
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json");
+            request = request.header("content-length", body.to_string().len());
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = to_bytes(response.into_body(), 16 << 20).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let json = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        if status >= 400 {
+            assert_eq!(headers["content-type"], "application/problem+json", "{line}: {json}");
+            assert_eq!(json["status"], status, "{line}: {json}");
+            assert_ne!(status, 500, "{line}: {json}");
+        }
+        Answer { status, headers, json }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask(&format!("GET {path}"), &[], None).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Answer {
+        self.ask(&format!("POST {path}"), &[], Some(&body)).await
+    }
+
+    async fn put(&self, path: &str, body: Value) -> Answer {
+        self.ask(&format!("PUT {path}"), &[], Some(&body)).await
+    }
+
+    async fn delete(&self, path: &str) -> Answer {
+        self.ask(&format!("DELETE {path}"), &[], None).await
+    }
+}
+
+impl Answer {
+    #[track_caller]
+    fn is(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.json);
+        self
+    }
+
+    fn etag(&self) -> &str {
+        self.headers["etag"].to_str().unwrap()
+    }
+
+    fn code(&self) -> &str {
+        self.json["code"].as_str().unwrap_or_default()
+    }
+
+    /// Each field at fault, with the rule.
+    fn faults(&self) -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let errors = self.json["errors"].as_array().cloned().unwrap_or_default();
+        errors.iter().map(|error| (text(&error["field"]), text(&error["rule"]))).collect()
+    }
+}

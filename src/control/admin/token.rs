@@ -1,0 +1,216 @@
+//! The token that every call must bring: a file in the state directory that only its owner can read.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+/// The file's name in the state directory.
+pub const FILE: &str = "admin-token";
+/// Random bytes in a token of ours.
+const BYTES: usize = 32;
+/// Characters that a token must have, ours or the operator's, and may have.
+const LENGTHS: std::ops::RangeInclusive<usize> = 32..=512;
+
+/// A secret. It is shown nowhere, and compared in a time that tells nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(Box<str>);
+
+impl Token {
+    /// The token of a state directory; it is made when there is none.
+    ///
+    /// # Errors
+    /// See [`TokenError`].
+    pub fn of_state(folder: &Path) -> Result<Self, TokenError> {
+        let path = folder.join(FILE);
+        match Self::read(&path) {
+            Err(TokenError { fault: TokenFault::Io(error), .. }) if error.kind() == io::ErrorKind::NotFound => {}
+            found => return found,
+        }
+        let failed = |error| TokenError { path: path.clone(), fault: TokenFault::Make(error) };
+        let token = Self::random().map_err(failed)?;
+        match token.write(folder, &path) {
+            Ok(()) => Ok(token),
+            // Somebody else was faster: theirs counts.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::read(&path),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Reads a token from a file that nobody but its owner may read.
+    ///
+    /// # Errors
+    /// See [`TokenError`].
+    pub fn read(path: &Path) -> Result<Self, TokenError> {
+        let fail = |fault| TokenError { path: path.to_owned(), fault };
+        let mode = fs::metadata(path).map_err(|error| fail(TokenFault::Io(error)))?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(fail(TokenFault::Readable(mode)));
+        }
+        let bytes = fs::read(path).map_err(|error| fail(TokenFault::Io(error)))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| fail(TokenFault::Content))?;
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let is_token = LENGTHS.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_token { Ok(Self(text.into())) } else { Err(fail(TokenFault::Content)) }
+    }
+
+    /// Whether this is it. Takes as long for a wrong one of its length as for the right one.
+    #[must_use]
+    pub fn is(&self, given: &str) -> bool {
+        let difference = self.0.bytes().zip(given.bytes()).fold(0, |sum, (own, other)| sum | (own ^ other));
+        self.0.len() == given.len() && std::hint::black_box(difference) == 0
+    }
+
+    /// For the header of a call, and nothing else.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        &self.0
+    }
+
+    fn random() -> io::Result<Self> {
+        let mut bytes = [0; BYTES];
+        getrandom::fill(&mut bytes).map_err(io::Error::from)?;
+        Ok(Self(BASE64_URL_SAFE_NO_PAD.encode(bytes).into()))
+    }
+
+    /// Whole or not at all, and never over one that is there: a process that is killed meanwhile leaves no half of one.
+    fn write(&self, folder: &Path, path: &Path) -> io::Result<()> {
+        let mut file = tempfile::Builder::new()
+            .prefix(".admin-token-")
+            .permissions(fs::Permissions::from_mode(0o600))
+            .tempfile_in(folder)?;
+        writeln!(file, "{}", self.0)?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path).map_err(|error| error.error)?;
+        fs::File::open(folder)?.sync_all()
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+/// Why there is no token.
+#[derive(Debug)]
+pub struct TokenError {
+    path: PathBuf,
+    fault: TokenFault,
+}
+
+#[derive(Debug)]
+enum TokenFault {
+    /// The file cannot be read.
+    Io(io::Error),
+    /// There is none, and it cannot be made.
+    Make(io::Error),
+    /// Others may read it; its mode.
+    Readable(u32),
+    /// It holds no token.
+    Content,
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match &self.fault {
+            TokenFault::Io(error) => write!(f, "the admin token cannot be read from {path}: {error}"),
+            TokenFault::Make(error) => write!(f, "the admin token cannot be written to {path}: {error}"),
+            TokenFault::Readable(mode) => write!(
+                f,
+                "the admin token in {path} can be read by others (mode {mode:04o}), who may know it by now: \
+                 delete the file, and the next start makes a new one; or keep it with `chmod 600 {path}`"
+            ),
+            TokenFault::Content => write!(
+                f,
+                "{path} holds no admin token: one line of {} to {} visible ASCII characters; \
+                 delete the file, and the next start makes a new one",
+                LENGTHS.start(),
+                LENGTHS.end()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for TokenError {}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::{FILE, Token};
+
+    #[test]
+    fn a_token_is_made_once_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = Token::of_state(folder.path()).unwrap();
+        let path = folder.path().join(FILE);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(Token::of_state(folder.path()).unwrap(), made);
+        assert_eq!(Token::read(&path).unwrap(), made);
+        // 32 bytes in base64 without its padding.
+        assert_eq!(made.secret().len(), 43);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let other = tempfile::tempdir().unwrap();
+        assert_ne!(Token::of_state(other.path()).unwrap(), made);
+    }
+
+    #[test]
+    fn a_token_that_others_can_read_is_refused_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        Token::of_state(folder.path()).unwrap();
+        let path = folder.path().join(FILE);
+        for mode in [0o640, 0o604, 0o620, 0o666] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let error = Token::of_state(folder.path()).unwrap_err().to_string();
+            assert!(error.contains(&format!("mode {mode:04o}")), "{error}");
+            assert!(error.contains(&format!("chmod 600 {}", path.display())), "{error}");
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        Token::of_state(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused_and_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        Token::of_state(folder.path()).unwrap();
+        let path = folder.path().join(FILE);
+        let long = "x".repeat(513);
+        for text in [
+            "",
+            "\n",
+            "short",
+            "with a space in the middle of it all....",
+            "two\nlines and many more characters",
+            &long,
+        ] {
+            fs::write(&path, text).unwrap();
+            let error = Token::of_state(folder.path()).unwrap_err().to_string();
+            assert!(error.contains("holds no admin token"), "{error}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        fs::write(&path, "an-operators-own-secret-of-32-cc").unwrap();
+        assert!(Token::of_state(folder.path()).unwrap().is("an-operators-own-secret-of-32-cc"));
+    }
+
+    #[test]
+    fn only_the_token_itself_is_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let token = Token::of_state(folder.path()).unwrap();
+        let secret = token.secret().to_owned();
+        assert!(token.is(&secret));
+        let mut last = secret.clone();
+        let end = if last.pop() == Some('A') { 'B' } else { 'A' };
+        last.push(end);
+        for wrong in [String::new(), last, format!("{secret}x"), secret[..42].to_owned(), secret.to_uppercase() + "x"] {
+            assert!(!token.is(&wrong), "{wrong}");
+        }
+        assert!(!format!("{token:?}").contains(&secret));
+    }
+}

@@ -1,0 +1,192 @@
+//! The last good snapshot: a file in the state directory with every deployment as it was last committed, so that a node
+//! whose store is broken still starts and serves. A thread of its own writes it, at most once a second; the old file is there
+//! until the new one is whole on the disk.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sha1::{Digest, Sha1};
+use tokio::runtime::Builder;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use super::manage::Manager;
+use super::notes::Notes;
+use crate::api::{Deployed, DeploymentId};
+
+/// The file's name in the state directory.
+pub const FILE: &str = "snapshot.json";
+/// The form of it that this program writes, and the only one it reads.
+const FORM: u32 = 1;
+/// The most that is read: 100,000 deployments with targets of the usual length, or 4,000 with sixteen of the longest.
+const MAX_BYTES: u64 = 128 * 1024 * 1024;
+/// How often it is written at most, and after a failure.
+const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
+/// How long the last write at the end of the process may wait for the store.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What the health page knows it by.
+const TOPIC: &str = "snapshot";
+
+/// What stands in the file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    form: u32,
+    /// SHA-1 of `deployed`, written as JSON without spaces: against decay, not against people.
+    sha1: String,
+    deployed: Vec<Deployed>,
+}
+
+/// Reads the file.
+///
+/// # Errors
+/// There is none, or it is not what was written: why.
+pub fn read(folder: &Path) -> Result<BTreeMap<DeploymentId, Deployed>, String> {
+    let path = folder.join(FILE);
+    let failed = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
+    if !fs::metadata(&path).map_err(|error| failed(&error))?.is_file() {
+        return Err(failed(&"it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(&path).map_err(|error| failed(&error))?;
+    file.take(MAX_BYTES.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(failed(&format!("it is longer than {MAX_BYTES} bytes")));
+    }
+    let kept: Kept = serde_json::from_slice(&bytes).map_err(|error| failed(&format!("it is damaged: {error}")))?;
+    if kept.form != FORM {
+        return Err(failed(&format!("it has form {}, and this program knows form {FORM}", kept.form)));
+    }
+    if sum(&kept.deployed).map_err(|error| failed(&error))? != kept.sha1 {
+        return Err(failed(&"it is damaged: its checksum is another"));
+    }
+    let count = kept.deployed.len();
+    let deployed: BTreeMap<_, _> = kept.deployed.into_iter().map(|one| (one.id, one)).collect();
+    if deployed.len() == count { Ok(deployed) } else { Err(failed(&"it is damaged: a deployment is there twice")) }
+}
+
+fn sum(deployed: &[Deployed]) -> serde_json::Result<String> {
+    let sum = Sha1::digest(serde_json::to_vec(deployed)?);
+    Ok(sum.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Writes the file anew, for its owner alone. It is whole or as it was.
+fn write(folder: &Path, deployed: Vec<Deployed>) -> io::Result<()> {
+    let kept = Kept { form: FORM, sha1: sum(&deployed)?, deployed };
+    let mut file = tempfile::Builder::new().prefix(".snapshot-").tempfile_in(folder)?;
+    file.write_all(&serde_json::to_vec(&kept)?)?;
+    file.as_file().sync_all()?;
+    file.persist(folder.join(FILE)).map_err(|error| error.error)?;
+    File::open(folder)?.sync_all()
+}
+
+/// The thread that writes it.
+#[derive(Debug)]
+pub struct Keeper {
+    stop: watch::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Keeper {
+    /// Writes the file now, and again whenever something was published.
+    ///
+    /// # Errors
+    /// There is no thread for it.
+    pub fn start(folder: PathBuf, published: watch::Receiver<u64>, manager: Manager, notes: Notes) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_time().build()?;
+        let (stop, stopped) = watch::channel(());
+        let keeping = Keeping { folder, published, manager, notes };
+        let thread = std::thread::Builder::new()
+            .name("snapshot".to_owned())
+            .spawn(move || runtime.block_on(keeping.run(stopped)))?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Writes what is not written yet, and ends. While the manager can still be asked.
+    pub fn finish(self) {
+        drop(self.stop);
+        let _ = self.thread.join();
+    }
+}
+
+struct Keeping {
+    folder: PathBuf,
+    published: watch::Receiver<u64>,
+    manager: Manager,
+    notes: Notes,
+}
+
+impl Keeping {
+    async fn run(mut self, mut stopped: watch::Receiver<()>) {
+        loop {
+            self.published.mark_unchanged();
+            let is_written = self.keep().await;
+            // That nobody can say any more that it is over means that it is.
+            let is_over = tokio::select! {
+                () = self.rest(is_written) => false,
+                _ = stopped.changed() => true,
+            };
+            if is_over {
+                if !is_written || self.published.has_changed().unwrap_or(true) {
+                    self.keep().await;
+                }
+                return;
+            }
+        }
+    }
+
+    /// Waits until it is to be written again.
+    async fn rest(&self, is_written: bool) {
+        sleep(if is_written { PAUSE } else { PAUSE_AFTER_FAILURE }).await;
+        let mut published = self.published.clone();
+        // Nothing is published any more: it stays as it is, until it is over.
+        if is_written && published.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Whether it is written.
+    async fn keep(&self) -> bool {
+        let kept = match timeout(PATIENCE, self.manager.deployed()).await {
+            Ok(Ok(deployed)) => {
+                write(&self.folder, deployed.into_values().collect()).map_err(|error| error.to_string())
+            }
+            Ok(Err(problems)) => Err(problems.to_string()),
+            Err(_) => Err("the store is busy".to_owned()),
+        };
+        match kept {
+            Ok(()) => {
+                if self.notes.clear(TOPIC) {
+                    info!("the last good snapshot is written again");
+                }
+                true
+            }
+            Err(why) => {
+                let path = self.folder.join(FILE);
+                let text = format!("the last good snapshot cannot be written to {}: {why}", path.display());
+                if self.notes.set(TOPIC, text.clone()) {
+                    warn!("{text}; what it says is older than what is served, until it can");
+                }
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! APIs and their revisions.
+
+use serde_json::Value;
+
+use super::work::{Work, check, no_api};
+use super::{ApiFilter, Manager, clamp, projects, views};
+use crate::api::etag::{Put, Tagged};
+use crate::api::problem::Code;
+use crate::api::request::{NewApi, NewDefinition};
+use crate::api::{Action, Actor, Api, ApiKey, Condition, Definition, Lifecycle, Page, PageRequest, Problems, Revision};
+use crate::control::store::apis::{self, ApiRow, Filter, Position};
+use crate::control::store::audit::NewEntry;
+use crate::control::store::cursor::{self, List};
+use crate::control::store::{deployments, revisions};
+
+/// APIs and their revisions. Of several with the same key, all but one of them retired, a key names the one that is not
+/// retired, or else the newest.
+impl Manager {
+    /// In the order of project, identifier, version and age.
+    ///
+    /// # Errors
+    /// `cursor-invalid`.
+    pub async fn apis(&self, filter: ApiFilter, page: PageRequest) -> Result<Page<Api>, Problems> {
+        self.read(move |reader| {
+            let limit = clamp(page.limit);
+            let after: Option<Position> = cursor::read(List::Apis, page.cursor.as_deref())?;
+            let filter = Filter {
+                project: filter.project.as_ref(),
+                lifecycle: filter.lifecycle,
+                environment: filter.environment.as_deref(),
+                text: filter.text.as_deref(),
+            };
+            let rows = apis::list(reader.connection, &filter, after.as_ref(), u64::from(limit).saturating_add(1))?;
+            let page = cursor::page(rows, limit, |last| cursor::write(List::Apis, last.position()));
+            let shown = page.items.into_iter().map(|row| views::api(reader.connection, reader.environments, row));
+            Ok(Page { items: shown.collect::<Result<_, _>>()?, next: page.next })
+        })
+        .await
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// `api-not-found`.
+    pub async fn api(&self, key: &ApiKey) -> Result<Tagged<Api>, Problems> {
+        let key = key.clone();
+        self.read(move |reader| {
+            let row = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(&key))?;
+            let etag = row.etag();
+            Ok(Tagged { value: views::api(reader.connection, reader.environments, row)?, etag })
+        })
+        .await
+    }
+
+    /// Makes one, and its project if need be.
+    ///
+    /// # Errors
+    /// `fields-invalid`, `api-exists`.
+    pub async fn create_api(&self, actor: &Actor, new: NewApi) -> Result<Tagged<Api>, Problems> {
+        let (key, definition) = new.check()?;
+        self.change(actor, move |work| {
+            if let Some(row) = apis::find(work.connection, &key)?.filter(is_live) {
+                let name = &row.definition.name;
+                let detail = format!(
+                    "There is an API {key} already, named \"{name}\": choose another identifier or version, or change that one."
+                );
+                return Err(Problems::new(Code::API_EXISTS, detail));
+            }
+            insert(work, &key, &definition)?;
+            let Put { value, etag, .. } = shown(work, &key, true)?;
+            Ok(Tagged { value, etag })
+        })
+        .await
+    }
+
+    /// Changes one's definition, or makes one if there is none that is not retired.
+    ///
+    /// # Errors
+    /// `fields-invalid`, `condition-failed`.
+    pub async fn put_api(
+        &self,
+        actor: &Actor,
+        key: ApiKey,
+        new: NewDefinition,
+        condition: Condition,
+    ) -> Result<Put<Api>, Problems> {
+        let definition = new.check()?;
+        self.change(actor, move |work| {
+            let is_new = put(work, &key, &definition, &condition)?;
+            shown(work, &key, is_new)
+        })
+        .await
+    }
+
+    /// Undeploys and deletes one, and retired ones with the same key. Nothing happens if there is none.
+    ///
+    /// # Errors
+    /// `condition-failed`.
+    pub async fn delete_api(&self, actor: &Actor, key: &ApiKey, condition: Condition) -> Result<(), Problems> {
+        let key = key.clone();
+        self.change(actor, move |work| delete(work, &key, &condition)).await
+    }
+
+    /// An API's revisions, the newest first.
+    ///
+    /// # Errors
+    /// `api-not-found`, `cursor-invalid`.
+    pub async fn revisions(&self, key: &ApiKey, page: PageRequest) -> Result<Page<Revision>, Problems> {
+        let key = key.clone();
+        self.read(move |reader| {
+            let api = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(&key))?;
+            let limit = clamp(page.limit);
+            let before: Option<u64> = cursor::read(List::Revisions, page.cursor.as_deref())?;
+            let rows = revisions::list(reader.connection, api.id, before, u64::from(limit).saturating_add(1))?;
+            Ok(cursor::page(rows, limit, |last| cursor::write(List::Revisions, last.number)))
+        })
+        .await
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// `api-not-found`, `revision-not-found`.
+    pub async fn revision(&self, key: &ApiKey, number: u64) -> Result<Revision, Problems> {
+        let key = key.clone();
+        self.read(move |reader| {
+            let api = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(&key))?;
+            revisions::find(reader.connection, api.id, number)?.ok_or_else(|| {
+                Problems::new(Code::REVISION_NOT_FOUND, format!("{key} has no revision {number}; {}.", which(&api)))
+            })
+        })
+        .await
+    }
+}
+
+/// Which revisions an API has, for who asked for another.
+pub(super) fn which(api: &ApiRow) -> String {
+    match api.latest_revision {
+        None => "it has none: deploying makes the first".to_owned(),
+        Some(latest) => format!("it has 1 to {latest}"),
+    }
+}
+
+fn is_live(row: &ApiRow) -> bool {
+    row.life.state != Lifecycle::Retired
+}
+
+fn shown(work: &Work<'_>, key: &ApiKey, is_new: bool) -> Result<Put<Api>, Problems> {
+    let row = work.api(key, &Condition::Always)?;
+    let etag = row.etag();
+    Ok(Put { value: views::api(work.connection, work.environments, row)?, etag, is_new })
+}
+
+fn insert(work: &Work<'_>, key: &ApiKey, definition: &Definition) -> Result<(), Problems> {
+    projects::ensure(work, &key.project)?;
+    apis::insert(work.connection, key, definition, work.now, work.actor)?;
+    let row = work.api(key, &Condition::Always)?;
+    record(work, Action::ApiCreate, &row, None, Some(views::audited_api(&row)))
+}
+
+/// Has an API have a definition. Whether it was not there.
+pub(super) fn put(
+    work: &Work<'_>,
+    key: &ApiKey,
+    definition: &Definition,
+    condition: &Condition,
+) -> Result<bool, Problems> {
+    let live = apis::find(work.connection, key)?.filter(is_live);
+    check(condition, live.as_ref().map(ApiRow::etag), key)?;
+    let Some(row) = live else {
+        insert(work, key, definition)?;
+        return Ok(true);
+    };
+    if row.definition != *definition {
+        apis::update(work.connection, row.id, definition, work.now, work.actor)?;
+        let before = views::audited_api(&row);
+        let after = views::audited_api(&ApiRow { definition: definition.clone(), ..row.clone() });
+        record(work, Action::ApiUpdate, &row, Some(before), Some(after))?;
+    }
+    Ok(false)
+}
+
+/// Takes all away that a key names.
+pub(super) fn delete(work: &mut Work<'_>, key: &ApiKey, condition: &Condition) -> Result<(), Problems> {
+    work.concerns_shards = true;
+    let rows = apis::of_key(work.connection, key)?;
+    check(condition, rows.first().map(ApiRow::etag), key)?;
+    for row in rows {
+        let mut before = views::audited_api(&row);
+        take_out(work, &row, &mut before)?;
+        apis::delete(work.connection, row.id)?;
+        record(work, Action::ApiDelete, &row, Some(before), None)?;
+    }
+    Ok(())
+}
+
+/// Undeploys an API everywhere, and has what the audit keeps of it say where it was.
+pub(super) fn take_out(work: &mut Work<'_>, api: &ApiRow, before: &mut Value) -> Result<(), Problems> {
+    let rows = deployments::of_api(work.connection, api.id)?;
+    if let Some(before) = before.as_object_mut() {
+        let deployments = rows.iter().map(views::audited_deployment).collect();
+        before.insert("deployments".to_owned(), Value::Array(deployments));
+    }
+    for row in rows {
+        deployments::delete(work.connection, row.id)?;
+        work.refresh(row.id)?;
+    }
+    Ok(())
+}
+
+pub(super) fn record(
+    work: &Work<'_>,
+    action: Action,
+    api: &ApiRow,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> Result<(), Problems> {
+    let subject = api.key.to_string();
+    work.record(&NewEntry { action, subject, api: Some((api.key.clone(), api.id)), before, after })
+}

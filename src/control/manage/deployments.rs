@@ -1,0 +1,183 @@
+//! Deployments: what is there, stopping, starting and taking away. How one comes about is in [`super::deploy`].
+
+use serde_json::Value;
+
+use super::work::{Work, check, no_api};
+use super::{Manager, views};
+use crate::api::etag::{Put, Tagged};
+use crate::api::problem::Code;
+use crate::api::{Action, Actor, ApiKey, Condition, Deployment, EnvironmentName, Problems};
+use crate::control::store::apis::{self, ApiRow};
+use crate::control::store::audit::NewEntry;
+use crate::control::store::deployments::{self, DeploymentRow};
+
+/// Deployments. Their state is their API's: they have its entity tag.
+impl Manager {
+    /// Where an API is deployed, in the environments' order.
+    ///
+    /// # Errors
+    /// `api-not-found`.
+    pub async fn deployments(&self, key: &ApiKey) -> Result<Tagged<Vec<Deployment>>, Problems> {
+        let key = key.clone();
+        self.read(move |reader| {
+            let api = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(&key))?;
+            Ok(Tagged { value: views::deployments(reader.connection, reader.environments, &api)?, etag: api.etag() })
+        })
+        .await
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// `api-not-found`, `environment-not-found`, `deployment-not-found`.
+    pub async fn deployment(&self, key: &ApiKey, environment: &str) -> Result<Tagged<Deployment>, Problems> {
+        let (key, environment) = (key.clone(), environment.to_owned());
+        self.read(move |reader| {
+            let api = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(&key))?;
+            let Some(row) = deployments::find(reader.connection, api.id, &environment)? else {
+                reader.environments.known(&environment)?;
+                return Err(not_there(&key, &environment));
+            };
+            Ok(Tagged { value: views::deployment(reader.environments, &key, row), etag: api.etag() })
+        })
+        .await
+    }
+
+    /// Takes an API out of an environment. Nothing happens if it is not deployed there, or if there is none.
+    ///
+    /// # Errors
+    /// `environment-not-found`, `condition-failed`.
+    pub async fn undeploy(
+        &self,
+        actor: &Actor,
+        key: &ApiKey,
+        environment: &str,
+        condition: Condition,
+    ) -> Result<(), Problems> {
+        let (key, environment) = (key.clone(), environment.to_owned());
+        self.change(actor, move |work| undeploy(work, &key, &environment, &condition)).await
+    }
+
+    /// Has a deployment refuse connections. Nothing happens if it is stopped.
+    ///
+    /// # Errors
+    /// `api-not-found`, `environment-not-found`, `deployment-not-found`, `condition-failed`.
+    pub async fn stop(
+        &self,
+        actor: &Actor,
+        key: &ApiKey,
+        environment: &str,
+        condition: Condition,
+    ) -> Result<Tagged<Deployment>, Problems> {
+        let (key, environment) = (key.clone(), environment.to_owned());
+        self.change(actor, move |work| turn(work, &key, &environment, &condition, Action::ApiStop)).await
+    }
+
+    /// Has a stopped deployment take connections again. Nothing happens if it runs.
+    ///
+    /// # Errors
+    /// As [`Self::stop`].
+    pub async fn start_again(
+        &self,
+        actor: &Actor,
+        key: &ApiKey,
+        environment: &str,
+        condition: Condition,
+    ) -> Result<Tagged<Deployment>, Problems> {
+        let (key, environment) = (key.clone(), environment.to_owned());
+        self.change(actor, move |work| turn(work, &key, &environment, &condition, Action::ApiStart)).await
+    }
+}
+
+/// Stops a deployment, or starts it.
+pub(super) fn turn(
+    work: &mut Work<'_>,
+    key: &ApiKey,
+    environment: &str,
+    condition: &Condition,
+    action: Action,
+) -> Result<Tagged<Deployment>, Problems> {
+    work.concerns_shards = true;
+    let (api, before) = existing(work, key, environment, condition)?;
+    let stopped = action == Action::ApiStop;
+    if before.stopped != stopped {
+        deployments::set_stopped(work.connection, before.id, stopped)?;
+        changed(work, &api, action, &before.environment.clone(), Some(&before))?;
+    }
+    let Put { value, etag, .. } = shown(work, key, environment, false)?;
+    Ok(Tagged { value, etag })
+}
+
+/// Takes an API out of an environment, if it is there.
+pub(super) fn undeploy(
+    work: &mut Work<'_>,
+    key: &ApiKey,
+    environment: &str,
+    condition: &Condition,
+) -> Result<(), Problems> {
+    work.concerns_shards = true;
+    let api = apis::find(work.connection, key)?;
+    check(condition, api.as_ref().map(ApiRow::etag), key)?;
+    let row = match &api {
+        Some(api) => deployments::find(work.connection, api.id, environment)?,
+        None => None,
+    };
+    let (Some(api), Some(row)) = (api, row) else {
+        return work.environments.known(environment).map(drop);
+    };
+    deployments::delete(work.connection, row.id)?;
+    changed(work, &api, Action::ApiUndeploy, &row.environment, Some(&row))
+}
+
+/// A deployment that must be there, and its API.
+pub(super) fn existing(
+    work: &Work<'_>,
+    key: &ApiKey,
+    environment: &str,
+    condition: &Condition,
+) -> Result<(ApiRow, DeploymentRow), Problems> {
+    let api = work.api(key, condition)?;
+    let Some(row) = deployments::find(work.connection, api.id, environment)? else {
+        work.environments.known(environment)?;
+        return Err(not_there(key, environment));
+    };
+    Ok((api, row))
+}
+
+/// Writes down what became of a deployment, and has the shards be told.
+pub(super) fn changed(
+    work: &mut Work<'_>,
+    api: &ApiRow,
+    action: Action,
+    environment: &EnvironmentName,
+    before: Option<&DeploymentRow>,
+) -> Result<(), Problems> {
+    apis::touch(work.connection, api.id)?;
+    let after = deployments::find(work.connection, api.id, environment.as_str())?;
+    if let Some(row) = after.as_ref().or(before) {
+        work.refresh(row.id)?;
+    }
+    let shown = |row: &DeploymentRow| -> Value { views::audited_deployment(row) };
+    work.record(&NewEntry {
+        action,
+        subject: format!("{} @{environment}", api.key),
+        api: Some((api.key.clone(), api.id)),
+        before: before.map(shown),
+        after: after.as_ref().map(shown),
+    })
+}
+
+/// A deployment as it is now.
+pub(super) fn shown(
+    work: &Work<'_>,
+    key: &ApiKey,
+    environment: &str,
+    is_new: bool,
+) -> Result<Put<Deployment>, Problems> {
+    let (api, row) = existing(work, key, environment, &Condition::Always)?;
+    Ok(Put { value: views::deployment(work.environments, key, row), etag: api.etag(), is_new })
+}
+
+fn not_there(key: &ApiKey, environment: &str) -> Problems {
+    Problems::new(Code::DEPLOYMENT_NOT_FOUND, format!("{key} is not deployed in {environment}: deploy it there first."))
+}

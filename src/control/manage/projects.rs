@@ -1,0 +1,135 @@
+//! Projects: what APIs are kept in.
+
+use serde_json::json;
+
+use super::work::{Work, check};
+use super::{Manager, clamp};
+use crate::api::etag::{Put, Tagged};
+use crate::api::problem::Code;
+use crate::api::request::NewProject;
+use crate::api::{Action, Actor, Condition, Description, Page, PageRequest, Problems, Project, ProjectName};
+use crate::control::store::audit::NewEntry;
+use crate::control::store::cursor::{self, List};
+use crate::control::store::projects::{self, ProjectRow};
+
+/// Projects.
+impl Manager {
+    /// In the order of their names.
+    ///
+    /// # Errors
+    /// `cursor-invalid`.
+    pub async fn projects(&self, page: PageRequest) -> Result<Page<Project>, Problems> {
+        self.read(move |reader| {
+            let limit = clamp(page.limit);
+            let after: Option<String> = cursor::read(List::Projects, page.cursor.as_deref())?;
+            let rows =
+                projects::list(reader.connection, &after.unwrap_or_default(), u64::from(limit).saturating_add(1))?;
+            Ok(cursor::page(rows, limit, |last| cursor::write(List::Projects, &last.name)))
+        })
+        .await
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// `project-not-found`.
+    pub async fn project(&self, name: &ProjectName) -> Result<Tagged<Project>, Problems> {
+        let name = name.clone();
+        self.read(move |reader| {
+            let row = projects::find(reader.connection, &name)?.ok_or_else(|| no_project(&name))?;
+            Ok(Tagged { value: row.project, etag: row.etag })
+        })
+        .await
+    }
+
+    /// Makes one, or changes its description.
+    ///
+    /// # Errors
+    /// `fields-invalid`, `condition-failed`.
+    pub async fn put_project(
+        &self,
+        actor: &Actor,
+        name: ProjectName,
+        new: NewProject,
+        condition: Condition,
+    ) -> Result<Put<Project>, Problems> {
+        let description = new.check()?;
+        self.change(actor, move |work| put(work, &name, &description, &condition)).await
+    }
+
+    /// Deletes one without APIs. Nothing happens if there is none.
+    ///
+    /// # Errors
+    /// `project-not-empty`, `condition-failed`.
+    pub async fn delete_project(
+        &self,
+        actor: &Actor,
+        name: &ProjectName,
+        condition: Condition,
+    ) -> Result<(), Problems> {
+        let name = name.clone();
+        self.change(actor, move |work| delete(work, &name, &condition)).await
+    }
+}
+
+/// Makes a project, or changes it.
+pub(super) fn put(
+    work: &Work<'_>,
+    name: &ProjectName,
+    description: &Description,
+    condition: &Condition,
+) -> Result<Put<Project>, Problems> {
+    let before = projects::find(work.connection, name)?;
+    check(condition, before.as_ref().map(|row| row.etag), format!("Project {name}"))?;
+    match &before {
+        None => {
+            projects::insert(work.connection, name, description, work.now, work.actor)?;
+            record(work, Action::ProjectCreate, None, Some((name, description)))?;
+        }
+        Some(row) if row.project.description != *description => {
+            projects::update(work.connection, name, description, work.now, work.actor)?;
+            record(work, Action::ProjectUpdate, before.as_ref(), Some((name, description)))?;
+        }
+        Some(_) => {}
+    }
+    let row = projects::find(work.connection, name)?.ok_or_else(|| no_project(name))?;
+    Ok(Put { value: row.project, etag: row.etag, is_new: before.is_none() })
+}
+
+/// Makes a project if it is not there: its first API does.
+pub(super) fn ensure(work: &Work<'_>, name: &ProjectName) -> Result<(), Problems> {
+    if projects::find(work.connection, name)?.is_none() {
+        put(work, name, &Description::default(), &Condition::Always)?;
+    }
+    Ok(())
+}
+
+fn delete(work: &Work<'_>, name: &ProjectName, condition: &Condition) -> Result<(), Problems> {
+    let before = projects::find(work.connection, name)?;
+    check(condition, before.as_ref().map(|row| row.etag), format!("Project {name}"))?;
+    let Some(row) = &before else { return Ok(()) };
+    if row.project.apis > 0 {
+        let apis = row.project.apis;
+        let detail = format!("Project {name} has {apis} APIs, of which some may be retired: delete them first.");
+        return Err(Problems::new(Code::PROJECT_NOT_EMPTY, detail));
+    }
+    projects::delete(work.connection, name)?;
+    record(work, Action::ProjectDelete, before.as_ref(), None)
+}
+
+fn record(
+    work: &Work<'_>,
+    action: Action,
+    before: Option<&ProjectRow>,
+    after: Option<(&ProjectName, &Description)>,
+) -> Result<(), Problems> {
+    let before = before.map(|row| (&row.project.name, &row.project.description));
+    let subject = before.or(after).map(|(name, _)| name.to_string()).unwrap_or_default();
+    let shown = |of: Option<(_, &Description)>| of.map(|(_, description)| json!({ "description": description }));
+    work.record(&NewEntry { action, subject, api: None, before: shown(before), after: shown(after) })
+}
+
+fn no_project(name: &ProjectName) -> Problems {
+    let detail = format!("There is no project {name}: see the list of projects for those that there are.");
+    Problems::new(Code::PROJECT_NOT_FOUND, detail)
+}

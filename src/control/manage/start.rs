@@ -1,0 +1,96 @@
+//! Where the manager begins: with a store, or with what the last good snapshot says.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::thread::JoinHandle;
+
+use tokio::sync::mpsc;
+
+use super::desk::{Desk, Health, unavailable};
+use super::plane::{Held, Plane};
+use super::reconfigure::Reconfigure;
+use super::work::DeployedSet;
+use super::{Manager, QUEUE, Settings, StoreHealth, StoreState};
+use crate::api::problem::Code;
+use crate::api::{Deployed, DeploymentId, Environments, Problems};
+use crate::control::publish::{Publisher, Receipt};
+use crate::control::store::Store;
+use crate::control::store::fault::StoreError;
+
+/// Where deployments come from.
+#[derive(Debug)]
+pub enum Origin {
+    /// The store.
+    Store(Store),
+    /// The last good snapshot, because there is no store: it is served, and every operation answers `store-unavailable`.
+    Snapshot {
+        /// Why there is no store.
+        why: StoreError,
+        /// What is deployed.
+        deployed: BTreeMap<DeploymentId, Deployed>,
+    },
+}
+
+/// A manager that has begun.
+#[derive(Debug)]
+pub struct Started<P> {
+    /// Every operation.
+    pub manager: Manager,
+    /// Reloads of the configuration.
+    pub reconfigure: Reconfigure<P>,
+    /// Of the first snapshot.
+    pub receipt: Option<Receipt>,
+    /// Ends when no manager is left and what was asked is done; then the store is closed.
+    pub thread: JoinHandle<()>,
+}
+
+impl Manager {
+    /// Publishes what is deployed, and starts the store's thread.
+    ///
+    /// # Errors
+    /// The publisher refuses what is deployed; the store cannot be read; there is no thread for it.
+    pub fn start<P: Publisher>(
+        origin: Origin,
+        publisher: P,
+        environments: Environments,
+        settings: Settings,
+    ) -> Result<Started<P>, Problems> {
+        let (store, deployed) = match origin {
+            Origin::Store(store) => {
+                let deployed = store.deployed()?;
+                (Ok(store), deployed)
+            }
+            Origin::Snapshot { why, deployed } => (Err(why), deployed),
+        };
+        let health = Health::new(match &store {
+            Ok(_) => StoreHealth { state: StoreState::Ok, detail: None },
+            Err(why) => StoreHealth { state: StoreState::Unavailable, detail: Some(unavailable(why).detail) },
+        });
+        let mut plane = Held { publisher, prepared: None };
+        plane.prepare(&deployed)?;
+        let receipt = plane.publish();
+        let mut desk = Desk {
+            store,
+            plane: Box::new(plane),
+            environments,
+            deployed: DeployedSet::new(deployed),
+            latest: receipt.clone(),
+            health: health.clone(),
+        };
+        desk.probe();
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let thread = work_off(desk, queue).map_err(|error| {
+            Problems::new(Code::STORE_UNAVAILABLE, format!("The store's thread cannot be started: {error}."))
+        })?;
+        let manager = Manager { jobs, health, settings };
+        Ok(Started { reconfigure: Reconfigure::of(manager.clone()), manager, receipt, thread })
+    }
+}
+
+fn work_off(mut desk: Desk, mut queue: mpsc::Receiver<super::desk::Job>) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("store".to_owned()).spawn(move || {
+        while let Some(job) = queue.blocking_recv() {
+            job(&mut desk);
+        }
+    })
+}

@@ -1,0 +1,219 @@
+//! Operations against a real store and a publisher that writes down what it was given.
+
+mod apis;
+mod apply;
+mod audit;
+mod deploying;
+mod faults;
+mod in_force;
+mod lifecycle;
+mod many;
+mod promoting;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{ApiFilter, AuditFilter, Manager, Origin, Reconfigure, Settings, Started};
+use crate::api::environment::Place;
+use crate::api::problem::Code;
+use crate::api::{Actor, Api, ApiKey, Condition, Deployed, DeploymentId, Environments, PageRequest, Problems};
+use crate::control::publish::{Confirmations, Publisher, Receipt};
+use crate::control::store::Store;
+use crate::control::store::state::StateDir;
+
+/// What a publisher was given, and how it is to answer.
+#[derive(Debug, Default)]
+struct Seen {
+    prepared: u64,
+    published: Vec<BTreeMap<DeploymentId, Deployed>>,
+    /// Refuse what is to be prepared.
+    refuses: bool,
+    /// Do not confirm what is published, but keep it here.
+    holds: bool,
+    held: Vec<Confirmations>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Fake(Arc<Mutex<Seen>>);
+
+impl Fake {
+    fn with<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
+        look(&mut self.0.lock().unwrap())
+    }
+
+    fn publications(&self) -> usize {
+        self.with(|seen| seen.published.len())
+    }
+
+    /// What is in force: `key @environment` with revision, targets, lifecycle and whether it is stopped.
+    fn in_force(&self) -> Vec<String> {
+        let last = self.with(|seen| seen.published.last().cloned().unwrap_or_default());
+        let show = |deployed: &Deployed| {
+            let targets: Vec<_> = deployed.targets.iter().map(ToString::to_string).collect();
+            let Deployed { key, environment, revision, lifecycle, .. } = deployed;
+            let stopped = if deployed.stopped { " stopped" } else { "" };
+            format!("{key} @{environment} #{revision} {} {lifecycle}{stopped}", targets.join(","))
+        };
+        last.values().map(show).collect()
+    }
+}
+
+impl Publisher for Fake {
+    type Prepared = BTreeMap<DeploymentId, Deployed>;
+
+    fn prepare(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<Self::Prepared, Problems> {
+        self.with(|seen| {
+            seen.prepared += 1;
+            if seen.refuses {
+                Err(Problems::new(Code::FIELDS_INVALID, "The publisher refuses."))
+            } else {
+                Ok(deployed.clone())
+            }
+        })
+    }
+
+    fn publish(&mut self, prepared: Self::Prepared) -> Receipt {
+        self.with(|seen| {
+            seen.published.push(prepared);
+            let (receipt, confirmations) = Receipt::new(seen.published.len() as u64, [0, 1]);
+            confirmations.confirm(0);
+            if seen.holds {
+                seen.held.push(confirmations);
+            } else {
+                confirmations.confirm(1);
+            }
+            receipt
+        })
+    }
+}
+
+/// A manager with a store in a folder of its own.
+struct Node {
+    manager: Manager,
+    reconfigure: Reconfigure<Fake>,
+    fake: Fake,
+    thread: JoinHandle<()>,
+    folder: TempDir,
+}
+
+fn place(name: &str, port: u16, variables: &[(&str, &str)]) -> Place {
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Place {
+        name: name.parse().unwrap(),
+        external: format!("127.0.0.1:{port}"),
+        internal: format!("127.0.0.1:{}", port + 10),
+        external_url: format!("ws://127.0.0.1:{port}"),
+        internal_url: format!("ws://127.0.0.1:{}", port + 10),
+        hosts: Vec::new(),
+        variables: variables.collect(),
+    }
+}
+
+fn environments() -> Environments {
+    Environments::new(vec![
+        place("development", 8081, &[("HOST", "10.0.0.1"), ("SAME", "10.0.0.1")]),
+        place("staging", 8082, &[("HOST", "10.0.0.2")]),
+        place("production", 8080, &[]),
+    ])
+}
+
+fn settings() -> Settings {
+    Settings { in_force_timeout: Duration::from_millis(100) }
+}
+
+impl Node {
+    fn new() -> Self {
+        Self::in_folder(tempfile::tempdir().unwrap())
+    }
+
+    fn in_folder(folder: TempDir) -> Self {
+        let state = StateDir::take(folder.path()).unwrap();
+        let store = Store::open(&state).unwrap();
+        Self::with(folder, Origin::Store(store))
+    }
+
+    fn with(folder: TempDir, origin: Origin) -> Self {
+        let fake = Fake::default();
+        let Started { manager, reconfigure, thread, .. } =
+            Manager::start(origin, fake.clone(), environments(), settings()).unwrap();
+        Self { manager, reconfigure, fake, thread, folder }
+    }
+
+    /// Ends the node, and starts it again on the same store.
+    fn restart(self) -> Self {
+        Self::in_folder(self.end())
+    }
+
+    fn end(self) -> TempDir {
+        let Self { manager, reconfigure, thread, folder, .. } = self;
+        drop((manager, reconfigure));
+        thread.join().unwrap();
+        folder
+    }
+
+    async fn create(&self, name: &str) -> Api {
+        let new = json!({"name": name, "version": "1.0", "targets": ["ws://a:9000"]});
+        self.manager.create_api(me(), of(new)).await.unwrap().value
+    }
+
+    /// Deploys, as the admin API is asked to: what is new, as the audit keeps it.
+    async fn deploy(&self, key: &ApiKey, environment: &str, new: Value) -> Result<bool, Problems> {
+        let put = self.manager.deploy(me(), key, environment, of(new), Condition::Always).await?;
+        Ok(put.is_new)
+    }
+
+    async fn lifecycle(&self, key: &ApiKey, state: &str) {
+        let changed = self.manager.set_lifecycle(me(), key, of(json!({ "state": state })), Condition::Always).await;
+        assert_eq!(changed.unwrap().value.state.as_str(), state);
+    }
+
+    async fn api(&self, key: &ApiKey) -> Api {
+        self.manager.api(key).await.unwrap().value
+    }
+
+    /// The audit's entries, the oldest first, as `who action subject`.
+    async fn audit(&self) -> Vec<String> {
+        let page = PageRequest { limit: 1000, cursor: None };
+        let entries = self.manager.audit(AuditFilter::default(), page).await.unwrap().items;
+        entries.iter().rev().map(|entry| format!("{} {} {}", entry.who, entry.action, entry.subject)).collect()
+    }
+
+    async fn listed(&self, filter: ApiFilter) -> Vec<String> {
+        let page = self.manager.apis(filter, PageRequest::default()).await.unwrap();
+        page.items
+            .iter()
+            .map(|api| format!("{}/{}:{} {}", api.project, api.identifier, api.version, api.lifecycle))
+            .collect()
+    }
+}
+
+fn me() -> &'static Actor {
+    static ME: LazyLock<Actor> = LazyLock::new(|| Actor::named("me").unwrap());
+    &ME
+}
+
+fn key(text: &str) -> ApiKey {
+    text.parse().unwrap()
+}
+
+fn of<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+#[track_caller]
+fn word<T: std::fmt::Debug>(answer: Result<T, Problems>) -> &'static str {
+    answer.unwrap_err().code.word
+}
+
+/// Fields and rules of what was refused, as `field: rule`.
+#[track_caller]
+fn rules<T: std::fmt::Debug>(answer: Result<T, Problems>) -> Vec<String> {
+    let problems = answer.unwrap_err();
+    assert_eq!(problems.code, Code::FIELDS_INVALID, "{problems}");
+    problems.errors.iter().map(|error| format!("{}: {}", error.field, error.rule)).collect()
+}

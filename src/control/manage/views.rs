@@ -1,0 +1,97 @@
+//! Rows as others are shown them, and as the audit keeps them.
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::api::view::Status;
+use crate::api::{Api, ApiKey, Deployment, Environments, Problems};
+use crate::control::store::apis::{ApiRow, Life};
+use crate::control::store::deployments::{self, DeploymentRow};
+
+pub(super) fn api(connection: &Connection, environments: &Environments, row: ApiRow) -> Result<Api, Problems> {
+    let deployments = deployments(connection, environments, &row)?;
+    let ApiRow { id, key, definition, life, latest_revision, created_at, created_by, updated_at, updated_by, .. } = row;
+    Ok(Api {
+        id,
+        base_path: key.base_path(),
+        project: key.project,
+        identifier: key.identifier,
+        version: key.version,
+        name: definition.name,
+        display_name: life.display_name,
+        description: definition.description,
+        kind: definition.kind,
+        access: definition.access,
+        targets: definition.targets,
+        lifecycle: life.state,
+        deprecated_at: life.deprecated_at,
+        sunset_at: life.sunset_at,
+        created_at,
+        created_by,
+        updated_at,
+        updated_by,
+        latest_revision,
+        deployments,
+    })
+}
+
+/// Where an API is deployed, in the environments' order; those that are no longer configured come last.
+pub(super) fn deployments(
+    connection: &Connection,
+    environments: &Environments,
+    api: &ApiRow,
+) -> Result<Vec<Deployment>, Problems> {
+    let mut rows = deployments::of_api(connection, api.id)?;
+    let order =
+        |row: &DeploymentRow| environments.iter().position(|place| place.name == row.environment).unwrap_or(usize::MAX);
+    rows.sort_by_key(|row| (order(row), row.environment.clone()));
+    Ok(rows.into_iter().map(|row| deployment(environments, &api.key, row)).collect())
+}
+
+pub(super) fn deployment(environments: &Environments, key: &ApiKey, row: DeploymentRow) -> Deployment {
+    let place = environments.find(row.environment.as_str());
+    Deployment {
+        url: place.map(|place| place.url(row.definition.access, &key.base_path())),
+        effective_targets: row.effective_targets().to_vec(),
+        environment: row.environment,
+        revision: row.revision,
+        targets: row.targets,
+        status: if row.stopped { Status::Stopped } else { Status::Running },
+        deployed_at: row.deployed_at,
+        deployed_by: row.deployed_by,
+    }
+}
+
+/// Of an API, what the audit keeps.
+pub(super) fn audited_api(row: &ApiRow) -> Value {
+    let definition = &row.definition;
+    json!({
+        "name": definition.name,
+        "description": definition.description,
+        "access": definition.access,
+        "targets": definition.targets,
+        "type": definition.kind,
+        "lifecycle": row.life.state,
+    })
+}
+
+/// Of an API's lifecycle.
+pub(super) fn audited_life(life: &Life) -> Value {
+    json!({
+        "lifecycle": life.state,
+        "display_name": life.display_name,
+        "deprecated_at": life.deprecated_at,
+        "sunset_at": life.sunset_at,
+    })
+}
+
+/// Of a deployment.
+pub(super) fn audited_deployment(row: &DeploymentRow) -> Value {
+    json!({
+        "environment": row.environment,
+        "revision": row.revision,
+        "targets": row.targets,
+        "effective_targets": row.effective_targets(),
+        "status": if row.stopped { Status::Stopped } else { Status::Running },
+    })
+}

@@ -1,0 +1,116 @@
+//! A change that is being made: what it may use, and what it leaves behind.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use crate::api::problem::Code;
+use crate::api::{Actor, ApiKey, Condition, Deployed, DeploymentId, ETag, Environments, Problems};
+use crate::control::store::apis::{self, ApiRow};
+use crate::control::store::audit::{self, NewEntry};
+use crate::control::store::deployments;
+
+/// Every deployment there is, and what a change that is not committed has done to it.
+#[derive(Debug, Default)]
+pub(super) struct DeployedSet {
+    now: BTreeMap<DeploymentId, Deployed>,
+    /// What stood there before, the latest last.
+    before: Vec<(DeploymentId, Option<Deployed>)>,
+}
+
+impl DeployedSet {
+    pub(super) fn new(deployed: BTreeMap<DeploymentId, Deployed>) -> Self {
+        Self { now: deployed, before: Vec::new() }
+    }
+
+    pub(super) fn all(&self) -> &BTreeMap<DeploymentId, Deployed> {
+        &self.now
+    }
+
+    pub(super) fn is_changed(&self) -> bool {
+        !self.before.is_empty()
+    }
+
+    /// What is to stand there; nothing: none.
+    fn set(&mut self, id: DeploymentId, deployed: Option<Deployed>) {
+        if self.now.get(&id) == deployed.as_ref() {
+            return;
+        }
+        let before = match deployed {
+            Some(deployed) => self.now.insert(id, deployed),
+            None => self.now.remove(&id),
+        };
+        self.before.push((id, before));
+    }
+
+    /// The change is made.
+    pub(super) fn commit(&mut self) {
+        self.before.clear();
+    }
+
+    /// It is not, and everything is as it was.
+    pub(super) fn roll_back(&mut self) {
+        while let Some((id, before)) = self.before.pop() {
+            match before {
+                Some(deployed) => self.now.insert(id, deployed),
+                None => self.now.remove(&id),
+            };
+        }
+    }
+}
+
+/// What an operation works with, inside its transaction.
+pub(super) struct Work<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) environments: &'a Environments,
+    pub(super) actor: &'a Actor,
+    /// When it is made: to the millisecond, as it is stored.
+    pub(super) now: Timestamp,
+    pub(super) deployed: &'a mut DeployedSet,
+    /// Whether it is about what shards serve, so that it is answered when they do, even if nothing was left to change: an
+    /// earlier try may have made it without seeing it in force.
+    pub(super) concerns_shards: bool,
+}
+
+impl Work<'_> {
+    /// Adds an entry to the audit.
+    pub(super) fn record(&self, entry: &NewEntry) -> Result<(), Problems> {
+        Ok(audit::insert(self.connection, self.now, self.actor, entry)?)
+    }
+
+    /// Has the shards be told what became of a deployment.
+    pub(super) fn refresh(&mut self, id: DeploymentId) -> Result<(), Problems> {
+        self.concerns_shards = true;
+        self.deployed.set(id, deployments::deployed(self.connection, id)?);
+        Ok(())
+    }
+
+    /// The API that a key names, in the state in which it must be.
+    pub(super) fn api(&self, key: &ApiKey, condition: &Condition) -> Result<ApiRow, Problems> {
+        let found = apis::find(self.connection, key)?;
+        check(condition, found.as_ref().map(ApiRow::etag), key)?;
+        found.ok_or_else(|| no_api(key))
+    }
+}
+
+/// Refuses a change of what is not in the state in which it must be.
+pub(super) fn check(
+    condition: &Condition,
+    current: Option<ETag>,
+    what: impl std::fmt::Display,
+) -> Result<(), Problems> {
+    if condition.holds(current) {
+        return Ok(());
+    }
+    let why = match (condition, current) {
+        (Condition::Missing, _) => "is there already, and If-None-Match asks that it is not",
+        (_, None) => "is not there, and If-Match asks that it is",
+        _ => "has been changed since it was read: read it again, and decide anew",
+    };
+    Err(Problems::new(Code::CONDITION_FAILED, format!("{what} {why}.")))
+}
+
+pub(super) fn no_api(key: &ApiKey) -> Problems {
+    Problems::new(Code::API_NOT_FOUND, format!("There is no API {key}: see the list of APIs for those that there are."))
+}

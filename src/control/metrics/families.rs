@@ -1,0 +1,265 @@
+//! Every figure: its name, its kind, its labels, what it says, and where it comes from.
+
+use std::fmt;
+
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+
+use super::Scrape;
+use crate::command::{Histogram, Tally};
+use crate::control::manage::StoreState;
+use crate::routing::route::Subject;
+
+/// What a family's figures are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// They only grow; `_total` is put behind the name.
+    Counter,
+    /// They come and go.
+    Gauge,
+    /// Times in buckets.
+    Histogram,
+    /// Labels, and always 1; `_info` is put behind the name.
+    Info,
+}
+
+/// Figures of one name.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// Without what its kind puts behind it.
+    pub name: &'static str,
+    /// What they are.
+    pub kind: Kind,
+    /// The names of their labels.
+    pub labels: &'static str,
+    /// What they say.
+    pub help: &'static str,
+    write: fn(&mut Out<'_, '_>, &Scrape) -> fmt::Result,
+}
+
+/// The labels of whatever is counted of a deployment.
+macro_rules! deployment {
+    () => {
+        "project, api, version, environment"
+    };
+    ($more:literal) => {
+        concat!("project, api, version, environment, ", $more)
+    };
+}
+
+macro_rules! families {
+    ($($name:literal $kind:ident $labels:expr, $help:literal, $write:expr;)*) => {
+        /// Every family, in the order in which they are shown.
+        pub const FAMILIES: &[Family] = &[$(
+            Family { name: $name, kind: Kind::$kind, labels: $labels, help: $help, write: $write },
+        )*];
+    };
+}
+
+families! {
+    "ringway_build" Info "version", "The program.",
+        |out, _| out.0.encode_info(&[("version", env!("CARGO_PKG_VERSION"))]);
+    "ringway_snapshot_number" Gauge "", "The number of the snapshot that was published last.",
+        |out, scrape| out.gauge(&[], scrape.snapshot);
+    "ringway_deployments" Gauge "", "Deployments in that snapshot.",
+        |out, scrape| out.gauge(&[], count(scrape.deployed));
+    "ringway_store_state" Gauge "state", "1 for the state that the store is in, 0 for the others.",
+        store;
+    "ringway_audit_entries" Counter "", "Entries of the audit.",
+        |out, scrape| out.counter(&[], scrape.audit);
+    "ringway_connections_open" Gauge deployment!(), "WebSockets that are open.",
+        |out, scrape| tallies(out, scrape, |out, labels, tally| out.gauge(labels, tally.open));
+    "ringway_connections_opened" Counter deployment!(), "WebSockets that came to be open.",
+        |out, scrape| tallies(out, scrape, |out, labels, tally| out.counter(labels, tally.opened));
+    "ringway_draining_connections" Gauge deployment!(), "Connections that have still to be told to end.",
+        draining;
+    "ringway_handshakes" Counter deployment!("result"), "Handshakes that have ended, by what became of them.",
+        handshakes;
+    "ringway_refusals" Counter deployment!("reason"), "Handshakes that were refused, by the code of the refusal.",
+        |out, scrape| tallies(out, scrape, |out, labels, tally| out.each(labels, "reason", &tally.refused));
+    "ringway_messages" Counter deployment!("direction"), "Data messages that were passed on.",
+        |out, scrape| tallies(out, scrape, |out, labels, tally| out.both(labels, tally.messages));
+    "ringway_bytes" Counter deployment!("direction"), "Bytes of frames that were passed on.",
+        |out, scrape| tallies(out, scrape, |out, labels, tally| out.both(labels, tally.bytes));
+    "ringway_closes" Counter deployment!("side, code"), "Close frames received, by the side that sent them and their code.",
+        closes;
+    "ringway_ends" Counter deployment!("reason"), "WebSockets that have ended, by why.",
+        |out, scrape| tallies(out, scrape, |out, labels, tally| out.each(labels, "reason", &tally.ended));
+    "ringway_dial_seconds" Histogram deployment!(), "From the first dial to a connection to the upstream.",
+        |out, scrape| tallies(out, scrape, |out, labels, tally| out.histogram(labels, &tally.dial));
+    "ringway_handshake_seconds" Histogram deployment!(), "From a client's connection to its 101.",
+        |out, scrape| tallies(out, scrape, |out, labels, tally| out.histogram(labels, &tally.handshake));
+    "ringway_shard_up" Gauge "shard", "Whether the shard has answered this scrape; if not, its other figures are older.",
+        up;
+    "ringway_shard_snapshot_number" Gauge "shard", "The number of the snapshot that it goes by.",
+        |out, scrape| each_shard(out, scrape, |out, labels, report| out.gauge(labels, report.snapshot));
+    "ringway_shard_connections" Gauge "shard", "Connections that it holds, handshakes included.",
+        |out, scrape| each_shard(out, scrape, |out, labels, report| out.gauge(labels, count(report.connections)));
+    "ringway_shard_running_seconds" Counter "shard", "How long its loop has been running.",
+        |out, scrape| each_shard(out, scrape, |out, labels, report| {
+            out.seconds(labels, report.figures.running.as_secs_f64())
+        });
+    "ringway_shard_busy_seconds" Counter "shard", "How long of that it had something to do.",
+        |out, scrape| each_shard(out, scrape, |out, labels, report| {
+            out.seconds(labels, report.figures.running.saturating_sub(report.figures.idle).as_secs_f64())
+        });
+    "ringway_shard_ready" Gauge "shard", "Connections on its list of what is ready.",
+        |out, scrape| each_shard(out, scrape, |out, labels, report| out.gauge(labels, count(report.figures.ready)));
+    "ringway_shard_ring_enters" Counter "shard", "Times it entered its io_uring.",
+        |out, scrape| each_shard(out, scrape, |out, labels, report| out.counter(labels, report.figures.enters));
+    "ringway_shard_completions" Counter "shard", "Completions it took from its io_uring.",
+        |out, scrape| each_shard(out, scrape, |out, labels, report| out.counter(labels, report.figures.completions));
+    "process_cpu_seconds" Counter "", "Processor time of the process, user and system.",
+        |out, scrape| out.seconds(&[], scrape.process.cpu_seconds);
+    "process_open_fds" Gauge "", "File descriptors that are open.",
+        |out, scrape| out.gauge(&[], scrape.process.open_fds);
+    "process_max_fds" Gauge "", "File descriptors that may be open.",
+        |out, scrape| out.gauge(&[], scrape.process.max_fds);
+    "process_resident_memory_bytes" Gauge "", "Memory that is resident.",
+        |out, scrape| out.gauge(&[], scrape.process.resident_bytes);
+    "process_start_time_seconds" Gauge "", "When the process was started, in seconds since 1970.",
+        |out, scrape| out.0.encode_gauge(&scrape.process.start_seconds);
+}
+
+/// Label names and values.
+type Labels<'a> = [(&'static str, &'a str)];
+
+/// Where a family's figures are written.
+struct Out<'a, 'b>(&'a mut MetricEncoder<'b>);
+
+impl Family {
+    /// As it is shown and asked for: `ringway_bytes_total`.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let suffix = match self.kind {
+            Kind::Counter => "_total",
+            Kind::Info => "_info",
+            Kind::Gauge | Kind::Histogram => "",
+        };
+        format!("{}{suffix}", self.name)
+    }
+
+    pub(super) fn encode(&self, encoder: &mut DescriptorEncoder<'_>, scrape: &Scrape) -> fmt::Result {
+        let kind = match self.kind {
+            Kind::Counter => MetricType::Counter,
+            Kind::Gauge => MetricType::Gauge,
+            Kind::Histogram => MetricType::Histogram,
+            Kind::Info => MetricType::Info,
+        };
+        let mut metric = encoder.encode_descriptor(self.name, self.help, None, kind)?;
+        (self.write)(&mut Out(&mut metric), scrape)
+    }
+}
+
+impl Out<'_, '_> {
+    fn counter(&mut self, labels: &Labels<'_>, value: u64) -> fmt::Result {
+        self.with(labels, |encoder| encoder.encode_counter::<NoLabelSet, _, f64>(&value, None))
+    }
+
+    fn seconds(&mut self, labels: &Labels<'_>, value: f64) -> fmt::Result {
+        self.with(labels, |encoder| encoder.encode_counter::<NoLabelSet, _, f64>(&value, None))
+    }
+
+    fn gauge(&mut self, labels: &Labels<'_>, value: u64) -> fmt::Result {
+        self.with(labels, |encoder| encoder.encode_gauge(&value))
+    }
+
+    fn histogram(&mut self, labels: &Labels<'_>, histogram: &Histogram) -> fmt::Result {
+        let bounds = Histogram::BOUNDS.iter().map(std::time::Duration::as_secs_f64).chain([f64::INFINITY]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(histogram.buckets).collect();
+        let all = histogram.buckets.iter().fold(0_u64, |sum, bucket| sum.saturating_add(*bucket));
+        let sum = histogram.sum.as_secs_f64();
+        self.with(labels, |encoder| encoder.encode_histogram::<NoLabelSet>(sum, all, &buckets, None))
+    }
+
+    /// A counter of each label that was counted by.
+    fn each(&mut self, labels: &Labels<'_>, name: &'static str, counts: &[(&'static str, u64)]) -> fmt::Result {
+        counts.iter().try_for_each(|(label, value)| self.counter(&[labels, &[(name, *label)]].concat(), *value))
+    }
+
+    /// A counter of each direction.
+    fn both(&mut self, labels: &Labels<'_>, [from_client, from_upstream]: [u64; 2]) -> fmt::Result {
+        self.each(labels, "direction", &[("from_client", from_client), ("from_upstream", from_upstream)])
+    }
+
+    fn with(&mut self, labels: &Labels<'_>, write: impl FnOnce(&mut MetricEncoder<'_>) -> fmt::Result) -> fmt::Result {
+        if labels.is_empty() { write(self.0) } else { write(&mut self.0.encode_family(&labels)?) }
+    }
+}
+
+fn subject(subject: &Subject) -> [(&'static str, &str); 4] {
+    [
+        ("project", &subject.project),
+        ("api", &subject.identifier),
+        ("version", &subject.version),
+        ("environment", &subject.environment),
+    ]
+}
+
+fn tallies(
+    out: &mut Out<'_, '_>,
+    scrape: &Scrape,
+    mut write: impl FnMut(&mut Out<'_, '_>, &Labels<'_>, &Tally) -> fmt::Result,
+) -> fmt::Result {
+    scrape.tallies.iter().try_for_each(|(of, (tally, _))| write(out, &subject(of), tally))
+}
+
+fn each_shard(
+    out: &mut Out<'_, '_>,
+    scrape: &Scrape,
+    mut write: impl FnMut(&mut Out<'_, '_>, &Labels<'_>, &crate::command::Report) -> fmt::Result,
+) -> fmt::Result {
+    scrape.shards.iter().try_for_each(|(shard, (report, _))| write(out, &[("shard", &shard.to_string())], report))
+}
+
+fn up(out: &mut Out<'_, '_>, scrape: &Scrape) -> fmt::Result {
+    let heard = scrape.shards.iter().map(|(shard, (_, is_new))| (*shard, *is_new));
+    let mut all: Vec<(usize, bool)> = heard.chain(scrape.unheard.iter().map(|shard| (*shard, false))).collect();
+    all.sort_unstable();
+    all.iter().try_for_each(|(shard, is_up)| out.gauge(&[("shard", &shard.to_string())], u64::from(*is_up)))
+}
+
+fn store(out: &mut Out<'_, '_>, scrape: &Scrape) -> fmt::Result {
+    let states = [
+        ("ok", StoreState::Ok),
+        ("read-only", StoreState::ReadOnly),
+        ("full", StoreState::Full),
+        ("unavailable", StoreState::Unavailable),
+    ];
+    states.iter().try_for_each(|(name, state)| out.gauge(&[("state", name)], u64::from(scrape.store == *state)))
+}
+
+fn draining(out: &mut Out<'_, '_>, scrape: &Scrape) -> fmt::Result {
+    scrape.tallies.iter().try_for_each(|(of, (_, draining))| out.gauge(&subject(of), *draining))
+}
+
+fn handshakes(out: &mut Out<'_, '_>, scrape: &Scrape) -> fmt::Result {
+    tallies(out, scrape, |out, labels, tally| {
+        let refused = tally.refused.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
+        let results = [
+            ("opened", tally.opened),
+            ("refused", refused),
+            ("declined", tally.declined),
+            ("left", tally.left),
+            ("insecure", tally.insecure),
+        ];
+        out.each(labels, "result", &results)
+    })
+}
+
+/// Only codes that have come: there are few of them, and sixteen zeros a side for each deployment would say nothing.
+fn closes(out: &mut Out<'_, '_>, scrape: &Scrape) -> fmt::Result {
+    tallies(out, scrape, |out, labels, tally| {
+        for (side, closes) in ["client", "upstream"].iter().zip(&tally.closes) {
+            let known = (1000_u16..).zip(closes.known).map(|(code, count)| (code.to_string(), count));
+            for (code, count) in known.chain([("other".to_owned(), closes.other)]).filter(|(_, count)| *count > 0) {
+                out.counter(&[labels, &[("side", *side), ("code", &code)]].concat(), count)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,115 @@
+//! From a deployment to its route: variables filled in, targets read, names followed, states told in what a shard knows.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
+
+use super::environment::{Environment, Ground};
+use crate::api::lifecycle::AtRunTime;
+use crate::api::problem::{Fault, Faults};
+use crate::api::{Deployed, Problems};
+use crate::control::names::{Names, Question};
+use crate::routing::route::{Endpoint, Gate, Route, RouteId, Subject, UpstreamTls};
+use crate::routing::snapshot::BasePath;
+use crate::routing::target::Target;
+use crate::tls::client;
+
+/// The route of a deployment.
+///
+/// # Errors
+/// Which of its targets cannot be used there, and why; or that its environment is not configured.
+pub(super) fn of(deployed: &Deployed, ground: &Ground, names: &Names) -> Result<Route, Problems> {
+    let Some(environment) = ground.environments.get(deployed.environment.as_str()) else {
+        let mut faults = Faults::default();
+        faults.add("environment", Fault::new("configured", "this environment is not in the configuration"));
+        return Err(faults.into_problems());
+    };
+    let mut faults = Faults::default();
+    let mut endpoints = Vec::with_capacity(deployed.targets.len());
+    for (index, target) in deployed.targets.iter().enumerate() {
+        let made =
+            target.expand(&environment.variables).and_then(|target| endpoint(target, environment, ground, names));
+        let at_fault =
+            |fault: Fault| Fault { message: format!("in {}: {}", deployed.environment, fault.message), ..fault };
+        endpoints.extend(faults.keep(format!("targets[{index}]"), made.map_err(at_fault)));
+    }
+    if endpoints.len() < deployed.targets.len() {
+        return Err(faults.into_problems());
+    }
+    Ok(Route {
+        id: RouteId(deployed.id.0),
+        subject: Some(Arc::new(subject(deployed))),
+        listener: environment.listener(deployed.access),
+        gate: gate(deployed),
+        endpoints: endpoints.into_boxed_slice(),
+        preserve_host: ground.preserve_host,
+        answer_lines: notice(deployed),
+        policy: Arc::clone(&environment.policy),
+    })
+}
+
+/// Where it is served.
+pub(super) fn base_path(deployed: &Deployed) -> BasePath {
+    let key = &deployed.key;
+    let (major, minor) = (u32::from(key.version.major), u32::from(key.version.minor));
+    BasePath { prefix: format!("/{}/{}", key.project, key.identifier), major, minor }
+}
+
+/// Whether new connections are taken: if not, it does not matter where they would go.
+pub(super) fn is_open(deployed: &Deployed) -> bool {
+    gate(deployed) == Gate::Open
+}
+
+/// Whether it is served at all: a retired API has no path.
+pub(super) fn is_served(deployed: &Deployed) -> bool {
+    deployed.lifecycle.at_run_time() != AtRunTime::Gone
+}
+
+fn subject(deployed: &Deployed) -> Subject {
+    Subject {
+        project: deployed.key.project.as_str().into(),
+        identifier: deployed.key.identifier.as_str().into(),
+        version: deployed.key.version.to_string().into(),
+        environment: deployed.environment.as_str().into(),
+    }
+}
+
+fn gate(deployed: &Deployed) -> Gate {
+    match deployed.lifecycle.at_run_time() {
+        AtRunTime::Refused => Gate::Blocked,
+        _ if deployed.stopped => Gate::Stopped,
+        _ => Gate::Open,
+    }
+}
+
+fn endpoint(target: Target, environment: &Environment, ground: &Ground, names: &Names) -> Result<Endpoint, Fault> {
+    let tls = if target.tls {
+        let trust = environment.trust.clone().map_err(|why| Fault::new("upstream-tls", why))?;
+        let name = client::server_name(&target.host).map_err(|why| Fault::new("host", why))?;
+        let is_verified = ground.trust.get(usize::from(trust)).is_none_or(client::ClientTls::is_verified);
+        Some(UpstreamTls { name, is_verified, trust })
+    } else {
+        None
+    };
+    let question = Question { host: target.host.clone(), port: target.port, servers: Arc::clone(&ground.resolver) };
+    Ok(Endpoint::new(target, tls, names.follow(question)))
+}
+
+/// What consumers of a deprecated API are told with their 101: since when it is (RFC 9745), and when it ends (RFC 8594).
+fn notice(deployed: &Deployed) -> Box<[u8]> {
+    let mut lines = String::new();
+    if deployed.lifecycle.at_run_time() == AtRunTime::ServedWithNotice {
+        if let Some(since) = deployed.deprecated_at {
+            lines.push_str(&format!("Deprecation: @{}\r\n", since.as_second()));
+        }
+        if let Some(date) = deployed.sunset_at.and_then(http_date) {
+            lines.push_str(&format!("Sunset: {date}\r\n"));
+        }
+    }
+    lines.into_bytes().into_boxed_slice()
+}
+
+fn http_date(at: Timestamp) -> Option<String> {
+    DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()
+}

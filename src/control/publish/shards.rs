@@ -1,0 +1,281 @@
+//! The publisher over the shards: what did not change since the last snapshot is the same object in the next, so that no
+//! shard looks at it again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tracing::{error, warn};
+
+use super::environment::Ground;
+use super::{Publisher, Receipt, route};
+use crate::api::problem::Code;
+use crate::api::{Deployed, DeploymentId, Problems};
+use crate::command::{Command, InForce, Reply};
+use crate::config::file::{Configuration, Opened};
+use crate::control::names::Names;
+use crate::engine::mailbox::{Sender, Unsent};
+use crate::proxy::settings::Settings;
+use crate::routing::place::Place;
+use crate::routing::route::{Gate, Route};
+use crate::routing::snapshot::Snapshot;
+use crate::tls::client::ClientTls;
+
+/// Snapshots that are kept for shards that have not said that they have a newer one.
+const MAX_OUTGOING: usize = 8;
+/// How long a shard that has too many commands waiting is tried again.
+const RETRIES: u32 = 1200;
+/// How often.
+const RETRY_EVERY: Duration = Duration::from_millis(50);
+
+/// Builds snapshots and sends them to the shards.
+#[derive(Debug)]
+pub struct ShardPublisher {
+    outlet: Outlet,
+    names: Names,
+    ground: Arc<Ground>,
+    made: HashMap<DeploymentId, Made>,
+    number: watch::Sender<u64>,
+    /// What was in force before, until no shard has it any more: none of them shall have to free it.
+    outgoing: Vec<(Receipt, Arc<Snapshot>)>,
+}
+
+/// Where snapshots go. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Outlet {
+    shards: Arc<OnceLock<Vec<Sender<Command>>>>,
+    current: Arc<ArcSwap<Snapshot>>,
+}
+
+impl Outlet {
+    /// What was published last; without a route before the first.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// From now on these shards are told what is published. They have begun with what was published last. Once.
+    pub fn attach(&self, shards: Vec<Sender<Command>>) {
+        let _ = self.shards.set(shards);
+    }
+
+    fn shards(&self) -> &[Sender<Command>] {
+        self.shards.get().map_or(&[], Vec::as_slice)
+    }
+}
+
+/// What was made of a deployment.
+#[derive(Debug)]
+struct Made {
+    of: Deployed,
+    /// `None` where it cannot be served: of that the log has told.
+    route: Option<Arc<Route>>,
+}
+
+/// A snapshot that is ready.
+#[derive(Debug)]
+pub struct Prepared {
+    snapshot: Snapshot,
+    changed: Vec<(DeploymentId, Made)>,
+    gone: Vec<DeploymentId>,
+    /// With a new configuration: then everything was made anew.
+    ground: Option<Arc<Ground>>,
+}
+
+impl ShardPublisher {
+    /// For shards that are still to be started: they begin with what is published first, and [`begin`](Self::begin), and
+    /// are then attached to the [`outlet`](Self::outlet).
+    ///
+    /// # Errors
+    /// The configuration asks for what cannot be.
+    pub fn new(configuration: &Configuration, opened: &Opened, names: Names) -> Result<Self, String> {
+        Ok(Self {
+            outlet: Outlet::default(),
+            names,
+            ground: Arc::new(Ground::new(configuration, opened)?),
+            made: HashMap::new(),
+            number: watch::Sender::new(0),
+            outgoing: Vec::new(),
+        })
+    }
+
+    /// Where snapshots go.
+    #[must_use]
+    pub fn outlet(&self) -> Outlet {
+        self.outlet.clone()
+    }
+
+    /// What shards begin with besides a snapshot: what is the same for all routes, and what each makes its upstreams' TLS of.
+    #[must_use]
+    pub fn begin(&self) -> (Arc<Settings>, Vec<ClientTls>) {
+        (Arc::clone(&self.ground.settings), self.ground.trust.clone())
+    }
+
+    /// The number of the snapshot that was published last; 0 before the first.
+    #[must_use]
+    pub fn published(&self) -> watch::Receiver<u64> {
+        self.number.subscribe()
+    }
+
+    /// What was published last.
+    #[must_use]
+    pub fn in_force(&self) -> Arc<Snapshot> {
+        self.outlet.snapshot()
+    }
+
+    /// Checks and builds what is to be in force with another configuration. Listeners stay what they are: their number and
+    /// order must be the same.
+    ///
+    /// # Errors
+    /// What cannot be served with it that can be served now.
+    pub fn reconfigure(
+        &mut self,
+        configuration: &Configuration,
+        opened: &Opened,
+        deployed: &BTreeMap<DeploymentId, Deployed>,
+    ) -> Result<Prepared, Problems> {
+        let ground = Ground::new(configuration, opened).map_err(|why| Problems::new(Code::FIELDS_INVALID, why))?;
+        let was_served = |id: &DeploymentId| self.made.get(id).is_some_and(|made| made.route.is_some());
+        let mut changed = Vec::with_capacity(deployed.len());
+        for (id, one) in deployed {
+            changed.push((*id, make(one, &ground, &self.names, !was_served(id))?));
+        }
+        let routes = changed.iter().map(|(_, made)| made);
+        let snapshot = build(&ground, self.next_number(), routes)?;
+        Ok(Prepared { snapshot, changed, gone: Vec::new(), ground: Some(Arc::new(ground)) })
+    }
+
+    fn next_number(&self) -> u64 {
+        self.number.borrow().saturating_add(1)
+    }
+
+    /// Whether it could not be served before, and that has nothing to do with what has changed of it: then it must not keep
+    /// its API from being changed.
+    fn was_broken(&self, id: DeploymentId, one: &Deployed) -> bool {
+        let before = self.made.get(&id).filter(|made| made.route.is_none() && route::is_served(&made.of));
+        before.is_some_and(|made| made.of.targets == one.targets)
+    }
+
+    /// What every shard is told.
+    fn tell(&self, upstream_tls: bool, done: Reply<()>) -> Command {
+        let ground = &self.ground;
+        let upstream_tls = upstream_tls.then(|| ground.trust.iter().map(ClientTls::for_shard).collect());
+        Command::InForce(Box::new(InForce {
+            settings: Arc::clone(&ground.settings),
+            snapshot: self.outlet.snapshot(),
+            upstream_tls,
+            done,
+        }))
+    }
+}
+
+impl Publisher for ShardPublisher {
+    type Prepared = Prepared;
+
+    fn prepare(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<Prepared, Problems> {
+        // What cannot be served any more when the process starts must not keep all others from being served.
+        let is_start = *self.number.borrow() == 0;
+        let mut changed = Vec::new();
+        for (id, one) in deployed {
+            if self.made.get(id).is_none_or(|made| made.of != *one) {
+                let forgives = is_start || self.was_broken(*id, one) || !route::is_open(one);
+                changed.push((*id, make(one, &self.ground, &self.names, forgives)?));
+            }
+        }
+        let gone: Vec<DeploymentId> = self.made.keys().filter(|id| !deployed.contains_key(id)).copied().collect();
+        let anew: HashMap<DeploymentId, &Made> = changed.iter().map(|(id, made)| (*id, made)).collect();
+        let routes = deployed.keys().filter_map(|id| anew.get(id).copied().or_else(|| self.made.get(id)));
+        let snapshot = build(&self.ground, self.next_number(), routes)?;
+        Ok(Prepared { snapshot, changed, gone, ground: None })
+    }
+
+    fn publish(&mut self, prepared: Prepared) -> Receipt {
+        let Prepared { snapshot, changed, gone, ground } = prepared;
+        let upstream_tls = ground.is_some();
+        if let Some(ground) = ground {
+            self.ground = ground;
+            self.made.clear();
+        }
+        let unresolved = unresolved(&changed);
+        self.made.extend(changed);
+        for id in gone {
+            self.made.remove(&id);
+        }
+        let number = snapshot.number();
+        let before = self.outlet.current.swap(Arc::new(snapshot));
+        let shards = self.outlet.shards();
+        let (receipt, confirmations) = Receipt::new(number, 0..shards.len());
+        let receipt = receipt.with_places(unresolved);
+        for (index, shard) in shards.iter().enumerate() {
+            let (confirmations, confirmations_of_gone) = (confirmations.clone(), confirmations.clone());
+            let done = Reply::new(move |()| confirmations.confirm(index));
+            match shard.send(self.tell(upstream_tls, done)) {
+                Ok(()) => {}
+                Err(Unsent::Full(command)) => send_later(index, shard.clone(), command),
+                // Who has ended has nothing to take, and nobody is to wait for it.
+                Err(Unsent::Gone(_)) => confirmations_of_gone.confirm(index),
+            }
+        }
+        self.outgoing.retain(|(receipt, _)| !receipt.is_in_force());
+        self.outgoing.push((receipt.clone(), before));
+        // A shard that is silent must not keep every snapshot there has been.
+        self.outgoing.drain(..self.outgoing.len().saturating_sub(MAX_OUTGOING));
+        self.number.send_replace(number);
+        receipt
+    }
+}
+
+/// `forgives` one that cannot be served: it is left out, and the log tells of it.
+fn make(deployed: &Deployed, ground: &Ground, names: &Names, forgives: bool) -> Result<Made, Problems> {
+    if !route::is_served(deployed) {
+        return Ok(Made { of: deployed.clone(), route: None });
+    }
+    match route::of(deployed, ground, names) {
+        Ok(route) => Ok(Made { of: deployed.clone(), route: Some(Arc::new(route)) }),
+        Err(problems) if forgives => {
+            error!(api = %deployed.key, environment = %deployed.environment, "cannot be served: {problems}");
+            Ok(Made { of: deployed.clone(), route: None })
+        }
+        Err(problems) => Err(problems),
+    }
+}
+
+/// Places of open routes that are new and without addresses.
+fn unresolved(changed: &[(DeploymentId, Made)]) -> Vec<Arc<Place>> {
+    let routes = changed.iter().filter_map(|(_, made)| made.route.as_ref());
+    let endpoints = routes.filter(|route| route.gate == Gate::Open).flat_map(|route| &route.endpoints);
+    let places = endpoints.map(|endpoint| &endpoint.place).filter(|place| place.load().addresses().is_empty());
+    places.cloned().collect()
+}
+
+fn build<'a>(ground: &Ground, number: u64, all: impl Iterator<Item = &'a Made>) -> Result<Snapshot, Problems> {
+    let conflict = |conflict| Problems::new(Code::API_EXISTS, format!("{conflict}: it cannot be served."));
+    let (mut builder, sites) = ground.sites(number).map_err(conflict)?;
+    for Made { of, route } in all {
+        let Some(route) = route else { continue };
+        let Some(sites) = sites.get(of.environment.as_str()) else { continue };
+        builder.add(sites.of(of.access), &route::base_path(of), Arc::clone(route)).map_err(conflict)?;
+    }
+    Ok(builder.build())
+}
+
+/// A shard that has a thousand commands waiting is in trouble; it shall not go by what was in force before for good.
+fn send_later(index: usize, shard: Sender<Command>, command: Command) {
+    let retry = move || {
+        let mut command = command;
+        for _ in 0..RETRIES {
+            std::thread::sleep(RETRY_EVERY);
+            match shard.send(command) {
+                Ok(()) | Err(Unsent::Gone(_)) => return,
+                Err(Unsent::Full(back)) => command = back,
+            }
+        }
+        error!(shard = index, "a shard did not take a change: it goes by what was in force before");
+    };
+    warn!(shard = index, "a shard has too many commands waiting: a change is sent to it again");
+    if let Err(error) = std::thread::Builder::new().name("resend".to_owned()).spawn(retry) {
+        error!(shard = index, "a change cannot be sent to a shard again: {error}");
+    }
+}

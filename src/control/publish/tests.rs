@@ -1,0 +1,154 @@
+//! The publisher without shards: what it builds, what it keeps, what it refuses.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Publisher;
+use super::shards::ShardPublisher;
+use crate::api::{Access, Deployed, DeploymentId, Lifecycle};
+use crate::config::file::{Configuration, File, Opened};
+use crate::control::names::Names;
+use crate::routing::route::{Gate, Route, RouteId};
+
+type All = BTreeMap<DeploymentId, Deployed>;
+
+fn configured(text: &str) -> (Configuration, Opened) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ringway.toml");
+    std::fs::write(&path, text).unwrap();
+    let file = File::read(Some(Path::new(&path))).unwrap();
+    let configuration = file.configuration().unwrap();
+    let opened = file.open(&configuration).unwrap();
+    (configuration, opened)
+}
+
+fn publisher(text: &str) -> ShardPublisher {
+    let (configuration, opened) = configured(text);
+    let names = Names::start(Duration::from_secs(1)).unwrap();
+    ShardPublisher::new(&configuration, &opened, names).unwrap()
+}
+
+fn deployed(id: u64, minor: u64, target: &str) -> Deployed {
+    Deployed {
+        id: DeploymentId(id),
+        key: format!("default/chat:1.{minor}").parse().unwrap(),
+        api_id: id,
+        environment: "development".parse().unwrap(),
+        revision: 1,
+        access: Access::External,
+        targets: vec![target.parse().unwrap()],
+        lifecycle: Lifecycle::Created,
+        deprecated_at: None,
+        sunset_at: None,
+        stopped: false,
+    }
+}
+
+fn all(some: impl IntoIterator<Item = Deployed>) -> All {
+    some.into_iter().map(|one| (one.id, one)).collect()
+}
+
+fn publish(publisher: &mut ShardPublisher, deployed: &All) {
+    let prepared = publisher.prepare(deployed).unwrap();
+    assert!(publisher.publish(prepared).is_in_force());
+}
+
+fn route(publisher: &ShardPublisher, id: u64) -> Option<Arc<Route>> {
+    publisher.in_force().route(RouteId(id)).cloned()
+}
+
+fn found(publisher: &ShardPublisher, listener: u16, path: &str) -> Option<u64> {
+    publisher.in_force().find(listener, "any", path).map(|found| found.route.id.0)
+}
+
+#[test]
+fn what_did_not_change_is_the_same_object_in_the_next_snapshot() {
+    let mut publisher = publisher("");
+    let mut deployments = all([deployed(1, 0, "ws://10.0.0.1"), deployed(2, 1, "ws://10.0.0.2")]);
+    publish(&mut publisher, &deployments);
+    let before = [1, 2].map(|id| route(&publisher, id).unwrap());
+    deployments.insert(DeploymentId(2), deployed(2, 1, "ws://10.0.0.3"));
+    deployments.insert(DeploymentId(3), deployed(3, 2, "ws://10.0.0.2"));
+    publish(&mut publisher, &deployments);
+    assert!(Arc::ptr_eq(&before[0], &route(&publisher, 1).unwrap()));
+    assert!(!Arc::ptr_eq(&before[1], &route(&publisher, 2).unwrap()));
+    assert_eq!(found(&publisher, 0, "/default/chat/v1"), Some(3));
+    deployments.remove(&DeploymentId(3));
+    publish(&mut publisher, &deployments);
+    assert_eq!(found(&publisher, 0, "/default/chat/v1"), Some(2));
+    assert_eq!(*publisher.published().borrow(), 3);
+}
+
+#[test]
+fn the_state_of_an_api_is_what_a_shard_sees_of_its_route() {
+    let mut publisher = publisher("");
+    let sunset = "2027-05-01T12:00:00Z".parse().unwrap();
+    let deprecated = Some("2026-11-22T00:00:00Z".parse().unwrap());
+    publish(
+        &mut publisher,
+        &all([
+            deployed(1, 0, "ws://10.0.0.1"),
+            Deployed { stopped: true, ..deployed(2, 1, "ws://10.0.0.1") },
+            Deployed { lifecycle: Lifecycle::Blocked, stopped: true, ..deployed(3, 2, "ws://10.0.0.1") },
+            Deployed { lifecycle: Lifecycle::Retired, ..deployed(4, 3, "ws://10.0.0.1") },
+            Deployed {
+                lifecycle: Lifecycle::Deprecated,
+                deprecated_at: deprecated,
+                sunset_at: Some(sunset),
+                ..deployed(5, 4, "ws://10.0.0.1")
+            },
+            Deployed { access: Access::Internal, ..deployed(6, 5, "ws://10.0.0.1") },
+        ]),
+    );
+    let gates = [1, 2, 3].map(|id| route(&publisher, id).unwrap().gate);
+    assert_eq!(gates, [Gate::Open, Gate::Stopped, Gate::Blocked]);
+    assert!(route(&publisher, 4).is_none());
+    let lines = route(&publisher, 5).unwrap().answer_lines.clone();
+    assert_eq!(
+        String::from_utf8(lines.to_vec()).unwrap(),
+        "Deprecation: @1795305600\r\nSunset: Sat, 01 May 2027 12:00:00 GMT\r\n"
+    );
+    assert!(route(&publisher, 1).unwrap().answer_lines.is_empty());
+    assert_eq!(found(&publisher, 0, "/default/chat/v1.5"), None);
+    assert_eq!(found(&publisher, 1, "/default/chat/v1.5"), Some(6));
+    assert_eq!(found(&publisher, 1, "/default/chat/v1.0"), None);
+}
+
+#[test]
+fn a_target_that_cannot_be_used_is_refused_but_does_not_keep_the_others_from_starting() {
+    let mut publisher = publisher("");
+    let mut deployments = all([deployed(1, 0, "ws://${GONE}"), deployed(2, 1, "ws://10.0.0.1")]);
+    publish(&mut publisher, &deployments);
+    assert_eq!((route(&publisher, 1).is_some(), route(&publisher, 2).is_some()), (false, true));
+    // It goes on being left out, and is in nobody's way.
+    deployments.insert(DeploymentId(3), deployed(3, 2, "ws://10.0.0.1"));
+    publish(&mut publisher, &deployments);
+    deployments.insert(DeploymentId(4), deployed(4, 3, "ws://${GONE}"));
+    let problems = publisher.prepare(&deployments).unwrap_err();
+    assert_eq!(
+        (problems.errors[0].field.as_str(), problems.errors[0].rule.as_str()),
+        ("targets[0]", "variable-missing")
+    );
+    assert!(problems.errors[0].message.contains("GONE") && problems.errors[0].message.contains("development"));
+}
+
+#[test]
+fn another_configuration_must_serve_what_is_served() {
+    const WITH: &str = "[[environments]]\nname = \"development\"\nexternal.listen = \"127.0.0.1:8081\"\n\
+        internal.listen = \"127.0.0.1:8091\"\nvariables = { HOST = \"10.0.0.7\" }\n";
+    let mut publisher = publisher(WITH);
+    let deployments = all([deployed(1, 0, "ws://${HOST}:9000")]);
+    publish(&mut publisher, &deployments);
+    let (without, opened) = configured(&WITH.replace("HOST", "OTHER"));
+    assert!(publisher.reconfigure(&without, &opened, &deployments).is_err());
+    assert_eq!(route(&publisher, 1).unwrap().endpoints[0].target.host, "10.0.0.7");
+    let (other, opened) = configured(&WITH.replace("10.0.0.7", "10.0.0.8"));
+    let prepared = publisher.reconfigure(&other, &opened, &deployments).unwrap();
+    publisher.publish(prepared);
+    assert_eq!(route(&publisher, 1).unwrap().endpoints[0].target.host, "10.0.0.8");
+    // What was made of it before counts no more.
+    publish(&mut publisher, &deployments);
+    assert_eq!(route(&publisher, 1).unwrap().endpoints[0].target.host, "10.0.0.8");
+}

@@ -1,0 +1,141 @@
+//! What is wrong with the store, and who can put it right.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use rusqlite::ErrorCode;
+use rusqlite::ffi;
+
+use crate::api::Problems;
+use crate::api::problem::Code;
+
+/// Why the store cannot be used, or not for this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreError {
+    /// Another node uses the state directory.
+    InUse {
+        /// The lock that it holds.
+        lock: PathBuf,
+        /// What stands in it: the node's process number.
+        by: String,
+    },
+    /// The state directory cannot be made, or a file of it not opened.
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// It was written by a newer program.
+    Newer {
+        /// Its form.
+        found: i32,
+        /// The newest form that this program knows.
+        known: usize,
+    },
+    /// The file is another program's database.
+    Foreign,
+    /// What it holds is not what was written.
+    Broken {
+        /// How that shows.
+        why: String,
+    },
+    /// It can be read and not changed.
+    ReadOnly,
+    /// Its disk is full.
+    Full,
+    /// Anything else.
+    Failed {
+        /// What the library says.
+        why: String,
+    },
+}
+
+impl StoreError {
+    /// Whether the operator has to decide before anything is served: to serve what the last snapshot says would be wrong while
+    /// another node does, or beside a store that is whole and merely not ours to read.
+    #[must_use]
+    pub fn forbids_serving(&self) -> bool {
+        matches!(self, Self::InUse { .. } | Self::Directory { .. } | Self::Newer { .. } | Self::Foreign)
+    }
+
+    fn code(&self) -> Code {
+        match self {
+            Self::ReadOnly => Code::STORE_READ_ONLY,
+            Self::Full => Code::STORE_FULL,
+            _ => Code::STORE_UNAVAILABLE,
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InUse { lock, by } => write!(
+                f,
+                "another node ({by}) uses this state directory: it holds {}; stop it, or give this one another with --state",
+                lock.display()
+            ),
+            Self::Directory { path, why } => write!(f, "{}: {why}", path.display()),
+            Self::Newer { found, known } => write!(
+                f,
+                "the store has form {found}, and this program knows forms up to {known}: run the newer program that wrote it"
+            ),
+            Self::Foreign => f.write_str("the store's file is a database of another program; move it away"),
+            Self::Broken { why } => write!(
+                f,
+                "the store is damaged ({why}): stop the node, and put back a copy of ringway.db, or move the file away to begin anew"
+            ),
+            Self::ReadOnly => f.write_str(
+                "the store can only be read: make its directory and files writable; reading and traffic go on",
+            ),
+            Self::Full => f.write_str(
+                "the store's disk is full: make room on it; reading and traffic go on, and nothing was changed",
+            ),
+            Self::Failed { why } => write!(f, "the store cannot be used: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let why = error.to_string();
+        match error {
+            rusqlite::Error::SqliteFailure(failure, _) => of_failure(failure, why),
+            // A value that we did not write, or not like this.
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::Utf8Error(..) => Self::Broken { why },
+            _ => Self::Failed { why },
+        }
+    }
+}
+
+fn of_failure(failure: ffi::Error, why: String) -> StoreError {
+    match (failure.code, failure.extended_code) {
+        (ErrorCode::ReadOnly, _) => StoreError::ReadOnly,
+        // The second: room for the file that readers and writers share is asked of the disk before it is used.
+        (ErrorCode::DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => StoreError::Full,
+        (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) => StoreError::Broken { why },
+        _ => StoreError::Failed { why },
+    }
+}
+
+impl From<StoreError> for Problems {
+    fn from(error: StoreError) -> Self {
+        let mut detail = error.to_string();
+        if let Some(first) = detail.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        Self::new(error.code(), detail + ".")
+    }
+}
+
+impl From<rusqlite::Error> for Problems {
+    fn from(error: rusqlite::Error) -> Self {
+        StoreError::from(error).into()
+    }
+}

@@ -1,0 +1,129 @@
+//! The state directory, which one node uses at a time.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::fault::StoreError;
+
+/// A state directory that this process has to itself for as long as a clone of this lives. The kernel frees it when the
+/// process ends, however it does.
+#[derive(Clone, Debug)]
+pub struct StateDir {
+    path: PathBuf,
+    /// Nothing where no file can be made in the directory and none was: then no node has ever used it.
+    _lock: Option<Arc<File>>,
+}
+
+impl StateDir {
+    /// Makes the directory if there is none (for its owner alone), and takes it.
+    ///
+    /// # Errors
+    /// Another process has it, or it cannot be used.
+    pub fn take(path: &Path) -> Result<Self, StoreError> {
+        let failed = |path: &Path, error: &io::Error| StoreError::Directory {
+            path: path.to_owned(),
+            why: format!("the state directory cannot be used: {error}"),
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| failed(path, &error))?;
+        let lock = path.join("lock");
+        let Some(file) = open_lock(&lock).map_err(|error| failed(&lock, &error))? else {
+            return Ok(Self { path: path.to_owned(), _lock: None });
+        };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { by: holder(&file), lock }),
+            Err(TryLockError::Error(error)) => return Err(failed(&lock, &error)),
+        }
+        // Only for the message above, so a full disk, or one that can only be read, is no reason to stop.
+        let _ = file.set_len(0).and_then(|()| writeln!(&file, "process {}", std::process::id()));
+        Ok(Self { path: path.to_owned(), _lock: Some(Arc::new(file)) })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The store's file.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.path.join("ringway.db")
+    }
+
+    /// Makes the store's file if there is none: for its owner alone, as the files beside it will be.
+    pub(super) fn make_database(&self) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600).open(self.database()).map(drop)
+    }
+
+    /// Whether changes that are not yet in the database's own file wait beside it.
+    pub(super) fn has_log(&self) -> bool {
+        fs::metadata(self.path.join("ringway.db-wal")).is_ok_and(|log| log.len() > 0)
+    }
+}
+
+/// The file to lock; nothing if it is not there and cannot be made.
+fn open_lock(path: &Path) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    match options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if is_read_only(&error) => match File::open(path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether what cannot be written may still be read.
+pub(super) fn is_read_only(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied)
+}
+
+/// What the holder of a lock has written into it: a line, and no more than that.
+fn holder(file: &File) -> String {
+    let mut text = String::new();
+    let _ = file.take(64).read_to_string(&mut text);
+    let line: String = text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
+    if line.is_empty() { "of unknown process".to_owned() } else { line }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::StateDir;
+    use crate::control::store::fault::StoreError;
+
+    #[test]
+    fn one_node_at_a_time() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("a/b");
+        let first = StateDir::take(&path).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        let second = StateDir::take(&path).unwrap_err();
+        let by = format!("process {}", std::process::id());
+        assert_eq!(second, StoreError::InUse { lock: path.join("lock"), by });
+        assert!(second.forbids_serving());
+        let text = second.to_string();
+        assert!(text.contains("a/b/lock") && text.contains("--state"), "{text}");
+        let clone = first.clone();
+        drop(first);
+        assert!(StateDir::take(&path).is_err(), "a clone holds it");
+        drop(clone);
+        StateDir::take(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_directory_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = StateDir::take(file.path()).unwrap_err();
+        assert!(matches!(&error, StoreError::Directory { path, .. } if path == file.path()), "{error}");
+    }
+}

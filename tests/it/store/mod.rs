@@ -1,0 +1,79 @@
+//! The store on disks that are full or can only be read, and under a process that is killed. What the manager does with it
+//! is in its own tests; here the disks, the lock and the kill are real. The process that is killed is this test binary, started
+//! once more.
+
+mod disks;
+mod killed;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ringway::api::environment::Place;
+use ringway::api::request::{NewApi, NewDeployment};
+use ringway::api::{Actor, ApiKey, Condition, Deployed, DeploymentId, Environments, Problems};
+use ringway::control::manage::{Manager, Origin, Settings, Started};
+use ringway::control::publish::{Publisher, Receipt};
+use ringway::control::store::Store;
+use ringway::control::store::fault::StoreError;
+use ringway::control::store::state::StateDir;
+
+/// Shards that have everything at once.
+struct Shards;
+
+impl Publisher for Shards {
+    type Prepared = ();
+
+    fn prepare(&mut self, _: &BTreeMap<DeploymentId, Deployed>) -> Result<(), Problems> {
+        Ok(())
+    }
+
+    fn publish(&mut self, (): ()) -> Receipt {
+        Receipt::new(1, []).0
+    }
+}
+
+fn open(folder: &Path) -> Result<Started<impl Publisher>, StoreError> {
+    let store = Store::open(&StateDir::take(folder)?)?;
+    let place = Place {
+        name: "development".parse().unwrap(),
+        external: String::new(),
+        internal: String::new(),
+        external_url: String::new(),
+        internal_url: String::new(),
+        hosts: Vec::new(),
+        variables: BTreeMap::new(),
+    };
+    let environments = Environments::new(vec![place]);
+    Ok(Manager::start(Origin::Store(store), Shards, environments, Settings::default()).unwrap())
+}
+
+fn end(started: Started<impl Publisher>) {
+    drop((started.manager, started.reconfigure));
+    started.thread.join().unwrap();
+}
+
+fn me() -> Actor {
+    Actor::named("me").unwrap()
+}
+
+fn key(number: u64) -> ApiKey {
+    format!("default/api-{number}:1.0").parse().unwrap()
+}
+
+/// Makes an API and deploys it.
+async fn make(manager: &Manager, number: u64) -> Result<(), Problems> {
+    let new = NewApi {
+        name: format!("API {number}"),
+        version: "1.0".to_owned(),
+        targets: vec!["ws://127.0.0.1:9000".to_owned()],
+        description: Some("x".repeat(500)),
+        ..NewApi::default()
+    };
+    manager.create_api(&me(), new).await?;
+    let deployment = NewDeployment::default();
+    manager.deploy(&me(), &key(number), "development", deployment, Condition::Always).await.map(drop)
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+}
