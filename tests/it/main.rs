@@ -37,6 +37,8 @@ mod refusals;
 mod relay;
 mod reload;
 mod ring;
+mod route_properties;
+mod route_reference;
 mod scanner_reference;
 mod serve;
 mod shutdown;
