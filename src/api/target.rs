@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::problem::{Fault, Faults};
 use super::text::plain;
 use crate::routing::name;
-use crate::routing::target::Target;
+use crate::routing::target::{Target, TargetError};
 
 /// Targets of an API.
 pub const MAX_TARGETS: usize = 16;
@@ -97,9 +97,31 @@ impl FromStr for TargetUrl {
         let pieces = pieces(text)?;
         if pieces.iter().all(|piece| matches!(piece, Piece::Text(_))) {
             read(text)?;
+        } else {
+            check_written(&pieces)?;
         }
         Ok(Self(text.to_owned()))
     }
+}
+
+/// Of a target with variables, what none of them can make right: what is found only when it is deployed is stored and in the
+/// audit by then, and may be a password.
+fn check_written(pieces: &[Piece<'_>]) -> Result<(), Fault> {
+    let stand_in = |piece: &Piece<'_>| match piece {
+        Piece::Text(text) => (*text).to_owned(),
+        Piece::Variable(_) => "v".to_owned(),
+    };
+    let text: String = pieces.iter().map(stand_in).collect();
+    let behind_scheme = text.split_once("://").map_or(text.as_str(), |(_, rest)| rest);
+    let authority = behind_scheme.split('/').next().unwrap_or_default();
+    let error = if text.contains(['?', '#']) {
+        TargetError::Query
+    } else if authority.contains('@') {
+        TargetError::UserInfo
+    } else {
+        return Ok(());
+    };
+    Err(Fault::new("url", error.to_string()))
 }
 
 fn too_long(bytes: usize) -> Fault {
@@ -208,6 +230,7 @@ mod tests {
             "${URL}",
             "ws://${HOST}:${PORT}/x",
             "${_A1}ws",
+            "ws://${HOST}/a@b",
         ] {
             assert_eq!(rule(text), "none", "{text}");
         }
@@ -222,6 +245,11 @@ mod tests {
             ("ws://me:secret@a", "url"),
             ("ws://a/?token=x", "url"),
             ("ws://a/#x", "url"),
+            ("ws://me:secret@${HOST}", "url"),
+            ("ws://${USER}:${SECRET}@a", "url"),
+            ("me:secret@${HOST}/x", "url"),
+            ("${URL}?token=secret", "url"),
+            ("ws://${HOST}/#x", "url"),
             ("ws://a/ b", "url"),
             ("ws://a b/", "url"),
             (" ws://a", "url"),

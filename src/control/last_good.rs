@@ -166,9 +166,7 @@ impl Keeping {
     /// Whether it is written.
     async fn keep(&self) -> bool {
         let kept = match timeout(PATIENCE, self.manager.deployed()).await {
-            Ok(Ok(deployed)) => {
-                write(&self.folder, deployed.into_values().collect()).map_err(|error| error.to_string())
-            }
+            Ok(Ok(deployed)) => self.write(deployed),
             Ok(Err(problems)) => Err(problems.to_string()),
             Err(_) => Err("the store is busy".to_owned()),
         };
@@ -183,10 +181,19 @@ impl Keeping {
                 let path = self.folder.join(FILE);
                 let text = format!("the last good snapshot cannot be written to {}: {why}", path.display());
                 if self.notes.set(TOPIC, text.clone()) {
-                    warn!("{text}; what it says is older than what is served, until it can");
+                    warn!("{text}; until it can, what it says is older than what is served");
                 }
                 false
             }
         }
+    }
+
+    fn write(&self, deployed: BTreeMap<DeploymentId, Deployed>) -> Result<(), String> {
+        // On a disk that can only be read nothing changes, and nothing has to be written.
+        if read(&self.folder).is_ok_and(|kept| kept == deployed) {
+            return Ok(());
+        }
+        // Its text would name another file each time.
+        write(&self.folder, deployed.into_values().collect()).map_err(|error| error.kind().to_string())
     }
 }

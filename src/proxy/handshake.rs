@@ -113,10 +113,14 @@ impl Handshake {
         } else {
             // No more than a head may have: what comes behind it can wait in the kernel until there is somewhere to send it.
             let until = cx.settings.head.max_bytes;
-            match cx.net.recv(self.client, cx.scratch.get_mut(seen..until).unwrap_or_default()) {
-                Received::Bytes(n) => (seen, n),
-                Received::Blocked => return Outcome::Stay(Next::Wait(Some(self.deadline))),
-                Received::End | Received::Failed(_) => return Outcome::Left,
+            match cx.scratch.get_mut(seen..until).filter(|room| !room.is_empty()) {
+                // There was room for what is here, and the limit is another now.
+                None => (seen, 0),
+                Some(room) => match cx.net.recv(self.client, room) {
+                    Received::Bytes(n) => (seen, n),
+                    Received::Blocked => return Outcome::Stay(Next::Wait(Some(self.deadline))),
+                    Received::End | Received::Failed(_) => return Outcome::Left,
+                },
             }
         };
         let bytes = cx.scratch.get(..seen.saturating_add(received)).unwrap_or_default();

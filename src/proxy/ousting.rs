@@ -1,6 +1,6 @@
-//! The ends of many connections of a route, spread over a window.
+//! The ends of many connections of a route, spread over a window. Who waits for its end keeps its turn.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::command::Cause;
@@ -21,79 +21,53 @@ pub(super) struct Ousted {
 /// Connections of one route that are to end.
 #[derive(Debug)]
 pub(super) struct Ousting {
-    waiting: VecDeque<Ousted>,
-    total: u64,
-    begun: Time,
-    window: Duration,
+    /// With when it is their turn, in that order.
+    waiting: VecDeque<(Time, Ousted)>,
+    /// How many have ended.
+    ended: u64,
 }
 
 impl Ousting {
-    /// `waiting` are to end from `now` on, the last of them a window later.
-    pub(super) fn new(waiting: VecDeque<Ousted>, now: Time, window: Duration) -> Self {
-        let total = count(&waiting);
-        Self { waiting, total, begun: now, window }
-    }
-
-    /// The same after the route has changed: those of `anew` are to end, and of those before only whom somebody asked to
-    /// close. Who has been waiting keeps the turn it had, unless others come to it: then the window begins again. `None` if
-    /// nobody is left.
-    pub(super) fn amended(before: Option<Self>, anew: Vec<Ousted>, now: Time, window: Duration) -> Option<Self> {
-        let Some(before) = before else {
-            return (!anew.is_empty()).then(|| Self::new(anew.into(), now, window));
-        };
-        let mut wanted: HashMap<u64, Ousted> = anew.into_iter().map(|ousted| (ousted.number, ousted)).collect();
-        let ended = before.total.saturating_sub(count(&before.waiting));
-        let mut kept = VecDeque::with_capacity(before.waiting.len());
-        for ousted in before.waiting {
-            match wanted.remove(&ousted.number) {
-                Some(again) => kept.push_back(again),
-                None if ousted.cause == Cause::Closed => kept.push_back(ousted),
-                None => {}
+    /// The same after something has changed: those of `anew` are to end, and of those before only whom somebody asked to end
+    /// whatever changes. Who has been waiting keeps the turn it had: changes that follow each other do not put it off. The
+    /// others end from `now` on, spread over a window. `None` if nobody is left.
+    pub(super) fn amended(before: Option<Self>, anew: &[Ousted], now: Time, window: Duration) -> Option<Self> {
+        let mut this = before.unwrap_or(Self { waiting: VecDeque::new(), ended: 0 });
+        let mut others: BTreeMap<u64, Ousted> = anew.iter().map(|ousted| (ousted.number, *ousted)).collect();
+        this.waiting.retain_mut(|(_, waiting)| match (others.remove(&waiting.number), waiting.cause) {
+            (_, Cause::Closed | Cause::Shutdown) => true,
+            (Some(again), _) => {
+                waiting.cause = again.cause;
+                true
             }
+            (None, _) => false,
+        });
+        let count = u32::try_from(others.len()).unwrap_or(u32::MAX);
+        for (turn, ousted) in (0..count).zip(others.into_values()) {
+            let wait = window.saturating_mul(turn).checked_div(count).unwrap_or_default();
+            this.waiting.push_back((now.after(wait), ousted));
         }
-        if wanted.is_empty() {
-            let total = ended.saturating_add(count(&kept));
-            return (!kept.is_empty()).then_some(Self {
-                waiting: kept,
-                total,
-                begun: before.begun,
-                window: before.window,
-            });
-        }
-        kept.extend(wanted.into_values());
-        Some(Self::new(kept, now, window))
+        this.waiting.make_contiguous().sort_by_key(|(due, _)| *due);
+        (!this.waiting.is_empty()).then_some(this)
     }
 
     /// How many still wait for their end, and how many there were.
     pub(super) fn progress(&self) -> (u64, u64) {
-        (count(&self.waiting), self.total)
+        let waiting = u64::try_from(self.waiting.len()).unwrap_or(u64::MAX);
+        (waiting, waiting.saturating_add(self.ended))
     }
 
     /// The next whose turn it is by now.
     pub(super) fn next(&mut self, now: Time) -> Option<Ousted> {
-        let ended = self.total.saturating_sub(count(&self.waiting));
-        if ended >= self.due(now) { None } else { self.waiting.pop_front() }
+        self.waiting.front().filter(|(due, _)| *due <= now)?;
+        self.ended = self.ended.saturating_add(1);
+        self.waiting.pop_front().map(|(_, ousted)| ousted)
     }
 
     /// When to ask for the next; `None` when there is none any more.
     pub(super) fn wake_at(&self, now: Time) -> Option<Time> {
-        (!self.waiting.is_empty()).then(|| now.after(TICK.min(self.window)))
+        self.waiting.front().map(|(due, _)| now.after(TICK).max(*due))
     }
-
-    /// How many are to have ended by now: the first at once, all of them by the end of the window.
-    fn due(&self, now: Time) -> u64 {
-        let elapsed = now.since(self.begun);
-        if elapsed >= self.window {
-            return self.total;
-        }
-        let share = u128::from(self.total).saturating_mul(elapsed.as_nanos());
-        let due = share.checked_div(self.window.as_nanos()).unwrap_or(u128::MAX);
-        u64::try_from(due).unwrap_or(u64::MAX).saturating_add(1).min(self.total)
-    }
-}
-
-fn count(waiting: &VecDeque<Ousted>) -> u64 {
-    u64::try_from(waiting.len()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -105,70 +79,82 @@ mod tests {
     use crate::engine::{Slot, Time};
 
     const START: Time = Time::from_nanos(0);
+    const WINDOW: Duration = Duration::from_secs(10);
 
     fn ousted(number: u32, cause: Cause) -> Ousted {
         Ousted { place: Slot(number), number: u64::from(number), cause }
     }
 
-    fn of(count: u32, window: Duration) -> Ousting {
-        Ousting::new((0..count).map(|number| ousted(number, Cause::Stopped)).collect(), START, window)
+    fn of(numbers: std::ops::Range<u32>, cause: Cause) -> Vec<Ousted> {
+        numbers.map(|number| ousted(number, cause)).collect()
     }
 
-    fn after(millis: u64) -> Time {
-        START.after(Duration::from_millis(millis))
+    fn begun(count: u32, window: Duration) -> Ousting {
+        Ousting::amended(None, &of(0..count, Cause::Stopped), START, window).unwrap()
     }
 
-    fn ended_by(ousting: &mut Ousting, millis: u64) -> usize {
-        std::iter::from_fn(|| ousting.next(after(millis))).count()
+    fn ended_by(ousting: &mut Ousting, millis: u64) -> Vec<Ousted> {
+        std::iter::from_fn(|| ousting.next(Time::from_millis(millis))).collect()
     }
 
     #[test]
     fn the_ends_are_spread_evenly_over_the_window() {
-        let mut ousting = of(1000, Duration::from_secs(5));
-        assert_eq!(ended_by(&mut ousting, 0), 1);
-        assert_eq!(ended_by(&mut ousting, 1000), 200);
-        assert_eq!(ended_by(&mut ousting, 1000), 0);
-        assert_eq!(ousting.progress(), (799, 1000));
-        assert_eq!(ended_by(&mut ousting, 4999), 799);
+        let mut ousting = begun(1000, Duration::from_secs(5));
+        assert_eq!(ended_by(&mut ousting, 0), [ousted(0, Cause::Stopped)]);
+        assert_eq!(ended_by(&mut ousting, 999).len(), 199);
+        assert_eq!(ended_by(&mut ousting, 999).len(), 0);
+        assert_eq!(ousting.progress(), (800, 1000));
+        assert_eq!(ousting.wake_at(Time::from_millis(999)), Some(Time::from_millis(1009)));
+        assert_eq!(ended_by(&mut ousting, 4995).len(), 800);
         assert_eq!((ousting.progress(), ousting.wake_at(START)), ((0, 1000), None));
     }
 
     #[test]
     fn without_a_window_all_end_at_once() {
-        assert_eq!(ended_by(&mut of(7, Duration::ZERO), 0), 7);
-        assert_eq!(ended_by(&mut of(0, Duration::from_secs(1)), 0), 0);
+        assert_eq!(ended_by(&mut begun(7, Duration::ZERO), 0).len(), 7);
+        assert!(Ousting::amended(None, &[], START, WINDOW).is_none());
+    }
+
+    #[test]
+    fn nobody_is_asked_for_before_its_turn() {
+        let mut ousting = begun(2, WINDOW);
+        assert_eq!(ended_by(&mut ousting, 0).len(), 1);
+        assert_eq!(ousting.wake_at(START), Some(Time::from_millis(5000)));
     }
 
     #[test]
     fn who_need_not_end_any_more_stays_and_the_others_keep_their_turn() {
-        let window = Duration::from_secs(10);
-        let mut ousting = of(100, window);
-        assert_eq!(ended_by(&mut ousting, 5000), 51);
-        let still = (51..100).step_by(2).map(|number| ousted(number, Cause::Redeployed)).collect();
-        let mut amended = Ousting::amended(Some(ousting), still, after(5000), window).unwrap();
+        let mut ousting = begun(100, WINDOW);
+        assert_eq!(ended_by(&mut ousting, 5000).len(), 51);
+        let still: Vec<_> = (51..100).step_by(2).map(|number| ousted(number, Cause::Redeployed)).collect();
+        let mut amended = Ousting::amended(Some(ousting), &still, Time::from_millis(5000), WINDOW).unwrap();
         assert_eq!(amended.progress(), (25, 76));
-        assert_eq!([5000, 7500, 10_000].map(|millis| ended_by(&mut amended, millis)), [0, 7, 18]);
+        let ended = [5000, 7500, 10_000].map(|millis| ended_by(&mut amended, millis));
+        assert_eq!(ended.each_ref().map(Vec::len), [0, 13, 12]);
+        assert!(ended.iter().flatten().all(|ousted| ousted.cause == Cause::Redeployed));
     }
 
     #[test]
-    fn the_window_begins_again_only_for_others() {
-        let window = Duration::from_secs(10);
-        let waiting = vec![ousted(1, Cause::Stopped), ousted(2, Cause::Stopped)];
-        let ousting = Ousting::new(waiting.clone().into(), START, window);
-        let same = Ousting::amended(Some(ousting), waiting.clone(), after(9000), window).unwrap();
-        assert_eq!(same.begun, START);
-        let more = vec![waiting[0], waiting[1], ousted(3, Cause::Stopped)];
-        let amended = Ousting::amended(Some(same), more, after(9000), window).unwrap();
-        assert_eq!((amended.begun, amended.progress()), (after(9000), (3, 3)));
+    fn others_get_turns_of_their_own() {
+        let ousting = begun(4, WINDOW);
+        let more = of(2..6, Cause::Undeployed);
+        let mut amended = Ousting::amended(Some(ousting), &more, Time::from_millis(4000), WINDOW).unwrap();
+        assert_eq!(amended.progress(), (4, 4));
+        let ended = [4000, 5000, 7500, 9000].map(|millis| ended_by(&mut amended, millis));
+        assert_eq!(
+            ended.map(|ousted| ousted.iter().map(|ousted| ousted.number).collect::<Vec<_>>()),
+            [vec![4], vec![2], vec![3], vec![5]]
+        );
     }
 
     #[test]
-    fn whom_somebody_asked_to_close_is_closed_whatever_changes() {
-        let window = Duration::from_secs(1);
-        let asked = Ousting::new([ousted(1, Cause::Closed), ousted(2, Cause::Stopped)].into(), START, window);
-        let amended = Ousting::amended(Some(asked), Vec::new(), START, window).unwrap();
-        assert_eq!(amended.waiting, [ousted(1, Cause::Closed)]);
-        assert!(Ousting::amended(Some(of(3, window)), Vec::new(), START, window).is_none());
-        assert!(Ousting::amended(None, Vec::new(), START, window).is_none());
+    fn whom_somebody_asked_to_end_does_whatever_changes() {
+        for cause in [Cause::Closed, Cause::Shutdown] {
+            let asked = Ousting::amended(None, &of(1..2, cause), START, WINDOW);
+            let stopped = Ousting::amended(asked, &of(1..3, Cause::Stopped), START, WINDOW);
+            let mut amended = Ousting::amended(stopped, &[], START, WINDOW).unwrap();
+            assert_eq!(ended_by(&mut amended, 10_000), [ousted(1, cause)]);
+        }
+        assert!(Ousting::amended(Some(begun(3, WINDOW)), &[], START, WINDOW).is_none());
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 /// RFC 1035 section 2.3.4.
 const MAX_LABEL: usize = 63;
 /// The same, written with dots and without the one at its end.
-const MAX_NAME: usize = 253;
+pub(super) const MAX_NAME: usize = 253;
 
 /// Why a host is not a name of DNS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

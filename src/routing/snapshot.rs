@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::host::{self, HostPattern};
+use super::name::MAX_NAME;
 use super::path::Normalised;
 use super::route::{Route, RouteId};
 
@@ -102,6 +103,10 @@ impl Hosts {
             return self.any;
         }
         let host = host::of_authority(authority);
+        // No pattern is for what is no name; and each dot of it would cost a look-up.
+        if host.len() > MAX_NAME {
+            return self.any;
+        }
         if let Some(site) = self.exact.get(host.as_str()) {
             return Some(*site);
         }
@@ -351,6 +356,8 @@ mod tests {
             (0, "127.0.0.1:80", Some(2)),
             (1, "only.here:1", Some(4)),
             (1, "not.here", None),
+            (0, &format!("{}dev.example.com", "x.".repeat(119)), Some(1)),
+            (0, &format!("{}dev.example.com", "x.".repeat(120)), Some(2)),
         ] {
             assert_eq!(found(&snapshot, listener, host, "/p/a/v1").map(|(id, _)| id), is, "{host}");
         }

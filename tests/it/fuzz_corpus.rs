@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::fuzz_invariants;
+use crate::{fuzz_invariants, route_reference};
 
 /// Runs an invariant on every file of a corpus, which must hold at least these many good and bad inputs.
 fn run(corpus: &str, invariant: fn(&[u8]) -> bool, least: usize) {
@@ -40,4 +40,9 @@ fn responses_of_the_corpus_keep_the_invariants() {
 #[test]
 fn streams_of_the_corpus_keep_the_invariants() {
     run("scanner", fuzz_invariants::scanner, 8);
+}
+
+#[test]
+fn paths_of_the_corpus_find_the_route_that_a_search_of_all_finds() {
+    run("route", route_reference::find, 8);
 }

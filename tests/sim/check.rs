@@ -1,5 +1,6 @@
 //! What must hold of every run, whatever happened in it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use ringway::command::Cause;
@@ -11,31 +12,34 @@ use ringway::proxy::settings::Serve;
 use crate::echo;
 use crate::flow::{Flow, flow, nonces_in};
 use crate::net::Line;
+use crate::operator::check as operator;
 use crate::peer::Peer;
 use crate::scene::announcement;
 use crate::table::{self, Told};
 use crate::tls::check as tls;
 use crate::wire;
-use crate::world::{Outcome, World, balancer_address, client_address};
+use crate::world::{Outcome, World, balancer_address, client_of};
 
 /// The memory that a direction may hold: what one receive can bring, and a control frame that is not yet whole.
 const HELD: usize = 128 * 1024 + 256 + 131;
 
 /// Checks a run that came to its end; gives each connection's end.
 pub(crate) fn check(world: &World) -> Result<Vec<Record>, String> {
-    let mut records = Vec::new();
+    let (mut records, mut by_connection) = (Vec::new(), BTreeMap::new());
     for index in 0..world.scene.connections.len() {
         if world.net.lines[index].client.is_none() {
             continue;
         }
-        let addresses = [client_address(index), balancer_address(index)];
+        let addresses = [client_of(&world.scene, index), balancer_address(index)];
         let mut own = world.records.iter().filter(|record| addresses.contains(&record.peer));
         let (Some(record), None) = (own.next(), own.next()) else {
             return Err(format!("connection {index} does not have one record"));
         };
         connection(world, index, record).map_err(|what| format!("connection {index} ({}): {what}", record.end))?;
         records.push(record.clone());
+        by_connection.insert(index, record);
     }
+    operator::run(world, &by_connection)?;
     Ok(records)
 }
 
@@ -68,7 +72,7 @@ fn who(world: &World, index: usize, record: &Record) -> Result<(), String> {
         End::Refused(Refusal::DRAINING),
         End::Refused(Refusal::TOO_MANY_CONNECTIONS),
     ];
-    let right = match record.peer == client_address(index) {
+    let right = match record.peer == client_of(&world.scene, index) {
         true => plan.balanced.as_ref().is_none_or(|header| *header == announcement(index)),
         false => plan.balanced.as_ref().is_some_and(|header| {
             unannounced || unnamed.contains(&record.end) || header.starts_with(b"PROXY UNKNOWN\r\n") || is_local(header)
@@ -90,6 +94,10 @@ fn in_time(world: &World, index: usize, client: &Peer, upstream: &Peer) -> Resul
     if let Some(drained) = world.drained_at {
         last = last.max(drained.min(gone));
     }
+    if let Some(operator) = &world.operator {
+        // When its turn has come to end is another matter.
+        last = last.max(operator.watch.seen[index].closing_at.unwrap_or(0));
+    }
     let bound = world.bound();
     ensure(gone <= last + bound, || format!("lived until {gone}, nothing happened after {last}, bound {bound}"))
 }
@@ -102,6 +110,13 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
     ensure(status == record.status || (sent.len() < 12 && client_is_lost(record)), || {
         format!("status {} in the record, {status} on the wire", record.status)
     })?;
+    tls::handshake(world, index, record, client)?;
+    if record.end == End::UnexpectedTls {
+        unexpected_tls(world, index, client, sent)?;
+    }
+    if world.operator.is_some() {
+        return operator::handshake(world, index, record);
+    }
     ensure(record.path.is_empty() || &*record.path == "/chat", || format!("path {}", record.path))?;
     let dialled: Vec<_> = line.dialled.iter().map(|(_, address)| *address).collect();
     let known = [Some(&world.scene.addresses), world.scene.moves.as_ref().map(|(_, addresses)| addresses)];
@@ -117,18 +132,6 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
         let whole = peer.sent.starts_with(b"GET /base/chat?token=secret HTTP/1.1\r\n");
         ensure(whole || peer.sent.len() < 38, || "not the request that was due".to_owned())?;
         ensure(requests <= 1 || peer.sent[head..].len() > 100, || format!("{requests} requests"))?;
-    }
-    tls::handshake(world, index, record, client)?;
-    if record.end == End::UnexpectedTls {
-        let wait = world.scene.settings.policy.timeouts.close.as_millis();
-        let lived = world.gone_at[index].unwrap_or(0).saturating_sub(client.last_act);
-        let speaks_tls = client.plan.tls.is_some() || {
-            let preface = world.scene.connections[index].balanced.as_ref().map_or(0, Vec::len);
-            client.said().get(preface) == Some(&wire::TLS_HANDSHAKE)
-        };
-        ensure(speaks_tls && !world.scene.tls.down, || "the client did not speak TLS".to_owned())?;
-        ensure(sent.is_empty(), || "an answer in plain text to who speaks TLS".to_owned())?;
-        ensure(u128::from(lived) <= wait + 10, || format!("closed {lived} ms after the client's last word"))?;
     }
     if !world.scene.smooth {
         return Ok(());
@@ -168,6 +171,20 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
     }
 }
 
+fn unexpected_tls(world: &World, index: usize, client: &Peer, sent: &[u8]) -> Result<(), String> {
+    let wait = world.scene.settings.policy.timeouts.close.as_millis();
+    let lived = world.gone_at[index].unwrap_or(0).saturating_sub(client.last_act);
+    let speaks_tls = client.plan.tls.is_some() || {
+        let preface = world.scene.connections[index].balanced.as_ref().map_or(0, Vec::len);
+        client.said().get(preface) == Some(&wire::TLS_HANDSHAKE)
+    };
+    let is_plain =
+        !world.scene.tls.down || world.scene.connections[index].ask.as_ref().is_some_and(|ask| ask.listener > 0);
+    ensure(speaks_tls && is_plain, || "the client did not speak TLS".to_owned())?;
+    ensure(sent.is_empty(), || "an answer in plain text to who speaks TLS".to_owned())?;
+    ensure(u128::from(lived) <= wait + 10, || format!("closed {lived} ms after the client's last word"))
+}
+
 /// Whether these were dialled as they stand in an answer, but for one that goes first because it had answered before.
 fn in_turn(world: &World, line: &Line, addresses: &[SocketAddr], dialled: &[SocketAddr]) -> bool {
     let Some((begun, first)) = line.dialled.first() else { return true };
@@ -186,7 +203,7 @@ fn client_is_lost(record: &Record) -> bool {
     record.status != 0
 }
 
-fn whole_answer(client: &Peer, sent: &[u8], status: u16, code: &str) -> Result<(), String> {
+pub(crate) fn whole_answer(client: &Peer, sent: &[u8], status: u16, code: &str) -> Result<(), String> {
     let text = String::from_utf8_lossy(sent);
     let named = text.contains(&format!("\"code\":\"{code}\"")) && wire::status(sent) == status;
     ensure(named, || format!("the answer is not {status} {code}: {text}"))?;
@@ -196,7 +213,9 @@ fn whole_answer(client: &Peer, sent: &[u8], status: u16, code: &str) -> Result<(
     ensure(client.given == sent, || "the answer did not come to the client whole".to_owned())
 }
 
-fn tunnel(world: &World, index: usize, record: &Record, client: &Peer, upstream: &Peer) -> Result<(), String> {
+/// What went to the upstream, and to the client.
+pub(crate) fn flows(world: &World, index: usize) -> Result<(Flow, Flow), String> {
+    let (client, upstream) = (&world.peers[index * 2], &world.peers[index * 2 + 1]);
     let line = &world.net.lines[index];
     let (Some(down), Some(up)) = (line.client, line.upstream) else { return Err("101 without sockets".to_owned()) };
     let (to_client, to_upstream) = (&world.net.socks[down].sent, &world.net.socks[up].sent);
@@ -207,6 +226,16 @@ fn tunnel(world: &World, index: usize, record: &Record, client: &Peer, upstream:
     let upstream_asked = nonces_in(to_upstream, upstream_start, nonces);
     let forth = flow(client, to_upstream, upstream_start, &client_asked, nonces)?;
     let back = flow(upstream, to_client, client_start, &upstream_asked, nonces)?;
+    Ok((forth, back))
+}
+
+fn tunnel(world: &World, index: usize, record: &Record, client: &Peer, upstream: &Peer) -> Result<(), String> {
+    let (forth, back) = flows(world, index)?;
+    let line = &world.net.lines[index];
+    let (Some(down), Some(up)) = (line.client, line.upstream) else { return Err("101 without sockets".to_owned()) };
+    let (to_client, to_upstream) = (&world.net.socks[down].sent, &world.net.socks[up].sent);
+    let start = |sent: &[u8]| wire::head_len(sent).unwrap_or(sent.len());
+    let (client_start, upstream_start) = (start(to_client), start(to_upstream));
     for (flow, side, sock, start) in
         [(&forth, &record.client, down, upstream_start), (&back, &record.upstream, up, client_start)]
     {
@@ -215,7 +244,7 @@ fn tunnel(world: &World, index: usize, record: &Record, client: &Peer, upstream:
         memory(&world.net.socks[sock], flow, start, held)?;
     }
     closes(world, record, &forth, &back)?;
-    ends(world, record, client, upstream)?;
+    ends(world, index, record, client, upstream)?;
     if world.scene.smooth {
         arrived(record, (client, &forth), (upstream, &back))?;
         ensure(client.given == *to_client && upstream.given == *to_upstream, || {
@@ -269,9 +298,8 @@ fn closes(world: &World, record: &Record, forth: &Flow, back: &Flow) -> Result<(
 }
 
 /// The record's reason is something that happened.
-fn ends(world: &World, record: &Record, client: &Peer, upstream: &Peer) -> Result<(), String> {
+fn ends(world: &World, index: usize, record: &Record, client: &Peer, upstream: &Peer) -> Result<(), String> {
     let of = |side| if table::is_client(side) { client } else { upstream };
-    let waits = &world.scene.settings.policy.timeouts;
     let real = match record.end {
         End::Closed(side) => of(side).close_said,
         End::Ended(side) if of(side).plan.tls.is_some() => of(side).said_goodbye,
@@ -279,8 +307,9 @@ fn ends(world: &World, record: &Record, client: &Peer, upstream: &Peer) -> Resul
         End::Broken(side, Fault::Tls(fault)) => tls::may_break(of(side), fault),
         End::Broken(side, fault) => of(side).was_reset || (of(side).gone && fault == Fault::Reset),
         End::Violated(side, violation) => of(side).violated == Some(violation.code()),
-        End::Idle => waits.idle.is_some(),
-        End::Silent(_) => waits.ping_interval.is_some() && !world.scene.smooth,
+        End::Idle => world.waits().any(|waits| waits.idle.is_some()),
+        End::Silent(_) => world.waits().any(|waits| waits.ping_interval.is_some()) && !world.scene.smooth,
+        End::Drained(cause) if world.operator.is_some() => return operator::ended(world, index, cause),
         End::Drained(Cause::Shutdown) => world.drained_at.is_some(),
         End::Refused(_)
         | End::Unannounced(_)

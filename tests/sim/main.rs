@@ -2,6 +2,7 @@
 //! writes, resets, stalls and slow peers.
 //!
 //! - [`net`] is the transport, [`world`] the shard's loop, [`peer`] what stands at both ends;
+//! - [`operator`] is one who changes what is deployed meanwhile;
 //! - [`scene`] and [`script`] make a run up from a seed, [`check`] says what must hold of it afterwards;
 //! - `RINGWAY_SIM_SEEDS=n` runs n seeds, `RINGWAY_SIM_SEED=n` runs one and tells what happens in it.
 
@@ -12,6 +13,7 @@ mod echo;
 mod flow;
 mod named;
 mod net;
+mod operator;
 mod peer;
 mod rng;
 mod scene;
@@ -26,9 +28,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ringway::proxy::record::Record;
 
-use world::World;
+use world::{Scene, World};
 
 const SEEDS: u64 = 10_000;
+const OPERATOR_SEEDS: u64 = 2_500;
 
 /// What the seeds must come to, if they are to prove anything.
 const EVERY_END: [&str; 32] = [
@@ -66,11 +69,35 @@ const EVERY_END: [&str; 32] = [
     "drained",
 ];
 
-fn run(seed: u64, trace: bool) -> Result<Vec<Record>, String> {
-    let scene = scene::random(seed);
+/// The same, where an operator is at work.
+const EVERY_OPERATORS_END: [&str; 20] = [
+    "refused: route-not-found",
+    "refused: api-blocked",
+    "refused: api-stopped",
+    "refused: api-changing",
+    "refused: draining",
+    "refused: upstream-unresolved",
+    "refused: upstream-unreachable",
+    "refused: upstream-timeout",
+    "refused: upstream-certificate-name",
+    "refused: upstream-not-tls",
+    "declined",
+    "client left before",
+    "closed by client",
+    "closed by upstream",
+    "drained: API undeployed",
+    "drained: API stopped",
+    "drained: API blocked",
+    "drained: API has another target",
+    "drained: closed by an operator",
+    "idle",
+];
+
+fn run(scene: Scene, trace: bool) -> Result<Vec<Record>, String> {
     if trace {
         eprintln!("{:#?}", scene.settings.policy.timeouts);
         eprintln!("smooth {}, {:?}, drain {:?}", scene.smooth, scene.net, scene.drain_at);
+        eprintln!("{:#?}", scene.operator);
     }
     let run = catch_unwind(AssertUnwindSafe(|| {
         let mut world = World::new(scene, trace);
@@ -84,19 +111,19 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text}")))
 }
 
-#[test]
-fn every_seed_keeps_every_promise() {
+/// Runs the scenes of so many seeds, which must come to each of these ends.
+fn run_all(scene: fn(u64) -> Scene, all: u64, every_end: &[&str]) {
     if let Some(seed) = number("RINGWAY_SIM_SEED") {
-        match run(seed, true) {
+        match run(scene(seed), true) {
             Ok(records) => eprintln!("{records:#?}"),
             Err(what) => panic!("seed {seed}: {what}"),
         }
         return;
     }
-    let seeds = number("RINGWAY_SIM_SEEDS").unwrap_or(SEEDS);
+    let seeds = number("RINGWAY_SIM_SEEDS").unwrap_or(all);
     let (mut ends, mut failed) = (BTreeMap::<String, u64>::new(), Vec::new());
     for seed in 0..seeds {
-        match run(seed, false) {
+        match run(scene(seed), false) {
             Ok(records) => {
                 for record in records {
                     *ends.entry(record.end.to_string()).or_default() += 1;
@@ -114,10 +141,20 @@ fn every_seed_keeps_every_promise() {
     for (end, count) in &ends {
         eprintln!("{count:>7} {end}");
     }
-    if seeds >= SEEDS {
-        for end in EVERY_END {
+    if seeds >= all {
+        for end in every_end {
             assert!(ends.keys().any(|met| met.starts_with(end)), "no seed came to: {end}");
         }
     }
     assert!(failed.is_empty(), "failed: {failed:?}; run one again with RINGWAY_SIM_SEED=n cargo test --test sim");
+}
+
+#[test]
+fn every_seed_keeps_every_promise() {
+    run_all(scene::random, SEEDS, &EVERY_END);
+}
+
+#[test]
+fn every_seed_keeps_every_promise_while_an_operator_changes_what_is_deployed() {
+    run_all(operator::scene::random, OPERATOR_SEEDS, &EVERY_OPERATORS_END);
 }

@@ -167,8 +167,17 @@ impl Peer {
         let Some(sock) = self.sock else {
             let sock = net.lines[self.connection].upstream.filter(|sock| net.socks[*sock].connected)?;
             self.sock = Some(sock);
+            self.plan.tls = net.socks[sock].tls.as_ref().map(|tls| tls.plan().clone());
             return self.act(net);
         };
+        if self.is_upstream && net.lines[self.connection].upstream.is_some_and(|now| now != sock) {
+            // The proxy has gone on to another endpoint: what is there begins anew.
+            *self = Self {
+                last_act: self.last_act,
+                ..Self::new(self.plan.clone(), self.connection, true, self.rng.fork())
+            };
+            return self.act(net);
+        }
         if self.gone {
             return None;
         }

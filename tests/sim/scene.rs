@@ -79,7 +79,7 @@ fn millis(rng: &mut Rng, low: u64, high: u64) -> Duration {
     Duration::from_millis(rng.wait(low, high))
 }
 
-fn timeouts(rng: &mut Rng, smooth: bool) -> Timeouts {
+pub(crate) fn timeouts(rng: &mut Rng, smooth: bool) -> Timeouts {
     if smooth {
         return Timeouts {
             handshake: Duration::from_secs(60),
@@ -136,6 +136,7 @@ pub(crate) fn random(seed: u64) -> Scene {
         drain_at: rng.chance(if smooth { 12 } else { 25 }).then(|| rng.wait(0, 1500)),
         horizon: if smooth { 200_000 } else { 30_000 },
         smooth,
+        operator: None,
     };
     // By chance of its own: what goes on in plain text is as it was.
     let mut scene = crate::tls::scene::encrypted(scene, style, &mut Rng::new(seed.wrapping_mul(0x9E6C_63D0_876A_3F6B)));
@@ -213,10 +214,10 @@ fn connection(rng: &mut Rng, style: Style, addresses: usize) -> ConnectionPlan {
     if client.cut.is_some() || upstream.cut.is_some() {
         outcome = Outcome::Open;
     }
-    ConnectionPlan { at: rng.wait(0, 50), dials, client, upstream, outcome, balanced: None }
+    ConnectionPlan { at: rng.wait(0, 50), dials, client, upstream, outcome, balanced: None, ask: None }
 }
 
-fn manners(rng: &mut Rng, style: Style, plan: &mut PeerPlan) {
+pub(crate) fn manners(rng: &mut Rng, style: Style, plan: &mut PeerPlan) {
     (plan.read_max, plan.write_max) = if style.small {
         (rng.pick(&[3, 100, 5000, 1 << 20]), rng.pick(&[2, 60, 1500, 1 << 20]))
     } else {
@@ -271,7 +272,7 @@ pub(crate) fn last_dial(plans: &[DialPlan]) -> Option<&DialPlan> {
 }
 
 /// An upstream that does not agree, in one way or another.
-fn bad_answer(rng: &mut Rng, style: Style, upstream: &mut PeerPlan) -> Outcome {
+pub(crate) fn bad_answer(rng: &mut Rng, style: Style, upstream: &mut PeerPlan) -> Outcome {
     upstream.valid = false;
     upstream.early = 1;
     let wrong = |head: &str, code| (head.as_bytes().to_vec(), Outcome::Refused(502, code));

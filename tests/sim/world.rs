@@ -19,6 +19,8 @@ use ringway::routing::route::{Endpoint, Gate, Route, RouteId};
 use ringway::routing::snapshot::Snapshot;
 
 use crate::net::{DialPlan, Event, Line, NetPlan, SimNet};
+use crate::operator::orders::{self, Operator};
+use crate::operator::{Ask, Plan};
 use crate::peer::{Peer, PeerPlan};
 use crate::rng::Rng;
 use crate::tls::configs::{self, Configs};
@@ -36,6 +38,8 @@ pub(crate) struct ConnectionPlan {
     pub(crate) outcome: Outcome,
     /// What the balancer says through which it comes, if it does. It is the first that is said.
     pub(crate) balanced: Option<Vec<u8>>,
+    /// What it asks for, where an operator deploys more than one thing.
+    pub(crate) ask: Option<Ask>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +94,8 @@ pub(crate) struct Scene {
     pub(crate) horizon: u64,
     /// Nobody stalls, breaks or is too slow for a deadline: what is said must arrive, to the last byte.
     pub(crate) smooth: bool,
+    /// What is deployed and what becomes of that. Without, there is one route to [`addresses`](Self::addresses).
+    pub(crate) operator: Option<Arc<Plan>>,
 }
 
 pub(crate) struct World {
@@ -100,6 +106,7 @@ pub(crate) struct World {
     pub(crate) drained_at: Option<u64>,
     pub(crate) steps: u64,
     pub(crate) events: u64,
+    pub(crate) operator: Option<Operator>,
     proxy: Proxy,
     place: Arc<Place>,
     admission: Arc<Admission>,
@@ -111,11 +118,20 @@ pub(crate) struct World {
     acts: Vec<Option<u64>>,
     /// When each connection was gone.
     pub(crate) gone_at: Vec<Option<u64>>,
-    rng: Rng,
+    pub(crate) rng: Rng,
 }
 
 pub(crate) fn client_address(connection: usize) -> SocketAddr {
     SocketAddr::from(([10, 1, 2, 3], 1000 + u16::try_from(connection).unwrap_or(0)))
+}
+
+/// Where a scene's connection comes from: with an operator, who lists by address, from one of two.
+pub(crate) fn client_of(scene: &Scene, connection: usize) -> SocketAddr {
+    let mut address = client_address(connection);
+    if scene.operator.is_some() && connection % 2 == 1 {
+        address.set_ip([10, 1, 2, 4].into());
+    }
+    address
 }
 
 /// Where a connection comes from that comes through a balancer.
@@ -157,7 +173,8 @@ impl World {
             let request_len = plan.client.valid.then_some(plan.client.head.len());
             let tls = [(&plan.client, false), (&plan.upstream, true)]
                 .map(|(plan, is_upstream)| plan.tls.clone().map(|plan| (plan.clone(), configs.of(&plan, is_upstream))));
-            lines.push(Line { dials: plan.dials.iter().copied().collect(), request_len, tls, ..Line::default() });
+            let (dials, ask) = (plan.dials.iter().copied().collect(), plan.ask.clone());
+            lines.push(Line { dials, request_len, tls, ask, ..Line::default() });
             peers.push(Peer::new(plan.client.clone(), index, false, rng.fork()));
             peers.push(Peer::new(plan.upstream.clone(), index, true, rng.fork()));
         }
@@ -165,15 +182,20 @@ impl World {
         let admission = Arc::new(Admission::new(scene.max_connections, scene.max_per_address));
         let place = Arc::new(Place::unresolved());
         place.replace(scene.addresses.to_vec());
-        let current = Current {
-            tls: vec![scene.tls.down.then(configs::for_clients)],
-            upstream_tls: scene.tls.up.then(configs::for_upstream).into_iter().collect(),
-            snapshot: Arc::new(Snapshot::of_one(route(&scene, Arc::clone(&place)))),
+        let count = scene.connections.len();
+        let mut operator = scene.operator.clone().map(|plan| Operator::new(plan, count));
+        let current = match &mut operator {
+            Some(operator) => orders::current(operator, scene.tls.down),
+            None => Current {
+                tls: vec![scene.tls.down.then(|| configs::for_clients(0))],
+                upstream_tls: scene.tls.up.then(configs::for_upstream).into_iter().collect(),
+                snapshot: Arc::new(Snapshot::of_one(route(&scene, Arc::clone(&place)))),
+            },
         };
         let proxy = Proxy::new(Arc::new(scene.settings.clone()), current, Arc::clone(&admission), source);
         let mut net = SimNet::new(rng.fork(), scene.net.clone(), lines, trace);
         net.alerts = scene.tls.down;
-        let count = scene.connections.len();
+        net.hosts = scene.operator.iter().flat_map(|plan| plan.hosts(&mut configs)).collect();
         let mut world = Self {
             net,
             peers,
@@ -181,6 +203,7 @@ impl World {
             drained_at: None,
             steps: 0,
             events: 0,
+            operator,
             proxy,
             place,
             admission,
@@ -203,6 +226,11 @@ impl World {
         if let Some((at, _)) = world.scene.moves {
             world.schedule(at, Event::Move);
         }
+        if let Some(plan) = world.scene.operator.clone() {
+            for (order, (at, _)) in plan.orders.iter().enumerate() {
+                world.schedule(*at, Event::Order(order));
+            }
+        }
         assert!(!echo || world.scene.connections.iter().all(|plan| plan.dials.is_empty()));
         world
     }
@@ -212,7 +240,7 @@ impl World {
         self.queue.push(Reverse((at, self.queued, event)));
     }
 
-    fn gather(&mut self) {
+    pub(crate) fn gather(&mut self) {
         for (at, event) in std::mem::take(&mut self.net.later) {
             if let Event::Act(peer) = event {
                 let at = at + self.peers[peer].delay();
@@ -243,11 +271,12 @@ impl World {
                 continue;
             }
             if due {
-                self.take_event();
+                self.take_event()?;
                 continue;
             }
             self.check_wakeups()?;
-            let housekeeping = self.proxy.next_housekeeping().map(Time::as_millis);
+            // Nobody comes too early.
+            let housekeeping = self.proxy.next_housekeeping().map(|at| at.as_nanos().div_ceil(1_000_000));
             let deadline = self.deadlines.iter().flatten().copied().min();
             let next = [next_event, deadline, housekeeping].into_iter().flatten().min();
             match next {
@@ -264,6 +293,9 @@ impl World {
         if at > self.scene.horizon + 3_600_000 {
             return Err("time runs on without an end".to_owned());
         }
+        if let Some(operator) = self.operator.as_ref().filter(|_| at > self.net.now) {
+            operator.watch.outlived(self.net.now)?;
+        }
         self.net.now = at.max(self.net.now);
         let now = self.net.now;
         for slot in 0..self.deadlines.len() {
@@ -272,14 +304,14 @@ impl World {
                 self.net.push(Slot(u32::try_from(slot).unwrap_or(0)));
             }
         }
-        if self.proxy.next_housekeeping().is_some_and(|at| at.as_millis() <= now) {
+        if self.proxy.next_housekeeping().is_some_and(|at| at <= Time::from_millis(now)) {
             self.proxy.housekeep(&mut self.net);
         }
         Ok(())
     }
 
-    fn take_event(&mut self) {
-        let Some(Reverse((_, _, event))) = self.queue.pop() else { return };
+    fn take_event(&mut self) -> Result<(), String> {
+        let Some(Reverse((_, _, event))) = self.queue.pop() else { return Ok(()) };
         self.events += 1;
         match event {
             Event::Accept(index) => self.accept(index),
@@ -302,15 +334,23 @@ impl World {
                     self.place.replace(addresses.to_vec());
                 }
             }
+            Event::Order(order) => self.order(order)?,
+            Event::Page(session) => self.next_page(session)?,
             Event::Drain => {
                 if self.drained_at.is_none() {
                     self.net.say(|| "drain".to_owned());
                     self.drained_at = Some(self.net.now);
-                    self.proxy.command(&mut self.net, Command::Drain);
+                    self.command(Command::Drain);
+                    self.note_drain();
                 }
             }
         }
         self.gather();
+        Ok(())
+    }
+
+    pub(crate) fn command(&mut self, command: Command) {
+        self.proxy.command(&mut self.net, command);
     }
 
     fn accept(&mut self, index: usize) {
@@ -323,10 +363,12 @@ impl World {
             self.peers[index * 2].act(&mut self.net);
         }
         let balanced = &self.scene.connections[index].balanced;
-        let peer = if balanced.is_some() { balancer_address(index) } else { client_address(index) };
-        match self.proxy.accept(&mut self.net, SimNet::handle(sock), peer, 0) {
+        let peer = if balanced.is_some() { balancer_address(index) } else { client_of(&self.scene, index) };
+        let listener = self.scene.connections[index].ask.as_ref().map_or(0, |ask| ask.listener);
+        match self.proxy.accept(&mut self.net, SimNet::handle(sock), peer, listener) {
             Some(slot) => {
                 self.net.line_of.insert(slot.0, index);
+                self.note_accept(slot, index);
                 self.net.own(sock, slot);
                 self.net.push(slot);
             }
@@ -338,6 +380,9 @@ impl World {
     fn step(&mut self) -> Result<(), String> {
         let Some(slot) = self.net.ready.pop_front() else { return Ok(()) };
         let moved = self.net.moved;
+        let watched = self.operator.as_ref().and_then(|_| self.net.line_of.get(&slot.0).copied());
+        let client = watched.and_then(|index| self.net.lines[index].client);
+        let unanswered = client.is_some_and(|sock| self.net.socks[sock].sent.is_empty());
         self.steps += 1;
         if self.steps > 20_000 + self.events * 40 {
             return Err(format!("busy: {} steps for {} events", self.steps, self.events));
@@ -377,6 +422,9 @@ impl World {
                 }
             }
         }
+        if let Some(index) = watched {
+            self.look(slot, index, unanswered);
+        }
         self.gather();
         Ok(())
     }
@@ -414,6 +462,7 @@ impl World {
 
     fn finish(&mut self) -> Result<(), String> {
         self.proxy.housekeep(&mut self.net);
+        self.final_report()?;
         while let Ok(batch) = self.reader.batches.try_recv() {
             self.records.extend(batch);
         }
@@ -432,9 +481,17 @@ impl World {
 
     /// How long after the last thing that happened to it a connection may live at most.
     pub(crate) fn bound(&self) -> u64 {
-        let waits = self.scene.settings.policy.timeouts;
         let millis = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        let open = waits.idle.map_or(0, millis) + waits.ping_interval.map_or(0, millis) + 2 * millis(waits.pong);
-        millis(waits.handshake) + 2 * millis(waits.connect) + open + 3 * millis(waits.close) + 1_000
+        let bound = |waits: &Timeouts| {
+            let open = waits.idle.map_or(0, millis) + waits.ping_interval.map_or(0, millis) + 2 * millis(waits.pong);
+            millis(waits.handshake) + 2 * millis(waits.connect) + open + 3 * millis(waits.close) + 1_000
+        };
+        self.waits().map(bound).max().unwrap_or(0)
+    }
+
+    /// The waits that a connection may have had.
+    pub(crate) fn waits(&self) -> impl Iterator<Item = &Timeouts> {
+        let policies = self.scene.operator.iter().flat_map(|plan| &plan.policies);
+        policies.chain([&self.scene.settings.policy]).map(|policy| &policy.timeouts)
     }
 }

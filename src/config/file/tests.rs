@@ -1,5 +1,7 @@
 //! What the file may hold, what comes of it, and what is said of what it may not.
 
+mod documented;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;

@@ -89,8 +89,8 @@ impl Desk {
         match &made {
             Ok(_) => {
                 self.deployed.commit();
-                // What wrote nothing says nothing of the disk.
-                if written != self.written() {
+                // What wrote nothing says nothing of the disk, and what went well says nothing of damage elsewhere.
+                if written != self.written() && self.health.get().state != StoreState::Unavailable {
                     self.health.set(StoreState::Ok, None);
                 }
             }
@@ -150,8 +150,11 @@ impl Desk {
 
     /// Finds out whether a store that took no changes takes them again.
     pub(super) fn probe(&mut self) {
-        let Ok(store) = &self.store else { return };
-        match store.probe() {
+        let Ok(store) = &mut self.store else { return };
+        let probed = store.probe();
+        // What was found damaged stays so, however well the rest of it is.
+        let is_suspect = self.health.get().state == StoreState::Unavailable;
+        match probed.and_then(|()| if is_suspect { store.check_all() } else { Ok(()) }) {
             Ok(()) => self.health.set(StoreState::Ok, None),
             Err(error) => self.note(&error.into()),
         }

@@ -47,18 +47,30 @@ pub struct Store {
     connection: Connection,
     /// Held as long as the store is open.
     state: StateDir,
+    /// Whether it was opened to be read alone, because it could not be changed then.
+    is_read_only: bool,
 }
 
 impl Store {
     /// Opens the store of a state directory, makes it if there is none, and brings it to the form that this program knows.
-    /// Where it can only be read it is opened to be read.
+    /// Where it cannot be changed it is opened to be read.
     ///
     /// # Errors
     /// It is damaged, newer than the program or not ours, or it cannot be opened.
     pub fn open(state: &StateDir) -> Result<Self, StoreError> {
+        match Self::open_to_change(state) {
+            Err(StoreError::ReadOnly) => Self::open_read_only(state),
+            // There is no room for the files that a change needs beside it. What it holds can be read, unless some of it is in
+            // one of these.
+            Err(StoreError::Full) if !state.has_log() => Self::open_read_only(state),
+            opened => opened,
+        }
+    }
+
+    fn open_to_change(state: &StateDir) -> Result<Self, StoreError> {
         match state.make_database() {
             Ok(()) => {}
-            Err(error) if state::is_read_only(&error) => return Self::open_read_only(state),
+            Err(error) if state::is_read_only(&error) => return Err(StoreError::ReadOnly),
             Err(error) => {
                 return Err(StoreError::Directory {
                     path: state.database(),
@@ -74,6 +86,14 @@ impl Store {
         Ok(store)
     }
 
+    /// One that was opened to be read is opened anew: what kept it from being changed may be gone.
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        if self.is_read_only {
+            *self = Self::open_to_change(&self.state.locked()?)?;
+        }
+        Ok(())
+    }
+
     fn open_read_only(state: &StateDir) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
         // Nobody else changes it, as the lock tells. What waits in the log would be overlooked, though.
@@ -85,7 +105,8 @@ impl Store {
         .to_string();
         let uri = format!("file:{path}?immutable={immutable}");
         let opened = Connection::open_with_flags(uri, flags);
-        let store = Self::with(opened.map_err(|error| unreadable(&error))?, state)?;
+        let mut store = Self::with(opened.map_err(|error| unreadable(&error))?, state)?;
+        store.is_read_only = true;
         let form = migrations::Form::of(&store.connection).map_err(|error| unreadable(&error))?;
         match form.migrated(migrations::MIGRATIONS.len())? {
             known if known == migrations::MIGRATIONS.len() => store.check().map(|()| store),
@@ -110,7 +131,7 @@ impl Store {
         ] {
             connection.pragma_update(None, name, value)?;
         }
-        Ok(Self { connection, state: state.clone() })
+        Ok(Self { connection, state: state.clone(), is_read_only: false })
     }
 
     /// Looks for damage in what is changed, before it is: some 20 ms for ten thousand APIs. The audit may be as long as it likes,
@@ -142,13 +163,21 @@ impl Store {
     }
 
     /// To change with: all of it on [`Transaction::commit`], or nothing.
-    pub(super) fn transaction(&mut self) -> rusqlite::Result<Transaction<'_>> {
-        self.connection.transaction_with_behavior(TransactionBehavior::Immediate)
+    pub(super) fn transaction(&mut self) -> Result<Transaction<'_>, StoreError> {
+        self.reopen()?;
+        Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
+    }
+
+    /// Looks for damage anywhere: as long as the audit is.
+    pub(super) fn check_all(&self) -> Result<(), StoreError> {
+        let found: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if found == "ok" { Ok(()) } else { Err(StoreError::Broken { why: found }) }
     }
 
     /// Whether changes are taken: writes to the store without changing anything, and something beside it that takes room, because
     /// the store may have some left where the disk has none.
-    pub(super) fn probe(&self) -> Result<(), StoreError> {
+    pub(super) fn probe(&mut self) -> Result<(), StoreError> {
+        self.reopen()?;
         let version: i32 = self.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         self.connection.pragma_update(None, "user_version", version)?;
         self.state.take_room().map_err(|error| match error.kind() {

@@ -49,6 +49,11 @@ impl StateDir {
         Ok(Self { path: path.to_owned(), _lock: Some(Arc::new(file)) })
     }
 
+    /// The same, and taken: where no file could be made to lock there may be one by now.
+    pub(super) fn locked(&self) -> Result<Self, StoreError> {
+        if self._lock.is_some() { Ok(self.clone()) } else { Self::take(&self.path) }
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -53,31 +53,32 @@ impl Proxy {
         done.send(());
     }
 
-    /// Routes have changed: their tunnels end that have no place in them any more, and the others go by their new waits. All
-    /// other connections are passed over.
+    /// Routes have changed: their tunnels go by their new waits, and end over the window if they have no place there any
+    /// more. All other connections are passed over.
     fn look_at<T: Transport>(&mut self, net: &mut T, changed: &Places) {
-        // When the process ends, all end.
-        if changed.is_empty() || self.draining {
+        if changed.is_empty() {
             return;
         }
         let mut ousted: HashMap<RouteSlot, Vec<Ousted>> = HashMap::new();
         for (place, connection) in self.connections.iter_from(Slot(0)) {
             let route = connection.route();
             let Some(fingerprint) = connection.tunnel().filter(|_| changed.has(route)) else { continue };
-            match self.routes.objection(route, connection.listener(), fingerprint) {
-                Some(cause) => {
-                    ousted.entry(route).or_default().push(Ousted { place, number: connection.number(), cause });
-                }
-                None => net.wake(place),
+            net.wake(place);
+            if let Some(cause) = self.routes.objection(route, connection.listener(), fingerprint) {
+                ousted.entry(route).or_default().push(Ousted { place, number: connection.number(), cause });
             }
         }
+        // When the process ends, all end.
+        if self.draining {
+            return;
+        }
         for slot in self.routes.slots().filter(|slot| changed.has(*slot)) {
-            self.amend(net.now(), slot, ousted.remove(&slot).unwrap_or_default());
+            self.amend(net.now(), slot, &ousted.remove(&slot).unwrap_or_default());
         }
         self.oust(net);
     }
 
-    fn amend(&mut self, now: Time, slot: RouteSlot, ousted: Vec<Ousted>) {
+    fn amend(&mut self, now: Time, slot: RouteSlot, ousted: &[Ousted]) {
         let Some(local) = self.routes.get_mut(slot) else { return };
         let window = local.policy().drain_window;
         local.ousting = Ousting::amended(local.ousting.take(), ousted, now, window);
@@ -94,7 +95,7 @@ impl Proxy {
             }
         }
         for (slot, ousted) in ousted {
-            self.amend(net.now(), slot, ousted);
+            self.amend(net.now(), slot, &ousted);
         }
         self.oust(net);
         count

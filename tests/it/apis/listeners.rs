@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::harness::client::handshake;
-use crate::harness::node::{Node, alive, refuses, through, ws};
+use crate::harness::node::{Node, alive, refuses, through, told, ws};
 use crate::harness::peer::header;
 use crate::harness::pki::{Authority, Folder};
 use crate::harness::{Peer, Upstream, secure, until};
@@ -22,16 +22,15 @@ fn an_internal_api_is_served_on_the_internal_listener_alone() {
     let (_, external) = node.serve("News", &[ws(upstream.address())]);
     refuses(node.internal("development"), &external, 404, "route-not-found");
 
-    // Made external it moves, and who came by the internal listener has come to nothing that is served there.
+    // Made external it moves, and who came by the internal listener is not served there any more.
     let definition = json!({ "name": "Chat", "targets": [ws(upstream.address())], "access": "external" });
     node.admin.put(&api, &definition).expect(200);
     refuses(node.external("development"), base, 404, "route-not-found");
     node.deploy(&api, "development");
     refuses(node.internal("development"), base, 404, "route-not-found");
+    told(client, server, (1001, 1001));
     let (mut outside, mut outside_server, ..) = through(node.external("development"), base, &upstream);
     alive(&mut outside, &mut outside_server);
-    let (mut client, mut server) = (client, server);
-    alive(&mut client, &mut server);
 }
 
 fn at_host(at: std::net::SocketAddr, path: &str, host: &str) -> Peer {

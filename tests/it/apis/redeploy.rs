@@ -155,8 +155,8 @@ fn going_back_runs_the_revision_that_is_named() {
     node.admin.post(&rollback, &json!({ "revision": 3 })).refused(422, "fields-invalid");
     alive(&mut client, &mut server);
     let revisions = node.admin.all(&format!("{api}/revisions"));
-    assert_eq!(revisions.iter().map(|it| it["number"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(revisions[0]["definition"]["targets"], json!([ws(old.address())]));
+    assert_eq!(revisions.iter().map(|it| it["number"].as_u64().unwrap()).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(revisions[1]["definition"]["targets"], json!([ws(old.address())]));
     assert_eq!(
         node.admin.get(&api).expect(200)["targets"],
         json!([ws(new.address())]),

@@ -48,7 +48,10 @@ internal.listen = \"127.0.0.1:0\"
 
 impl Home {
     pub(crate) fn new(configuration: &str) -> Self {
-        Self::in_folder(tempfile::tempdir().unwrap(), configuration)
+        // In memory where there is such a folder. A process that is killed leaves there what it leaves on a disk, and a host's
+        // disk that is busy with other things would make each change take seconds.
+        let memory = TempDir::new_in("/dev/shm");
+        Self::in_folder(memory.or_else(|_| TempDir::new()).unwrap(), configuration)
     }
 
     /// In a folder of the test's choice.
@@ -102,6 +105,12 @@ impl Home {
     #[track_caller]
     pub(crate) fn start(&self) -> Node {
         self.try_start().unwrap_or_else(|(code, log)| panic!("it does not serve: {code:?}\n{log}"))
+    }
+
+    /// Starts one, and waits for nothing.
+    pub(crate) fn spawn(&self) -> Child {
+        let mut command = self.command();
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
     /// The same, or the exit code and log of one that does not serve.

@@ -4,6 +4,7 @@ mod balanced;
 mod draining;
 mod edges;
 mod ends;
+mod operator;
 mod pings;
 mod regressions;
 mod tls;
@@ -62,6 +63,7 @@ pub(crate) fn scene(client: PeerPlan, upstream: PeerPlan) -> Scene {
         upstream,
         outcome: Outcome::Open,
         balanced: None,
+        ask: None,
     };
     Scene {
         seed: 1,
@@ -76,6 +78,7 @@ pub(crate) fn scene(client: PeerPlan, upstream: PeerPlan) -> Scene {
         drain_at: None,
         horizon: 50_000,
         smooth: false,
+        operator: None,
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use ringway::engine::{Fault, Received, Sent, Slot, Socket, Time, Transport};
 
+use crate::operator::Ask;
 use crate::rng::Rng;
 use crate::tls::TlsPlan;
 use crate::tls::configs::Config;
@@ -57,6 +58,10 @@ pub(crate) enum Event {
     Step(u32),
     /// The upstream's addresses change.
     Move,
+    /// The operator does something.
+    Order(usize),
+    /// The next page of one of the operator's listings.
+    Page(usize),
     Drain,
 }
 
@@ -132,6 +137,16 @@ pub(crate) struct Line {
     pub(crate) agreed_len: Option<usize>,
     /// How the client and the upstream speak TLS.
     pub(crate) tls: [Option<(TlsPlan, Config)>; 2],
+    /// What the client asks for, where there is more than one thing to ask for.
+    pub(crate) ask: Option<Ask>,
+}
+
+/// Who is at an address, where that does not depend on who dials.
+#[derive(Clone, Debug)]
+pub(crate) struct Host {
+    /// What each dial comes to, and how long it takes at most.
+    pub(crate) dial: DialPlan,
+    pub(crate) tls: Option<(TlsPlan, Config)>,
 }
 
 #[derive(Debug)]
@@ -151,6 +166,8 @@ pub(crate) struct SimNet {
     pub(crate) trace: bool,
     /// Clients are spoken to in TLS.
     pub(crate) alerts: bool,
+    /// Who is at which address; nobody in particular if there are none.
+    pub(crate) hosts: HashMap<SocketAddr, Host>,
 }
 
 impl SimNet {
@@ -169,6 +186,7 @@ impl SimNet {
             moved: 0,
             trace,
             alerts: false,
+            hosts: HashMap::new(),
         }
     }
 
@@ -195,7 +213,11 @@ impl SimNet {
             Queue { bytes: VecDeque::new(), capacity: self.rng.range(low, high) }
         };
         let (to_proxy, to_peer) = (queue(), queue());
-        let tls = self.lines[connection].tls[usize::from(is_upstream)].clone();
+        let own = self.lines[connection].dialled.last().filter(|_| is_upstream);
+        let tls = match own.and_then(|(_, address)| self.hosts.get(address)) {
+            Some(host) => host.tls.clone(),
+            None => self.lines[connection].tls[usize::from(is_upstream)].clone(),
+        };
         let tls = tls.map(|(plan, config)| Box::new(TlsEnd::new(plan, &config, self.rng.fork())));
         self.socks.push(Sock {
             connection,
@@ -448,7 +470,12 @@ impl Transport for SimNet {
         let line = &mut self.lines[connection];
         let received = line.client.map_or(0, |client| self.socks[client].received);
         let whole = line.request_len.is_some_and(|len| received >= len);
-        let plan = line.dials.pop_front().unwrap_or(DialPlan::RefusedAtOnce);
+        let plan = match self.hosts.get(&to).map(|host| host.dial) {
+            None => line.dials.pop_front().unwrap_or(DialPlan::RefusedAtOnce),
+            Some(DialPlan::Connect(most)) => DialPlan::Connect(self.rng.wait(0, most)),
+            Some(DialPlan::Fails(most, fault)) => DialPlan::Fails(self.rng.wait(0, most), fault),
+            Some(plan) => plan,
+        };
         let sock = self.socks.len();
         line.dialled.push((sock, to));
         let early = line.upstream.is_some_and(|upstream| !self.socks[upstream].sent.is_empty());

@@ -25,7 +25,8 @@ struct Issued {
 struct Certificates {
     authority: CertificateDer<'static>,
     stranger: CertificateDer<'static>,
-    downstream: Issued,
+    /// The proxy's, one after the other.
+    downstream: [Issued; 2],
     right: Issued,
     strange: Issued,
     wrong_name: Issued,
@@ -35,7 +36,7 @@ struct Certificates {
 static CERTIFICATES: LazyLock<Certificates> = LazyLock::new(|| {
     let (authority, stranger) = (authority(1), authority(2));
     Certificates {
-        downstream: issue(&authority, "a.test", 3, 4000),
+        downstream: [3, 8].map(|serial| issue(&authority, "a.test", serial, 4000)),
         right: issue(&authority, "upstream.test", 4, 4000),
         strange: issue(&stranger, "upstream.test", 5, 4000),
         wrong_name: issue(&authority, "else.test", 6, 4000),
@@ -92,9 +93,14 @@ fn version(version: Version) -> &'static SupportedProtocolVersion {
     }
 }
 
-/// What the proxy is given.
-pub(crate) fn for_clients() -> Arc<ServerConfig> {
-    let Issued { chain, key } = &CERTIFICATES.downstream;
+/// Which of the proxy's certificates this is.
+pub(crate) fn which(certificate: &CertificateDer<'_>) -> Option<usize> {
+    CERTIFICATES.downstream.iter().position(|issued| issued.chain[0] == *certificate)
+}
+
+/// What the proxy is given, with one certificate or another.
+pub(crate) fn for_clients(turn: usize) -> Arc<ServerConfig> {
+    let Issued { chain, key } = &CERTIFICATES.downstream[turn % 2];
     let builder = ServerConfig::builder_with_provider(provider(Version::Tls13, false));
     let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
     let mut config = builder.with_single_cert(chain.clone(), key.clone_key()).unwrap();

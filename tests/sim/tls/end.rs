@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 
 use rustls::{Connection, Error};
 
-use super::configs::Config;
+use super::configs::{self, Config};
 use super::{Misdeed, TlsPlan};
 use crate::peer::Cut;
 use crate::rng::Rng;
@@ -283,6 +283,11 @@ impl TlsEnd {
     /// Bytes of progress, to be compared.
     pub(crate) fn progress(&self) -> (usize, usize) {
         (self.read, self.pushed)
+    }
+
+    /// Which of the proxy's certificates it was shown.
+    pub(crate) fn certificate(&self) -> Option<usize> {
+        configs::which(self.session.as_ref()?.peer_certificates()?.first()?)
     }
 
     pub(crate) fn plan(&self) -> &TlsPlan {

@@ -1,0 +1,11 @@
+//! Any bytes as the host and the path that a client asks for.
+
+#![no_main]
+
+#[allow(dead_code, reason = "the target runs on a fixed site")]
+#[path = "../../it/route_reference.rs"]
+mod route_reference;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    route_reference::find(bytes);
+});
