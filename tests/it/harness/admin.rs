@@ -48,11 +48,6 @@ impl Admin {
         self.address
     }
 
-    /// What it is let in with.
-    pub(crate) fn token(&self) -> &str {
-        &self.token
-    }
-
     #[track_caller]
     pub(crate) fn get(&self, path: &str) -> Answer {
         self.send("GET", path, None)
