@@ -225,7 +225,7 @@ fn a_tool_that_holds_the_store_makes_it_busy_and_no_worse() {
     let other = Connection::open(folder.path().join("ringway.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let refused = store.transaction().map(drop).unwrap_err();
-    assert_eq!(StoreError::from(refused), StoreError::Busy);
+    assert_eq!(refused, StoreError::Busy);
 }
 
 #[test]

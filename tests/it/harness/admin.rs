@@ -39,10 +39,6 @@ impl Admin {
         Self { actor: Some(actor.to_owned()), ..self.clone() }
     }
 
-    pub(crate) fn token(&self) -> &str {
-        &self.token
-    }
-
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
