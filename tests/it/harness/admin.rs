@@ -39,6 +39,11 @@ impl Admin {
         Self { actor: Some(actor.to_owned()), ..self.clone() }
     }
 
+    /// What it is let in with.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
