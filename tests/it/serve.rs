@@ -93,8 +93,10 @@ fn the_announcement_is_no_reason_to_wait() {
     until("it serves", || fs::read_to_string(home.file("admin.addr")).ok());
     let state = home.state().display().to_string();
     assert_eq!(run(&["api", "list", "--state", &state]).0, 0);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    // SAFETY: the process is a child that has not been waited for, so the number is its.
+    assert_eq!(unsafe { libc::kill(i32::try_from(child.id()).unwrap(), libc::SIGTERM) }, 0);
+    let ended = until("it hears a signal and ends", || child.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(0));
     drop(reader);
 }
 

@@ -111,7 +111,8 @@ fn what_was_read_and_changed_since_is_not_overwritten() {
     change("Three", "If-None-Match: *\r\n").refused(412, "condition-failed");
     assert_eq!(node.admin.get(&api).expect(200)["name"], "One");
     let read = node.admin.try_send_raw("GET", &api, &format!("If-None-Match: {newer}\r\n"), b"").unwrap();
-    assert_eq!((read.status, read.text.as_str()), (304, ""));
+    // The tag is of what is stored, and an answer shows more: a reader is never told that nothing changed.
+    assert_eq!(read.status, 200);
     // A deployment is a change of its API.
     node.deploy(&api, "development");
     change("Four", &format!("If-Match: {newer}\r\n")).refused(412, "condition-failed");

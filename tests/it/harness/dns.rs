@@ -36,6 +36,19 @@ struct Zone {
     over_tcp: usize,
 }
 
+/// The same port for both. One that is free for UDP may be taken for TCP: then another.
+fn bind(wanted: SocketAddr) -> (UdpSocket, TcpListener, SocketAddr) {
+    for _ in 0..100 {
+        let udp = UdpSocket::bind(wanted).unwrap();
+        let address = udp.local_addr().unwrap();
+        match TcpListener::bind(address) {
+            Ok(tcp) => return (udp, tcp, address),
+            Err(error) => assert!(wanted.port() == 0, "{address}: {error}"),
+        }
+    }
+    panic!("no port is free for both");
+}
+
 pub(crate) struct Dns {
     address: SocketAddr,
     zone: Arc<Mutex<Zone>>,
@@ -48,9 +61,7 @@ impl Dns {
 
     /// The server lives as long as the process, or until it is told to be down.
     pub(crate) fn start_at(address: SocketAddr) -> Self {
-        let udp = UdpSocket::bind(address).unwrap();
-        let address = udp.local_addr().unwrap();
-        let tcp = TcpListener::bind(address).unwrap();
+        let (udp, tcp, address) = bind(address);
         let zone = Zone { records: HashMap::new(), mood: Mood::Answers, ttl: 1, asked: Vec::new(), over_tcp: 0 };
         let zone = Arc::new(Mutex::new(zone));
         let (by_udp, by_tcp) = (Arc::clone(&zone), Arc::clone(&zone));
