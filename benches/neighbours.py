@@ -2,7 +2,7 @@
 """What changes elsewhere do to live connections: a proxy's own way of taking a change, beside `nginx -s reload`.
 
   neighbours.py RINGWAY RINGWAY_LOAD OUT.json [--connections 2000] [--rate 4000] [--seconds 60] [--changes 100]
-                [--reloads 100] [--apis 20] [--nginx nginx]
+                [--reloads 100] [--apis 20] [--quiet 20] [--nginx nginx]
 
 Connections of one API echo messages that carry sequence numbers and are compared byte for byte; first with nothing else
 going on, then while other APIs are deployed, updated, promoted and deleted, and the process is told to read its
@@ -15,7 +15,7 @@ ARGS.add_argument("ringway"), ARGS.add_argument("load"), ARGS.add_argument("out"
 ARGS.add_argument("--connections", type=int, default=2000), ARGS.add_argument("--rate", type=int, default=4000)
 ARGS.add_argument("--seconds", type=int, default=60), ARGS.add_argument("--changes", type=int, default=100)
 ARGS.add_argument("--reloads", type=int, default=100), ARGS.add_argument("--apis", type=int, default=20)
-ARGS.add_argument("--nginx", default="nginx")
+ARGS.add_argument("--quiet", type=int, default=20), ARGS.add_argument("--nginx", default="nginx")
 
 
 def free_port():
@@ -66,11 +66,11 @@ class Admin:
         return json.loads(text) if text else None
 
 
-def load(args, url, upstream, pid):
+def load(args, url, upstream, pid, seconds):
     """One run of the generator: its report."""
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
         command = [args.load, "echo", "--url", url, "--upstream", f"127.0.0.1:{upstream}", "--connections",
-                   str(args.connections), "--rate", str(args.rate), "--duration", f"{args.seconds}s", "--cpus", "1",
+                   str(args.connections), "--rate", str(args.rate), "--duration", f"{seconds}s", "--cpus", "1",
                    "--sleep", "--no-progress", "--size", "64..512", "--pid", str(pid), "--json", report.name]
         done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         try:
@@ -123,7 +123,7 @@ def ringway(args):
             for index in range(args.apis):
                 make(f"other-{index}", f"ws://127.0.0.1:{upstream}/a")
             url = f"ws://127.0.0.1:{ports[0]}/default/mine/v1.0"
-            quiet = load(args, url, upstream, node.pid)
+            quiet = load(args, url, upstream, node.pid, args.quiet)
             admin.took.clear()
 
             def change(index):
@@ -144,7 +144,7 @@ def ringway(args):
             changes = threading.Timer(3, spread, (args.changes, args.seconds - 4, change))
             hangups = threading.Timer(3, spread, (args.reloads, args.seconds - 4, lambda _: node.send_signal(signal.SIGHUP)))
             changes.start(), hangups.start()
-            busy = load(args, url, upstream, node.pid)
+            busy = load(args, url, upstream, node.pid, args.seconds)
             changes.join(), hangups.join()
             took = sorted(admin.took)
             health = admin.call("GET", "/health")
@@ -178,10 +178,10 @@ def nginx(args):
         try:
             wait_for("nginx", lambda: listens(port))
             url = f"ws://127.0.0.1:{port}/"
-            quiet = load(args, url, upstream, node.pid)
+            quiet = load(args, url, upstream, node.pid, args.quiet)
             reloads = threading.Timer(3, spread, (args.reloads, args.seconds - 4, lambda _: node.send_signal(signal.SIGHUP)))
             reloads.start()
-            busy = load(args, url, upstream, node.pid)
+            busy = load(args, url, upstream, node.pid, args.seconds)
             reloads.join()
             return {"quiet": figures(quiet), "changing": figures(busy), "reloads": args.reloads}
         finally:
