@@ -1,6 +1,6 @@
 //! Every operation on APIs: checked, made in one transaction, and in force when it is answered.
 //!
-//! In: what the admin API was asked. Out: what it answers. The work is done on the store's thread ([`desk`]), one operation
+//! In: what the admin API was asked. Out: what it answers. The work is done on the store's thread (`desk`), one operation
 //! at a time: check, change with an audit entry, let the publisher prepare, commit, publish. Who asked waits for the shards
 //! here, and not there. An operation goes on when whoever asked does not wait for it any more.
 

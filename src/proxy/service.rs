@@ -1,5 +1,5 @@
 //! A shard's connections: the table of them, and what the engine asks of it. What other threads tell it is obeyed in
-//! [`orders`].
+//! `orders`.
 
 mod orders;
 
