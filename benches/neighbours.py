@@ -16,6 +16,8 @@ ARGS.add_argument("--connections", type=int, default=2000), ARGS.add_argument("-
 ARGS.add_argument("--seconds", type=int, default=60), ARGS.add_argument("--changes", type=int, default=100)
 ARGS.add_argument("--reloads", type=int, default=100), ARGS.add_argument("--apis", type=int, default=20)
 ARGS.add_argument("--quiet", type=int, default=20), ARGS.add_argument("--nginx", default="nginx")
+ARGS.add_argument("--one-cpu", action="store_true", help="the node's other threads and who makes the changes share CPU 0")
+ARGS.add_argument("--alone", action="store_true", help="without nginx")
 
 
 def free_port():
@@ -67,9 +69,9 @@ class Admin:
 
 
 def load(args, url, upstream, pid, seconds):
-    """One run of the generator: its report."""
+    """One run of the generator: its report. It names its CPU itself, and may have been started from another."""
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
-        command = [args.load, "echo", "--url", url, "--upstream", f"127.0.0.1:{upstream}", "--connections",
+        command = ["taskset", "-c", "1", args.load, "echo", "--url", url, "--upstream", f"127.0.0.1:{upstream}", "--connections",
                    str(args.connections), "--rate", str(args.rate), "--duration", f"{seconds}s", "--cpus", "1",
                    "--sleep", "--no-progress", "--size", "64..512", "--pid", str(pid), "--json", report.name]
         done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -109,7 +111,8 @@ def ringway(args):
                            f'internal.listen = "127.0.0.1:{inside}"\n')
         state = os.path.join(folder, "state")
         log = open(os.path.join(folder, "log"), "w")
-        node = subprocess.Popen([args.ringway, "serve", "--config", config, "--state", state], stdout=log, stderr=log)
+        pin = ["taskset", "-c", "0"] if args.one_cpu else []
+        node = subprocess.Popen(pin + [args.ringway, "serve", "--config", config, "--state", state], stdout=log, stderr=log)
         try:
             wait_for("ringway serve", lambda: node.poll() is None and listens(ports[0]) and
                      os.path.exists(os.path.join(state, "admin.addr")))
@@ -191,11 +194,15 @@ def nginx(args):
 
 def main():
     args = ARGS.parse_args()
+    if args.one_cpu:
+        os.sched_setaffinity(0, {0})
     results = {"settings": {key: value for key, value in vars(args).items() if key not in ("ringway", "load", "out", "nginx")},
-               "ringway": ringway(args), "nginx": nginx(args)}
+               "ringway": ringway(args)}
+    if not args.alone:
+        results["nginx"] = nginx(args)
     with open(args.out, "w") as file:
         json.dump(results, file, indent=1)
-    for name in ("ringway", "nginx"):
+    for name in ("ringway", "nginx")[:1 if args.alone else 2]:
         for phase in ("quiet", "changing"):
             one = results[name][phase]
             print(f"{name:8} {phase:9} p50 {one['p50_us']:8.1f} us  p99 {one['p99_us']:9.1f} us  "
