@@ -187,7 +187,8 @@ pub struct RouteReport {
     pub subject: Option<Arc<Subject>>,
     /// The counts.
     pub tally: Tally,
-    /// Connections that are to end, and how many there were to end when that began. Zero when nothing is to end.
+    /// Connections that are to end, and how many there were to end in the window that is running: as they were, zero of so many,
+    /// once all have ended here before it is over. Zero of zero else.
     pub draining: (u64, u64),
 }
 

@@ -18,21 +18,25 @@ pub(super) struct Ousted {
     pub(super) cause: Cause,
 }
 
-/// Connections of one route that are to end.
+/// Connections of one route that are to end. It is kept until the window is over, though all have ended here before: other
+/// shards may hold more of the same, and how many there were in all does not fall meanwhile.
 #[derive(Debug)]
 pub(super) struct Ousting {
     /// With when it is their turn, in that order.
     waiting: VecDeque<(Time, Ousted)>,
     /// How many have ended.
     ended: u64,
+    /// When the window is over.
+    over_at: Time,
 }
 
 impl Ousting {
     /// The same after something has changed: those of `anew` are to end, and of those before only whom somebody asked to end
     /// whatever changes. Who has been waiting keeps the turn it had: changes that follow each other do not put it off. The
-    /// others end from `now` on, spread over a window. `None` if nobody is left.
+    /// others end from `now` on, spread over a window. `None` if nobody is to end, and
+    /// no window is running.
     pub(super) fn amended(before: Option<Self>, anew: &[Ousted], now: Time, window: Duration) -> Option<Self> {
-        let mut this = before.unwrap_or(Self { waiting: VecDeque::new(), ended: 0 });
+        let mut this = before.unwrap_or(Self { waiting: VecDeque::new(), ended: 0, over_at: now });
         let mut others: BTreeMap<u64, Ousted> = anew.iter().map(|ousted| (ousted.number, *ousted)).collect();
         this.waiting.retain_mut(|(_, waiting)| match (others.remove(&waiting.number), waiting.cause) {
             (_, Cause::Closed | Cause::Shutdown) => true,
@@ -47,8 +51,11 @@ impl Ousting {
             let wait = window.saturating_mul(turn).checked_div(count).unwrap_or_default();
             this.waiting.push_back((now.after(wait), ousted));
         }
+        if count > 0 {
+            this.over_at = this.over_at.max(now.after(window));
+        }
         this.waiting.make_contiguous().sort_by_key(|(due, _)| *due);
-        (!this.waiting.is_empty()).then_some(this)
+        (!this.waiting.is_empty() || this.over_at > now).then_some(this)
     }
 
     /// How many still wait for their end, and how many there were.
@@ -64,9 +71,12 @@ impl Ousting {
         self.waiting.pop_front().map(|(_, ousted)| ousted)
     }
 
-    /// When to ask for the next; `None` when there is none any more.
+    /// When to ask for the next; `None` when there is none any more, and the window is over.
     pub(super) fn wake_at(&self, now: Time) -> Option<Time> {
-        self.waiting.front().map(|(due, _)| now.after(TICK).max(*due))
+        match self.waiting.front() {
+            Some((due, _)) => Some(now.after(TICK).max(*due).min(self.over_at)),
+            None => Some(self.over_at).filter(|at| *at > now),
+        }
     }
 }
 
@@ -106,7 +116,20 @@ mod tests {
         assert_eq!(ousting.progress(), (800, 1000));
         assert_eq!(ousting.wake_at(Time::from_millis(999)), Some(Time::from_millis(1009)));
         assert_eq!(ended_by(&mut ousting, 4995).len(), 800);
-        assert_eq!((ousting.progress(), ousting.wake_at(START)), ((0, 1000), None));
+        assert_eq!(ousting.progress(), (0, 1000));
+    }
+
+    #[test]
+    fn how_many_there_were_is_known_until_the_window_is_over() {
+        let mut ousting = begun(1, WINDOW);
+        assert_eq!(ended_by(&mut ousting, 0).len(), 1);
+        assert_eq!((ousting.progress(), ousting.wake_at(START)), ((0, 1), Some(Time::from_millis(10_000))));
+        let mut more =
+            Ousting::amended(Some(ousting), &of(1..2, Cause::Closed), Time::from_millis(4000), WINDOW).unwrap();
+        assert_eq!(ended_by(&mut more, 4000).len(), 1);
+        assert_eq!((more.progress(), more.wake_at(START)), ((0, 2), Some(Time::from_millis(14_000))));
+        assert_eq!(more.wake_at(Time::from_millis(14_000)), None);
+        assert!(Ousting::amended(Some(more), &[], Time::from_millis(14_000), WINDOW).is_none());
     }
 
     #[test]
@@ -155,6 +178,7 @@ mod tests {
             let mut amended = Ousting::amended(stopped, &[], START, WINDOW).unwrap();
             assert_eq!(ended_by(&mut amended, 10_000), [ousted(1, cause)]);
         }
-        assert!(Ousting::amended(Some(begun(3, WINDOW)), &[], START, WINDOW).is_none());
+        let called_off = Ousting::amended(Some(begun(3, WINDOW)), &[], START, WINDOW).unwrap();
+        assert_eq!(called_off.progress(), (0, 0));
     }
 }

@@ -107,6 +107,10 @@ impl Local {
         (!route.goes_to(fingerprint)).then_some(Cause::Redeployed)
     }
 
+    fn is_gone(&self) -> bool {
+        self.closed == Some(Cause::Undeployed) && self.connections == 0 && self.ousting.is_none()
+    }
+
     /// Takes what the snapshot says of the route now. Whether anything of it changed.
     fn change(&mut self, now: Option<&Arc<Route>>) -> bool {
         let Some(before) = &self.route else { return false };
@@ -177,9 +181,17 @@ impl Routes {
     pub(super) fn leave(&mut self, slot: RouteSlot) {
         let Some(local) = self.get_mut(slot) else { return };
         local.connections = local.connections.saturating_sub(1);
-        if local.connections == 0 && local.closed == Some(Cause::Undeployed) {
+        self.forget_if_gone(slot);
+    }
+
+    /// Lets a route go that is not deployed any more, once nobody takes it and the window of its ends is over. Whether it
+    /// went.
+    pub(super) fn forget_if_gone(&mut self, slot: RouteSlot) -> bool {
+        let is_gone = self.get(slot).is_some_and(Local::is_gone);
+        if is_gone {
             self.remove(slot);
         }
+        is_gone
     }
 
     /// So many messages, with so many bytes, have come from a side.
@@ -253,11 +265,7 @@ impl Routes {
         known.retain(|(id, slot)| {
             let Some(local) = self.get_mut(*slot) else { return false };
             let has_changed = local.change(snapshot.route(*id));
-            if local.closed == Some(Cause::Undeployed) && local.connections == 0 {
-                self.remove(*slot);
-                return false;
-            }
-            has_changed
+            !self.forget_if_gone(*slot) && has_changed
         });
         known.into_iter().map(|(_, slot)| slot).collect()
     }

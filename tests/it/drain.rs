@@ -1,6 +1,7 @@
 //! Ends of many connections of an API, spread over a window: how they are spread, what is seen of it meanwhile, and that
 //! nothing is cut.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -146,6 +147,32 @@ fn what_is_deleted_ends_over_the_window_and_is_seen_until_then() {
     spread(ends.into_iter().map(|(after, _)| after).collect());
     until("it is no longer seen", || (served(&node) == Value::Null).then_some(()));
     node.settles();
+}
+
+#[test]
+fn how_many_there_were_is_known_though_one_shard_has_ended_its_own() {
+    let node = Node::start("cpus = \"0,1\"\ndrain_window_ms = 600_000\nlimits.drain_timeout_ms = 700_000");
+    let upstream = Upstream::listen();
+    let (api, base) = node.serve("Chat", &[ws(upstream.address())]);
+    let ids = || -> BTreeSet<String> {
+        node.admin.all("/connections").iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect()
+    };
+    // Which shard takes a connection is the kernel's choice.
+    let (mut known, mut of_shard) = (BTreeSet::new(), [Vec::new(), Vec::new()]);
+    while of_shard[0].is_empty() || of_shard[1].len() < 3 {
+        let (client, server, ..) = through(node.external("development"), &base, &upstream);
+        let now = ids();
+        let anew = now.difference(&known).next().unwrap();
+        of_shard[usize::from(anew.starts_with("1-"))].push((client, server));
+        known = now;
+    }
+    let [first, second] = &mut of_shard;
+    // Its turn is at once: with that, this shard has told all of its own.
+    first.truncate(1);
+    let count = second.len() + 1;
+    until("the others are gone", || (ids().len() == count).then_some(()));
+    stop(&node, &api);
+    assert_eq!(served(&node)["draining"], json!({ "left": count - 2, "of": count }));
 }
 
 #[test]

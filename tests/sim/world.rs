@@ -307,6 +307,9 @@ impl World {
         if self.proxy.next_housekeeping().is_some_and(|at| at <= Time::from_millis(now)) {
             self.proxy.housekeep(&mut self.net);
         }
+        if let Some(operator) = &mut self.operator {
+            operator.watch.forget(now);
+        }
         Ok(())
     }
 

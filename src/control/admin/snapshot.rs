@@ -128,6 +128,9 @@ fn deployments(snapshot: &Snapshot, reports: &[Report], after: Option<RouteId>, 
                 Some(Draining { left: so_far.left.saturating_add(left), of: so_far.of.saturating_add(of) });
         }
     }
+    // A shard speaks of a drain until its window is over; it is over for whoever asks once nobody has to be told.
+    all.values_mut().for_each(|entry| entry.draining = entry.draining.filter(|draining| draining.left > 0));
+    all.retain(|_, entry| entry.state != ServedState::Undeployed || entry.open > 0 || entry.draining.is_some());
     let more = all.len() > limit;
     let items: Vec<Served> = all.into_values().take(limit).collect();
     let next = items.last().filter(|_| more).map(|last| BASE64_URL_SAFE_NO_PAD.encode(last.id.to_string()));

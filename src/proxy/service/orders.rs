@@ -117,7 +117,10 @@ impl Proxy {
             }
             match ousting.wake_at(now) {
                 Some(at) => self.ousts_at = Some(self.ousts_at.map_or(at, |other| other.min(at))),
-                None => local.ousting = None,
+                None => {
+                    local.ousting = None;
+                    self.routes.forget_if_gone(slot);
+                }
             }
         }
     }

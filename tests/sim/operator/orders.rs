@@ -70,7 +70,7 @@ impl World {
         self.net.say(|| format!("order {order:?}"));
         let done = self.obey(&mut operator, order);
         operator.watch.weigh(&operator.plan, self.net.now);
-        operator.watch.forget();
+        operator.watch.forget(self.net.now);
         self.operator = Some(operator);
         self.gather();
         done

@@ -65,14 +65,21 @@ pub(crate) struct Watch {
     pub(crate) versions: Vec<State>,
     pub(crate) seen: Vec<Seen>,
     dooms: Vec<Doom>,
-    /// How often each API was forgotten: undeployed, and its last connection gone.
+    /// How often each API was forgotten: undeployed, its last connection gone, and the window of its ends over.
     pub(crate) epochs: Vec<u32>,
+    /// When the last of those windows is over.
+    windows: Vec<u64>,
     pub(crate) has_drained: bool,
 }
 
 impl Watch {
     pub(crate) fn new(first: State, connections: usize) -> Self {
-        let mut watch = Self { versions: vec![first], epochs: vec![0; APIS.len()], ..Self::default() };
+        let mut watch = Self {
+            versions: vec![first],
+            epochs: vec![0; APIS.len()],
+            windows: vec![0; APIS.len()],
+            ..Self::default()
+        };
         watch.seen.resize_with(connections, Seen::default);
         watch
     }
@@ -151,16 +158,21 @@ impl Watch {
         }
         seen.held = reasons;
         if std::mem::replace(&mut seen.stage, stage) != stage && stage == Stage::Gone {
-            self.forget();
+            self.forget(now);
         }
     }
 
     /// Undeployed APIs without connections are forgotten.
-    pub(crate) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self, now: u64) {
         for api in 0..self.epochs.len() {
             let place = Some((api, self.epochs[api]));
             let was_known = self.seen.iter().any(|seen| seen.entered == place);
-            if self.state()[api].is_none() && was_known && !self.living().any(|(_, seen)| seen.entered == place) {
+            let is_over = self.windows[api] <= now;
+            if self.state()[api].is_none()
+                && is_over
+                && was_known
+                && !self.living().any(|(_, seen)| seen.entered == place)
+            {
                 self.epochs[api] += 1;
             }
         }
@@ -198,6 +210,7 @@ impl Watch {
         for (api, members) in begun {
             let policy = self.versions.iter().rev().find_map(|state| state[api].as_ref()).unwrap().policy;
             let window = u64::try_from(plan.policies[policy].drain_window.as_millis()).unwrap();
+            self.windows[api] = self.windows[api].max(now + window);
             self.doom(members, now, window);
         }
     }
