@@ -1,14 +1,15 @@
 //! One side of a relayed connection: its socket, where its stream of frames stands, and what it has not taken yet.
 
+use std::time::Duration;
+
 use super::context::Context;
 use super::plan::{Farewell, Side};
-use super::record::SideRecord;
+use super::record::{End, SideRecord};
 use crate::engine::outbox::Outbox;
 use crate::engine::{Fault, Socket, Time, Transport};
 use crate::proto::frame::{ControlFrame, Opcode, Reserved, Sender};
 use crate::proto::mask;
 use crate::proto::scan::{Control, Scanner};
-use crate::routing::policy::Timeouts;
 
 /// In a record, the code of a close frame that has none (RFC 6455 section 7.1.5).
 const NO_CODE: u16 = 1005;
@@ -52,17 +53,6 @@ struct Probe {
     open: bool,
     /// What it had not acknowledged when it was asked: less later on is a sign of life.
     unacknowledged: u32,
-}
-
-/// What keeping a side alive came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pulse {
-    /// Look again then.
-    CheckAt(Time),
-    /// It did not answer.
-    Silent,
-    /// Its connection is broken.
-    Broken(Fault),
 }
 
 impl Leg {
@@ -203,56 +193,60 @@ impl Leg {
         false
     }
 
+    /// Whether it has taken all that it was sent, and owes no answer to a question of ours.
+    #[inline]
+    pub(super) fn is_unasked<T: Transport>(&self, cx: &Context<'_, T>) -> bool {
+        self.has_all(cx) && !matches!(self.probe, Some(Probe { open: true, .. }))
+    }
+
     /// Asks a silent side whether it lives, and gives it up if it does not say so in time. `may_insert` tells whether
     /// a frame of ours may stand at the end of what was sent to it, `is_read` whether what it says is being read: while
-    /// the other side does not take it, it is not, and silence means nothing.
+    /// the other side does not take it, it is not, and silence means nothing. Says when to look again.
     pub(super) fn keep_alive<T: Transport>(
         &mut self,
-        timeouts: &Timeouts,
+        interval: Duration,
+        patience: Duration,
         may_insert: bool,
         is_read: bool,
         cx: &mut Context<'_, T>,
-    ) -> Option<Pulse> {
-        let interval = timeouts.ping_interval?;
-        let (now, patience) = (cx.net.now(), timeouts.pong);
+    ) -> Result<Time, End> {
+        let now = cx.net.now();
         if !is_read {
             self.heard(now);
-            return Some(Pulse::CheckAt(now.after(interval)));
+            return Ok(now.after(interval));
         }
         if let Some(probe) = self.probe.filter(|probe| probe.open) {
             let given_up = probe.since.after(patience);
             if now < given_up {
-                return Some(Pulse::CheckAt(given_up));
+                return Ok(given_up);
             }
             if self.send_queue(cx) >= probe.unacknowledged {
-                return Some(Pulse::Silent);
+                return Err(End::Silent(self.side));
             }
             // A slow reader: there is room to send only once it has taken a good part of what the kernel holds.
             self.heard(now);
         }
         let due = self.last_heard.after(interval);
         if now < due {
-            return Some(Pulse::CheckAt(due));
+            return Ok(due);
         }
         // Bytes that it does not take, or a ping of the other side that it does not answer, ask as well as a ping of
         // ours; and a peer may answer only the newest of several pings (RFC 6455 section 5.5.3).
         let asked = !self.has_all(cx) || self.unanswered_pings > 0;
         if !asked && !may_insert {
-            return Some(Pulse::CheckAt(now.after(patience)));
+            return Ok(now.after(patience));
         }
         let known = self.probe.map(|probe| (probe.nonce, probe.unanswered)).unwrap_or_default();
         let (nonce, unanswered) = if asked {
             known
         } else {
             let nonce = known.0.unwrap_or_else(|| cx.nonce());
-            if let Err(fault) = self.send_control(Opcode::Ping, &nonce, cx) {
-                return Some(Pulse::Broken(fault));
-            }
+            self.send_control(Opcode::Ping, &nonce, cx).map_err(|fault| End::Broken(self.side, fault))?;
             (Some(nonce), known.1.saturating_add(1))
         };
         let unacknowledged = self.send_queue(cx);
         self.probe = Some(Probe { since: now, nonce, unanswered, open: true, unacknowledged });
-        Some(Pulse::CheckAt(now.after(patience)))
+        Ok(now.after(patience))
     }
 
     /// Whether the socket took all that was sent.
@@ -270,6 +264,7 @@ impl Leg {
     }
 
     /// When it last gave a sign of life.
+    #[inline]
     pub(super) fn last_heard(&self) -> Time {
         self.last_heard
     }

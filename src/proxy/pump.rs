@@ -43,55 +43,81 @@ pub(super) enum Pumped {
 
 pub(super) fn pump<T: Transport>(from: &mut Leg, to: &mut Leg, manner: Manner, cx: &mut Context<'_, T>) -> Pumped {
     for _ in 0..RECEIVES {
-        if manner != Manner::Drop {
-            match to.flush(cx) {
-                Ok(true) => {}
-                // Back-pressure: who does not take what it has been sent stops the other from being read.
-                Ok(false) => return Pumped::Blocked,
-                Err(fault) => return Pumped::Broken(to.side, fault),
-            }
-        }
-        let (carried, fresh) = from.load_carry(cx.scratch);
-        let received = if fresh {
-            0
-        } else {
-            let until = match manner {
-                Manner::FinishFrame => usize::try_from(from.scanner.remaining()).unwrap_or(usize::MAX),
-                _ => usize::MAX,
-            };
-            let until = until.min(cx.scratch.len());
-            let Some(room) = cx.scratch.get_mut(carried..until).filter(|room| !room.is_empty()) else {
-                return Pumped::Blocked;
-            };
-            match cx.net.recv(from.socket, room) {
-                Received::Bytes(n) => n,
-                Received::Blocked => return Pumped::Blocked,
-                Received::End => return Pumped::Ended,
-                Received::Failed(fault) => return Pumped::Broken(from.side, fault),
-            }
+        let end = match receive(from, to, manner, cx) {
+            Ok(end) => end,
+            Err(pumped) => return pumped,
         };
-        let now = cx.net.now();
-        from.heard(now);
-        let mut end = carried.saturating_add(received);
-        let before = from.scanner.messages();
-        let passage = pass(from, to, manner, cx, &mut end);
-        // Before the send, which may take the scratch away.
-        let rest = if passage.stop.is_none() { passage.scanned..end } else { 0..0 };
-        from.store_carry(cx.scratch.get(rest).unwrap_or_default());
-        if passage.forward > 0 {
-            from.received_bytes = from.received_bytes.saturating_add(u64::try_from(passage.forward).unwrap_or(0));
-            from.last_forwarded = now;
-            let messages = from.scanner.messages().saturating_sub(before);
-            cx.routes.passed(cx.route, from.side, messages, passage.forward);
-            if let Err(fault) = to.outbox.send_scratch(to.socket, cx.net, cx.scratch, passage.forward, cx.pool) {
-                return Pumped::Broken(to.side, fault);
-            }
-        }
-        if let Some(stop) = passage.stop {
+        if let Some(stop) = pass_on(from, to, manner, end, cx) {
             return stop;
         }
     }
     Pumped::More
+}
+
+/// Puts what the side has sent into the scratch: where it ends there, or why there is nothing to be passed on.
+#[inline]
+fn receive<T: Transport>(
+    from: &mut Leg,
+    to: &mut Leg,
+    manner: Manner,
+    cx: &mut Context<'_, T>,
+) -> Result<usize, Pumped> {
+    if manner != Manner::Drop {
+        match to.flush(cx) {
+            Ok(true) => {}
+            // Back-pressure: who does not take what it has been sent stops the other from being read.
+            Ok(false) => return Err(Pumped::Blocked),
+            Err(fault) => return Err(Pumped::Broken(to.side, fault)),
+        }
+    }
+    let (carried, fresh) = from.load_carry(cx.scratch);
+    if fresh {
+        return Ok(carried);
+    }
+    let until = match manner {
+        Manner::FinishFrame => usize::try_from(from.scanner.remaining()).unwrap_or(usize::MAX),
+        _ => usize::MAX,
+    };
+    let until = until.min(cx.scratch.len());
+    let Some(room) = cx.scratch.get_mut(carried..until).filter(|room| !room.is_empty()) else {
+        return Err(Pumped::Blocked);
+    };
+    match cx.net.recv(from.socket, room) {
+        Received::Bytes(n) => Ok(carried.saturating_add(n)),
+        Received::Blocked => Err(Pumped::Blocked),
+        Received::End => Err(Pumped::Ended),
+        Received::Failed(fault) => Err(Pumped::Broken(from.side, fault)),
+    }
+}
+
+/// Scans the scratch up to `end` and sends on what is good. Says why nothing that may follow counts, if so.
+///
+/// A call of its own: a side that has said nothing does not pay for it.
+#[inline(never)]
+fn pass_on<T: Transport>(
+    from: &mut Leg,
+    to: &mut Leg,
+    manner: Manner,
+    mut end: usize,
+    cx: &mut Context<'_, T>,
+) -> Option<Pumped> {
+    let now = cx.net.now();
+    from.heard(now);
+    let before = from.scanner.messages();
+    let passage = pass(from, to, manner, cx, &mut end);
+    // Before the send, which may take the scratch away.
+    let rest = if passage.stop.is_none() { passage.scanned..end } else { 0..0 };
+    from.store_carry(cx.scratch.get(rest).unwrap_or_default());
+    if passage.forward > 0 {
+        from.received_bytes = from.received_bytes.saturating_add(u64::try_from(passage.forward).unwrap_or(0));
+        from.last_forwarded = now;
+        let messages = from.scanner.messages().saturating_sub(before);
+        cx.routes.passed(cx.route, from.side, messages, passage.forward);
+        if let Err(fault) = to.outbox.send_scratch(to.socket, cx.net, cx.scratch, passage.forward, cx.pool) {
+            return Some(Pumped::Broken(to.side, fault));
+        }
+    }
+    passage.stop
 }
 
 /// How far the bytes in the scratch are good.

@@ -1,11 +1,14 @@
 //! Stage 4: the open tunnel. Bytes go both ways as they come; silent sides are asked whether they live.
 
+use std::time::Duration;
+
 use super::context::Context;
-use super::leg::{Leg, Pulse};
+use super::leg::Leg;
 use super::plan::Side;
 use super::pump::{Manner, Pumped, pump};
 use super::record::End;
 use crate::engine::{Next, Time, Transport};
+use crate::routing::policy::Timeouts;
 
 /// Pumps of what a broken connection still holds: a receive buffer of several MiB.
 const LAST_PUMPS: usize = 32;
@@ -66,30 +69,36 @@ impl Relay {
 
     /// Does what silence asks for, and says when to look again.
     fn next_deadline<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Result<Option<Time>, End> {
-        let timeouts = cx.policy().timeouts;
-        let idle_at = timeouts.idle.map(|idle| {
-            let last = self.client.last_forwarded.max(self.upstream.last_forwarded);
-            last.after(idle)
-        });
-        if idle_at.is_some_and(|at| cx.net.now() >= at) {
+        let Timeouts { idle, ping_interval, pong, .. } = cx.policy().timeouts;
+        let now = cx.net.now();
+        let idle_at = idle.map(|idle| self.client.last_forwarded.max(self.upstream.last_forwarded).after(idle));
+        if idle_at.is_some_and(|at| now >= at) {
             return Err(End::Idle);
         }
+        let Some(interval) = ping_interval else { return Ok(idle_at) };
+        let lively_until = self.client.last_heard().min(self.upstream.last_heard()).after(interval);
+        let look_at = if now < lively_until && self.client.is_unasked(cx) && self.upstream.is_unasked(cx) {
+            lively_until
+        } else {
+            self.keep_alive(interval, pong, cx)?
+        };
+        Ok(Some(idle_at.map_or(look_at, |at| at.min(look_at))))
+    }
+
+    /// Asks who is silent, and says when to look again.
+    #[inline(never)]
+    fn keep_alive<T: Transport>(
+        &mut self,
+        interval: Duration,
+        patience: Duration,
+        cx: &mut Context<'_, T>,
+    ) -> Result<Time, End> {
         let (client, upstream) = (&mut self.client, &mut self.upstream);
         let (client_is_read, upstream_is_read) = (upstream.has_all(cx), client.has_all(cx));
-        let pulses = [
-            (Side::Client, client.keep_alive(&timeouts, upstream.scanner.at_boundary(), client_is_read, cx)),
-            (Side::Upstream, upstream.keep_alive(&timeouts, client.scanner.at_boundary(), upstream_is_read, cx)),
-        ];
-        let mut next = idle_at;
-        for (side, pulse) in pulses {
-            match pulse {
-                None => {}
-                Some(Pulse::CheckAt(at)) => next = Some(next.map_or(at, |next| next.min(at))),
-                Some(Pulse::Silent) => return Err(End::Silent(side)),
-                Some(Pulse::Broken(fault)) => return Err(End::Broken(side, fault)),
-            }
-        }
-        Ok(next)
+        let of_client = client.keep_alive(interval, patience, upstream.scanner.at_boundary(), client_is_read, cx)?;
+        let of_upstream =
+            upstream.keep_alive(interval, patience, client.scanner.at_boundary(), upstream_is_read, cx)?;
+        Ok(of_client.min(of_upstream))
     }
 }
 

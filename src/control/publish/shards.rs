@@ -158,6 +158,25 @@ impl ShardPublisher {
         before.is_some_and(|made| made.of.targets == one.targets)
     }
 
+    /// What is to be in force with the configuration as it is; `forgives` says what may be left out if it cannot be served.
+    fn prepared(
+        &self,
+        deployed: &BTreeMap<DeploymentId, Deployed>,
+        forgives: impl Fn(DeploymentId, &Deployed) -> bool,
+    ) -> Result<Prepared, Problems> {
+        let mut changed = Vec::new();
+        for (id, one) in deployed {
+            if self.made.get(id).is_none_or(|made| made.of != *one) {
+                changed.push((*id, make(one, &self.ground, &self.names, forgives(*id, one))?));
+            }
+        }
+        let gone: Vec<DeploymentId> = self.made.keys().filter(|id| !deployed.contains_key(id)).copied().collect();
+        let anew: HashMap<DeploymentId, &Made> = changed.iter().map(|(id, made)| (*id, made)).collect();
+        let routes = deployed.keys().filter_map(|id| anew.get(id).copied().or_else(|| self.made.get(id)));
+        let snapshot = build(&self.ground, self.next_number(), routes)?;
+        Ok(Prepared { snapshot, changed, gone, ground: None })
+    }
+
     /// What every shard is told.
     fn tell(&self, upstream_tls: bool, done: Reply<()>) -> Command {
         let ground = &self.ground;
@@ -175,20 +194,11 @@ impl Publisher for ShardPublisher {
     type Prepared = Prepared;
 
     fn prepare(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<Prepared, Problems> {
-        // What cannot be served any more when the process starts must not keep all others from being served.
-        let is_start = *self.number.borrow() == 0;
-        let mut changed = Vec::new();
-        for (id, one) in deployed {
-            if self.made.get(id).is_none_or(|made| made.of != *one) {
-                let forgives = is_start || self.was_broken(*id, one) || !route::is_open(one);
-                changed.push((*id, make(one, &self.ground, &self.names, forgives)?));
-            }
-        }
-        let gone: Vec<DeploymentId> = self.made.keys().filter(|id| !deployed.contains_key(id)).copied().collect();
-        let anew: HashMap<DeploymentId, &Made> = changed.iter().map(|(id, made)| (*id, made)).collect();
-        let routes = deployed.keys().filter_map(|id| anew.get(id).copied().or_else(|| self.made.get(id)));
-        let snapshot = build(&self.ground, self.next_number(), routes)?;
-        Ok(Prepared { snapshot, changed, gone, ground: None })
+        self.prepared(deployed, |id, one| self.was_broken(id, one) || !route::is_open(one))
+    }
+
+    fn prepare_kept(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<Prepared, Problems> {
+        self.prepared(deployed, |_, _| true)
     }
 
     fn publish(&mut self, prepared: Prepared) -> Receipt {

@@ -120,7 +120,8 @@ fn the_state_of_an_api_is_what_a_shard_sees_of_its_route() {
 fn a_target_that_cannot_be_used_is_refused_but_does_not_keep_the_others_from_starting() {
     let mut publisher = publisher("");
     let mut deployments = all([deployed(1, 0, "ws://${GONE}"), deployed(2, 1, "ws://10.0.0.1")]);
-    publish(&mut publisher, &deployments);
+    let kept = publisher.prepare_kept(&deployments).unwrap();
+    publisher.publish(kept);
     assert_eq!((route(&publisher, 1).is_some(), route(&publisher, 2).is_some()), (false, true));
     // It goes on being left out, and is in nobody's way.
     deployments.insert(DeploymentId(3), deployed(3, 2, "ws://10.0.0.1"));
@@ -132,6 +133,11 @@ fn a_target_that_cannot_be_used_is_refused_but_does_not_keep_the_others_from_sta
         ("targets[0]", "variable-missing")
     );
     assert!(problems.errors[0].message.contains("GONE") && problems.errors[0].message.contains("development"));
+    // A store that comes later is as one at the start; who is served already stays what it is.
+    let before = route(&publisher, 2).unwrap();
+    let kept = publisher.prepare_kept(&deployments).unwrap();
+    publisher.publish(kept);
+    assert!(route(&publisher, 4).is_none() && Arc::ptr_eq(&before, &route(&publisher, 2).unwrap()));
 }
 
 #[test]
