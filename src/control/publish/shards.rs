@@ -74,6 +74,16 @@ struct Made {
     route: Option<Arc<Route>>,
 }
 
+impl Made {
+    /// With the route that was made before, if this one says the same: shards look at the connections of each route that is
+    /// another object.
+    fn or_as_before(self, before: Option<&Self>) -> Self {
+        let before = before.and_then(|before| before.route.as_ref());
+        let route = self.route.map(|route| before.filter(|before| before.is_same(&route)).map_or(route, Arc::clone));
+        Self { of: self.of, route }
+    }
+}
+
 /// A snapshot that is ready.
 #[derive(Debug)]
 pub struct Prepared {
@@ -140,7 +150,8 @@ impl ShardPublisher {
         let was_served = |id: &DeploymentId| self.made.get(id).is_some_and(|made| made.route.is_some());
         let mut changed = Vec::with_capacity(deployed.len());
         for (id, one) in deployed {
-            changed.push((*id, make(one, &ground, &self.names, !was_served(id))?));
+            let made = make(one, &ground, &self.names, !was_served(id))?;
+            changed.push((*id, made.or_as_before(self.made.get(id))));
         }
         let routes = changed.iter().map(|(_, made)| made);
         let snapshot = build(&ground, self.next_number(), routes)?;
