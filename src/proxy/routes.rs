@@ -147,8 +147,8 @@ impl Routes {
             self.by_id.remove(&route.id);
         }
         self.free.push(slot);
-        if let Err(tally) = self.gone.keep(local) {
-            self.nobody.add(&tally);
+        if !self.gone.keep(&local) {
+            self.nobody.add(&local);
         }
     }
 }

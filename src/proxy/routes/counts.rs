@@ -61,8 +61,8 @@ impl Local {
     }
 
     /// Takes in what was counted of another.
-    pub(super) fn add(&mut self, tally: &Tally) {
-        self.tally.add(tally);
+    pub(super) fn add(&mut self, other: &Self) {
+        self.tally.add(&other.tally);
     }
 
     pub(super) fn report(&self) -> RouteReport {
@@ -81,16 +81,14 @@ impl Local {
 pub(super) struct Gone(BTreeMap<Arc<Subject>, Tally>);
 
 impl Gone {
-    /// Keeps the counts of a route that goes: gives them back when there is no room for them.
-    pub(super) fn keep(&mut self, route: Local) -> Result<(), Tally> {
+    /// Keeps the counts of a route that goes, if there is room for them.
+    pub(super) fn keep(&mut self, route: &Local) -> bool {
         let has_room = self.0.len() < MAX_GONE;
-        match route.subject() {
-            Some(subject) if has_room || self.0.contains_key(subject) => {
-                self.0.entry(Arc::clone(subject)).or_default().add(&route.tally);
-                Ok(())
-            }
-            _ => Err(route.tally),
-        }
+        let Some(subject) = route.subject().filter(|subject| has_room || self.0.contains_key(*subject)) else {
+            return false;
+        };
+        self.0.entry(Arc::clone(subject)).or_default().add(&route.tally);
+        true
     }
 
     pub(super) fn reports(&self) -> impl Iterator<Item = RouteReport> {
