@@ -15,12 +15,17 @@ use super::mailbox::{self, Sender};
 use super::net::Net;
 use super::ring;
 use super::shard::Shard;
+use super::sys;
 use super::transport::Service;
 
 /// glommio arms a timer to interrupt tasks that run long. The loop is one task, and runs for good.
 const PREEMPT: Duration = Duration::from_secs(3600);
 /// Memory glommio registers for file I/O, of which there is none.
 const IO_MEMORY_BYTES: usize = 64 * 1024;
+
+/// A shard has little to do at a time, and clients wait for it: where it shares its CPU, with the threads of the control plane
+/// or with other processes, it is not to wait until one of those has had its slice. The least the kernel grants.
+const SLICE: Duration = Duration::from_micros(100);
 
 /// What every shard of a process has in common.
 #[derive(Clone, Debug)]
@@ -78,6 +83,8 @@ impl<C: Send + 'static> Shards<C> {
             };
             let body = move || match made() {
                 Ok(mut shard) => {
+                    // Where it may not ask, or the kernel does not know of it, it has the slices of all others.
+                    let _ = sys::ask_for_slices_of(SLICE);
                     let _ = started.send(Ok(()));
                     let result = shard.run();
                     // Its last records are handed over before anyone is told that it has ended.

@@ -6,6 +6,7 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 /// Receives without blocking.
 pub(super) fn recv(fd: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<usize> {
@@ -194,6 +195,29 @@ pub(super) fn run_on(cpus: &[usize]) -> io::Result<()> {
     }
     // SAFETY: the pointer is to live memory of the size given, and only read.
     match unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// How long this thread would like to run before others do, at a time. The kernel (Linux 6.12 and later) lets a thread that
+/// wakes and asks for less run before one that asks for more; its share of the CPU stays what it is, and so do its policy
+/// and nice value. A thread with a real-time policy keeps that instead.
+pub(super) fn ask_for_slices_of(time: Duration) -> io::Result<()> {
+    let mut attributes = MaybeUninit::<libc::sched_attr>::zeroed();
+    let size = u32::try_from(size_of::<libc::sched_attr>()).unwrap_or_default();
+    // SAFETY: the pointer is to live, exclusive memory of the size given; 0 is this thread.
+    if unsafe { libc::syscall(libc::SYS_sched_getattr, 0, attributes.as_mut_ptr(), size, 0) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: zeroed bytes are a valid sched_attr, whatever the kernel wrote over them.
+    let mut attributes = unsafe { attributes.assume_init() };
+    if !matches!(libc::c_int::try_from(attributes.sched_policy), Ok(libc::SCHED_OTHER | libc::SCHED_BATCH)) {
+        return Ok(());
+    }
+    attributes.sched_runtime = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    // SAFETY: the pointer is to live memory of the size that stands in it, and only read.
+    match unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

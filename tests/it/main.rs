@@ -44,6 +44,7 @@ mod serve;
 mod shutdown;
 mod sockstat;
 mod store;
+mod threads;
 mod tls_downstream;
 mod tls_endings;
 mod tls_files;
