@@ -252,10 +252,16 @@ pub struct NewLifecycle {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 1, max_length = 60)]
     pub display_name: Option<String>,
-    /// When it will be gone, with `Deprecated` only: 180 days after its deprecation if not given.
+    /// When it will be gone, with `Deprecated` only: the time it had, or 180 days after its deprecation if not given. A past one
+    /// is taken if it is the one it had, or comes with `deprecated_at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Timestamp>)]
     pub sunset_at: Option<String>,
+    /// Since when it has been deprecated, with `Deprecated` only and not in the future: the time it had, or now if not given. For
+    /// an API that is put back as it was elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Timestamp>)]
+    pub deprecated_at: Option<String>,
     /// With `Published` only: the targets that are meant to be in use in the last environment. Others there refuse the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_items = 1, max_items = 16)]
@@ -269,18 +275,20 @@ pub struct LifecycleChange {
     pub state: Lifecycle,
     /// With `Published` only.
     pub display_name: Option<Name>,
-    /// With `Deprecated` only, and not past.
+    /// With `Deprecated` only.
     pub sunset_at: Option<Timestamp>,
+    /// With `Deprecated` only, and not in the future.
+    pub deprecated_at: Option<Timestamp>,
     /// With `Published` only.
     pub production_targets: Option<Vec<TargetUrl>>,
 }
 
 impl NewLifecycle {
-    /// Reads it.
+    /// Reads it, for an API that has this end already, or none.
     ///
     /// # Errors
     /// Every rule that a field breaks.
-    pub fn check(&self, now: Timestamp) -> Result<LifecycleChange, Problems> {
+    pub fn check(&self, now: Timestamp, end: Option<Timestamp>) -> Result<LifecycleChange, Problems> {
         let mut faults = Faults::default();
         let state = faults.keep("state", self.state.parse::<Lifecycle>());
         let mut only_with = |field: &str, is_given: bool, with: Lifecycle| {
@@ -291,22 +299,51 @@ impl NewLifecycle {
         only_with("display_name", self.display_name.is_some(), Lifecycle::Published);
         only_with("production_targets", self.production_targets.is_some(), Lifecycle::Published);
         only_with("sunset_at", self.sunset_at.is_some(), Lifecycle::Deprecated);
+        only_with("deprecated_at", self.deprecated_at.is_some(), Lifecycle::Deprecated);
         let display_name = self.display_name.as_deref().and_then(|name| faults.keep("display_name", name.parse()));
-        let sunset_at = self.sunset_at.as_deref().and_then(|at| faults.keep("sunset_at", sunset(at, now)));
+        let deprecated_at = self.deprecated_at.as_deref().and_then(|at| faults.keep("deprecated_at", since(at, now)));
+        let sunset_at = self.sunset_at.as_deref().and_then(|at| {
+            // Who says since when it is deprecated puts back what was, and does not announce what is to come.
+            let (is_told, floor) = (self.deprecated_at.is_some(), deprecated_at);
+            faults.keep("sunset_at", moment(at).and_then(|at| sunset(at, now, is_told || end == Some(at), floor)))
+        });
         let production_targets =
             self.production_targets.as_deref().and_then(|texts| targets("production_targets", texts, &mut faults));
         match (state, faults.none()) {
-            (Some(state), Ok(())) => Ok(LifecycleChange { state, display_name, sunset_at, production_targets }),
+            (Some(state), Ok(())) => {
+                Ok(LifecycleChange { state, display_name, sunset_at, deprecated_at, production_targets })
+            }
             (None, Ok(())) => Err(Problems::of_fields(Vec::new())),
             (_, Err(problems)) => Err(problems),
         }
     }
 }
 
-fn sunset(text: &str, now: Timestamp) -> Result<Timestamp, Fault> {
-    let at: Timestamp =
-        text.parse().map_err(|_| Fault::new("time", "it must be a time (RFC 3339), as in `2027-06-30T00:00:00Z`"))?;
-    if at <= now { Err(Fault::new("past", "it must not be in the past")) } else { Ok(at) }
+/// A time, as it is kept: to the millisecond.
+///
+/// # Errors
+/// It is none.
+pub fn moment(text: &str) -> Result<Timestamp, Fault> {
+    let at: Option<Timestamp> = text.parse().ok();
+    let kept = at.and_then(|at| Timestamp::from_millisecond(at.as_millisecond()).ok());
+    kept.ok_or_else(|| Fault::new("time", "it must be a time (RFC 3339), as in `2027-06-30T00:00:00Z`"))
+}
+
+fn since(text: &str, now: Timestamp) -> Result<Timestamp, Fault> {
+    let at = moment(text)?;
+    if at > now { Err(Fault::new("future", "it must not be in the future")) } else { Ok(at) }
+}
+
+/// `may_be_past` where it is no news; it is not before `floor`.
+fn sunset(at: Timestamp, now: Timestamp, may_be_past: bool, floor: Option<Timestamp>) -> Result<Timestamp, Fault> {
+    if at <= now && !may_be_past {
+        let message = "it must not be in the past, but with `deprecated_at`, which says since when it is deprecated";
+        return Err(Fault::new("past", message));
+    }
+    if floor.is_some_and(|floor| at < floor) {
+        return Err(Fault::new("order", "it must not be before `deprecated_at`"));
+    }
+    Ok(at)
 }
 
 #[cfg(test)]

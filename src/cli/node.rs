@@ -143,9 +143,7 @@ pub(super) fn serve(args: &Args, ready: impl FnOnce(&Ready) -> Result<(), Failur
     drop(address_file);
     if code == ExitCode::SUCCESS {
         serving.stop();
-        if let Some(keeper) = keeper {
-            keeper.finish();
-        }
+        keeper.finish();
         // With the last manager the store's thread ends, and closes the store.
         let _ = stop.send(Word::Stop);
         drop(manager);
@@ -214,6 +212,7 @@ impl Node {
             }
         })?;
         self.outlet.attach(running.senders());
+        self.manager.reopen_store();
         Ok(running)
     }
 
@@ -235,13 +234,10 @@ impl Node {
         )?)
     }
 
-    /// Keeps the last good snapshot; not where that is what is served.
-    fn keep(&self) -> Result<Option<Keeper>, Failure> {
-        if self.home.is_degraded {
-            return Ok(None);
-        }
+    /// Keeps the last good snapshot. Where that is what is served it stays as it is, until there is a store.
+    fn keep(&self) -> Result<Keeper, Failure> {
         let (path, notes) = (self.home.path().to_owned(), self.home.notes.clone());
-        Ok(Some(Keeper::start(path, self.published.clone(), self.manager.clone(), notes)?))
+        Ok(Keeper::start(path, self.published.clone(), self.manager.clone(), notes)?)
     }
 }
 

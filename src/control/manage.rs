@@ -25,6 +25,7 @@ mod others;
 mod plane;
 mod projects;
 pub mod reconfigure;
+mod reopening;
 pub mod start;
 #[cfg(test)]
 mod tests;
@@ -58,11 +59,17 @@ pub struct Settings {
     pub in_force_timeout: Duration,
     /// How long one waits for a place in the queue, and then for the store.
     pub store_timeout: Duration,
+    /// How often a store is tried again that could not be opened.
+    pub reopen_every: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { in_force_timeout: Duration::from_secs(10), store_timeout: Duration::from_secs(30) }
+        Self {
+            in_force_timeout: Duration::from_secs(10),
+            store_timeout: Duration::from_secs(30),
+            reopen_every: Duration::from_secs(2),
+        }
     }
 }
 

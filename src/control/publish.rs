@@ -48,6 +48,15 @@ pub trait Publisher: Send + 'static {
     /// What cannot be served, and why: the transaction is rolled back, and the problem answered.
     fn prepare(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<Self::Prepared, Problems>;
 
+    /// The same for what a store has kept and nobody has asked for now: what cannot be served any more must not keep all else
+    /// from being served. It is left out, and the log tells of it.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    fn prepare_kept(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<Self::Prepared, Problems> {
+        self.prepare(deployed)
+    }
+
     /// Hands it to every shard; in force once the receipt says so. Called after the commit. Never fails.
     fn publish(&mut self, prepared: Self::Prepared) -> Receipt;
 }

@@ -34,6 +34,8 @@ pub struct Document {
     pub display_name: Option<Name>,
     /// When it ends; with `Deprecated` only.
     pub sunset_at: Option<Timestamp>,
+    /// Since when it has been deprecated; with `Deprecated` only.
+    pub deprecated_at: Option<Timestamp>,
     /// Where it should be deployed, each environment once.
     pub deployments: Vec<Declared>,
 }

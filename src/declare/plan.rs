@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use jiff::Timestamp;
+
 use super::document::{Declared, Document};
 use super::held::{Held, HeldApi};
 use super::read::Fault;
@@ -149,7 +151,11 @@ impl Planner<'_> {
         };
         let shown = held.and_then(|held| held.api.display_name.as_ref());
         let is_shown_so = document.display_name.is_none() || document.display_name.as_ref() == shown;
-        let ends_so = document.sunset_at.is_none() || document.sunset_at == held.and_then(|held| held.api.sunset_at);
+        let is_or_left_out = |given: Option<Timestamp>, of: fn(&HeldApi) -> Option<Timestamp>| {
+            given.is_none() || given == held.and_then(of)
+        };
+        let ends_so = is_or_left_out(document.sunset_at, |held| held.api.sunset_at)
+            && is_or_left_out(document.deprecated_at, |held| held.api.deprecated_at);
         let is_published_on_the_way = way.contains(&Lifecycle::Published) || wanted == Lifecycle::Published;
         if !is_shown_so && !is_published_on_the_way {
             let why = format!("it cannot be changed while the API is {is}: it goes with publishing");
@@ -166,11 +172,13 @@ impl Planner<'_> {
         let states = if again { vec![wanted] } else { way };
         for state in states {
             let display_name = document.display_name.as_ref().filter(|_| state == Lifecycle::Published);
-            let sunset_at = document.sunset_at.filter(|_| state == Lifecycle::Deprecated);
+            let deprecated = |at: Option<Timestamp>| at.filter(|_| state == Lifecycle::Deprecated);
+            let (sunset_at, deprecated_at) = (deprecated(document.sunset_at), deprecated(document.deprecated_at));
             let new = NewLifecycle {
                 state: state.to_string(),
                 display_name: display_name.map(ToString::to_string),
                 sunset_at: sunset_at.map(|at| at.to_string()),
+                deprecated_at: deprecated_at.map(|at| at.to_string()),
                 production_targets: None,
             };
             self.steps.push(Step::Lifecycle(document.key.clone(), new));

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
 use super::document::{API_VERSION, Declared, Document, KIND, Origin};
-use crate::api::request::{NewApi, NewDeployment, OwnTargets};
+use crate::api::request::{NewApi, NewDeployment, OwnTargets, moment};
 use crate::api::view::Status;
 use crate::api::{ApiKey, Definition, EnvironmentName, FieldError, Lifecycle, Name, Problems};
 
@@ -17,7 +18,7 @@ const MAX_DOCUMENTS: usize = 100_000;
 const MAX_NODES: usize = 20_000_000;
 
 /// The fields of a document, and of a deployment in it.
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 18] = [
     "apiVersion",
     "kind",
     "project",
@@ -30,6 +31,7 @@ const FIELDS: [&str; 17] = [
     "lifecycle",
     "display_name",
     "sunset_at",
+    "deprecated_at",
     "deployments",
     "environment",
     "revision",
@@ -74,6 +76,7 @@ struct Raw {
     lifecycle: Option<Spanned<String>>,
     display_name: Option<Spanned<String>>,
     sunset_at: Option<Spanned<String>>,
+    deprecated_at: Option<Spanned<String>>,
     deployments: Option<Vec<Spanned<RawDeployment>>>,
 }
 
@@ -157,10 +160,8 @@ impl Reader<'_> {
         let checked = self.definition(spanned);
         let lifecycle = raw.lifecycle.as_ref().and_then(|it| self.keep(it, "lifecycle", str::parse::<Lifecycle>));
         let display_name = raw.display_name.as_ref().and_then(|it| self.keep(it, "display_name", str::parse::<Name>));
-        let sunset_at = raw.sunset_at.as_ref().and_then(|it| {
-            let rule = "it must be a time (RFC 3339), as in `2027-06-30T00:00:00Z`";
-            self.keep(it, "sunset_at", |text| text.parse().map_err(|_| rule))
-        });
+        let sunset_at = raw.sunset_at.as_ref().and_then(|it| self.moment(it, "sunset_at"));
+        let deprecated_at = raw.deprecated_at.as_ref().and_then(|it| self.moment(it, "deprecated_at"));
         self.only_with(raw, lifecycle);
         let deployments = self.deployments(raw.deployments.as_deref().unwrap_or_default());
         let (key, definition) = checked?;
@@ -177,8 +178,13 @@ impl Reader<'_> {
             lifecycle,
             display_name,
             sunset_at,
+            deprecated_at,
             deployments,
         })
+    }
+
+    fn moment(&mut self, text: &Spanned<String>, field: &str) -> Option<Timestamp> {
+        self.keep(text, field, |text| moment(text).map_err(|fault| fault.message))
     }
 
     fn constant(&mut self, text: &Spanned<String>, field: &str, expected: &str) {
@@ -220,10 +226,12 @@ impl Reader<'_> {
                 "it goes with `lifecycle: Published`, `Deprecated` or `Blocked` only",
             );
         }
-        if let Some(it) = &raw.sunset_at
-            && lifecycle != Some(Deprecated)
-        {
-            self.fault(it.referenced, "sunset_at", "it goes with `lifecycle: Deprecated` only");
+        for (it, field) in [(&raw.sunset_at, "sunset_at"), (&raw.deprecated_at, "deprecated_at")] {
+            if let Some(it) = it
+                && lifecycle != Some(Deprecated)
+            {
+                self.fault(it.referenced, field, "it goes with `lifecycle: Deprecated` only");
+            }
         }
         if let Some(first) = raw.deployments.as_deref().and_then(<[_]>::first)
             && lifecycle == Some(Retired)
@@ -429,6 +437,8 @@ mod tests {
             ("display_name: Chat\n", "f.yaml:6:15: display_name: it goes with `lifecycle: Published`"),
             ("display_name: Chat\nlifecycle: Created\n", "f.yaml:6:15: display_name: it goes with"),
             ("sunset_at: 2030-01-01T00:00:00Z\nlifecycle: Published\n", "f.yaml:6:12: sunset_at: it goes with"),
+            ("deprecated_at: 2020-01-01T00:00:00Z\nlifecycle: Blocked\n", "f.yaml:6:16: deprecated_at: it goes with"),
+            ("deprecated_at: then\nlifecycle: Deprecated\n", "f.yaml:6:16: deprecated_at: it must be a time"),
             ("lifecycle: Retired\ndeployments:\n- environment: a\n", "f.yaml:8:3: deployments: what is `Retired`"),
             ("deployments:\n- environment: a\n- environment: a\n", "f.yaml:8:16: deployments[1].environment: there is"),
         ] {

@@ -71,6 +71,9 @@ impl fmt::Display for Step {
                 if let Some(name) = &new.display_name {
                     write!(f, ", displayed as {name}")?;
                 }
+                if let Some(at) = &new.deprecated_at {
+                    write!(f, ", since {at}")?;
+                }
                 match &new.sunset_at {
                     Some(at) => write!(f, ", ends {at}"),
                     None => Ok(()),

@@ -112,8 +112,8 @@ impl Shelf {
     }
 
     fn lifecycle(&mut self, key: &ApiKey, new: &NewLifecycle) -> Result<(), Problems> {
-        let change = new.check(Timestamp::UNIX_EPOCH)?;
         let (api, _) = self.apis.get_mut(key).unwrap();
+        let change = new.check(Timestamp::UNIX_EPOCH, api.sunset_at)?;
         assert!(
             api.lifecycle == change.state || api.lifecycle.may_become(change.state),
             "{} to {new:?}",
@@ -124,8 +124,12 @@ impl Shelf {
             Lifecycle::Published => {
                 let shown = api.display_name.take().unwrap_or_else(|| api.name.clone());
                 api.display_name = Some(change.display_name.unwrap_or(shown));
+                (api.deprecated_at, api.sunset_at) = (None, None);
             }
-            Lifecycle::Deprecated => api.sunset_at = Some(change.sunset_at.unwrap_or(Timestamp::MAX)),
+            Lifecycle::Deprecated => {
+                api.deprecated_at = Some(change.deprecated_at.or(api.deprecated_at).unwrap_or(Timestamp::UNIX_EPOCH));
+                api.sunset_at = Some(change.sunset_at.unwrap_or_else(|| "2999-12-31T00:00:00Z".parse().unwrap()));
+            }
             Lifecycle::Retired => api.deployments.clear(),
             _ => {}
         }

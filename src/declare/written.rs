@@ -28,6 +28,8 @@ pub struct Written {
     #[serde(skip_serializing_if = "Option::is_none")]
     display_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    deprecated_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     sunset_at: Option<String>,
     deployments: Vec<WrittenDeployment>,
 }
@@ -50,7 +52,7 @@ impl Written {
         let definition = held.definition();
         let deployments = deployments(held, &definition);
         let mut written = Self::new(&held.key(), &definition, held.api.lifecycle, deployments);
-        written.of_state(held.api.display_name.as_ref(), held.api.sunset_at);
+        written.of_state(held.api.display_name.as_ref(), held.api.deprecated_at, held.api.sunset_at);
         written
     }
 
@@ -74,7 +76,8 @@ impl Written {
         deployments.sort_by_key(|it| order(&it.environment).unwrap_or(usize::MAX));
         let mut written = Self::new(&document.key, &wanted, lifecycle, deployments);
         let shown = document.display_name.as_ref().or(held.and_then(|held| held.api.display_name.as_ref()));
-        written.of_state(shown, document.sunset_at.or(held.and_then(|held| held.api.sunset_at)));
+        let since = document.deprecated_at.or(held.and_then(|held| held.api.deprecated_at));
+        written.of_state(shown, since, document.sunset_at.or(held.and_then(|held| held.api.sunset_at)));
         Some(written)
     }
 
@@ -91,18 +94,25 @@ impl Written {
             targets: texts(&definition.targets),
             lifecycle: lifecycle.as_str(),
             display_name: None,
+            deprecated_at: None,
             sunset_at: None,
             deployments,
         }
     }
 
     /// What is written in some states only, because in others it cannot be given.
-    fn of_state(&mut self, display_name: Option<&Name>, sunset_at: Option<Timestamp>) {
+    fn of_state(
+        &mut self,
+        display_name: Option<&Name>,
+        deprecated_at: Option<Timestamp>,
+        sunset_at: Option<Timestamp>,
+    ) {
         use Lifecycle::{Blocked, Deprecated, Published};
         if [Published, Deprecated, Blocked].iter().any(|state| state.as_str() == self.lifecycle) {
             self.display_name = display_name.map(ToString::to_string);
         }
         if self.lifecycle == Deprecated.as_str() {
+            self.deprecated_at = deprecated_at.map(|at| at.to_string());
             self.sunset_at = sunset_at.map(|at| at.to_string());
         }
     }
@@ -202,6 +212,7 @@ mod tests {
             "lifecycle: Blocked\n",
             "lifecycle: Deprecated\n",
             "lifecycle: Deprecated\nsunset_at: 2030-01-01T00:00:00Z\n",
+            "lifecycle: Deprecated\nsunset_at: 1969-11-01T00:00:00Z\ndeprecated_at: 1969-10-01T00:00:00Z\n",
             "lifecycle: Retired\n",
         ]);
         let more = prop::sample::select(vec![
@@ -254,6 +265,7 @@ mod tests {
                 // What the node chooses where a document leaves it open.
                 for written in [&mut predicted, &mut is].into_iter().flatten() {
                     if wanted[0].sunset_at.is_none() { written.sunset_at = None; }
+                    if wanted[0].deprecated_at.is_none() { written.deprecated_at = None; }
                     if wanted[0].display_name.is_none() { written.display_name = None; }
                 }
                 prop_assert_eq!(&is, &predicted);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls_pki_types::ServerName;
@@ -119,9 +120,27 @@ impl Endpoint {
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
+
+    /// Whether there is nothing to tell it from the other by. Two places are the same if they are one, or have one address
+    /// written in their target.
+    fn is_same(&self, other: &Self) -> bool {
+        let is_place = Arc::ptr_eq(&self.place, &other.place) || self.target.host.parse::<IpAddr>().is_ok();
+        is_place && self.target == other.target && self.tls == other.tls
+    }
 }
 
 impl Route {
+    /// Whether there is nothing to tell it from the other by: who has the one need not look at the other.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let Self { id, subject, listener, gate, endpoints, preserve_host, answer_lines, policy } = self;
+        let is_same = (id, subject, listener, gate) == (&other.id, &other.subject, &other.listener, &other.gate)
+            && (preserve_host, answer_lines) == (&other.preserve_host, &other.answer_lines)
+            && *policy == other.policy
+            && endpoints.len() == other.endpoints.len();
+        is_same && endpoints.iter().zip(&other.endpoints).all(|(one, other)| one.is_same(other))
+    }
+
     /// Whether one of its endpoints has this fingerprint.
     #[must_use]
     pub fn goes_to(&self, fingerprint: u64) -> bool {

@@ -16,6 +16,9 @@ Eight runs, each of every case:
 TLS of its own, so shim.js puts it before or behind. With --deflate only the runs without TLS and without `ringway echo`
 are done: what TLS carries is the same to it, compressed or not, and those cases take minutes.
 
+Most cases end their connection after a second or less, whatever has come by then: on a host that is busy with other things
+an answer may be late. So what is worse is run again, on its own, and counts as it is then.
+
 The peers are Node's `ws` (echo.js, client.js), the cases those of the Autobahn suite as the package `kosoku` carries
 them; both are installed below target/conformance. `ringway echo` must not fail a case; it has no direct run.
 
@@ -44,6 +47,8 @@ DEFLATE_TIMEOUT_S = 1800
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 20
 PARALLEL_CASES = 4
+# How often what is worse is run again.
+AGAIN = 2
 # Verdicts from best to worst: those of the messages and those of the close.
 ORDER = [
     "OK",
@@ -76,18 +81,35 @@ def main():
     ringway = options.binary or build(options.profile)
     tools = Tools(work)
     tools.install()
-    bench = Bench(ringway, tools, options.deflate, work / ("deflate" if options.deflate else "plain"))
+    out = work / ("deflate" if options.deflate else "plain")
     runs = [PLAIN] if options.deflate else [PLAIN, TLS]
-    failures = []
-    failures += compare("client", bench.client_direct(), {way: bench.client_proxied(way) for way in runs})
-    failures += compare("upstream", bench.upstream_direct(), {way: bench.upstream_proxied(way) for way in runs})
-    if not options.deflate:
-        failures += judge("echo", {way: bench.own_echo(way) for way in runs})
-    for line in failures:
-        print(f"WORSE {line}")
-    print(f"reports: {os.path.relpath(bench.out)}")
-    print(f"conformance: {Totals.verdicts - len(failures)} passed, {len(failures)} failed")
-    return 1 if failures else 0
+    legs = ["client", "upstream"] if options.deflate else ["client", "upstream", "echo"]
+    verdicts = failed = 0
+    for leg in legs:
+        bench = Bench(ringway, tools, options.deflate, out / leg)
+        count, worse = run_leg(bench, leg, runs)
+        for again in range(1, 1 + AGAIN):
+            if not worse:
+                break
+            for line in worse.values():
+                print(f"worse, and run again: {line}")
+            bench = Bench(ringway, tools, options.deflate, out / f"{leg}-{again}", sorted({case for _, case in worse}))
+            worse = run_leg(bench, leg, runs)[1]
+        for line in worse.values():
+            print(f"WORSE {line}")
+        verdicts, failed = verdicts + count, failed + len(worse)
+    print(f"reports: {os.path.relpath(out)}")
+    print(f"conformance: {verdicts - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def run_leg(bench, leg, runs):
+    """How many verdicts there are, and the worse ones: what was seen, by way and case."""
+    if leg == "client":
+        return compare(leg, bench.client_direct(), {way: bench.client_proxied(way) for way in runs})
+    if leg == "upstream":
+        return compare(leg, bench.upstream_direct(), {way: bench.upstream_proxied(way) for way in runs})
+    return judge(leg, {way: bench.own_echo(way) for way in runs})
 
 
 def arguments():
@@ -155,12 +177,13 @@ class Tools:
 class Bench:
     """Starts what a run needs, each on a port of its own choice, and reads the verdicts."""
 
-    def __init__(self, ringway, tools, deflate, out):
+    def __init__(self, ringway, tools, deflate, out, cases=()):
         self.ringway, self.tools, self.out = ringway, tools, out
         self.flags = ["deflate"] if deflate else []
         self.timeout_s = DEFLATE_TIMEOUT_S if deflate else PLAIN_TIMEOUT_S
         chosen = "-i" if deflate else "-x"
-        self.cases = [chosen, "12.*", chosen, "13.*"]
+        self.cases = [word for case in cases for word in ("-i", case)] or [chosen, "12.*", chosen, "13.*"]
+        self.parallel = 1 if cases else PARALLEL_CASES
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
 
@@ -243,7 +266,7 @@ class Bench:
                 raise Broken(f"{name} ended with {code}; see {self.log(name)}")
 
     def fuzzing_client(self, run, address):
-        command = [self.tools.kosoku, "-m", "fuzzingclient", address, "-p", str(PARALLEL_CASES)]
+        command = [self.tools.kosoku, "-m", "fuzzingclient", address, "-p", str(self.parallel)]
         started = time.monotonic()
         with self.process(f"{run}.suite", [*command, *self.cases, "-o", self.out / run]) as suite:
             suite.wait(self.timeout_s)
@@ -312,40 +335,33 @@ def drain(stream):
     threading.Thread(target=collections.deque, args=(stream, 0), daemon=True).start()
 
 
-class Totals:
-    """Of all runs."""
-
-    verdicts = 0
-
-
 def compare(leg, direct, ways):
-    """The cases that are worse through the proxy."""
+    """How many verdicts there are, and the cases that are worse through the proxy."""
     missing = ("MISSING", "MISSING")
     if not direct:
         raise Broken(f"{leg}: no case was run")
     table(leg, {"direct": direct, **ways})
-    worse = []
+    worse = {}
     for way, proxied in ways.items():
-        Totals.verdicts += len(direct)
         for case, before in direct.items():
             after = proxied.get(case, missing)
             if any(ORDER.index(now) > ORDER.index(then) for now, then in zip(after, before)):
-                worse.append(f"{leg} {case}: direct {show(before)}, {way} {show(after)}")
-    return worse
+                worse[way, case] = f"{leg} {case}: direct {show(before)}, {way} {show(after)}"
+    return len(direct) * len(ways), worse
 
 
 def judge(name, ways):
-    """The cases that failed."""
+    """How many verdicts there are, and the cases that failed."""
     if not all(ways.values()):
         raise Broken(f"{name}: no case was run")
     table(name, ways)
-    Totals.verdicts += sum(len(verdicts) for verdicts in ways.values())
-    return [
-        f"{name} {case}, {way}: {show(seen)}"
+    failed = {
+        (way, case): f"{name} {case}, {way}: {show(seen)}"
         for way, verdicts in ways.items()
         for case, seen in verdicts.items()
         if not PASSING.issuperset(seen)
-    ]
+    }
+    return sum(len(verdicts) for verdicts in ways.values()), failed
 
 
 def show(verdict):

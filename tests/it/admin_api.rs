@@ -176,6 +176,5 @@ fn heads_that_drip_are_cut_off_and_block_nobody() {
     assert_eq!(refused.code(), "too-many-connections");
     assert!(refused.header("retry-after") == Some("5"), "{}", refused.head);
     until("there is a place again", || (node.admin.get("/health/live").status == 200).then_some(()));
-    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     assert!(started.elapsed() > Duration::from_secs(5), "the places were never taken");
 }

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
 use crate::harness::node::{Home, USUAL};
+use crate::harness::until;
 
 /// A folder with two APIs in it.
 fn folder() -> tempfile::TempDir {
@@ -88,6 +90,36 @@ fn an_export_can_be_applied_where_it_comes_from_and_where_there_is_nothing() {
     assert!(other.works(&["export", "--api", "orders"]).contains("identifier: orders\n"));
     let documents: Value = serde_json::from_str(&other.works(&["export", "-o", "json"])).unwrap();
     assert_eq!(documents[1]["name"], "Orders");
+}
+
+#[test]
+fn an_api_whose_end_is_past_comes_back_from_an_export_as_it_was() {
+    let (home, empty) = (Home::new(USUAL), Home::new(USUAL));
+    let node = home.start();
+    let folder = folder();
+    write(folder.path(), "chat.yaml", &chat("ws://127.0.0.1:9000", "Published"));
+    home.works(&["apply", "-f", folder.path().to_str().unwrap()]);
+    let soon = Timestamp::now() + SignedDuration::from_millis(300);
+    let over = json!({ "state": "Deprecated", "sunset_at": soon.to_string() });
+    node.admin.put("/apis/default/chat/1.0/lifecycle", &over).expect(200);
+    until("its end is past", || (Timestamp::now() > soon).then_some(()));
+    // An end that it has already is no news; one that it has not is a mistake.
+    node.admin.put("/apis/default/chat/1.0/lifecycle", &over).expect(200);
+    let mistake = json!({ "state": "Deprecated", "sunset_at": "2020-01-01T00:00:00Z" });
+    node.admin.put("/apis/default/chat/1.0/lifecycle", &mistake).refused(422, "fields-invalid");
+
+    let export = home.works(&["export"]);
+    let backup = tempfile::tempdir().unwrap();
+    write(backup.path(), "all.yaml", &export);
+    let files = backup.path().to_str().unwrap();
+    let other = empty.start();
+    empty.works(&["apply", "-f", files]);
+    assert_eq!(empty.works(&["export"]), export);
+    assert_eq!(empty.run(&["diff", "-f", files]), (0, String::new(), String::new()));
+    let [was, is] = [&node, &other].map(|node| node.admin.get("/apis/default/chat/1.0").expect(200));
+    for field in ["lifecycle", "deprecated_at", "sunset_at", "display_name"] {
+        assert_eq!(is[field], was[field], "{field}");
+    }
 }
 
 #[test]

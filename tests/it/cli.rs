@@ -124,8 +124,8 @@ fn a_process_whose_standard_output_is_closed_serves_all_the_same() {
     for log in ["info", "off"] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let (held, address) = nobody();
-        drop(held);
+        // Held all the while, so that no other test is given it; the program says of its socket too that it shares.
+        let (_held, address) = nobody();
         let (stdout, stderr) = (OwnedFd::from(writer.try_clone().unwrap()), OwnedFd::from(writer));
         let mut child = Command::new(PROGRAM)
             .args(["echo", "--listen", &address.to_string(), "--log-level", log])

@@ -1,4 +1,5 @@
-//! The real process's deadlines: each is short here, and what it leads to is the test, not when.
+//! The real process's deadlines: each is short here, and what it leads to is the test, not when. One that the test itself has to
+//! keep is as long as a busy host may keep a thread waiting.
 
 use std::time::{Duration, Instant};
 
@@ -26,9 +27,9 @@ fn a_tunnel_without_traffic_is_closed_with_1001_at_both_ends() {
 
 #[test]
 fn traffic_in_one_direction_keeps_a_tunnel_from_being_idle() {
-    let Tunnel { ringway: _ringway, mut client, mut upstream } = tunnel(&options(&["--idle-timeout", "1s"]));
+    let Tunnel { ringway: _ringway, mut client, mut upstream } = tunnel(&options(&["--idle-timeout", "3s"]));
     let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(3) {
+    while started.elapsed() < Duration::from_secs(5) {
         client.say("still here");
         upstream.hears("still here");
         assert!(client.is_quiet());
@@ -79,7 +80,7 @@ fn a_pong_that_answers_no_ping_of_ours_passes() {
 #[test]
 fn no_ping_of_ours_is_sent_while_a_relayed_one_is_unanswered() {
     let Tunnel { ringway: _ringway, mut client, mut upstream } =
-        tunnel(&["--ping-interval", "200ms", "--pong-timeout", "700ms"]);
+        tunnel(&["--ping-interval", "200ms", "--pong-timeout", "3s"]);
     client.send(&masked(FIN | PING, b"the client's own"));
     // The client is silent too, and says that it lives.
     let living = std::thread::spawn(move || {
@@ -110,7 +111,7 @@ fn no_ping_of_ours_is_sent_while_a_relayed_one_is_unanswered() {
 fn a_side_that_answers_no_ping_is_given_up_and_the_other_is_told() {
     for silent in ["client", "upstream"] {
         let Tunnel { ringway, mut client, mut upstream } =
-            tunnel(&["--ping-interval", "200ms", "--pong-timeout", "500ms", "--close-timeout", "500ms"]);
+            tunnel(&["--ping-interval", "200ms", "--pong-timeout", "3s", "--close-timeout", "500ms"]);
         // The one that lives answers its pings.
         let (dead, alive) =
             if silent == "client" { (&mut client, &mut upstream) } else { (&mut upstream, &mut client) };
@@ -135,10 +136,10 @@ fn a_side_that_answers_no_ping_is_given_up_and_the_other_is_told() {
 
 #[test]
 fn a_side_that_talks_is_not_pinged() {
-    let Tunnel { ringway: _ringway, mut client, mut upstream } = tunnel(&["--ping-interval", "500ms"]);
+    let Tunnel { ringway: _ringway, mut client, mut upstream } = tunnel(&["--ping-interval", "2s"]);
     let (mut pings, started) = (0, Instant::now());
     let mut said = 0;
-    while started.elapsed() < Duration::from_secs(2) {
+    while started.elapsed() < Duration::from_secs(5) {
         client.say("x");
         said += 1;
         loop {
@@ -249,12 +250,12 @@ fn a_peer_that_finished_in_mid_frame_is_waited_for_no_longer_than_the_close_time
 
 #[test]
 fn bytes_that_flow_put_a_half_closed_tunnels_end_off() {
-    let Tunnel { ringway: _ringway, mut client, mut upstream } = tunnel(&["--close-timeout", "600ms"]);
+    let Tunnel { ringway: _ringway, mut client, mut upstream } = tunnel(&["--close-timeout", "2s"]);
     client.finish();
     upstream.ends();
     let started = Instant::now();
     let mut count = 0_u32;
-    while started.elapsed() < Duration::from_secs(2) {
+    while started.elapsed() < Duration::from_secs(5) {
         upstream.answer("flowing");
         client.hears("flowing");
         count += 1;
@@ -266,7 +267,7 @@ fn bytes_that_flow_put_a_half_closed_tunnels_end_off() {
 #[test]
 fn a_handshake_that_stalls_holds_nothing_up() {
     let upstream = Upstream::listen();
-    let ringway = Ringway::proxy(upstream.address(), &["--cpus", "0", "--handshake-timeout", "1s"]);
+    let ringway = Ringway::proxy(upstream.address(), &["--cpus", "0", "--handshake-timeout", "4s"]);
     let mut stalled = Peer::connect(ringway.address());
     stalled.send(b"GET / HTTP/1.1\r\n");
     let (mut client, mut server) = open(&ringway, &upstream, "", "");
@@ -277,7 +278,7 @@ fn a_handshake_that_stalls_holds_nothing_up() {
 
 #[test]
 fn a_reader_that_is_slow_is_not_taken_for_dead_and_neither_is_who_speaks_to_it() {
-    let pings = ["--ping-interval", "200ms", "--pong-timeout", "200ms", "--idle-timeout", "off"];
+    let pings = ["--ping-interval", "1s", "--pong-timeout", "1s", "--idle-timeout", "off"];
     let Tunnel { ringway, mut client, upstream } = tunnel(&pings);
     // More than all buffers between the two can hold.
     let mut flood = upstream.stream.try_clone().unwrap();
@@ -288,7 +289,7 @@ fn a_reader_that_is_slow_is_not_taken_for_dead_and_neither_is_who_speaks_to_it()
     // A reader so slow that it takes many times what silence is allowed to last, and never stops.
     let started = Instant::now();
     let mut taken = 0;
-    while started.elapsed() < Duration::from_secs(3) {
+    while started.elapsed() < Duration::from_secs(8) {
         taken += client.exactly(20_000).len();
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -34,9 +34,10 @@ fn refused(of: &str, field: &str, value: Value) -> Problems {
         "API" => serde_json::from_value::<NewApi>(with(api())).unwrap().check().unwrap_err(),
         "deployment" => serde_json::from_value::<NewDeployment>(with(json!({}))).unwrap().own_targets().unwrap_err(),
         "project" => serde_json::from_value::<NewProject>(with(json!({}))).unwrap().check().unwrap_err(),
-        "lifecycle" => {
-            serde_json::from_value::<NewLifecycle>(with(json!({ "state": state }))).unwrap().check(now).unwrap_err()
-        }
+        "lifecycle" => serde_json::from_value::<NewLifecycle>(with(json!({ "state": state })))
+            .unwrap()
+            .check(now, None)
+            .unwrap_err(),
         other => panic!("{other} is none of the inputs"),
     }
 }

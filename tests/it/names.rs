@@ -3,9 +3,10 @@
 
 use crate::harness::namespace::in_namespaces;
 
-/// The addresses 10.77.0.0/24, and fd77::1 to fd77::3.
+/// The addresses 10.77.0.0/24, and fd77::1 to fd77::3: there at once, and not only when the kernel has looked whether
+/// another host has them.
 const ADDRESSES: &str =
-    "ip addr add 10.77.0.1/24 dev lo && for n in 1 2 3; do ip addr add fd77::$n/128 dev lo || exit 1; done";
+    "ip addr add 10.77.0.1/24 dev lo && for n in 1 2 3; do ip addr add fd77::$n/128 dev lo nodad || exit 1; done";
 
 in_namespaces! {
     ADDRESSES;
@@ -141,14 +142,17 @@ mod inside {
         dns.says("api.test", "10.77.0.1");
         let ringway = proxy_asking(&dns, &[]);
         dns.mood(Mood::Silent);
-        let asked = dns.asked().len();
-        until("it is asked and does not answer", || (dns.asked().len() > asked).then_some(()));
-        let begun = Instant::now();
-        for _ in 0..20 {
-            open(&ringway, &upstream, "", "");
-        }
-        // A question has two seconds before it is given up.
-        assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+        // A question has two seconds before it is given up. On a busy host a round may take as long without waiting for that:
+        // then the next one shows it.
+        until("connections come about while a question is out", || {
+            let asked = dns.asked().len();
+            until("it is asked and does not answer", || (dns.asked().len() > asked).then_some(()));
+            let begun = Instant::now();
+            for _ in 0..20 {
+                open(&ringway, &upstream, "", "");
+            }
+            (begun.elapsed() < Duration::from_millis(1500)).then_some(())
+        });
         let line = ringway.logged("its last good answer stays in use");
         assert!(field(&line, "why").contains("timed out"), "{line}");
         open(&ringway, &upstream, "", "");
@@ -244,14 +248,13 @@ mod inside {
         let many: Vec<String> =
             (1..=50).flat_map(|n| [format!("10.77.0.{n}"), format!("10.77.0.{}", n.min(4))]).collect();
         dns.says("api.test", &many.join(" "));
-        let ringway = proxy_asking(&dns, &[]);
+        // So long that an address which is not known to refuse keeps its turn.
+        let ringway = proxy_asking(&dns, &["--connect-timeout", "1h"]);
         assert!(dns.over_tcp() > 0, "the answer does not fit a datagram");
         let line = ringway.logged("more addresses than are used");
         assert!(line.contains("found=50") && line.contains("used=16"), "{line}");
         // Fifteen refuse; the sixteenth takes it.
-        let begun = Instant::now();
         open(&ringway, &last, "", "");
-        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
         drop(last);
         // None of them listens, and the seventeenth is not tried.
         let beyond = upstream("10.77.0.17");
@@ -283,11 +286,14 @@ mod inside {
         let (dns, good) = (Dns::start(), upstream("10.77.0.2"));
         let _deaf = deaf("10.77.0.1");
         dns.says("api.test", "10.77.0.1 10.77.0.2");
-        let ringway = proxy_asking(&dns, &["--connect-timeout", "2s"]);
+        let ringway = proxy_asking(&dns, &["--connect-timeout", "8s"]);
         let begun = Instant::now();
         open(&ringway, &good, "", "");
         let took = begun.elapsed();
-        assert!((Duration::from_secs(1)..Duration::from_secs(2)).contains(&took), "half of two seconds, not {took:?}");
+        assert!(
+            (Duration::from_secs(4)..Duration::from_secs(8)).contains(&took),
+            "half of eight seconds, not {took:?}"
+        );
     }
 
     #[test]

@@ -278,13 +278,14 @@ fn a_request_behind_a_handshake_that_gets_101_is_a_violation_and_no_request() {
 
 #[test]
 fn a_request_behind_a_handshake_that_gets_another_answer_is_dropped() {
-    for (answer, status) in [
-        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "HTTP/1.1 200 OK"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n\r\nsecond", "HTTP/1.1 200 OK"),
-        ("", "HTTP/1.1 504 Gateway Timeout"),
+    const LONG: &str = "1h";
+    for (answer, timeout, status) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", LONG, "HTTP/1.1 200 OK"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n\r\nsecond", LONG, "HTTP/1.1 200 OK"),
+        ("", "700ms", "HTTP/1.1 504 Gateway Timeout"),
     ] {
         let upstream = Upstream::listen();
-        let ringway = Ringway::proxy(upstream.address(), &["--handshake-timeout", "700ms"]);
+        let ringway = Ringway::proxy(upstream.address(), &["--handshake-timeout", timeout]);
         let mut peer = Peer::connect(ringway.address());
         let behind = "GET /internal HTTP/1.1\r\nHost: internal\r\n\r\n";
         peer.send(format!("{}{behind}", client::handshake("/", "")).as_bytes());

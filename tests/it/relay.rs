@@ -121,7 +121,7 @@ fn messages_from_nothing_to_16_mib_come_back_byte_for_byte() {
 
 #[test]
 fn many_connections_on_two_shards_each_get_their_own_messages() {
-    many_interleaved_connections_each_get_their_own(&["--cpus", "0,1"], 150);
+    many_interleaved_connections_each_get_their_own(&["--cpus", harness::process::two_cpus()], 150);
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! SIGHUP to a node: what is had at once, what waits for a restart, and what a mistake does: nothing.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::harness::frame::{BINARY, FIN, masked};
@@ -227,7 +225,7 @@ fn whose_word_counts_changes() {
 
 #[test]
 fn the_log_changes_and_an_end_is_waited_for_as_long_as_it_says_now() {
-    let (home, upstream) = (Home::new(USUAL), Upstream::listen());
+    let (home, upstream) = (Home::new(&format!("limits.drain_timeout_ms = 3_600_000{USUAL}")), Upstream::listen());
     let node = home.start();
     let (_, base) = node.serve("Chat", &[ws(upstream.address())]);
     let at = node.external("development");
@@ -238,10 +236,9 @@ fn the_log_changes_and_an_end_is_waited_for_as_long_as_it_says_now() {
     refuses(at, "/nowhere", 404, "route-not-found");
     // Neither end answers the close.
     let (_client, _server, ..) = through(at, &base, &upstream);
-    let started = std::time::Instant::now();
     node.signal(libc::SIGTERM);
+    // An hour, as it said before, is longer than anything is waited for here.
     assert_eq!(node.ended().code(), Some(0));
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     assert!(node.log().contains("drain timeout: ending with connections open"), "{}", node.log());
     assert!(!node.log().contains("route-not-found"), "{}", node.log());
 }

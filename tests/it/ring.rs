@@ -33,7 +33,7 @@ fn bulk_over_a_tiny_ring_starves_nobody() {
 
 #[test]
 fn a_shard_that_cannot_make_its_ring_ends_the_process_and_says_which() {
-    let listen = ["echo", "--listen", "127.0.0.1:0", "--cpus", "0-1"];
+    let listen = ["echo", "--listen", "127.0.0.1:0", "--cpus", "0"];
     let (code, stdout, stderr) =
         crate::harness::process::run(&[&listen[..], &["--ring-completions", "99999999"]].concat());
     assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");

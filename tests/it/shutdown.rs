@@ -137,13 +137,13 @@ fn a_second_signal_ends_at_once_with_1() {
 
 #[test]
 fn peers_that_never_answer_hold_the_end_up_no_longer_than_the_drain_timeout() {
-    let Tunnel { ringway, mut client, mut upstream } = tunnel(&["--drain-timeout", "500ms", "--close-timeout", "1h"]);
+    let Tunnel { ringway, mut client, mut upstream } = tunnel(&["--drain-timeout", "2s", "--close-timeout", "1h"]);
     let started = Instant::now();
     ringway.signal(libc::SIGTERM);
     assert_eq!(client.close().0, Some(1001));
     assert_eq!(upstream.close().0, Some(1001));
     assert_eq!(ringway.ended().code(), Some(0));
-    assert!(started.elapsed() >= Duration::from_millis(500));
+    assert!(started.elapsed() >= Duration::from_secs(2));
     ringway.logged("drain timeout");
 }
 

@@ -29,7 +29,7 @@ mod inside {
         come_and_go(&ringway, 2);
         let before = in_use();
         come_and_go(&ringway, 40);
-        // A socket is given back a moment after it is closed.
-        until(&format!("{before} sockets are in use again"), || (in_use() == before).then_some(()));
+        // A socket is given back a moment after it is closed: some of those before may have been counted still.
+        until(&format!("no more than {before} sockets are in use"), || (in_use() <= before).then_some(()));
     }
 }

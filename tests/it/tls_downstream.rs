@@ -11,8 +11,10 @@ use rustls::{AlertDescription, HandshakeKind, ProtocolVersion};
 
 use crate::harness::peer::{header, headers};
 use crate::harness::pki::{Authority, Folder};
+use crate::harness::process::two_cpus;
 use crate::harness::secure::{self, Shape, Tls, client_config, client_config_with, versions_config};
 use crate::harness::site::{NAME, Site, switch};
+use crate::harness::wait::PATIENCE;
 use crate::harness::{EchoServer, Ended, Peer, Ringway, Upstream, client, until};
 
 /// A refusal's status and code, to the connection's end. The record is written when the client has ended too.
@@ -115,7 +117,7 @@ fn tls_1_2_and_1_3_carry_a_websocket_and_the_record_says_which() {
 fn a_second_handshake_resumes_the_first_by_ticket() {
     let (site, server) = (Site::new(), EchoServer::start());
     // Two shards: a ticket of one is good with the other.
-    let ringway = site.downstream(server.address(), &["--cpus", "0,1"]);
+    let ringway = site.downstream(server.address(), &["--cpus", two_cpus()]);
     for version in [&TLS12, &TLS13] {
         let mut config = versions_config(&site.authority, &[version]);
         // One place for tickets, and each but the first is used: none is left over from an earlier round.
@@ -321,8 +323,8 @@ fn a_client_that_stalls_in_the_middle_of_the_handshake_is_closed_at_its_deadline
             let hello = tls.sealed();
             tls.wire.write_all(&hello).unwrap();
         },
-        // TLS stands, and no request comes.
-        |tls| tls.shake_hands().unwrap(),
+        // TLS stands, and no request comes. On a busy host even that may come too late.
+        |tls| drop(tls.shake_hands()),
     ];
     for (number, stall) in stalls.into_iter().enumerate() {
         let begun = Instant::now();
@@ -332,7 +334,6 @@ fn a_client_that_stalls_in_the_middle_of_the_handshake_is_closed_at_its_deadline
         Peer::over(tls.wire).rest();
         let lasted = begun.elapsed();
         assert!(lasted >= Duration::from_millis(690), "{number}: {lasted:?}");
-        assert!(lasted < Duration::from_secs(5), "{number}: {lasted:?}");
         let timeouts = || ringway.log().matches("handshake-timeout").count();
         until("it is logged", || (timeouts() > number).then_some(()));
     }
@@ -346,15 +347,14 @@ fn a_handshake_that_drips_is_closed_at_its_deadline_too() {
     let ringway = site.downstream(upstream.address(), &["--handshake-timeout", "700ms"]);
     let wire = TcpStream::connect(ringway.address()).unwrap();
     let mut tls = Tls::client(wire, Arc::new(client_config(&site.authority)), NAME);
-    let begun = Instant::now();
-    for byte in tls.sealed() {
-        if tls.wire.write_all(&[byte]).is_err() || begun.elapsed() > Duration::from_secs(5) {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let lasted = begun.elapsed();
-    assert!(lasted < Duration::from_secs(4), "{lasted:?}");
+    // So slowly that all of it takes as long as anything may.
+    let hello = tls.sealed();
+    let pause = PATIENCE / u32::try_from(hello.len()).unwrap();
+    let is_cut_off = hello.iter().any(|byte| {
+        std::thread::sleep(pause);
+        tls.wire.write_all(&[*byte]).is_err()
+    });
+    assert!(is_cut_off, "all of it was waited for");
     ringway.logged("handshake-timeout");
 }
 

@@ -232,7 +232,7 @@ fn openssl_is_an_upstream() {
 /// What `curl` says, when it is to upgrade.
 fn curl(port: u16, options: &[&str]) -> Output {
     let mut command = Command::new("curl");
-    command.args(["-sS", "-i", "-N", "--max-time", "20", "--noproxy", "*"]);
+    command.args(["-sS", "-i", "-N", "--max-time", "60", "--noproxy", "*"]);
     command.args(["--resolve", &format!("{NAME}:{port}:127.0.0.1")]);
     command.args(["-H", "Upgrade: websocket", "-H", "Connection: Upgrade", "-H", "Sec-WebSocket-Version: 13"]);
     command.args(["-H", &format!("Sec-WebSocket-Key: {}", client::KEY)]);

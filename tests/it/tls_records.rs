@@ -10,6 +10,7 @@ use rustls::{ClientConfig, SupportedProtocolVersion};
 use tungstenite::Message;
 
 use crate::harness::frame::{BINARY, CLOSE, FIN, close_body, masked, plain};
+use crate::harness::patient::again;
 use crate::harness::secure::{self, Shape, Tls, client_config, versions_config};
 use crate::harness::site::{NAME, SecureTunnel, Site, switch};
 use crate::harness::{EchoServer, Ended, Peer, Ringway, Upstream, client, until};
@@ -113,7 +114,7 @@ fn a_long_message_goes_out_in_records_that_are_filled() {
         let (mut lengths, mut seen, mut out) = (Vec::new(), Vec::new(), Vec::<u8>::new());
         while out.len() < message.len() {
             let mut chunk = [0; 1 << 16];
-            let n = wire.read(&mut chunk).unwrap();
+            let n = again(|| wire.read(&mut chunk)).unwrap();
             assert_ne!(n, 0);
             seen.extend(&chunk[..n]);
             let mut rest = &chunk[..n];
@@ -234,7 +235,7 @@ fn both_ways(peer: &mut Peer<Tls>, out: &[u8], expected: usize) -> Vec<u8> {
             unsent.drain(..n);
             idle &= n == 0;
         }
-        if let Ok(n @ 1..) = wire.read(&mut small) {
+        if let Ok(n @ 1..) = again(|| wire.read(&mut small)) {
             let mut bytes = &small[..n];
             while !bytes.is_empty() {
                 session.read_tls(&mut bytes).unwrap();

@@ -6,6 +6,7 @@ use rustls::pki_types::CertificateDer;
 use tungstenite::WebSocket;
 
 use crate::harness::pki::Authority;
+use crate::harness::process::two_cpus;
 use crate::harness::secure::{self, Tls, client_config};
 use crate::harness::site::{NAME, Site};
 use crate::harness::{EchoServer, Ringway, until};
@@ -32,7 +33,7 @@ fn replace(site: &Site, path: &str, text: &str) {
 fn a_new_certificate_is_shown_to_who_comes_next_and_an_open_websocket_goes_on() {
     let (site, server) = (Site::new(), EchoServer::start());
     // Each shard is told.
-    let ringway = site.downstream(server.address(), &["--cpus", "0,1"]);
+    let ringway = site.downstream(server.address(), &["--cpus", two_cpus()]);
     let mut held: Vec<_> =
         (0..6).map(|_| secure::websocket(ringway.address(), NAME, client_config(&site.authority))).collect();
     held.iter_mut().for_each(|socket| echoes(socket, "before"));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustls::version::{TLS12, TLS13};
 use tungstenite::handshake::derive_accept_key;
 
+use crate::harness::patient::again;
 use crate::harness::peer::header;
 use crate::harness::pki::{Authority, Pair};
 use crate::harness::secure::{self, APPLICATION_DATA, HANDSHAKE, Tls};
@@ -214,7 +215,7 @@ fn all_that_goes_to_a_tls_target_is_tls_records() {
         while session.wants_write() {
             session.write_tls(&mut wire).unwrap();
         }
-        let n = wire.read(&mut chunk).unwrap();
+        let n = again(|| wire.read(&mut chunk)).unwrap();
         assert_ne!(n, 0);
         seen.extend(&chunk[..n]);
         let mut rest = &chunk[..n];

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -13,10 +13,11 @@ use ringway::tls::server::{ClientCertificates, ServerTls};
 use rustls::{ServerConnection, StreamOwned};
 
 use crate::harness::Ringway;
+use crate::harness::patient::Patient;
 use crate::harness::process::{PROGRAM, run};
 use crate::harness::wait::PATIENCE;
 
-type Stream = StreamOwned<ServerConnection, TcpStream>;
+type Stream = StreamOwned<ServerConnection, Patient>;
 
 /// A certificate by `ringway tls dev-cert`, in a folder of a test's own.
 struct Identity(PathBuf);
@@ -54,7 +55,7 @@ impl Identity {
         let thread = std::thread::spawn(move || {
             let (socket, _) = listener.accept().unwrap();
             socket.set_read_timeout(Some(PATIENCE)).unwrap();
-            serve(StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), socket))
+            serve(StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), Patient(socket)))
         });
         (address, thread)
     }

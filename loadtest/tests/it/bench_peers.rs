@@ -15,6 +15,8 @@ use ringway_load::bench::process::{Running, Scratch, Trouble};
 use ringway_load::bench::run::{Setup, start};
 use tungstenite::{Message, WebSocket};
 
+use crate::harness::{PATIENCE, Patient};
+
 static GO_ON: AtomicBool = AtomicBool::new(false);
 
 fn setup(certificate: Option<Arc<Certificate>>) -> Setup {
@@ -61,9 +63,8 @@ fn started(
     }
 }
 
-fn connected(port: u16, path: &str) -> WebSocket<TcpStream> {
-    let stream = TcpStream::connect(("127.0.0.1", port)).expect("the peer listens");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+fn connected(port: u16, path: &str) -> WebSocket<Patient> {
+    let stream = Patient::new(TcpStream::connect(("127.0.0.1", port)).expect("the peer listens"), PATIENCE);
     let (socket, response) = tungstenite::client(format!("ws://127.0.0.1:{port}{path}"), stream).expect("a 101");
     assert_eq!(response.status(), 101);
     socket

@@ -18,7 +18,7 @@ use tungstenite::{Message, WebSocket};
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ringway-load");
 /// How long anything may take: a hang is to fail, a slow host is not.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A `ringway-load` under way. It does not outlive its test.
 pub(crate) struct Load {
@@ -255,8 +255,8 @@ impl Server {
                 let Ok(stream) = stream else { continue };
                 let number = serving.fetch_add(1, Ordering::Relaxed);
                 let serve = Arc::clone(&serve);
+                // Without a deadline: who hangs is the generator, whose end is waited for, and which does not outlive its test.
                 let _ = stream.set_nodelay(true);
-                stream.set_read_timeout(Some(PATIENCE)).unwrap();
                 thread::Builder::new().stack_size(256 * 1024).spawn(move || serve(number, stream)).unwrap();
             }
         });
@@ -387,9 +387,51 @@ pub(crate) fn swallow(stream: &mut TcpStream) -> Vec<u8> {
     all
 }
 
-/// An address where nobody listens.
-pub(crate) fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+/// An address where nobody listens, and nobody else will as long as the connection that has it is held.
+pub(crate) fn nobody() -> (TcpStream, SocketAddr) {
+    let held = TcpStream::connect(TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()).unwrap();
+    let address = held.local_addr().unwrap();
+    (held, address)
+}
+
+/// A socket whose deadlines a stop of the process does not bring forward: then a read ends with EINTR (signal(7)), which
+/// tungstenite takes for an end.
+#[derive(Debug)]
+pub(crate) struct Patient(pub(crate) TcpStream);
+
+impl Patient {
+    /// With this deadline for each read and write.
+    pub(crate) fn new(stream: TcpStream, deadline: Duration) -> Self {
+        stream.set_read_timeout(Some(deadline)).unwrap();
+        stream.set_write_timeout(Some(deadline)).unwrap();
+        Self(stream)
+    }
+}
+
+impl Read for Patient {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            match self.0.read(into) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
+    }
+}
+
+impl Write for Patient {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        loop {
+            match self.0.write(bytes) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                written => return written,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A place for files, gone with its test.

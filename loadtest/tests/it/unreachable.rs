@@ -30,7 +30,8 @@ fn says_why(done: &Done) {
 
 #[test]
 fn nobody_listening_is_said_in_one_line() {
-    let done = start("echo", nobody(), &["--connections", "10"]).ends();
+    let (_held, address) = nobody();
+    let done = start("echo", address, &["--connections", "10"]).ends();
     says_why(&done);
     assert!(done.stderr.contains("refused"), "{done:?}");
 }

@@ -9,13 +9,11 @@ mod serving;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
 
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Message, WebSocket};
 
-/// How long anything may take before a test fails. Nothing waits for it that goes well.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::harness::{PATIENCE, Patient};
 
 /// A whole request, as a client writes it.
 const REQUEST: &str = "GET /any?where HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -67,11 +65,8 @@ impl Server {
         Totals(line)
     }
 
-    fn tcp(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream
+    fn tcp(&self) -> Patient {
+        Patient::new(TcpStream::connect(self.address).unwrap(), PATIENCE)
     }
 
     /// A client with an open connection.
@@ -111,7 +106,7 @@ impl Totals {
     }
 }
 
-struct Client(WebSocket<TcpStream>);
+struct Client(WebSocket<Patient>);
 
 impl Client {
     #[track_caller]

@@ -107,11 +107,17 @@ fn targets_of_an_environment_are_kept_replaced_or_dropped() {
 #[test]
 fn what_comes_with_a_change_of_lifecycle_depends_on_the_state() {
     let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
-    let check = |value: Value| serde_json::from_value::<NewLifecycle>(value).unwrap().check(now);
+    let check = |value: Value| serde_json::from_value::<NewLifecycle>(value).unwrap().check(now, None);
     let published = json!({"state": "Published", "display_name": "Chat", "production_targets": ["ws://a"]});
     assert!(check(published).is_ok());
     let deprecated = check(json!({"state": "Deprecated", "sunset_at": "2026-11-23T11:00:01+01:00"})).unwrap();
     assert_eq!(deprecated.sunset_at, Some("2026-11-23T10:00:01Z".parse().unwrap()));
+    let back = json!({"state": "Deprecated", "deprecated_at": "2025-01-01T00:00:00.0009Z", "sunset_at": "2025-01-01T00:00:00Z"});
+    let back = check(back).unwrap();
+    assert_eq!((back.deprecated_at, back.sunset_at), (back.sunset_at, Some("2025-01-01T00:00:00Z".parse().unwrap())));
+    let again: NewLifecycle =
+        serde_json::from_value(json!({"state": "Deprecated", "sunset_at": "2025-01-01T00:00:00Z"})).unwrap();
+    assert_eq!(again.check(now, back.sunset_at).unwrap().sunset_at, back.sunset_at);
     for (value, rules) in [
         (json!({"state": "published"}), vec!["state: one-of"]),
         (json!({"state": "Created", "display_name": "Chat"}), vec!["display_name: state"]),
@@ -127,6 +133,16 @@ fn what_comes_with_a_change_of_lifecycle_depends_on_the_state() {
         (json!({"state": "Published", "sunset_at": "2027-01-01T00:00:00Z"}), vec!["sunset_at: state"]),
         (json!({"state": "Deprecated", "sunset_at": "2026-11-23T10:00:00Z"}), vec!["sunset_at: past"]),
         (json!({"state": "Deprecated", "sunset_at": "tomorrow"}), vec!["sunset_at: time"]),
+        (json!({"state": "Deprecated", "deprecated_at": "2026-11-23T10:00:01Z"}), vec!["deprecated_at: future"]),
+        (json!({"state": "Blocked", "deprecated_at": "2026-11-23T10:00:00Z"}), vec!["deprecated_at: state"]),
+        (
+            json!({"state": "Deprecated", "deprecated_at": "2025-01-02T00:00:00Z", "sunset_at": "2025-01-01T00:00:00Z"}),
+            vec!["sunset_at: order"],
+        ),
+        (
+            json!({"state": "Deprecated", "deprecated_at": "then", "sunset_at": "2025-01-01T00:00:00Z"}),
+            vec!["deprecated_at: time"],
+        ),
         (json!({"state": "", "sunset_at": "tomorrow"}), vec!["state: one-of", "sunset_at: time"]),
     ] {
         assert_eq!(told(&check(value.clone()).unwrap_err()), rules, "{value}");

@@ -71,6 +71,7 @@ pub(super) fn run(args: &Args, client: &Client, anywhere: &Anywhere) -> Result<(
         state: to.to_string(),
         display_name: args.display_name.clone(),
         sunset_at: args.sunset.map(|at| at.to_string()),
+        deprecated_at: None,
         production_targets: production,
     };
     let view: LifecycleView = client.put(&place(&key).at("lifecycle"), &new, None)?;

@@ -18,8 +18,6 @@ pub(super) struct Home {
     pub(super) token: Token,
     /// What goes wrong beside the store, and stays so.
     pub(super) notes: Notes,
-    /// Whether there is no store, and what was deployed last is served.
-    pub(super) is_degraded: bool,
 }
 
 impl Home {
@@ -28,8 +26,7 @@ impl Home {
         let state = StateDir::take(path).map_err(|error| Failure::Failed(error.to_string()))?;
         let token = Token::of_state(state.path()).map_err(|error| Failure::Failed(error.to_string()))?;
         let origin = origin(&state)?;
-        let is_degraded = matches!(origin, Origin::Snapshot { .. });
-        Ok((Self { state, token, notes: Notes::default(), is_degraded }, origin))
+        Ok((Self { state, token, notes: Notes::default() }, origin))
     }
 
     /// Where it is.
@@ -52,5 +49,5 @@ fn origin(state: &StateDir) -> Result<Origin, Failure> {
     })?;
     let deployments = deployed.len();
     error!(deployments, "{why}; what was deployed last is served meanwhile, and nothing can be changed");
-    Ok(Origin::Snapshot { why, deployed })
+    Ok(Origin::Snapshot { state: state.clone(), why, deployed })
 }

@@ -313,8 +313,10 @@ mod tests {
         assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
         drop(dripping);
         assert!(drips.join().unwrap() < 500);
-        // And one that is idle behind its first request.
-        assert!(served.says(FINE).ends_with("fine"));
+        // And one that is idle behind its first request. On a busy host that one may come too late as well.
+        while !served.says(FINE).ends_with("fine") {
+            assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+        }
     }
 
     #[test]
@@ -384,7 +386,7 @@ mod tests {
 
     #[test]
     fn what_is_no_http_is_refused_and_the_rest_goes_on() {
-        let served = Served::start(SHORT);
+        let served = Served::start(BOUNDS);
         let many: String = (0..100).map(|n| format!("X-{n}: x\r\n")).collect();
         let long = "x".repeat(20_000);
         for (sent, status) in [
@@ -409,7 +411,7 @@ mod tests {
 
     #[test]
     fn a_stop_lets_what_is_asked_be_answered_and_takes_nothing_new() {
-        let served = Served::start(SHORT);
+        let served = Served::start(Bounds { head: Duration::from_secs(20), ..SHORT });
         let mut idle = served.connect();
         let mut asking = served.connect();
         asking.write_all(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();

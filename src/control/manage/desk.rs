@@ -8,10 +8,12 @@ use rusqlite::Connection;
 use tracing::{error, info};
 
 use super::plane::Plane;
+use super::reopening::Reopening;
 use super::work::{DeployedSet, Work};
 use super::{StoreHealth, StoreState};
 use crate::api::problem::Code;
 use crate::api::{Actor, Environments, Problems};
+use crate::config::units::show_duration;
 use crate::control::publish::Receipt;
 use crate::control::store::Store;
 use crate::control::store::fault::StoreError;
@@ -33,7 +35,7 @@ impl Health {
     }
 
     /// What it is from now on, which is logged if it is news.
-    fn set(&self, state: StoreState, detail: Option<&str>) {
+    pub(super) fn set(&self, state: StoreState, detail: Option<&str>) {
         let mut health = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if health.state == state && health.detail.as_deref() == detail {
             return;
@@ -50,6 +52,8 @@ impl Health {
 pub(super) struct Desk {
     /// Or why there is none: then what was deployed goes on, and nothing can be changed or looked up.
     pub(super) store: Result<Store, StoreError>,
+    /// While there is none, and it is tried again.
+    pub(super) reopening: Option<Reopening>,
     pub(super) plane: Box<dyn Plane>,
     pub(super) environments: Environments,
     pub(super) deployed: DeployedSet,
@@ -70,7 +74,7 @@ pub(super) struct Reader<'a> {
 impl Desk {
     /// Looks something up.
     pub(super) fn read<T>(&mut self, look: impl FnOnce(&Reader<'_>) -> Result<T, Problems>) -> Result<T, Problems> {
-        let store = self.store.as_ref().map_err(unavailable)?;
+        let store = self.store.as_ref().map_err(|why| unavailable(why, self.reopening.as_ref()))?;
         let found = look(&Reader { connection: store.connection(), environments: &self.environments });
         if let Err(problems) = &found {
             self.note(problems);
@@ -112,7 +116,7 @@ impl Desk {
         actor: &Actor,
         make: impl FnOnce(&mut Work<'_>) -> Result<T, Problems>,
     ) -> Result<(T, bool, bool), Problems> {
-        let store = self.store.as_mut().map_err(|why| unavailable(why))?;
+        let store = self.store.as_mut().map_err(|why| unavailable(why, self.reopening.as_ref()))?;
         let transaction = store.transaction()?;
         let mut work = Work {
             connection: &transaction,
@@ -154,19 +158,25 @@ impl Desk {
         let probed = store.probe();
         // What was found damaged stays so, however well the rest of it is.
         let is_suspect = self.health.get().state == StoreState::Unavailable;
-        match probed.and_then(|()| if is_suspect { store.check_all() } else { Ok(()) }) {
+        let probed = probed.and_then(|()| if is_suspect { store.check_all() } else { Ok(()) });
+        self.probed(probed);
+    }
+
+    /// Remembers whether it takes changes.
+    pub(super) fn probed(&self, probed: Result<(), StoreError>) {
+        match probed {
             Ok(()) => self.health.set(StoreState::Ok, None),
             Err(error) => self.note(&error.into()),
         }
     }
 }
 
-pub(super) fn unavailable(why: &StoreError) -> Problems {
-    Problems {
-        code: Code::STORE_UNAVAILABLE,
-        detail: format!("What is deployed goes on as it was, and nothing else can be done: {why}."),
-        errors: Vec::new(),
-    }
+/// `reopening` as long as it is tried again.
+pub(super) fn unavailable(why: &StoreError, reopening: Option<&Reopening>) -> Problems {
+    let again = reopening
+        .map_or_else(String::new, |reopening| format!(" It is tried again every {}.", show_duration(reopening.every)));
+    let detail = format!("What is deployed goes on as it was, and nothing else can be done: {why}.{again}");
+    Problems::new(Code::STORE_UNAVAILABLE, detail)
 }
 
 /// The time, as it is stored: to the millisecond.

@@ -62,7 +62,8 @@ pub(super) fn set(
     new: &NewLifecycle,
     condition: &Condition,
 ) -> Result<Vec<String>, Problems> {
-    let change = new.check(work.now)?;
+    let end = apis::find(work.connection, key)?.and_then(|api| api.life.sunset_at);
+    let change = new.check(work.now, end)?;
     let api = work.api(key, condition)?;
     let from = api.life.state;
     if from != change.state && !from.may_become(change.state) {
@@ -94,8 +95,10 @@ fn after(api: &ApiRow, change: LifecycleChange, now: Timestamp) -> Life {
     let was = &api.life;
     let (deprecated_at, sunset_at) = match change.state {
         Lifecycle::Deprecated => {
-            let since = was.deprecated_at.unwrap_or(now);
-            let end = change.sunset_at.or(was.sunset_at).unwrap_or_else(|| sunset(since));
+            let since = change.deprecated_at.or(was.deprecated_at).unwrap_or(now);
+            // One that it had before is no end of what was deprecated after it.
+            let had = was.sunset_at.filter(|end| *end >= since);
+            let end = change.sunset_at.or(had).unwrap_or_else(|| sunset(since));
             (Some(since), Some(end))
         }
         // What was said of its end is kept with it.

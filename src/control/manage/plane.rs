@@ -10,6 +10,9 @@ use crate::control::publish::{Publisher, Receipt};
 pub(super) trait Plane: Send {
     fn prepare(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<(), Problems>;
 
+    /// See [`Publisher::prepare_kept`].
+    fn prepare_kept(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<(), Problems>;
+
     /// Publishes what was prepared last; nothing if that has been done.
     fn publish(&mut self) -> Option<Receipt>;
 
@@ -26,6 +29,12 @@ impl<P: Publisher> Plane for Held<P> {
     fn prepare(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<(), Problems> {
         self.prepared = None;
         self.prepared = Some(self.publisher.prepare(deployed)?);
+        Ok(())
+    }
+
+    fn prepare_kept(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<(), Problems> {
+        self.prepared = None;
+        self.prepared = Some(self.publisher.prepare_kept(deployed)?);
         Ok(())
     }
 

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::io;
 use std::thread::JoinHandle;
 
+use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 
 use super::desk::{Desk, Health, unavailable};
 use super::plane::{Held, Plane};
 use super::reconfigure::Reconfigure;
+use super::reopening::{Reopening, wait_for_store};
 use super::work::DeployedSet;
 use super::{Manager, QUEUE, Settings, StoreHealth, StoreState};
 use crate::api::problem::Code;
@@ -16,14 +18,18 @@ use crate::api::{Deployed, DeploymentId, Environments, Problems};
 use crate::control::publish::{Publisher, Receipt};
 use crate::control::store::Store;
 use crate::control::store::fault::StoreError;
+use crate::control::store::state::StateDir;
 
 /// Where deployments come from.
 #[derive(Debug)]
 pub enum Origin {
     /// The store.
     Store(Store),
-    /// The last good snapshot, because there is no store: it is served, and every operation answers `store-unavailable`.
+    /// The last good snapshot, because there is no store: it is served, and every operation answers `store-unavailable`, until
+    /// the store can be opened after all.
     Snapshot {
+        /// Where the store should be.
+        state: StateDir,
         /// Why there is no store.
         why: StoreError,
         /// What is deployed.
@@ -55,22 +61,29 @@ impl Manager {
         environments: Environments,
         settings: Settings,
     ) -> Result<Started<P>, Problems> {
-        let (store, deployed) = match origin {
+        let (store, reopening, deployed) = match origin {
             Origin::Store(store) => {
                 let deployed = store.deployed()?;
-                (Ok(store), deployed)
+                (Ok(store), None, deployed)
             }
-            Origin::Snapshot { why, deployed } => (Err(why), deployed),
+            Origin::Snapshot { state, why, deployed } => {
+                let reopening = Reopening::new(state, settings.reopen_every, &why);
+                (Err(why), reopening, deployed)
+            }
         };
         let health = Health::new(match &store {
             Ok(_) => StoreHealth { state: StoreState::Ok, detail: None },
-            Err(why) => StoreHealth { state: StoreState::Unavailable, detail: Some(unavailable(why).detail) },
+            Err(why) => {
+                let detail = unavailable(why, reopening.as_ref()).detail;
+                StoreHealth { state: StoreState::Unavailable, detail: Some(detail) }
+            }
         });
         let mut plane = Held { publisher, prepared: None };
-        plane.prepare(&deployed)?;
+        plane.prepare_kept(&deployed)?;
         let receipt = plane.publish();
         let mut desk = Desk {
             store,
+            reopening,
             plane: Box::new(plane),
             environments,
             deployed: DeployedSet::new(deployed),
@@ -88,7 +101,10 @@ impl Manager {
 }
 
 fn work_off(mut desk: Desk, mut queue: mpsc::Receiver<super::desk::Job>) -> io::Result<JoinHandle<()>> {
+    let waiting = Builder::new_current_thread().enable_time().build()?;
     std::thread::Builder::new().name("store".to_owned()).spawn(move || {
+        waiting.block_on(wait_for_store(&mut desk, &mut queue));
+        drop(waiting);
         while let Some(job) = queue.blocking_recv() {
             job(&mut desk);
         }

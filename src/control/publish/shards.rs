@@ -74,6 +74,16 @@ struct Made {
     route: Option<Arc<Route>>,
 }
 
+impl Made {
+    /// With the route that was made before, if this one says the same: shards look at the connections of each route that is
+    /// another object.
+    fn or_as_before(self, before: Option<&Self>) -> Self {
+        let before = before.and_then(|before| before.route.as_ref());
+        let route = self.route.map(|route| before.filter(|before| before.is_same(&route)).map_or(route, Arc::clone));
+        Self { of: self.of, route }
+    }
+}
+
 /// A snapshot that is ready.
 #[derive(Debug)]
 pub struct Prepared {
@@ -140,7 +150,8 @@ impl ShardPublisher {
         let was_served = |id: &DeploymentId| self.made.get(id).is_some_and(|made| made.route.is_some());
         let mut changed = Vec::with_capacity(deployed.len());
         for (id, one) in deployed {
-            changed.push((*id, make(one, &ground, &self.names, !was_served(id))?));
+            let made = make(one, &ground, &self.names, !was_served(id))?;
+            changed.push((*id, made.or_as_before(self.made.get(id))));
         }
         let routes = changed.iter().map(|(_, made)| made);
         let snapshot = build(&ground, self.next_number(), routes)?;
@@ -156,6 +167,25 @@ impl ShardPublisher {
     fn was_broken(&self, id: DeploymentId, one: &Deployed) -> bool {
         let before = self.made.get(&id).filter(|made| made.route.is_none() && route::is_served(&made.of));
         before.is_some_and(|made| made.of.targets == one.targets)
+    }
+
+    /// What is to be in force with the configuration as it is; `forgives` says what may be left out if it cannot be served.
+    fn prepared(
+        &self,
+        deployed: &BTreeMap<DeploymentId, Deployed>,
+        forgives: impl Fn(DeploymentId, &Deployed) -> bool,
+    ) -> Result<Prepared, Problems> {
+        let mut changed = Vec::new();
+        for (id, one) in deployed {
+            if self.made.get(id).is_none_or(|made| made.of != *one) {
+                changed.push((*id, make(one, &self.ground, &self.names, forgives(*id, one))?));
+            }
+        }
+        let gone: Vec<DeploymentId> = self.made.keys().filter(|id| !deployed.contains_key(id)).copied().collect();
+        let anew: HashMap<DeploymentId, &Made> = changed.iter().map(|(id, made)| (*id, made)).collect();
+        let routes = deployed.keys().filter_map(|id| anew.get(id).copied().or_else(|| self.made.get(id)));
+        let snapshot = build(&self.ground, self.next_number(), routes)?;
+        Ok(Prepared { snapshot, changed, gone, ground: None })
     }
 
     /// What every shard is told.
@@ -175,20 +205,11 @@ impl Publisher for ShardPublisher {
     type Prepared = Prepared;
 
     fn prepare(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<Prepared, Problems> {
-        // What cannot be served any more when the process starts must not keep all others from being served.
-        let is_start = *self.number.borrow() == 0;
-        let mut changed = Vec::new();
-        for (id, one) in deployed {
-            if self.made.get(id).is_none_or(|made| made.of != *one) {
-                let forgives = is_start || self.was_broken(*id, one) || !route::is_open(one);
-                changed.push((*id, make(one, &self.ground, &self.names, forgives)?));
-            }
-        }
-        let gone: Vec<DeploymentId> = self.made.keys().filter(|id| !deployed.contains_key(id)).copied().collect();
-        let anew: HashMap<DeploymentId, &Made> = changed.iter().map(|(id, made)| (*id, made)).collect();
-        let routes = deployed.keys().filter_map(|id| anew.get(id).copied().or_else(|| self.made.get(id)));
-        let snapshot = build(&self.ground, self.next_number(), routes)?;
-        Ok(Prepared { snapshot, changed, gone, ground: None })
+        self.prepared(deployed, |id, one| self.was_broken(id, one) || !route::is_open(one))
+    }
+
+    fn prepare_kept(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<Prepared, Problems> {
+        self.prepared(deployed, |_, _| true)
     }
 
     fn publish(&mut self, prepared: Prepared) -> Receipt {

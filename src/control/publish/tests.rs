@@ -120,7 +120,8 @@ fn the_state_of_an_api_is_what_a_shard_sees_of_its_route() {
 fn a_target_that_cannot_be_used_is_refused_but_does_not_keep_the_others_from_starting() {
     let mut publisher = publisher("");
     let mut deployments = all([deployed(1, 0, "ws://${GONE}"), deployed(2, 1, "ws://10.0.0.1")]);
-    publish(&mut publisher, &deployments);
+    let kept = publisher.prepare_kept(&deployments).unwrap();
+    publisher.publish(kept);
     assert_eq!((route(&publisher, 1).is_some(), route(&publisher, 2).is_some()), (false, true));
     // It goes on being left out, and is in nobody's way.
     deployments.insert(DeploymentId(3), deployed(3, 2, "ws://10.0.0.1"));
@@ -132,6 +133,11 @@ fn a_target_that_cannot_be_used_is_refused_but_does_not_keep_the_others_from_sta
         ("targets[0]", "variable-missing")
     );
     assert!(problems.errors[0].message.contains("GONE") && problems.errors[0].message.contains("development"));
+    // A store that comes later is as one at the start; who is served already stays what it is.
+    let before = route(&publisher, 2).unwrap();
+    let kept = publisher.prepare_kept(&deployments).unwrap();
+    publisher.publish(kept);
+    assert!(route(&publisher, 4).is_none() && Arc::ptr_eq(&before, &route(&publisher, 2).unwrap()));
 }
 
 #[test]
@@ -151,4 +157,32 @@ fn another_configuration_must_serve_what_is_served() {
     // What was made of it before counts no more.
     publish(&mut publisher, &deployments);
     assert_eq!(route(&publisher, 1).unwrap().endpoints[0].target.host, "10.0.0.8");
+}
+
+#[test]
+fn what_another_configuration_does_not_change_is_the_same_object() {
+    const TWO: &str = "[[environments]]\nname = \"development\"\nexternal.listen = \"127.0.0.1:8081\"\n\
+        internal.listen = \"127.0.0.1:8091\"\n[[environments]]\nname = \"production\"\n\
+        external.listen = \"127.0.0.1:8080\"\ninternal.listen = \"127.0.0.1:8090\"\nlimits.idle_timeout_ms = 60000\n";
+    let mut publisher = publisher(TWO);
+    let in_production = Deployed { environment: "production".parse().unwrap(), ..deployed(2, 0, "wss://10.0.0.2") };
+    let named = deployed(3, 1, "wss://somewhere.invalid");
+    let deployments = all([deployed(1, 0, "ws://10.0.0.1"), in_production, named]);
+    publish(&mut publisher, &deployments);
+    let routes = |publisher: &ShardPublisher| [1, 2, 3].map(|id| route(publisher, id).unwrap());
+    let mut reconfigured = |text: &str| {
+        let before = routes(&publisher);
+        let (configuration, opened) = configured(text);
+        let prepared = publisher.reconfigure(&configuration, &opened, &deployments).unwrap();
+        publisher.publish(prepared);
+        let now = routes(&publisher);
+        [0, 1, 2].map(|at| Arc::ptr_eq(&before[at], &now[at]))
+    };
+    assert_eq!(reconfigured(TWO), [true, true, true]);
+    assert_eq!(reconfigured(&TWO.replace("60000", "60001")), [true, false, true]);
+    assert_eq!(reconfigured(&format!("drain_window_ms = 77\n{TWO}")), [false, false, false]);
+    assert_eq!(reconfigured(&format!("preserve_host = true\ndrain_window_ms = 77\n{TWO}")), [false, false, false]);
+    let resolver = format!("resolver = [\"127.0.0.1:5353\"]\npreserve_host = true\ndrain_window_ms = 77\n{TWO}");
+    assert_eq!(reconfigured(&resolver), [true, true, false]);
+    assert_eq!(route(&publisher, 2).unwrap().policy.drain_window, Duration::from_millis(77));
 }

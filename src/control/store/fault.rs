@@ -35,6 +35,11 @@ pub enum StoreError {
     },
     /// The file is another program's database.
     Foreign,
+    /// There was a store, and its file is missing or empty.
+    Missing {
+        /// What tells that there was one.
+        told_by: PathBuf,
+    },
     /// What it holds is not what was written.
     Broken {
         /// How that shows.
@@ -61,6 +66,21 @@ impl StoreError {
         matches!(self, Self::InUse { .. } | Self::Directory { .. } | Self::Newer { .. } | Self::Foreign)
     }
 
+    /// Whether it may be over without anybody laying hands on the store's files. What a damaged or a lost store should be, the
+    /// operator says, with the node stopped: whoever looks at files that are being put back sees half of them.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::InUse { .. }
+            | Self::Directory { .. }
+            | Self::ReadOnly
+            | Self::Full
+            | Self::Busy
+            | Self::Failed { .. } => true,
+            Self::Newer { .. } | Self::Foreign | Self::Missing { .. } | Self::Broken { .. } => false,
+        }
+    }
+
     fn code(&self) -> Code {
         match self {
             Self::ReadOnly => Code::STORE_READ_ONLY,
@@ -85,16 +105,17 @@ impl fmt::Display for StoreError {
                 "the store has form {found}, and this program knows forms up to {known}: run the newer program that wrote it"
             ),
             Self::Foreign => f.write_str("the store's file is a database of another program; move it away"),
+            Self::Missing { told_by } => write!(
+                f,
+                "ringway.db is missing or empty, and {} tells that there was a store: stop the node, and put a backup of ringway.db back, or move that file away too to begin with nothing",
+                told_by.display()
+            ),
             Self::Broken { why } => write!(
                 f,
-                "the store is damaged ({why}): stop the node, and put back a copy of ringway.db with the ringway.db-wal and ringway.db-shm that belong to it, or move all three away to begin anew"
+                "the store is damaged ({why}): stop the node, and put back a copy of ringway.db with the ringway.db-wal and ringway.db-shm that belong to it, or move all three and snapshot.json away to begin with nothing"
             ),
-            Self::ReadOnly => f.write_str(
-                "the store can only be read: make its directory and files writable; reading and traffic go on",
-            ),
-            Self::Full => f.write_str(
-                "the store's disk is full: make room on it; reading and traffic go on, and nothing was changed",
-            ),
+            Self::ReadOnly => f.write_str("the store can only be read: make its directory and files writable"),
+            Self::Full => f.write_str("the store's disk is full: make room on it"),
             Self::Busy => f.write_str("another program holds the store: end it, or try again later"),
             Self::Failed { why } => write!(f, "the store cannot be used: {why}"),
         }
@@ -132,6 +153,12 @@ fn of_failure(failure: ffi::Error, why: String) -> StoreError {
 impl From<StoreError> for Problems {
     fn from(error: StoreError) -> Self {
         let mut detail = error.to_string();
+        // Whoever is refused for this has an open store.
+        detail.push_str(match error {
+            StoreError::ReadOnly => "; reading and traffic go on",
+            StoreError::Full => "; reading and traffic go on, and nothing was changed",
+            _ => "",
+        });
         if let Some(first) = detail.get_mut(..1) {
             first.make_ascii_uppercase();
         }

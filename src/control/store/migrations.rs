@@ -27,12 +27,17 @@ impl Form {
         })
     }
 
+    /// Whether nothing was ever put into it.
+    pub(super) fn is_new(&self) -> bool {
+        self.application_id == 0 && self.version == 0 && self.is_empty
+    }
+
     /// How many of the migrations it has had.
     ///
     /// # Errors
     /// It is not ours, or has had more than there are.
     pub(super) fn migrated(&self, known: usize) -> Result<usize, StoreError> {
-        if self.application_id == 0 && self.version == 0 && self.is_empty {
+        if self.is_new() {
             return Ok(0);
         }
         if self.application_id != APPLICATION_ID {

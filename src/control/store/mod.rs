@@ -41,6 +41,13 @@ use state::StateDir;
 /// How long a lock is waited for that somebody else holds, who looks at the store with a tool of his own.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Which of the attempts to open a store it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    First,
+    Again,
+}
+
 /// An open store.
 #[derive(Debug)]
 pub struct Store {
@@ -58,16 +65,28 @@ impl Store {
     /// # Errors
     /// It is damaged, newer than the program or not ours, or it cannot be opened.
     pub fn open(state: &StateDir) -> Result<Self, StoreError> {
-        match Self::open_to_change(state) {
-            Err(StoreError::ReadOnly) => Self::open_read_only(state),
+        Self::attempt(state, Attempt::First)
+    }
+
+    /// The same for one that could not be opened before: it must be without damage anywhere, and nobody is waited for who holds it.
+    pub(super) fn open_again(state: &StateDir) -> Result<Self, StoreError> {
+        Self::attempt(&state.locked()?, Attempt::Again)
+    }
+
+    fn attempt(state: &StateDir, attempt: Attempt) -> Result<Self, StoreError> {
+        match Self::open_to_change(state, attempt) {
+            Err(StoreError::ReadOnly) => Self::open_read_only(state, attempt),
             // There is no room for the files that a change needs beside it. What it holds can be read, unless some of it is in
             // one of these.
-            Err(StoreError::Full) if !state.has_log() => Self::open_read_only(state),
+            Err(StoreError::Full) if !state.has_log() => Self::open_read_only(state, attempt),
             opened => opened,
         }
     }
 
-    fn open_to_change(state: &StateDir) -> Result<Self, StoreError> {
+    fn open_to_change(state: &StateDir, attempt: Attempt) -> Result<Self, StoreError> {
+        if let Some(told_by) = state.lost_store() {
+            return Err(StoreError::Missing { told_by });
+        }
         match state.make_database() {
             Ok(()) => {}
             Err(error) if state::is_read_only(&error) => return Err(StoreError::ReadOnly),
@@ -79,22 +98,28 @@ impl Store {
             }
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut store = Self::with(Connection::open_with_flags(state.database(), flags)?, state)?;
+        let mut store = Self::with(Connection::open_with_flags(state.database(), flags)?, state, attempt)?;
+        if migrations::Form::of(&store.connection)?.is_new()
+            && let Some(told_by) = state.snapshot()
+        {
+            return Err(StoreError::Missing { told_by });
+        }
         store.connection.pragma_update(None, "journal_mode", "WAL")?;
         migrations::run(&mut store.connection, migrations::MIGRATIONS)?;
-        store.check()?;
+        store.begin(attempt)?;
+        store.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         Ok(store)
     }
 
     /// One that was opened to be read is opened anew: what kept it from being changed may be gone.
     fn reopen(&mut self) -> Result<(), StoreError> {
         if self.is_read_only {
-            *self = Self::open_to_change(&self.state.locked()?)?;
+            *self = Self::open_to_change(&self.state.locked()?, Attempt::First)?;
         }
         Ok(())
     }
 
-    fn open_read_only(state: &StateDir) -> Result<Self, StoreError> {
+    fn open_read_only(state: &StateDir, attempt: Attempt) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
         // Nobody else changes it, as the lock tells. What waits in the log would be overlooked, though.
         let immutable = if state.has_log() { 0 } else { 1 };
@@ -104,20 +129,27 @@ impl Store {
         )
         .to_string();
         let uri = format!("file:{path}?immutable={immutable}");
-        let opened = Connection::open_with_flags(uri, flags);
-        let mut store = Self::with(opened.map_err(|error| unreadable(&error))?, state)?;
+        let opened =
+            Connection::open_with_flags(uri, flags).and_then(|connection| Self::with(connection, state, attempt));
+        let mut store = opened.map_err(unreadable)?;
         store.is_read_only = true;
-        let form = migrations::Form::of(&store.connection).map_err(|error| unreadable(&error))?;
-        match form.migrated(migrations::MIGRATIONS.len())? {
-            known if known == migrations::MIGRATIONS.len() => store.check().map(|()| store),
+        let form = migrations::Form::of(&store.connection).map_err(unreadable)?;
+        if form.migrated(migrations::MIGRATIONS.len())? < migrations::MIGRATIONS.len() {
             // An older form cannot be brought to the new one.
-            _ => Err(StoreError::ReadOnly),
+            return Err(StoreError::ReadOnly);
         }
+        store.begin(attempt)?;
+        Ok(store)
     }
 
-    fn with(connection: Connection, state: &StateDir) -> Result<Self, StoreError> {
-        connection.busy_timeout(BUSY_TIMEOUT)?;
+    fn with(connection: Connection, state: &StateDir, attempt: Attempt) -> rusqlite::Result<Self> {
+        connection.busy_timeout(match attempt {
+            Attempt::First => BUSY_TIMEOUT,
+            Attempt::Again => Duration::ZERO,
+        })?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        // What is found damaged is left as it is, with what waits beside it.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         for (name, value) in [
             // A commit is on the disk when it is answered.
             ("synchronous", "FULL"),
@@ -132,6 +164,15 @@ impl Store {
             connection.pragma_update(None, name, value)?;
         }
         Ok(Self { connection, state: state.clone(), is_read_only: false })
+    }
+
+    /// Begins with it if it is sound.
+    fn begin(&self, attempt: Attempt) -> Result<(), StoreError> {
+        self.check()?;
+        if attempt == Attempt::Again {
+            self.check_all()?;
+        }
+        Ok(self.connection.busy_timeout(BUSY_TIMEOUT)?)
     }
 
     /// Looks for damage in what is changed, before it is: some 20 ms for ten thousand APIs. The audit may be as long as it likes,
@@ -189,10 +230,10 @@ impl Store {
 }
 
 /// SQLite cannot make the files that it needs beside a store that was not closed.
-fn unreadable(error: &rusqlite::Error) -> StoreError {
+fn unreadable(error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::CannotOpen) => StoreError::ReadOnly,
-        _ => StoreError::Failed { why: error.to_string() },
+        _ => error.into(),
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::fault::StoreError;
+use crate::control::last_good;
 
 /// More than a change takes.
 const PROBE_BYTES: usize = 256 * 1024;
@@ -66,6 +67,30 @@ impl StateDir {
         self.path.join("ringway.db")
     }
 
+    /// What tells that there was a store where there is none now, or nothing is left of it: then this is no first start.
+    pub(super) fn lost_store(&self) -> Option<PathBuf> {
+        let is_empty = match fs::metadata(self.database()) {
+            Ok(file) if file.is_file() && file.len() == 0 => true,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if self.has_log() {
+                    return Some(self.log());
+                }
+                true
+            }
+            _ => false,
+        };
+        self.snapshot().filter(|_| is_empty)
+    }
+
+    /// What a node that had a store has left beside it.
+    pub(super) fn snapshot(&self) -> Option<PathBuf> {
+        Some(self.path.join(last_good::FILE)).filter(|path| fs::symlink_metadata(path).is_ok())
+    }
+
+    fn log(&self) -> PathBuf {
+        self.path.join("ringway.db-wal")
+    }
+
     /// Makes the store's file if there is none: for its owner alone, as the files beside it will be.
     pub(super) fn make_database(&self) -> io::Result<()> {
         let mut options = OpenOptions::new();
@@ -84,7 +109,7 @@ impl StateDir {
 
     /// Whether changes that are not yet in the database's own file wait beside it.
     pub(super) fn has_log(&self) -> bool {
-        fs::metadata(self.path.join("ringway.db-wal")).is_ok_and(|log| log.len() > 0)
+        fs::metadata(self.log()).is_ok_and(|log| log.len() > 0)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::harness::client::handshake;
 use crate::harness::node::{Node, alive, refuses, through, told, ws};
 use crate::harness::peer::header;
 use crate::harness::pki::{Authority, Folder};
-use crate::harness::{Peer, Upstream, secure, until};
+use crate::harness::{Peer, Upstream, nobody, secure, until};
 
 #[test]
 fn an_internal_api_is_served_on_the_internal_listener_alone() {
@@ -41,8 +41,9 @@ fn at_host(at: std::net::SocketAddr, path: &str, host: &str) -> Peer {
 
 #[test]
 fn environments_that_share_a_listener_are_told_apart_by_host() {
-    // A port that is free now: two environments cannot share one that nobody knows yet.
-    let port = Upstream::listen().address().port();
+    // Two environments cannot share a port that nobody knows yet. It is held all the while, so that no other test is given it.
+    let (_held, address) = nobody();
+    let port = address.port();
     let configuration = format!(
         "\n[[environments]]\nname = \"development\"\nhosts = [\"dev.example.com\", \"*.dev.example.com\"]\n\
          external.listen = \"127.0.0.1:{port}\"\ninternal.listen = \"127.0.0.1:0\"\n\

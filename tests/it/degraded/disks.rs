@@ -1,6 +1,11 @@
 //! Disks that are full, or can only be read: a file system in memory, in a namespace of the test's own.
 
+use std::fs::File;
+use std::io::Write;
+use std::process::Command;
+
 use crate::harness::namespace::in_namespaces;
+use crate::harness::node::{Home, USUAL};
 
 in_namespaces! {
     "mount -t tmpfs -o size=3m none /mnt";
@@ -9,35 +14,35 @@ in_namespaces! {
     a_disk_that_can_only_be_read_is_served_from
 }
 
+/// What takes the room on the disk.
+pub(super) const FILLER: &str = "/mnt/filler";
+
+pub(super) fn home() -> Home {
+    Home::in_folder(tempfile::TempDir::new_in("/mnt").unwrap(), USUAL)
+}
+
+/// Leaves no byte free.
+pub(super) fn fill() {
+    let mut file = File::create(FILLER).unwrap();
+    for chunk in [4096, 1] {
+        while file.write_all(&vec![0; chunk]).is_ok() {}
+    }
+}
+
+pub(super) fn remount(options: &str) {
+    let done = Command::new("mount").args(["-o", options, "/mnt"]).status().unwrap();
+    assert!(done.success(), "mount -o {options} /mnt");
+}
+
 mod inside {
-    use std::fs::{self, File};
-    use std::io::Write;
-    use std::process::Command;
+    use std::fs;
 
     use serde_json::json;
 
     use super::super::{is_well, lived_in, serves, takes_no_change};
-    use crate::harness::node::{Home, Node, USUAL, alive, through};
+    use super::{FILLER, fill, home, remount};
+    use crate::harness::node::{Node, alive, through};
     use crate::harness::until;
-
-    const FILLER: &str = "/mnt/filler";
-
-    fn home() -> Home {
-        Home::in_folder(tempfile::TempDir::new_in("/mnt").unwrap(), USUAL)
-    }
-
-    /// Leaves no byte free.
-    fn fill() {
-        let mut file = File::create(FILLER).unwrap();
-        for chunk in [4096, 1] {
-            while file.write_all(&vec![0; chunk]).is_ok() {}
-        }
-    }
-
-    fn remount(options: &str) {
-        let done = Command::new("mount").args(["-o", options, "/mnt"]).status().unwrap();
-        assert!(done.success(), "mount -o {options} /mnt");
-    }
 
     /// What was there is read.
     fn reads(node: &Node) {

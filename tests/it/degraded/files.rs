@@ -10,7 +10,7 @@ use crate::harness::node::{Home, alive, through, told};
 use crate::harness::{node::bytes, until};
 
 /// Overwrites a file from a place on.
-fn damage(home: &Home, name: &str, from: u64) {
+pub(super) fn damage(home: &Home, name: &str, from: u64) {
     let file = OpenOptions::new().write(true).open(home.file(name)).unwrap();
     let length = file.metadata().unwrap().len();
     assert!(length > from, "{name} has {length} bytes");
@@ -120,6 +120,60 @@ fn without_a_store_and_a_snapshot_it_does_not_serve_nothing() {
     serves(&home.start(), &upstream);
     fs::write(home.file("ringway.db"), &store).unwrap();
     is_well(&home.start());
+}
+
+#[test]
+fn a_store_that_is_gone_is_no_first_start() {
+    let home = home();
+    let upstream = lived_in(&home);
+    let (store, snapshot) = (bytes(&home.file("ringway.db")), bytes(&home.file("snapshot.json")));
+    let files = |node: &str| home.file(node);
+    for (what, harm) in [
+        ("removed", &(|| fs::remove_file(files("ringway.db")).unwrap()) as &dyn Fn()),
+        ("cut to nothing", &|| fs::write(files("ringway.db"), b"").unwrap()),
+        ("without a table", &|| {
+            fs::remove_file(files("ringway.db")).unwrap();
+            rusqlite::Connection::open(files("ringway.db"))
+                .unwrap()
+                .pragma_update(None, "journal_mode", "WAL")
+                .unwrap();
+        }),
+    ] {
+        harm();
+        let left = fs::read(home.file("ringway.db")).ok();
+        let node = home.start();
+        serves(&node, &upstream);
+        takes_no_change(&node, "store-unavailable", "put a backup of ringway.db back");
+        node.admin.get("/apis").refused(503, "store-unavailable");
+        node.logged("snapshot.json tells that there was a store");
+        node.stop();
+        assert!(fs::read(home.file("ringway.db")).ok() == left, "{what}: a store was made");
+        assert!(bytes(&home.file("snapshot.json")) == snapshot, "{what}: the last good snapshot was changed");
+    }
+    // What the message says helps: a backup, or to begin with nothing.
+    fs::write(home.file("ringway.db"), &store).unwrap();
+    let node = home.start();
+    is_well(&node);
+    serves(&node, &upstream);
+    node.stop();
+    fs::remove_file(home.file("ringway.db")).unwrap();
+    fs::remove_file(home.file("snapshot.json")).unwrap();
+    let node = home.start();
+    is_well(&node);
+    assert!(node.admin.all("/apis").is_empty());
+}
+
+#[test]
+fn a_log_without_its_store_is_no_first_start() {
+    let home = home();
+    lived_in(&home);
+    home.start().kill();
+    fs::remove_file(home.file("ringway.db")).unwrap();
+    fs::remove_file(home.file("snapshot.json")).unwrap();
+    fs::write(home.file("ringway.db-wal"), b"what was acknowledged").unwrap();
+    let (code, log) = home.try_start().err().expect("it serves nothing");
+    assert!(code == Some(1) && log.contains("ringway.db-wal tells that there was a store"), "{log}");
+    assert_eq!(bytes(&home.file("ringway.db-wal")), b"what was acknowledged");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod disks;
 mod files;
+mod opened_later;
 
 use serde_json::json;
 

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use tungstenite::WebSocket;
 use tungstenite::client::IntoClientRequest;
 
+use super::patient::Patient;
 use super::upstream::unlimited;
 use super::wait::PATIENCE;
 
@@ -21,25 +22,25 @@ pub(crate) fn handshake(path: &str, lines: &str) -> String {
 
 /// tungstenite, connected.
 #[track_caller]
-pub(crate) fn connect(to: SocketAddr) -> WebSocket<TcpStream> {
+pub(crate) fn connect(to: SocketAddr) -> WebSocket<Patient> {
     try_connect(to).expect("a handshake")
 }
 
 /// The same, to a path.
 #[track_caller]
-pub(crate) fn connect_path(to: SocketAddr, path: &str) -> WebSocket<TcpStream> {
+pub(crate) fn connect_path(to: SocketAddr, path: &str) -> WebSocket<Patient> {
     try_connect_path(to, path).expect("a handshake")
 }
 
-pub(crate) fn try_connect(to: SocketAddr) -> Result<WebSocket<TcpStream>, Box<dyn std::error::Error>> {
+pub(crate) fn try_connect(to: SocketAddr) -> Result<WebSocket<Patient>, Box<dyn std::error::Error>> {
     try_connect_path(to, "/")
 }
 
-fn try_connect_path(to: SocketAddr, path: &str) -> Result<WebSocket<TcpStream>, Box<dyn std::error::Error>> {
+fn try_connect_path(to: SocketAddr, path: &str) -> Result<WebSocket<Patient>, Box<dyn std::error::Error>> {
     let stream = TcpStream::connect_timeout(&to, PATIENCE)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let request = format!("ws://{to}{path}").into_client_request()?;
-    Ok(tungstenite::client::client_with_config(request, stream, Some(unlimited()))?.0)
+    Ok(tungstenite::client::client_with_config(request, Patient(stream), Some(unlimited()))?.0)
 }

@@ -1,7 +1,7 @@
 //! What the tests of the real process share: the process itself, and peers that are not ours.
 //!
 //! [`process`] starts `ringway` and watches it from outside, [`peer`] is one end of a TCP connection whose bytes the test
-//! chooses, [`upstream`] listens where the proxy dials, [`frame`] writes frames, [`wait`] waits for conditions, [`dns`] answers for names,
+//! chooses, [`patient`] reads on where a stop of the process would end it, [`upstream`] listens where the proxy dials, [`frame`] writes frames, [`wait`] waits for conditions, [`dns`] answers for names,
 //! [`namespace`] gives a test a network of its own, [`tools`] says whether a program is there; [`pki`] makes
 //! certificates, [`secure`] speaks TLS with them, and [`site`] is a proxy that has some;
 //! [`node`] starts `ringway serve`, and [`admin`] speaks to its admin API.
@@ -14,6 +14,7 @@ pub(crate) mod dns;
 pub(crate) mod frame;
 pub(crate) mod namespace;
 pub(crate) mod node;
+pub(crate) mod patient;
 pub(crate) mod peer;
 pub(crate) mod pki;
 pub(crate) mod process;

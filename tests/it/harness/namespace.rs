@@ -62,9 +62,13 @@ impl HostFile {
         Self(own)
     }
 
-    /// Writes it anew.
+    /// Writes it anew, in one go and over what was there: nobody finds it empty, or half the one and half the other.
     pub(crate) fn write(&self, text: &str) {
-        fs::write(&self.0, text).unwrap();
+        let length = usize::try_from(fs::metadata(&self.0).unwrap().len()).unwrap().max(text.len());
+        let lines = format!("{text}{}", "\n".repeat(length - text.len()));
+        let mut file = fs::File::options().write(true).open(&self.0).unwrap();
+        assert_eq!(file.write(lines.as_bytes()).unwrap(), length);
+        file.set_len(text.len() as u64).unwrap();
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tungstenite::handshake::derive_accept_key;
 
 use super::frame::{self, Frame};
+use super::patient::again;
 use super::wait::PATIENCE;
 
 pub(crate) struct Peer<S = TcpStream> {
@@ -136,7 +137,7 @@ impl<S: Read + Write> Peer<S> {
     pub(crate) fn rest(&mut self) -> (Vec<u8>, Ended) {
         let mut chunk = vec![0; 1 << 16];
         loop {
-            let ended = match self.stream.read(&mut chunk) {
+            let ended = match again(|| self.stream.read(&mut chunk)) {
                 Ok(0) => Ended::Fin,
                 Ok(n) => {
                     self.buffer.extend(&chunk[..n]);
@@ -179,7 +180,7 @@ impl<S: Read + Write> Peer<S> {
     #[track_caller]
     fn more(&mut self) {
         let mut chunk = [0; 16 * 1024];
-        match self.stream.read(&mut chunk) {
+        match again(|| self.stream.read(&mut chunk)) {
             Ok(n) if n > 0 => self.buffer.extend(&chunk[..n]),
             other => panic!("more was to come, not {other:?}; so far {:?}", String::from_utf8_lossy(&self.buffer)),
         }

@@ -298,6 +298,11 @@ pub(crate) fn collect(mut from: impl Read + Send + 'static) -> Arc<Mutex<String>
     text
 }
 
+/// For `--cpus`: a shard on each of two CPUs, where this process may use two.
+pub(crate) fn two_cpus() -> &'static str {
+    if std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1) { "0,1" } else { "0" }
+}
+
 fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }

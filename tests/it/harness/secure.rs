@@ -15,6 +15,7 @@ use rustls::{
 use tungstenite::WebSocket;
 use tungstenite::client::IntoClientRequest;
 
+use super::patient::again;
 use super::peer::Peer;
 use super::pki::{Authority, Pair};
 use super::upstream::unlimited;
@@ -100,7 +101,7 @@ impl Tls {
     }
 
     fn receive(&mut self) -> io::Result<()> {
-        if self.session.read_tls(&mut self.wire)? == 0 && self.session.is_handshaking() {
+        if again(|| self.session.read_tls(&mut self.wire))? == 0 && self.session.is_handshaking() {
             return Err(ErrorKind::UnexpectedEof.into());
         }
         if let Err(error) = self.session.process_new_packets() {

@@ -65,10 +65,12 @@ impl Upstream {
     }
 }
 
-/// An address where nobody listens, and nobody else will as long as the socket is held.
+/// An address where nobody listens, and nobody else will as long as the socket is held but who is told of it and shares
+/// it, as the program does.
 pub(crate) fn nobody() -> (socket2::Socket, SocketAddr) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    // A process may share it that says so too; without a listener it takes no connection.
+    // A process that is told of it may share it, if it says so too; without a listener it takes no connection.
+    socket.set_reuse_address(true).unwrap();
     socket.set_reuse_port(true).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     let address = socket.local_addr().unwrap().as_socket().unwrap();

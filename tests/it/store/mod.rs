@@ -17,6 +17,8 @@ use ringway::control::store::Store;
 use ringway::control::store::fault::StoreError;
 use ringway::control::store::state::StateDir;
 
+use crate::harness::until;
+
 /// Shards that have everything at once.
 struct Shards;
 
@@ -32,8 +34,17 @@ impl Publisher for Shards {
     }
 }
 
+/// Takes the state directory. A program that another test of this process starts at that moment holds what the process held
+/// until it has begun, and that may be the lock.
+fn take(folder: &Path) -> Result<StateDir, StoreError> {
+    until("the state directory is nobody else's", || match StateDir::take(folder) {
+        Err(StoreError::InUse { .. }) => None,
+        taken => Some(taken),
+    })
+}
+
 fn open(folder: &Path) -> Result<Started<impl Publisher>, StoreError> {
-    let store = Store::open(&StateDir::take(folder)?)?;
+    let store = Store::open(&take(folder)?)?;
     let place = Place {
         name: "development".parse().unwrap(),
         external: String::new(),

@@ -190,7 +190,7 @@ fn a_client_that_ends_without_a_word_is_gone() {
         bob.hear();
         assert!(ann.hear().contains("Connect"));
         if shutdown {
-            bob.0.get_ref().shutdown(std::net::Shutdown::Write).unwrap();
+            bob.0.get_ref().0.shutdown(std::net::Shutdown::Write).unwrap();
             // Its end is answered by ours.
             assert!(bob.0.read().is_err());
         }

@@ -1,8 +1,10 @@
 //! A store that cannot be written, or is not there.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::Connection;
 use serde_json::json;
 
 use super::{Node, key, me, of, word};
@@ -11,6 +13,7 @@ use crate::api::{Condition, PageRequest};
 use crate::control::manage::{ApiFilter, AuditFilter, Origin, Reconfigured, StoreState};
 use crate::control::publish::Publisher;
 use crate::control::store::fault::StoreError;
+use crate::control::store::state::StateDir;
 
 /// Has the store's connection take a pragma.
 async fn pragma(node: &Node, name: &'static str, value: i64) {
@@ -101,7 +104,9 @@ async fn without_a_store_what_was_deployed_goes_on() {
     let node = deployed().await;
     let deployed = node.manager.deployed().await.unwrap();
     let why = StoreError::Broken { why: "page 3".to_owned() };
-    let node = Node::with(node.end(), Origin::Snapshot { why, deployed: deployed.clone() });
+    let folder = node.end();
+    let state = StateDir::take(folder.path()).unwrap();
+    let node = Node::with(folder, Origin::Snapshot { state, why, deployed: deployed.clone() });
     assert_eq!(node.fake.in_force(), ["default/chat:1.0 @development #1 ws://a:9000 Created"]);
     let (manager, chat) = (&node.manager, key("default/chat:1.0"));
     let new = || of(json!({"name": "Chat", "version": "1.0", "targets": ["ws://a"]}));
@@ -134,11 +139,69 @@ async fn without_a_store_what_was_deployed_goes_on() {
     assert_eq!(node.fake.publications(), 2);
 }
 
+/// A node whose store was filled before, and which begins with nothing deployed and this reason.
+async fn without_store(why: StoreError, harm: impl FnOnce(&Path)) -> Node {
+    let folder = deployed().await.end();
+    harm(folder.path());
+    let state = StateDir::take(folder.path()).unwrap();
+    Node::with(folder, Origin::Snapshot { state, why, deployed: BTreeMap::new() })
+}
+
+#[tokio::test]
+async fn a_store_that_somebody_held_is_taken_up_when_it_is_free() {
+    let mut held = None;
+    let node = without_store(StoreError::Busy, |folder| {
+        let other = Connection::open(folder.join("ringway.db")).unwrap();
+        other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
+        held = Some(other);
+    })
+    .await;
+    let chat = key("default/chat:1.0");
+    let refused = node.manager.api(&chat).await.unwrap_err();
+    assert!(refused.detail.contains("another program holds") && refused.detail.contains("every 20ms"), "{refused}");
+    node.manager.reopen_store();
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(word(node.manager.api(&chat).await), "store-unavailable");
+        assert_eq!(node.manager.environments().await.unwrap().len(), 3, "nobody waits for who holds it");
+    }
+    assert_eq!(node.fake.publications(), 1);
+    drop(held);
+    recovers(&node).await;
+    assert_eq!(node.fake.in_force(), ["default/chat:1.0 @development #1 ws://a:9000 Created"]);
+    node.deploy(&chat, "staging", json!({})).await.unwrap();
+    assert_eq!((node.fake.publications(), node.manager.deployed().await.unwrap().len()), (3, 2));
+}
+
+#[tokio::test]
+async fn what_the_operator_must_decide_is_not_tried_again() {
+    for (harm, says) in [
+        (&(|folder: &Path| std::fs::remove_file(folder.join("ringway.db")).unwrap()) as &dyn Fn(&Path), "missing"),
+        (&|folder: &Path| std::fs::write(folder.join("ringway.db"), [0xA5; 8192]).unwrap(), "damaged"),
+    ] {
+        let node = without_store(StoreError::Failed { why: "later".to_owned() }, |folder| {
+            std::fs::write(folder.join("snapshot.json"), "").unwrap();
+            harm(folder);
+        })
+        .await;
+        node.manager.reopen_store();
+        while node.manager.ask(|desk| desk.reopening.is_some()).await.unwrap() {
+            tokio::task::yield_now().await;
+        }
+        let detail = node.manager.health().detail.unwrap();
+        assert!(detail.contains(says) && !detail.contains("tried again"), "{detail}");
+        assert_eq!(node.manager.projects(PageRequest::default()).await.unwrap_err().detail, detail);
+        assert_eq!((node.manager.health().state, node.fake.publications()), (StoreState::Unavailable, 1));
+    }
+}
+
 #[tokio::test]
 async fn a_manager_does_not_begin_with_what_the_publisher_refuses() {
     let fake = super::Fake::default();
     fake.with(|seen| seen.refuses = true);
-    let origin = Origin::Snapshot { why: StoreError::Full, deployed: BTreeMap::new() };
+    let folder = tempfile::tempdir().unwrap();
+    let state = StateDir::take(folder.path()).unwrap();
+    let origin = Origin::Snapshot { state, why: StoreError::Full, deployed: BTreeMap::new() };
     let started = super::Manager::start(origin, fake, super::environments(), super::settings());
     assert_eq!(started.unwrap_err().detail, "The publisher refuses.");
 }

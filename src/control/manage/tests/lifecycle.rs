@@ -161,6 +161,22 @@ async fn a_deprecated_api_has_an_end() {
     node.lifecycle(&chat(), "Published").await;
     let api = node.api(&chat()).await;
     assert_eq!((api.deprecated_at, api.sunset_at), (None, None));
+
+    let [then, end]: [Timestamp; 2] = ["2020-01-01T00:00:00Z", "2020-06-01T00:00:00Z"].map(|at| at.parse().unwrap());
+    set(&node, json!({"state": "Deprecated", "deprecated_at": then, "sunset_at": end})).await.unwrap();
+    for again in [json!({"state": "Deprecated", "sunset_at": end}), json!({"state": "Deprecated"})] {
+        set(&node, again).await.unwrap();
+        let api = node.api(&chat()).await;
+        assert_eq!((api.deprecated_at, api.sunset_at), (Some(then), Some(end)));
+    }
+    let later: Timestamp = "2021-01-01T00:00:00Z".parse().unwrap();
+    set(&node, json!({"state": "Deprecated", "deprecated_at": later})).await.unwrap();
+    let end = node.api(&chat()).await.sunset_at.unwrap();
+    assert_eq!(
+        end.duration_since(later),
+        SignedDuration::from_hours(180 * 24),
+        "it does not end before it is deprecated"
+    );
 }
 
 #[tokio::test]

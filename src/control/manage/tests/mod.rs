@@ -123,7 +123,8 @@ fn environments() -> Environments {
 }
 
 fn settings() -> Settings {
-    Settings { in_force_timeout: Duration::from_millis(100), store_timeout: Duration::from_secs(30) }
+    let (in_force_timeout, reopen_every) = (Duration::from_millis(100), Duration::from_millis(20));
+    Settings { in_force_timeout, reopen_every, ..Settings::default() }
 }
 
 impl Node {
