@@ -30,7 +30,7 @@ impl<T: Transport> Context<'_, T> {
     /// What holds for the connection.
     #[inline]
     pub(super) fn policy(&self) -> &Policy {
-        self.routes.policy(self.route)
+        self.routes.get(self.route).policy()
     }
 
     /// A fresh masking key: the upstream must not be able to foresee it (RFC 6455 section 5.3).

@@ -157,7 +157,7 @@ impl Echo {
         let mut out = std::mem::take(if resumed { &mut self.partial } else { cx.answer });
         let scanned = self.echo(carried.saturating_add(received), &mut out, cx);
         let messages = self.reader.messages().saturating_sub(before);
-        cx.routes.passed(cx.route, Side::Client, messages, received);
+        cx.routes.get_mut(cx.route).passed(Side::Client, messages, received);
         let sent = self.outbox.send(self.client, cx.net, &out);
         if !resumed {
             out.clear();

@@ -6,7 +6,7 @@ use super::plan::Side;
 use crate::engine::{Fault, Received, Transport};
 use crate::proto::Violation;
 use crate::proto::frame::Opcode;
-use crate::proto::scan::Stop;
+use crate::proto::scan::{FrameLimits, Stop};
 
 /// Receives in one step and direction: a megabyte at most. Then others have their turn.
 const RECEIVES: usize = 8;
@@ -103,8 +103,9 @@ fn pass_on<T: Transport>(
 ) -> Option<Pumped> {
     let now = cx.net.now();
     from.heard(now);
+    let route = cx.routes.get_mut(cx.route);
     let before = from.scanner.messages();
-    let passage = pass(from, to, manner, cx, &mut end);
+    let passage = pass(from, to, manner, cx.scratch, &mut end, &route.policy().frames);
     // Before the send, which may take the scratch away.
     let rest = if passage.stop.is_none() { passage.scanned..end } else { 0..0 };
     from.store_carry(cx.scratch.get(rest).unwrap_or_default());
@@ -112,7 +113,7 @@ fn pass_on<T: Transport>(
         from.received_bytes = from.received_bytes.saturating_add(u64::try_from(passage.forward).unwrap_or(0));
         from.last_forwarded = now;
         let messages = from.scanner.messages().saturating_sub(before);
-        cx.routes.passed(cx.route, from.side, messages, passage.forward);
+        route.passed(from.side, messages, passage.forward);
         if let Err(fault) = to.outbox.send_scratch(to.socket, cx.net, cx.scratch, passage.forward, cx.pool) {
             return Some(Pumped::Broken(to.side, fault));
         }
@@ -131,17 +132,17 @@ struct Passage {
 
 /// Scans the scratch up to `end`. A pong of ours is taken out of it, which moves `end`.
 #[inline]
-fn pass<T: Transport>(
+fn pass(
     from: &mut Leg,
     to: &mut Leg,
     manner: Manner,
-    cx: &mut Context<'_, T>,
+    scratch: &mut [u8],
     end: &mut usize,
+    limits: &FrameLimits,
 ) -> Passage {
-    let limits = cx.policy().frames;
     let mut at: usize = 0;
     let stop = loop {
-        let scan = from.scanner.scan(cx.scratch.get(at..*end).unwrap_or_default(), &limits);
+        let scan = from.scanner.scan(scratch.get(at..*end).unwrap_or_default(), limits);
         at = at.saturating_add(scan.used);
         let control = match scan.stop {
             Stop::NeedMore => break None,
@@ -158,8 +159,8 @@ fn pass<T: Transport>(
                 }
                 break Some(Pumped::Closed);
             }
-            Opcode::Pong if from.takes_pong(cx.scratch.get(at..behind).unwrap_or_default(), &control) => {
-                cx.scratch.copy_within(behind..*end, at);
+            Opcode::Pong if from.takes_pong(scratch.get(at..behind).unwrap_or_default(), &control) => {
+                scratch.copy_within(behind..*end, at);
                 *end = end.saturating_sub(control.frame_len);
             }
             opcode => {

@@ -81,9 +81,9 @@ impl Proxy {
         self.count_out(&connection);
         let route = connection.route();
         if let Some((end, codes)) = connection.ended() {
-            self.routes.ended(route, connection.was_opened(), end, codes);
+            self.routes.get_mut(route).ended(connection.was_opened(), end, codes);
         }
-        let subject = self.routes.subject(route).cloned();
+        let subject = self.routes.get(route).subject().cloned();
         self.routes.leave(route);
         self.journal.write(now, connection.into_record(now, subject));
     }

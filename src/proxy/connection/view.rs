@@ -40,7 +40,7 @@ impl Connection {
             number: self.number,
             peer: self.trace.peer,
             path: self.trace.path.clone(),
-            subject: routes.subject(self.route).cloned(),
+            subject: routes.get(self.route).subject().cloned(),
             stage: match self.stage {
                 Stage::Relay(_) | Stage::Echo(_) => "open",
                 Stage::Closing(_) | Stage::Linger(..) | Stage::Answer(..) | Stage::Gone(..) => "closing",

@@ -64,7 +64,7 @@ impl Proxy {
             let route = connection.route();
             let Some(fingerprint) = connection.tunnel().filter(|_| changed.has(route)) else { continue };
             net.wake(place);
-            if let Some(cause) = self.routes.objection(route, connection.listener(), fingerprint) {
+            if let Some(cause) = self.routes.get(route).objection(connection.listener(), fingerprint) {
                 ousted.entry(route).or_default().push(Ousted { place, number: connection.number(), cause });
             }
         }
@@ -79,7 +79,7 @@ impl Proxy {
     }
 
     fn amend(&mut self, now: Time, slot: RouteSlot, ousted: &[Ousted]) {
-        let Some(local) = self.routes.get_mut(slot) else { return };
+        let local = self.routes.get_mut(slot);
         let window = local.policy().drain_window;
         local.ousting = Ousting::amended(local.ousting.take(), ousted, now, window);
     }
@@ -106,7 +106,7 @@ impl Proxy {
         let now = net.now();
         self.ousts_at = None;
         for slot in self.routes.slots() {
-            let Some(local) = self.routes.get_mut(slot) else { continue };
+            let local = self.routes.get_mut(slot);
             let Some(ousting) = &mut local.ousting else { continue };
             while let Some(Ousted { place, number, cause }) = ousting.next(now) {
                 let Some(connection) = self.connections.get_mut(place) else { continue };

@@ -1,0 +1,239 @@
+//! The way to an open connection: what follows on what each stage before it comes to.
+
+use std::sync::Arc;
+
+use super::door::{first_words, no_room};
+use super::ending::{close_deadline, closing, gone, linger};
+use super::{Connection, Stage, Turn};
+use crate::engine::{Socket, Time, Transport};
+use crate::proto::refusal::Refusal;
+use crate::proxy::admission::Counted;
+use crate::proxy::answer::Answer;
+use crate::proxy::context::Context;
+use crate::proxy::decline::{self, Decline};
+use crate::proxy::dial::{self, Dial};
+use crate::proxy::echo::Echo;
+use crate::proxy::handshake::{self, Accepted, Handshake, Onward};
+use crate::proxy::leg::Leg;
+use crate::proxy::plan::Side;
+use crate::proxy::preamble::{self, Named};
+use crate::proxy::record::{End, SideRecord};
+use crate::proxy::relay::Relay;
+use crate::proxy::secure;
+use crate::proxy::upgrade::{self, Switched, Upgrade};
+use crate::routing::route::Route;
+use crate::tls::secured::Secured;
+
+impl Connection {
+    pub(super) fn after_preamble<T: Transport>(
+        &mut self,
+        client: Socket,
+        outcome: preamble::Outcome,
+        cx: &mut Context<'_, Secured<'_, T>>,
+    ) -> Turn {
+        match outcome {
+            preamble::Outcome::Stay(next) => Turn::Stay(next),
+            preamble::Outcome::Left => gone(&[client], End::LeftEarly, cx),
+            preamble::Outcome::Unannounced(reason) => gone(&[client], End::Unannounced(reason), cx),
+            preamble::Outcome::Named(Named { client, peer, early, deadline }) => {
+                self.trace.peer = peer;
+                if let Err(refusal) = cx.admission.enter_address(peer.ip()) {
+                    let deadline = close_deadline(cx);
+                    return Turn::To(no_room(client, cx.current.tls(cx.listener), refusal, &mut self.trace, deadline));
+                }
+                self.counted = Counted::WithAddress;
+                Turn::To(first_words(client, peer, cx.current.tls(cx.listener), early, deadline))
+            }
+        }
+    }
+
+    pub(super) fn after_secure<T: Transport>(
+        &mut self,
+        client: Socket,
+        deadline: Time,
+        outcome: secure::Outcome,
+        cx: &mut Context<'_, Secured<'_, T>>,
+    ) -> Turn {
+        match outcome {
+            secure::Outcome::Stay(next) => Turn::Stay(next),
+            secure::Outcome::Secured(identity) => {
+                let peer = self.trace.peer.ip();
+                self.trace.tls = identity.version;
+                let handshake = Handshake::new(client, peer, Some(Box::new(identity)), Vec::new(), deadline);
+                Turn::To(Stage::Handshake(Box::new(handshake)))
+            }
+            secure::Outcome::PlainText => {
+                cx.net.forget(client);
+                self.refuse(client, Refusal::TLS_EXPECTED, cx)
+            }
+            // The alert is on its way, and needs what comes to be read.
+            secure::Outcome::Failed(fault) => {
+                cx.net.forget(client);
+                linger(client, End::Insecure(fault), SideRecord::default(), cx)
+            }
+            secure::Outcome::TimedOut => gone(&[client], End::Refused(Refusal::HANDSHAKE_TIMEOUT), cx),
+            secure::Outcome::Left => gone(&[client], End::LeftEarly, cx),
+        }
+    }
+
+    pub(super) fn after_handshake<T: Transport>(
+        &mut self,
+        client: Socket,
+        outcome: handshake::Outcome,
+        cx: &mut Context<'_, Secured<'_, T>>,
+    ) -> Turn {
+        match outcome {
+            handshake::Outcome::Stay(next) => Turn::Stay(next),
+            handshake::Outcome::Left => gone(&[client], End::LeftEarly, cx),
+            handshake::Outcome::Refused(refusal) => self.refuse(client, refusal, cx),
+            handshake::Outcome::SpeaksTls => linger(client, End::UnexpectedTls, SideRecord::default(), cx),
+            handshake::Outcome::NotFound(path) => {
+                self.trace.path = path;
+                self.refuse(client, Refusal::ROUTE_NOT_FOUND, cx)
+            }
+            handshake::Outcome::Barred(path, route, refusal) => {
+                self.trace.path = path;
+                self.take_route(&route, cx);
+                self.refuse(client, refusal, cx)
+            }
+            handshake::Outcome::Accepted(accepted) => self.accepted(*accepted, cx),
+        }
+    }
+
+    fn accepted<T: Transport>(&mut self, accepted: Accepted, cx: &mut Context<'_, Secured<'_, T>>) -> Turn {
+        let Accepted { client, path, onward } = accepted;
+        self.trace.path = path;
+        match onward {
+            Onward::Upstream(onward) => {
+                let endpoint = self.take_route(&onward.asked.route, cx);
+                let now = cx.net.now();
+                let dial = Dial::new(client, onward, endpoint, now, now.after(cx.policy().timeouts.connect));
+                Turn::To(Stage::Dial(Box::new(dial)))
+            }
+            Onward::Echo { answer, early } => self.open_echo(client, &answer, &early, cx),
+        }
+    }
+
+    /// Says which of the route's endpoints is tried first.
+    fn take_route<T>(&mut self, route: &Arc<Route>, cx: &mut Context<'_, T>) -> usize {
+        let (slot, endpoint) = cx.routes.enter(route);
+        (self.route, cx.route) = (slot, slot);
+        endpoint
+    }
+
+    fn open_echo<T: Transport>(
+        &mut self,
+        client: Socket,
+        answer: &[u8],
+        early: &[u8],
+        cx: &mut Context<'_, Secured<'_, T>>,
+    ) -> Turn {
+        let mut echo = Echo::new(client, early, cx.net.now());
+        if let Err(fault) = echo.open(answer, cx) {
+            return gone(&[client], End::Broken(Side::Client, fault), cx);
+        }
+        self.opened(cx);
+        Turn::To(Stage::Echo(Box::new(echo)))
+    }
+
+    /// The client has its 101.
+    fn opened<T: Transport>(&mut self, cx: &mut Context<'_, T>) {
+        self.trace.status = 101;
+        let took = cx.net.now().since(self.trace.accepted);
+        cx.routes.get_mut(self.route).opened(took);
+    }
+
+    pub(super) fn after_dial<T: Transport>(
+        &mut self,
+        outcome: dial::Outcome,
+        cx: &mut Context<'_, Secured<'_, T>>,
+    ) -> Turn {
+        match outcome {
+            dial::Outcome::Stay(next) => Turn::Stay(next),
+            dial::Outcome::Sent(dialled) => {
+                self.trace.upstream_unverified = dialled.unverified;
+                self.fingerprint = dialled.fingerprint;
+                cx.routes.get_mut(self.route).dialled(dialled.took);
+                let upgrade = Upgrade::new(dialled.client, dialled.upstream, dialled.asked);
+                Turn::To(Stage::Upgrade(Box::new(upgrade)))
+            }
+            dial::Outcome::Refused(client, refusal) => self.refuse(client, refusal, cx),
+            dial::Outcome::Left(client) => gone(&[client], End::LeftEarly, cx),
+        }
+    }
+
+    pub(super) fn after_upgrade<T: Transport>(
+        &mut self,
+        client: Socket,
+        upstream: Socket,
+        outcome: upgrade::Outcome,
+        cx: &mut Context<'_, Secured<'_, T>>,
+    ) -> Turn {
+        match outcome {
+            upgrade::Outcome::Stay(next) => Turn::Stay(next),
+            upgrade::Outcome::Left => gone(&[client, upstream], End::LeftEarly, cx),
+            upgrade::Outcome::Refused(refusal) => {
+                cx.net.close(upstream);
+                self.refuse(client, refusal, cx)
+            }
+            upgrade::Outcome::Declined(head, raw) => match Decline::new(client, upstream, head, &raw, cx) {
+                Ok(decline) => Turn::To(Stage::Decline(Box::new(decline))),
+                Err(refusal) => {
+                    cx.net.close(upstream);
+                    self.refuse(client, refusal, cx)
+                }
+            },
+            upgrade::Outcome::Switched(switched) => {
+                match cx.routes.get(self.route).objection(self.listener, self.fingerprint) {
+                    None => self.open(client, upstream, *switched, cx),
+                    // It changed in the meantime. Nothing has been promised yet.
+                    Some(_) => {
+                        cx.net.close(upstream);
+                        self.refuse(client, Refusal::API_CHANGING, cx)
+                    }
+                }
+            }
+        }
+    }
+
+    fn open<T: Transport>(
+        &mut self,
+        client: Socket,
+        upstream: Socket,
+        switched: Switched,
+        cx: &mut Context<'_, Secured<'_, T>>,
+    ) -> Turn {
+        let now = cx.net.now();
+        self.opened(cx);
+        let mut client = Leg::new(Side::Client, client, switched.reserved, switched.client_early, now);
+        let upstream = Leg::new(Side::Upstream, upstream, switched.reserved, switched.upstream_early, now);
+        // Before the tunnel's first byte: whatever the upstream sends next comes behind it.
+        let answered = client.outbox.send(client.socket, cx.net, &switched.answer);
+        let relay = Relay::new(client, upstream);
+        match answered {
+            Ok(()) => Turn::To(Stage::Relay(relay)),
+            Err(fault) => closing(relay, End::Broken(Side::Client, fault), cx),
+        }
+    }
+
+    pub(super) fn after_decline<T: Transport>(
+        &mut self,
+        client: Socket,
+        upstream: Socket,
+        outcome: decline::Outcome,
+        cx: &mut Context<'_, Secured<'_, T>>,
+    ) -> Turn {
+        match outcome {
+            decline::Outcome::Stay(next) => Turn::Stay(next),
+            decline::Outcome::Refused(refusal) => {
+                cx.net.close(upstream);
+                self.refuse(client, refusal, cx)
+            }
+            decline::Outcome::Ready(status, bytes) => {
+                cx.net.close(upstream);
+                self.trace.status = status;
+                Turn::To(Stage::Answer(Box::new(Answer::new(client, bytes, close_deadline(cx))), End::Declined))
+            }
+        }
+    }
+}
