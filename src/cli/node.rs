@@ -138,6 +138,10 @@ pub(super) fn serve(args: &Args, ready: impl FnOnce(&Ready) -> Result<(), Failur
         notes: home.notes.clone(),
     }
     .start(hung_up)?;
+    let taken_up = stop.clone();
+    manager.reopen_store(move || {
+        let _ = taken_up.send(Word::Declare);
+    });
 
     let code = running.serve(|| {
         manager.drain();
@@ -215,7 +219,6 @@ impl Node {
             }
         })?;
         self.outlet.attach(running.senders());
-        self.manager.reopen_store();
         Ok(running)
     }
 

@@ -31,6 +31,8 @@ const TOPIC: &str = "configuration";
 pub(super) enum Word {
     /// SIGHUP.
     Reload,
+    /// There is a store by now: what is declared can be applied.
+    Declare,
     /// The node ends.
     Stop,
 }
@@ -55,10 +57,12 @@ impl Reloader {
     pub(super) fn start(mut self, told: Receiver<Word>) -> io::Result<()> {
         let runtime = Builder::new_current_thread().enable_time().build()?;
         background::start("reload", move || {
-            while let Ok(Word::Reload) = told.recv() {
-                self.reload(&runtime);
-                // If nobody hears it there are none.
-                let _ = self.certificates.send(());
+            while let Ok(word @ (Word::Reload | Word::Declare)) = told.recv() {
+                if matches!(word, Word::Reload) {
+                    self.reload(&runtime);
+                    // If nobody hears it there are none.
+                    let _ = self.certificates.send(());
+                }
                 if let Some(declared) = &mut self.declared {
                     declared.apply();
                 }

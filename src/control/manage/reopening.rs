@@ -15,30 +15,30 @@ use crate::control::store::fault::StoreError;
 use crate::control::store::state::StateDir;
 
 /// How a store that is not there comes to be.
-#[derive(Debug)]
 pub(super) struct Reopening {
     state: StateDir,
     pub(super) every: Duration,
-    /// Not before somebody can be told of what it leads to.
-    has_begun: bool,
+    /// What is called when it is there. It is not tried before somebody has said so.
+    then: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl Reopening {
     /// For a store that cannot be opened for this reason; nothing where it is the operator who has to act.
     pub(super) fn new(state: StateDir, every: Duration, why: &StoreError) -> Option<Self> {
-        why.may_pass().then_some(Self { state, every, has_begun: false })
+        why.may_pass().then_some(Self { state, every, then: None })
     }
 }
 
 impl Manager {
-    /// From now on a store that could not be opened is tried again: once shards are told of what is published.
-    pub fn reopen_store(&self) {
+    /// From now on a store that could not be opened is tried again: once shards are told of what is published. When it is
+    /// there `then` is called, on the store's thread: it must not wait for it.
+    pub fn reopen_store(&self, then: impl FnOnce() + Send + 'static) {
         let begin = |desk: &mut Desk| {
             if let Some(reopening) = &mut desk.reopening {
-                reopening.has_begun = true;
+                reopening.then = Some(Box::new(then));
             }
         };
-        // Nobody has asked for anything yet, so there is room.
+        // At the start nobody has asked for so much that there is no room.
         let _ = self.jobs.try_send(Box::new(begin));
     }
 }
@@ -62,9 +62,13 @@ pub(super) async fn wait_for_store(desk: &mut Desk, queue: &mut mpsc::Receiver<J
 
 impl Desk {
     fn reopen(&mut self) {
-        let Some(Reopening { state, has_begun: true, .. }) = &self.reopening else { return };
+        let Some(Reopening { state, then: Some(_), .. }) = &self.reopening else { return };
         match Store::open_again(state).and_then(|store| self.take_up(store)) {
-            Ok(()) => self.reopening = None,
+            Ok(()) => {
+                if let Some(then) = self.reopening.take().and_then(|reopening| reopening.then) {
+                    then();
+                }
+            }
             Err(why) => {
                 if !why.may_pass() {
                     self.reopening = None;

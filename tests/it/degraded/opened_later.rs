@@ -8,6 +8,7 @@ in_namespaces! {
     a_store_that_could_not_be_read_at_the_start_is_taken_up
     what_was_acknowledged_and_not_in_the_snapshot_comes_with_the_store
     a_store_that_had_no_room_at_the_start_is_taken_up
+    what_is_declared_is_applied_once_there_is_a_store
     a_store_that_turns_out_damaged_is_left_alone
 }
 
@@ -123,6 +124,24 @@ mod inside {
         alive(&mut client, &mut server);
         node.admin.get("/projects/later").expect(200);
         node.deploy("/apis/default/chat/1.0", "production");
+    }
+
+    #[test]
+    #[ignore = "needs a namespace"]
+    fn what_is_declared_is_applied_once_there_is_a_store() {
+        let home = home();
+        let upstream = lived_in(&home);
+        killed_after_a_change(&home, project);
+        let declared = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+        let text = "apiVersion: ringway/v1\nkind: Api\nname: Declared\nversion: 1.0\ntargets: [ws://127.0.0.1:9]\n";
+        fs::write(declared.path(), text).unwrap();
+        remount("remount,ro");
+        let node = home.try_start_with(&["--apply", declared.path().to_str().unwrap()]).ok().unwrap();
+        node.logged("is not applied");
+        serves(&node, &upstream);
+        remount("remount,rw");
+        is_well(&node);
+        node.admin.get("/apis/default/declared/1.0").expect(200);
     }
 
     #[test]

@@ -159,7 +159,8 @@ async fn a_store_that_somebody_held_is_taken_up_when_it_is_free() {
     let chat = key("default/chat:1.0");
     let refused = node.manager.api(&chat).await.unwrap_err();
     assert!(refused.detail.contains("another program holds") && refused.detail.contains("every 20ms"), "{refused}");
-    node.manager.reopen_store();
+    let (then, is_there) = tokio::sync::oneshot::channel();
+    node.manager.reopen_store(|| then.send(()).unwrap());
     for _ in 0..10 {
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert_eq!(word(node.manager.api(&chat).await), "store-unavailable");
@@ -167,7 +168,8 @@ async fn a_store_that_somebody_held_is_taken_up_when_it_is_free() {
     }
     assert_eq!(node.fake.publications(), 1);
     drop(held);
-    recovers(&node).await;
+    is_there.await.unwrap();
+    assert_eq!(node.manager.health().state, StoreState::Ok);
     assert_eq!(node.fake.in_force(), ["default/chat:1.0 @development #1 ws://a:9000 Created"]);
     node.deploy(&chat, "staging", json!({})).await.unwrap();
     assert_eq!((node.fake.publications(), node.manager.deployed().await.unwrap().len()), (3, 2));
@@ -184,7 +186,7 @@ async fn what_the_operator_must_decide_is_not_tried_again() {
             harm(folder);
         })
         .await;
-        node.manager.reopen_store();
+        node.manager.reopen_store(|| {});
         while node.manager.ask(|desk| desk.reopening.is_some()).await.unwrap() {
             tokio::task::yield_now().await;
         }
