@@ -11,6 +11,7 @@ use rustls::ServerConfig;
 use tracing::{info, warn};
 
 use super::stamp::Stamp;
+use crate::engine::background;
 use crate::tls::certificate;
 use crate::tls::server::{Served, ServerTls, fingerprint};
 
@@ -45,7 +46,7 @@ pub fn watch(
     mut tell: impl FnMut(u16, &Arc<ServerConfig>) -> bool + Send + 'static,
 ) -> io::Result<()> {
     let mut watched: Vec<_> = listeners.into_iter().map(Watched::new).collect();
-    std::thread::Builder::new().name("certificates".to_owned()).spawn(move || {
+    background::start("certificates", move || {
         loop {
             let is_told = match hung_up.recv_timeout(LOOK_EVERY) {
                 Ok(()) => true,

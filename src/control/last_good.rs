@@ -30,6 +30,7 @@ use tracing::{info, warn};
 use super::manage::Manager;
 use super::notes::Notes;
 use crate::api::{Deployed, DeploymentId};
+use crate::engine::background;
 
 /// The file's name in the state directory.
 pub const FILE: &str = "snapshot.json";
@@ -114,9 +115,7 @@ impl Keeper {
         let runtime = Builder::new_current_thread().enable_time().build()?;
         let (stop, stopped) = watch::channel(());
         let keeping = Keeping { folder, published, manager, notes };
-        let thread = std::thread::Builder::new()
-            .name("snapshot".to_owned())
-            .spawn(move || runtime.block_on(keeping.run(stopped)))?;
+        let thread = background::start("snapshot", move || runtime.block_on(keeping.run(stopped)))?;
         Ok(Self { stop, thread })
     }
 

@@ -21,6 +21,7 @@
     )
 )]
 
+pub mod background;
 pub mod fault;
 pub mod host;
 pub mod keepalive;

@@ -223,6 +223,18 @@ pub(super) fn ask_for_slices_of(time: Duration) -> io::Result<()> {
     }
 }
 
+/// This thread, and those that it starts, take so much less of a CPU that others want: from its nice value on, to 19 at most.
+pub(super) fn be_nicer(by: i32) -> io::Result<()> {
+    const THIS_THREAD: libc::id_t = 0;
+    // SAFETY: no pointer is involved. Of a thread that exists it cannot fail; -1 is a nice value too.
+    let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, THIS_THREAD) };
+    // SAFETY: no pointer is involved.
+    match unsafe { libc::setpriority(libc::PRIO_PROCESS, THIS_THREAD, nice.saturating_add(by)) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Keeps the kernel from backing this process's memory with huge pages.
 pub(super) fn disable_huge_pages() -> io::Result<()> {
     // SAFETY: no pointer is involved.

@@ -22,6 +22,7 @@ use crate::control::admin::AllowedHosts;
 use crate::control::manage::{Reconfigure, Reconfigured};
 use crate::control::notes::Notes;
 use crate::control::publish::shards::ShardPublisher;
+use crate::engine::background;
 
 /// What the health page knows it by.
 const TOPIC: &str = "configuration";
@@ -53,7 +54,7 @@ impl Reloader {
     /// Reloads when told to, on a thread of its own.
     pub(super) fn start(mut self, told: Receiver<Word>) -> io::Result<()> {
         let runtime = Builder::new_current_thread().enable_time().build()?;
-        std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
+        background::start("reload", move || {
             while let Ok(Word::Reload) = told.recv() {
                 self.reload(&runtime);
                 // If nobody hears it there are none.

@@ -1,5 +1,6 @@
 //! HTTP/1.1 on a listener, with a bound on everything that a client can make it wait for or hold.
 
+use crate::engine::background;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -91,7 +92,7 @@ pub fn start(listeners: Vec<Listener>) -> io::Result<Running> {
         let _entered = runtime.enter();
         serving.spawn_on(serve(TcpListener::from_std(socket)?, router, bounds, stopped.clone()), runtime.handle());
     }
-    let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
+    let thread = background::start("admin", move || {
         runtime.block_on(async { while serving.join_next().await.is_some() {} });
     })?;
     Ok(Running { stop, thread })

@@ -19,6 +19,7 @@ use crate::control::publish::{Publisher, Receipt};
 use crate::control::store::Store;
 use crate::control::store::fault::StoreError;
 use crate::control::store::state::StateDir;
+use crate::engine::background;
 
 /// Where deployments come from.
 #[derive(Debug)]
@@ -102,7 +103,7 @@ impl Manager {
 
 fn work_off(mut desk: Desk, mut queue: mpsc::Receiver<super::desk::Job>) -> io::Result<JoinHandle<()>> {
     let waiting = Builder::new_current_thread().enable_time().build()?;
-    std::thread::Builder::new().name("store".to_owned()).spawn(move || {
+    background::start("store", move || {
         waiting.block_on(wait_for_store(&mut desk, &mut queue));
         drop(waiting);
         while let Some(job) = queue.blocking_recv() {

@@ -16,6 +16,7 @@ use crate::api::{Deployed, DeploymentId, Problems};
 use crate::command::{Command, InForce, Reply};
 use crate::config::file::{Configuration, Opened};
 use crate::control::names::Names;
+use crate::engine::background;
 use crate::engine::mailbox::{Sender, Unsent};
 use crate::proxy::settings::Settings;
 use crate::routing::place::Place;
@@ -296,7 +297,7 @@ fn send_later(index: usize, shard: Sender<Command>, command: Command) {
         error!(shard = index, "a shard did not take a change: it goes by what was in force before");
     };
     warn!(shard = index, "a shard has too many commands waiting: a change is sent to it again");
-    if let Err(error) = std::thread::Builder::new().name("resend".to_owned()).spawn(retry) {
+    if let Err(error) = background::start("resend", retry) {
         error!(shard = index, "a change cannot be sent to a shard again: {error}");
     }
 }
