@@ -93,7 +93,7 @@ def figures(report):
 def spread(count, seconds, act):
     """Calls act(i) count times, evenly over so many seconds. Who makes the changes would be on another host; here it shares
     a CPU with the generator or the proxy, and lets them go first."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
     began = time.monotonic()
     for index in range(count):
         pause = began + index * seconds / count - time.monotonic()

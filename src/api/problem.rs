@@ -46,6 +46,7 @@ codes! {
     STORE_READ_ONLY = 503 "store-read-only" "The store can only be read";
     STORE_FULL = 503 "store-full" "The store's disk is full";
     STORE_UNAVAILABLE = 503 "store-unavailable" "The store cannot be used";
+    DRAINING = 503 "draining" "The node is shutting down";
     BUSY = 503 "busy" "Too many operations are waiting";
     NOT_IN_FORCE = 504 "not-in-force" "The change is made, and not yet in force everywhere";
 }

@@ -139,7 +139,10 @@ pub(super) fn serve(args: &Args, ready: impl FnOnce(&Ready) -> Result<(), Failur
     }
     .start(hung_up)?;
 
-    let code = running.serve(|| configuration.load().limits.drain_timeout)?;
+    let code = running.serve(|| {
+        manager.drain();
+        configuration.load().limits.drain_timeout
+    })?;
     drop(address_file);
     if code == ExitCode::SUCCESS {
         serving.stop();

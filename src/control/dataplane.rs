@@ -18,7 +18,7 @@ use crate::routing::snapshot::Snapshot;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Gives a command to a shard; it comes back if the shard does not take it.
-pub type Send = Box<dyn Fn(Command) -> Result<(), Command> + std::marker::Send + Sync>;
+pub type Send = Box<dyn Fn(Command) -> Result<(), Unsent<Command>> + std::marker::Send + Sync>;
 
 /// The shards. Clones ask the same ones.
 #[derive(Clone)]
@@ -30,13 +30,15 @@ struct Asked {
     patience: Duration,
 }
 
-/// What was answered, by shard, and the shards that did not answer in time.
+/// What was answered, by shard, and the shards that did not answer.
 #[derive(Clone, Debug)]
 pub struct Answers<T> {
     /// Each with its shard's number.
     pub got: Vec<(usize, T)>,
-    /// In their order.
+    /// Those that had time to and may yet, in their order.
     pub silent: Vec<usize>,
+    /// Those that have ended, and with them their connections, in their order: the process is about to end.
+    pub ended: Vec<usize>,
 }
 
 /// Shards that did not answer in time. They may obey all the same, if they live.
@@ -93,7 +95,7 @@ impl Answers<u64> {
 }
 
 impl<T> Answers<T> {
-    /// All answers.
+    /// All answers. A shard that has ended has nothing to say.
     ///
     /// # Errors
     /// A shard has not answered.
@@ -109,9 +111,7 @@ impl Shards {
         senders: Vec<Sender<Command>>,
         snapshot: impl Fn() -> Arc<Snapshot> + std::marker::Send + Sync + 'static,
     ) -> Self {
-        let sends = senders
-            .into_iter()
-            .map(|sender| -> Send { Box::new(move |command| sender.send(command).map_err(Unsent::into_inner)) });
+        let sends = senders.into_iter().map(|sender| -> Send { Box::new(move |command| sender.send(command)) });
         Self::of(sends.collect(), snapshot, PATIENCE)
     }
 
@@ -158,7 +158,8 @@ impl Shards {
         while shard < self.count() && found.len() < limit {
             let routes = routes.as_ref().map(|routes| routes.get(&shard).cloned().unwrap_or_default());
             let listing = Listing { routes, client, from: place, limit: limit.saturating_sub(found.len()) };
-            let Listed { connections, next } = self.ask(shard, |reply| Command::List(listing, reply)).await?;
+            let listed = self.ask(shard, |reply| Command::List(listing, reply)).await?;
+            let Listed { connections, next } = listed.unwrap_or_default();
             found.extend(connections.into_iter().map(|connection| (shard, connection)));
             if let Some(next) = next {
                 return Ok((found, Some((shard, next))));
@@ -176,7 +177,8 @@ impl Shards {
         if shard >= self.count() {
             return Ok(false);
         }
-        Ok(self.ask(shard, |reply| Command::Close(Which::One(number), reply)).await? > 0)
+        let closing = self.ask(shard, |reply| Command::Close(Which::One(number), reply)).await?;
+        Ok(closing.is_some_and(|count| count > 0))
     }
 
     /// Ends connections in order, spread over the windows of their routes. How many on each shard; one that does not answer
@@ -210,15 +212,16 @@ impl Shards {
         Ok(Some(routes))
     }
 
+    /// Nothing of one that has ended.
     async fn ask<T: std::marker::Send + 'static>(
         &self,
         shard: usize,
         make: impl FnOnce(Reply<T>) -> Command,
-    ) -> Result<T, Silent> {
+    ) -> Result<Option<T>, Silent> {
         let mut make = Some(make);
         let asked = |index, reply| if index == shard { make.take().map(|make| make(reply)) } else { None };
         let answered = self.ask_all(asked).await.all()?;
-        answered.into_iter().next().map(|(_, answer)| answer).ok_or_else(|| Silent(vec![shard]))
+        Ok(answered.into_iter().next().map(|(_, answer)| answer))
     }
 
     /// Asks every shard for which `make` gives a command, all at once.
@@ -229,6 +232,7 @@ impl Shards {
         // `now` and the wait are tokio's: a test may own them.
         let start = Instant::now();
         let deadline = start.checked_add(self.0.patience).unwrap_or(start);
+        let mut answers = Answers { got: Vec::with_capacity(self.count()), silent: Vec::new(), ended: Vec::new() };
         let mut asked = Vec::with_capacity(self.count());
         for (index, send) in self.0.shards.iter().enumerate() {
             let (answer, answered) = oneshot::channel();
@@ -237,18 +241,23 @@ impl Shards {
                 let _ = answer.send(it);
             });
             if let Some(command) = make(index, reply) {
-                // What is not taken is dropped with its reply, and that counts as no answer.
-                let _ = send(command);
-                asked.push((index, answered));
+                match send(command) {
+                    Ok(()) => asked.push((index, answered)),
+                    Err(Unsent::Full(_)) => answers.silent.push(index),
+                    Err(Unsent::Gone(_)) => answers.ended.push(index),
+                }
             }
         }
-        let mut answers = Answers { got: Vec::with_capacity(asked.len()), silent: Vec::new() };
         for (index, answered) in asked {
             match timeout_at(deadline, answered).await {
                 Ok(Ok(answer)) => answers.got.push((index, answer)),
-                _ => answers.silent.push(index),
+                // It was taken, and dropped with the shard.
+                Ok(Err(_)) => answers.ended.push(index),
+                Err(_) => answers.silent.push(index),
             }
         }
+        answers.silent.sort_unstable();
+        answers.ended.sort_unstable();
         answers
     }
 }
@@ -284,7 +293,9 @@ mod tests {
     use super::{Filter, Shards, Silent};
     use crate::command::{Command, ConnectionView, Listed, Report, RouteReport, Tally, Which};
     use crate::engine::Figures;
+    use crate::engine::mailbox::Unsent;
     use crate::routing::route::{RouteId, Subject};
+    use crate::routing::snapshot::Snapshot;
 
     fn subject(identifier: &str, environment: &str) -> Arc<Subject> {
         let (project, version) = ("default".into(), "1.0".into());
@@ -372,14 +383,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_has_ended_has_no_connections_and_keeps_nobody_waiting() {
+        let gone = |command| Err(Unsent::Gone(command));
+        let ends = |_| Ok(());
+        let plays = move |command| {
+            shard(command);
+            Ok(())
+        };
+        let sends: Vec<super::Send> = vec![Box::new(gone), Box::new(plays), Box::new(ends), Box::new(plays)];
+        let shards = Shards::of(sends, || Arc::new(Snapshot::default()), Duration::from_secs(3600));
+        let reports = shards.reports().await;
+        assert_eq!((reports.got.len(), reports.silent, reports.ended), (2, vec![], vec![0, 2]));
+        let all: Vec<(usize, u64)> = [1, 3].into_iter().flat_map(|shard| (0..10).map(move |at| (shard, at))).collect();
+        for page in [1, 7, 10, 100] {
+            assert_eq!(numbers(&shards, &Filter::default(), page).await, all, "{page}");
+        }
+        assert_eq!(
+            shards.close(&Filter { api: Some("default/a:1.0".to_owned()), environment: None }).await.unwrap().sum(),
+            200
+        );
+        assert_eq!((shards.close_one(0, 1).await, shards.close_one(2, 1).await), (Ok(false), Ok(false)));
+    }
+
+    #[tokio::test]
     async fn who_does_not_answer_is_named() {
         let kept = Arc::new(Mutex::new(Vec::new()));
-        let keeps = {
+        let keeps = || {
             let kept = Arc::clone(&kept);
             move |command| kept.lock().unwrap().push(command)
         };
         let shards =
-            played(vec![Box::new(shard) as Box<dyn Fn(Command) + Send + Sync>, Box::new(keeps), Box::new(drop)]);
+            played(vec![Box::new(shard) as Box<dyn Fn(Command) + Send + Sync>, Box::new(keeps()), Box::new(keeps())]);
         let reports = shards.reports().await;
         assert_eq!(reports.got.len(), 1);
         assert_eq!(reports.silent, [1, 2]);

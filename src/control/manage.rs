@@ -32,6 +32,8 @@ mod tests;
 mod views;
 mod work;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -119,16 +121,40 @@ pub enum StoreState {
 }
 
 /// Every operation. Clones reach the same store. All of them answer [`Problems`] with the codes that they name, and
-/// besides `store-unavailable`, `busy`, and when they change something `store-read-only`, `store-full`, `not-in-force`, and
-/// what the publisher refuses.
+/// besides `store-unavailable`, `busy`, and when they change something `store-read-only`, `store-full`, `draining`,
+/// `not-in-force`, and what the publisher refuses.
 #[derive(Clone, Debug)]
 pub struct Manager {
     jobs: mpsc::Sender<Job>,
     health: Health,
     settings: Settings,
+    is_draining: Arc<AtomicBool>,
 }
 
 impl Manager {
+    /// From now on every change is refused: the process is about to end, and waits for its connections.
+    pub fn drain(&self) {
+        self.is_draining.store(true, Ordering::Release);
+    }
+
+    /// Whether changes are refused because the process is about to end.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Acquire)
+    }
+
+    /// For what changes something and is not an operation of the store's.
+    ///
+    /// # Errors
+    /// `draining`.
+    pub fn takes_changes(&self) -> Result<(), Problems> {
+        if !self.is_draining() {
+            return Ok(());
+        }
+        let detail = "The node is shutting down and takes no changes any more, nothing was done: ask again when it is started again.";
+        Err(Problems::new(Code::DRAINING, detail))
+    }
+
     /// Has something done on the store's thread.
     async fn ask<T: Send + 'static>(&self, job: impl FnOnce(&mut Desk) -> T + Send + 'static) -> Result<T, Problems> {
         let (reply, answer) = oneshot::channel();
@@ -158,6 +184,16 @@ impl Manager {
 
     /// Makes a change, and waits until it is in force.
     async fn change<T: Send + 'static>(
+        &self,
+        actor: &Actor,
+        make: impl FnOnce(&mut Work<'_>) -> Result<T, Problems> + Send + 'static,
+    ) -> Result<T, Problems> {
+        self.takes_changes()?;
+        self.make(actor, make).await
+    }
+
+    /// The same, whatever is to come.
+    async fn make<T: Send + 'static>(
         &self,
         actor: &Actor,
         make: impl FnOnce(&mut Work<'_>) -> Result<T, Problems> + Send + 'static,

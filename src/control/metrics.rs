@@ -118,12 +118,13 @@ impl Metrics {
         for (shard, report) in answers.got {
             known.reports.insert(shard, report);
         }
-        let shards: BTreeMap<usize, (Report, bool)> = known
-            .reports
-            .iter()
-            .map(|(shard, report)| (*shard, (report.clone(), !answers.silent.contains(shard))))
-            .collect();
-        let unheard = answers.silent.into_iter().filter(|shard| !shards.contains_key(shard)).collect();
+        for shard in &answers.ended {
+            known.reports.entry(*shard).and_modify(ended);
+        }
+        let unheard: Vec<usize> = answers.silent.into_iter().chain(answers.ended).collect();
+        let shards: BTreeMap<usize, (Report, bool)> =
+            known.reports.iter().map(|(shard, report)| (*shard, (report.clone(), !unheard.contains(shard)))).collect();
+        let unheard = unheard.into_iter().filter(|shard| !shards.contains_key(shard)).collect();
         Scrape {
             snapshot: snapshot.number(),
             deployed: snapshot.len(),
@@ -141,6 +142,15 @@ impl Metrics {
         let last = PageRequest { limit: 1, cursor: None };
         let page = timeout(AUDIT_TIMEOUT, self.manager.audit(AuditFilter::default(), last)).await;
         page.ok().and_then(|page| page.ok()?.items.first().map(|entry| entry.id)).unwrap_or(0)
+    }
+}
+
+/// Makes what a shard said last true of one that has ended since: what it counted stays, and nothing is open.
+fn ended(report: &mut Report) {
+    report.connections = 0;
+    for route in &mut report.routes {
+        route.tally.open = 0;
+        route.draining = (0, 0);
     }
 }
 

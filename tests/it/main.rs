@@ -21,6 +21,7 @@ mod documentation;
 mod documented_cli;
 mod documented_model;
 mod drain;
+mod ending;
 mod forwarding;
 mod fuzz_corpus;
 mod fuzz_invariants;

@@ -36,13 +36,7 @@ fn figures(text: &str) -> BTreeMap<String, f64> {
 }
 
 fn scrape(node: &Node) -> BTreeMap<String, f64> {
-    let (address, token) = (node.admin.address(), node.admin.token());
-    let answer = admin::raw(
-        address,
-        &format!(
-            "GET /metrics HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
-        ),
-    );
+    let answer = node.admin.figures();
     assert_eq!(answer.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
     figures(&answer.text)
 }

@@ -80,9 +80,9 @@ impl Running {
         self.shards.senders().to_vec()
     }
 
-    /// Serves until SIGTERM or SIGINT, and drains, for as long as is right then.
-    pub(in crate::cli) fn serve(self, drain_timeout: impl Fn() -> Duration) -> Result<ExitCode, Failure> {
-        let code = self.serve_and_drain(drain_timeout)?;
+    /// Serves until SIGTERM or SIGINT, and drains. `drains` is called before a shard hears of that, and says how long it may take.
+    pub(in crate::cli) fn serve(self, drains: impl FnOnce() -> Duration) -> Result<ExitCode, Failure> {
+        let code = self.serve_and_drain(drains)?;
         if let (Some(writer), ExitCode::SUCCESS) = (self.writer, code)
             && self.admission.connections() == 0
         {
@@ -93,7 +93,7 @@ impl Running {
 
     /// Waits for a signal, tells the shards to drain, and waits for that. A shard that fails takes the process with it, in
     /// order: whoever supervises it starts a whole one.
-    fn serve_and_drain(&self, drain_timeout: impl Fn() -> Duration) -> Result<ExitCode, Failure> {
+    fn serve_and_drain(&self, drains: impl FnOnce() -> Duration) -> Result<ExitCode, Failure> {
         let Self { shards, count, happens, admission, .. } = self;
         let (mut running, mut failure) = (*count, None);
         if let Ok(Event::Ended(result)) = happens.recv() {
@@ -101,6 +101,7 @@ impl Running {
             failure =
                 Some(result.err().map_or_else(|| "it ended without reason".to_owned(), |error| error.to_string()));
         }
+        let drain_timeout = drains();
         for sender in shards.senders() {
             // A shard that is gone has nothing to drain.
             let _ = sender.send(Command::Drain);
@@ -108,7 +109,6 @@ impl Running {
         if let Some(failure) = &failure {
             error!(failure, "a shard failed: shutting down");
         }
-        let drain_timeout = drain_timeout();
         info!(connections = admission.connections(), timeout = show_duration(drain_timeout), "shutting down");
         let deadline = Instant::now() + drain_timeout;
         while running > 0 {

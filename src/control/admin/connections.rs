@@ -167,6 +167,7 @@ async fn close_one(
     Who(who): Who,
     Names(place): Names<Place>,
 ) -> Result<StatusCode, Refused> {
+    admin.manager().takes_changes()?;
     let id = place.id.split_once('-').and_then(|(shard, number)| Some((shard.parse().ok()?, number.parse().ok()?)));
     let Some((shard, number)) = id else { return Err(no_connection()) };
     whatever_happens(async move {
@@ -224,6 +225,7 @@ async fn close(
         let asked = "it must name an API, an environment, or both";
         return Err(Refused::field(Code::FIELDS_INVALID, "api", "required", asked));
     }
+    admin.manager().takes_changes()?;
     whatever_happens(async move {
         let answers = admin.shards().close(&filter).await?;
         let closing = answers.sum();

@@ -48,6 +48,8 @@ pub struct ShardHealth {
     pub shard: usize,
     /// Whether it answers.
     pub answers: bool,
+    /// Whether it has ended, and with it its connections: the process is about to end.
+    pub ended: bool,
     /// The number of the snapshot it goes by.
     pub snapshot: Option<u64>,
     /// Connections that it holds.
@@ -70,16 +72,25 @@ async fn show(State(admin): State<Admin>) -> Json<Health> {
     let answers = |(shard, report): (usize, crate::command::Report)| ShardHealth {
         shard,
         answers: true,
+        ended: false,
         snapshot: Some(report.snapshot),
         connections: Some(report.connections),
     };
-    let silent = |shard| ShardHealth { shard, answers: false, snapshot: None, connections: None };
-    let mut shards: Vec<ShardHealth> =
-        reports.got.into_iter().map(answers).chain(reports.silent.into_iter().map(silent)).collect();
+    let silent = |shard| ShardHealth { shard, answers: false, ended: false, snapshot: None, connections: None };
+    let ended = |shard| ShardHealth { ended: true, connections: Some(0), ..silent(shard) };
+    let mut shards: Vec<ShardHealth> = reports.got.into_iter().map(answers).collect();
+    shards.extend(reports.silent.into_iter().map(silent));
+    shards.extend(reports.ended.into_iter().map(ended));
     shards.sort_by_key(|shard| shard.shard);
     let mut problems = admin.notes();
     problems.extend(store_problem(&store));
-    for shard in &shards {
+    if admin.manager().is_draining() {
+        let left = shards.iter().filter_map(|shard| shard.connections).fold(0, usize::saturating_add);
+        problems.push(format!(
+            "The node is shutting down: it takes no connections and no changes, and has {left} connections left."
+        ));
+    }
+    for shard in shards.iter().filter(|shard| !shard.ended) {
         match shard.snapshot {
             None => problems.push(format!("Shard {} does not answer: the process should be restarted.", shard.shard)),
             Some(own) if own < number => {

@@ -117,6 +117,7 @@ fn finish_operation(method: &HttpMethod, operation: &mut Operation) {
     may(!is_open, 503, "busy");
     may(changes, 503, "store-read-only");
     may(changes, 503, "store-full");
+    may(changes, 503, "draining");
     may(true, 504, problem::REQUEST_TIMEOUT.word);
     may(changes, 504, "not-in-force");
     let responses = &mut operation.responses.responses;

@@ -65,7 +65,8 @@ impl Manager {
         after: Option<Value>,
     ) -> Result<(), Problems> {
         let entry = NewEntry { action, subject, api: None, before, after };
-        self.change(actor, move |work| work.record(&entry)).await
+        // It is done already.
+        self.make(actor, move |work| work.record(&entry)).await
     }
 
     /// Every deployment there is, as it was last committed. Told without a store as well.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::runtime::Builder;
@@ -96,7 +97,7 @@ impl Manager {
         let thread = work_off(desk, queue).map_err(|error| {
             Problems::new(Code::STORE_UNAVAILABLE, format!("The store's thread cannot be started: {error}."))
         })?;
-        let manager = Manager { jobs, health, settings };
+        let manager = Manager { jobs, health, settings, is_draining: Arc::default() };
         Ok(Started { reconfigure: Reconfigure::of(manager.clone()), manager, receipt, thread })
     }
 }

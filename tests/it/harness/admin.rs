@@ -105,6 +105,18 @@ impl Admin {
         Answer::parse(&bytes).ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "the answer is not whole"))
     }
 
+    /// The figures, as they are written.
+    #[track_caller]
+    pub(crate) fn figures(&self) -> Answer {
+        let Self { address, token, .. } = self;
+        let asks = format!(
+            "GET /metrics HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        );
+        let answer = raw(*address, &asks);
+        assert_eq!(answer.status, 200, "{}{}", answer.head, answer.text);
+        answer
+    }
+
     /// Every item of a list, page by page.
     #[track_caller]
     pub(crate) fn all(&self, path: &str) -> Vec<Value> {
