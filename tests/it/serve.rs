@@ -124,7 +124,9 @@ fn without_its_store_it_serves_what_was_deployed_last_and_changes_nothing() {
     assert_eq!(fs::read(home.file("snapshot.json")).unwrap(), kept);
     assert!(!fs::read_to_string(home.file("ringway.db")).unwrap().contains("SQLite"), "nobody touched it");
 
+    // Without either it is a first start.
     fs::remove_file(home.file("ringway.db")).unwrap();
+    fs::remove_file(home.file("snapshot.json")).unwrap();
     let node = home.start();
     refuses(node.external("development"), &base, 404, "route-not-found");
 }
@@ -187,9 +189,12 @@ fn the_last_good_snapshot_follows_what_is_deployed_and_is_whole_at_the_end() {
 #[test]
 fn a_snapshot_that_cannot_be_written_is_told_of_until_it_can() {
     let home = Home::new(USUAL);
-    // Where a file is to be renamed to there must be no folder with something in it.
-    fs::create_dir_all(home.file("snapshot.json").join("in the way")).unwrap();
     let node = home.start();
+    until("there is one from the start", || home.file("snapshot.json").exists().then_some(()));
+    // Where a file is to be renamed to there must be no folder with something in it.
+    fs::remove_file(home.file("snapshot.json")).unwrap();
+    fs::create_dir_all(home.file("snapshot.json").join("in the way")).unwrap();
+    node.serve("Chat", &["ws://127.0.0.1:9".to_owned()]);
     node.logged("the last good snapshot cannot be written");
     let problems = node.admin.get("/health").json["problems"].to_string();
     assert!(problems.contains("snapshot.json"), "{problems}");

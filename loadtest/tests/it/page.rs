@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use ringway_load::report::chart::{Bar, BarChart, Group, Unit};
 use ringway_load::report::{html, sample};
+
+use crate::harness::until;
 
 /// Looks at a page in a frame of some width, from inside the browser, and writes down what is wrong with it.
 const PROBE: &str = include_str!("probe.html");
@@ -89,14 +90,11 @@ struct Shown {
     log: String,
 }
 
-/// Longer than a browser takes to start on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 fn browse(browser: &Path, url: &str) -> Shown {
     let profile =
         std::env::temp_dir().join(format!("ringway-page-{}-{:?}", std::process::id(), thread::current().id()));
     let _ = std::fs::remove_dir_all(&profile);
-    let mut child = Command::new(browser)
+    let browser = Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"])
         .args(["--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"])
         .args([
@@ -113,8 +111,9 @@ fn browse(browser: &Path, url: &str) -> Shown {
         .stderr(Stdio::piped())
         .spawn()
         .expect("chromium starts");
-    let (dom, log) = (reader(child.stdout.take()), reader(child.stderr.take()));
-    wait(&mut child, url);
+    let mut browser = Killed(browser);
+    let (dom, log) = (reader(browser.0.stdout.take()), reader(browser.0.stderr.take()));
+    until(&format!("chromium is done with {url}"), || browser.0.try_wait().expect("it can be waited for"));
     let shown = Shown { dom: dom.join().unwrap(), log: log.join().unwrap() };
     let _ = std::fs::remove_dir_all(&profile);
     shown
@@ -128,15 +127,13 @@ fn reader(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String
     })
 }
 
-fn wait(child: &mut Child, url: &str) {
-    let begun = Instant::now();
-    while child.try_wait().expect("chromium can be waited for").is_none() {
-        if begun.elapsed() > PATIENCE {
-            let _ = child.kill();
-            let _ = child.wait();
-            panic!("chromium did not finish with {url} in {PATIENCE:?}");
-        }
-        thread::sleep(Duration::from_millis(20));
+/// A browser that does not outlive its test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -8,10 +8,10 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::upstream::Upstream;
-use super::wait::{PATIENCE, until};
+use super::wait::{Patience, until};
 
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ringway");
@@ -199,14 +199,13 @@ impl Ringway {
     #[track_caller]
     pub(crate) fn settles(&self) {
         let ports: Vec<u16> = self.target.iter().chain([&self.address]).map(SocketAddr::port).collect();
-        let deadline = Instant::now() + PATIENCE;
+        let mut patience = Patience::new();
         loop {
             let (extra, sockets) = (self.extra_descriptors(), sockets_of(&ports));
             if extra == 0 && sockets.is_empty() {
                 return;
             }
-            assert!(Instant::now() < deadline, "{extra} descriptors are left open, and these sockets: {sockets:#?}");
-            std::thread::sleep(Duration::from_millis(3));
+            assert!(patience.is_left(), "{extra} descriptors are left open, and these sockets: {sockets:#?}");
         }
     }
 
@@ -270,12 +269,12 @@ pub(crate) fn run_briefly(arguments: &[&str]) -> (i32, String, String) {
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = Killed(command.spawn().unwrap());
     let (out, errors) = (collect(child.0.stdout.take().unwrap()), collect(child.0.stderr.take().unwrap()));
-    let deadline = Instant::now() + PATIENCE;
+    let mut patience = Patience::new();
     let status = loop {
         match child.0.try_wait().unwrap() {
             Some(status) => break status.code().unwrap_or(-1),
-            None if Instant::now() > deadline || out.lock().unwrap().contains("listening on") => break -1,
-            None => std::thread::sleep(Duration::from_millis(3)),
+            None if !patience.is_left() || out.lock().unwrap().contains("listening on") => break -1,
+            None => {}
         }
     };
     drop(child);

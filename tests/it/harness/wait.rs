@@ -9,12 +9,36 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Waits until `look` gives something.
 #[track_caller]
 pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    let mut patience = Patience::new();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(Instant::now() < deadline, "in {PATIENCE:?} it did not come to this: {what}");
-        thread::sleep(Duration::from_millis(3));
+        assert!(patience.is_left(), "in {PATIENCE:?} it did not come to this: {what}");
     }
 }
+
+/// What is left of [`PATIENCE`]. Time in which this process did not run does not count: a host may freeze it, and what it waits
+/// for with it.
+pub(crate) struct Patience {
+    left: Duration,
+    looked: Instant,
+}
+
+impl Patience {
+    pub(crate) fn new() -> Self {
+        Self { left: PATIENCE, looked: Instant::now() }
+    }
+
+    /// Whether there is any. Pauses a moment before the next look.
+    pub(crate) fn is_left(&mut self) -> bool {
+        thread::sleep(Duration::from_millis(3));
+        let passed = self.looked.elapsed();
+        self.looked += passed;
+        self.left = self.left.saturating_sub(passed.min(A_TURN));
+        !self.left.is_zero()
+    }
+}
+
+/// Longer than a thread waits for its turn on a busy host, or a look takes.
+const A_TURN: Duration = Duration::from_secs(1);
