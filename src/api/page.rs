@@ -8,6 +8,9 @@ pub const DEFAULT_LIMIT: u16 = 100;
 /// Items of a page at most.
 pub const MAX_LIMIT: u16 = 1000;
 
+/// Bytes of an answer with a page, but for one whose first item is longer: a page that would have more ends before it is full.
+pub const MAX_ANSWER_BYTES: usize = 1 << 20;
+
 /// A part of a list, and where the next part begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Page<T> {

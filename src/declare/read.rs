@@ -1,43 +1,19 @@
 //! YAML to documents: several in a file, every broken rule with its place. An unknown field is refused, and so is a
 //! second document for an API.
 
+mod raw;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
+use self::raw::{Raw, RawDeployment, item, place};
 use super::document::{API_VERSION, Declared, Document, KIND, Origin};
 use crate::api::request::{NewApi, NewDeployment, OwnTargets, moment};
 use crate::api::view::Status;
 use crate::api::{ApiKey, Definition, EnvironmentName, FieldError, Lifecycle, Name, Problems};
-
-/// Documents in a file at most, and pieces of YAML in all of them.
-const MAX_DOCUMENTS: usize = 100_000;
-const MAX_NODES: usize = 20_000_000;
-
-/// The fields of a document, and of a deployment in it.
-const FIELDS: [&str; 18] = [
-    "apiVersion",
-    "kind",
-    "project",
-    "name",
-    "identifier",
-    "version",
-    "description",
-    "access",
-    "targets",
-    "lifecycle",
-    "display_name",
-    "sunset_at",
-    "deprecated_at",
-    "deployments",
-    "environment",
-    "revision",
-    "status",
-    "type",
-];
 
 /// What is wrong in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,48 +36,12 @@ impl fmt::Display for Fault {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    #[serde(rename = "apiVersion")]
-    api_version: Spanned<String>,
-    kind: Spanned<String>,
-    project: Option<Spanned<String>>,
-    name: Spanned<String>,
-    identifier: Option<Spanned<String>>,
-    version: Spanned<String>,
-    description: Option<Spanned<String>>,
-    access: Option<Spanned<String>>,
-    targets: Spanned<Vec<Spanned<String>>>,
-    lifecycle: Option<Spanned<String>>,
-    display_name: Option<Spanned<String>>,
-    sunset_at: Option<Spanned<String>>,
-    deprecated_at: Option<Spanned<String>>,
-    deployments: Option<Vec<Spanned<RawDeployment>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawDeployment {
-    environment: Spanned<String>,
-    revision: Option<Spanned<u64>>,
-    targets: Option<Spanned<Vec<Spanned<String>>>>,
-    status: Option<Spanned<String>>,
-}
-
 /// Reads a file's text.
 ///
 /// # Errors
 /// That it is no YAML of this shape, and where; or every rule that is broken in it.
 pub fn documents(file: &str, text: &str) -> Result<Vec<Document>, Vec<Fault>> {
-    let budget = serde_saphyr::budget! {
-        max_documents: MAX_DOCUMENTS, max_nodes: MAX_NODES, max_events: MAX_NODES,
-    };
-    let options = serde_saphyr::options! { budget: budget };
-    let raws: Vec<Spanned<Raw>> = match serde_saphyr::from_multiple_with_options(text, options) {
-        Ok(raws) => raws,
-        Err(error) => return Err(vec![shape(file, text, &error)]),
-    };
+    let raws = raw::documents(file, text).map_err(|fault| vec![fault])?;
     let mut reader = Reader { file, faults: Vec::new() };
     let documents: Vec<Document> = raws.iter().filter_map(|raw| reader.document(raw)).collect();
     if reader.faults.is_empty() { Ok(documents) } else { Err(reader.faults) }
@@ -284,57 +224,8 @@ impl Reader<'_> {
     }
 }
 
-/// Where a field of a document stands; one that is left out, where the document does.
-fn place(spanned: &Spanned<Raw>, field: &str) -> Location {
-    let raw = &spanned.value;
-    let given = match field {
-        "name" => Some(&raw.name),
-        "version" => Some(&raw.version),
-        "identifier" => raw.identifier.as_ref().or(Some(&raw.name)),
-        "project" => raw.project.as_ref(),
-        "description" => raw.description.as_ref(),
-        "access" => raw.access.as_ref(),
-        "targets" => return raw.targets.referenced,
-        _ => return item(&raw.targets.value, field, "targets").unwrap_or(spanned.referenced),
-    };
-    given.map_or(spanned.referenced, |given| given.referenced)
-}
-
-/// Where `name[3]` stands.
-fn item(items: &[Spanned<String>], field: &str, name: &str) -> Option<Location> {
-    let at: usize = field.strip_prefix(name)?.strip_prefix('[')?.strip_suffix(']')?.parse().ok()?;
-    items.get(at).map(|item| item.referenced)
-}
-
 fn texts(items: &[Spanned<String>]) -> Vec<String> {
     items.iter().map(|item| item.value.clone()).collect()
-}
-
-/// Why a text is no document, and where.
-fn shape(file: &str, text: &str, error: &serde_saphyr::Error) -> Fault {
-    use serde_saphyr::Error;
-    let error = error.without_snippet();
-    let at = error.location();
-    let (line, column) = at.map_or((1, 1), |at| (at.line().max(1), at.column().max(1)));
-    let message = match error {
-        Error::Unexpected { expected: "sequence start", .. } => "a list is expected here".to_owned(),
-        Error::Unexpected { expected: "mapping start", .. } => "fields (`name: value`) are expected here".to_owned(),
-        Error::Unexpected { expected: "string scalar", .. } => "a text is expected here".to_owned(),
-        Error::NullIntoString { .. } => "it is empty".to_owned(),
-        other => {
-            // The place is told already, and how this library could be told otherwise is of no use.
-            let said = other.to_string();
-            let said = said.split(" at line ").next().unwrap_or_default();
-            said.split(", set DuplicateKeyPolicy").next().unwrap_or_default().to_owned()
-        }
-    };
-    // The field that the line begins with, if it is one. Nothing else of the line is repeated: it may be a secret in the
-    // wrong place.
-    let there = line.checked_sub(1).and_then(|line| text.lines().nth(usize::try_from(line).ok()?));
-    let begins =
-        there.map(|there| there.trim_start().trim_start_matches("- ").split(':').next().unwrap_or_default().trim());
-    let field = begins.filter(|begins| FIELDS.contains(begins)).map(str::to_owned);
-    Fault { origin: Origin { file: file.to_owned(), line, column }, field, message }
 }
 
 #[cfg(test)]

@@ -178,3 +178,49 @@ fn heads_that_drip_are_cut_off_and_block_nobody() {
     until("there is a place again", || (node.admin.get("/health/live").status == 200).then_some(()));
     assert!(started.elapsed() > Duration::from_secs(5), "the places were never taken");
 }
+
+#[test]
+fn a_page_ends_before_its_body_is_too_long() {
+    const MOST: usize = 1 << 20;
+    let node = Node::start("");
+    let targets = |last: u32| {
+        (0..16).map(|at| format!("ws://127.0.0.1/{}-{at}-{last}", "x".repeat(1950))).collect::<Vec<String>>()
+    };
+    let made: Vec<String> = (0..40).map(|number| node.make(&format!("API {number:02}"), &targets(0))).collect();
+    for change in 1..20 {
+        let body = json!({ "name": "API 00", "targets": targets(change) });
+        node.admin.put(&made[0], &body).expect(200);
+        node.admin.put(&format!("{}/deployments/development", made[0]), &json!({})).expect(if change == 1 {
+            201
+        } else {
+            200
+        });
+    }
+    let description = "\u{1F600}".repeat(2000);
+    for number in 0..150 {
+        node.admin.put(&format!("/projects/p{number}"), &json!({ "description": description })).expect(201);
+    }
+    let revisions = format!("{}/revisions", made[0]);
+    // 40 made and their project, 19 changes, 19 deployments, 150 projects.
+    for (path, count) in [("/apis", 40), ("/audit", 229), (revisions.as_str(), 19), ("/projects", 151)] {
+        let (mut items, mut pages, mut cursor) = (Vec::new(), 0, String::new());
+        loop {
+            let answer = node.admin.get(&format!("{path}?limit=1000{cursor}"));
+            assert!(answer.text.len() <= MOST, "{path}: {}", answer.text.len());
+            let page = answer.expect(200);
+            items.extend(page["items"].as_array().unwrap().iter().cloned());
+            pages += 1;
+            match page["next"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        assert_eq!(items.len(), count, "{path}");
+        let bytes: usize = items.iter().map(|item| item.to_string().len()).sum();
+        // No more of them than the longest item asks for.
+        let most = if path == revisions { 1 } else { bytes.div_ceil(MOST - 100_000) };
+        assert!(pages <= most && (pages > 1 || path == revisions), "{path}: {pages} of {bytes}");
+        let distinct: std::collections::BTreeSet<String> = items.iter().map(ToString::to_string).collect();
+        assert_eq!(distinct.len(), count, "{path}");
+    }
+}

@@ -5,14 +5,13 @@
 //! bounded.
 
 mod find;
+mod place;
 mod problem;
 #[cfg(test)]
 pub(super) mod testing;
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::Agent;
@@ -21,6 +20,7 @@ use ureq::tls::{RootCerts, TlsConfig};
 
 use self::find::Found;
 pub(in crate::cli) use self::find::STATE;
+pub(super) use self::place::Place;
 use super::Failure;
 use super::anywhere::Anywhere;
 use crate::api::Page;
@@ -33,8 +33,6 @@ const WHOLE: Duration = Duration::from_secs(60);
 const MAX_ANSWER_BYTES: u64 = 64 * 1024 * 1024;
 /// Things asked for at once where all are wanted.
 const PAGE: usize = 500;
-/// What stands in a segment of a path as it is.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const JSON: &str = "application/json";
 
 /// A node, to be asked.
@@ -44,48 +42,10 @@ pub(super) struct Client {
     actor: String,
 }
 
-/// Where something is in the admin API: segments of a path, and a query.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Place {
-    path: String,
-    query: String,
-}
-
 /// What was answered, with the tag that an update of it has to bring back.
 pub(super) struct Tagged<T> {
     pub(super) value: T,
     pub(super) etag: Option<String>,
-}
-
-impl Place {
-    /// A path below the prefix, each segment encoded.
-    pub(super) fn new<'a>(segments: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut place = Self::default();
-        for segment in segments {
-            let _ = write!(place.path, "/{}", utf8_percent_encode(segment, SEGMENT));
-        }
-        place
-    }
-
-    /// The same, further down.
-    pub(super) fn at(&self, segment: &str) -> Self {
-        Self { path: format!("{}/{}", self.path, utf8_percent_encode(segment, SEGMENT)), query: self.query.clone() }
-    }
-
-    /// The same with a parameter.
-    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
-        let separator = if self.query.is_empty() { '?' } else { '&' };
-        let _ = write!(self.query, "{separator}{name}={}", utf8_percent_encode(value, SEGMENT));
-        self
-    }
-
-    /// The same with a parameter if there is a value for it.
-    pub(super) fn with_some(self, name: &str, value: Option<&str>) -> Self {
-        match value {
-            Some(value) => self.with(name, value),
-            None => self,
-        }
-    }
 }
 
 impl Client {
@@ -189,7 +149,7 @@ impl Client {
         body: Option<Vec<u8>>,
         if_match: Option<&str>,
     ) -> Result<Response<ureq::Body>, Failure> {
-        let uri = format!("{}/api/v1{}{}", self.node.base, place.path, place.query);
+        let uri = format!("{}/api/v1{place}", self.node.base);
         let mut request = Request::builder()
             .method(method)
             .uri(uri)

@@ -10,7 +10,7 @@ use crate::api::request::{NewApi, NewDefinition};
 use crate::api::{Action, Actor, Api, ApiKey, Condition, Definition, Lifecycle, Page, PageRequest, Problems, Revision};
 use crate::control::store::apis::{self, ApiRow, Filter, Position};
 use crate::control::store::audit::NewEntry;
-use crate::control::store::cursor::{self, List};
+use crate::control::store::cursor::{self, Filling, List};
 use crate::control::store::{deployments, revisions};
 
 /// APIs and their revisions. Of several with the same key, all but one of them retired, a key names the one that is not
@@ -22,7 +22,6 @@ impl Manager {
     /// `cursor-invalid`.
     pub async fn apis(&self, filter: ApiFilter, page: PageRequest) -> Result<Page<Api>, Problems> {
         self.read(move |reader| {
-            let limit = clamp(page.limit);
             let after: Option<Position> = cursor::read(List::Apis, page.cursor.as_deref())?;
             let filter = Filter {
                 project: filter.project.as_ref(),
@@ -30,10 +29,12 @@ impl Manager {
                 environment: filter.environment.as_deref(),
                 text: filter.text.as_deref(),
             };
-            let rows = apis::list(reader.connection, &filter, after.as_ref(), u64::from(limit).saturating_add(1))?;
-            let page = cursor::page(rows, limit, |last| cursor::write(List::Apis, last.position()));
-            let shown = page.items.into_iter().map(|row| views::api(reader.connection, reader.environments, row));
-            Ok(Page { items: shown.collect::<Result<_, _>>()?, next: page.next })
+            let mut page = Filling::new(clamp(page.limit));
+            let more = page.asks_for();
+            apis::list(reader.connection, &filter, after.as_ref(), more, |row| {
+                Ok::<_, Problems>(page.take(views::api(reader.connection, reader.environments, row)?))
+            })?;
+            Ok(page.page(|last| cursor::write(List::Apis, position(last))))
         })
         .await
     }
@@ -109,10 +110,12 @@ impl Manager {
         let key = key.clone();
         self.read(move |reader| {
             let api = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(&key))?;
-            let limit = clamp(page.limit);
             let before: Option<u64> = cursor::read(List::Revisions, page.cursor.as_deref())?;
-            let rows = revisions::list(reader.connection, api.id, before, u64::from(limit).saturating_add(1))?;
-            Ok(cursor::page(rows, limit, |last| cursor::write(List::Revisions, last.number)))
+            let mut page = Filling::new(clamp(page.limit));
+            let more = page.asks_for();
+            let take = |revision| Ok::<_, Problems>(page.take(revision));
+            revisions::list(reader.connection, api.id, before, more, take)?;
+            Ok(page.page(|last| cursor::write(List::Revisions, last.number)))
         })
         .await
     }
@@ -131,6 +134,11 @@ impl Manager {
         })
         .await
     }
+}
+
+/// Where an API stands in the list.
+fn position(api: &Api) -> Position {
+    (api.project.to_string(), api.identifier.to_string(), api.version.major, api.version.minor, api.id)
 }
 
 /// Which revisions an API has, for who asked for another.

@@ -9,7 +9,7 @@ use super::{AuditFilter, Manager, StoreHealth, StoreState, clamp};
 use crate::api::problem::Code;
 use crate::api::{Action, Actor, ApiKey, AuditEntry, Deployed, DeploymentId, Environment, Page, PageRequest, Problems};
 use crate::control::store::audit::{self, NewEntry};
-use crate::control::store::cursor::{self, List};
+use crate::control::store::cursor::{self, Filling, List};
 
 /// All else that is asked.
 impl Manager {
@@ -43,11 +43,12 @@ impl Manager {
     /// `cursor-invalid`.
     pub async fn audit(&self, filter: AuditFilter, page: PageRequest) -> Result<Page<AuditEntry>, Problems> {
         self.read(move |reader| {
-            let limit = clamp(page.limit);
             let before: Option<u64> = cursor::read(List::Audit, page.cursor.as_deref())?;
-            let more = u64::from(limit).saturating_add(1);
-            let rows = audit::list(reader.connection, filter.api.as_ref(), filter.since, before, more)?;
-            Ok(cursor::page(rows, limit, |last| cursor::write(List::Audit, last.id)))
+            let mut page = Filling::new(clamp(page.limit));
+            let more = page.asks_for();
+            let take = |entry| Ok::<_, Problems>(page.take(entry));
+            audit::list(reader.connection, filter.api.as_ref(), filter.since, before, more, take)?;
+            Ok(page.page(|last| cursor::write(List::Audit, last.id)))
         })
         .await
     }

@@ -1,5 +1,7 @@
 //! Rows of APIs.
 
+use std::ops::ControlFlow;
+
 use jiff::Timestamp;
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, Row, params};
@@ -47,11 +49,6 @@ impl ApiRow {
     pub(crate) fn etag(&self) -> ETag {
         ETag { id: self.id, generation: self.generation }
     }
-
-    pub(crate) fn position(&self) -> Position {
-        let ApiKey { project, identifier, version } = &self.key;
-        (project.to_string(), identifier.to_string(), version.major, version.minor, self.id)
-    }
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<ApiRow> {
@@ -97,13 +94,14 @@ pub(crate) fn find(connection: &Connection, key: &ApiKey) -> rusqlite::Result<Op
     Ok(of_key(connection, key)?.into_iter().next())
 }
 
-/// Those behind a position, in the list's order.
-pub(crate) fn list(
+/// Those behind a position, in the list's order, until `take` has enough.
+pub(crate) fn list<E: From<rusqlite::Error>>(
     connection: &Connection,
     filter: &Filter<'_>,
     after: Option<&Position>,
     limit: u64,
-) -> rusqlite::Result<Vec<ApiRow>> {
+    take: impl FnMut(ApiRow) -> Result<ControlFlow<()>, E>,
+) -> Result<(), E> {
     let first = Position::default();
     let (project, identifier, major, minor, id) = after.unwrap_or(&first);
     let (id, limit) = (Number(*id), Number(limit));
@@ -131,7 +129,7 @@ pub(crate) fn list(
         also(anywhere, text);
     }
     select.push_str(" ORDER BY project, identifier, major, minor, id LIMIT ?6");
-    sql::all(connection, &select, values.as_slice(), read)
+    sql::walk(connection, &select, values.as_slice(), read, take)
 }
 
 /// Adds one, in the state in which every API begins. Its number.

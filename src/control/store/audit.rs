@@ -1,5 +1,7 @@
 //! Rows of the audit, which are added and never changed.
 
+use std::ops::ControlFlow;
+
 use jiff::Timestamp;
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, Row, params};
@@ -58,14 +60,15 @@ fn read(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     })
 }
 
-/// Those before a number, the newest first.
-pub(crate) fn list(
+/// Those before a number, the newest first, until `take` has enough.
+pub(crate) fn list<E: From<rusqlite::Error>>(
     connection: &Connection,
     api: Option<&ApiKey>,
     since: Option<Timestamp>,
     before: Option<u64>,
     limit: u64,
-) -> rusqlite::Result<Vec<AuditEntry>> {
+    take: impl FnMut(AuditEntry) -> Result<ControlFlow<()>, E>,
+) -> Result<(), E> {
     let (before, limit) = (Number(before.unwrap_or(u64::MAX)), Number(limit));
     let (api, since) = (api.map(ApiKey::to_string), since.map(Time));
     let mut select = "SELECT * FROM audit WHERE id < ?1".to_owned();
@@ -79,7 +82,7 @@ pub(crate) fn list(
         select.push_str(&format!(" AND at >= ?{}", values.len()));
     }
     select.push_str(" ORDER BY id DESC LIMIT ?2");
-    sql::all(connection, &select, values.as_slice(), read)
+    sql::walk(connection, &select, values.as_slice(), read, take)
 }
 
 /// An API's changes of lifecycle, the oldest first.

@@ -1,5 +1,7 @@
 //! Rows of projects.
 
+use std::ops::ControlFlow;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
@@ -36,10 +38,15 @@ pub(crate) fn find(connection: &Connection, name: &ProjectName) -> rusqlite::Res
     sql::first(connection, &format!("{SELECT} WHERE name = ?1"), [name], read)
 }
 
-/// Those behind `after`, in the order of their names.
-pub(crate) fn list(connection: &Connection, after: &str, limit: u64) -> rusqlite::Result<Vec<Project>> {
+/// Those behind `after`, in the order of their names, until `take` has enough.
+pub(crate) fn list<E: From<rusqlite::Error>>(
+    connection: &Connection,
+    after: &str,
+    limit: u64,
+    take: impl FnMut(Project) -> Result<ControlFlow<()>, E>,
+) -> Result<(), E> {
     let select = format!("{SELECT} WHERE name > ?1 ORDER BY name LIMIT ?2");
-    sql::all(connection, &select, params![after, Number(limit)], |row| read(row).map(|row| row.project))
+    sql::walk(connection, &select, params![after, Number(limit)], |row| read(row).map(|row| row.project), take)
 }
 
 pub(crate) fn insert(

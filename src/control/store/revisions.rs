@@ -1,5 +1,7 @@
 //! Rows of revisions, which are added and never changed.
 
+use std::ops::ControlFlow;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
@@ -18,16 +20,17 @@ pub(crate) fn find(connection: &Connection, api: u64, number: u64) -> rusqlite::
     sql::first(connection, select, [Number(api), Number(number)], read)
 }
 
-/// Those before a number, the newest first.
-pub(crate) fn list(
+/// Those before a number, the newest first, until `take` has enough.
+pub(crate) fn list<E: From<rusqlite::Error>>(
     connection: &Connection,
     api: u64,
     before: Option<u64>,
     limit: u64,
-) -> rusqlite::Result<Vec<Revision>> {
+    take: impl FnMut(Revision) -> Result<ControlFlow<()>, E>,
+) -> Result<(), E> {
     let select = "SELECT * FROM revisions WHERE api_id = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3";
     let before = Number(before.unwrap_or(u64::MAX));
-    sql::all(connection, select, [Number(api), before, Number(limit)], read)
+    sql::walk(connection, select, [Number(api), before, Number(limit)], read, take)
 }
 
 /// Adds one as the API's latest.

@@ -1,5 +1,7 @@
 //! The model's values as SQLite keeps them.
 
+use std::ops::ControlFlow;
+
 use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Params, Row};
@@ -98,6 +100,23 @@ pub(super) fn first<T>(
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<Option<T>> {
     connection.prepare(sql)?.query_map(params, read)?.next().transpose()
+}
+
+/// The rows of an answer, one after the other, until `take` has enough.
+pub(super) fn walk<T, E: From<rusqlite::Error>>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    mut take: impl FnMut(T) -> Result<ControlFlow<()>, E>,
+) -> Result<(), E> {
+    let mut statement = connection.prepare(sql)?;
+    for row in statement.query_map(params, read)? {
+        if take(row?)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Every row of an answer.
