@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 """User instructions that Ringway spends on relaying one 128-byte message, counted by callgrind.
 
-  instructions.py RINGWAY_BINARY
+  instructions.py RINGWAY_BINARY                        as `ringway proxy`
+  instructions.py RINGWAY_BINARY --state STATE          as a node, over the first API of a state directory that many_apis.py
+                                                        has filled; metrics listener on, the shard's thread alone counted
 
 The proxy runs twice under callgrind, with a different number of messages sent one by one over one connection; the
 difference of the two totals, divided by that of the messages, leaves everything out that is not relaying.
 """
-import os, re, signal, socket, subprocess, sys, tempfile, threading, time
+import glob, os, re, signal, socket, subprocess, sys, tempfile, threading, time
+
+import many_apis
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -51,7 +55,24 @@ def connected(port):
     sys.exit("the proxy does not listen")
 
 
-def run(binary, round_trips):
+def command(binary, state, port, target):
+    if not state:
+        return [binary, "proxy", "--listen", f"127.0.0.1:{port}", "--target", f"ws://127.0.0.1:{target}", "--cpus", "0", "--log-level", "off"], "/"
+    configuration = many_apis.configuration(port, target)
+    return [binary, "serve", "--config", configuration, "--state", state], "/default/api-0/v1.0"
+
+
+def of_the_shard(out):
+    """What the thread spent that relayed: callgrind writes a file a thread."""
+    for file in glob.glob(out + "*"):
+        with open(file, errors="replace") as text:
+            profile = text.read()
+        if "pump::pump" in profile:
+            return int(re.search(r"^totals: (\d+)", profile, re.M).group(1))
+    sys.exit("no thread has relayed")
+
+
+def run(binary, state, round_trips):
     server = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=upstream, args=(server,), daemon=True).start()
     with tempfile.TemporaryDirectory() as folder:
@@ -59,12 +80,12 @@ def run(binary, round_trips):
         # valgrind lets no other thread run while a shard sleeps in its ring: connections wake it.
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        argv = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", binary, "proxy", "--listen", f"127.0.0.1:{port}",
-                "--target", f"ws://127.0.0.1:{server.getsockname()[1]}", "--cpus", "0", "--log-level", "off"]
-        proxy = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        argv, path = command(binary, state, port, server.getsockname()[1])
+        valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--separate-threads=yes"]
+        proxy = subprocess.Popen(valgrind + argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         client = connected(port)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client.sendall(f"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                        f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
         head(client)
         message = b"\x82\xfe\x00\x80" + bytes(4) + bytes(128)
@@ -79,10 +100,10 @@ def run(binary, round_trips):
             except OSError:
                 pass
             time.sleep(0.05)
-        _, talk = proxy.communicate()
-        return int(re.search(r"Collected : (\d+)", talk).group(1))
+        return of_the_shard(out)
 
 
 few, many = 2_000, 12_000
-counts = [run(sys.argv[1], n) for n in (few, many)]
+binary, state = sys.argv[1], sys.argv[3] if sys.argv[2:3] == ["--state"] else None
+counts = [run(binary, state, n) for n in (few, many)]
 print(f"{(counts[1] - counts[0]) / (2 * (many - few)):.0f} user instructions a relayed message of 128 bytes")

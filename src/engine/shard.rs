@@ -50,6 +50,8 @@ pub(super) struct Shard<S: Service> {
     mailbox: Mailbox<S::Command>,
     rung: bool,
     sources: Vec<Source>,
+    /// Whether any of them is to be looked at: it has something, or rests.
+    arriving: bool,
     wait: Wait,
     /// When the last sleep was to end.
     awake_at: Time,
@@ -83,6 +85,7 @@ impl<S: Service> Shard<S> {
             mailbox,
             rung: true,
             sources,
+            arriving: true,
             wait,
             awake_at: now,
             worked: true,
@@ -136,6 +139,7 @@ impl<S: Service> Shard<S> {
                     // A listener that has been closed meanwhile is not there any more.
                     if let Some(source) = self.sources.get_mut(index) {
                         source.pending = true;
+                        self.arriving = true;
                         if !completion.armed {
                             arm_plain(&mut self.net.ring, source.listener.fd(), token);
                         }
@@ -147,6 +151,10 @@ impl<S: Service> Shard<S> {
     }
 
     fn accept(&mut self) {
+        // A node has several listeners, and nearly every turn has news of none.
+        if !self.arriving && self.service.is_accepting() {
+            return;
+        }
         let now = self.net.now();
         for (index, source) in (0..).zip(&mut self.sources) {
             if source.paused_until.is_some_and(|until| until > now) {
@@ -183,6 +191,7 @@ impl<S: Service> Shard<S> {
         if !self.service.is_accepting() && self.sources.iter().all(|source| !source.pending) {
             self.sources.clear();
         }
+        self.arriving = self.sources.iter().any(|source| source.pending || source.paused_until.is_some());
     }
 
     fn obey(&mut self) {
@@ -200,6 +209,7 @@ impl<S: Service> Shard<S> {
             for source in &mut self.sources {
                 source.pending = true;
             }
+            self.arriving = true;
         }
     }
 
@@ -236,17 +246,18 @@ impl<S: Service> Shard<S> {
 
     fn enter(&mut self) -> io::Result<()> {
         let now = self.net.now();
-        let busy = self.net.ready_count() > 0
-            || self.sources.iter().any(|source| source.pending && source.paused_until.is_none());
+        let arriving = if self.arriving { self.sources.as_slice() } else { &[] };
+        let busy =
+            self.net.ready_count() > 0 || arriving.iter().any(|source| source.pending && source.paused_until.is_none());
         if !busy {
-            let pauses = self.sources.iter().filter_map(|source| source.paused_until);
+            let pauses = arriving.iter().filter_map(|source| source.paused_until);
             let wake = pauses.chain(self.wheel.next()).chain(self.service.next_housekeeping()).min();
             // Without a deadline any sleep is as long as it was meant to be.
             self.awake_at = wake.unwrap_or(Time::MAX);
             return self.rest(wake);
         }
         self.awake_at = now;
-        let accepting = self.sources.iter().any(|source| source.pending);
+        let accepting = arriving.iter().any(|source| source.pending);
         for _ in 0..if accepting { ENTERS_WHILE_ACCEPTING } else { 1 } {
             if !self.net.ring.has_deferred() && !self.net.ring.has_unsubmitted() {
                 break;

@@ -48,6 +48,9 @@ fn scene() -> Scene {
     until("the other shard has ended", || {
         shards(&node).iter().any(|shard| shard["shard"] == ended && shard["ended"] == true).then_some(())
     });
+    // And this one, which is told of the end at the same time, has begun.
+    let is_told = |connection: &Value| connection["stage"] == "closing";
+    until("the first is told", || node.admin.all("/connections").iter().any(is_told).then_some(()));
     Scene { node, home, ended, _pairs: pairs }
 }
 
