@@ -112,6 +112,8 @@ fn no_counter_falls_when_an_api_goes_and_comes_back() {
         socket.read().unwrap();
         node.admin.delete("/apis/default/chat/1.0").expect(204);
         while socket.read().is_ok() {}
+        // Else the proxy would wait some seconds for this end of it.
+        drop(socket);
         let after = until("its connection is counted, and has ended", || {
             let figures = scrape(&node);
             let open = figures.get(&format!("ringway_connections_open{}", of("chat", "")));
