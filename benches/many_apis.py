@@ -59,36 +59,37 @@ class Node:
         with open(f"/proc/{self.process.pid}/status") as status:
             return {line.split(":")[0]: int(line.split()[1]) for line in status if line.startswith(("VmRSS", "RssAnon", "VmHWM"))}
 
-    def stop(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *why):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
 
 
 def fill(ringway, state, count):
     os.makedirs(state, mode=0o700, exist_ok=True)
-    node = Node(ringway, state)
-    empty, began = node.memory(), time.monotonic()
-    for index in range(count):
-        node.call("POST", "/apis", {"name": f"api-{index}", "version": "1.0", "targets": ["ws://127.0.0.1:${PORT}"]})
-        node.call("PUT", f"/apis/default/api-{index}/1.0/deployments/development", {})
-    took = time.monotonic() - began
-    print(json.dumps({"apis": count, "made_and_deployed_per_s": count / took, "empty_kib": empty, "full_kib": node.memory()}))
-    node.stop()
+    with Node(ringway, state) as node:
+        empty, began = node.memory(), time.monotonic()
+        for index in range(count):
+            node.call("POST", "/apis", {"name": f"api-{index}", "version": "1.0", "targets": ["ws://127.0.0.1:${PORT}"]})
+            node.call("PUT", f"/apis/default/api-{index}/1.0/deployments/development", {})
+        took = time.monotonic() - began
+        print(json.dumps({"apis": count, "made_and_deployed_per_s": count / took, "empty_kib": empty, "full_kib": node.memory()}))
 
 
 def measure(ringway, state, changes):
-    node = Node(ringway, state)
-    started = node.memory()
-    took = []
-    for index in range(changes):
-        path = f"/apis/default/api-{index}/1.0"
-        node.call("PUT", path, {"name": f"api-{index}", "targets": ["ws://127.0.0.1:${PORT}/" + str(time.time_ns())]})
-        began = time.monotonic()
-        node.call("PUT", f"{path}/deployments/development", {})
-        took.append((time.monotonic() - began) * 1000)
-    print(json.dumps({"start_to_answer_s": node.ready, "deploy_in_force_ms": {"p50": statistics.median(took), "max": max(took)},
-                      "started_kib": started, "after_kib": node.memory(), "health": node.call("GET", "/health")}, indent=1))
-    node.stop()
+    with Node(ringway, state) as node:
+        started = node.memory()
+        took = []
+        for index in range(changes):
+            path = f"/apis/default/api-{index}/1.0"
+            node.call("PUT", path, {"name": f"api-{index}", "targets": ["ws://127.0.0.1:${PORT}/" + str(time.time_ns())]})
+            began = time.monotonic()
+            node.call("PUT", f"{path}/deployments/development", {})
+            took.append((time.monotonic() - began) * 1000)
+        print(json.dumps({"start_to_answer_s": node.ready, "deploy_in_force_ms": {"p50": statistics.median(took), "max": max(took)},
+                          "started_kib": started, "after_kib": node.memory(), "health": node.call("GET", "/health")}, indent=1))
 
 
 def main():
