@@ -1,5 +1,6 @@
 //! SIGHUP: the configuration is read again, whole and checked; what can be had at once is put in force, what cannot is
-//! named, and on any error all stays as it is. Certificates are read again, and declared state is applied again.
+//! named, and on any error all stays as it is. Certificates are read again, and declared state is applied again;
+//! the latter also when a store is there that could not be opened at the start.
 
 use std::io;
 use std::net::SocketAddr;

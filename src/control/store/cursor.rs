@@ -1,4 +1,4 @@
-//! Where a page of a list begins, as a word that says nothing to who gets it.
+//! Pages of lists: where one begins, as a word that says nothing to who gets it, and what finds room on it.
 
 use std::io;
 use std::ops::ControlFlow;
