@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Do two instruments agree? ringway-load beside an independent one, in turn, on the same running proxy.
 
-  benches/agreement.py --yardstick PROGRAM [--sizes 64,1024,16384,65536] [--rates 1000,20000] [--rounds 5] [--secs 3]
+  loadtest/scripts/agreement.py --yardstick PROGRAM [--sizes 64,1024,16384,65536] [--rates 1000,20000] [--rounds 5] [--secs 3]
 
 PROGRAM measures a proxy from outside as ringway-load does, and plays both of its ends in one thread too. It is called as
 `PROGRAM relay --proxy PORT --upstream PORT --pid PID --conns N --size B --secs S --rate R` and prints one JSON object with
@@ -21,7 +21,7 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-RELEASE = os.path.join(HERE, "..", "target", "release")
+RELEASE = os.path.join(HERE, "..", "..", "target", "release")
 
 
 def free_ports(count):
