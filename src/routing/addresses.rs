@@ -1,169 +1,164 @@
-//! A name's addresses: which of them are dialled, and in what order.
+//! Where an endpoint is: its addresses, put there by the control plane and read by shards when they dial.
 
-use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Addresses of a name that are kept at most.
-pub const MAX_ADDRESSES: usize = 16;
+use arc_swap::ArcSwap;
 
-/// Each address once, an IPv4 address that is written as an IPv6 one as what it is, in the order in which they came.
-#[must_use]
-pub fn distinct(found: impl IntoIterator<Item = IpAddr>) -> Vec<IpAddr> {
-    let mut seen = HashSet::new();
-    found.into_iter().map(|address| address.to_canonical()).filter(|address| seen.insert(*address)).collect()
+/// The addresses of an endpoint, which may change while it is in use. Who dials takes an answer ([`load`](Self::load)),
+/// keeps it for the length of the dial, and says which address took the connection ([`answered`](Self::answered)). Who
+/// resolves its name gives another ([`replace`](Self::replace)). Neither waits for the other.
+#[derive(Debug)]
+pub struct Place(ArcSwap<Answer>);
+
+/// The addresses at one moment, in the order in which they are tried; none while a name has not been resolved. One that
+/// answered goes before the others the next time: an address that is dead costs time once, and not every connection.
+#[derive(Debug)]
+pub struct Answer {
+    addresses: Box<[SocketAddr]>,
+    /// Which of them, or [`NONE`].
+    answered_last: AtomicUsize,
 }
 
-/// The order in which addresses are tried (RFC 8305 section 4): families in turn, IPv6 first, and the resolver's order
-/// inside a family. Where IPv6 leads nowhere (`ipv6_routed` is false) its addresses come last.
-#[must_use]
-pub fn order(found: &[IpAddr], ipv6_routed: bool) -> Vec<IpAddr> {
-    let (first, second): (Vec<_>, Vec<_>) = found.iter().copied().partition(|address| address.is_ipv6() == ipv6_routed);
-    if !ipv6_routed {
-        return first.into_iter().chain(second).collect();
+/// No address has answered yet.
+const NONE: usize = usize::MAX;
+
+impl Place {
+    /// An endpoint that is written as an address.
+    #[must_use]
+    pub fn fixed(address: SocketAddr) -> Self {
+        Self(ArcSwap::from_pointee(Answer::new(Box::new([address]), NONE)))
     }
-    let (mut first, mut second) = (first.into_iter(), second.into_iter());
-    let mut ordered = Vec::with_capacity(found.len());
-    loop {
-        let pair = (first.next(), second.next());
-        ordered.extend(pair.0);
-        ordered.extend(pair.1);
-        if pair == (None, None) {
-            return ordered;
+
+    /// An endpoint whose name has not been resolved.
+    #[must_use]
+    pub fn unresolved() -> Self {
+        Self(ArcSwap::from_pointee(Answer::new(Box::default(), NONE)))
+    }
+
+    /// The addresses as they are now.
+    #[must_use]
+    pub fn load(&self) -> Arc<Answer> {
+        self.0.load_full()
+    }
+
+    /// There are others from now on. The one that answered last stays the first to be tried, if it is still among them.
+    pub fn replace(&self, addresses: impl Into<Box<[SocketAddr]>>) {
+        let addresses = addresses.into();
+        let before = self.0.load();
+        let last = before.last().and_then(|last| addresses.iter().position(|address| *address == last));
+        self.0.store(Arc::new(Answer::new(addresses, last.unwrap_or(NONE))));
+    }
+
+    /// A dial has come through. It may have begun with addresses that are others now.
+    pub fn answered(&self, address: SocketAddr) {
+        let answer = self.0.load();
+        // Written only when it changes: shards read it with every dial.
+        if answer.last() != Some(address)
+            && let Some(index) = answer.addresses.iter().position(|given| *given == address)
+        {
+            answer.answered_last.store(index, Ordering::Relaxed);
         }
     }
 }
 
-/// Why an address is not dialled when it came out of DNS, whose answers may be an outsider's: it means this host, this
-/// link, or nobody in particular. What the operator wrote down is not asked.
-#[must_use]
-pub fn refused_from_dns(address: IpAddr) -> Option<&'static str> {
-    match address.to_canonical() {
-        IpAddr::V4(address) => refused_v4(address),
-        IpAddr::V6(address) => refused_v6(address),
+impl Default for Answer {
+    /// No address.
+    fn default() -> Self {
+        Self::new(Box::default(), NONE)
     }
 }
 
-fn refused_v4(address: Ipv4Addr) -> Option<&'static str> {
-    if address.is_loopback() {
-        Some("loopback")
-    } else if address.is_link_local() {
-        Some("link-local")
-    } else if address.octets().starts_with(&[0]) {
-        // Linux connects 0.0.0.0 to itself.
-        Some("unspecified")
-    } else if address.is_multicast() {
-        Some("multicast")
-    } else if address.is_broadcast() {
-        Some("broadcast")
-    } else {
-        None
+impl Answer {
+    fn new(addresses: Box<[SocketAddr]>, last: usize) -> Self {
+        Self { addresses, answered_last: AtomicUsize::new(last) }
     }
-}
 
-fn refused_v6(address: Ipv6Addr) -> Option<&'static str> {
-    /// Where Amazon's hosts find their credentials: the one metadata service that is not link-local.
-    const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-    if address.is_loopback() {
-        Some("loopback")
-    } else if address.is_unicast_link_local() {
-        Some("link-local")
-    } else if address.is_unspecified() {
-        Some("unspecified")
-    } else if address.is_multicast() {
-        Some("multicast")
-    } else if address == METADATA {
-        Some("metadata")
-    } else {
-        embedded(address).map_or_else(|| refused_in_local_nat64(address), refused_v4)
+    /// The addresses as they were given.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
-}
 
-/// The IPv4 address inside one that is IPv4-compatible (RFC 4291), IPv4-translated (RFC 2765), NAT64's (RFC 6052) or
-/// 6to4's (RFC 3056).
-fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let join = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
-    match address.segments() {
-        [0, 0, 0, 0, 0, 0, high, low]
-        | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0x2002, high, low, ..] => Some(join(high, low)),
-        _ => None,
+    /// Which of them is tried first; the others follow in their order. It may be another at the next call: a dial asks
+    /// once.
+    #[must_use]
+    pub fn first(&self) -> usize {
+        let last = self.answered_last.load(Ordering::Relaxed);
+        if last < self.addresses.len() { last } else { 0 }
     }
-}
 
-/// Of an address with the prefix that a network may use for a NAT64 of its own (RFC 8215). How long the network's prefix
-/// is, and with it where the IPv4 address stands (RFC 6052 section 2.2), cannot be told: every place counts. What is
-/// empty in one may be filling of another, and counts if it is empty in all.
-fn refused_in_local_nat64(address: Ipv6Addr) -> Option<&'static str> {
-    let [0, 0x64, 0xff, 0x9b, 0, 1, a, b, _, c, d, e, f, g, h, i] = address.octets() else { return None };
-    let places = [[f, g, h, i], [c, d, e, f], [b, c, d, e], [a, b, c, d]].map(Ipv4Addr::from);
-    let is_empty = |place: &Ipv4Addr| place.octets().starts_with(&[0]);
-    if places.iter().all(is_empty) {
-        return Some("unspecified");
+    fn last(&self) -> Option<SocketAddr> {
+        self.addresses.get(self.answered_last.load(Ordering::Relaxed)).copied()
     }
-    places.into_iter().filter(|place| !is_empty(place)).find_map(refused_v4)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
+    use std::net::SocketAddr;
 
-    use super::{distinct, order, refused_from_dns};
+    use super::Place;
 
-    fn addresses(text: &str) -> Vec<IpAddr> {
-        text.split(' ').filter(|part| !part.is_empty()).map(|part| part.parse().unwrap()).collect()
+    fn addresses(text: &str) -> Vec<SocketAddr> {
+        text.split(' ').map(|last| format!("10.0.0.{last}:80").parse().unwrap()).collect()
+    }
+
+    fn first(place: &Place) -> Option<SocketAddr> {
+        let answer = place.load();
+        answer.addresses().get(answer.first()).copied()
     }
 
     #[test]
-    fn families_take_turns_and_keep_the_resolvers_order() {
-        for (found, routed, unrouted) in [
-            ("", "", ""),
-            ("10.0.0.2 10.0.0.1", "10.0.0.2 10.0.0.1", "10.0.0.2 10.0.0.1"),
-            ("10.0.0.1 fd00::2 fd00::1", "fd00::2 10.0.0.1 fd00::1", "10.0.0.1 fd00::2 fd00::1"),
-            (
-                "fd00::1 10.0.0.3 10.0.0.2 10.0.0.1",
-                "fd00::1 10.0.0.3 10.0.0.2 10.0.0.1",
-                "10.0.0.3 10.0.0.2 10.0.0.1 fd00::1",
-            ),
-            ("fd00::1 fd00::2", "fd00::1 fd00::2", "fd00::1 fd00::2"),
-        ] {
-            assert_eq!(order(&addresses(found), true), addresses(routed), "{found}");
-            assert_eq!(order(&addresses(found), false), addresses(unrouted), "{found}");
+    fn an_endpoint_without_addresses_has_no_first_one() {
+        let place = Place::unresolved();
+        assert_eq!((place.load().addresses(), first(&place)), ([].as_slice(), None));
+        place.answered(addresses("1")[0]);
+        assert_eq!(first(&place), None);
+        assert_eq!(first(&Place::fixed(addresses("1")[0])), Some(addresses("1")[0]));
+    }
+
+    #[test]
+    fn the_address_that_answered_last_goes_first_and_the_order_stays() {
+        let given = addresses("1 2 3");
+        let place = Place::unresolved();
+        place.replace(given.clone());
+        assert_eq!(first(&place), Some(given[0]));
+        for address in [given[2], given[1], given[1], given[0]] {
+            place.answered(address);
+            assert_eq!(first(&place), Some(address));
+            assert_eq!(place.load().addresses(), given);
         }
     }
 
     #[test]
-    fn an_address_counts_once_however_it_is_written() {
-        let found = addresses("10.0.0.1 fd00::1 ::ffff:10.0.0.1 10.0.0.2 fd00:0::1");
-        assert_eq!(distinct(found), addresses("10.0.0.1 fd00::1 10.0.0.2"));
+    fn it_stays_the_first_as_long_as_it_is_among_the_addresses() {
+        let place = Place::unresolved();
+        place.replace(addresses("1 2 3"));
+        place.answered(addresses("3")[0]);
+        for (next, expected) in [("3 2", "3"), ("4 5 3", "3"), ("4 5", "4"), ("5 3 4", "5")] {
+            place.replace(addresses(next));
+            assert_eq!(first(&place), Some(addresses(expected)[0]), "{next}");
+        }
     }
 
     #[test]
-    fn what_dns_must_not_name_is_told_by_its_kind() {
-        for (kind, written) in [
-            (
-                Some("loopback"),
-                "127.0.0.1 127.9.9.9 ::1 ::ffff:127.0.0.1 ::127.0.0.1 64:ff9b::7f00:1 2002:7f00:1:: \
-                 ::ffff:0:127.0.0.1 64:ff9b:1::7f00:1 64:ff9b:1:7f00:0:100:: 64:ff9b:1:7f:0:1:: 64:ff9b:1:0:7f:0:100:0",
-            ),
-            (
-                Some("link-local"),
-                "169.254.169.254 169.254.0.1 fe80::1 febf::1 ::ffff:169.254.169.254 64:ff9b::a9fe:a9fe \
-                 ::ffff:0:169.254.169.254 64:ff9b:1::a9fe:a9fe 64:ff9b:1:fffe::a9fe:a9fe",
-            ),
-            (Some("unspecified"), "0.0.0.0 0.1.2.3 :: ::ffff:0.0.0.0 ::ffff:0:0.0.0.0 64:ff9b:1:: 64:ff9b:1::1"),
-            (Some("multicast"), "224.0.0.1 239.1.1.1 ff02::1 ::ffff:224.0.0.1"),
-            (Some("broadcast"), "255.255.255.255 ::ffff:255.255.255.255"),
-            (Some("metadata"), "fd00:ec2::254"),
-            (
-                None,
-                "10.0.0.1 172.16.0.1 192.168.1.1 100.64.0.1 8.8.8.8 fd00::1 2001:db8::1 64:ff9b::808:808 2002:808:808::1 \
-                 ::ffff:0:8.8.8.8 64:ff9b:1::808:808 64:ff9b:1:808:8:800:: 64:ff9b:1::a00:1 64:ff9b:2::7f00:1",
-            ),
-        ] {
-            for address in addresses(written) {
-                assert_eq!(refused_from_dns(address), kind, "{address}");
-            }
-        }
+    fn an_address_that_never_answered_is_not_kept_in_front() {
+        let place = Place::unresolved();
+        place.replace(addresses("1 2"));
+        place.replace(addresses("2 1"));
+        assert_eq!(first(&place), Some(addresses("2")[0]));
+    }
+
+    #[test]
+    fn a_dial_keeps_the_addresses_that_it_began_with() {
+        let place = Place::unresolved();
+        place.replace(addresses("1 2"));
+        let dial = place.load();
+        place.replace(addresses("3 4"));
+        assert_eq!(dial.addresses(), addresses("1 2"));
+        // It came through to one that is no answer any more.
+        place.answered(addresses("2")[0]);
+        assert_eq!(first(&place), Some(addresses("3")[0]));
     }
 }
