@@ -9,7 +9,7 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringway::proto::scan::FrameLimits;
 use ringway::routing::host::HostPattern;
-use ringway::routing::place::Place;
+use ringway::routing::addresses::AddressCell;
 use ringway::routing::policy::{Policy, Timeouts};
 use ringway::routing::route::{Endpoint, Gate, Route, RouteId, Subject};
 use ringway::routing::snapshot::{BasePath, Builder, Snapshot};
@@ -41,7 +41,7 @@ fn route(n: u32, policy: &Arc<Policy>) -> Route {
         })),
         listener: 0,
         gate: Gate::Open,
-        endpoints: Box::new([Endpoint::new(target, None, Arc::new(Place::unresolved()))]),
+        endpoints: Box::new([Endpoint::new(target, None, Arc::new(AddressCell::unresolved()))]),
         preserve_host: false,
         answer_lines: Box::default(),
         policy: Arc::clone(policy),

@@ -26,7 +26,7 @@ use crate::proto::refusal;
 use crate::proxy::current::Current;
 use crate::proxy::service::Proxy;
 use crate::proxy::settings::{Serve, Settings};
-use crate::routing::place::Place;
+use crate::routing::addresses::AddressCell;
 use crate::routing::policy::Policy;
 use crate::routing::route::{Endpoint, Gate, Route, RouteId, UpstreamTls};
 use crate::routing::snapshot::Snapshot;
@@ -128,9 +128,9 @@ pub(super) fn run(
 }
 
 /// Where the upstream is. If that is a name it is asked for as long as anyone holds its place.
-fn find(question: &Question, patience: Duration) -> Result<Arc<Place>, Failure> {
+fn find(question: &Question, patience: Duration) -> Result<Arc<AddressCell>, Failure> {
     if let Some(address) = question.address() {
-        return Ok(Arc::new(Place::fixed(address)));
+        return Ok(Arc::new(AddressCell::fixed(address)));
     }
     let names = Names::start(patience)?;
     let place = names.follow(question.clone());
@@ -139,7 +139,7 @@ fn find(question: &Question, patience: Duration) -> Result<Arc<Place>, Failure> 
 }
 
 /// One route for everything.
-fn snapshot_of(upstream: Upstream, place: Arc<Place>, policy: Arc<Policy>) -> Snapshot {
+fn snapshot_of(upstream: Upstream, place: Arc<AddressCell>, policy: Arc<Policy>) -> Snapshot {
     let endpoint = Endpoint::new(upstream.target, upstream.tls, place);
     let route = Route {
         id: RouteId(0),
@@ -183,7 +183,7 @@ fn warn_of_trust(served: Option<&Served>, upstream: Option<&ClientTls>) {
 }
 
 /// The headline, with where the upstream is and what clients are spoken to with.
-fn described(headline: &str, place: Option<&Place>, tls: Option<&(ServerTls, Served)>) -> String {
+fn described(headline: &str, place: Option<&AddressCell>, tls: Option<&(ServerTls, Served)>) -> String {
     let place = place.map_or_else(String::new, |place| match place.load().addresses() {
         [] => " (not resolved yet)".to_owned(),
         addresses => format!(" (at {})", names::show(addresses)),

@@ -32,7 +32,7 @@ use tokio::task::AbortHandle;
 use self::asking::{Asking, LOOKUPS};
 use self::followed::Followed;
 pub use self::lookup::{DNS_PORT, Question};
-use crate::routing::place::Place;
+use crate::routing::addresses::AddressCell;
 
 /// How often the files are looked at, and names that nobody needs any more are let go: a change counts at most so much
 /// later.
@@ -58,7 +58,7 @@ struct Shared {
 /// A name, and who asks for it.
 #[derive(Debug)]
 struct Entry {
-    place: Weak<Place>,
+    place: Weak<AddressCell>,
     task: AbortHandle,
 }
 
@@ -85,16 +85,16 @@ impl Names {
     /// Where a name is, from now on and for as long as the place is held; the same place for the same question. It has no
     /// addresses until there is an answer. Who is written as an address is there: nobody is asked.
     #[must_use]
-    pub fn follow(&self, question: Question) -> Arc<Place> {
+    pub fn follow(&self, question: Question) -> Arc<AddressCell> {
         if let Some(address) = question.address() {
-            return Arc::new(Place::fixed(address));
+            return Arc::new(AddressCell::fixed(address));
         }
         let shared = &self.0;
         let mut table = lock(&shared.table);
         if let Some(place) = table.get(&question).and_then(|entry| entry.place.upgrade()) {
             return place;
         }
-        let (question, place) = (Arc::new(question), Arc::new(Place::unresolved()));
+        let (question, place) = (Arc::new(question), Arc::new(AddressCell::unresolved()));
         let followed = Followed::new(Arc::clone(&question), Arc::downgrade(&place), Arc::clone(&shared.asking));
         let asking = followed.run(shared.patience, Waiting::new(&shared.unanswered));
         let entry = Entry { place: Arc::downgrade(&place), task: shared.runtime.spawn(asking).abort_handle() };

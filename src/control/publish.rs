@@ -29,7 +29,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::api::{Deployed, DeploymentId, Problems};
-use crate::routing::place::Place;
+use crate::routing::addresses::AddressCell;
 
 /// How long a change that is in force waits for the addresses of names that it brought.
 const NAMES_PATIENCE: Duration = Duration::from_secs(1);
@@ -65,7 +65,7 @@ pub trait Publisher: Send + 'static {
 #[derive(Clone, Debug)]
 pub struct Receipt {
     number: u64,
-    places: Arc<[Arc<Place>]>,
+    places: Arc<[Arc<AddressCell>]>,
     missing: watch::Receiver<BTreeSet<usize>>,
 }
 
@@ -95,7 +95,7 @@ impl Receipt {
     /// The same, and who waits for it waits a moment for the addresses of these too: who comes right behind a change should
     /// find what it leads to.
     #[must_use]
-    pub(crate) fn with_places(self, places: Vec<Arc<Place>>) -> Self {
+    pub(crate) fn with_places(self, places: Vec<Arc<AddressCell>>) -> Self {
         Self { places: places.into(), ..self }
     }
 
@@ -128,7 +128,7 @@ impl Receipt {
 }
 
 /// Waits until each place has addresses, a moment at most: a name may not be there at all, and that is no fault of the change.
-async fn resolved(places: &[Arc<Place>]) {
+async fn resolved(places: &[Arc<AddressCell>]) {
     let began = Instant::now();
     while began.elapsed() < NAMES_PATIENCE && places.iter().any(|place| place.load().addresses().is_empty()) {
         tokio::time::sleep(LOOK_EVERY).await;

@@ -15,7 +15,7 @@ use super::upstream_tls::refusal_of;
 use crate::engine::{Fault, Next, Sent, Slot, Socket, Time, Transport};
 use crate::proto::forward;
 use crate::proto::refusal::Refusal;
-use crate::routing::place::Answer;
+use crate::routing::addresses::AddressList;
 use crate::routing::route::Endpoint;
 use crate::tls::secured::{Handshaking, Secured};
 
@@ -48,7 +48,7 @@ pub(super) struct Dial {
 /// Addresses of the endpoint in use, as they were when its turn came: a change counts from the next dial.
 #[derive(Debug)]
 struct Attempts {
-    answer: Arc<Answer>,
+    answer: Arc<AddressList>,
     /// The one of them that is tried first; the others follow in their order.
     first: usize,
     /// How many have been tried.
@@ -202,7 +202,7 @@ impl Dial {
     /// Makes ready for the endpoint whose turn it is.
     fn begin_endpoint(&mut self) {
         let Some(endpoint) = self.endpoint(0) else { return };
-        let answer = endpoint.place.load();
+        let answer = endpoint.addresses.load();
         let target = &endpoint.target;
         let host = self.onward.host.as_deref().unwrap_or(&target.authority);
         let mut request = Vec::with_capacity(self.onward.fields.len().saturating_add(256));
@@ -225,13 +225,13 @@ impl Dial {
     /// Addresses that are tried after those of the endpoint in use.
     fn addresses_behind(&self) -> usize {
         let behind = (1..).map_while(|ahead| self.endpoint(ahead));
-        behind.map(|endpoint| endpoint.place.load().addresses().len()).fold(0, usize::saturating_add)
+        behind.map(|endpoint| endpoint.addresses.load().addresses().len()).fold(0, usize::saturating_add)
     }
 
     fn note_answered(&self) {
         let address = self.attempts.tried.checked_sub(1).and_then(|turn| self.attempts.address(turn));
         if let (Some(address), Some(endpoint)) = (address, self.endpoint(0)) {
-            endpoint.place.answered(address);
+            endpoint.addresses.answered(address);
         }
     }
 

@@ -15,10 +15,10 @@
 )]
 
 pub mod addresses;
+pub mod dial_order;
 pub mod host;
 pub mod name;
 pub mod path;
-pub mod place;
 pub mod policy;
 pub mod route;
 pub mod snapshot;

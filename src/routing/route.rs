@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::ServerName;
 
-use super::place::Place;
+use super::addresses::AddressCell;
 use super::policy::Policy;
 use super::target::Target;
 use crate::proto::refusal::Refusal;
@@ -89,7 +89,7 @@ pub struct Endpoint {
     /// What is asked of it where it is spoken to in TLS.
     pub tls: Option<UpstreamTls>,
     /// Its addresses.
-    pub place: Arc<Place>,
+    pub addresses: Arc<AddressCell>,
     /// See [`fingerprint`](Self::fingerprint).
     fingerprint: u64,
 }
@@ -108,10 +108,10 @@ pub struct UpstreamTls {
 impl Endpoint {
     /// An endpoint.
     #[must_use]
-    pub fn new(target: Target, tls: Option<UpstreamTls>, place: Arc<Place>) -> Self {
+    pub fn new(target: Target, tls: Option<UpstreamTls>, addresses: Arc<AddressCell>) -> Self {
         let mut hasher = DefaultHasher::new();
         (target.tls, target.host.to_ascii_lowercase(), target.port, &target.base_path).hash(&mut hasher);
-        Self { target, tls, place, fingerprint: hasher.finish() }
+        Self { target, tls, addresses, fingerprint: hasher.finish() }
     }
 
     /// Tells it from any other endpoint, however its route changes: a connection remembers where it goes by it. Where the
@@ -124,8 +124,8 @@ impl Endpoint {
     /// Whether there is nothing to tell it from the other by. Two places are the same if they are one, or have one address
     /// written in their target.
     fn is_same(&self, other: &Self) -> bool {
-        let is_place = Arc::ptr_eq(&self.place, &other.place) || self.target.host.parse::<IpAddr>().is_ok();
-        is_place && self.target == other.target && self.tls == other.tls
+        let is_same_host = Arc::ptr_eq(&self.addresses, &other.addresses) || self.target.host.parse::<IpAddr>().is_ok();
+        is_same_host && self.target == other.target && self.tls == other.tls
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringway::control::names::{Names, Question};
-use ringway::routing::place::Place;
+use ringway::routing::addresses::AddressCell;
 
 use crate::harness::dns::{Dns, Mood};
 use crate::harness::namespace::in_namespaces;
@@ -33,16 +33,16 @@ fn named(dns: &Dns, count: usize, net: u8) -> Vec<(Question, SocketAddr)> {
     (0..count).map(one).collect()
 }
 
-fn follow(names: &Names, named: &[(Question, SocketAddr)]) -> Vec<(Arc<Place>, SocketAddr)> {
+fn follow(names: &Names, named: &[(Question, SocketAddr)]) -> Vec<(Arc<AddressCell>, SocketAddr)> {
     named.iter().map(|(question, address)| (names.follow(question.clone()), *address)).collect()
 }
 
-fn is_at(place: &Place, address: SocketAddr) -> bool {
+fn is_at(place: &AddressCell, address: SocketAddr) -> bool {
     place.load().addresses() == [address]
 }
 
 #[track_caller]
-fn until_resolved(places: &[(Arc<Place>, SocketAddr)]) {
+fn until_resolved(places: &[(Arc<AddressCell>, SocketAddr)]) {
     until("every name is resolved", || places.iter().all(|(place, address)| is_at(place, *address)).then_some(()));
 }
 

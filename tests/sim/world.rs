@@ -13,7 +13,7 @@ use ringway::proxy::current::Current;
 use ringway::proxy::record::{JournalReader, Record, journal};
 use ringway::proxy::service::Proxy;
 use ringway::proxy::settings::{Serve, Settings};
-use ringway::routing::place::Place;
+use ringway::routing::addresses::AddressCell;
 use ringway::routing::policy::Timeouts;
 use ringway::routing::route::{Endpoint, Gate, Route, RouteId};
 use ringway::routing::snapshot::Snapshot;
@@ -108,7 +108,7 @@ pub(crate) struct World {
     pub(crate) events: u64,
     pub(crate) operator: Option<Operator>,
     proxy: Proxy,
-    place: Arc<Place>,
+    place: Arc<AddressCell>,
     admission: Arc<Admission>,
     reader: JournalReader,
     queue: BinaryHeap<Reverse<(u64, u64, Event)>>,
@@ -147,7 +147,7 @@ impl Scene {
 }
 
 /// One route for everything.
-fn route(scene: &Scene, place: Arc<Place>) -> Route {
+fn route(scene: &Scene, place: Arc<AddressCell>) -> Route {
     let target = "ws://upstream.test:80/base".parse().unwrap();
     Route {
         id: RouteId(0),
@@ -180,7 +180,7 @@ impl World {
         }
         let (source, reader) = journal();
         let admission = Arc::new(Admission::new(scene.max_connections, scene.max_per_address));
-        let place = Arc::new(Place::unresolved());
+        let place = Arc::new(AddressCell::unresolved());
         place.replace(scene.addresses.to_vec());
         let count = scene.connections.len();
         let mut operator = scene.operator.clone().map(|plan| Operator::new(plan, count));

@@ -13,8 +13,8 @@ use super::standing::Standing;
 use super::voice::{Line, Pause};
 use super::{Waiting, show};
 use crate::config::units::show_duration;
-use crate::routing::addresses::{self, MAX_ADDRESSES};
-use crate::routing::place::Place;
+use crate::routing::dial_order::{self, MAX_ADDRESSES};
+use crate::routing::addresses::AddressCell;
 
 /// A first answer that failed is asked for again this soon.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
@@ -26,7 +26,7 @@ const HALF_ANSWER_TTL: Duration = Duration::from_secs(5);
 pub(super) struct Followed {
     question: Arc<Question>,
     /// What is to have the addresses. Whoever uses it holds it; when nobody does there is nothing left to do.
-    place: Weak<Place>,
+    place: Weak<AddressCell>,
     asking: Arc<Asking>,
     changes: watch::Receiver<()>,
     standing: Standing,
@@ -40,7 +40,7 @@ pub(super) struct Followed {
 }
 
 impl Followed {
-    pub(super) fn new(question: Arc<Question>, place: Weak<Place>, asking: Arc<Asking>) -> Self {
+    pub(super) fn new(question: Arc<Question>, place: Weak<AddressCell>, asking: Arc<Asking>) -> Self {
         Self {
             question,
             place,
@@ -133,7 +133,7 @@ impl Followed {
                 }
             }
         }
-        let mut found = addresses::distinct(found.into_iter().chain(kept.iter().copied()));
+        let mut found = dial_order::distinct(found.into_iter().chain(kept.iter().copied()));
         let came = found.len();
         if ttl.is_some() {
             self.refuse(&mut found, &kept, now);
@@ -150,7 +150,7 @@ impl Followed {
     fn refuse(&mut self, found: &mut Vec<IpAddr>, kept: &[IpAddr], now: Instant) {
         let mut refused = Vec::new();
         found.retain(|address| {
-            let why = addresses::refused_from_dns(*address);
+            let why = dial_order::refused_from_dns(*address);
             refused.extend(why.map(|why| (*address, why)));
             why.is_none()
         });
@@ -179,8 +179,8 @@ impl Followed {
         }
     }
 
-    fn answered(&mut self, found: &[IpAddr], ttl: Option<Duration>, place: &Place, now: Instant) {
-        let mut ordered = addresses::order(found, ipv6_is_routed(found));
+    fn answered(&mut self, found: &[IpAddr], ttl: Option<Duration>, place: &AddressCell, now: Instant) {
+        let mut ordered = dial_order::order(found, ipv6_is_routed(found));
         ordered.truncate(MAX_ADDRESSES);
         let port = self.question.port;
         let ordered: Box<[SocketAddr]> = ordered.into_iter().map(|address| SocketAddr::new(address, port)).collect();
@@ -211,7 +211,7 @@ impl Followed {
         }
     }
 
-    fn failed(&mut self, fault: &Fault, place: &Place, now: Instant) {
+    fn failed(&mut self, fault: &Fault, place: &AddressCell, now: Instant) {
         if !self.standing.failed(now) {
             return;
         }

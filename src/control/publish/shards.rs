@@ -19,7 +19,7 @@ use crate::control::names::Names;
 use crate::engine::background;
 use crate::engine::mailbox::{Sender, Unsent};
 use crate::proxy::settings::Settings;
-use crate::routing::place::Place;
+use crate::routing::addresses::AddressCell;
 use crate::routing::route::{Gate, Route};
 use crate::routing::snapshot::Snapshot;
 use crate::tls::client::ClientTls;
@@ -264,12 +264,12 @@ fn make(deployed: &Deployed, ground: &Ground, names: &Names, forgives: bool) -> 
     }
 }
 
-/// Places of open routes that are new and without addresses.
-fn unresolved(changed: &[(DeploymentId, Made)]) -> Vec<Arc<Place>> {
+/// The address cells of new open routes that hold no address yet.
+fn unresolved(changed: &[(DeploymentId, Made)]) -> Vec<Arc<AddressCell>> {
     let routes = changed.iter().filter_map(|(_, made)| made.route.as_ref());
     let endpoints = routes.filter(|route| route.gate == Gate::Open).flat_map(|route| &route.endpoints);
-    let places = endpoints.map(|endpoint| &endpoint.place).filter(|place| place.load().addresses().is_empty());
-    places.cloned().collect()
+    let cells = endpoints.map(|endpoint| &endpoint.addresses).filter(|cell| cell.load().addresses().is_empty());
+    cells.cloned().collect()
 }
 
 fn build<'a>(ground: &Ground, number: u64, all: impl Iterator<Item = &'a Made>) -> Result<Snapshot, Problems> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use ringway::routing::host::HostPattern;
-use ringway::routing::place::Place;
+use ringway::routing::addresses::AddressCell;
 use ringway::routing::route::{Endpoint, Route, RouteId, Subject};
 use ringway::routing::snapshot::{BasePath, Builder, Snapshot};
 
@@ -15,7 +15,7 @@ use crate::tls::configs;
 #[derive(Debug, Default)]
 pub(crate) struct Forge {
     routes: HashMap<(usize, u32), Weak<Route>>,
-    places: Vec<Weak<Place>>,
+    places: Vec<Weak<AddressCell>>,
     number: u64,
 }
 
@@ -60,7 +60,7 @@ impl Forge {
         }
         let endpoints = deployed.targets.iter().map(|target| {
             let target = &plan.targets[*target];
-            let place = Arc::new(Place::unresolved());
+            let place = Arc::new(AddressCell::unresolved());
             place.replace(target.addresses.clone());
             self.places.push(Arc::downgrade(&place));
             let tls = target.url.starts_with("wss").then(configs::of_upstream);
