@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustls::{ClientConfig, ProtocolVersion, ServerConfig};
 
 use crate::engine::Figures;
-use crate::proxy::settings::Settings;
+use crate::routing::settings::Settings;
 use crate::routing::route::{RouteId, Subject};
 use crate::routing::snapshot::Snapshot;
 

@@ -40,7 +40,7 @@ use crate::engine::mailbox::Sender;
 use crate::proto::refusal;
 use crate::proxy::current::Current;
 use crate::proxy::service::Proxy;
-use crate::proxy::settings::Settings;
+use crate::routing::settings::Settings;
 use crate::tls::client::ClientTls;
 use crate::tls::server::Served;
 

@@ -25,7 +25,7 @@ use crate::engine::mailbox::Sender;
 use crate::proto::refusal;
 use crate::proxy::current::Current;
 use crate::proxy::service::Proxy;
-use crate::proxy::settings::{Serve, Settings};
+use crate::routing::settings::{Serve, Settings};
 use crate::routing::addresses::AddressCell;
 use crate::routing::policy::Policy;
 use crate::routing::route::{Endpoint, Gate, Route, RouteId, UpstreamTls};

@@ -3,7 +3,7 @@
 use super::admission::Admission;
 use super::current::Current;
 use super::routes::{RouteSlot, Routes};
-use super::settings::Settings;
+use crate::routing::settings::Settings;
 use crate::engine::Transport;
 use crate::engine::pool::Pool;
 use crate::routing::policy::Policy;

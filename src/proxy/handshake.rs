@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::secure::Identity;
-use super::settings::{Serve, Settings};
+use crate::routing::settings::{Serve, Settings};
 use super::upgrade::Asked;
 use crate::engine::{Next, Received, Socket, Time, Transport};
 use crate::proto::accept;

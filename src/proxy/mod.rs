@@ -1,6 +1,6 @@
 //! A connection's life, from accept to close, as a typed state machine.
 //!
-//! In: sockets and readiness from [`crate::engine`], rules from [`crate::proto`], [`settings`]. Out: bytes relayed,
+//! In: sockets and readiness from [`crate::engine`], rules from [`crate::proto`], [`crate::routing::settings`]. Out: bytes relayed,
 //! and one [`record`] for each connection that ended. A stage is a type in a file of its own; it does what it can and says
 //! what became of it. Stages do not know each other: `connection` alone knows their order:
 //!
@@ -45,6 +45,5 @@ mod relay;
 mod routes;
 mod secure;
 pub mod service;
-pub mod settings;
 mod upgrade;
 mod upstream_tls;

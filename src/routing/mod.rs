@@ -21,5 +21,6 @@ pub mod name;
 pub mod path;
 pub mod policy;
 pub mod route;
+pub mod settings;
 pub mod snapshot;
 pub mod target;

@@ -7,7 +7,7 @@ use ringway::command::Cause;
 use ringway::engine::Fault;
 use ringway::proto::refusal::Refusal;
 use ringway::proxy::record::{End, Record, SideRecord};
-use ringway::proxy::settings::Serve;
+use ringway::routing::settings::Serve;
 
 use crate::echo;
 use crate::flow::{Flow, flow, nonces_in};

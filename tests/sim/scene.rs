@@ -7,7 +7,7 @@ use std::time::Duration;
 use ringway::engine::Fault;
 use ringway::proto::head::HeadLimits;
 use ringway::proto::scan::FrameLimits;
-use ringway::proxy::settings::{Serve, Settings};
+use ringway::routing::settings::{Serve, Settings};
 use ringway::routing::policy::{Policy, Timeouts};
 
 use crate::net::{DialPlan, NetPlan, Readiness};

@@ -12,7 +12,7 @@ use ringway::proxy::admission::Admission;
 use ringway::proxy::current::Current;
 use ringway::proxy::record::{JournalReader, Record, journal};
 use ringway::proxy::service::Proxy;
-use ringway::proxy::settings::{Serve, Settings};
+use ringway::routing::settings::{Serve, Settings};
 use ringway::routing::addresses::AddressCell;
 use ringway::routing::policy::Timeouts;
 use ringway::routing::route::{Endpoint, Gate, Route, RouteId};

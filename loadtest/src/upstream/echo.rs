@@ -15,7 +15,7 @@ use ringway::proxy::admission::Admission;
 use ringway::proxy::current::Current;
 use ringway::proxy::record::{self, JournalReader};
 use ringway::proxy::service::Proxy;
-use ringway::proxy::settings::{Serve, Settings};
+use ringway::routing::settings::{Serve, Settings};
 use ringway::routing::policy::{Policy, Timeouts};
 
 use super::host::{self, Ended, Outcome, Place};

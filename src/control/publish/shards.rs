@@ -18,7 +18,7 @@ use crate::config::file::{Configuration, Opened};
 use crate::control::names::Names;
 use crate::engine::background;
 use crate::engine::mailbox::{Sender, Unsent};
-use crate::proxy::settings::Settings;
+use crate::routing::settings::Settings;
 use crate::routing::addresses::AddressCell;
 use crate::routing::route::{Gate, Route};
 use crate::routing::snapshot::Snapshot;

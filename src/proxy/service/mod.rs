@@ -12,7 +12,7 @@ use super::context::Context;
 use super::current::Current;
 use super::record::{Journal, JournalSource};
 use super::routes::Routes;
-use super::settings::Settings;
+use crate::routing::settings::Settings;
 use crate::command::{Cause, Command};
 use crate::engine::pool::Pool;
 use crate::engine::slab::Slab;

@@ -12,7 +12,7 @@ mod tls;
 use std::time::Duration;
 
 use ringway::proxy::record::Record;
-use ringway::proxy::settings::Serve;
+use ringway::routing::settings::Serve;
 use ringway::routing::policy::Timeouts;
 
 use crate::check;

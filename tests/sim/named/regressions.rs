@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringway::proxy::settings::Serve;
+use ringway::routing::settings::Serve;
 
 use super::{ask, bye, client, pinging, play, reply, scene, upstream};
 use crate::peer::{Cut, Item, Pongs};
