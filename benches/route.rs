@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringway::proto::scan::FrameLimits;
-use ringway::routing::host::HostPattern;
 use ringway::routing::addresses::AddressCell;
+use ringway::routing::host::HostPattern;
 use ringway::routing::policy::{Policy, Timeouts};
-use ringway::routing::route::{Endpoint, Gate, Route, RouteId, Subject};
+use ringway::routing::route::{Endpoint, Gate, Route, RouteId, RouteLabels};
 use ringway::routing::snapshot::{BasePath, Builder, Snapshot};
 
 const COUNTS: [u32; 2] = [10, 10_000];
@@ -33,7 +33,7 @@ fn route(n: u32, policy: &Arc<Policy>) -> Route {
     let target = format!("ws://chat-{n}.internal.test:9000/chat").parse().expect("a target");
     Route {
         id: RouteId(n.into()),
-        subject: Some(Arc::new(Subject {
+        labels: Some(Arc::new(RouteLabels {
             project: "default".into(),
             identifier: format!("chat-app-api-{:05}", n / 2).into(),
             version: format!("1.{}", n % 2).into(),

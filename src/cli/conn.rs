@@ -12,7 +12,7 @@ use super::api::reference::Reference;
 use super::client::{Client, Place};
 use super::output::{Format, count, say};
 use crate::api::Page;
-use crate::control::admin::connections::{Closed, Closing, Connection, Stage};
+use crate::control::admin::connections::{Closed, Closing, Connection};
 use crate::control::admin::snapshot::{Draining, InForce, Served};
 
 #[derive(clap::Args, Debug)]
@@ -84,7 +84,7 @@ fn list(args: &ListArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Fai
             it.client.clone(),
             dash(&it.api),
             dash(&it.environment),
-            stage(it.stage).to_owned(),
+            it.stage.name().to_owned(),
             age(Duration::from_millis(it.age_ms)),
             format!("{}/{}", it.messages.from_client, it.messages.from_upstream),
             format!("{}/{}", it.bytes.from_client, it.bytes.from_upstream),
@@ -124,14 +124,6 @@ fn close(args: &CloseArgs, client: &Client, anywhere: &Anywhere) -> Result<(), F
     let asked = Closing { environment: args.env.clone(), api: Some(key.to_string()) };
     let closed: Closed = client.post(&Place::new(["connections", "close"]), &asked)?;
     anywhere.output.write(&closed, |closed| format!("{} of {key} closing\n", count(closed.closing, "connection")))
-}
-
-fn stage(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Handshake => "handshake",
-        Stage::Open => "open",
-        Stage::Closing => "closing",
-    }
 }
 
 /// How long, in the two largest units that it has.

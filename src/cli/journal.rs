@@ -53,8 +53,8 @@ fn write(record: &Record) {
     info!(
         target: ACCESS,
         client = %record.peer,
-        api = record.subject.as_ref().map(tracing::field::display),
-        environment = record.subject.as_ref().map(|subject| &*subject.environment),
+        api = record.labels.as_ref().map(tracing::field::display),
+        environment = record.labels.as_ref().map(|labels| &*labels.environment),
         path = &*record.path,
         status = record.status,
         tls = record.tls.map(version),

@@ -27,6 +27,7 @@ use super::process::running::{Running, Start};
 use super::process::{self, announce, tell_all};
 use super::{Failure, client, log};
 use crate::command::Command;
+use crate::command::config::ShardConfig;
 use crate::config::file::{Configuration, File, Opened};
 use crate::control::admin::{Admin, AllowedHosts, server};
 use crate::control::last_good::Keeper;
@@ -38,7 +39,6 @@ use crate::engine::keepalive::KeepAlive;
 use crate::engine::listener::Inlet;
 use crate::engine::mailbox::Sender;
 use crate::proto::refusal;
-use crate::proxy::current::Current;
 use crate::proxy::service::Proxy;
 use crate::routing::settings::Settings;
 use crate::tls::client::ClientTls;
@@ -215,7 +215,7 @@ impl Node {
         let running = Running::start(start, inlets, events, |admission, journal| {
             move |_| {
                 let upstream_tls = trust.iter().map(ClientTls::for_shard).collect();
-                Proxy::new(settings, Current { tls, upstream_tls, snapshot }, admission, journal)
+                Proxy::new(ShardConfig { settings, snapshot, tls, upstream_tls }, admission, journal)
             }
         })?;
         self.outlet.attach(running.senders());

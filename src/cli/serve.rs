@@ -15,6 +15,7 @@ use super::process::running::{Running, Start};
 use super::process::{self, announce, tell_all};
 use super::{Failure, log};
 use crate::command::Command;
+use crate::command::config::ShardConfig;
 use crate::config::limits::LimitArgs;
 use crate::config::log::LogArgs;
 use crate::config::tls::ListenTlsArgs;
@@ -23,12 +24,11 @@ use crate::control::certificates;
 use crate::control::names::{self, Names, Question};
 use crate::engine::mailbox::Sender;
 use crate::proto::refusal;
-use crate::proxy::current::Current;
 use crate::proxy::service::Proxy;
-use crate::routing::settings::{Serve, Settings};
 use crate::routing::addresses::AddressCell;
 use crate::routing::policy::Policy;
 use crate::routing::route::{Endpoint, Gate, Route, RouteId, UpstreamTls};
+use crate::routing::settings::{Serve, Settings};
 use crate::routing::snapshot::Snapshot;
 use crate::routing::target::Target;
 use crate::tls::certificate;
@@ -110,8 +110,8 @@ pub(super) fn run(
     let running = Running::start(&start, listeners, events, |admission, journal| {
         move |_| {
             let upstream_tls = trust.as_ref().map(ClientTls::for_shard).into_iter().collect();
-            let current = Current { tls: vec![tls_config], upstream_tls, snapshot };
-            Proxy::new(settings, current, admission, journal)
+            let config = ShardConfig { settings, snapshot, tls: vec![tls_config], upstream_tls };
+            Proxy::new(config, admission, journal)
         }
     })?;
     let address = bound.first().copied().unwrap_or(args.listen);
@@ -143,7 +143,7 @@ fn snapshot_of(upstream: Upstream, place: Arc<AddressCell>, policy: Arc<Policy>)
     let endpoint = Endpoint::new(upstream.target, upstream.tls, place);
     let route = Route {
         id: RouteId(0),
-        subject: None,
+        labels: None,
         listener: 0,
         gate: Gate::Open,
         endpoints: Box::new([endpoint]),

@@ -9,9 +9,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use crate::command::{Command, ConnectionView, Listed, Listing, Reply, Report, Which};
+use crate::command::view::{ConnectionPage, ConnectionView, Report};
+use crate::command::{Command, ConnectionQuery, Reply, Selection};
 use crate::engine::mailbox::{Sender, Unsent};
-use crate::routing::route::{RouteId, Subject};
+use crate::routing::route::{RouteId, RouteLabels};
 use crate::routing::snapshot::Snapshot;
 
 /// How long a shard may take to answer.
@@ -74,11 +75,11 @@ impl fmt::Display for Silent {
 impl std::error::Error for Silent {}
 
 impl Filter {
-    /// Whether connections of this subject are meant.
+    /// Whether connections of this labels are meant.
     #[must_use]
-    pub fn means(&self, subject: &Subject) -> bool {
-        self.environment.as_deref().is_none_or(|name| *name == *subject.environment)
-            && self.api.as_deref().is_none_or(|api| *api == subject.to_string())
+    pub fn means(&self, labels: &RouteLabels) -> bool {
+        self.environment.as_deref().is_none_or(|name| *name == *labels.environment)
+            && self.api.as_deref().is_none_or(|api| *api == labels.to_string())
     }
 
     fn is_everything(&self) -> bool {
@@ -157,9 +158,9 @@ impl Shards {
         let mut found = Vec::new();
         while shard < self.count() && found.len() < limit {
             let routes = routes.as_ref().map(|routes| routes.get(&shard).cloned().unwrap_or_default());
-            let listing = Listing { routes, client, from: place, limit: limit.saturating_sub(found.len()) };
+            let listing = ConnectionQuery { routes, client, from: place, limit: limit.saturating_sub(found.len()) };
             let listed = self.ask(shard, |reply| Command::List(listing, reply)).await?;
-            let Listed { connections, next } = listed.unwrap_or_default();
+            let ConnectionPage { connections, next } = listed.unwrap_or_default();
             found.extend(connections.into_iter().map(|connection| (shard, connection)));
             if let Some(next) = next {
                 return Ok((found, Some((shard, next))));
@@ -173,11 +174,11 @@ impl Shards {
     ///
     /// # Errors
     /// The shard has not answered.
-    pub async fn close_one(&self, shard: usize, number: u64) -> Result<bool, Silent> {
+    pub async fn close_one(&self, shard: usize, id: u64) -> Result<bool, Silent> {
         if shard >= self.count() {
             return Ok(false);
         }
-        let closing = self.ask(shard, |reply| Command::Close(Which::One(number), reply)).await?;
+        let closing = self.ask(shard, |reply| Command::Close(Selection::Connection(id), reply)).await?;
         Ok(closing.is_some_and(|count| count > 0))
     }
 
@@ -190,7 +191,7 @@ impl Shards {
         let routes = self.routes(filter).await?.unwrap_or_default();
         let closing = |shard, reply| {
             let routes: &Vec<RouteId> = routes.get(&shard)?;
-            Some(Command::Close(Which::Of(routes.clone()), reply))
+            Some(Command::Close(Selection::Routes(routes.clone()), reply))
         };
         Ok(self.ask_all(closing).await)
     }
@@ -203,7 +204,7 @@ impl Shards {
         }
         let mut routes: BTreeMap<usize, Vec<RouteId>> = BTreeMap::new();
         for (shard, report) in self.reports().await.all()? {
-            let meant = report.routes.iter().filter(|route| route.subject.as_ref().is_some_and(|it| filter.means(it)));
+            let meant = report.routes.iter().filter(|route| route.labels.as_ref().is_some_and(|it| filter.means(it)));
             let ids: Vec<RouteId> = meant.filter_map(|route| route.id).collect();
             if !ids.is_empty() {
                 routes.insert(shard, ids);
@@ -291,24 +292,26 @@ mod tests {
 
     use super::testing::played;
     use super::{Filter, Shards, Silent};
-    use crate::command::{Command, ConnectionView, Listed, Report, RouteReport, Tally, Which};
+    use crate::command::tally::Tally;
+    use crate::command::view::{ConnectionPage, ConnectionView, Report, RouteReport, Stage};
+    use crate::command::{Command, Selection};
     use crate::engine::Figures;
     use crate::engine::mailbox::Unsent;
-    use crate::routing::route::{RouteId, Subject};
+    use crate::routing::route::{RouteId, RouteLabels};
     use crate::routing::snapshot::Snapshot;
 
-    fn subject(identifier: &str, environment: &str) -> Arc<Subject> {
+    fn labels(identifier: &str, environment: &str) -> Arc<RouteLabels> {
         let (project, version) = ("default".into(), "1.0".into());
-        Arc::new(Subject { project, identifier: identifier.into(), version, environment: environment.into() })
+        Arc::new(RouteLabels { project, identifier: identifier.into(), version, environment: environment.into() })
     }
 
-    fn connection(number: u64) -> ConnectionView {
+    fn connection(id: u64) -> ConnectionView {
         ConnectionView {
-            number,
+            id,
             peer: "127.0.0.1:5000".parse().unwrap(),
             path: "/".into(),
-            subject: None,
-            stage: "open",
+            labels: None,
+            stage: Stage::Open,
             tls: None,
             age: Duration::ZERO,
             messages: [0; 2],
@@ -318,9 +321,9 @@ mod tests {
 
     /// A shard with ten connections in its places 0 to 9, and two routes.
     fn shard(command: Command) {
-        let route = |id, subject| RouteReport {
+        let route = |id, labels| RouteReport {
             id: Some(RouteId(id)),
-            subject: Some(subject),
+            labels: Some(labels),
             tally: Tally::default(),
             draining: (0, 0),
         };
@@ -329,17 +332,19 @@ mod tests {
                 snapshot: 3,
                 figures: Figures::default(),
                 connections: 10,
-                routes: vec![route(1, subject("a", "development")), route(2, subject("b", "production"))],
+                routes: vec![route(1, labels("a", "development")), route(2, labels("b", "production"))],
             }),
             Command::List(listing, reply) => {
                 let meant = listing.routes.is_none_or(|routes| routes.contains(&RouteId(1)));
                 let numbers = (listing.from..if meant { 10 } else { 0 }).take(listing.limit);
                 let connections: Vec<_> = numbers.map(|place| connection(u64::from(place))).collect();
                 let next = listing.from + u32::try_from(connections.len()).unwrap();
-                reply.send(Listed { connections, next: (meant && next < 10).then_some(next) });
+                reply.send(ConnectionPage { connections, next: (meant && next < 10).then_some(next) });
             }
-            Command::Close(Which::One(number), reply) => reply.send(u64::from(number < 10)),
-            Command::Close(Which::Of(routes), reply) => reply.send(routes.iter().map(|route| route.0 * 100).sum()),
+            Command::Close(Selection::Connection(id), reply) => reply.send(u64::from(id < 10)),
+            Command::Close(Selection::Routes(routes), reply) => {
+                reply.send(routes.iter().map(|route| route.0 * 100).sum());
+            }
             _ => {}
         }
     }
@@ -349,7 +354,7 @@ mod tests {
         loop {
             let (listed, next) = shards.connections(filter, None, from, page).await.unwrap();
             assert!(listed.len() <= page);
-            found.extend(listed.into_iter().map(|(shard, connection)| (shard, connection.number)));
+            found.extend(listed.into_iter().map(|(shard, connection)| (shard, connection.id)));
             match next {
                 Some(next) => from = next,
                 None => return found,

@@ -34,8 +34,9 @@ use self::process::Process;
 use super::dataplane::Shards;
 use super::manage::{AuditFilter, Manager, StoreState};
 use crate::api::PageRequest;
-use crate::command::{Report, Tally};
-use crate::routing::route::Subject;
+use crate::command::tally::Tally;
+use crate::command::view::Report;
+use crate::routing::route::RouteLabels;
 
 /// What the text is sent as.
 pub const CONTENT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -73,8 +74,8 @@ struct Scrape {
     shards: BTreeMap<usize, (Report, bool)>,
     /// Shards that have never answered.
     unheard: Vec<usize>,
-    /// Of each subject, and of none: the counts of all shards together, and connections that are to end.
-    tallies: BTreeMap<Arc<Subject>, (Tally, u64)>,
+    /// Of each labels, and of none: the counts of all shards together, and connections that are to end.
+    tallies: BTreeMap<Arc<RouteLabels>, (Tally, u64)>,
 }
 
 impl Metrics {
@@ -154,12 +155,12 @@ fn ended(report: &mut Report) {
     }
 }
 
-fn tallies<'a>(reports: impl Iterator<Item = &'a Report>) -> BTreeMap<Arc<Subject>, (Tally, u64)> {
-    let nobody = Arc::new(Subject::default());
-    let mut tallies: BTreeMap<Arc<Subject>, (Tally, u64)> = BTreeMap::new();
+fn tallies<'a>(reports: impl Iterator<Item = &'a Report>) -> BTreeMap<Arc<RouteLabels>, (Tally, u64)> {
+    let nobody = Arc::new(RouteLabels::default());
+    let mut tallies: BTreeMap<Arc<RouteLabels>, (Tally, u64)> = BTreeMap::new();
     for route in reports.flat_map(|report| &report.routes) {
-        let subject = route.subject.as_ref().unwrap_or(&nobody);
-        let (tally, draining) = tallies.entry(Arc::clone(subject)).or_default();
+        let labels = route.labels.as_ref().unwrap_or(&nobody);
+        let (tally, draining) = tallies.entry(Arc::clone(labels)).or_default();
         tally.add(&route.tally);
         *draining = draining.saturating_add(route.draining.0);
     }
@@ -183,10 +184,11 @@ mod tests {
 
     use super::process::Process;
     use super::{FAMILIES, Scrape, tallies};
-    use crate::command::{Report, RouteReport, Tally};
+    use crate::command::tally::Tally;
+    use crate::command::view::{Report, RouteReport};
     use crate::control::manage::StoreState;
     use crate::engine::Figures;
-    use crate::routing::route::{RouteId, Subject};
+    use crate::routing::route::{RouteId, RouteLabels};
 
     fn report(routes: Vec<RouteReport>) -> Report {
         let figures = Figures {
@@ -200,15 +202,15 @@ mod tests {
     }
 
     fn route(id: Option<u64>, identifier: Option<&str>, tally: Tally) -> RouteReport {
-        let subject = identifier.map(|identifier| {
-            Arc::new(Subject {
+        let labels = identifier.map(|identifier| {
+            Arc::new(RouteLabels {
                 project: "default".into(),
                 identifier: identifier.into(),
                 version: "1.0".into(),
                 environment: "development".into(),
             })
         });
-        RouteReport { id: id.map(RouteId), subject, tally, draining: (2, 9) }
+        RouteReport { id: id.map(RouteId), labels, tally, draining: (2, 9) }
     }
 
     fn busy() -> Tally {

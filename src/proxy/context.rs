@@ -1,9 +1,8 @@
 //! What a step works with: the network, and the memory that all connections of a shard use in turn.
 
 use super::admission::Admission;
-use super::current::Current;
 use super::routes::{RouteSlot, Routes};
-use crate::routing::settings::Settings;
+use crate::command::config::ShardConfig;
 use crate::engine::Transport;
 use crate::engine::pool::Pool;
 use crate::routing::policy::Policy;
@@ -16,8 +15,7 @@ pub(super) struct Context<'a, T> {
     /// Where an endpoint of ours writes what it answers. Empty between steps.
     pub(super) answer: &'a mut Vec<u8>,
     pub(super) pool: &'a mut Pool,
-    pub(super) settings: &'a Settings,
-    pub(super) current: &'a Current,
+    pub(super) config: &'a ShardConfig,
     pub(super) admission: &'a Admission,
     pub(super) routes: &'a mut Routes,
     /// The connection's route, as far as it has one.

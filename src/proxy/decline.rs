@@ -51,7 +51,7 @@ impl Decline {
         raw: &[u8],
         cx: &Context<'_, T>,
     ) -> Result<Self, Refusal> {
-        let length = Response::parse(&head, &cx.settings.head)?.body_length()?;
+        let length = Response::parse(&head, &cx.config.settings.head)?.body_length()?;
         let mut body = Body { length, raw: Vec::new(), at: 0, content: Vec::new(), complete: false };
         body.take(raw);
         let deadline = cx.net.now().after(cx.policy().timeouts.connect);
@@ -80,7 +80,7 @@ impl Decline {
             }
         }
         let body = self.body.finish();
-        match Response::parse(&self.head, &cx.settings.head) {
+        match Response::parse(&self.head, &cx.config.settings.head) {
             Ok(response) => {
                 let mut answer = Vec::with_capacity(self.head.len().saturating_add(body.len()).saturating_add(64));
                 response.write_declined(body.len(), &mut answer);

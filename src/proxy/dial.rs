@@ -272,7 +272,7 @@ impl Dial {
         if !cx.routes.get(cx.route).is_still(&self.onward.asked.route) {
             return Err(Refusal::API_CHANGING);
         }
-        let config = cx.current.upstream_tls.get(usize::from(tls.trust)).ok_or(Refusal::UPSTREAM_TLS)?;
+        let config = cx.config.upstream_tls.get(usize::from(tls.trust)).ok_or(Refusal::UPSTREAM_TLS)?;
         let begun = cx.net.connect_tls(socket, Arc::clone(config), tls.name.clone());
         begun.map_err(|_| Refusal::UPSTREAM_TLS)
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::secure::Identity;
-use crate::routing::settings::{Serve, Settings};
 use super::upgrade::Asked;
 use crate::engine::{Next, Received, Socket, Time, Transport};
 use crate::proto::accept;
@@ -15,6 +14,7 @@ use crate::proto::request::Request;
 use crate::proto::response::Expected;
 use crate::proto::{head, response};
 use crate::routing::route::Route;
+use crate::routing::settings::{Serve, Settings};
 use crate::routing::snapshot::Found;
 use crate::tls::first_byte;
 
@@ -112,7 +112,7 @@ impl Handshake {
             (0, 0)
         } else {
             // No more than a head may have: what comes behind it can wait in the kernel until there is somewhere to send it.
-            let until = cx.settings.head.max_bytes;
+            let until = cx.config.settings.head.max_bytes;
             match cx.scratch.get_mut(seen..until).filter(|room| !room.is_empty()) {
                 // There was room for what is here, and the limit is another now.
                 None => (seen, 0),
@@ -130,7 +130,7 @@ impl Handshake {
         if !head::may_become_request(bytes) {
             return Outcome::Refused(Refusal::HEAD_MALFORMED);
         }
-        match head::find_end(bytes, searched, &cx.settings.head) {
+        match head::find_end(bytes, searched, &cx.config.settings.head) {
             Err(error) => Outcome::Refused(error.into()),
             Ok(None) => {
                 self.head = bytes.to_vec();
@@ -146,7 +146,7 @@ impl Handshake {
     }
 
     fn judge<T>(&self, head: &[u8], early: &[u8], nonce: [u8; 16], cx: &Context<'_, T>) -> Result<Outcome, Refusal> {
-        let request = Request::parse(head, &cx.settings.head)?;
+        let request = Request::parse(head, &cx.config.settings.head)?;
         if let Some(name) = self.identity.as_ref().and_then(|identity| identity.server_name.as_deref())
             && !is_host(name, request.host)
         {
@@ -154,20 +154,20 @@ impl Handshake {
         }
         let path = recorded_path(request.path_and_query);
         let (client, early, accept) = (self.client, early.to_vec(), accept::accept_for(request.key));
-        if cx.settings.serve == Serve::Echo {
+        if cx.config.settings.serve == Serve::Echo {
             let mut answer = Vec::with_capacity(256);
             response::write_switching(&accept, request.protocols.first().copied(), &mut answer);
             let onward = Onward::Echo { answer, early };
             return Ok(Outcome::Accepted(Box::new(Accepted { client, path, onward })));
         }
-        let found = cx.current.snapshot.find(cx.listener, request.host, request.path_and_query);
+        let found = cx.config.snapshot.find(cx.listener, request.host, request.path_and_query);
         let Some(Found { route, rest }) = found else { return Ok(Outcome::NotFound(path)) };
         if let Some(refusal) = route.gate.refusal() {
             return Ok(Outcome::Barred(path, Arc::clone(route), refusal));
         }
         let key = accept::key_from(nonce);
         let mut fields = Vec::with_capacity(head.len().saturating_add(512));
-        forward::write_fields(&request, &self.via(&request, &key, cx.settings), &mut fields);
+        forward::write_fields(&request, &self.via(&request, &key, &cx.config.settings), &mut fields);
         let expected = Expected::new(&request, accept::accept_for(&key));
         let onward = Onward::Upstream(ToUpstream {
             asked: Asked { accept, early, expected, deadline: self.deadline, route: Arc::clone(route) },

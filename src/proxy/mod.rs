@@ -29,7 +29,6 @@ mod answer;
 mod closing;
 mod connection;
 mod context;
-pub mod current;
 mod decline;
 mod dial;
 mod echo;

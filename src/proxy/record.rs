@@ -14,7 +14,7 @@ use crate::command::Cause;
 use crate::engine::{Fault, Time, TlsFault};
 use crate::proto::Violation;
 use crate::proto::refusal::Refusal;
-use crate::routing::route::Subject;
+use crate::routing::route::RouteLabels;
 
 /// Batches that may wait for the writer; more are dropped and counted: a log that blocks must not stop a shard.
 const MAX_BATCHES: usize = 256;
@@ -124,7 +124,7 @@ pub struct Record {
     /// The path it asked for, without its query and cut to 256 bytes; empty if it never asked.
     pub path: Box<str>,
     /// Whose route it took; `None` if it took none, or there is but one.
-    pub subject: Option<Arc<Subject>>,
+    pub labels: Option<Arc<RouteLabels>>,
     /// The status it was answered with; 0 if it was not.
     pub status: u16,
     /// The version of TLS that the client spoke; `None` in plain text.
@@ -160,7 +160,7 @@ impl Trace {
     pub(super) fn into_record(
         self,
         now: Time,
-        subject: Option<Arc<Subject>>,
+        labels: Option<Arc<RouteLabels>>,
         end: End,
         client: SideRecord,
         upstream: SideRecord,
@@ -169,7 +169,7 @@ impl Trace {
         Record {
             peer: self.peer,
             path: self.path,
-            subject,
+            labels,
             status: self.status,
             tls: self.tls,
             upstream_unverified: self.upstream_unverified,

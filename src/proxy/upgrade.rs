@@ -112,7 +112,7 @@ impl Upgrade {
         let mut bytes = cx.scratch.get(..seen.saturating_add(received)).unwrap_or_default();
         let mut searched = seen;
         loop {
-            let end = match head::find_end(bytes, searched, &cx.settings.head) {
+            let end = match head::find_end(bytes, searched, &cx.config.settings.head) {
                 Err(_) => return Outcome::Refused(Refusal::UPSTREAM_HEAD_TOO_LARGE),
                 Ok(None) => {
                     self.head = bytes.to_vec();
@@ -139,7 +139,7 @@ impl Upgrade {
     }
 
     fn judge<T: Transport>(&self, head: &[u8], cx: &Context<'_, T>) -> Result<Verdict, Refusal> {
-        let response = Response::parse(head, &cx.settings.head)?;
+        let response = Response::parse(head, &cx.config.settings.head)?;
         if response.is_interim() {
             return Ok(Verdict::Interim);
         }

@@ -108,7 +108,7 @@ mod tests {
 
     fn first(cell: &AddressCell) -> Option<SocketAddr> {
         let list = cell.load();
-        list.addresses().get(answer.first()).copied()
+        list.addresses().get(list.first()).copied()
     }
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
     fn the_address_that_answered_last_goes_first_and_the_order_stays() {
         let given = addresses("1 2 3");
         let cell = AddressCell::unresolved();
-        cell.recell(given.clone());
+        cell.replace(given.clone());
         assert_eq!(first(&cell), Some(given[0]));
         for address in [given[2], given[1], given[1], given[0]] {
             cell.answered(address);
@@ -136,10 +136,10 @@ mod tests {
     #[test]
     fn the_address_that_answered_last_stays_first_as_long_as_the_list_has_it() {
         let cell = AddressCell::unresolved();
-        cell.recell(addresses("1 2 3"));
+        cell.replace(addresses("1 2 3"));
         cell.answered(addresses("3")[0]);
         for (next, expected) in [("3 2", "3"), ("4 5 3", "3"), ("4 5", "4"), ("5 3 4", "5")] {
-            cell.recell(addresses(next));
+            cell.replace(addresses(next));
             assert_eq!(first(&cell), Some(addresses(expected)[0]), "{next}");
         }
     }
@@ -147,17 +147,17 @@ mod tests {
     #[test]
     fn an_address_that_never_answered_is_not_kept_in_front() {
         let cell = AddressCell::unresolved();
-        cell.recell(addresses("1 2"));
-        cell.recell(addresses("2 1"));
+        cell.replace(addresses("1 2"));
+        cell.replace(addresses("2 1"));
         assert_eq!(first(&cell), Some(addresses("2")[0]));
     }
 
     #[test]
     fn a_dial_keeps_the_addresses_that_it_began_with() {
         let cell = AddressCell::unresolved();
-        cell.recell(addresses("1 2"));
+        cell.replace(addresses("1 2"));
         let dial = cell.load();
-        cell.recell(addresses("3 4"));
+        cell.replace(addresses("3 4"));
         assert_eq!(dial.addresses(), addresses("1 2"));
         // The dial reached an address that the list has lost meanwhile.
         cell.answered(addresses("2")[0]);

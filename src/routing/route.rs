@@ -18,7 +18,7 @@ pub struct RouteId(pub u64);
 
 /// Whose route it is: the labels of its figures and of the records of its connections.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Subject {
+pub struct RouteLabels {
     /// The API's project.
     pub project: Box<str>,
     /// The API's identifier.
@@ -29,7 +29,7 @@ pub struct Subject {
     pub environment: Box<str>,
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for RouteLabels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}:{}", self.project, self.identifier, self.version)
     }
@@ -41,7 +41,7 @@ pub struct Route {
     /// Its name.
     pub id: RouteId,
     /// Whose it is; `None` where there is but one route, and nothing to tell it from.
-    pub subject: Option<Arc<Subject>>,
+    pub labels: Option<Arc<RouteLabels>>,
     /// The listener that it is served at.
     pub listener: u16,
     /// Whether it takes connections.
@@ -133,8 +133,8 @@ impl Route {
     /// Whether there is nothing to tell it from the other by: who has the one need not look at the other.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        let Self { id, subject, listener, gate, endpoints, preserve_host, answer_lines, policy } = self;
-        let is_same = (id, subject, listener, gate) == (&other.id, &other.subject, &other.listener, &other.gate)
+        let Self { id, labels, listener, gate, endpoints, preserve_host, answer_lines, policy } = self;
+        let is_same = (id, labels, listener, gate) == (&other.id, &other.labels, &other.listener, &other.gate)
             && (preserve_host, answer_lines) == (&other.preserve_host, &other.answer_lines)
             && *policy == other.policy
             && endpoints.len() == other.endpoints.len();

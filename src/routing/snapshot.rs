@@ -277,7 +277,7 @@ mod tests {
         let frames = FrameLimits { max_frame_bytes: 1, max_message_bytes: 1 };
         Arc::new(Route {
             id: RouteId(id),
-            subject: None,
+            labels: None,
             listener: 0,
             gate: Gate::Open,
             endpoints: Box::default(),

@@ -144,7 +144,7 @@ fn route(id: u64) -> Arc<Route> {
     let frames = FrameLimits { max_frame_bytes: 1, max_message_bytes: 1 };
     Arc::new(Route {
         id: RouteId(id),
-        subject: None,
+        labels: None,
         listener: 0,
         gate: Gate::Open,
         endpoints: Box::default(),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use ringway::engine::Fault;
 use ringway::proto::head::HeadLimits;
 use ringway::proto::scan::FrameLimits;
-use ringway::routing::settings::{Serve, Settings};
 use ringway::routing::policy::{Policy, Timeouts};
+use ringway::routing::settings::{Serve, Settings};
 
 use crate::net::{DialPlan, NetPlan, Readiness};
 use crate::peer::{Cut, Item, PeerPlan, Pongs};

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringway::command::Command;
+use ringway::command::config::ShardConfig;
 use ringway::engine::{Next, Service, Slot, Time};
 use ringway::proxy::admission::Admission;
-use ringway::proxy::current::Current;
 use ringway::proxy::record::{JournalReader, Record, journal};
 use ringway::proxy::service::Proxy;
-use ringway::routing::settings::{Serve, Settings};
 use ringway::routing::addresses::AddressCell;
 use ringway::routing::policy::Timeouts;
 use ringway::routing::route::{Endpoint, Gate, Route, RouteId};
+use ringway::routing::settings::{Serve, Settings};
 use ringway::routing::snapshot::Snapshot;
 
 use crate::net::{DialPlan, Event, Line, NetPlan, SimNet};
@@ -151,7 +151,7 @@ fn route(scene: &Scene, place: Arc<AddressCell>) -> Route {
     let target = "ws://upstream.test:80/base".parse().unwrap();
     Route {
         id: RouteId(0),
-        subject: None,
+        labels: None,
         listener: 0,
         gate: Gate::Open,
         endpoints: Box::new([Endpoint::new(target, scene.tls.up.then(configs::of_upstream), place)]),
@@ -184,15 +184,17 @@ impl World {
         place.replace(scene.addresses.to_vec());
         let count = scene.connections.len();
         let mut operator = scene.operator.clone().map(|plan| Operator::new(plan, count));
-        let current = match &mut operator {
-            Some(operator) => orders::current(operator, scene.tls.down),
-            None => Current {
+        let settings = Arc::new(scene.settings.clone());
+        let config = match &mut operator {
+            Some(operator) => orders::config(operator, settings, scene.tls.down),
+            None => ShardConfig {
+                settings,
                 tls: vec![scene.tls.down.then(|| configs::for_clients(0))],
                 upstream_tls: scene.tls.up.then(configs::for_upstream).into_iter().collect(),
                 snapshot: Arc::new(Snapshot::of_one(route(&scene, Arc::clone(&place)))),
             },
         };
-        let proxy = Proxy::new(Arc::new(scene.settings.clone()), current, Arc::clone(&admission), source);
+        let proxy = Proxy::new(config, Arc::clone(&admission), source);
         let mut net = SimNet::new(rng.fork(), scene.net.clone(), lines, trace);
         net.alerts = scene.tls.down;
         net.hosts = scene.operator.iter().flat_map(|plan| plan.hosts(&mut configs)).collect();

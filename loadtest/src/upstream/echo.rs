@@ -10,13 +10,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ringway::command::Command;
+use ringway::command::config::ShardConfig;
 use ringway::proto::head::{HeadLimits, MAX_LINES};
 use ringway::proxy::admission::Admission;
-use ringway::proxy::current::Current;
 use ringway::proxy::record::{self, JournalReader};
 use ringway::proxy::service::Proxy;
-use ringway::routing::settings::{Serve, Settings};
 use ringway::routing::policy::{Policy, Timeouts};
+use ringway::routing::settings::{Serve, Settings};
 
 use super::host::{self, Ended, Outcome, Place};
 use super::totals::Count;
@@ -48,12 +48,12 @@ pub fn settings() -> Settings {
 /// # Errors
 /// It could not be started, or a shard failed.
 pub fn serve(place: &Place) -> Result<Outcome, Failure> {
-    let (settings, admission) = (Arc::new(settings()), Arc::new(Admission::new(u64::MAX, None)));
+    let config = ShardConfig::plain_text(Arc::new(settings()), Arc::default());
+    let admission = Arc::new(Admission::new(u64::MAX, None));
     let (source, records) = record::journal();
     let counted = Arc::new(Counted::default());
     let counter = count(records, Arc::clone(&counted))?;
-    let ended =
-        host::serve(place, move |_| Proxy::new(settings, Current::default(), admission, source), || Command::Drain)?;
+    let ended = host::serve(place, move |_| Proxy::new(config, admission, source), || Command::Drain)?;
     if ended == Ended::Drained {
         // It ends with the last shard's last record.
         let _ = counter.join();

@@ -18,7 +18,7 @@ use super::problem::{CONNECTION_NOT_FOUND, Refused, SHARDS_SILENT};
 use super::{Admin, page};
 use crate::api::problem::{Code, Fault, Faults};
 use crate::api::{Action, Actor, ApiKey, EnvironmentName, Page};
-use crate::command::ConnectionView;
+use crate::command::view::{ConnectionView, Stage};
 use crate::control::dataplane::{Filter, Position, Silent};
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {
@@ -54,18 +54,6 @@ pub struct Connection {
     pub bytes: Traffic,
 }
 
-/// How far a connection has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Stage {
-    /// Not yet a WebSocket.
-    Handshake,
-    /// Messages pass.
-    Open,
-    /// It is ending.
-    Closing,
-}
-
 /// What passed through a connection, by who sent it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Traffic {
@@ -79,16 +67,12 @@ impl Connection {
     fn of(shard: usize, view: &ConnectionView) -> Self {
         let traffic = |[from_client, from_upstream]: [u64; 2]| Traffic { from_client, from_upstream };
         Self {
-            id: format!("{shard}-{}", view.number),
+            id: format!("{shard}-{}", view.id),
             client: view.peer.to_string(),
             path: view.path.as_ref().to_owned(),
-            api: view.subject.as_ref().map(ToString::to_string),
-            environment: view.subject.as_ref().map(|subject| subject.environment.as_ref().to_owned()),
-            stage: match view.stage {
-                "open" => Stage::Open,
-                "closing" => Stage::Closing,
-                _ => Stage::Handshake,
-            },
+            api: view.labels.as_ref().map(ToString::to_string),
+            environment: view.labels.as_ref().map(|labels| labels.environment.as_ref().to_owned()),
+            stage: view.stage,
             tls: view.tls.map(|version| format!("{version:?}")),
             age_ms: u64::try_from(view.age.as_millis()).unwrap_or(u64::MAX),
             messages: traffic(view.messages),

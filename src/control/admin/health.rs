@@ -69,7 +69,7 @@ pub struct Alive {
 async fn show(State(admin): State<Admin>) -> Json<Health> {
     let (reports, store, number) =
         (admin.shards().reports().await, admin.manager().health(), admin.shards().snapshot().number());
-    let answers = |(shard, report): (usize, crate::command::Report)| ShardHealth {
+    let answers = |(shard, report): (usize, crate::command::view::Report)| ShardHealth {
         shard,
         answers: true,
         ended: false,

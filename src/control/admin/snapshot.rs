@@ -17,8 +17,8 @@ use super::problem::Refused;
 use super::{Admin, page};
 use crate::api::Page;
 use crate::api::problem::Code;
-use crate::command::Report;
-use crate::routing::route::{Gate, RouteId, Subject};
+use crate::command::view::Report;
+use crate::routing::route::{Gate, RouteId, RouteLabels};
 use crate::routing::snapshot::Snapshot;
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {
@@ -115,11 +115,11 @@ fn deployments(snapshot: &Snapshot, reports: &[Report], after: Option<RouteId>, 
             Gate::Blocked => ServedState::Blocked,
             Gate::Stopped => ServedState::Stopped,
         };
-        all.insert(route.id, served(route.id, route.subject.as_ref(), state));
+        all.insert(route.id, served(route.id, route.labels.as_ref(), state));
     }
     for route in reports.iter().flat_map(|report| &report.routes) {
         let Some(id) = route.id.filter(|id| is_behind(*id)) else { continue };
-        let entry = all.entry(id).or_insert_with(|| served(id, route.subject.as_ref(), ServedState::Undeployed));
+        let entry = all.entry(id).or_insert_with(|| served(id, route.labels.as_ref(), ServedState::Undeployed));
         entry.open = entry.open.saturating_add(route.tally.open);
         let (left, of) = route.draining;
         if of > 0 {
@@ -137,9 +137,9 @@ fn deployments(snapshot: &Snapshot, reports: &[Report], after: Option<RouteId>, 
     Page { items, next }
 }
 
-fn served(id: RouteId, subject: Option<&Arc<Subject>>, state: ServedState) -> Served {
-    let api = subject.map(ToString::to_string).unwrap_or_default();
-    let environment = subject.map(|subject| subject.environment.as_ref().to_owned()).unwrap_or_default();
+fn served(id: RouteId, labels: Option<&Arc<RouteLabels>>, state: ServedState) -> Served {
+    let api = labels.map(ToString::to_string).unwrap_or_default();
+    let environment = labels.map(|labels| labels.environment.as_ref().to_owned()).unwrap_or_default();
     Served { id: id.0, api, environment, state, open: 0, draining: None }
 }
 

@@ -17,7 +17,8 @@ use super::Admin;
 use super::token::{FILE, Token};
 use crate::api::environment::Place;
 use crate::api::{Deployed, DeploymentId, Environments, Problems};
-use crate::command::{Command, Listed, Report};
+use crate::command::Command;
+use crate::command::view::{ConnectionPage, Report};
 use crate::control::dataplane::testing::played;
 use crate::control::manage::{Manager, Origin, Settings};
 use crate::control::publish::{Publisher, Receipt};
@@ -60,7 +61,7 @@ fn shard(command: Command) {
         Command::Report(reply) => {
             reply.send(Report { snapshot: 0, figures: Figures::default(), connections: 0, routes: Vec::new() });
         }
-        Command::List(_, reply) => reply.send(Listed::default()),
+        Command::List(_, reply) => reply.send(ConnectionPage::default()),
         Command::Close(_, reply) => reply.send(0),
         _ => {}
     }

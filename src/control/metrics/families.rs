@@ -6,9 +6,9 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
 use super::Scrape;
-use crate::command::{Histogram, Tally};
+use crate::command::tally::{Histogram, Tally};
 use crate::control::manage::StoreState;
-use crate::routing::route::Subject;
+use crate::routing::route::RouteLabels;
 
 /// What a family's figures are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,12 +187,12 @@ impl Out<'_, '_> {
     }
 }
 
-fn subject(subject: &Subject) -> [(&'static str, &str); 4] {
+fn labels(labels: &RouteLabels) -> [(&'static str, &str); 4] {
     [
-        ("project", &subject.project),
-        ("api", &subject.identifier),
-        ("version", &subject.version),
-        ("environment", &subject.environment),
+        ("project", &labels.project),
+        ("api", &labels.identifier),
+        ("version", &labels.version),
+        ("environment", &labels.environment),
     ]
 }
 
@@ -201,13 +201,13 @@ fn tallies(
     scrape: &Scrape,
     mut write: impl FnMut(&mut Out<'_, '_>, &Labels<'_>, &Tally) -> fmt::Result,
 ) -> fmt::Result {
-    scrape.tallies.iter().try_for_each(|(of, (tally, _))| write(out, &subject(of), tally))
+    scrape.tallies.iter().try_for_each(|(of, (tally, _))| write(out, &labels(of), tally))
 }
 
 fn each_shard(
     out: &mut Out<'_, '_>,
     scrape: &Scrape,
-    mut write: impl FnMut(&mut Out<'_, '_>, &Labels<'_>, &crate::command::Report) -> fmt::Result,
+    mut write: impl FnMut(&mut Out<'_, '_>, &Labels<'_>, &crate::command::view::Report) -> fmt::Result,
 ) -> fmt::Result {
     scrape.shards.iter().try_for_each(|(shard, (report, _))| write(out, &[("shard", &shard.to_string())], report))
 }
@@ -230,7 +230,7 @@ fn store(out: &mut Out<'_, '_>, scrape: &Scrape) -> fmt::Result {
 }
 
 fn draining(out: &mut Out<'_, '_>, scrape: &Scrape) -> fmt::Result {
-    scrape.tallies.iter().try_for_each(|(of, (_, draining))| out.gauge(&subject(of), *draining))
+    scrape.tallies.iter().try_for_each(|(of, (_, draining))| out.gauge(&labels(of), *draining))
 }
 
 fn handshakes(out: &mut Out<'_, '_>, scrape: &Scrape) -> fmt::Result {

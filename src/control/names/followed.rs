@@ -13,8 +13,8 @@ use super::standing::Standing;
 use super::voice::{Line, Pause};
 use super::{Waiting, show};
 use crate::config::units::show_duration;
-use crate::routing::dial_order::{self, MAX_ADDRESSES};
 use crate::routing::addresses::AddressCell;
+use crate::routing::dial_order::{self, MAX_ADDRESSES};
 
 /// A first answer that failed is asked for again this soon.
 const FIRST_RETRY: Duration = Duration::from_millis(500);

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use crate::api::Access;
 use crate::config::file::{Configuration, Opened};
 use crate::proto::head::HeadLimits;
-use crate::routing::settings::{Serve, Settings};
 use crate::routing::host::HostPattern;
 use crate::routing::policy::Policy;
+use crate::routing::settings::{Serve, Settings};
 use crate::routing::snapshot::{Builder, Conflict, Site};
 use crate::tls::client::ClientTls;
 

@@ -10,7 +10,7 @@ use crate::api::lifecycle::AtRunTime;
 use crate::api::problem::{Fault, Faults};
 use crate::api::{Deployed, Problems};
 use crate::control::names::{Names, Question};
-use crate::routing::route::{Endpoint, Gate, Route, RouteId, Subject, UpstreamTls};
+use crate::routing::route::{Endpoint, Gate, Route, RouteId, RouteLabels, UpstreamTls};
 use crate::routing::snapshot::BasePath;
 use crate::routing::target::Target;
 use crate::tls::client;
@@ -39,7 +39,7 @@ pub(super) fn of(deployed: &Deployed, ground: &Ground, names: &Names) -> Result<
     }
     Ok(Route {
         id: RouteId(deployed.id.0),
-        subject: Some(Arc::new(subject(deployed))),
+        labels: Some(Arc::new(labels(deployed))),
         listener: environment.listener(deployed.access),
         gate: gate(deployed),
         endpoints: endpoints.into_boxed_slice(),
@@ -66,8 +66,8 @@ pub(super) fn is_served(deployed: &Deployed) -> bool {
     deployed.lifecycle.at_run_time() != AtRunTime::Gone
 }
 
-fn subject(deployed: &Deployed) -> Subject {
-    Subject {
+fn labels(deployed: &Deployed) -> RouteLabels {
+    RouteLabels {
         project: deployed.key.project.as_str().into(),
         identifier: deployed.key.identifier.as_str().into(),
         version: deployed.key.version.to_string().into(),

@@ -13,14 +13,14 @@ use super::environment::Ground;
 use super::{Publisher, Receipt, route};
 use crate::api::problem::Code;
 use crate::api::{Deployed, DeploymentId, Problems};
-use crate::command::{Command, InForce, Reply};
+use crate::command::{Activation, Command, Reply};
 use crate::config::file::{Configuration, Opened};
 use crate::control::names::Names;
 use crate::engine::background;
 use crate::engine::mailbox::{Sender, Unsent};
-use crate::routing::settings::Settings;
 use crate::routing::addresses::AddressCell;
 use crate::routing::route::{Gate, Route};
+use crate::routing::settings::Settings;
 use crate::routing::snapshot::Snapshot;
 use crate::tls::client::ClientTls;
 
@@ -193,7 +193,7 @@ impl ShardPublisher {
     fn tell(&self, upstream_tls: bool, done: Reply<()>) -> Command {
         let ground = &self.ground;
         let upstream_tls = upstream_tls.then(|| ground.trust.iter().map(ClientTls::for_shard).collect());
-        Command::InForce(Box::new(InForce {
+        Command::Activate(Box::new(Activation {
             settings: Arc::clone(&ground.settings),
             snapshot: self.outlet.snapshot(),
             upstream_tls,

@@ -22,7 +22,7 @@ impl Connection {
             Stage::Echo(stage) => return stage.drain(),
             Stage::Closing(stage) => return stage.hurry(),
             // There is no saying why before the handshake of TLS is done.
-            Stage::Preamble(stage) if cx.current.tls(cx.listener).is_some() => {
+            Stage::Preamble(stage) if cx.config.listener_tls(cx.listener).is_some() => {
                 gone(&[stage.client()], End::Drained(cause), cx)
             }
             Stage::Secure(stage) => gone(&[stage.client()], End::Drained(cause), cx),

@@ -31,7 +31,7 @@ use super::upgrade::Upgrade;
 use crate::command::Cause;
 use crate::engine::{Next, Slot, Socket, Time, Transport};
 use crate::proto::refusal::Refusal;
-use crate::routing::route::Subject;
+use crate::routing::route::RouteLabels;
 use crate::tls::secured::Secured;
 
 /// A connection, from accept to its end.
@@ -40,7 +40,7 @@ pub(super) struct Connection {
     stage: Stage,
     trace: Trace,
     /// No other connection of the shard has it, ever.
-    number: u64,
+    id: u64,
     /// Which endpoint it goes to, once that is known.
     fingerprint: u64,
     route: RouteSlot,
@@ -113,16 +113,16 @@ impl Connection {
     }
 
     fn in_stage(stage: Stage, trace: Trace, counted: Counted) -> Self {
-        Self { stage, trace, number: 0, fingerprint: 0, route: RouteSlot::NONE, listener: 0, ending: None, counted }
+        Self { stage, trace, id: 0, fingerprint: 0, route: RouteSlot::NONE, listener: 0, ending: None, counted }
     }
 
-    /// The same, with its number and the listener it came through.
-    pub(super) fn numbered(self, number: u64, listener: u16) -> Self {
-        Self { number, listener, ..self }
+    /// Sets the id and the index of the listener.
+    pub(super) fn with_id(self, id: u64, listener: u16) -> Self {
+        Self { id, listener, ..self }
     }
 
-    pub(super) fn number(&self) -> u64 {
-        self.number
+    pub(super) fn id(&self) -> u64 {
+        self.id
     }
 
     pub(super) fn route(&self) -> RouteSlot {
@@ -166,12 +166,12 @@ impl Connection {
     }
 
     /// The record of a connection that is gone.
-    pub(super) fn into_record(self, now: Time, subject: Option<Arc<Subject>>) -> Record {
+    pub(super) fn into_record(self, now: Time, labels: Option<Arc<RouteLabels>>) -> Record {
         let (end, client, upstream) = match self.stage {
             Stage::Gone(end, client, upstream) => (end, client, upstream),
             _ => (End::Drained(Cause::Shutdown), SideRecord::default(), SideRecord::default()),
         };
-        self.trace.into_record(now, subject, end, client, upstream)
+        self.trace.into_record(now, labels, end, client, upstream)
     }
 
     fn turn<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, Secured<'_, T>>) -> Turn {

@@ -39,10 +39,16 @@ impl Connection {
                 self.trace.peer = peer;
                 if let Err(refusal) = cx.admission.enter_address(peer.ip()) {
                     let deadline = close_deadline(cx);
-                    return Turn::To(no_room(client, cx.current.tls(cx.listener), refusal, &mut self.trace, deadline));
+                    return Turn::To(no_room(
+                        client,
+                        cx.config.listener_tls(cx.listener),
+                        refusal,
+                        &mut self.trace,
+                        deadline,
+                    ));
                 }
                 self.counted = Counted::WithAddress;
-                Turn::To(first_words(client, peer, cx.current.tls(cx.listener), early, deadline))
+                Turn::To(first_words(client, peer, cx.config.listener_tls(cx.listener), early, deadline))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! A connection as others see it: what has passed through it, and what is shown of it.
 
 use super::{Connection, Stage};
-use crate::command::ConnectionView;
+use crate::command::view::{self, ConnectionView};
 use crate::engine::Time;
 use crate::proxy::record::{End, SideRecord};
 use crate::proxy::routes::Routes;
@@ -37,14 +37,14 @@ impl Connection {
     pub(in crate::proxy) fn view(&self, routes: &Routes, now: Time) -> ConnectionView {
         let (client, upstream) = self.records();
         ConnectionView {
-            number: self.number,
+            id: self.id,
             peer: self.trace.peer,
             path: self.trace.path.clone(),
-            subject: routes.get(self.route).subject().cloned(),
+            labels: routes.get(self.route).labels().cloned(),
             stage: match self.stage {
-                Stage::Relay(_) | Stage::Echo(_) => "open",
-                Stage::Closing(_) | Stage::Linger(..) | Stage::Answer(..) | Stage::Gone(..) => "closing",
-                _ => "handshake",
+                Stage::Relay(_) | Stage::Echo(_) => view::Stage::Open,
+                Stage::Closing(_) | Stage::Linger(..) | Stage::Answer(..) | Stage::Gone(..) => view::Stage::Closing,
+                _ => view::Stage::Handshake,
             },
             tls: self.trace.tls,
             age: now.since(self.trace.accepted),

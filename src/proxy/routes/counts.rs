@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::local::Local;
-use crate::command::{RouteReport, Tally, count_by};
+use crate::command::tally::{Tally, count_by};
+use crate::command::view::RouteReport;
 use crate::proxy::ousting::Ousting;
 use crate::proxy::plan::Side;
 use crate::proxy::record::End;
-use crate::routing::route::Subject;
+use crate::routing::route::RouteLabels;
 
 /// Of so many subjects that are gone counts are kept; those of any more become part of what has no route.
 pub(super) const MAX_GONE: usize = 1000;
@@ -68,7 +69,7 @@ impl Local {
     pub(super) fn report(&self) -> RouteReport {
         RouteReport {
             id: self.route().map(|route| route.id),
-            subject: self.subject().cloned(),
+            labels: self.labels().cloned(),
             tally: self.tally.clone(),
             draining: self.ousting.as_ref().map_or((0, 0), Ousting::progress),
         }
@@ -78,23 +79,23 @@ impl Local {
 /// What was counted of routes that are gone, by whose they were. An API that is deployed again goes on from there, so that no
 /// counter ever falls.
 #[derive(Debug, Default)]
-pub(super) struct Gone(BTreeMap<Arc<Subject>, Tally>);
+pub(super) struct Gone(BTreeMap<Arc<RouteLabels>, Tally>);
 
 impl Gone {
     /// Keeps the counts of a route that goes, if there is room for them.
     pub(super) fn keep(&mut self, route: &Local) -> bool {
         let has_room = self.0.len() < MAX_GONE;
-        let Some(subject) = route.subject().filter(|subject| has_room || self.0.contains_key(*subject)) else {
+        let Some(labels) = route.labels().filter(|labels| has_room || self.0.contains_key(*labels)) else {
             return false;
         };
-        self.0.entry(Arc::clone(subject)).or_default().add(&route.tally);
+        self.0.entry(Arc::clone(labels)).or_default().add(&route.tally);
         true
     }
 
     pub(super) fn reports(&self) -> impl Iterator<Item = RouteReport> {
-        self.0.iter().map(|(subject, tally)| RouteReport {
+        self.0.iter().map(|(labels, tally)| RouteReport {
             id: None,
-            subject: Some(Arc::clone(subject)),
+            labels: Some(Arc::clone(labels)),
             tally: tally.clone(),
             draining: (0, 0),
         })

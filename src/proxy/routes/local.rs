@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::command::{Cause, Tally};
+use crate::command::Cause;
+use crate::command::tally::Tally;
 use crate::proxy::ousting::Ousting;
 use crate::routing::policy::Policy;
-use crate::routing::route::{Gate, Route, Subject};
+use crate::routing::route::{Gate, Route, RouteLabels};
 
 /// A route on this shard.
 #[derive(Debug)]
@@ -49,8 +50,8 @@ impl Local {
     }
 
     /// Whose it is.
-    pub(in crate::proxy) fn subject(&self) -> Option<&Arc<Subject>> {
-        self.route.as_ref()?.subject.as_ref()
+    pub(in crate::proxy) fn labels(&self) -> Option<&Arc<RouteLabels>> {
+        self.route.as_ref()?.labels.as_ref()
     }
 
     /// Whether it is still as it was when a connection took it.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use self::counts::Gone;
 pub(super) use self::local::Local;
 pub(super) use self::places::Places;
-use crate::command::RouteReport;
+use crate::command::view::RouteReport;
 use crate::routing::policy::Policy;
 use crate::routing::route::{Route, RouteId};
 use crate::routing::snapshot::Snapshot;
@@ -160,10 +160,10 @@ mod tests {
 
     use super::counts::MAX_GONE;
     use super::{RouteSlot, Routes};
-    use crate::command::Tally;
+    use crate::command::tally::Tally;
     use crate::proto::scan::FrameLimits;
     use crate::routing::policy::{Policy, Timeouts};
-    use crate::routing::route::{Gate, Route, RouteId, Subject};
+    use crate::routing::route::{Gate, Route, RouteId, RouteLabels};
     use crate::routing::snapshot::Snapshot;
 
     fn policy() -> Arc<Policy> {
@@ -184,10 +184,10 @@ mod tests {
     }
 
     fn route(id: u64, identifier: &str) -> Route {
-        let subject = Subject { identifier: identifier.into(), ..Subject::default() };
+        let labels = RouteLabels { identifier: identifier.into(), ..RouteLabels::default() };
         Route {
             id: RouteId(id),
-            subject: Some(Arc::new(subject)),
+            labels: Some(Arc::new(labels)),
             listener: 0,
             gate: Gate::Open,
             endpoints: Box::default(),
@@ -199,7 +199,7 @@ mod tests {
 
     fn opened(routes: &Routes, identifier: &str) -> u64 {
         let all = routes.reports();
-        let own = all.iter().filter(|report| report.subject.as_ref().map_or("", |it| &it.identifier) == identifier);
+        let own = all.iter().filter(|report| report.labels.as_ref().map_or("", |it| &it.identifier) == identifier);
         let mut sum = Tally::default();
         own.for_each(|report| sum.add(&report.tally));
         sum.opened

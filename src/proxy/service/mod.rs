@@ -9,10 +9,9 @@ use std::sync::Arc;
 use super::admission::{Admission, Counted};
 use super::connection::Connection;
 use super::context::Context;
-use super::current::Current;
 use super::record::{Journal, JournalSource};
 use super::routes::Routes;
-use crate::routing::settings::Settings;
+use crate::command::config::ShardConfig;
 use crate::command::{Cause, Command};
 use crate::engine::pool::Pool;
 use crate::engine::slab::Slab;
@@ -26,15 +25,14 @@ const MAX_REFUSING: usize = 256;
 /// One shard's share of the proxy.
 #[derive(Debug)]
 pub struct Proxy {
-    settings: Arc<Settings>,
-    current: Current,
+    config: ShardConfig,
     routes: Routes,
     sessions: Sessions,
     admission: Arc<Admission>,
     journal: Journal,
     connections: Slab<Connection>,
-    /// The number of the newest.
-    newest: u64,
+    /// The number of the last_id.
+    last_id: u64,
     refusing: usize,
     draining: bool,
     /// The number of the snapshot that brought how upstreams are spoken to in TLS.
@@ -49,17 +47,16 @@ pub struct Proxy {
 impl Proxy {
     /// A shard's service, without connections.
     #[must_use]
-    pub fn new(settings: Arc<Settings>, current: Current, admission: Arc<Admission>, journal: JournalSource) -> Self {
+    pub fn new(config: ShardConfig, admission: Arc<Admission>, journal: JournalSource) -> Self {
         let mut pool = Pool::default();
         Self {
-            routes: Routes::new(Arc::clone(&settings.policy)),
-            settings,
-            current,
+            routes: Routes::new(Arc::clone(&config.settings.policy)),
+            config,
             sessions: Sessions::default(),
             admission,
             journal: journal.open(),
             connections: Slab::default(),
-            newest: 0,
+            last_id: 0,
             refusing: 0,
             draining: false,
             upstream_tls_of: 0,
@@ -83,9 +80,9 @@ impl Proxy {
         if let Some((end, codes)) = connection.ended() {
             self.routes.get_mut(route).ended(connection.was_opened(), end, codes);
         }
-        let subject = self.routes.get(route).subject().cloned();
+        let labels = self.routes.get(route).labels().cloned();
         self.routes.leave(route);
-        self.journal.write(now, connection.into_record(now, subject));
+        self.journal.write(now, connection.into_record(now, labels));
     }
 
     fn count_out(&mut self, connection: &Connection) {
@@ -101,16 +98,16 @@ impl Proxy {
 
     /// Counts a connection in, with its address if that is known, and takes it from there.
     fn admit(&self, socket: Socket, peer: SocketAddr, listener: u16, now: Time) -> Result<Connection, Refusal> {
-        let deadline = now.after(self.settings.policy.timeouts.handshake);
+        let deadline = now.after(self.config.settings.policy.timeouts.handshake);
         self.admission.enter()?;
-        if self.settings.announces(listener, peer.ip()) {
+        if self.config.settings.announces(listener, peer.ip()) {
             return Ok(Connection::announced(socket, peer, now, deadline));
         }
         if let Err(refusal) = self.admission.enter_address(peer.ip()) {
             self.admission.leave();
             return Err(refusal);
         }
-        Ok(Connection::new(socket, peer, self.current.tls(listener), now, deadline))
+        Ok(Connection::new(socket, peer, self.config.listener_tls(listener), now, deadline))
     }
 }
 
@@ -124,12 +121,12 @@ impl Service for Proxy {
             Err(_) if self.refusing >= MAX_REFUSING => return None,
             Err(refusal) => {
                 self.refusing = self.refusing.saturating_add(1);
-                let deadline = now.after(self.settings.policy.timeouts.close);
-                Connection::refused(socket, peer, self.current.tls(listener), refusal, now, deadline)
+                let deadline = now.after(self.config.settings.policy.timeouts.close);
+                Connection::refused(socket, peer, self.config.listener_tls(listener), refusal, now, deadline)
             }
         };
-        self.newest = self.newest.saturating_add(1);
-        let mut connection = connection.numbered(self.newest, listener);
+        self.last_id = self.last_id.saturating_add(1);
+        let mut connection = connection.with_id(self.last_id, listener);
         if self.draining {
             connection.drain(Cause::Shutdown);
         }
@@ -151,8 +148,7 @@ impl Service for Proxy {
             scratch: &mut self.scratch,
             answer: &mut self.answer,
             pool: &mut self.pool,
-            settings: &self.settings,
-            current: &self.current,
+            config: &self.config,
             admission: &self.admission,
             route: connection.route(),
             listener: connection.listener(),

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::Proxy;
-use crate::command::{Cause, Command, InForce, Listed, Listing, Report, Which};
+use crate::command::view::{ConnectionPage, Report};
+use crate::command::{Activation, Cause, Command, ConnectionQuery, Selection};
 use crate::engine::{Slot, Time, Transport};
 use crate::proxy::connection::Connection;
 use crate::proxy::ousting::{Ousted, Ousting};
@@ -18,14 +19,14 @@ impl Proxy {
         match command {
             Command::Certificates(listener, config) => {
                 let index = usize::from(listener);
-                if self.current.tls.len() <= index {
-                    self.current.tls.resize(index.saturating_add(1), None);
+                if self.config.tls.len() <= index {
+                    self.config.tls.resize(index.saturating_add(1), None);
                 }
-                if let Some(place) = self.current.tls.get_mut(index) {
+                if let Some(place) = self.config.tls.get_mut(index) {
                     *place = Some(config);
                 }
             }
-            Command::InForce(what) => self.take(net, *what),
+            Command::Activate(what) => self.take(net, *what),
             Command::Report(reply) => reply.send(self.report(net)),
             Command::List(listing, reply) => reply.send(self.list(&listing, net.now())),
             Command::Close(which, reply) => {
@@ -36,18 +37,18 @@ impl Proxy {
         }
     }
 
-    fn take<T: Transport>(&mut self, net: &mut T, what: InForce) {
-        let InForce { settings, snapshot, upstream_tls, done } = what;
+    fn take<T: Transport>(&mut self, net: &mut T, what: Activation) {
+        let Activation { settings, snapshot, upstream_tls, done } = what;
         // What was sent again may come behind something newer.
         if let Some(configs) = upstream_tls.filter(|_| snapshot.number() >= self.upstream_tls_of) {
-            self.current.upstream_tls = configs;
+            self.config.upstream_tls = configs;
             self.upstream_tls_of = snapshot.number();
         }
-        if snapshot.number() >= self.current.snapshot.number() {
+        if snapshot.number() >= self.config.snapshot.number() {
             self.routes.set_default_policy(&settings.policy);
-            self.settings = settings;
+            self.config.settings = settings;
             let changed: Places = self.routes.take(&snapshot).into_iter().collect();
-            self.current.snapshot = snapshot;
+            self.config.snapshot = snapshot;
             self.look_at(net, &changed);
         }
         done.send(());
@@ -65,7 +66,7 @@ impl Proxy {
             let Some(fingerprint) = connection.tunnel().filter(|_| changed.has(route)) else { continue };
             net.wake(place);
             if let Some(cause) = self.routes.get(route).objection(connection.listener(), fingerprint) {
-                ousted.entry(route).or_default().push(Ousted { place, number: connection.number(), cause });
+                ousted.entry(route).or_default().push(Ousted { place, number: connection.id(), cause });
             }
         }
         // When the process ends, all end.
@@ -91,7 +92,7 @@ impl Proxy {
             let route = connection.route();
             if connection.tunnel().is_some() && routes.has(route) {
                 count = count.saturating_add(1);
-                ousted.entry(route).or_default().push(Ousted { place, number: connection.number(), cause });
+                ousted.entry(route).or_default().push(Ousted { place, number: connection.id(), cause });
             }
         }
         for (slot, ousted) in ousted {
@@ -110,7 +111,7 @@ impl Proxy {
             let Some(ousting) = &mut local.ousting else { continue };
             while let Some(Ousted { place, number, cause }) = ousting.next(now) {
                 let Some(connection) = self.connections.get_mut(place) else { continue };
-                if connection.number() == number {
+                if connection.id() == number {
                     connection.drain(cause);
                     net.wake(place);
                 }
@@ -143,10 +144,10 @@ impl Proxy {
         }
     }
 
-    fn close<T: Transport>(&mut self, net: &mut T, which: &Which) -> u64 {
+    fn close<T: Transport>(&mut self, net: &mut T, which: &Selection) -> u64 {
         match which {
-            Which::One(number) => u64::from(self.close_one(net, *number)),
-            Which::Of(routes) => {
+            Selection::Connection(number) => u64::from(self.close_one(net, *number)),
+            Selection::Routes(routes) => {
                 let places: Places = routes.iter().filter_map(|id| self.routes.slot_of(*id)).collect();
                 if places.is_empty() { 0 } else { self.end_all(net, &places, Cause::Closed) }
             }
@@ -154,7 +155,7 @@ impl Proxy {
     }
 
     fn close_one<T: Transport>(&mut self, net: &mut T, number: u64) -> bool {
-        let found = self.connections.iter_from(Slot(0)).find(|(_, connection)| connection.number() == number);
+        let found = self.connections.iter_from(Slot(0)).find(|(_, connection)| connection.id() == number);
         let Some(slot) = found.map(|(slot, _)| slot) else { return false };
         if let Some(connection) = self.connections.get_mut(slot) {
             connection.drain(Cause::Closed);
@@ -165,17 +166,17 @@ impl Proxy {
 
     fn report<T: Transport>(&self, net: &T) -> Report {
         Report {
-            snapshot: self.current.snapshot.number(),
+            snapshot: self.config.snapshot.number(),
             figures: net.figures(),
             connections: self.connections.len(),
             routes: self.routes.reports(),
         }
     }
 
-    fn list(&self, listing: &Listing, now: Time) -> Listed {
+    fn list(&self, listing: &ConnectionQuery, now: Time) -> ConnectionPage {
         let of = |routes: &Vec<RouteId>| routes.iter().filter_map(|id| self.routes.slot_of(*id)).collect::<Places>();
         let routes = listing.routes.as_ref().map(of);
-        let mut listed = Listed::default();
+        let mut listed = ConnectionPage::default();
         if routes.as_ref().is_some_and(Places::is_empty) {
             return listed;
         }

@@ -12,8 +12,8 @@ mod tls;
 use std::time::Duration;
 
 use ringway::proxy::record::Record;
-use ringway::routing::settings::Serve;
 use ringway::routing::policy::Timeouts;
+use ringway::routing::settings::Serve;
 
 use crate::check;
 use crate::net::{DialPlan, NetPlan, Readiness};

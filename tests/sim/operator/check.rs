@@ -8,7 +8,7 @@ use ringway::command::Cause;
 use ringway::proxy::record::{End, Record};
 use ringway::routing::route::Gate;
 
-use super::force::subject;
+use super::force::labels;
 use super::orders::Operator;
 use super::watch::Seen;
 use super::{Ask, DEPRECATION, Deployed, Plan, Reach, State, objection, tally};
@@ -39,7 +39,7 @@ pub(crate) fn handshake(world: &World, index: usize, record: &Record) -> Result<
     ensure(shown.is_none_or(|shown| shown == seen.certificates % 2), || format!("was shown certificate {shown:?}"))?;
     ensure(record.path.is_empty() || *record.path == *ask.path(), || format!("path {}", record.path))?;
     let Some(version) = seen.judged else {
-        let is_routed = record.subject.is_some() || !line.dialled.is_empty() || !record.path.is_empty();
+        let is_routed = record.labels.is_some() || !line.dialled.is_empty() || !record.path.is_empty();
         return ensure(!is_routed && record.status != 101, || "it has a route without a request".to_owned());
     };
     let judged = Judged { world, operator, index, record, seen, line, ask };
@@ -61,9 +61,9 @@ impl Judged<'_> {
     fn by(&self, version: usize) -> Result<(), String> {
         let state = &self.operator.watch.versions[version];
         let api = self.ask.api(state);
-        let own = api.map(subject);
-        ensure(self.record.subject.as_deref() == own.as_ref(), || {
-            format!("subject {:?}, not {own:?}", self.record.subject)
+        let own = api.map(labels);
+        ensure(self.record.labels.as_deref() == own.as_ref(), || {
+            format!("labels {:?}, not {own:?}", self.record.labels)
         })?;
         let Some((api, deployed)) = api.and_then(|api| Some((api, state[api].as_ref()?))) else {
             return self.refused(404, "route-not-found");

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use ringway::routing::host::HostPattern;
 use ringway::routing::addresses::AddressCell;
-use ringway::routing::route::{Endpoint, Route, RouteId, Subject};
+use ringway::routing::host::HostPattern;
+use ringway::routing::route::{Endpoint, Route, RouteId, RouteLabels};
 use ringway::routing::snapshot::{BasePath, Builder, Snapshot};
 
 use super::{APIS, DEPRECATION, Deployed, HOSTS, Plan, State};
@@ -20,10 +20,10 @@ pub(crate) struct Forge {
 }
 
 /// Whose route an API's is.
-pub(crate) fn subject(api: usize) -> Subject {
+pub(crate) fn labels(api: usize) -> RouteLabels {
     let of = APIS[api];
     let (project, identifier) = of.prefix[1..].split_once('/').unwrap();
-    Subject {
+    RouteLabels {
         project: project.into(),
         identifier: identifier.into(),
         version: format!("{}.{}", of.major, of.minor).into(),
@@ -68,7 +68,7 @@ impl Forge {
         });
         let route = Arc::new(Route {
             id: RouteId(api as u64),
-            subject: Some(Arc::new(subject(api))),
+            labels: Some(Arc::new(labels(api))),
             listener: deployed.listener,
             gate: deployed.gate,
             endpoints: endpoints.collect(),

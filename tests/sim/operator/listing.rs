@@ -1,9 +1,9 @@
 //! Connections listed page by page while others come and go: who is there all the time is shown once.
 
-use ringway::command::{ConnectionView, Listed};
+use ringway::command::view::{self, ConnectionPage, ConnectionView};
 
 use super::Filter;
-use super::force::subject;
+use super::force::labels;
 use super::watch::{Stage, Watch};
 use crate::world::{World, client_of};
 
@@ -30,12 +30,12 @@ impl Session {
     }
 
     /// Takes a page.
-    pub(crate) fn take(&mut self, world: &World, watch: &Watch, listed: &Listed) -> Result<(), String> {
+    pub(crate) fn take(&mut self, world: &World, watch: &Watch, listed: &ConnectionPage) -> Result<(), String> {
         if listed.connections.len() > self.limit {
             return Err(format!("{} on a page of {}", listed.connections.len(), self.limit));
         }
         for view in &listed.connections {
-            let index = watch.by_number(view.number).ok_or_else(|| format!("nobody has number {}", view.number))?;
+            let index = watch.by_number(view.id).ok_or_else(|| format!("nobody has number {}", view.id))?;
             if self.shown.contains(&index) {
                 return Err(format!("connection {index} is shown twice"));
             }
@@ -68,14 +68,13 @@ impl Session {
         let line = &world.net.lines[index];
         let sent = line.client.map_or(&[][..], |sock| &world.net.socks[sock].sent);
         let stage = match view.stage {
-            "handshake" => Stage::Coming,
-            "open" => Stage::Open,
-            "closing" => Stage::Closing,
-            _ => return Err("no stage"),
+            view::Stage::Handshake => Stage::Coming,
+            view::Stage::Open => Stage::Open,
+            view::Stage::Closing => Stage::Closing,
         };
         let asked = line.ask.as_ref().filter(|_| seen.judged.is_some()).map_or("", |ask| ask.path());
         let in_tls = world.peers[index * 2].plan.tls.is_some();
-        let own = seen.entered.map(|(api, _)| subject(api));
+        let own = seen.entered.map(|(api, _)| labels(api));
         let api = seen.entered.map(|(api, _)| api);
         let is_meant = self.filter.apis.as_ref().is_none_or(|apis| api.is_some_and(|api| apis.contains(&api)));
         let age = world.net.now - seen.accepted_at;
@@ -83,7 +82,7 @@ impl Session {
             (seen.stage != Stage::Gone && stage == seen.stage, "another stage"),
             (view.peer == client_of(&world.scene, index), "another client"),
             (*view.path == *asked, "another path"),
-            (view.subject.as_deref() == own.as_ref(), "another subject"),
+            (view.labels.as_deref() == own.as_ref(), "another labels"),
             (is_meant && world.is_from(index, &self.filter), "not what was asked for"),
             (view.tls.is_none() || in_tls, "not in TLS"),
             (view.age.as_millis() == u128::from(age), "another age"),

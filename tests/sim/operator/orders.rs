@@ -2,10 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use ringway::command::{Cause, Command, ConnectionView, InForce, Listed, Listing, Reply, Which};
+use ringway::command::config::ShardConfig;
+use ringway::command::view::{ConnectionPage, ConnectionView};
+use ringway::command::{Activation, Cause, Command, ConnectionQuery, Reply, Selection};
 use ringway::engine::Slot;
-use ringway::proxy::current::Current;
 use ringway::routing::route::RouteId;
+use ringway::routing::settings::Settings;
 use ringway::routing::snapshot::Snapshot;
 
 use super::force::Forge;
@@ -41,9 +43,10 @@ impl Operator {
     }
 }
 
-/// What a shard goes by at first.
-pub(crate) fn current(operator: &mut Operator, in_tls: bool) -> Current {
-    Current {
+/// The configuration that the shard starts with.
+pub(crate) fn config(operator: &mut Operator, settings: Arc<Settings>, in_tls: bool) -> ShardConfig {
+    ShardConfig {
+        settings,
         tls: vec![in_tls.then(|| configs::for_clients(0))],
         upstream_tls: vec![configs::for_upstream()],
         snapshot: operator.first_snapshot(),
@@ -84,7 +87,9 @@ impl World {
                 let state = operator.watch.versions[version].clone();
                 let snapshot = operator.forge.snapshot(&operator.plan, &state, version as u64 + 1);
                 let settings = Arc::new(self.scene.settings.clone());
-                self.told(|done| Command::InForce(Box::new(InForce { settings, snapshot, upstream_tls: None, done })))
+                self.told(|done| {
+                    Command::Activate(Box::new(Activation { settings, snapshot, upstream_tls: None, done }))
+                })
             }
             Order::Close(apis) => {
                 let concerned: Vec<usize> = (0..operator.watch.seen.len())
@@ -93,7 +98,7 @@ impl World {
                         seen.stage == Stage::Open && seen.entered.is_some_and(|(api, _)| apis.contains(&api))
                     })
                     .collect();
-                let count = self.told(|reply| Command::Close(Which::Of(ids(&apis)), reply))?;
+                let count = self.told(|reply| Command::Close(Selection::Routes(ids(&apis)), reply))?;
                 for index in &concerned {
                     operator.watch.seen[*index].sticky.push(Cause::Closed);
                 }
@@ -105,7 +110,7 @@ impl World {
             Order::CloseOne(index) => {
                 let seen = &operator.watch.seen[index];
                 let (number, stage) = (seen.number.unwrap_or(u64::MAX), seen.stage);
-                let count = self.told(|reply| Command::Close(Which::One(number), reply))?;
+                let count = self.told(|reply| Command::Close(Selection::Connection(number), reply))?;
                 let is_there = seen.number.is_some() && stage != Stage::Gone;
                 if count != u64::from(is_there) {
                     return Err(format!("{count} are said to be closed of connection {index}"));
@@ -140,7 +145,7 @@ impl World {
         operator.watch.versions.push(state);
         let settings = Arc::new(self.scene.settings.clone());
         let upstream_tls = self.rng.chance(30).then(|| vec![configs::for_upstream()]);
-        self.told(|done| Command::InForce(Box::new(InForce { settings, snapshot, upstream_tls, done })))
+        self.told(|done| Command::Activate(Box::new(Activation { settings, snapshot, upstream_tls, done })))
     }
 
     fn report(&mut self, operator: &mut Operator) -> Result<(), String> {
@@ -190,9 +195,9 @@ impl World {
         done
     }
 
-    fn list(&mut self, filter: &Filter, from: u32, limit: usize) -> Result<Listed, String> {
+    fn list(&mut self, filter: &Filter, from: u32, limit: usize) -> Result<ConnectionPage, String> {
         let (routes, client) = (filter.apis.as_deref().map(ids), filter.client);
-        self.told(|reply| Command::List(Listing { routes, client, from, limit }, reply))
+        self.told(|reply| Command::List(ConnectionQuery { routes, client, from, limit }, reply))
     }
 
     /// The connection in a slot, as it is shown.
@@ -201,7 +206,7 @@ impl World {
         let index = *self.net.line_of.get(&slot.0)?;
         let number = self.operator.as_ref().and_then(|operator| operator.watch.seen[index].number);
         let view = listed.connections.into_iter().next()?;
-        number.is_none_or(|number| number == view.number).then_some(view)
+        number.is_none_or(|number| number == view.id).then_some(view)
     }
 
     /// After a step of a connection's, or after it was accepted.

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::ops::{Add, RangeInclusive};
 use std::time::Duration;
 
-use ringway::command::{Cause, Closes, Report, RouteReport, Tally};
+use ringway::command::Cause;
+use ringway::command::tally::{Closes, Tally};
+use ringway::command::view::{Report, RouteReport};
 use ringway::proxy::record::{End, Record};
 
 use super::APIS;
-use super::force::subject;
+use super::force::labels;
 use super::orders::Operator;
 use super::watch::{Stage, Watch};
 use crate::check::flows;
@@ -42,8 +44,8 @@ enum Of {
 
 impl Of {
     fn read(route: &RouteReport) -> Result<Self, String> {
-        let api = (0..APIS.len()).find(|api| route.subject.as_deref() == Some(&subject(*api)));
-        match (route.id.map(|id| usize::try_from(id.0).unwrap()), &route.subject, api) {
+        let api = (0..APIS.len()).find(|api| route.labels.as_deref() == Some(&labels(*api)));
+        match (route.id.map(|id| usize::try_from(id.0).unwrap()), &route.labels, api) {
             (None, None, _) => Ok(Self::Nobody),
             (None, Some(_), Some(api)) => Ok(Self::Gone(api)),
             (Some(id), Some(_), Some(api)) if id == api => Ok(Self::Api(api)),

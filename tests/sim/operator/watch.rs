@@ -1,7 +1,8 @@
 //! What is noted of each connection while it lives: by which state of things it was judged, how far it has come, since when
 //! it is to end and why. A connection's stage is what `Command::List` says it is after each of its steps.
 
-use ringway::command::{Cause, ConnectionView};
+use ringway::command::Cause;
+use ringway::command::view::{self, ConnectionView};
 
 use super::{APIS, Ask, Plan, State, objection};
 use crate::net::SimNet;
@@ -123,7 +124,7 @@ impl Watch {
         }
         let seen = &mut self.seen[index];
         let has_agreed = upstream.is_some_and(|upstream| line.agreed_len.is_some_and(|len| upstream.received >= len));
-        if seen.switched.is_none() && has_agreed && view.is_none_or(|view| view.stage != "handshake") {
+        if seen.switched.is_none() && has_agreed && view.is_none_or(|view| view.stage != view::Stage::Handshake) {
             seen.switched = Some(version);
         }
         seen.target = line.dialled.last().and_then(|(_, address)| plan.target_at(*address));
@@ -142,8 +143,8 @@ impl Watch {
         let seen = &mut self.seen[index];
         let stage = match view.map(|view| view.stage) {
             None => Stage::Gone,
-            Some("open") => Stage::Open,
-            Some("closing") => Stage::Closing,
+            Some(view::Stage::Open) => Stage::Open,
+            Some(view::Stage::Closing) => Stage::Closing,
             Some(_) => Stage::Coming,
         };
         if stage != Stage::Coming {
@@ -267,7 +268,7 @@ impl Watch {
         (now, certificates, listener): (u64, usize, u16),
     ) {
         let seen = &mut self.seen[index];
-        seen.number = view.map(|view| view.number);
+        seen.number = view.map(|view| view.id);
         (seen.accepted_at, seen.certificates, seen.listener) = (now, certificates, listener);
         if self.has_drained {
             self.seen[index].sticky.push(Cause::Shutdown);
