@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use glommio::{LocalExecutorBuilder, Placement};
 
-use super::keepalive::KeepAlive;
 use super::listener::Inlet;
 use super::mailbox::{self, Sender};
 use super::net::Net;
+use super::plan::Plan;
 use super::ring;
 use super::shard::Shard;
 use super::sys;
@@ -26,31 +26,6 @@ const IO_MEMORY_BYTES: usize = 64 * 1024;
 /// A shard has little to do at a time, and clients wait for it: where it shares its CPU, with the threads of the control plane
 /// or with other processes, it is not to wait until one of those has had its slice. The least the kernel grants.
 const SLICE: Duration = Duration::from_micros(100);
-
-/// What every shard of a process has in common.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// The CPUs to run on, one shard each.
-    pub cpus: Vec<usize>,
-    /// Completions a ring has room for, or the default. Small values are for tests of overflow.
-    pub ring_completions: Option<u32>,
-    /// What a shard does when there is nothing to do.
-    pub wait: Wait,
-    /// How sockets that are dialled find out that their peer is gone; those of a listener have it from
-    /// [`bind`](super::listener::bind).
-    pub keepalive: KeepAlive,
-}
-
-/// What a shard does when there is nothing to do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Wait {
-    /// It sleeps in its ring.
-    #[default]
-    Sleep,
-    /// It goes on looking: ten microseconds of wake-up and more are saved, for a whole CPU. For instruments, which must not
-    /// measure their own sleep.
-    Poll,
-}
 
 /// The running shards.
 pub struct Shards<C> {

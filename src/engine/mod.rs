@@ -29,6 +29,7 @@ pub mod listener;
 pub mod mailbox;
 mod net;
 pub mod outbox;
+pub mod plan;
 pub mod pool;
 pub mod preflight;
 mod ring;

@@ -6,10 +6,10 @@
 use std::io;
 use std::time::Duration;
 
-use super::host::Wait;
 use super::listener::{Accepted, Inlet, Listener};
 use super::mailbox::Mailbox;
 use super::net::{Net, arm_plain};
+use super::plan::Wait;
 use super::ring::Enter;
 use super::time::Time;
 use super::transport::{Next, Service, Transport};

@@ -17,9 +17,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use ringway::cli::signals;
-use ringway::engine::host::{Plan as HostPlan, Shards, Wait};
+use ringway::engine::host::Shards;
 use ringway::engine::keepalive::KeepAlive;
 use ringway::engine::listener::Inlet;
+use ringway::engine::plan::{Plan as HostPlan, Wait};
 use ringway::engine::{Service, Time, listener, preflight};
 
 pub use phases::Run;

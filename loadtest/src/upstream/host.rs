@@ -7,9 +7,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use ringway::cli::signals;
-use ringway::engine::host::{Plan, Shards, Wait};
+use ringway::engine::host::Shards;
 use ringway::engine::keepalive::KeepAlive;
 use ringway::engine::listener::Inlet;
+use ringway::engine::plan::{Plan, Wait};
 use ringway::engine::{Service, listener, preflight};
 use ringway::proto::refusal;
 

@@ -14,10 +14,11 @@ use crate::cli::{Failure, journal};
 use crate::command::Command;
 use crate::config::units::show_duration;
 use crate::engine::Service;
-use crate::engine::host::{Plan, Shards, Wait};
+use crate::engine::host::Shards;
 use crate::engine::keepalive::KeepAlive;
 use crate::engine::listener::Inlet;
 use crate::engine::mailbox::Sender;
+use crate::engine::plan::{Plan, Wait};
 use crate::proxy::admission::Admission;
 use crate::proxy::record::{self, JournalSource};
 
