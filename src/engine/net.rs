@@ -144,14 +144,6 @@ impl Transport for Net {
         self.now
     }
 
-    fn clock(&self) -> Time {
-        Time::of_the_clock()
-    }
-
-    fn idle(&self) -> Duration {
-        self.idle
-    }
-
     #[inline]
     fn recv(&mut self, socket: Socket, into: &mut [u8]) -> Received {
         let Some(entry) = self.sockets.get_mut(socket) else { return Received::Failed(Fault::Reset) };

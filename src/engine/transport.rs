@@ -61,20 +61,18 @@ pub enum Next {
 
 /// What a service may ask of the network. No call blocks.
 ///
-/// Inputs to a step: [`now`](Self::now), [`clock`](Self::clock), [`recv`](Self::recv), [`hung_up`](Self::hung_up),
-/// [`unacknowledged`](Self::unacknowledged), [`idle`](Self::idle). Outputs: [`send`](Self::send),
-/// [`shutdown`](Self::shutdown), [`close`](Self::close), [`abort`](Self::abort), [`dial`](Self::dial). A receive or send
-/// that is not [`Received::Blocked`] or [`Sent::Blocked`] may be repeated at once; after a blocked one the engine steps the
-/// socket's owner when trying again makes sense.
+/// - Inputs of a step: [`now`](Self::now), [`recv`](Self::recv), [`hung_up`](Self::hung_up),
+///   [`unacknowledged`](Self::unacknowledged), [`random`](Self::random), [`figures`](Self::figures).
+/// - Outputs: [`send`](Self::send) and [`send_vectored`](Self::send_vectored), [`flush`](Self::flush) and
+///   [`holds`](Self::holds) for layers that keep what they took, [`dial`](Self::dial), [`shutdown`](Self::shutdown),
+///   [`close`](Self::close), [`wake`](Self::wake). [`abort`](Self::abort) is for the load generator alone, and so is an
+///   address to dial from.
+///
+/// A call that did not answer [`Received::Blocked`] or [`Sent::Blocked`] may be repeated at once. After a blocked one the
+/// engine steps the socket's owner when trying again makes sense.
 pub trait Transport {
     /// The time of this turn.
     fn now(&self) -> Time;
-
-    /// This very moment: for measuring. It costs a look at the clock.
-    fn clock(&self) -> Time;
-
-    /// How long the shard has had nothing to do, since it started.
-    fn idle(&self) -> Duration;
 
     /// Receives what is there, up to the length of `into`, which must not be empty.
     fn recv(&mut self, socket: Socket, into: &mut [u8]) -> Received;
@@ -144,10 +142,8 @@ pub trait Transport {
     /// Unpredictable bytes, for keys and masks.
     fn random(&mut self, into: &mut [u8]);
 
-    /// How the shard fares. Where there is no shard, nothing is counted.
-    fn figures(&self) -> Figures {
-        Figures::default()
-    }
+    /// How busy the shard is. Without a shard, as in a simulation, all figures are zero.
+    fn figures(&self) -> Figures;
 }
 
 /// How a shard fares, since it started.

@@ -6,7 +6,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::crypto::SupportedKxGroup;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -18,7 +17,7 @@ use rustls::{
 pub use super::session::Handshaking;
 use super::session::Session;
 use crate::engine::pool::BUFFER_BYTES;
-use crate::engine::{Fault, Received, Sent, Slot, Socket, Time, TlsFault, Transport};
+use crate::engine::{Fault, Figures, Received, Sent, Slot, Socket, Time, TlsFault, Transport};
 
 /// Looks at what came, in one call, before others have their turn.
 const TRIES: usize = 4;
@@ -208,14 +207,6 @@ impl<T: Transport> Transport for Secured<'_, T> {
         self.net.now()
     }
 
-    fn clock(&self) -> Time {
-        self.net.clock()
-    }
-
-    fn idle(&self) -> Duration {
-        self.net.idle()
-    }
-
     #[inline]
     fn recv(&mut self, socket: Socket, into: &mut [u8]) -> Received {
         if self.sessions.has(socket) { self.recv_tls(socket, into) } else { self.net.recv(socket, into) }
@@ -273,5 +264,9 @@ impl<T: Transport> Transport for Secured<'_, T> {
 
     fn random(&mut self, into: &mut [u8]) {
         self.net.random(into);
+    }
+
+    fn figures(&self) -> Figures {
+        self.net.figures()
     }
 }

@@ -254,7 +254,7 @@ impl<S> Client<S> {
         T: Transport,
         P: Script<State = S>,
     {
-        let now = cx.net.clock();
+        let now = Time::of_the_clock();
         cx.kit.recorder.opened(self.due, now);
         if mem::take(&mut self.probe) {
             cx.kit.recorder.tell(Event::Probed(Ok(())));

@@ -146,7 +146,7 @@ impl<S> Crew<S> {
         T: Secure,
         P: Script<State = S>,
     {
-        let now = net.clock();
+        let now = Time::of_the_clock();
         while let Some(at) = self.next_dial().filter(|at| *at <= now) {
             // Without a rate a connection is due when it is begun.
             let rated = self.opening.as_ref().is_some_and(|opening| opening.rate.is_some());

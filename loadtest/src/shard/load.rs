@@ -53,7 +53,7 @@ impl<P: Script> Load<P> {
     fn dial<T: Transport>(&mut self, net: &mut T) {
         let net = &mut Secured::new(net, &mut self.sessions, NOBODY);
         self.crew.dial_what_is_due(&mut self.script, net);
-        let now = net.clock();
+        let now = Time::of_the_clock();
         while !self.closing
             && let Some(due) = self.script.wants_connection(now, &mut self.crew.kit.recorder)
         {
@@ -67,7 +67,7 @@ impl<P: Script> Load<P> {
         // What was due and has not been sent yet has no answer either.
         if self.draining && self.script.next_due().is_none() && self.script.is_drained() {
             self.draining = false;
-            self.crew.kit.recorder.hand_over(net.clock(), net.idle());
+            self.crew.kit.recorder.hand_over(Time::of_the_clock(), net.figures().idle);
             self.crew.kit.recorder.tell(Event::Drained);
         }
     }
@@ -121,7 +121,7 @@ impl<P: Script> Service for Load<P> {
                 self.closing = true;
                 self.crew.kit.closing = true;
                 self.crew.dismiss(&mut self.script, &mut Secured::new(net, &mut self.sessions, NOBODY));
-                self.crew.kit.recorder.hand_over(net.clock(), net.idle());
+                self.crew.kit.recorder.hand_over(Time::of_the_clock(), net.figures().idle);
             }
         }
     }
@@ -135,10 +135,10 @@ impl<P: Script> Service for Load<P> {
     }
 
     fn housekeep<T: Transport>(&mut self, net: &mut T) {
-        let now = net.clock();
+        let now = Time::of_the_clock();
         self.script.due(now, &mut self.crew, &mut Secured::new(net, &mut self.sessions, NOBODY));
         self.dial(net);
-        self.crew.kit.recorder.update(now, net.idle());
+        self.crew.kit.recorder.update(now, net.figures().idle);
         self.say_if_drained(net);
     }
 

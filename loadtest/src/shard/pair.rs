@@ -5,9 +5,8 @@
 
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
-use ringway::engine::{Fault, Next, Received, Sent, Service, Slot, Socket, Time, Transport};
+use ringway::engine::{Fault, Figures, Next, Received, Sent, Service, Slot, Socket, Time, Transport};
 
 /// Both.
 #[derive(Debug)]
@@ -52,15 +51,6 @@ impl<T: Transport> Transport for Half<'_, T> {
     #[inline]
     fn now(&self) -> Time {
         self.net.now()
-    }
-
-    #[inline]
-    fn clock(&self) -> Time {
-        self.net.clock()
-    }
-
-    fn idle(&self) -> Duration {
-        self.net.idle()
     }
 
     #[inline]
@@ -118,6 +108,10 @@ impl<T: Transport> Transport for Half<'_, T> {
 
     fn random(&mut self, into: &mut [u8]) {
         self.net.random(into);
+    }
+
+    fn figures(&self) -> Figures {
+        self.net.figures()
     }
 }
 

@@ -106,9 +106,9 @@ impl Role for Feed {
         FRAMES
     }
 
-    fn opened<T: Transport>(&mut self, slot: Slot, cx: &mut Cx<'_, T>) -> State {
+    fn opened<T: Transport>(&mut self, slot: Slot, _cx: &mut Cx<'_, T>) -> State {
         let number = self.plan.numbers.fetch_add(1, Ordering::Relaxed);
-        let start = cx.net.clock().after(phase(number, self.plan.rate));
+        let start = Time::of_the_clock().after(phase(number, self.plan.rate));
         let schedule = Schedule::new(self.plan.rate, Share { index: 0, of: 1 }, start, Time::MAX);
         self.queue.insert((start, slot));
         State { number, slot, schedule, next: start }

@@ -77,7 +77,7 @@ impl<R: Role> Service for Upstream<R> {
     }
 
     fn housekeep<T: Transport>(&mut self, net: &mut T) {
-        let now = net.clock();
+        let now = Time::of_the_clock();
         let mut cx = Cx { net, kit: &mut self.kit };
         self.role.due(now, &mut Peers(&mut self.connections), &mut cx);
     }

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::crypto::aws_lc_rs;
 use rustls::crypto::cipher::OutboundPlainMessage;
@@ -15,7 +14,7 @@ use rustls::{
 };
 
 use super::{HANDSHAKE_RECEIVE_BYTES, MAX_CLIENT_HANDSHAKE_BYTES, MAX_SEALED_BYTES, MAX_SILENT_BYTES, RECORD_BYTES};
-use crate::engine::{Fault, Received, Sent, Slot, Socket, Time, TlsFault, Transport};
+use crate::engine::{Fault, Figures, Received, Sent, Slot, Socket, Time, TlsFault, Transport};
 use crate::tls::secured::{Handshaking, Secured, Sessions};
 use crate::tls::testing::Authority;
 
@@ -35,14 +34,6 @@ struct Wire {
 impl Transport for Wire {
     fn now(&self) -> Time {
         Time::from_millis(0)
-    }
-
-    fn clock(&self) -> Time {
-        self.now()
-    }
-
-    fn idle(&self) -> Duration {
-        Duration::ZERO
     }
 
     fn recv(&mut self, _: Socket, into: &mut [u8]) -> Received {
@@ -86,6 +77,10 @@ impl Transport for Wire {
 
     fn random(&mut self, into: &mut [u8]) {
         into.fill(7);
+    }
+
+    fn figures(&self) -> Figures {
+        Figures::default()
     }
 }
 

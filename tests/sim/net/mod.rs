@@ -9,9 +9,8 @@ mod hosts;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
-use ringway::engine::{Fault, Received, Sent, Slot, Socket, Time, Transport};
+use ringway::engine::{Fault, Figures, Received, Sent, Slot, Socket, Time, Transport};
 
 use crate::operator::Ask;
 use crate::rng::Rng;
@@ -331,14 +330,6 @@ impl Transport for SimNet {
         Time::from_millis(self.now)
     }
 
-    fn clock(&self) -> Time {
-        self.now()
-    }
-
-    fn idle(&self) -> Duration {
-        Duration::ZERO
-    }
-
     fn recv(&mut self, socket: Socket, into: &mut [u8]) -> Received {
         let Some(sock) = self.check_open(socket, "recv") else { return Received::Failed(Fault::Reset) };
         if into.is_empty() {
@@ -542,5 +533,9 @@ impl Transport for SimNet {
         if let Ok(nonce) = <[u8; 8]>::try_from(&*into) {
             self.nonces.push(nonce);
         }
+    }
+
+    fn figures(&self) -> Figures {
+        Figures::default()
     }
 }

@@ -132,7 +132,7 @@ impl Echo {
             recorder.out_of_order();
         }
         state.highest = state.highest.max(stamp.number + 1);
-        recorder.received(stamp.at, cx.net.clock(), len);
+        recorder.received(stamp.at, Time::of_the_clock(), len);
         self.awaited -= 1;
         state.unanswered -= 1;
         state.forget_answered();
@@ -187,7 +187,7 @@ impl Script for Echo {
             _ => cx.kit.recorder.mismatched(),
         }
         if let Loop::Closed(_) = self.pace {
-            let now = cx.net.clock();
+            let now = Time::of_the_clock();
             if now < self.until {
                 cx.kit.recorder.due(now, now);
                 return self.send(now, state, wire, cx);
@@ -229,7 +229,7 @@ impl Script for Echo {
         if let (Loop::Closed(each), Some(_)) = (self.pace, self.begin.take_if(|at| *at <= now)) {
             for place in 0..crew.order.len() {
                 for _ in 0..each {
-                    let now = net.clock();
+                    let now = Time::of_the_clock();
                     crew.kit.recorder.due(now, now);
                     if let Some(slot) = crew.order.get(place).copied() {
                         self.send_on(slot, now, crew, net);

@@ -144,7 +144,7 @@ impl Fanout {
             self.shared.delivered.fetch_add(1, Ordering::Relaxed);
             self.shared.delivered_counted.fetch_add(counts, Ordering::Relaxed);
         }
-        recorder.received(stamp.at, cx.net.clock(), len);
+        recorder.received(stamp.at, Time::of_the_clock(), len);
     }
 
     fn hear_chat<T: Transport>(&mut self, member: &mut Member, cx: &mut Cx<'_, T>) {

@@ -70,7 +70,7 @@ impl Script for Hold {
             && let Some(at) = state.asked.take()
         {
             self.awaited -= 1;
-            cx.kit.recorder.received(at, cx.net.clock(), payload.len());
+            cx.kit.recorder.received(at, Time::of_the_clock(), payload.len());
         }
     }
 

@@ -67,7 +67,7 @@ impl Script for Storm {
         if number < self.held {
             return Opened::Stay(());
         }
-        cx.kit.recorder.received(due, cx.net.clock(), 0);
+        cx.kit.recorder.received(due, Time::of_the_clock(), 0);
         Opened::Leave
     }
 
