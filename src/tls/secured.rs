@@ -4,6 +4,7 @@
 //! followed by a step when trying again makes sense. A layer of its own under the stages, it is what the simulator tests
 //! over torn records.
 
+use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -163,6 +164,19 @@ impl<'a, T: Transport> Secured<'a, T> {
     }
 
     #[inline(never)]
+    fn send_vectored_tls(&mut self, socket: Socket, slices: &[IoSlice<'_>]) -> Sent {
+        match self.sessions.get_mut(socket) {
+            None => self.net.send_vectored(socket, slices),
+            Some((session, _)) if !session.tls().is_handshaking() => session.send_vectored(self.net, slices),
+            Some(_) => match self.handshake(socket) {
+                Handshaking::Done => self.send_vectored(socket, slices),
+                Handshaking::Failed(fault) => Sent::Failed(fault),
+                Handshaking::Blocked => Sent::Blocked,
+            },
+        }
+    }
+
+    #[inline(never)]
     fn flush_tls(&mut self, socket: Socket, progress: &mut usize) -> Result<bool, Fault> {
         match self.sessions.get_mut(socket) {
             Some((session, _)) => session.flush(self.net, progress),
@@ -215,6 +229,14 @@ impl<T: Transport> Transport for Secured<'_, T> {
     #[inline]
     fn send(&mut self, socket: Socket, bytes: &[u8]) -> Sent {
         if self.sessions.has(socket) { self.send_tls(socket, bytes) } else { self.net.send(socket, bytes) }
+    }
+
+    fn send_vectored(&mut self, socket: Socket, slices: &[IoSlice<'_>]) -> Sent {
+        if self.sessions.has(socket) {
+            self.send_vectored_tls(socket, slices)
+        } else {
+            self.net.send_vectored(socket, slices)
+        }
     }
 
     #[inline]

@@ -201,6 +201,52 @@ impl Session {
         }
     }
 
+    /// Encrypts and sends slices one after the other, as [`send`](Self::send) does: small ones share a record.
+    pub(super) fn send_vectored<T: Transport>(&mut self, net: &mut T, mut slices: &[IoSlice<'_>]) -> Sent {
+        let mut taken: usize = 0;
+        while let Some((first, _)) = slices.split_first() {
+            let (group, len) = group_of(slices);
+            let sent = match group {
+                [] | [_] => self.send(net, first),
+                many => self.send_group(net, many),
+            };
+            match sent {
+                Sent::Bytes(n) => {
+                    taken = taken.saturating_add(n);
+                    if n < len {
+                        break;
+                    }
+                }
+                // What went before it went; the next call says what is the matter.
+                Sent::Blocked | Sent::Failed(_) if taken > 0 => break,
+                other => return other,
+            }
+            slices = slices.get(group.len()..).unwrap_or_default();
+        }
+        Sent::Bytes(taken)
+    }
+
+    /// Sends what may be encrypted at a time.
+    fn send_group<T: Transport>(&mut self, net: &mut T, group: &[IoSlice<'_>]) -> Sent {
+        if let Some(fault) = self.failed.filter(|fault| *fault != Fault::Tls(TlsFault::Truncated)) {
+            return Sent::Failed(fault);
+        }
+        match self.push(net) {
+            Ok(true) => {}
+            Ok(false) => return Sent::Blocked,
+            Err(fault) => return Sent::Failed(fault),
+        }
+        // Without a limit it takes all; what it cannot encrypt any more is a session at its end.
+        let Ok(taken @ 1..) = self.tls.writer().write_vectored(group) else {
+            return Sent::Failed(Fault::Tls(TlsFault::Internal));
+        };
+        // What goes at once did not wait.
+        let before = self.went;
+        let pushed = self.push(net);
+        self.went = before;
+        pushed.map_or_else(Sent::Failed, |_| Sent::Bytes(taken))
+    }
+
     /// Sends what is encrypted: `true` once all is sent.
     #[inline]
     pub(super) fn flush<T: Transport>(&mut self, net: &mut T, progress: &mut usize) -> Result<bool, Fault> {
@@ -327,6 +373,19 @@ impl Session {
         self.failed = Some(Fault::Tls(fault));
         Handshaking::Failed(Fault::Tls(fault))
     }
+}
+
+/// The slices at the start that may be encrypted at a time, and how long they are together. At least one.
+fn group_of<'s, 'a>(slices: &'s [IoSlice<'a>]) -> (&'s [IoSlice<'a>], usize) {
+    let (mut count, mut len): (usize, usize) = (0, 0);
+    for slice in slices {
+        let longer = len.saturating_add(slice.len());
+        if count > 0 && longer > MAX_SEALED_BYTES {
+            break;
+        }
+        (count, len) = (count.saturating_add(1), longer);
+    }
+    (slices.get(..count).unwrap_or_default(), len)
 }
 
 /// A socket as something that rustls can write to.

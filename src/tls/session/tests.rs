@@ -1,7 +1,7 @@
 //! What the simulator meets too seldom, over a transport that is two buffers.
 
 use std::collections::VecDeque;
-use std::io::{Read, Write};
+use std::io::{IoSlice, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -337,6 +337,60 @@ fn what_had_waited_is_progress_whoever_sent_it_on_and_what_goes_at_once_is_none(
     assert_eq!(both.ours().send(SOCKET, &[1; 1000]), Sent::Blocked);
     assert_eq!(both.ours().flush(SOCKET, &mut progress), Ok(false));
     assert_eq!(progress, 700);
+}
+
+#[test]
+fn slices_of_any_size_arrive_in_order_though_the_peer_takes_little_at_a_time() {
+    for room in [usize::MAX, 70_000, 1000] {
+        let mut both = Both::open();
+        let sizes = [3, MAX_SEALED_BYTES + 7, 40, 40, 20_000, MAX_SEALED_BYTES - 9, 1, 2, 60_000, 90_000, 5];
+        let pieces: Vec<Vec<u8>> = (0..).zip(sizes).map(|(of, size)| vec![of; size]).collect();
+        let all = pieces.concat();
+        let (mut sent, mut heard) = (0, Vec::new());
+        while heard.len() < all.len() {
+            both.net.room = room;
+            let mut skip = sent;
+            let rest = pieces.iter().filter_map(|piece| {
+                let from = skip.min(piece.len());
+                skip -= from;
+                (from < piece.len()).then(|| IoSlice::new(&piece[from..]))
+            });
+            let rest: Vec<IoSlice<'_>> = rest.collect();
+            if both.ours().flush(SOCKET, &mut 0) == Ok(true) && !rest.is_empty() {
+                match both.ours().send_vectored(SOCKET, &rest) {
+                    Sent::Bytes(n) => sent += n,
+                    Sent::Blocked => {}
+                    Sent::Failed(fault) => panic!("{fault:?}"),
+                }
+            }
+            heard.extend(both.hear());
+        }
+        assert!(heard == all, "with room for {room}");
+    }
+}
+
+#[test]
+fn slices_for_a_peer_that_does_not_read_cost_no_more_than_is_encrypted_at_a_time() {
+    let mut both = Both::open();
+    both.net.room = 0;
+    let piece = vec![5; 50_000];
+    let slices = [&piece; 6].map(|piece| IoSlice::new(piece));
+    assert_eq!(both.ours().send_vectored(SOCKET, &slices), Sent::Bytes(100_000));
+    assert_eq!(both.ours().send_vectored(SOCKET, &slices), Sent::Blocked);
+    both.net.room = usize::MAX;
+    assert_eq!(both.ours().flush(SOCKET, &mut 0), Ok(true));
+    assert_eq!(both.hear().len(), 100_000);
+}
+
+#[test]
+fn small_slices_share_a_record() {
+    let mut both = Both::open();
+    both.net.went.clear();
+    let pieces = [[1; 10], [2; 10], [3; 10]].map(|piece| piece.to_vec());
+    let slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+    assert_eq!(both.ours().send_vectored(SOCKET, &slices), Sent::Bytes(30));
+    assert!(both.net.went.len() < 2 * 30, "{} bytes on the wire", both.net.went.len());
+    assert_eq!(both.hear(), pieces.concat());
 }
 
 #[test]
