@@ -10,7 +10,7 @@ use std::time::Duration;
 use glommio::{LocalExecutorBuilder, Placement};
 
 use super::listener::Inlet;
-use super::mailbox::{self, Sender};
+use super::mailbox::{Peers, Queues, Sender};
 use super::net::Net;
 use super::plan::Plan;
 use super::ring;
@@ -33,28 +33,31 @@ pub struct Shards<C> {
 }
 
 impl<C: Send + 'static> Shards<C> {
-    /// Starts one shard a CPU, and waits until each has its ring. `listeners` holds each shard's own; `service` makes
-    /// the service on the shard's thread; `ended` is told when a shard has ended, and how.
+    /// Starts one shard a CPU, and waits until each has its ring. `listeners` holds each shard's own. `service` makes the
+    /// service on the shard's thread, from the shard's index among all and the way to its peers. `ended` is called when a
+    /// shard has ended, with its result.
     ///
     /// # Errors
     /// A shard that cannot be made: which one, and why. The others are abandoned: the process is to end.
     pub fn start<S, F, E>(plan: &Plan, listeners: Vec<Vec<Inlet>>, service: F, ended: E) -> io::Result<Self>
     where
         S: Service<Command = C>,
-        F: FnOnce(usize) -> S + Clone + Send + 'static,
+        F: FnOnce(usize, Peers<S::Mail>) -> S + Clone + Send + 'static,
         E: FnOnce(io::Result<()>) + Clone + Send + 'static,
     {
         let mut shards = Self { senders: Vec::new() };
         let mut starting = Vec::new();
-        for ((index, cpu), listeners) in plan.cpus.iter().enumerate().zip(listeners) {
-            let (sender, mailbox) = mailbox::new()?;
+        let queues = plan.cpus.iter().map(|_| Queues::open()).collect::<io::Result<Vec<_>>>()?;
+        let peers = Peers::new(queues.iter().map(|queues| queues.mail.clone()));
+        for (((index, cpu), listeners), queues) in plan.cpus.iter().enumerate().zip(listeners).zip(queues) {
+            let (mailbox, peers) = (queues.mailbox, peers.clone());
             let (make, ended) = (service.clone(), ended.clone());
             let completions = plan.ring_completions.unwrap_or(ring::COMPLETIONS);
             let (wait, keepalive) = (plan.wait, plan.keepalive);
             let (started, is_started) = sync_channel(1);
             let made = move || {
                 let net = Net::open(completions, keepalive)?;
-                Shard::new(make(index), net, listeners, mailbox, wait)
+                Shard::new(make(index, peers), net, listeners, mailbox, wait)
             };
             let body = move || match made() {
                 Ok(mut shard) => {
@@ -76,7 +79,7 @@ impl<C: Send + 'static> Shards<C> {
                 .io_memory(IO_MEMORY_BYTES)
                 .spawn(move || async move { body() })
                 .map_err(|error| io::Error::other(format!("the executor for CPU {cpu} did not start: {error}")))?;
-            shards.senders.push(sender);
+            shards.senders.push(queues.commands);
             starting.push((*cpu, is_started, thread));
         }
         for (cpu, is_started, thread) in starting {

@@ -19,6 +19,10 @@ use super::wheel::Wheel;
 const STEPS_PER_TURN: usize = 128;
 /// The same for steps that used up their budget: each has moved a megabyte or two.
 const LONG_STEPS_PER_TURN: usize = 4;
+/// Commands obeyed in one turn.
+const COMMANDS_PER_TURN: usize = 64;
+/// Mails taken in one turn.
+const MAILS_PER_TURN: usize = 256;
 /// Connections accepted in one turn and listener.
 const ACCEPTS_PER_TURN: usize = 64;
 /// Times the ring is entered in a turn while connections are being accepted. Without waiting the kernel brings a score of
@@ -47,8 +51,11 @@ pub(super) struct Shard<S: Service> {
     service: S,
     net: Net,
     wheel: Wheel,
-    mailbox: Mailbox<S::Command>,
+    mailbox: Mailbox<S::Command, S::Mail>,
+    /// Whether the bell has rung since the mailbox was emptied.
     rung: bool,
+    /// Whether the last turn may have left something in the mailbox.
+    unread: bool,
     sources: Vec<Source>,
     /// Whether any of them is to be looked at: it has something, or rests.
     arriving: bool,
@@ -67,7 +74,7 @@ impl<S: Service> Shard<S> {
         service: S,
         mut net: Net,
         listeners: Vec<Inlet>,
-        mailbox: Mailbox<S::Command>,
+        mailbox: Mailbox<S::Command, S::Mail>,
         wait: Wait,
     ) -> io::Result<Self> {
         let now = net.now();
@@ -84,6 +91,7 @@ impl<S: Service> Shard<S> {
             wheel: Wheel::new(now),
             mailbox,
             rung: true,
+            unread: false,
             sources,
             arriving: true,
             wait,
@@ -195,15 +203,27 @@ impl<S: Service> Shard<S> {
     }
 
     fn obey(&mut self) {
-        if !self.rung {
+        if !self.rung && !self.unread {
             return;
         }
-        self.rung = false;
         self.worked = true;
-        self.mailbox.clear();
-        while let Some(command) = self.mailbox.take() {
+        if std::mem::take(&mut self.rung) {
+            self.mailbox.silence();
+        }
+        let (mut commands, mut mails) = (0, 0);
+        while commands < COMMANDS_PER_TURN
+            && let Some(command) = self.mailbox.command()
+        {
+            commands = usize::saturating_add(commands, 1);
             self.service.command(&mut self.net, command);
         }
+        while mails < MAILS_PER_TURN
+            && let Some(mail) = self.mailbox.mail()
+        {
+            mails = usize::saturating_add(mails, 1);
+            self.service.mail(&mut self.net, mail);
+        }
+        self.unread = commands == COMMANDS_PER_TURN || mails == MAILS_PER_TURN;
         if !self.service.is_accepting() {
             // One last look at the backlog before the listeners close.
             for source in &mut self.sources {
@@ -247,8 +267,9 @@ impl<S: Service> Shard<S> {
     fn enter(&mut self) -> io::Result<()> {
         let now = self.net.now();
         let arriving = if self.arriving { self.sources.as_slice() } else { &[] };
-        let busy =
-            self.net.ready_count() > 0 || arriving.iter().any(|source| source.pending && source.paused_until.is_none());
+        let busy = self.unread
+            || self.net.ready_count() > 0
+            || arriving.iter().any(|source| source.pending && source.paused_until.is_none());
         if !busy {
             let pauses = arriving.iter().filter_map(|source| source.paused_until);
             let wake = pauses.chain(self.wheel.next()).chain(self.service.next_housekeeping()).min();

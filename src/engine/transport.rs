@@ -163,11 +163,14 @@ pub struct Figures {
 
 /// What a shard runs: it owns the connections, the engine calls it.
 ///
-/// Order of calls: any number of [`accept`](Self::accept), [`step`](Self::step) and [`command`](Self::command) in any
-/// order, until [`is_finished`](Self::is_finished).
+/// Order of calls: any number of [`accept`](Self::accept), [`step`](Self::step), [`command`](Self::command) and
+/// [`mail`](Self::mail) in any order, until [`is_finished`](Self::is_finished).
 pub trait Service {
-    /// What other threads can tell it.
+    /// What the control plane can ask of the service.
     type Command: Send + 'static;
+    /// What services of this kind on different shards send each other, through the [`Peers`](super::mailbox::Peers) that each
+    /// is started with. A service that sends none names [`Infallible`](std::convert::Infallible).
+    type Mail: Send + 'static;
 
     /// Takes a new connection and says where it keeps it; `None` when it does not want it, and the engine closes it.
     /// `listener` is the place of the listener it came through among the shard's.
@@ -179,6 +182,9 @@ pub trait Service {
 
     /// Obeys a command.
     fn command<T: Transport>(&mut self, net: &mut T, command: Self::Command);
+
+    /// Takes mail from a shard of the same process. The mail of one sender comes in the order in which it was sent.
+    fn mail<T: Transport>(&mut self, net: &mut T, mail: Self::Mail);
 
     /// When [`housekeep`](Self::housekeep) wants to be called, whatever happens.
     fn next_housekeeping(&self) -> Option<Time>;

@@ -28,6 +28,7 @@ mod fuzz_invariants;
 mod handshake_vectors;
 mod journal;
 mod kill;
+mod mail;
 mod many_names;
 mod metrics;
 mod names;

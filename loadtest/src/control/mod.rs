@@ -241,7 +241,7 @@ where
         // Who would hear it has gone, and the process with it.
         let _ = events.send(Event::Ended(result));
     };
-    Ok(Shards::start(plan, listeners, service, ended)?)
+    Ok(Shards::start(plan, listeners, |shard, _| service(shard), ended)?)
 }
 
 fn fleet<C, F>(count: usize, shards: Shards<C>, wrap: F) -> Fleet

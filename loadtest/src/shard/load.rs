@@ -1,5 +1,6 @@
 //! One shard of the generator, as the engine sees it.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -75,6 +76,7 @@ impl<P: Script> Load<P> {
 
 impl<P: Script> Service for Load<P> {
     type Command = Command;
+    type Mail = Infallible;
 
     fn accept<T: Transport>(
         &mut self,
@@ -124,6 +126,10 @@ impl<P: Script> Service for Load<P> {
                 self.crew.kit.recorder.hand_over(Time::of_the_clock(), net.figures().idle);
             }
         }
+    }
+
+    fn mail<T: Transport>(&mut self, _: &mut T, mail: Infallible) {
+        match mail {}
     }
 
     fn next_housekeeping(&self) -> Option<Time> {

@@ -117,6 +117,7 @@ impl<T: Transport> Transport for Half<'_, T> {
 
 impl<A: Service, B: Service> Service for Pair<A, B> {
     type Command = Either<A::Command, B::Command>;
+    type Mail = Either<A::Mail, B::Mail>;
 
     fn accept<T: Transport>(&mut self, net: &mut T, socket: Socket, peer: SocketAddr, listener: u16) -> Option<Slot> {
         self.second.accept(&mut Half { net, odd: 1 }, socket, peer, listener).map(|slot| outer(slot, 1))
@@ -134,6 +135,13 @@ impl<A: Service, B: Service> Service for Pair<A, B> {
         match command {
             Either::First(command) => self.first.command(&mut Half { net, odd: 0 }, command),
             Either::Second(command) => self.second.command(&mut Half { net, odd: 1 }, command),
+        }
+    }
+
+    fn mail<T: Transport>(&mut self, net: &mut T, mail: Self::Mail) {
+        match mail {
+            Either::First(mail) => self.first.mail(&mut Half { net, odd: 0 }, mail),
+            Either::Second(mail) => self.second.mail(&mut Half { net, odd: 1 }, mail),
         }
     }
 

@@ -94,7 +94,7 @@ where
     let ended = move |result| {
         let _ = events.send(Event::Ended(result));
     };
-    let shards = Shards::start(&plan, listeners, service, ended)?;
+    let shards = Shards::start(&plan, listeners, |shard, _| service(shard), ended)?;
     announce(address);
     wait(&happens, &shards, &drain, place.cpus.len())
 }

@@ -1,5 +1,6 @@
 //! One shard of an upstream, as the engine sees it: the table of connections, and the role that they play to.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -41,6 +42,7 @@ impl<R: Role> Upstream<R> {
 
 impl<R: Role> Service for Upstream<R> {
     type Command = Command;
+    type Mail = Infallible;
 
     fn accept<T: Transport>(&mut self, net: &mut T, socket: Socket, _peer: SocketAddr, _listener: u16) -> Option<Slot> {
         self.connections.insert(Connection::new(socket, net.now())).ok()
@@ -70,6 +72,10 @@ impl<R: Role> Service for Upstream<R> {
                 }
             }
         }
+    }
+
+    fn mail<T: Transport>(&mut self, _: &mut T, mail: Infallible) {
+        match mail {}
     }
 
     fn next_housekeeping(&self) -> Option<Time> {

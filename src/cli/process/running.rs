@@ -72,7 +72,8 @@ impl Running {
         let ended = move |result| {
             let _ = sender.send(Event::Ended(result));
         };
-        let shards = Shards::start(&plan, listeners, make(Arc::clone(&admission), source), ended)?;
+        let service = make(Arc::clone(&admission), source);
+        let shards = Shards::start(&plan, listeners, |shard, _| service(shard), ended)?;
         Ok(Self { shards, count: room.cpus.len(), happens, admission, writer })
     }
 

@@ -3,6 +3,7 @@
 
 mod orders;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -113,6 +114,7 @@ impl Proxy {
 
 impl Service for Proxy {
     type Command = Command;
+    type Mail = Infallible;
 
     fn accept<T: Transport>(&mut self, net: &mut T, socket: Socket, peer: SocketAddr, listener: u16) -> Option<Slot> {
         let now = net.now();
@@ -163,6 +165,10 @@ impl Service for Proxy {
 
     fn command<T: Transport>(&mut self, net: &mut T, command: Command) {
         self.obey(net, command);
+    }
+
+    fn mail<T: Transport>(&mut self, _: &mut T, mail: Infallible) {
+        match mail {}
     }
 
     fn next_housekeeping(&self) -> Option<Time> {
