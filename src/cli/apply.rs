@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::anywhere::Anywhere;
 use super::api::reference::Reference;
 use super::client::{Client, Place};
+use super::global_options::Anywhere;
 use super::output::{Format, count, data, say};
 use super::{Failure, env};
 use crate::api::{Api, ApiKey, Definition, EnvironmentName, Revision};

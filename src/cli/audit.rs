@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 
 use super::Failure;
-use super::anywhere::Anywhere;
 use super::api::reference::Reference;
 use super::client::{Client, Place};
+use super::global_options::Anywhere;
 use crate::api::AuditEntry;
 
 #[derive(clap::Args, Debug)]

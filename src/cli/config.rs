@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Failure;
-use super::anywhere::Anywhere;
+use super::global_options::Anywhere;
 use super::output::{self, Format};
 use crate::config::file::{Faults, File};
 

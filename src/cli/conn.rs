@@ -7,9 +7,9 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use super::Failure;
-use super::anywhere::Anywhere;
 use super::api::reference::Reference;
 use super::client::{Client, Place};
+use super::global_options::Anywhere;
 use super::output::{Format, count, say};
 use crate::api::Page;
 use crate::control::admin::connections::{Closed, Closing, Connection};

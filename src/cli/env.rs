@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::Failure;
-use super::anywhere::Anywhere;
 use super::client::{Client, Place};
+use super::global_options::Anywhere;
 use super::output::joined;
 use crate::api::Environment;
 

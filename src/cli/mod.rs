@@ -2,7 +2,6 @@
 //!
 //! Exit codes: 0 ok, 1 failed, 2 usage, 3 invalid configuration, 4 not authorised.
 
-mod anywhere;
 mod api;
 mod apply;
 mod audit;
@@ -12,9 +11,10 @@ mod conn;
 mod demo;
 mod echo;
 mod env;
-mod extras;
+mod global_options;
 mod journal;
 mod log;
+mod manual;
 mod node;
 mod output;
 mod process;
@@ -29,7 +29,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use self::anywhere::Anywhere;
+use self::global_options::Anywhere;
 use crate::config::file::Faults;
 use crate::config::limits::OutOfRange;
 
@@ -74,9 +74,9 @@ enum Noun {
     /// Write the APIs of a node as files declare them
     Export(apply::ExportArgs),
     /// Print a completion script for a shell
-    Completions(extras::CompletionArgs),
+    Completions(manual::CompletionArgs),
     /// Print the manual page, of a command or of the whole program
-    Man(extras::ManArgs),
+    Man(manual::ManArgs),
 }
 
 /// Why a command failed, and the exit code that says so.
@@ -136,7 +136,7 @@ impl From<OutOfRange> for Failure {
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn run() -> ExitCode {
-    let Cli { anywhere, noun } = anywhere::parse();
+    let Cli { anywhere, noun } = global_options::parse();
     let result = match noun {
         Noun::Demo(args) => demo::run(&args),
         Noun::Serve(args) => node::run(&args),
@@ -152,8 +152,8 @@ pub fn run() -> ExitCode {
         Noun::Apply(args) => apply::run(&args, &anywhere),
         Noun::Diff(args) => apply::diff(&args, &anywhere),
         Noun::Export(args) => apply::export(&args, &anywhere),
-        Noun::Completions(args) => extras::completions(&args),
-        Noun::Man(args) => extras::man(&args),
+        Noun::Completions(args) => manual::completions(&args),
+        Noun::Man(args) => manual::man(&args),
     };
     let (message, code) = match result {
         Ok(code) => return code,

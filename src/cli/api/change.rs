@@ -4,9 +4,9 @@ use super::{found, place, show, texts};
 use crate::api::request::{NewApi, NewDefinition};
 use crate::api::{Access, Api};
 use crate::cli::Failure;
-use crate::cli::anywhere::Anywhere;
 use crate::cli::api::reference::Reference;
 use crate::cli::client::{Client, Place};
+use crate::cli::global_options::Anywhere;
 use crate::cli::output::{confirm, say};
 use crate::declare::held;
 

@@ -15,8 +15,8 @@ use clap::Subcommand;
 pub(super) use self::lifecycle::time;
 use self::reference::Reference;
 use super::Failure;
-use super::anywhere::Anywhere;
 use super::client::{Client, Place};
+use super::global_options::Anywhere;
 use crate::api::view::Status;
 use crate::api::{Api, ApiKey, Deployment, TargetUrl};
 

@@ -3,10 +3,10 @@
 use super::{found, place, status, texts};
 use crate::api::{Api, Deployment, Lifecycle, Revision};
 use crate::cli::Failure;
-use crate::cli::anywhere::Anywhere;
 use crate::cli::api::lifecycle::state;
 use crate::cli::api::reference::Reference;
 use crate::cli::client::{Client, Place};
+use crate::cli::global_options::Anywhere;
 use crate::cli::output::{joined, table};
 use crate::declare::held;
 

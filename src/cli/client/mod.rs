@@ -4,9 +4,9 @@
 //! redirect is followed, no proxy of the environment is used. How long an answer may take and how much of it is read is
 //! bounded.
 
-mod find;
-mod place;
+mod locate;
 mod problem;
+mod resource;
 #[cfg(test)]
 pub(super) mod testing;
 
@@ -18,11 +18,11 @@ use ureq::Agent;
 use ureq::http::{Method, Request, Response, StatusCode, header};
 use ureq::tls::{RootCerts, TlsConfig};
 
-use self::find::Found;
-pub(in crate::cli) use self::find::STATE;
-pub(super) use self::place::Place;
+use self::locate::Found;
+pub(in crate::cli) use self::locate::STATE;
+pub(super) use self::resource::Place;
 use super::Failure;
-use super::anywhere::Anywhere;
+use super::global_options::Anywhere;
 use crate::api::Page;
 use crate::tls;
 
@@ -51,7 +51,7 @@ pub(super) struct Tagged<T> {
 impl Client {
     /// Finds the node that the line names. Nothing is sent yet.
     pub(super) fn new(anywhere: &Anywhere) -> Result<Self, Failure> {
-        let node = find::node(anywhere)?;
+        let node = locate::node(anywhere)?;
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -60,14 +60,14 @@ impl Client {
             .timeout_global(Some(WHOLE))
             .user_agent(concat!("ringway/", env!("CARGO_PKG_VERSION")));
         if node.base.starts_with("https://") {
-            let roots = find::authorities(anywhere.admin_ca.as_deref())?;
+            let roots = locate::authorities(anywhere.admin_ca.as_deref())?;
             let roots: Vec<_> =
                 roots.iter().map(|der| ureq::tls::Certificate::from_der(der.as_ref()).to_owned()).collect();
             let roots = RootCerts::new_with_certs(&roots);
             let tls = TlsConfig::builder().unversioned_rustls_crypto_provider(tls::provider()).root_certs(roots);
             config = config.tls_config(tls.build());
         }
-        Ok(Self { agent: config.build().into(), node, actor: find::user() })
+        Ok(Self { agent: config.build().into(), node, actor: locate::user() })
     }
 
     /// The host that `--admin` names, if it was given: what is local to the node is not local here.
@@ -236,7 +236,7 @@ mod tests {
         let asked = &node.asked()[0];
         assert_eq!(asked.line, "GET /api/v1/apis/a%20b/%C3%BC%2F../1.0?q=x%26y%3Dz");
         assert_eq!(asked.header("authorization"), Some("Bearer the-token"));
-        assert_eq!(asked.header("ringway-actor"), Some(super::find::user().as_str()));
+        assert_eq!(asked.header("ringway-actor"), Some(super::locate::user().as_str()));
         assert!(asked.header("host").is_some_and(|host| host.starts_with("127.0.0.1:")), "{asked:?}");
     }
 

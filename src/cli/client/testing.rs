@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::Client;
 use crate::api::ApiKey;
 use crate::cli::Cli;
-use crate::cli::anywhere::{self, Anywhere};
+use crate::cli::global_options::{self, Anywhere};
 use crate::tls::testing::Folder;
 
 /// A request as it came.
@@ -124,7 +124,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Asked> {
 
 /// The command line without an option.
 pub(in crate::cli) fn anywhere() -> Anywhere {
-    let matches = anywhere::command().try_get_matches_from(["ringway", "env", "list"]).unwrap();
+    let matches = global_options::command().try_get_matches_from(["ringway", "env", "list"]).unwrap();
     Cli::from_arg_matches(&matches).unwrap().anywhere
 }
 

@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use tempfile::TempDir;
 
 use self::chat::{Bounds, Chat};
-use super::anywhere::Anywhere;
 use super::client::{Client, Place};
+use super::global_options::Anywhere;
 use super::node::{self, Ready};
 use super::output::Format;
 use super::process::announce;

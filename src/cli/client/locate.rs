@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustls_pki_types::CertificateDer;
 
-use crate::cli::anywhere::Anywhere;
+use crate::cli::global_options::Anywhere;
 use crate::cli::{Failure, output};
 use crate::tls::pem::PemFile;
 
@@ -233,7 +233,7 @@ mod tests {
     use crate::cli::client::testing::{anywhere, at_state, at_url};
     use crate::tls::testing::Folder;
 
-    fn found(anywhere: &crate::cli::anywhere::Anywhere) -> Result<Found, (u8, String)> {
+    fn found(anywhere: &crate::cli::global_options::Anywhere) -> Result<Found, (u8, String)> {
         node(anywhere).map_err(|failure| {
             let (why, code) = failure.told();
             (code, why)

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Command;
 
-use super::{Failure, anywhere};
+use super::{Failure, global_options};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct CompletionArgs {
@@ -27,13 +27,13 @@ pub(super) struct ManArgs {
 
 pub(super) fn completions(args: &CompletionArgs) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut anywhere::command(), "ringway", &mut script);
+    clap_complete::generate(args.shell, &mut global_options::command(), "ringway", &mut script);
     io::Write::write_all(&mut io::stdout(), &script)?;
     Ok(ExitCode::SUCCESS)
 }
 
 pub(super) fn man(args: &ManArgs) -> Result<ExitCode, Failure> {
-    let mut all = anywhere::command();
+    let mut all = global_options::command();
     all.build();
     if let Some(folder) = &args.out {
         fs::create_dir_all(folder).and_then(|()| write_all(&all, "ringway", folder)).map_err(|error| {
