@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::api::reference::Reference;
-use super::client::{Client, Place};
-use super::global_options::Anywhere;
-use super::output::{Format, count, data, say};
+use super::client::{Client, ResourcePath};
+use super::global_options::GlobalOptions;
+use super::output::{Format, count, note, print};
 use super::{Failure, env};
 use crate::api::{Api, ApiKey, Definition, EnvironmentName, Revision};
 use crate::declare::node::{held, held_of, lines};
@@ -45,49 +45,49 @@ pub(super) struct ExportArgs {
     api: Option<Reference>,
 }
 
-pub(super) fn run(args: &ApplyArgs, anywhere: &Anywhere) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &ApplyArgs, globals: &GlobalOptions) -> Result<ExitCode, Failure> {
     let documents = read(&args.file)?;
-    let mut client = Client::new(anywhere)?;
+    let mut client = Client::new(globals)?;
     let done = if args.dry_run {
         let held = held_of(&mut client, &documents)?;
         let steps = plan(&held, &documents).map_err(|faults| Failure::Configuration(lines(&faults)))?;
-        tell(&steps, anywhere.output)?;
+        tell(&steps, globals.output)?;
         steps.len()
     } else {
         let mut steps = Vec::new();
         let result = apply(&mut client, &documents, |step| {
             steps.push(step.clone());
-            if anywhere.output == Format::Table {
+            if globals.output == Format::Table {
                 // As it happens: the next may take a while.
-                let _ = data(&format!("{step}\n"));
+                let _ = print(&format!("{step}\n"));
             }
         });
-        if anywhere.output != Format::Table {
-            tell(&steps, anywhere.output)?;
+        if globals.output != Format::Table {
+            tell(&steps, globals.output)?;
         }
         result.map_err(stopped)?
     };
     match (done, args.dry_run) {
-        (0, _) => say("nothing to do: the node holds what the files say"),
-        (done, true) => say(&format!("{} to carry out; {STAYS}", count(done as u64, "step"))),
-        (done, false) => say(&format!("{} carried out; {STAYS}", count(done as u64, "step"))),
+        (0, _) => note("nothing to do: the node holds what the files say"),
+        (done, true) => note(&format!("{} to carry out; {STAYS}", count(done as u64, "step"))),
+        (done, false) => note(&format!("{} carried out; {STAYS}", count(done as u64, "step"))),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn diff(args: &DiffArgs, anywhere: &Anywhere) -> Result<ExitCode, Failure> {
+pub(super) fn diff(args: &DiffArgs, globals: &GlobalOptions) -> Result<ExitCode, Failure> {
     let documents = read(&args.file)?;
-    let mut client = Client::new(anywhere)?;
+    let mut client = Client::new(globals)?;
     let held = held_of(&mut client, &documents)?;
     // What cannot be done has no difference worth showing.
     plan(&held, &documents).map_err(|faults| Failure::Configuration(lines(&faults)))?;
     let text = diff::unified(&held, &documents).map_err(Failure::Failed)?;
-    data(&text)?;
+    print(&text)?;
     Ok(if text.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
 }
 
-pub(super) fn export(args: &ExportArgs, anywhere: &Anywhere) -> Result<ExitCode, Failure> {
-    let mut client = Client::new(anywhere)?;
+pub(super) fn export(args: &ExportArgs, globals: &GlobalOptions) -> Result<ExitCode, Failure> {
+    let mut client = Client::new(globals)?;
     let key = args.api.as_ref().map(|api| api.key(&client)).transpose()?;
     let keys = key.clone().map(|key| std::iter::once(key).collect());
     let held = held(&mut client, keys.as_ref())?;
@@ -95,12 +95,12 @@ pub(super) fn export(args: &ExportArgs, anywhere: &Anywhere) -> Result<ExitCode,
         return Err(Failure::Failed(format!("{key} is not there, or is retired: a retired API is not exported")));
     }
     let documents: Vec<Written> = held.apis.values().map(Written::held).collect();
-    if anywhere.output == Format::Json {
+    if globals.output == Format::Json {
         Format::Json.write(&documents, |_| String::new())?;
         return Ok(ExitCode::SUCCESS);
     }
     let texts: Result<Vec<String>, String> = documents.iter().map(Written::yaml).collect();
-    data(&texts.map_err(Failure::Failed)?.join("---\n"))?;
+    print(&texts.map_err(Failure::Failed)?.join("---\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -133,7 +133,7 @@ impl Node for Client {
     }
 
     fn apis(&mut self) -> Result<Vec<Api>, Failure> {
-        self.list(&Place::new(["apis"]), None)
+        self.list(&ResourcePath::new(["apis"]), None)
     }
 
     fn revision(&mut self, key: &ApiKey, number: u64) -> Result<Definition, Failure> {
@@ -147,7 +147,7 @@ impl Node for Client {
         };
         // What is answered was seen when it was planned, or will be.
         let _: Value = match step {
-            Step::Create(_, new) => self.post(&Place::new(["apis"]), new)?,
+            Step::Create(_, new) => self.post(&ResourcePath::new(["apis"]), new)?,
             Step::Update(key, new, _) => self.put(&super::api::place(key), new, None)?,
             Step::Deploy(key, environment, new, _) => self.put(&deployment(key, environment), new, None)?,
             Step::Stop(key, environment) => self.post(&deployment(key, environment).at("stop"), &json!({}))?,
@@ -214,7 +214,7 @@ mod tests {
             ]
         );
         assert!(matches!(&stopped, Stopped::At { done: 4, of: 5, .. }), "{stopped}");
-        let (why, code) = super::stopped(stopped).told();
+        let (why, code) = super::stopped(stopped).into_message_and_code();
         assert_eq!(code, 4);
         assert!(why.contains("you may not (403 not-you)\n  4 of 5 steps are done"), "{why}");
     }

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::Failure;
 use super::api::reference::Reference;
-use super::client::{Client, Place};
-use super::global_options::Anywhere;
+use super::client::{Client, ResourcePath};
+use super::global_options::GlobalOptions;
 use crate::api::AuditEntry;
 
 #[derive(clap::Args, Debug)]
@@ -24,13 +24,13 @@ pub(super) struct Args {
 }
 
 /// A table says what was done; what was there before and is there now stands in JSON and YAML.
-pub(super) fn run(args: &Args, anywhere: &Anywhere) -> Result<ExitCode, Failure> {
-    let client = Client::new(anywhere)?;
+pub(super) fn run(args: &Args, globals: &GlobalOptions) -> Result<ExitCode, Failure> {
+    let client = Client::new(globals)?;
     let api = args.api.as_ref().map(|api| api.key(&client)).transpose()?.map(|key| key.to_string());
     let since = args.since.map(|since| since.to_string());
-    let place = Place::new(["audit"]).with_some("api", api.as_deref()).with_some("since", since.as_deref());
+    let place = ResourcePath::new(["audit"]).with_some("api", api.as_deref()).with_some("since", since.as_deref());
     let entries: Vec<AuditEntry> = client.list(&place, Some(args.limit))?;
-    anywhere.output.list(&entries, &["ID", "AT", "BY", "ACTION", "SUBJECT"], |entry| {
+    globals.output.list(&entries, &["ID", "AT", "BY", "ACTION", "SUBJECT"], |entry| {
         let action = entry.action.to_string();
         vec![entry.id.to_string(), entry.at.to_string(), entry.who.clone(), action, entry.subject.clone()]
     })?;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Failure;
-use super::global_options::Anywhere;
+use super::global_options::GlobalOptions;
 use super::output::{self, Format};
 use crate::config::file::{Faults, File};
 
@@ -33,12 +33,12 @@ struct Which {
     config: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &Args, anywhere: &Anywhere) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &Args, globals: &GlobalOptions) -> Result<ExitCode, Failure> {
     match &args.verb {
-        Verb::Check(which) => check(which, anywhere.output),
+        Verb::Check(which) => check(which, globals.output),
         Verb::Show(which) => {
             let shown = File::read(which.config.as_deref())?.configuration()?.shown();
-            anywhere.output.write(&shown, lines)?;
+            globals.output.write(&shown, lines)?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -67,7 +67,7 @@ fn check(which: &Which, format: Format) -> Result<ExitCode, Failure> {
     match (checked, format) {
         (Ok(configuration), Format::Table) => {
             let (environments, listeners) = (configuration.environments.len(), configuration.listeners.len());
-            output::data(&format!("ok: {environments} environments on {listeners} listeners\n"))?;
+            output::print(&format!("ok: {environments} environments on {listeners} listeners\n"))?;
             Ok(ExitCode::SUCCESS)
         }
         (Err(faults), Format::Table) => Err(faults.into()),

@@ -8,9 +8,9 @@ use clap::Subcommand;
 
 use super::Failure;
 use super::api::reference::Reference;
-use super::client::{Client, Place};
-use super::global_options::Anywhere;
-use super::output::{Format, count, say};
+use super::client::{Client, ResourcePath};
+use super::global_options::GlobalOptions;
+use super::output::{Format, count, note};
 use crate::api::Page;
 use crate::control::admin::connections::{Closed, Closing, Connection};
 use crate::control::admin::snapshot::{Draining, InForce, Served};
@@ -59,25 +59,25 @@ struct CloseArgs {
     env: Option<String>,
 }
 
-pub(super) fn run(args: &Args, anywhere: &Anywhere) -> Result<ExitCode, Failure> {
-    let client = Client::new(anywhere)?;
+pub(super) fn run(args: &Args, globals: &GlobalOptions) -> Result<ExitCode, Failure> {
+    let client = Client::new(globals)?;
     match &args.verb {
-        Verb::List(args) => list(args, &client, anywhere),
-        Verb::Close(args) => close(args, &client, anywhere),
+        Verb::List(args) => list(args, &client, globals),
+        Verb::Close(args) => close(args, &client, globals),
     }?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(args: &ListArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
+fn list(args: &ListArgs, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
     let api = args.api.as_ref().map(|api| api.key(client)).transpose()?.map(|key| key.to_string());
     let from = args.client.map(|address| address.to_string());
-    let place = Place::new(["connections"])
+    let place = ResourcePath::new(["connections"])
         .with_some("environment", args.env.as_deref())
         .with_some("api", api.as_deref())
         .with_some("client", from.as_deref());
     let connections: Vec<Connection> = client.list(&place, args.limit)?;
     let header = ["ID", "CLIENT", "API", "ENVIRONMENT", "STAGE", "AGE", "MESSAGES UP/DOWN", "BYTES UP/DOWN", "PATH"];
-    anywhere.output.list(&connections, &header, |it| {
+    globals.output.list(&connections, &header, |it| {
         let dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         vec![
             it.id.clone(),
@@ -91,19 +91,19 @@ fn list(args: &ListArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Fai
             it.path.clone(),
         ]
     })?;
-    if anywhere.output == Format::Table { tell_of_drains(args, api.as_deref(), client) } else { Ok(()) }
+    if globals.output == Format::Table { tell_of_drains(args, api.as_deref(), client) } else { Ok(()) }
 }
 
 /// Says how far the ending of connections has come where some are to end.
 fn tell_of_drains(args: &ListArgs, api: Option<&str>, client: &Client) -> Result<(), Failure> {
     let mut cursor = None;
     loop {
-        let page = Place::new(["snapshot"]).with("limit", "1000").with_some("cursor", cursor.as_deref());
+        let page = ResourcePath::new(["snapshot"]).with("limit", "1000").with_some("cursor", cursor.as_deref());
         let Page { items, next } = client.get::<InForce>(&page)?.deployments;
         for Served { api: of, environment, draining, .. } in &items {
             let is_asked = api.is_none_or(|api| api == of) && args.env.as_ref().is_none_or(|env| env == environment);
             if let Some(Draining { left, of: all }) = draining.filter(|_| is_asked) {
-                say(&format!("{of} in {environment}: connections are ending, {left} of {all} are still to be told"));
+                note(&format!("{of} in {environment}: connections are ending, {left} of {all} are still to be told"));
             }
         }
         cursor = match next {
@@ -113,17 +113,17 @@ fn tell_of_drains(args: &ListArgs, api: Option<&str>, client: &Client) -> Result
     }
 }
 
-fn close(args: &CloseArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
+fn close(args: &CloseArgs, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
     if let Some(id) = &args.id {
-        client.delete(&Place::new(["connections", id]))?;
-        say(&format!("{id} is closing"));
+        client.delete(&ResourcePath::new(["connections", id]))?;
+        note(&format!("{id} is closing"));
         return Ok(());
     }
     let Some(api) = &args.api else { return Err(Failure::Usage("name a connection, or an API with --api".to_owned())) };
     let key = api.key(client)?;
     let asked = Closing { environment: args.env.clone(), api: Some(key.to_string()) };
-    let closed: Closed = client.post(&Place::new(["connections", "close"]), &asked)?;
-    anywhere.output.write(&closed, |closed| format!("{} of {key} closing\n", count(closed.closing, "connection")))
+    let closed: Closed = client.post(&ResourcePath::new(["connections", "close"]), &asked)?;
+    globals.output.write(&closed, |closed| format!("{} of {key} closing\n", count(closed.closing, "connection")))
 }
 
 /// How long, in the two largest units that it has.

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::Failure;
-use super::client::{Client, Place};
-use super::global_options::Anywhere;
-use super::output::joined;
+use super::client::{Client, ResourcePath};
+use super::global_options::GlobalOptions;
+use super::output::list_cell;
 use crate::api::Environment;
 
 #[derive(clap::Args, Debug)]
@@ -22,13 +22,13 @@ enum Verb {
     List,
 }
 
-pub(super) fn run(args: &Args, anywhere: &Anywhere) -> Result<ExitCode, Failure> {
-    let client = Client::new(anywhere)?;
+pub(super) fn run(args: &Args, globals: &GlobalOptions) -> Result<ExitCode, Failure> {
+    let client = Client::new(globals)?;
     match args.verb {
         Verb::List => {
             let header = ["NAME", "EXTERNAL", "INTERNAL", "HOSTS", "VARIABLES"];
-            anywhere.output.list(&all(&client)?, &header, |it| {
-                let (hosts, variables) = (joined(&it.hosts), joined(&it.variables));
+            globals.output.list(&all(&client)?, &header, |it| {
+                let (hosts, variables) = (list_cell(&it.hosts), list_cell(&it.variables));
                 vec![it.name.to_string(), it.external.clone(), it.internal.clone(), hosts, variables]
             })?;
         }
@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args, anywhere: &Anywhere) -> Result<ExitCode, Failure>
 
 /// All of them, the first one first.
 pub(super) fn all(client: &Client) -> Result<Vec<Environment>, Failure> {
-    let mut all: Vec<Environment> = client.whole(&Place::new(["environments"]))?;
+    let mut all: Vec<Environment> = client.whole(&ResourcePath::new(["environments"]))?;
     all.sort_by_key(|environment| environment.order);
     Ok(all)
 }

@@ -1,4 +1,4 @@
-//! Options that may stand anywhere on the line: how answers are written, whether questions are asked, and where the node
+//! Options that are allowed anywhere on the line: the output format, whether questions are asked, and where the node
 //! is. Commands that have no use for one neither show it nor take it.
 
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ fn used_by(noun: &str) -> &'static [&'static str] {
 
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Node and output")]
-pub(super) struct Anywhere {
+pub(super) struct GlobalOptions {
     /// How the answer is written to standard output
     #[arg(short, long, global = true, value_name = "FORMAT", value_enum, default_value = "table")]
     pub(super) output: Format,
@@ -120,8 +120,8 @@ mod tests {
             let matches = command().try_get_matches_from(line.split(' ')).unwrap();
             assert_eq!(useless(&command(), &matches), None);
             let cli = Cli::from_arg_matches(&matches).unwrap();
-            assert_eq!(format!("{:?}", cli.anywhere.output), "Json", "{line}");
-            assert_eq!(cli.anywhere.state.as_deref(), Some(std::path::Path::new("s")), "{line}");
+            assert_eq!(format!("{:?}", cli.globals.output), "Json", "{line}");
+            assert_eq!(cli.globals.state.as_deref(), Some(std::path::Path::new("s")), "{line}");
         }
     }
 

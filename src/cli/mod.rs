@@ -29,7 +29,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use self::global_options::Anywhere;
+use self::global_options::GlobalOptions;
 use crate::config::file::Faults;
 use crate::config::limits::OutOfRange;
 
@@ -38,7 +38,7 @@ use crate::config::limits::OutOfRange;
 #[command(name = "ringway", version, arg_required_else_help = true, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
-    anywhere: Anywhere,
+    globals: GlobalOptions,
     #[command(subcommand)]
     noun: Noun,
 }
@@ -94,7 +94,7 @@ enum Failure {
 
 impl Failure {
     /// What the user is told, and the exit code.
-    fn told(self) -> (String, u8) {
+    fn into_message_and_code(self) -> (String, u8) {
         match self {
             Self::Failed(message) => (message, 1),
             Self::Usage(message) => (message, 2),
@@ -136,7 +136,7 @@ impl From<OutOfRange> for Failure {
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn run() -> ExitCode {
-    let Cli { anywhere, noun } = global_options::parse();
+    let Cli { globals, noun } = global_options::parse();
     let result = match noun {
         Noun::Demo(args) => demo::run(&args),
         Noun::Serve(args) => node::run(&args),
@@ -144,22 +144,22 @@ pub fn run() -> ExitCode {
         Noun::Echo(args) => echo::run(&args),
         Noun::Ws(args) => ws::run(&args),
         Noun::Tls(args) => tls::run(&args),
-        Noun::Api(args) => api::run(&args, &anywhere),
-        Noun::Env(args) => env::run(&args, &anywhere),
-        Noun::Config(args) => config::run(&args, &anywhere),
-        Noun::Conn(args) => conn::run(&args, &anywhere),
-        Noun::Audit(args) => audit::run(&args, &anywhere),
-        Noun::Apply(args) => apply::run(&args, &anywhere),
-        Noun::Diff(args) => apply::diff(&args, &anywhere),
-        Noun::Export(args) => apply::export(&args, &anywhere),
+        Noun::Api(args) => api::run(&args, &globals),
+        Noun::Env(args) => env::run(&args, &globals),
+        Noun::Config(args) => config::run(&args, &globals),
+        Noun::Conn(args) => conn::run(&args, &globals),
+        Noun::Audit(args) => audit::run(&args, &globals),
+        Noun::Apply(args) => apply::run(&args, &globals),
+        Noun::Diff(args) => apply::diff(&args, &globals),
+        Noun::Export(args) => apply::export(&args, &globals),
         Noun::Completions(args) => manual::completions(&args),
         Noun::Man(args) => manual::man(&args),
     };
     let (message, code) = match result {
         Ok(code) => return code,
-        Err(failure) => failure.told(),
+        Err(failure) => failure.into_message_and_code(),
     };
     // Nobody may be reading.
-    let _ = writeln!(std::io::stderr(), "ringway: {}", output::shown(&message));
+    let _ = writeln!(std::io::stderr(), "ringway: {}", output::without_controls(&message));
     ExitCode::from(code)
 }

@@ -37,12 +37,12 @@ impl Format {
             Self::Json => serde_json::to_string_pretty(thing).map_err(|error| failed(&error))? + "\n",
             Self::Yaml => serde_saphyr::to_string(thing).map_err(|error| failed(&error))?,
         };
-        data(&text)
+        print(&text)
     }
 }
 
 /// Writes to standard output. That nobody reads it any more is no failure.
-pub(super) fn data(text: &str) -> Result<(), Failure> {
+pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
@@ -51,8 +51,8 @@ pub(super) fn data(text: &str) -> Result<(), Failure> {
 }
 
 /// Says something on standard error. Nobody may be reading.
-pub(super) fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "{}", shown(text));
+pub(super) fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{}", without_controls(text));
 }
 
 /// Asks before something that cannot be taken back, or that others will see. Where nobody can be asked it goes on, and
@@ -66,10 +66,10 @@ pub(super) fn confirm(what: &str, is_confirmed: bool, no_input: bool) -> Result<
     }
     if no_input || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         let why = if no_input { "--no-input" } else { "this is no terminal" };
-        say(&format!("{what}: not asked, {why}"));
+        note(&format!("{what}: not asked, {why}"));
         return Ok(());
     }
-    let _ = write!(io::stderr(), "{}? [y/N] ", shown(what));
+    let _ = write!(io::stderr(), "{}? [y/N] ", without_controls(what));
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     match answer.trim().to_ascii_lowercase().as_str() {
@@ -86,7 +86,7 @@ pub(super) fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) ->
         table.set_header(header);
     }
     for row in rows {
-        table.add_row(row.iter().map(|cell| shown(cell).replace('\n', " ")));
+        table.add_row(row.iter().map(|cell| without_controls(cell).replace('\n', " ")));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -96,7 +96,7 @@ pub(super) fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) ->
 }
 
 /// A list in a cell; a dash for none.
-pub(super) fn joined<T: AsRef<str>>(items: &[T]) -> String {
+pub(super) fn list_cell<T: AsRef<str>>(items: &[T]) -> String {
     match items {
         [] => "-".to_owned(),
         items => items.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(" "),
@@ -109,7 +109,7 @@ pub(super) fn count(number: u64, what: &str) -> String {
 }
 
 /// Text without what would move a cursor or change a colour.
-pub(super) fn shown(text: &str) -> String {
+pub(super) fn without_controls(text: &str) -> String {
     // Controls, and the marks that turn the direction of writing around.
     let drives =
         |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -118,7 +118,7 @@ pub(super) fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{joined, shown, table};
+    use super::{list_cell, table, without_controls};
 
     #[test]
     fn columns_are_as_wide_as_their_content_and_lines_end_where_they_end() {
@@ -137,8 +137,8 @@ mod tests {
 
     #[test]
     fn text_from_outside_cannot_drive_the_terminal() {
-        assert_eq!(shown("a\u{1b}]0;x\u{7}b\u{9b}\n"), "a\u{fffd}]0;x\u{fffd}b\u{fffd}\n");
-        assert_eq!(joined::<&str>(&[]), "-");
-        assert_eq!(joined(&["a", "b"]), "a b");
+        assert_eq!(without_controls("a\u{1b}]0;x\u{7}b\u{9b}\n"), "a\u{fffd}]0;x\u{fffd}b\u{fffd}\n");
+        assert_eq!(list_cell::<&str>(&[]), "-");
+        assert_eq!(list_cell(&["a", "b"]), "a b");
     }
 }

@@ -73,7 +73,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
 /// # Errors
 /// What could not be made or written.
 pub fn dev_cert(out: &Path, names: &[String]) -> Result<(), String> {
-    make_all(out, &Files::below(out), names).map(drop).map_err(|failure| failure.told().0)
+    make_all(out, &Files::below(out), names).map(drop).map_err(|failure| failure.into_message_and_code().0)
 }
 
 /// Whether the authority is new.

@@ -5,9 +5,9 @@ use crate::api::request::{NewApi, NewDefinition};
 use crate::api::{Access, Api};
 use crate::cli::Failure;
 use crate::cli::api::reference::Reference;
-use crate::cli::client::{Client, Place};
-use crate::cli::global_options::Anywhere;
-use crate::cli::output::{confirm, say};
+use crate::cli::client::{Client, ResourcePath};
+use crate::cli::global_options::GlobalOptions;
+use crate::cli::output::{confirm, note};
 use crate::declare::held;
 
 #[derive(clap::Args, Debug)]
@@ -77,7 +77,7 @@ fn access(text: &str) -> Result<Access, String> {
     text.parse().map_err(|fault: crate::api::problem::Fault| fault.message)
 }
 
-pub(super) fn create(args: &CreateArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
+pub(super) fn create(args: &CreateArgs, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
     let new = NewApi {
         name: args.name.clone(),
         version: args.version.clone(),
@@ -88,14 +88,14 @@ pub(super) fn create(args: &CreateArgs, client: &Client, anywhere: &Anywhere) ->
         access: args.access.map(|access| access.as_str().to_owned()),
         kind: None,
     };
-    let api: Api = client.post(&Place::new(["apis"]), &new)?;
+    let api: Api = client.post(&ResourcePath::new(["apis"]), &new)?;
     let key = held::key(&api);
-    say(&format!("created {key}; it is deployed nowhere yet: ringway api deploy {key} --env ENVIRONMENT"));
-    show::write(&api, anywhere)
+    note(&format!("created {key}; it is deployed nowhere yet: ringway api deploy {key} --env ENVIRONMENT"));
+    show::write(&api, globals)
 }
 
 /// What is not given stays as it is; if somebody else has changed it meanwhile, nothing is.
-pub(super) fn update(args: &UpdateArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
+pub(super) fn update(args: &UpdateArgs, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
     let changes = &args.changes;
     let place = place(&args.reference.key(client)?);
     let is = client.tagged::<Api>(&place)?;
@@ -110,16 +110,16 @@ pub(super) fn update(args: &UpdateArgs, client: &Client, anywhere: &Anywhere) ->
     let api: Api = client.put(&place, &new, is.etag.as_deref())?;
     let key = held::key(&api);
     match api.deployments.first() {
-        Some(first) => say(&format!(
+        Some(first) => note(&format!(
             "updated {key}; what is deployed stays as it is: ringway api deploy {key} --env {}",
             first.environment
         )),
-        None => say(&format!("updated {key}")),
+        None => note(&format!("updated {key}")),
     }
-    show::write(&api, anywhere)
+    show::write(&api, globals)
 }
 
-pub(super) fn delete(args: &DeleteArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
+pub(super) fn delete(args: &DeleteArgs, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
     let api = found(&args.reference, client)?;
     let key = held::key(&api);
     let running: Vec<&str> = api.deployments.iter().map(|it| it.environment.as_str()).collect();
@@ -127,9 +127,9 @@ pub(super) fn delete(args: &DeleteArgs, client: &Client, anywhere: &Anywhere) ->
         [] => format!("delete {key}, which is deployed nowhere"),
         running => format!("delete {key} and end its connections in {}", running.join(", ")),
     };
-    confirm(&what, args.yes, anywhere.no_input)?;
+    confirm(&what, args.yes, globals.no_input)?;
     client.delete(&place(&key))?;
-    say(&format!("deleted {key}"));
+    note(&format!("deleted {key}"));
     Ok(())
 }
 
@@ -138,7 +138,7 @@ mod tests {
     use serde_json::json;
 
     use super::{Changes, UpdateArgs, update};
-    use crate::cli::client::testing::{Answer, FakeNode, anywhere, api};
+    use crate::cli::client::testing::{Answer, FakeNode, api, default_options};
 
     #[test]
     fn an_update_sends_what_is_given_and_what_was_there_and_the_tag_that_it_goes_by() {
@@ -153,7 +153,7 @@ mod tests {
         let changes =
             Changes { name: None, target: vec!["ws://b".to_owned()], description: Some(String::new()), access: None };
         let args = UpdateArgs { reference: "default/chat:1.0".parse().unwrap(), changes };
-        let (why, code) = update(&args, &node.client(), &anywhere()).unwrap_err().told();
+        let (why, code) = update(&args, &node.client(), &default_options()).unwrap_err().into_message_and_code();
         assert_eq!((why.as_str(), code), ("it has been changed (412 condition-failed)", 1));
         let asked = node.asked();
         let put = asked.last().unwrap();

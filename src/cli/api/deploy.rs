@@ -7,8 +7,8 @@ use crate::api::request::{NewDeployment, Promotion, Rollback};
 use crate::api::{Api, Deployment};
 use crate::cli::api::reference::Reference;
 use crate::cli::client::Client;
-use crate::cli::global_options::Anywhere;
-use crate::cli::output::{joined, say};
+use crate::cli::global_options::GlobalOptions;
+use crate::cli::output::{list_cell, note};
 use crate::cli::{Failure, env};
 use crate::declare::held;
 
@@ -67,33 +67,33 @@ pub(super) struct RollbackArgs {
     env: Option<String>,
 }
 
-pub(super) fn deploy(args: &DeployArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
+pub(super) fn deploy(args: &DeployArgs, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
     let key = args.place.reference.key(client)?;
     let targets = (args.api_targets || !args.target.is_empty()).then(|| args.target.clone());
     let new = NewDeployment { revision: args.revision, targets };
     let place = place(&key).at("deployments").at(&args.place.env);
     let deployment: Deployment = client.put(&place, &new, None)?;
-    told(&format!("deployed {key}"), &deployment);
-    write(&deployment, anywhere)
+    deployed_note(&format!("deployed {key}"), &deployment);
+    write(&deployment, globals)
 }
 
 pub(super) fn undeploy(args: &PlaceArgs, client: &Client) -> Result<(), Failure> {
     let key = args.reference.key(client)?;
     client.delete(&place(&key).at("deployments").at(&args.env))?;
-    say(&format!("undeployed {key} from {}", args.env));
+    note(&format!("undeployed {key} from {}", args.env));
     Ok(())
 }
 
 /// Starts or stops a deployment.
-pub(super) fn switch(args: &PlaceArgs, verb: &str, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
+pub(super) fn switch(args: &PlaceArgs, verb: &str, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
     let key = args.reference.key(client)?;
     let place = place(&key).at("deployments").at(&args.env).at(verb);
     let deployment: Deployment = client.post(&place, &json!({}))?;
-    say(&format!("{key} is {} in {}", super::status(&deployment), deployment.environment));
-    write(&deployment, anywhere)
+    note(&format!("{key} is {} in {}", super::status(&deployment), deployment.environment));
+    write(&deployment, globals)
 }
 
-pub(super) fn rollback(args: &RollbackArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
+pub(super) fn rollback(args: &RollbackArgs, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
     let api = found(&args.reference, client)?;
     let environment = match &args.env {
         Some(name) => name.clone(),
@@ -101,11 +101,11 @@ pub(super) fn rollback(args: &RollbackArgs, client: &Client, anywhere: &Anywhere
     };
     let place = place(&held::key(&api)).at("deployments").at(&environment).at("rollback");
     let deployment: Deployment = client.post(&place, &Rollback { revision: args.revision })?;
-    told(&format!("rolled back {}", held::key(&api)), &deployment);
-    write(&deployment, anywhere)
+    deployed_note(&format!("rolled back {}", held::key(&api)), &deployment);
+    write(&deployment, globals)
 }
 
-pub(super) fn promote(args: &PromoteArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
+pub(super) fn promote(args: &PromoteArgs, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
     let targets = match args.target.as_slice() {
         [keep] if keep == "keep" => None,
         some if some.iter().any(|target| target == "keep") => {
@@ -124,8 +124,8 @@ pub(super) fn promote(args: &PromoteArgs, client: &Client, anywhere: &Anywhere) 
     };
     let promotion = Promotion { from: from.clone(), to, targets };
     let deployment: Deployment = client.post(&place(&key).at("promote"), &promotion)?;
-    told(&format!("promoted {key} from {from}"), &deployment);
-    write(&deployment, anywhere)
+    deployed_note(&format!("promoted {key} from {from}"), &deployment);
+    write(&deployment, globals)
 }
 
 /// The one environment that an API runs in.
@@ -159,7 +159,7 @@ fn only_promotion(
         [(from, to)] => Ok(((*from).clone(), (*to).clone())),
         [] => {
             let running: Vec<&str> = api.deployments.iter().map(|it| it.environment.as_str()).collect();
-            let (running, order) = (joined(&running), order.join(", "));
+            let (running, order) = (list_cell(&running), order.join(", "));
             let why = "an API is promoted from where it runs to the next in the order";
             Err(Failure::Failed(format!("{why}: {key} runs in: {running}; the order is {order}")))
         }
@@ -170,17 +170,17 @@ fn only_promotion(
     }
 }
 
-fn told(what: &str, deployment: &Deployment) {
+fn deployed_note(what: &str, deployment: &Deployment) {
     let Deployment { environment, revision, effective_targets, .. } = deployment;
-    let targets = joined(&texts(effective_targets));
-    say(&format!("{what}: revision {revision} runs in {environment}, to {targets}"));
+    let targets = list_cell(&texts(effective_targets));
+    note(&format!("{what}: revision {revision} runs in {environment}, to {targets}"));
     if deployment.status == crate::api::view::Status::Stopped {
-        say("it is stopped there, and takes no connections: ringway api start");
+        note("it is stopped there, and takes no connections: ringway api start");
     }
 }
 
-fn write(deployment: &Deployment, anywhere: &Anywhere) -> Result<(), Failure> {
-    anywhere.output.write(deployment, |deployment| show::deployed(std::slice::from_ref(deployment)))
+fn write(deployment: &Deployment, globals: &GlobalOptions) -> Result<(), Failure> {
+    globals.output.write(deployment, |deployment| show::deployed(std::slice::from_ref(deployment)))
 }
 
 #[cfg(test)]
@@ -200,7 +200,7 @@ mod tests {
 
     fn promotion(names: &[&str], from: Option<&str>, to: Option<&str>) -> Result<(String, String), (String, u8)> {
         let order = ORDER.map(str::to_owned);
-        only_promotion(&running_in(names), &order, from, to).map_err(crate::cli::Failure::told)
+        only_promotion(&running_in(names), &order, from, to).map_err(crate::cli::Failure::into_message_and_code)
     }
 
     #[test]
@@ -237,9 +237,9 @@ mod tests {
     #[test]
     fn a_rollback_needs_no_environment_where_there_is_one_only() {
         assert_eq!(only_environment(&running_in(&["staging"])).unwrap(), "staging");
-        let (why, code) = only_environment(&running_in(&ORDER[..2])).unwrap_err().told();
+        let (why, code) = only_environment(&running_in(&ORDER[..2])).unwrap_err().into_message_and_code();
         assert_eq!((why.as_str(), code), ("default/chat:1.0 runs in development, staging: say in which with --env", 2));
-        let (why, code) = only_environment(&running_in(&[])).unwrap_err().told();
+        let (why, code) = only_environment(&running_in(&[])).unwrap_err().into_message_and_code();
         assert_eq!((why.as_str(), code), ("default/chat:1.0 is deployed nowhere", 1));
     }
 }

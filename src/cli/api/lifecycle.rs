@@ -10,8 +10,8 @@ use crate::api::view::LifecycleView;
 use crate::api::{Api, Deployment, Lifecycle};
 use crate::cli::api::reference::Reference;
 use crate::cli::client::Client;
-use crate::cli::global_options::Anywhere;
-use crate::cli::output::{confirm, joined, say, table};
+use crate::cli::global_options::GlobalOptions;
+use crate::cli::output::{confirm, list_cell, note, table};
 use crate::cli::{Failure, env};
 use crate::declare::held;
 
@@ -52,20 +52,20 @@ pub(in crate::cli) fn time(text: &str) -> Result<Timestamp, String> {
     read.ok_or_else(|| "it must be a day or a time, as in 2027-06-30 or 2027-06-30T12:00:00Z".to_owned())
 }
 
-pub(super) fn run(args: &Args, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
+pub(super) fn run(args: &Args, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
     let Some(to) = args.to else {
         let place = place(&args.reference.key(client)?).at("lifecycle");
-        return write(&client.get(&place)?, anywhere);
+        return write(&client.get(&place)?, globals);
     };
     let api = found(&args.reference, client)?;
     let key = held::key(&api);
     let production = match to {
-        Lifecycle::Published => publishing(args, &api, client, anywhere)?,
+        Lifecycle::Published => publishing(args, &api, client, globals)?,
         _ => None,
     };
     if to == Lifecycle::Retired {
         let what = format!("retire {key}: it is undeployed everywhere, and cannot come back");
-        confirm(&what, args.yes, anywhere.no_input)?;
+        confirm(&what, args.yes, globals.no_input)?;
     }
     let new = NewLifecycle {
         state: to.to_string(),
@@ -76,14 +76,19 @@ pub(super) fn run(args: &Args, client: &Client, anywhere: &Anywhere) -> Result<(
     };
     let view: LifecycleView = client.put(&place(&key).at("lifecycle"), &new, None)?;
     for warning in view.warnings.iter().flatten() {
-        say(&format!("warning: {warning}"));
+        note(&format!("warning: {warning}"));
     }
-    say(&format!("{key} is {}, and was {}", view.state, api.lifecycle));
-    write(&view, anywhere)
+    note(&format!("{key} is {}, and was {}", view.state, api.lifecycle));
+    write(&view, globals)
 }
 
 /// Shows where a published API's connections will go, and has it confirmed: the targets that were.
-fn publishing(args: &Args, api: &Api, client: &Client, anywhere: &Anywhere) -> Result<Option<Vec<String>>, Failure> {
+fn publishing(
+    args: &Args,
+    api: &Api,
+    client: &Client,
+    globals: &GlobalOptions,
+) -> Result<Option<Vec<String>>, Failure> {
     let environments = env::all(client)?;
     let last = environments.last();
     let running: Option<&Deployment> =
@@ -93,19 +98,19 @@ fn publishing(args: &Args, api: &Api, client: &Client, anywhere: &Anywhere) -> R
     let shown = shown.unwrap_or_else(|| api.name.to_string());
     let what = match running {
         Some(it) => {
-            let targets = joined(&texts(&it.effective_targets));
+            let targets = list_cell(&texts(&it.effective_targets));
             format!("publish {key} as `{shown}`: revision {} runs in {name}, to {targets}", it.revision)
         }
         None => format!("publish {key} as `{shown}`: nothing of it is deployed in {name}"),
     };
-    confirm(&what, args.yes, anywhere.no_input)?;
+    confirm(&what, args.yes, globals.no_input)?;
     Ok(running.map(|it| texts(&it.effective_targets)))
 }
 
-fn write(view: &LifecycleView, anywhere: &Anywhere) -> Result<(), Failure> {
-    anywhere.output.write(view, |view| {
+fn write(view: &LifecycleView, globals: &GlobalOptions) -> Result<(), Failure> {
+    globals.output.write(view, |view| {
         let allowed: Vec<&str> = view.allowed.iter().map(|state| state.as_str()).collect();
-        let fields = [("state", view.state.to_string()), ("may become", joined(&allowed))];
+        let fields = [("state", view.state.to_string()), ("may become", list_cell(&allowed))];
         let fields = table(&[], fields.into_iter().map(|(name, value)| vec![name.to_owned(), value]));
         let rows = view
             .history
@@ -124,7 +129,7 @@ mod tests {
 
     use super::{Args, run, state, time};
     use crate::api::Lifecycle;
-    use crate::cli::client::testing::{Answer, Asked, FakeNode, anywhere, api, deployment};
+    use crate::cli::client::testing::{Answer, Asked, FakeNode, api, default_options, deployment};
 
     #[test]
     fn a_state_is_read_in_any_case_and_with_or_without_its_hyphen() {
@@ -164,7 +169,7 @@ mod tests {
         });
         let reference = "default/chat:1.0".parse().unwrap();
         let args = Args { reference, to: Some(Lifecycle::Published), display_name: None, sunset: None, yes: true };
-        let (why, code) = run(&args, &node.client(), &anywhere()).unwrap_err().told();
+        let (why, code) = run(&args, &node.client(), &default_options()).unwrap_err().into_message_and_code();
         assert_eq!((why.as_str(), code), ("others are deployed (409 targets-differ)", 1));
         let asked = node.asked();
         let body = r#"{"state":"Published","production_targets":["ws://127.0.0.1:9000"]}"#;

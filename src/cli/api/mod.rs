@@ -15,8 +15,8 @@ use clap::Subcommand;
 pub(super) use self::lifecycle::time;
 use self::reference::Reference;
 use super::Failure;
-use super::client::{Client, Place};
-use super::global_options::Anywhere;
+use super::client::{Client, ResourcePath};
+use super::global_options::GlobalOptions;
 use crate::api::view::Status;
 use crate::api::{Api, ApiKey, Deployment, TargetUrl};
 
@@ -58,22 +58,22 @@ enum Verb {
     Test(session::Args),
 }
 
-pub(super) fn run(args: &Args, anywhere: &Anywhere) -> Result<ExitCode, Failure> {
-    let client = Client::new(anywhere)?;
+pub(super) fn run(args: &Args, globals: &GlobalOptions) -> Result<ExitCode, Failure> {
+    let client = Client::new(globals)?;
     match &args.verb {
-        Verb::Create(args) => change::create(args, &client, anywhere),
-        Verb::List(args) => show::list(args, &client, anywhere),
-        Verb::Show(args) => show::show(args, &client, anywhere),
-        Verb::Update(args) => change::update(args, &client, anywhere),
-        Verb::Delete(args) => change::delete(args, &client, anywhere),
-        Verb::Deploy(args) => deploy::deploy(args, &client, anywhere),
+        Verb::Create(args) => change::create(args, &client, globals),
+        Verb::List(args) => show::list(args, &client, globals),
+        Verb::Show(args) => show::show(args, &client, globals),
+        Verb::Update(args) => change::update(args, &client, globals),
+        Verb::Delete(args) => change::delete(args, &client, globals),
+        Verb::Deploy(args) => deploy::deploy(args, &client, globals),
         Verb::Undeploy(args) => deploy::undeploy(args, &client),
-        Verb::Promote(args) => deploy::promote(args, &client, anywhere),
-        Verb::Stop(args) => deploy::switch(args, "stop", &client, anywhere),
-        Verb::Start(args) => deploy::switch(args, "start", &client, anywhere),
-        Verb::Revisions(args) => show::revisions(args, &client, anywhere),
-        Verb::Rollback(args) => deploy::rollback(args, &client, anywhere),
-        Verb::Lifecycle(args) => lifecycle::run(args, &client, anywhere),
+        Verb::Promote(args) => deploy::promote(args, &client, globals),
+        Verb::Stop(args) => deploy::switch(args, "stop", &client, globals),
+        Verb::Start(args) => deploy::switch(args, "start", &client, globals),
+        Verb::Revisions(args) => show::revisions(args, &client, globals),
+        Verb::Rollback(args) => deploy::rollback(args, &client, globals),
+        Verb::Lifecycle(args) => lifecycle::run(args, &client, globals),
         // It ends as the session does.
         Verb::Test(args) => return session::run(args, &client),
     }?;
@@ -81,8 +81,8 @@ pub(super) fn run(args: &Args, anywhere: &Anywhere) -> Result<ExitCode, Failure>
 }
 
 /// Where an API is in the admin API.
-pub(super) fn place(key: &ApiKey) -> Place {
-    Place::new(["apis", key.project.as_str(), key.identifier.as_str(), &key.version.to_string()])
+pub(super) fn place(key: &ApiKey) -> ResourcePath {
+    ResourcePath::new(["apis", key.project.as_str(), key.identifier.as_str(), &key.version.to_string()])
 }
 
 /// The API that a reference means.

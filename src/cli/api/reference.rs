@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use crate::api::{Api, ApiKey, Identifier, Lifecycle, ProjectName, Version};
 use crate::cli::Failure;
-use crate::cli::client::{Client, Place};
+use crate::cli::client::{Client, ResourcePath};
 use crate::declare::held;
 
 /// What was written.
@@ -55,7 +55,7 @@ impl Reference {
             return Ok(ApiKey { project: project.clone(), identifier: self.identifier.clone(), version });
         }
         let project = self.project.as_ref().map(ProjectName::as_str);
-        let all = Place::new(["apis"]).with("q", self.identifier.as_str()).with_some("project", project);
+        let all = ResourcePath::new(["apis"]).with("q", self.identifier.as_str()).with_some("project", project);
         let all: Vec<Api> = client.list(&all, None)?;
         self.only(&all).map_err(Failure::Failed)
     }
@@ -132,7 +132,9 @@ mod tests {
             ];
             Answer::json(&json!({"items": items, "next": null}).to_string())
         });
-        let key = |text: &str| reference(text).key(&node.client()).map(|key| key.to_string()).map_err(|it| it.told().0);
+        let key = |text: &str| {
+            reference(text).key(&node.client()).map(|key| key.to_string()).map_err(|it| it.into_message_and_code().0)
+        };
         assert_eq!(key("chat:2.0").unwrap(), "default/chat:2.0");
         assert_eq!(key("chat-room").unwrap(), "shop/chat-room:9.0");
         assert_eq!(key("chat:1.0").unwrap(), "default/chat:1.0", "where there is no other, the retired one");

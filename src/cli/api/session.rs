@@ -7,7 +7,7 @@ use super::found;
 use crate::cli::Failure;
 use crate::cli::api::reference::Reference;
 use crate::cli::client::Client;
-use crate::cli::output::say;
+use crate::cli::output::note;
 use crate::cli::ws;
 use crate::declare::held;
 use crate::routing::target;
@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args, client: &Client) -> Result<ExitCode, Failure> {
     };
     let url = dialled(url, client.remote_host()).map_err(|why| Failure::Failed(format!("{key}: {url}: {why}")))?;
     let url = joined(&url, &args.path);
-    say(&format!("talking to {url}"));
+    note(&format!("talking to {url}"));
     ws::open(&url, &args.options)
 }
 

@@ -5,9 +5,9 @@ use crate::api::{Api, Deployment, Lifecycle, Revision};
 use crate::cli::Failure;
 use crate::cli::api::lifecycle::state;
 use crate::cli::api::reference::Reference;
-use crate::cli::client::{Client, Place};
-use crate::cli::global_options::Anywhere;
-use crate::cli::output::{joined, table};
+use crate::cli::client::{Client, ResourcePath};
+use crate::cli::global_options::GlobalOptions;
+use crate::cli::output::{list_cell, table};
 use crate::declare::held;
 
 #[derive(clap::Args, Debug)]
@@ -36,53 +36,53 @@ pub(super) struct ShowArgs {
     reference: Reference,
 }
 
-pub(super) fn list(args: &ListArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
-    let place = Place::new(["apis"])
+pub(super) fn list(args: &ListArgs, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
+    let place = ResourcePath::new(["apis"])
         .with_some("project", args.project.as_deref())
         .with_some("lifecycle", args.lifecycle.map(Lifecycle::as_str))
         .with_some("environment", args.env.as_deref())
         .with_some("q", args.search.as_deref());
     let apis: Vec<Api> = client.list(&place, args.limit)?;
     let header = ["API", "NAME", "LIFECYCLE", "ACCESS", "DEPLOYED", "TARGETS"];
-    anywhere.output.list(&apis, &header, |api| {
+    globals.output.list(&apis, &header, |api| {
         let deployed: Vec<&str> = api.deployments.iter().map(|it| it.environment.as_str()).collect();
         vec![
             held::key(api).to_string(),
             api.name.to_string(),
             api.lifecycle.to_string(),
             api.access.as_str().to_owned(),
-            joined(&deployed),
-            joined(&texts(&api.targets)),
+            list_cell(&deployed),
+            list_cell(&texts(&api.targets)),
         ]
     })
 }
 
-pub(super) fn show(args: &ShowArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
-    write(&found(&args.reference, client)?, anywhere)
+pub(super) fn show(args: &ShowArgs, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
+    write(&found(&args.reference, client)?, globals)
 }
 
-pub(super) fn revisions(args: &ShowArgs, client: &Client, anywhere: &Anywhere) -> Result<(), Failure> {
+pub(super) fn revisions(args: &ShowArgs, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
     let api = found(&args.reference, client)?;
     let revisions: Vec<Revision> = client.list(&place(&held::key(&api)).at("revisions"), None)?;
     let header = ["REVISION", "CREATED", "BY", "DEPLOYED", "NAME", "ACCESS", "TARGETS"];
-    anywhere.output.list(&revisions, &header, |revision| {
+    globals.output.list(&revisions, &header, |revision| {
         let running = api.deployments.iter().filter(|deployment| deployment.revision == revision.number);
         let running: Vec<&str> = running.map(|deployment| deployment.environment.as_str()).collect();
         vec![
             revision.number.to_string(),
             revision.created_at.to_string(),
             revision.created_by.clone(),
-            joined(&running),
+            list_cell(&running),
             revision.definition.name.to_string(),
             revision.definition.access.as_str().to_owned(),
-            joined(&texts(&revision.definition.targets)),
+            list_cell(&texts(&revision.definition.targets)),
         ]
     })
 }
 
 /// An API, whole.
-pub(super) fn write(api: &Api, anywhere: &Anywhere) -> Result<(), Failure> {
-    anywhere.output.write(api, |api| {
+pub(super) fn write(api: &Api, globals: &GlobalOptions) -> Result<(), Failure> {
+    globals.output.write(api, |api| {
         let fields = fields(api).into_iter().map(|(name, value)| vec![name.to_owned(), value]);
         let fields = table(&[], fields);
         match api.deployments.as_slice() {
@@ -98,7 +98,7 @@ pub(super) fn deployed(deployments: &[Deployment]) -> String {
     table(
         &header,
         deployments.iter().map(|it| {
-            let targets = joined(&texts(&it.effective_targets));
+            let targets = list_cell(&texts(&it.effective_targets));
             vec![
                 it.environment.to_string(),
                 it.revision.to_string(),
@@ -116,7 +116,7 @@ fn fields(api: &Api) -> Vec<(&'static str, String)> {
         ("name", api.name.to_string()),
         ("base path", api.base_path.clone()),
         ("access", api.access.as_str().to_owned()),
-        ("targets", joined(&texts(&api.targets))),
+        ("targets", list_cell(&texts(&api.targets))),
         ("lifecycle", api.lifecycle.to_string()),
     ];
     let mut add = |name, value: Option<String>| fields.extend(value.map(|value| (name, value)));

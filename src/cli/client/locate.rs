@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustls_pki_types::CertificateDer;
 
-use crate::cli::global_options::Anywhere;
+use crate::cli::global_options::GlobalOptions;
 use crate::cli::{Failure, output};
 use crate::tls::pem::PemFile;
 
@@ -23,7 +23,7 @@ const MAX_FILE_BYTES: u64 = 4096;
 
 /// A node that was found, and how.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct NodeAccess {
     /// `http://ADDRESS` or `https://NAME`, without a slash at its end.
     pub(super) base: String,
     pub(super) token: String,
@@ -38,7 +38,7 @@ enum By {
     Admin,
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for NodeAccess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.by {
             By::State(directory) => write!(f, "{} (from {})", self.base, directory.join(ADDRESS_FILE).display()),
@@ -47,7 +47,7 @@ impl fmt::Display for Found {
     }
 }
 
-impl Found {
+impl NodeAccess {
     /// Why a node cannot be reached, and what to do.
     pub(super) fn unreachable(&self, error: &ureq::Error) -> String {
         let why = match error {
@@ -69,20 +69,20 @@ impl Found {
 }
 
 /// Finds the node that the line names.
-pub(super) fn node(anywhere: &Anywhere) -> Result<Found, Failure> {
+pub(super) fn node(globals: &GlobalOptions) -> Result<NodeAccess, Failure> {
     let usage = |why: &str| Err(Failure::Usage(why.to_owned()));
-    match (&anywhere.admin, &anywhere.token_file) {
-        (Some(_), _) if anywhere.state.is_some() => usage("--state and --admin name two nodes; give one of them"),
-        (Some(url), Some(token)) => named(url, token, anywhere.admin_ca.as_deref()),
+    match (&globals.admin, &globals.token_file) {
+        (Some(_), _) if globals.state.is_some() => usage("--state and --admin name two nodes; give one of them"),
+        (Some(url), Some(token)) => named(url, token, globals.admin_ca.as_deref()),
         (Some(_), None) => usage("--admin needs --token-file FILE: the file with that node's admin token"),
         (None, Some(_)) => usage("--token-file goes with --admin URL; with --state the token is read there"),
-        (None, None) if anywhere.admin_ca.is_some() => usage("--admin-ca goes with --admin https://.."),
-        (None, None) => here(anywhere.state.as_deref().unwrap_or(Path::new(STATE))),
+        (None, None) if globals.admin_ca.is_some() => usage("--admin-ca goes with --admin https://.."),
+        (None, None) => here(globals.state.as_deref().unwrap_or(Path::new(STATE))),
     }
 }
 
 /// A node on this host.
-fn here(directory: &Path) -> Result<Found, Failure> {
+fn here(directory: &Path) -> Result<NodeAccess, Failure> {
     let path = directory.join(ADDRESS_FILE);
     let text = match read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -101,11 +101,11 @@ fn here(directory: &Path) -> Result<Found, Failure> {
         .map_err(|_| Failure::Failed(format!("{}: there is no address in it; restart the node", path.display())))?;
     let token = token(&directory.join(TOKEN_FILE))?;
     let base = format!("http://{}", dialled(address));
-    Ok(Found { base, token, remote_host: None, by: By::State(directory.to_owned()) })
+    Ok(NodeAccess { base, token, remote_host: None, by: By::State(directory.to_owned()) })
 }
 
-/// A node anywhere.
-fn named(url: &str, token_file: &Path, ca: Option<&Path>) -> Result<Found, Failure> {
+/// A node that `--admin` names.
+fn named(url: &str, token_file: &Path, ca: Option<&Path>) -> Result<NodeAccess, Failure> {
     let unfit = |why: &str| Failure::Configuration(format!("--admin {}: {why}", shown_url(url)));
     let (scheme, rest) = url.split_once("://").ok_or_else(|| unfit("it must begin with http:// or https://"))?;
     let scheme = scheme.to_ascii_lowercase();
@@ -124,19 +124,19 @@ fn named(url: &str, token_file: &Path, ca: Option<&Path>) -> Result<Found, Failu
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let is_local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     if scheme == "http" && !is_local {
-        output::say(
+        output::note(
             "ringway: --admin http://..: the token goes to another host unencrypted; use https://, or a tunnel",
         );
     }
     let remote_host = (!is_local).then_some(host);
-    Ok(Found { base, token: token(token_file)?, remote_host, by: By::Admin })
+    Ok(NodeAccess { base, token: token(token_file)?, remote_host, by: By::Admin })
 }
 
 /// A URL as it may be shown: what stands before an `@` may be a secret.
 fn shown_url(url: &str) -> String {
     match url.rsplit_once('@') {
-        Some((_, rest)) => format!("..@{}", output::shown(rest)),
-        None => output::shown(url),
+        Some((_, rest)) => format!("..@{}", output::without_controls(rest)),
+        None => output::without_controls(url),
     }
 }
 
@@ -229,13 +229,13 @@ fn name_of(uid: u32, users: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Found, dialled, name_of, node};
-    use crate::cli::client::testing::{anywhere, at_state, at_url};
+    use super::{NodeAccess, dialled, name_of, node};
+    use crate::cli::client::testing::{at_state, at_url, default_options};
     use crate::tls::testing::Folder;
 
-    fn found(anywhere: &crate::cli::global_options::Anywhere) -> Result<Found, (u8, String)> {
-        node(anywhere).map_err(|failure| {
-            let (why, code) = failure.told();
+    fn found(globals: &crate::cli::global_options::GlobalOptions) -> Result<NodeAccess, (u8, String)> {
+        node(globals).map_err(|failure| {
+            let (why, code) = failure.into_message_and_code();
             (code, why)
         })
     }
@@ -298,7 +298,7 @@ mod tests {
         let token = folder.write("t", "secret");
         let mut both = at_url("http://127.0.0.1:1", &token);
         both.state = Some(folder.path(""));
-        let mut alone = anywhere();
+        let mut alone = default_options();
         alone.token_file = Some(token.clone());
         let mut without = at_url("http://127.0.0.1:1", &token);
         without.token_file = None;

@@ -18,11 +18,11 @@ use ureq::Agent;
 use ureq::http::{Method, Request, Response, StatusCode, header};
 use ureq::tls::{RootCerts, TlsConfig};
 
-use self::locate::Found;
+use self::locate::NodeAccess;
 pub(in crate::cli) use self::locate::STATE;
-pub(super) use self::resource::Place;
+pub(super) use self::resource::ResourcePath;
 use super::Failure;
-use super::global_options::Anywhere;
+use super::global_options::GlobalOptions;
 use crate::api::Page;
 use crate::tls;
 
@@ -38,7 +38,7 @@ const JSON: &str = "application/json";
 /// A node, to be asked.
 pub(super) struct Client {
     agent: Agent,
-    node: Found,
+    node: NodeAccess,
     actor: String,
 }
 
@@ -50,8 +50,8 @@ pub(super) struct Tagged<T> {
 
 impl Client {
     /// Finds the node that the line names. Nothing is sent yet.
-    pub(super) fn new(anywhere: &Anywhere) -> Result<Self, Failure> {
-        let node = locate::node(anywhere)?;
+    pub(super) fn new(globals: &GlobalOptions) -> Result<Self, Failure> {
+        let node = locate::node(globals)?;
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -60,7 +60,7 @@ impl Client {
             .timeout_global(Some(WHOLE))
             .user_agent(concat!("ringway/", env!("CARGO_PKG_VERSION")));
         if node.base.starts_with("https://") {
-            let roots = locate::authorities(anywhere.admin_ca.as_deref())?;
+            let roots = locate::authorities(globals.admin_ca.as_deref())?;
             let roots: Vec<_> =
                 roots.iter().map(|der| ureq::tls::Certificate::from_der(der.as_ref()).to_owned()).collect();
             let roots = RootCerts::new_with_certs(&roots);
@@ -76,19 +76,23 @@ impl Client {
     }
 
     /// Reads something.
-    pub(super) fn get<T: DeserializeOwned>(&self, place: &Place) -> Result<T, Failure> {
+    pub(super) fn get<T: DeserializeOwned>(&self, place: &ResourcePath) -> Result<T, Failure> {
         self.tagged(place).map(|tagged| tagged.value)
     }
 
     /// Reads something that is to be changed.
-    pub(super) fn tagged<T: DeserializeOwned>(&self, place: &Place) -> Result<Tagged<T>, Failure> {
+    pub(super) fn tagged<T: DeserializeOwned>(&self, place: &ResourcePath) -> Result<Tagged<T>, Failure> {
         let response = self.send(&Method::GET, place, None, None)?;
         let etag = response.headers().get(header::ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
         Ok(Tagged { value: self.read(response)?, etag })
     }
 
     /// Reads a list, all its pages, or as much of it as is asked for.
-    pub(super) fn list<T: DeserializeOwned>(&self, place: &Place, limit: Option<usize>) -> Result<Vec<T>, Failure> {
+    pub(super) fn list<T: DeserializeOwned>(
+        &self,
+        place: &ResourcePath,
+        limit: Option<usize>,
+    ) -> Result<Vec<T>, Failure> {
         let mut all = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
@@ -111,12 +115,12 @@ impl Client {
     }
 
     /// Reads a list that has no pages.
-    pub(super) fn whole<T: DeserializeOwned>(&self, place: &Place) -> Result<Vec<T>, Failure> {
+    pub(super) fn whole<T: DeserializeOwned>(&self, place: &ResourcePath) -> Result<Vec<T>, Failure> {
         self.get(place).map(|page: Page<T>| page.items)
     }
 
     /// Makes something, or has something done.
-    pub(super) fn post<T: DeserializeOwned>(&self, place: &Place, body: &impl Serialize) -> Result<T, Failure> {
+    pub(super) fn post<T: DeserializeOwned>(&self, place: &ResourcePath, body: &impl Serialize) -> Result<T, Failure> {
         let response = self.send(&Method::POST, place, Some(self.body(body)?), None)?;
         self.read(response)
     }
@@ -124,7 +128,7 @@ impl Client {
     /// Puts something where it belongs. With a tag, only if it is what it was.
     pub(super) fn put<T: DeserializeOwned>(
         &self,
-        place: &Place,
+        place: &ResourcePath,
         body: &impl Serialize,
         if_match: Option<&str>,
     ) -> Result<T, Failure> {
@@ -133,7 +137,7 @@ impl Client {
     }
 
     /// Takes something away.
-    pub(super) fn delete(&self, place: &Place) -> Result<(), Failure> {
+    pub(super) fn delete(&self, place: &ResourcePath) -> Result<(), Failure> {
         self.send(&Method::DELETE, place, None, None).map(drop)
     }
 
@@ -145,7 +149,7 @@ impl Client {
     fn send(
         &self,
         method: &Method,
-        place: &Place,
+        place: &ResourcePath,
         body: Option<Vec<u8>>,
         if_match: Option<&str>,
     ) -> Result<Response<ureq::Body>, Failure> {
@@ -193,7 +197,7 @@ impl Client {
         let kind = kind(&response);
         let body = response.body_mut().with_config().limit(problem::MAX_BYTES).read_to_vec().unwrap_or_default();
         match kind {
-            Some(kind) if kind.eq_ignore_ascii_case(problem::MEDIA_TYPE) => problem::told(status, &body),
+            Some(kind) if kind.eq_ignore_ascii_case(problem::MEDIA_TYPE) => problem::message(status, &body),
             _ => {
                 let found = &self.node;
                 format!("{found}: answered {status} and no more: is it the admin API of a Ringway node?")
@@ -219,18 +223,18 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::testing::{Answer, FakeNode, at_state, at_url};
-    use super::{Client, Place};
+    use super::{Client, ResourcePath};
     use crate::cli::Failure;
 
     fn failed(result: Result<impl Sized, Failure>) -> (u8, String) {
-        let (why, code) = result.map(drop).unwrap_err().told();
+        let (why, code) = result.map(drop).unwrap_err().into_message_and_code();
         (code, why)
     }
 
     #[test]
     fn a_request_bears_the_token_and_who_asks_and_its_path_is_encoded() {
         let node = FakeNode::new(|_| Answer::json(r#"{"a":1}"#));
-        let place = Place::new(["apis", "a b", "ü/..", "1.0"]).with("q", "x&y=z").with_some("none", None);
+        let place = ResourcePath::new(["apis", "a b", "ü/..", "1.0"]).with("q", "x&y=z").with_some("none", None);
         let value: Value = node.client().get(&place).unwrap();
         assert_eq!(value, json!({"a": 1}));
         let asked = &node.asked()[0];
@@ -250,7 +254,7 @@ mod tests {
             _ => Answer::json("{}"),
         });
         let client = node.client();
-        let place = Place::new(["apis"]).at("p");
+        let place = ResourcePath::new(["apis"]).at("p");
         let etag = client.tagged::<Value>(&place).unwrap().etag;
         let _: Value = client.put(&place, &json!({"name": "n"}), etag.as_deref()).unwrap();
         let _: Value = client.post(&place, &json!({})).unwrap();
@@ -269,7 +273,7 @@ mod tests {
             let next = if asked.line.contains("cursor=c1") { "null" } else { r#""c1""# };
             Answer::json(&format!(r#"{{"items":[1,2,3],"next":{next}}}"#))
         });
-        let place = Place::new(["apis"]);
+        let place = ResourcePath::new(["apis"]);
         assert_eq!(node.client().list::<u8>(&place, None).unwrap(), [1, 2, 3, 1, 2, 3]);
         assert_eq!(node.client().list::<u8>(&place, Some(2)).unwrap(), [1, 2]);
         assert_eq!(node.client().list::<u8>(&place, Some(0)).unwrap(), [0; 0]);
@@ -281,7 +285,7 @@ mod tests {
     #[test]
     fn a_list_that_turns_in_a_circle_ends() {
         let node = FakeNode::new(|_| Answer::json(r#"{"items":[1],"next":"same"}"#));
-        let (code, why) = failed(node.client().list::<u8>(&Place::new(["apis"]), None));
+        let (code, why) = failed(node.client().list::<u8>(&ResourcePath::new(["apis"]), None));
         assert!(code == 1 && why.contains("one page was answered twice"), "{why}");
     }
 
@@ -289,7 +293,7 @@ mod tests {
     fn a_refusal_is_a_message_and_an_exit_code() {
         for (status, expected) in [(401, 4), (403, 4), (404, 1), (409, 1), (422, 1), (503, 1)] {
             let node = FakeNode::new(move |_| Answer::problem(status, "some-code", "this is why"));
-            let (code, why) = failed(node.client().get::<Value>(&Place::new(["apis"])));
+            let (code, why) = failed(node.client().get::<Value>(&ResourcePath::new(["apis"])));
             assert_eq!((code, why), (expected, format!("this is why ({status} some-code)")));
         }
     }
@@ -303,7 +307,7 @@ mod tests {
             || Answer::json("{"),
         ] {
             let node = FakeNode::new(move |_| answer());
-            let (code, why) = failed(node.client().get::<Value>(&Place::new(["apis"])));
+            let (code, why) = failed(node.client().get::<Value>(&ResourcePath::new(["apis"])));
             assert_eq!(code, 1);
             assert!(why.starts_with("http://127.0.0.1:") && why.contains("admin.addr"), "{why}");
             assert!(why.contains("is it the admin API of a Ringway node?") || why.contains("same version"), "{why}");
@@ -318,7 +322,7 @@ mod tests {
         folder.write("admin.addr", &free.to_string());
         let token = folder.write("admin-token", "t");
         let by_state = Client::new(&at_state(&folder.path(""))).unwrap();
-        let (code, why) = failed(by_state.get::<Value>(&Place::new(["apis"])));
+        let (code, why) = failed(by_state.get::<Value>(&ResourcePath::new(["apis"])));
         assert_eq!(code, 1);
         for part in
             [&format!("no answer from http://{free}"), "admin.addr", "connection refused", "ringway serve --state"]
@@ -326,7 +330,7 @@ mod tests {
             assert!(why.contains(part), "{part}: {why}");
         }
         let by_url = Client::new(&at_url(&format!("http://{free}"), &token)).unwrap();
-        let (_, why) = failed(by_url.get::<Value>(&Place::new(["apis"])));
+        let (_, why) = failed(by_url.get::<Value>(&ResourcePath::new(["apis"])));
         assert!(why.contains("(from --admin)") && why.contains("admin listener"), "{why}");
     }
 
@@ -357,7 +361,7 @@ mod tests {
         let ask = |authority: &Authority| {
             let mut line = at_url(&url, &token);
             line.admin_ca = Some(folder.write("ca", &authority.certificate));
-            Client::new(&line).unwrap().get::<u8>(&Place::new(["x"]))
+            Client::new(&line).unwrap().get::<u8>(&ResourcePath::new(["x"]))
         };
         assert_eq!(ask(&ours).unwrap(), 7);
         let (code, why) = failed(ask(&theirs));

@@ -27,7 +27,7 @@ struct FieldError {
 }
 
 /// The message.
-pub(super) fn told(status: StatusCode, document: &[u8]) -> String {
+pub(super) fn message(status: StatusCode, document: &[u8]) -> String {
     let Ok(problem) = serde_json::from_slice::<Problem>(document) else {
         return format!("answered {status} with a problem document that cannot be read");
     };
@@ -49,26 +49,26 @@ pub(super) fn told(status: StatusCode, document: &[u8]) -> String {
 mod tests {
     use ureq::http::StatusCode;
 
-    use super::told;
+    use super::message;
 
     #[test]
     fn each_broken_rule_is_a_line() {
         let document = br#"{"type":"about:blank","title":"Unprocessable","status":422,"code":"invalid","detail":"2 fields are wrong",
             "errors":[{"field":"name","rule":"length","message":"it is empty"},{"field":"targets[0]","rule":"scheme","message":"ftp"}]}"#;
-        let told = told(StatusCode::UNPROCESSABLE_ENTITY, document);
+        let text = message(StatusCode::UNPROCESSABLE_ENTITY, document);
         let expected = "2 fields are wrong (422 invalid)\n  name: it is empty\n  targets[0]: ftp";
-        assert_eq!(told, expected);
+        assert_eq!(text, expected);
         let repeats =
             String::from_utf8(document.to_vec()).unwrap().replace("2 fields are wrong", "name: it is empty; ftp");
-        let told = super::told(StatusCode::UNPROCESSABLE_ENTITY, repeats.as_bytes());
-        assert_eq!(told, expected.replace("2 fields are wrong", "Unprocessable"));
+        let text = message(StatusCode::UNPROCESSABLE_ENTITY, repeats.as_bytes());
+        assert_eq!(text, expected.replace("2 fields are wrong", "Unprocessable"));
     }
 
     #[test]
     fn a_document_with_less_in_it_is_shown_too() {
-        assert_eq!(told(StatusCode::CONFLICT, br#"{"title":"Conflict"}"#), "Conflict (409)");
-        assert_eq!(told(StatusCode::CONFLICT, b"{}"), "(409)");
+        assert_eq!(message(StatusCode::CONFLICT, br#"{"title":"Conflict"}"#), "Conflict (409)");
+        assert_eq!(message(StatusCode::CONFLICT, b"{}"), "(409)");
         let unreadable = "answered 409 Conflict with a problem document that cannot be read";
-        assert_eq!(told(StatusCode::CONFLICT, b"<html>"), unreadable);
+        assert_eq!(message(StatusCode::CONFLICT, b"<html>"), unreadable);
     }
 }

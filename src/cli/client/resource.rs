@@ -9,12 +9,12 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// Where something is in the admin API: segments of a path, and a query.
 #[derive(Clone, Debug, Default)]
-pub(in crate::cli) struct Place {
+pub(in crate::cli) struct ResourcePath {
     path: String,
     query: String,
 }
 
-impl Place {
+impl ResourcePath {
     /// A path below the prefix, each segment encoded.
     pub(in crate::cli) fn new<'a>(segments: impl IntoIterator<Item = &'a str>) -> Self {
         let mut place = Self::default();
@@ -45,7 +45,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ResourcePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.path, self.query)
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::Client;
 use crate::api::ApiKey;
 use crate::cli::Cli;
-use crate::cli::global_options::{self, Anywhere};
+use crate::cli::global_options::{self, GlobalOptions};
 use crate::tls::testing::Folder;
 
 /// A request as it came.
@@ -123,19 +123,19 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Asked> {
 }
 
 /// The command line without an option.
-pub(in crate::cli) fn anywhere() -> Anywhere {
+pub(in crate::cli) fn default_options() -> GlobalOptions {
     let matches = global_options::command().try_get_matches_from(["ringway", "env", "list"]).unwrap();
-    Cli::from_arg_matches(&matches).unwrap().anywhere
+    Cli::from_arg_matches(&matches).unwrap().globals
 }
 
 /// With a state directory.
-pub(in crate::cli) fn at_state(directory: &Path) -> Anywhere {
-    Anywhere { state: Some(directory.to_owned()), ..anywhere() }
+pub(in crate::cli) fn at_state(directory: &Path) -> GlobalOptions {
+    GlobalOptions { state: Some(directory.to_owned()), ..default_options() }
 }
 
 /// With a URL.
-pub(in crate::cli) fn at_url(url: &str, token: &Path) -> Anywhere {
-    Anywhere { admin: Some(url.to_owned()), token_file: Some(PathBuf::from(token)), ..anywhere() }
+pub(in crate::cli) fn at_url(url: &str, token: &Path) -> GlobalOptions {
+    GlobalOptions { admin: Some(url.to_owned()), token_file: Some(PathBuf::from(token)), ..default_options() }
 }
 
 /// An API as the admin API shows it, with these fields instead.

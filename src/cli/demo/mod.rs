@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use tempfile::TempDir;
 
 use self::chat::{Bounds, Chat};
-use super::client::{Client, Place};
-use super::global_options::Anywhere;
+use super::client::{Client, ResourcePath};
+use super::global_options::GlobalOptions;
 use super::node::{self, Ready};
 use super::output::Format;
 use super::process::announce;
@@ -96,7 +96,7 @@ fn is_free(port: u16) -> bool {
 
 /// Creates the API, deploys it, promotes it, publishes it. Where it is deployed.
 fn publish(state: &Path, chat: SocketAddr) -> Result<[Deployment; 2], Failure> {
-    let client = Client::new(&Anywhere {
+    let client = Client::new(&GlobalOptions {
         output: Format::Table,
         no_input: true,
         state: Some(state.to_owned()),
@@ -111,7 +111,7 @@ fn publish(state: &Path, chat: SocketAddr) -> Result<[Deployment; 2], Failure> {
         description: Some("What one says all hear. A connection's ?name= is its name.".to_owned()),
         ..NewApi::default()
     };
-    let made: Api = client.post(&Place::new(["apis"]), &new)?;
+    let made: Api = client.post(&ResourcePath::new(["apis"]), &new)?;
     let place = api::place(&held::key(&made));
     let deployed = place.at("deployments").at("development");
     let development: Deployment = client.put(&deployed, &NewDeployment::default(), None)?;
