@@ -3,7 +3,7 @@
 //! A connection comes in through [`engine`], which knows sockets and time and nothing of WebSocket; [`proxy`] takes it
 //! through its stages, over [`tls`] where that is asked for, with [`proto`] to say what the bytes mean and [`routing`]
 //! to say where they go. [`config`] turns what the operator wrote into what those run with, [`control`] keeps that true
-//! while they run, and [`cli`] starts it all. [`declare`] compares what files say of APIs with what is held.
+//! while they run, [`node`] wires both in a process, and [`cli`] starts it all. [`declare`] compares what files say of APIs with what is held.
 
 pub mod api;
 pub mod cli;
@@ -12,6 +12,7 @@ pub mod config;
 pub mod control;
 pub mod declare;
 pub mod engine;
+pub mod node;
 pub mod proto;
 pub mod proxy;
 pub mod routing;

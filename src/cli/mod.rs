@@ -12,15 +12,11 @@ mod demo;
 mod echo;
 mod env;
 mod global_options;
-mod journal;
-mod log;
 mod manual;
-mod node;
 mod output;
-mod process;
 mod proxy;
 mod serve;
-pub mod signals;
+mod single_target;
 pub mod tls;
 mod ws;
 
@@ -32,6 +28,7 @@ use clap::{Parser, Subcommand};
 use self::global_options::GlobalOptions;
 use crate::config::file::Faults;
 use crate::config::limits::OutOfRange;
+use crate::node::{NodeError, Shutdown};
 
 /// A WebSocket API proxy for Linux hosts with high connection counts.
 #[derive(Debug, Parser)]
@@ -48,7 +45,7 @@ enum Noun {
     /// Run a node that has something in it, to try things with: a chat, deployed and published
     Demo(demo::Args),
     /// Run a node: environments from a configuration file, APIs from its store, managed by the admin API
-    Serve(node::Args),
+    Serve(serve::Args),
     /// Relay every connection on an address to a target
     Proxy(Box<proxy::Args>),
     /// Answer every message with itself: an upstream to try things with
@@ -133,13 +130,30 @@ impl From<OutOfRange> for Failure {
     }
 }
 
+impl From<NodeError> for Failure {
+    fn from(error: NodeError) -> Self {
+        match error {
+            NodeError::Failed(message) => Self::Failed(message),
+            NodeError::Configuration(message) => Self::Configuration(message),
+        }
+    }
+}
+
+/// The exit code of a command that served.
+fn exit_code(shutdown: Shutdown) -> ExitCode {
+    match shutdown {
+        Shutdown::Drained => ExitCode::SUCCESS,
+        Shutdown::Forced => ExitCode::FAILURE,
+    }
+}
+
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn run() -> ExitCode {
     let Cli { globals, noun } = global_options::parse();
     let result = match noun {
         Noun::Demo(args) => demo::run(&args),
-        Noun::Serve(args) => node::run(&args),
+        Noun::Serve(args) => serve::run(&args),
         Noun::Proxy(args) => proxy::run(&args),
         Noun::Echo(args) => echo::run(&args),
         Noun::Ws(args) => ws::run(&args),

@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use ipnet::IpNet;
 
-use super::Failure;
-use super::serve::{self, ServeArgs, Upstream};
+use super::single_target::SingleTargetArgs;
+use super::{Failure, exit_code};
 use crate::config::tls::UpstreamTlsArgs;
 use crate::config::units;
 use crate::control::names::Question;
+use crate::node::single_target::{self, Upstream};
 use crate::routing::name;
 use crate::routing::target::Target;
 
@@ -31,7 +32,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDR[:PORT]", value_delimiter = ',', value_parser = units::dns_server)]
     resolver: Vec<SocketAddr>,
     #[command(flatten)]
-    serve: ServeArgs,
+    serve: SingleTargetArgs,
     // Behind the others: what follows a group without a heading of its own is shown under the group's.
     #[command(flatten)]
     tls: UpstreamTlsArgs,
@@ -43,7 +44,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let headline = format!("target: {}", args.target);
     let upstream =
         Upstream { target: args.target.clone(), preserve_host: args.preserve_host, tls, question, trust: upstream_tls };
-    serve::run(&args.serve, Some(upstream), args.trusted_proxies.clone(), DESCRIPTORS_EACH, &headline)
+    let options = args.serve.options()?;
+    let shutdown =
+        single_target::run(&options, Some(upstream), args.trusted_proxies.clone(), DESCRIPTORS_EACH, &headline)?;
+    Ok(exit_code(shutdown))
 }
 
 /// What is asked to find the target, if it is a name.

@@ -1,206 +1,34 @@
-//! What `proxy` and `echo` share: one address, one target or none, from flags alone.
+//! `ringway serve`: a node with environments from a file and APIs from its store.
 
-use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
-use clap::Args;
-use tracing::{info, warn};
+use super::{Failure, client, exit_code};
+use crate::node::serve::Options;
+use crate::node::{announce, serve};
 
-use super::process::events::Events;
-use super::process::room::Room;
-use super::process::running::{Running, Start};
-use super::process::{self, announce, tell_all};
-use super::{Failure, log};
-use crate::command::Command;
-use crate::command::config::ShardConfig;
-use crate::config::limits::LimitArgs;
-use crate::config::log::LogArgs;
-use crate::config::tls::ListenTlsArgs;
-use crate::config::units::{self, Cpus};
-use crate::control::certificates;
-use crate::control::names::{self, Names, Question};
-use crate::engine::mailbox::Sender;
-use crate::proto::refusal;
-use crate::proxy::service::Proxy;
-use crate::routing::addresses::AddressCell;
-use crate::routing::policy::Policy;
-use crate::routing::route::{Endpoint, Gate, Route, RouteId, UpstreamTls};
-use crate::routing::settings::{Serve, Settings};
-use crate::routing::snapshot::Snapshot;
-use crate::routing::target::Target;
-use crate::tls::certificate;
-use crate::tls::client::ClientTls;
-use crate::tls::server::{Served, ServerTls};
-
-#[derive(Args, Clone, Debug)]
-pub(super) struct ServeArgs {
-    /// Where to listen: an address and a port, 0 for any free one
-    #[arg(long, value_name = "ADDR")]
-    listen: SocketAddr,
-    /// Peers that must begin with a PROXY protocol header (version 1 or 2), as addresses or networks
-    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = units::network)]
-    proxy_protocol: Vec<ipnet::IpNet>,
-    /// The CPUs to run on, one shard each, for example 0-3,6; all if not given
-    #[arg(long, value_name = "LIST", value_parser = units::cpus)]
-    cpus: Option<Cpus>,
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The configuration file; without one there are the environments development and production on this host
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the node keeps its state: APIs, the admin token, the last good snapshot; made if it is not there
+    #[arg(long, value_name = "DIR", default_value = client::STATE)]
+    state: PathBuf,
+    /// Files of APIs that are applied at the start and on SIGHUP: one, or all *.yaml and *.yml in a folder and below
+    #[arg(long, value_name = "FILE|DIR")]
+    apply: Option<PathBuf>,
     /// Room for completions in a shard's ring; small values are for tests
     #[arg(long, hide = true)]
     ring_completions: Option<u32>,
-    #[command(flatten)]
-    tls: ListenTlsArgs,
-    #[command(flatten)]
-    limits: LimitArgs,
-    #[command(flatten)]
-    log: LogArgs,
 }
 
-/// Where connections go.
-pub(super) struct Upstream {
-    pub(super) target: Target,
-    pub(super) preserve_host: bool,
-    pub(super) tls: Option<UpstreamTls>,
-    /// What is asked to find it.
-    pub(super) question: Question,
-    /// Of which each shard gets a configuration of its own.
-    pub(super) trust: Option<ClientTls>,
-}
-
-/// Serves until SIGTERM or SIGINT. Without an upstream every message comes back.
-pub(super) fn run(
-    args: &ServeArgs,
-    upstream: Option<Upstream>,
-    trusted_proxies: Vec<ipnet::IpNet>,
-    descriptors_each: u64,
-    headline: &str,
-) -> Result<ExitCode, Failure> {
-    let serve = if upstream.is_some() { Serve::Route } else { Serve::Echo };
-    let settings = settings(args, serve, trusted_proxies)?;
-    let keepalive = args.limits.keepalive()?;
-    let tls = read_certificates(args)?;
-    let log = log::install(&args.log)?;
-    let trust = upstream.as_ref().and_then(|upstream| upstream.trust.clone());
-    warn_of_trust(tls.as_ref().map(|(_, served)| served), trust.as_ref());
-    let room = Room::of_host(args.cpus.as_ref(), args.limits.max_connections, descriptors_each, 0)?;
-    let place = upstream.as_ref().map(|upstream| find(&upstream.question, args.limits.connect_timeout)).transpose()?;
-    let headline = described(headline, place.as_deref(), tls.as_ref());
-    let refusal = if tls.is_some() { &crate::tls::NO_ROOM } else { refusal::no_descriptors() };
-    let (bound, listeners) = process::listen(&[(args.listen, refusal)], room.cpus.len(), keepalive)?;
-    let (hangup, hung_up) = channel();
-    let events = Events::watch(move || {
-        if hangup.send(()).is_err() {
-            info!("SIGHUP: there are no certificates to read again");
-        }
-    })?;
-    let start = Start {
-        room: &room,
-        max_per_address: args.limits.max_connections_per_address.0,
-        keepalive,
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let options = Options {
+        config: args.config.clone(),
+        state: args.state.clone(),
+        apply: args.apply.clone(),
         ring_completions: args.ring_completions,
-        // Connections whose upstream is not verified are counted, whatever the log is set to.
-        recorded: log.recorded || trust.as_ref().is_some_and(|trust| !trust.is_verified()),
     };
-    let tls_config = tls.as_ref().map(|(_, served)| Arc::clone(&served.config));
-    let snapshot = Arc::new(upstream.zip(place).map_or_else(Snapshot::default, |(upstream, place)| {
-        snapshot_of(upstream, place, Arc::clone(&settings.policy))
-    }));
-    let settings = Arc::new(settings);
-    let running = Running::start(&start, listeners, events, |admission, journal| {
-        move |_| {
-            let upstream_tls = trust.as_ref().map(ClientTls::for_shard).into_iter().collect();
-            let config = ShardConfig { settings, snapshot, tls: vec![tls_config], upstream_tls };
-            Proxy::new(config, admission, journal)
-        }
-    })?;
-    let address = bound.first().copied().unwrap_or(args.listen);
-    match tls {
-        Some((tls, served)) => {
-            let listener = certificates::Listener { place: 0, name: address.to_string(), tls, served };
-            watch_certificates(listener, hung_up, running.senders())?;
-        }
-        // Nobody hears of SIGHUP then, and who sends it is told so.
-        None => drop(hung_up),
-    }
-    announce::say(format!("listening on {address}\n  {headline}\n{}", announce::bounds(&room, &args.limits)))?;
-    running.serve(|| args.limits.drain_timeout)
-}
-
-/// Where the upstream is. If that is a name it is asked for as long as anyone holds its place.
-fn find(question: &Question, patience: Duration) -> Result<Arc<AddressCell>, Failure> {
-    if let Some(address) = question.address() {
-        return Ok(Arc::new(AddressCell::fixed(address)));
-    }
-    let names = Names::start(patience)?;
-    let place = names.follow(question.clone());
-    names.wait(patience);
-    Ok(place)
-}
-
-/// One route for everything.
-fn snapshot_of(upstream: Upstream, place: Arc<AddressCell>, policy: Arc<Policy>) -> Snapshot {
-    let endpoint = Endpoint::new(upstream.target, upstream.tls, place);
-    let route = Route {
-        id: RouteId(0),
-        labels: None,
-        listener: 0,
-        gate: Gate::Open,
-        endpoints: Box::new([endpoint]),
-        preserve_host: upstream.preserve_host,
-        answer_lines: Box::default(),
-        policy,
-    };
-    Snapshot::of_one(route)
-}
-
-fn settings(args: &ServeArgs, serve: Serve, trusted_proxies: Vec<ipnet::IpNet>) -> Result<Settings, Failure> {
-    Ok(Settings {
-        serve,
-        head: args.limits.head()?,
-        policy: Arc::new(args.limits.policy(Duration::ZERO)),
-        trusted_proxies,
-        proxy_protocol: vec![args.proxy_protocol.clone()],
-    })
-}
-
-/// What clients are spoken to with, read; `None` for plain text.
-fn read_certificates(args: &ServeArgs) -> Result<Option<(ServerTls, Served)>, Failure> {
-    let Some(tls) = args.tls.server().map_err(Failure::Configuration)? else { return Ok(None) };
-    let served = tls.load(None).map_err(|error| Failure::Configuration(error.to_string()))?;
-    Ok(Some((tls, served)))
-}
-
-fn warn_of_trust(served: Option<&Served>, upstream: Option<&ClientTls>) {
-    if let Some(served) = served {
-        certificates::warn_at_start([served]);
-    }
-    if upstream.is_some_and(|tls| !tls.is_verified()) {
-        warn!(
-            "--upstream-insecure-skip-verify: the upstream may be anyone, and whoever is in between reads everything"
-        );
-    }
-}
-
-/// The headline, with where the upstream is and what clients are spoken to with.
-fn described(headline: &str, place: Option<&AddressCell>, tls: Option<&(ServerTls, Served)>) -> String {
-    let place = place.map_or_else(String::new, |place| match place.load().addresses() {
-        [] => " (not resolved yet)".to_owned(),
-        addresses => format!(" (at {})", names::show(addresses)),
-    });
-    let tls = tls.map_or_else(String::new, |(tls, served)| {
-        format!("\n  TLS: {}, client certificates: {}", certificate::list(&served.certificates), tls.clients())
-    });
-    format!("{headline}{place}{tls}")
-}
-
-fn watch_certificates(
-    listener: certificates::Listener,
-    hung_up: Receiver<()>,
-    shards: Vec<Sender<Command>>,
-) -> Result<(), Failure> {
-    certificates::watch(vec![listener], hung_up, move |place, config| {
-        tell_all(&shards, || Command::Certificates(place, Arc::clone(config)))
-    })?;
-    Ok(())
+    Ok(exit_code(serve::serve(&options, |ready| Ok(announce::say(ready.text.clone())?))?))
 }

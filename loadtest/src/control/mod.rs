@@ -16,12 +16,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use ringway::cli::signals;
 use ringway::engine::host::Shards;
 use ringway::engine::keepalive::KeepAlive;
 use ringway::engine::listener::Inlet;
 use ringway::engine::plan::{Plan as HostPlan, Wait};
 use ringway::engine::{Service, Time, listener, preflight};
+use ringway::node::signals;
 
 pub use phases::Run;
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use ringway::cli::signals;
 use ringway::engine::host::Shards;
 use ringway::engine::keepalive::KeepAlive;
 use ringway::engine::listener::Inlet;
 use ringway::engine::plan::{Plan, Wait};
 use ringway::engine::{Service, listener, preflight};
+use ringway::node::signals;
 use ringway::proto::refusal;
 
 use super::role::Role;

@@ -13,14 +13,15 @@ use tempfile::TempDir;
 use self::chat::{Bounds, Chat};
 use super::client::{Client, ResourcePath};
 use super::global_options::GlobalOptions;
-use super::node::{self, Ready};
 use super::output::Format;
-use super::process::announce;
-use super::{Failure, api};
+use super::{Failure, api, exit_code};
 use crate::api::request::{NewApi, NewDeployment, NewLifecycle, Promotion};
 use crate::api::view::LifecycleView;
 use crate::api::{Api, Deployment};
 use crate::declare::held;
+use crate::node::NodeError;
+use crate::node::announce;
+use crate::node::serve::{self, Options, Ready};
 
 /// The ports that a node has if nothing else is said: of both environments, external and internal, and of the admin API.
 const USUAL: [(Listener, u16); 5] = [
@@ -56,18 +57,19 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let chat = Chat::open(Bounds::default())?;
     let config = folder.path().join("ringway.toml");
     std::fs::write(&config, configuration(args.any_port, &args.log_level))?;
-    let serve = node::Args {
+    let options = Options {
         config: Some(config),
         state: folder.path().to_owned(),
         apply: None,
         ring_completions: args.ring_completions,
     };
-    let code = node::serve(&serve, |ready| {
-        let [development, production] = publish(folder.path(), chat.address())?;
+    let shutdown = serve::serve(&options, |ready| {
+        let published = publish(folder.path(), chat.address());
+        let [development, production] = published.map_err(|failure| NodeError::Failed(failure.to_string()))?;
         Ok(announce::say(text(folder.path(), ready, &development, &production))?)
     });
     drop(chat);
-    code
+    Ok(exit_code(shutdown?))
 }
 
 /// What the node is configured with. Nobody who tries something wants to wait for a drain.

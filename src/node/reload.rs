@@ -15,8 +15,8 @@ use tracing::{error, info, warn};
 
 use super::addresses;
 use super::declared::Declared;
+use super::log::SetLevel;
 use crate::api::Actor;
-use crate::cli::log::SetLevel;
 use crate::config::file::reload::{Difference, Reload};
 use crate::config::file::{Configuration, File};
 use crate::control::admin::AllowedHosts;
@@ -29,7 +29,7 @@ use crate::engine::background;
 const TOPIC: &str = "configuration";
 
 /// What the reloading thread is told.
-pub(super) enum Word {
+pub(super) enum ReloadRequest {
     /// SIGHUP.
     Reload,
     /// There is a store by now: what is declared can be applied.
@@ -55,11 +55,11 @@ pub(super) struct Reloader {
 
 impl Reloader {
     /// Reloads when told to, on a thread of its own.
-    pub(super) fn start(mut self, told: Receiver<Word>) -> io::Result<()> {
+    pub(super) fn start(mut self, told: Receiver<ReloadRequest>) -> io::Result<()> {
         let runtime = Builder::new_current_thread().enable_time().build()?;
         background::start("reload", move || {
-            while let Ok(word @ (Word::Reload | Word::Declare)) = told.recv() {
-                if matches!(word, Word::Reload) {
+            while let Ok(word @ (ReloadRequest::Reload | ReloadRequest::Declare)) = told.recv() {
+                if matches!(word, ReloadRequest::Reload) {
                     self.reload(&runtime);
                     // If nobody hears it there are none.
                     let _ = self.certificates.send(());

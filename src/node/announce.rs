@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::room::Room;
+use super::capacity::Capacity;
 use crate::config::limits::LimitArgs;
 use crate::config::units::show_duration;
 
 /// Says it, on a thread of its own: nobody may be reading, or the pipe may be full, and that is no reason not to serve,
 /// or not to hear a signal.
-pub(in crate::cli) fn say(text: String) -> io::Result<()> {
+pub(crate) fn say(text: String) -> io::Result<()> {
     std::thread::Builder::new().name("announce".to_owned()).spawn(move || {
         let _ = io::stdout().lock().write_all(text.as_bytes());
     })?;
@@ -17,8 +17,8 @@ pub(in crate::cli) fn say(text: String) -> io::Result<()> {
 }
 
 /// What it has to serve with and what bounds it, a line each.
-pub(in crate::cli) fn bounds(room: &Room, limits: &LimitArgs) -> String {
-    let Room { cpus, max_connections: connections, max_descriptors: descriptors } = room;
+pub(super) fn bounds(capacity: &Capacity, limits: &LimitArgs) -> String {
+    let Capacity { cpus, max_connections: connections, max_descriptors: descriptors } = capacity;
     let optional = |value: Option<Duration>| value.map_or_else(|| "off".to_owned(), show_duration);
     let (shards, max_message, max_frame) = (cpus.len(), limits.max_message_bytes, limits.max_frame_bytes);
     let deadlines = format!(

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tracing::error;
 
-use crate::cli::Failure;
+use super::NodeError;
 use crate::control::admin::token::Token;
 use crate::control::last_good;
 use crate::control::manage::Origin;
@@ -13,18 +13,18 @@ use crate::control::store::Store;
 use crate::control::store::state::StateDir;
 
 /// The state directory of this node, which nobody else uses meanwhile.
-pub(super) struct Home {
+pub(super) struct NodeState {
     state: StateDir,
     pub(super) token: Token,
     /// What goes wrong beside the store, and stays so.
     pub(super) notes: Notes,
 }
 
-impl Home {
+impl NodeState {
     /// Takes the directory; makes it, the token and the store where they are not there. Also where deployments come from.
-    pub(super) fn open(path: &Path) -> Result<(Self, Origin), Failure> {
-        let state = StateDir::take(path).map_err(|error| Failure::Failed(error.to_string()))?;
-        let token = Token::of_state(state.path()).map_err(|error| Failure::Failed(error.to_string()))?;
+    pub(super) fn open(path: &Path) -> Result<(Self, Origin), NodeError> {
+        let state = StateDir::take(path).map_err(|error| NodeError::Failed(error.to_string()))?;
+        let token = Token::of_state(state.path()).map_err(|error| NodeError::Failed(error.to_string()))?;
         let origin = origin(&state)?;
         Ok((Self { state, token, notes: Notes::default() }, origin))
     }
@@ -36,16 +36,16 @@ impl Home {
 }
 
 /// The store; without one, what was deployed when it was last in order.
-fn origin(state: &StateDir) -> Result<Origin, Failure> {
+fn origin(state: &StateDir) -> Result<Origin, NodeError> {
     let why = match Store::open(state) {
         Ok(store) => return Ok(Origin::Store(store)),
         Err(why) => why,
     };
     if why.forbids_serving() {
-        return Err(Failure::Failed(why.to_string()));
+        return Err(NodeError::Failed(why.to_string()));
     }
     let deployed = last_good::read(state.path()).map_err(|none| {
-        Failure::Failed(format!("{why}\n  and there is no last good snapshot to serve meanwhile: {none}"))
+        NodeError::Failed(format!("{why}\n  and there is no last good snapshot to serve meanwhile: {none}"))
     })?;
     let deployments = deployed.len();
     error!(deployments, "{why}; what was deployed last is served meanwhile, and nothing can be changed");

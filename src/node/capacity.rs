@@ -2,32 +2,32 @@
 
 use tracing::warn;
 
-use crate::cli::Failure;
+use super::NodeError;
 use crate::config::units::Cpus;
 use crate::engine::preflight;
 
 /// CPUs, connections and descriptors.
-pub(in crate::cli) struct Room {
-    pub(in crate::cli) cpus: Vec<usize>,
-    pub(in crate::cli) max_connections: u64,
-    pub(in crate::cli) max_descriptors: u64,
+pub(super) struct Capacity {
+    pub(super) cpus: Vec<usize>,
+    pub(super) max_connections: u64,
+    pub(super) max_descriptors: u64,
 }
 
-impl Room {
+impl Capacity {
     /// Checks the host, too. A connection takes so many descriptors, and what else the command does so many.
-    pub(in crate::cli) fn of_host(
+    pub(super) fn of_host(
         cpus: Option<&Cpus>,
         max_connections: Option<u64>,
         descriptors_each: u64,
         descriptors_beside: u64,
-    ) -> Result<Self, Failure> {
-        let mut host = preflight::check().map_err(|missing| Failure::Failed(missing.to_string()))?;
+    ) -> Result<Self, NodeError> {
+        let mut host = preflight::check().map_err(|missing| NodeError::Failed(missing.to_string()))?;
         let is_asked = cpus.is_some();
-        let cpus = host.choose_cpus(cpus.map(|Cpus(asked)| asked.as_slice())).map_err(Failure::Configuration)?;
+        let cpus = host.choose_cpus(cpus.map(|Cpus(asked)| asked.as_slice())).map_err(NodeError::Configuration)?;
         if is_asked {
             host.keep_off(&cpus);
         }
-        preflight::check_limits(&host, cpus.len()).map_err(|missing| Failure::Failed(missing.to_string()))?;
+        preflight::check_limits(&host, cpus.len()).map_err(|missing| NodeError::Failed(missing.to_string()))?;
         let max_descriptors = host.max_descriptors;
         host.max_descriptors = max_descriptors.saturating_sub(descriptors_beside);
         let fit = host.max_connections(descriptors_each, cpus.len());

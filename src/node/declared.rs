@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use tokio::runtime::{Builder, Runtime};
 use tracing::{error, info};
 
+use super::NodeError;
 use crate::api::{Actor, Api, ApiKey, Condition, Definition, EnvironmentName, PageRequest, Problems, page};
-use crate::cli::Failure;
 use crate::control::manage::{ApiFilter, Manager};
 use crate::control::notes::Notes;
 use crate::declare::node::lines;
@@ -25,8 +25,8 @@ pub(super) struct Declared {
 
 impl Declared {
     /// Reads the files once, so that mistakes in them end the start.
-    pub(super) fn new(path: &Path, manager: Manager, notes: Notes) -> Result<Self, Failure> {
-        read(path).map_err(Failure::Configuration)?;
+    pub(super) fn new(path: &Path, manager: Manager, notes: Notes) -> Result<Self, NodeError> {
+        read(path).map_err(NodeError::Configuration)?;
         Ok(Self { path: path.to_owned(), node: Here::new(manager)?, notes })
     }
 

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-use super::Failure;
+use super::NodeError;
 use crate::config::log::{LogArgs, LogFormat};
 
 /// Lines that may wait for standard error.
@@ -18,8 +18,8 @@ pub(super) const ACCESS: &str = "ringway::access";
 ///
 /// Lines go to standard error from a thread of their own: a pipe that nobody empties blocks that thread alone, and
 /// neither a shard nor a shutdown waits for it. What does not fit its queue is lost.
-pub(super) fn install(args: &LogArgs) -> Result<Log, Failure> {
-    let filter = args.filter().map_err(|error| Failure::Configuration(format!("--log-level {error}")))?;
+pub(super) fn install(args: &LogArgs) -> Result<Log, NodeError> {
+    let filter = args.filter().map_err(|error| NodeError::Configuration(format!("--log-level {error}")))?;
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(MAX_LINES)

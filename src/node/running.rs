@@ -1,6 +1,5 @@
 //! Shards that run, from their start to the end of the last connection.
 
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
@@ -8,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
+use super::capacity::Capacity;
 use super::events::{Event, Events};
-use super::room::Room;
-use crate::cli::{Failure, journal};
+use super::{NodeError, Shutdown, access_log};
 use crate::command::Command;
 use crate::config::units::show_duration;
 use crate::engine::Service;
@@ -23,17 +22,17 @@ use crate::proxy::admission::Admission;
 use crate::proxy::record::{self, JournalSource};
 
 /// What shards are started with.
-pub(in crate::cli) struct Start<'r> {
-    pub(in crate::cli) room: &'r Room,
-    pub(in crate::cli) max_per_address: Option<u64>,
-    pub(in crate::cli) keepalive: KeepAlive,
-    pub(in crate::cli) ring_completions: Option<u32>,
+pub(super) struct Start<'r> {
+    pub(super) capacity: &'r Capacity,
+    pub(super) max_per_address: Option<u64>,
+    pub(super) keepalive: KeepAlive,
+    pub(super) ring_completions: Option<u32>,
     /// Whether connections leave records.
-    pub(in crate::cli) recorded: bool,
+    pub(super) recorded: bool,
 }
 
 /// The shards, and what is known of them.
-pub(in crate::cli) struct Running {
+pub(super) struct Running {
     shards: Shards<Command>,
     count: usize,
     happens: Receiver<Event>,
@@ -44,26 +43,26 @@ pub(in crate::cli) struct Running {
 impl Running {
     /// Starts a shard a CPU, each with its listeners. `make` gets what all shards count with and what their records go
     /// into, and gives what makes a shard's service.
-    pub(in crate::cli) fn start<S, F>(
+    pub(super) fn start<S, F>(
         start: &Start<'_>,
         listeners: Vec<Vec<Inlet>>,
         events: Events,
         make: impl FnOnce(Arc<Admission>, JournalSource) -> F,
-    ) -> Result<Self, Failure>
+    ) -> Result<Self, NodeError>
     where
         S: Service<Command = Command>,
         F: FnOnce(usize) -> S + Clone + Send + 'static,
     {
-        let room = start.room;
+        let capacity = start.capacity;
         let (source, writer) = if start.recorded {
             let (source, reader) = record::journal();
-            (source, Some(journal::start(reader)?))
+            (source, Some(access_log::start(reader)?))
         } else {
             (JournalSource::off(), None)
         };
-        let admission = Arc::new(Admission::new(room.max_connections, start.max_per_address));
+        let admission = Arc::new(Admission::new(capacity.max_connections, start.max_per_address));
         let plan = Plan {
-            cpus: room.cpus.clone(),
+            cpus: capacity.cpus.clone(),
             ring_completions: start.ring_completions,
             wait: Wait::Sleep,
             keepalive: start.keepalive,
@@ -74,28 +73,28 @@ impl Running {
         };
         let service = make(Arc::clone(&admission), source);
         let shards = Shards::start(&plan, listeners, |shard, _| service(shard), ended)?;
-        Ok(Self { shards, count: room.cpus.len(), happens, admission, writer })
+        Ok(Self { shards, count: capacity.cpus.len(), happens, admission, writer })
     }
 
     /// Where commands go, one sender a shard.
-    pub(in crate::cli) fn senders(&self) -> Vec<Sender<Command>> {
+    pub(super) fn senders(&self) -> Vec<Sender<Command>> {
         self.shards.senders().to_vec()
     }
 
     /// Serves until SIGTERM or SIGINT, and drains. `drains` is called before a shard hears of that, and says how long it may take.
-    pub(in crate::cli) fn serve(self, drains: impl FnOnce() -> Duration) -> Result<ExitCode, Failure> {
-        let code = self.serve_and_drain(drains)?;
-        if let (Some(writer), ExitCode::SUCCESS) = (self.writer, code)
+    pub(super) fn serve(self, drains: impl FnOnce() -> Duration) -> Result<Shutdown, NodeError> {
+        let shutdown = self.serve_and_drain(drains)?;
+        if let (Some(writer), Shutdown::Drained) = (self.writer, shutdown)
             && self.admission.connections() == 0
         {
             let _ = writer.join();
         }
-        Ok(code)
+        Ok(shutdown)
     }
 
     /// Waits for a signal, tells the shards to drain, and waits for that. A shard that fails takes the process with it, in
     /// order: whoever supervises it starts a whole one.
-    fn serve_and_drain(&self, drains: impl FnOnce() -> Duration) -> Result<ExitCode, Failure> {
+    fn serve_and_drain(&self, drains: impl FnOnce() -> Duration) -> Result<Shutdown, NodeError> {
         let Self { shards, count, happens, admission, .. } = self;
         let (mut running, mut failure) = (*count, None);
         if let Ok(Event::Ended(result)) = happens.recv() {
@@ -121,7 +120,7 @@ impl Running {
                 }
                 Ok(Event::Signal) => {
                     warn!(connections = admission.connections(), "second signal: ending at once");
-                    return Ok(ExitCode::FAILURE);
+                    return Ok(Shutdown::Forced);
                 }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     warn!(connections = admission.connections(), "drain timeout: ending with connections open");
@@ -130,13 +129,18 @@ impl Running {
             }
         }
         match failure {
-            Some(failure) => Err(Failure::Failed(format!("a shard failed: {failure}"))),
+            Some(failure) => Err(NodeError::Failed(format!("a shard failed: {failure}"))),
             None => {
                 if running == 0 {
                     info!("all connections closed");
                 }
-                Ok(ExitCode::SUCCESS)
+                Ok(Shutdown::Drained)
             }
         }
     }
+}
+
+/// Tells all shards, even if one has too many commands waiting. Says whether all have it: if not, all are to be told again.
+pub(super) fn tell_all<C>(shards: &[Sender<C>], command: impl Fn() -> C) -> bool {
+    shards.iter().map(|shard| shard.send(command()).is_ok()).fold(true, |all, one| all & one)
 }

@@ -1,13 +1,7 @@
 //! `ringway serve`: a node. Environments from a file, APIs from the store, all of it managed by the admin API.
 
-mod addresses;
-mod declared;
-mod home;
-mod reload;
-
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{self, channel};
 use std::thread::JoinHandle;
@@ -17,15 +11,15 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tracing::warn;
 
-use self::addresses::AddressFile;
-use self::declared::Declared;
-use self::home::Home;
-use self::reload::{Reloader, Word};
-use super::process::events::Events;
-use super::process::room::Room;
-use super::process::running::{Running, Start};
-use super::process::{self, announce, tell_all};
-use super::{Failure, client, log};
+use super::addresses::{self, AddressFile};
+use super::capacity::Capacity;
+use super::declared::Declared;
+use super::events::Events;
+use super::listen;
+use super::reload::{ReloadRequest, Reloader};
+use super::running::{Running, Start, tell_all};
+use super::state::NodeState;
+use super::{NodeError, Shutdown, announce, log};
 use crate::command::Command;
 use crate::command::config::ShardConfig;
 use crate::config::file::{Configuration, File, Opened};
@@ -51,64 +45,59 @@ const DESCRIPTORS_BESIDE: u64 = 700;
 /// How long the store may take to close at the end.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 
-#[derive(clap::Args, Debug)]
-pub(super) struct Args {
-    /// The configuration file; without one there are the environments development and production on this host
-    #[arg(long, value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
-    /// Where the node keeps its state: APIs, the admin token, the last good snapshot; made if it is not there
-    #[arg(long, value_name = "DIR", default_value = client::STATE)]
-    pub(super) state: PathBuf,
-    /// Files of APIs that are applied at the start and on SIGHUP: one, or all *.yaml and *.yml in a folder and below
-    #[arg(long, value_name = "FILE|DIR")]
-    pub(super) apply: Option<PathBuf>,
-    /// Room for completions in a shard's ring; small values are for tests
-    #[arg(long, hide = true)]
-    pub(super) ring_completions: Option<u32>,
+/// What a node is started with.
+pub(crate) struct Options {
+    /// The configuration file, if there is one.
+    pub(crate) config: Option<PathBuf>,
+    /// The state directory.
+    pub(crate) state: PathBuf,
+    /// Files of APIs that are applied at the start and on SIGHUP.
+    pub(crate) apply: Option<PathBuf>,
+    /// Room for completions in a shard's ring; the engine's own if `None`.
+    pub(crate) ring_completions: Option<u32>,
 }
 
 /// What a node says when it serves.
-pub(super) struct Ready {
+pub(crate) struct Ready {
     /// Where its admin API listens.
-    pub(super) admin: SocketAddr,
+    pub(crate) admin: SocketAddr,
     /// Of itself, for people.
-    pub(super) text: String,
-}
-
-pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    serve(args, |ready| Ok(announce::say(ready.text.clone())?))
+    pub(crate) text: String,
 }
 
 /// Serves until it is told to end. Calls `ready` once commands can be given to it; an error there ends it.
-pub(super) fn serve(args: &Args, ready: impl FnOnce(&Ready) -> Result<(), Failure>) -> Result<ExitCode, Failure> {
-    let file = File::read(args.config.as_deref())?;
+pub(crate) fn serve(
+    options: &Options,
+    ready: impl FnOnce(&Ready) -> Result<(), NodeError>,
+) -> Result<Shutdown, NodeError> {
+    let file = File::read(options.config.as_deref())?;
     let configuration = file.configuration()?;
     let opened = file.open(&configuration)?;
     let log = log::install(&configuration.log)?;
     warn_of(&configuration, &opened);
-    let room = Room::of_host(
+    let capacity = Capacity::of_host(
         configuration.cpus.as_ref(),
         configuration.limits.max_connections,
         DESCRIPTORS_EACH,
         DESCRIPTORS_BESIDE.saturating_add(names::MAX_DESCRIPTORS),
     )?;
-    let (home, origin) = Home::open(&args.state)?;
+    let (home, origin) = NodeState::open(&options.state)?;
     let keepalive = configuration.limits.keepalive()?;
     let mut admin_sockets = vec![bind(configuration.admin)?];
     admin_sockets.extend(configuration.metrics.map(bind).transpose()?);
-    let (bound, inlets) = listen(&configuration, &room, keepalive)?;
+    let (bound, inlets) = listen(&configuration, &capacity, keepalive)?;
 
-    let node = Node::start(args, &configuration, &opened, home, origin, &bound)?;
+    let node = Node::start(options, &configuration, &opened, home, origin, &bound)?;
     let (hangup, hung_up) = channel();
     let stop = hangup.clone();
     let events = Events::watch(move || {
-        let _ = hangup.send(Word::Reload);
+        let _ = hangup.send(ReloadRequest::Reload);
     })?;
     let start = Start {
-        room: &room,
+        capacity: &capacity,
         max_per_address: configuration.limits.max_connections_per_address.0,
         keepalive,
-        ring_completions: args.ring_completions,
+        ring_completions: options.ring_completions,
         // What is recorded may change with the configuration.
         recorded: true,
     };
@@ -120,14 +109,14 @@ pub(super) fn serve(args: &Args, ready: impl FnOnce(&Ready) -> Result<(), Failur
     let keeper = node.keep()?;
 
     let address_file = addresses.first().map(|address| AddressFile::write(node.home.path(), *address));
-    let text = addresses::announcement(&args.state, &configuration, &bound, &addresses);
-    let text = format!("{text}{}", announce::bounds(&room, &configuration.limits));
+    let text = addresses::announcement(&options.state, &configuration, &bound, &addresses);
+    let text = format!("{text}{}", announce::bounds(&capacity, &configuration.limits));
     let admin = addresses.first().copied().unwrap_or(configuration.admin);
     ready(&Ready { admin, text })?;
     let configuration = Arc::new(ArcSwap::from_pointee(configuration));
     let Node { manager, reconfigure, store, declared, home, .. } = node;
     Reloader {
-        file: args.config.clone(),
+        file: options.config.clone(),
         configuration: Arc::clone(&configuration),
         bound,
         reconfigure,
@@ -140,29 +129,29 @@ pub(super) fn serve(args: &Args, ready: impl FnOnce(&Ready) -> Result<(), Failur
     .start(hung_up)?;
     let taken_up = stop.clone();
     manager.reopen_store(move || {
-        let _ = taken_up.send(Word::Declare);
+        let _ = taken_up.send(ReloadRequest::Declare);
     });
 
-    let code = running.serve(|| {
+    let shutdown = running.serve(|| {
         manager.drain();
         configuration.load().limits.drain_timeout
     })?;
     drop(address_file);
-    if code == ExitCode::SUCCESS {
+    if shutdown == Shutdown::Drained {
         serving.stop();
         keeper.finish();
         // With the last manager the store's thread ends, and closes the store.
-        let _ = stop.send(Word::Stop);
+        let _ = stop.send(ReloadRequest::Stop);
         drop(manager);
         wait_for(&store, STORE_PATIENCE);
     }
     drop(log.guard);
-    Ok(code)
+    Ok(shutdown)
 }
 
 /// What the node is made of beside its shards.
 struct Node {
-    home: Home,
+    home: NodeState,
     manager: Manager,
     reconfigure: Reconfigure<ShardPublisher>,
     store: JoinHandle<()>,
@@ -177,22 +166,22 @@ struct Node {
 impl Node {
     /// Makes a first snapshot of what is deployed, with what is declared: the shards begin with it.
     fn start(
-        args: &Args,
+        options: &Options,
         configuration: &Configuration,
         opened: &Opened,
-        home: Home,
+        home: NodeState,
         origin: Origin,
         bound: &[SocketAddr],
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, NodeError> {
         let patience = configuration.limits.connect_timeout;
         let names = Names::start(patience)?;
-        let publisher = ShardPublisher::new(configuration, opened, names.clone()).map_err(Failure::Configuration)?;
+        let publisher = ShardPublisher::new(configuration, opened, names.clone()).map_err(NodeError::Configuration)?;
         let (outlet, published, (settings, trust)) = (publisher.outlet(), publisher.published(), publisher.begin());
         let environments = addresses::environments(configuration, bound);
         let started = Manager::start(origin, publisher, environments, manage::Settings::default());
         let Started { manager, reconfigure, thread: store, .. } =
-            started.map_err(|problems| Failure::Failed(problems.to_string()))?;
-        let declared = args.apply.as_deref().map(|path| Declared::new(path, manager.clone(), home.notes.clone()));
+            started.map_err(|problems| NodeError::Failed(problems.to_string()))?;
+        let declared = options.apply.as_deref().map(|path| Declared::new(path, manager.clone(), home.notes.clone()));
         let mut declared = declared.transpose()?;
         if let Some(declared) = &mut declared {
             declared.apply();
@@ -208,7 +197,7 @@ impl Node {
         inlets: Vec<Vec<Inlet>>,
         events: Events,
         opened: &Opened,
-    ) -> Result<Running, Failure> {
+    ) -> Result<Running, NodeError> {
         let of_listener = |served: &Option<Served>| served.as_ref().map(|served| Arc::clone(&served.config));
         let tls: Vec<_> = opened.served.iter().map(of_listener).collect();
         let (settings, trust, snapshot) = (Arc::clone(&self.settings), self.trust.clone(), self.outlet.snapshot());
@@ -228,7 +217,7 @@ impl Node {
         running: &Running,
         sockets: Vec<TcpListener>,
         allowed_hosts: AllowedHosts,
-    ) -> Result<server::Running, Failure> {
+    ) -> Result<server::Running, NodeError> {
         let (outlet, notes) = (self.outlet.clone(), self.home.notes.clone());
         let shards = dataplane::Shards::new(running.senders(), move || outlet.snapshot());
         let admin = Admin::new(self.manager.clone(), shards, move || notes.all());
@@ -241,7 +230,7 @@ impl Node {
     }
 
     /// Keeps the last good snapshot. Where that is what is served it stays as it is, until there is a store.
-    fn keep(&self) -> Result<Keeper, Failure> {
+    fn keep(&self) -> Result<Keeper, NodeError> {
         let (path, notes) = (self.home.path().to_owned(), self.home.notes.clone());
         Ok(Keeper::start(path, self.published.clone(), self.manager.clone(), notes)?)
     }
@@ -275,18 +264,18 @@ fn warn_of(configuration: &Configuration, opened: &Opened) {
     }
 }
 
-fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).map_err(|error| Failure::Failed(format!("cannot listen on {address}: {error}")))
+fn bind(address: SocketAddr) -> Result<TcpListener, NodeError> {
+    TcpListener::bind(address).map_err(|error| NodeError::Failed(format!("cannot listen on {address}: {error}")))
 }
 
 fn listen(
     configuration: &Configuration,
-    room: &Room,
+    capacity: &Capacity,
     keepalive: KeepAlive,
-) -> Result<(Vec<SocketAddr>, Vec<Vec<Inlet>>), Failure> {
+) -> Result<(Vec<SocketAddr>, Vec<Vec<Inlet>>), NodeError> {
     let refusal = |is_tls: bool| if is_tls { &crate::tls::NO_ROOM } else { refusal::no_descriptors() };
     let addresses = configuration.listeners.iter().map(|listener| (listener.listen, refusal(listener.tls.is_some())));
-    process::listen(&addresses.collect::<Vec<_>>(), room.cpus.len(), keepalive)
+    listen::listen(&addresses.collect::<Vec<_>>(), capacity.cpus.len(), keepalive)
 }
 
 /// Has the files of certificates watched. What is sent has them read again.
@@ -294,7 +283,7 @@ fn watch_certificates(
     configuration: &Configuration,
     opened: Opened,
     shards: Vec<Sender<Command>>,
-) -> Result<mpsc::Sender<()>, Failure> {
+) -> Result<mpsc::Sender<()>, NodeError> {
     let (read_again, told) = channel();
     let served = configuration.listeners.iter().zip(opened.served).zip(0_u16..);
     let listeners = served.filter_map(|((listener, served), place)| {

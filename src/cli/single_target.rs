@@ -1,0 +1,48 @@
+//! The options that `proxy` and `echo` share: one address, and how it is served.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+
+use super::Failure;
+use crate::config::limits::LimitArgs;
+use crate::config::log::LogArgs;
+use crate::config::tls::ListenTlsArgs;
+use crate::config::units::{self, Cpus};
+use crate::node::single_target::Options;
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct SingleTargetArgs {
+    /// Where to listen: an address and a port, 0 for any free one
+    #[arg(long, value_name = "ADDR")]
+    listen: SocketAddr,
+    /// Peers that must begin with a PROXY protocol header (version 1 or 2), as addresses or networks
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = units::network)]
+    proxy_protocol: Vec<ipnet::IpNet>,
+    /// The CPUs to run on, one shard each, for example 0-3,6; all if not given
+    #[arg(long, value_name = "LIST", value_parser = units::cpus)]
+    cpus: Option<Cpus>,
+    /// Room for completions in a shard's ring; small values are for tests
+    #[arg(long, hide = true)]
+    ring_completions: Option<u32>,
+    #[command(flatten)]
+    tls: ListenTlsArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+impl SingleTargetArgs {
+    pub(super) fn options(&self) -> Result<Options, Failure> {
+        Ok(Options {
+            listen: self.listen,
+            proxy_protocol: self.proxy_protocol.clone(),
+            cpus: self.cpus.clone(),
+            ring_completions: self.ring_completions,
+            tls: self.tls.server().map_err(Failure::Configuration)?,
+            limits: self.limits.clone(),
+            log: self.log.clone(),
+        })
+    }
+}

@@ -1,0 +1,42 @@
+//! Why a node does not start, or ended.
+
+use std::{fmt, io};
+
+use crate::config::file::Faults;
+use crate::config::limits::OutOfRange;
+
+#[derive(Debug)]
+pub(crate) enum NodeError {
+    /// The host, the state directory or a shard failed.
+    Failed(String),
+    /// An option or the configuration file has a value that cannot be used.
+    Configuration(String),
+}
+
+impl fmt::Display for NodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(message) | Self::Configuration(message) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for NodeError {}
+
+impl From<io::Error> for NodeError {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<Faults> for NodeError {
+    fn from(faults: Faults) -> Self {
+        Self::Configuration(faults.to_string())
+    }
+}
+
+impl From<OutOfRange> for NodeError {
+    fn from(error: OutOfRange) -> Self {
+        Self::Configuration(error.to_string())
+    }
+}
