@@ -1,57 +1,13 @@
 //! Ringway's integration tests: one binary. What speaks to the real process says so in its file's first lines; the
 //! rest drives the library's public parts with what no unit test can hold.
+//!
+//! Test modules import nothing from each other: whatever two of them need is in [`harness`].
 
-mod harness;
-
-mod admin_api;
-mod admin_connections;
-mod apis;
-mod apply;
-mod bad_input;
 mod cli;
-mod cli_api;
-mod closing;
-mod config_file;
-mod dead_peers;
-mod deadlines;
-mod degraded;
-mod demo;
-mod descriptors;
-mod documentation;
-mod documented_cli;
-mod documented_model;
-mod drain;
-mod ending;
-mod forwarding;
-mod fuzz_corpus;
-mod fuzz_invariants;
-mod handshake_vectors;
-mod journal;
-mod kill;
-mod mail;
-mod many_names;
-mod metrics;
-mod names;
-mod neighbours;
-mod pressure;
-mod proxy_protocol;
-mod refusals;
+mod docs;
+mod engine;
+mod harness;
+mod node;
 mod relay;
-mod reload;
-mod ring;
-mod route_properties;
-mod route_reference;
-mod scanner_reference;
-mod serve;
-mod shutdown;
-mod sockstat;
-mod store;
-mod threads;
-mod tls_downstream;
-mod tls_endings;
-mod tls_files;
-mod tls_peers;
-mod tls_records;
-mod tls_reload;
-mod tls_upstream;
-mod ws_tls;
+mod tls;
+mod vectors;

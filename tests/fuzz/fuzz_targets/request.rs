@@ -3,9 +3,9 @@
 #![no_main]
 
 #[allow(dead_code, reason = "each target runs one of the invariants")]
-#[path = "../../it/fuzz_invariants.rs"]
-mod fuzz_invariants;
+#[path = "../../it/harness/invariants.rs"]
+mod invariants;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    fuzz_invariants::request(bytes);
+    invariants::request(bytes);
 });

@@ -3,9 +3,9 @@
 #![no_main]
 
 #[allow(dead_code, reason = "the target runs on a fixed site")]
-#[path = "../../it/route_reference.rs"]
-mod route_reference;
+#[path = "../../it/harness/routes.rs"]
+mod routes;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    route_reference::find(bytes);
+    routes::find(bytes);
 });

@@ -28,7 +28,7 @@ fn a_process_that_is_killed_leaves_all_that_it_acknowledged() {
 /// Starts a process that makes APIs, kills it some time after it has acknowledged a few, and tells which.
 fn killed(folder: &Path, few: usize) -> Vec<u64> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "store::killed::inside::makes_apis_until_it_is_killed", "--ignored", "--nocapture"])
+        .args(["--exact", "node::store::killed::inside::makes_apis_until_it_is_killed", "--ignored", "--nocapture"])
         .env(STATE, folder)
         .stdout(Stdio::piped())
         .spawn()

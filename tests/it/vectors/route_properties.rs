@@ -1,4 +1,4 @@
-//! `Snapshot::find` on sites, paths and hosts that are made up, against `route_reference`.
+//! `Snapshot::find` on sites, paths and hosts that are made up, against `harness::routes`.
 
 use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof};
@@ -6,7 +6,7 @@ use proptest::sample::{Index, select};
 use proptest::{prop_assert_eq, proptest};
 use ringway::routing::snapshot::Snapshot;
 
-use crate::route_reference::{ApiRule, Served, SiteRule};
+use crate::harness::routes::{ApiRule, Served, SiteRule};
 
 const LISTENERS: u16 = 3;
 const HOSTS: [&str; 8] =

@@ -116,7 +116,7 @@ mod inside {
             fs::set_permissions(folder.join(path), fs::Permissions::from_mode(mode)).unwrap();
         }
         // Root may write what it may not write, unless that is taken from it.
-        let test = "store::disks::inside::only_reads_as_its_owner";
+        let test = "node::store::disks::inside::only_reads_as_its_owner";
         let output = Command::new("setpriv")
             .args(["--bounding-set", "-all"])
             .arg(std::env::current_exe().unwrap())

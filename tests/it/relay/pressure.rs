@@ -10,7 +10,7 @@ use tungstenite::Message;
 use crate::harness::frame::{BINARY, FIN, masked, plain};
 use crate::harness::patient::again;
 use crate::harness::{EchoServer, Peer, Ringway, Tunnel, Upstream, client, open, tunnel, until};
-use crate::relay::noise;
+use crate::relay::messages::noise;
 
 #[test]
 fn a_client_that_does_not_read_costs_no_memory_and_loses_nothing() {

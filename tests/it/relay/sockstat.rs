@@ -3,7 +3,7 @@
 
 use crate::harness::namespace::in_namespaces;
 use crate::harness::{EchoServer, Ringway, until};
-use crate::pressure::come_and_go;
+use crate::relay::pressure::come_and_go;
 
 /// TCP sockets in use, those included that no descriptor leads to any more. The line's other numbers count for the
 /// whole host.

@@ -14,8 +14,8 @@ use crate::harness::patient::again;
 use crate::harness::secure::{self, Shape, Tls, client_config, versions_config};
 use crate::harness::site::{NAME, SecureTunnel, Site, switch};
 use crate::harness::{EchoServer, Ended, Peer, Ringway, Upstream, client, until};
-use crate::pressure::flood;
-use crate::relay::noise;
+use crate::relay::messages::noise;
+use crate::relay::pressure::flood;
 
 /// A tunnel of one version of TLS, whose peers cut what they send.
 #[track_caller]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::{fuzz_invariants, route_reference};
+use crate::harness::{invariants, routes};
 
 /// Runs an invariant on every file of a corpus, which must hold at least these many good and bad inputs.
 fn run(corpus: &str, invariant: fn(&[u8]) -> bool, least: usize) {
@@ -24,25 +24,25 @@ fn run(corpus: &str, invariant: fn(&[u8]) -> bool, least: usize) {
 
 #[test]
 fn proxy_headers_of_the_corpus_keep_the_invariants() {
-    run("proxy_header", fuzz_invariants::proxy_header, 8);
+    run("proxy_header", invariants::proxy_header, 8);
 }
 
 #[test]
 fn requests_of_the_corpus_keep_the_invariants() {
-    run("request", fuzz_invariants::request, 8);
+    run("request", invariants::request, 8);
 }
 
 #[test]
 fn responses_of_the_corpus_keep_the_invariants() {
-    run("response", fuzz_invariants::response, 8);
+    run("response", invariants::response, 8);
 }
 
 #[test]
 fn streams_of_the_corpus_keep_the_invariants() {
-    run("scanner", fuzz_invariants::scanner, 8);
+    run("scanner", invariants::scanner, 8);
 }
 
 #[test]
 fn paths_of_the_corpus_find_the_route_that_a_search_of_all_finds() {
-    run("route", route_reference::find, 8);
+    run("route", routes::find, 8);
 }

@@ -1,0 +1,7 @@
+//! Tests of the command line: each starts the real program as a user would.
+
+mod api;
+mod apply;
+mod commands;
+mod config_file;
+mod demo;

@@ -1,0 +1,19 @@
+//! Tests of `ringway serve`: the admin API and what its changes do to traffic, the state directory, names, and the process itself.
+
+mod admin_api;
+mod admin_connections;
+mod apis;
+mod bad_input;
+mod degraded;
+mod drain;
+mod ending;
+mod journal;
+mod kill;
+mod many_names;
+mod metrics;
+mod names;
+mod neighbours;
+mod reload;
+mod serve;
+mod store;
+mod threads;

@@ -1,0 +1,14 @@
+//! Tests of the relay: `ringway proxy` between a client and an upstream whose bytes the test chooses.
+
+mod closing;
+mod dead_peers;
+mod deadlines;
+mod descriptors;
+mod forwarding;
+pub(crate) mod messages;
+pub(crate) mod pressure;
+mod proxy_protocol;
+mod refusals;
+mod ring;
+mod shutdown;
+mod sockstat;
