@@ -9,7 +9,7 @@ use super::single_target::SingleTargetArgs;
 use super::{Failure, exit_code};
 use crate::config::tls::UpstreamTlsArgs;
 use crate::config::units;
-use crate::control::names::Question;
+use crate::control::resolver::Question;
 use crate::node::single_target::{self, Upstream};
 use crate::routing::name;
 use crate::routing::target::Target;

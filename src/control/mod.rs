@@ -8,11 +8,11 @@
 pub mod admin;
 pub mod certificates;
 pub mod dataplane;
-pub mod last_good;
+pub mod last_good_snapshot;
 pub mod manage;
 pub mod metrics;
-pub mod names;
 pub mod notes;
 pub mod publish;
+pub mod resolver;
 mod stamp;
 pub mod store;

@@ -24,10 +24,10 @@ use crate::command::Command;
 use crate::command::config::ShardConfig;
 use crate::config::file::{Configuration, File, Opened};
 use crate::control::admin::{Admin, AllowedHosts, server};
-use crate::control::last_good::Keeper;
+use crate::control::last_good_snapshot::SnapshotWriter;
 use crate::control::manage::{self, Manager, Origin, Reconfigure, Started};
-use crate::control::names::{self, Names};
 use crate::control::publish::shards::{Outlet, ShardPublisher};
+use crate::control::resolver::{self, Resolver};
 use crate::control::{certificates, dataplane};
 use crate::engine::keepalive::KeepAlive;
 use crate::engine::listener::Inlet;
@@ -79,7 +79,7 @@ pub(crate) fn serve(
         configuration.cpus.as_ref(),
         configuration.limits.max_connections,
         DESCRIPTORS_EACH,
-        DESCRIPTORS_BESIDE.saturating_add(names::MAX_DESCRIPTORS),
+        DESCRIPTORS_BESIDE.saturating_add(resolver::MAX_DESCRIPTORS),
     )?;
     let (home, origin) = NodeState::open(&options.state)?;
     let keepalive = configuration.limits.keepalive()?;
@@ -174,7 +174,7 @@ impl Node {
         bound: &[SocketAddr],
     ) -> Result<Self, NodeError> {
         let patience = configuration.limits.connect_timeout;
-        let names = Names::start(patience)?;
+        let names = Resolver::start(patience)?;
         let publisher = ShardPublisher::new(configuration, opened, names.clone()).map_err(NodeError::Configuration)?;
         let (outlet, published, (settings, trust)) = (publisher.outlet(), publisher.published(), publisher.begin());
         let environments = addresses::environments(configuration, bound);
@@ -230,9 +230,9 @@ impl Node {
     }
 
     /// Keeps the last good snapshot. Where that is what is served it stays as it is, until there is a store.
-    fn keep(&self) -> Result<Keeper, NodeError> {
+    fn keep(&self) -> Result<SnapshotWriter, NodeError> {
         let (path, notes) = (self.home.path().to_owned(), self.home.notes.clone());
-        Ok(Keeper::start(path, self.published.clone(), self.manager.clone(), notes)?)
+        Ok(SnapshotWriter::start(path, self.published.clone(), self.manager.clone(), notes)?)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::config::limits::LimitArgs;
 use crate::config::log::LogArgs;
 use crate::config::units::Cpus;
 use crate::control::certificates;
-use crate::control::names::{self, Names, Question};
+use crate::control::resolver::{self, Question, Resolver};
 use crate::engine::mailbox::Sender;
 use crate::proto::refusal;
 use crate::proxy::service::Proxy;
@@ -122,7 +122,7 @@ fn find(question: &Question, patience: Duration) -> Result<Arc<AddressCell>, Nod
     if let Some(address) = question.address() {
         return Ok(Arc::new(AddressCell::fixed(address)));
     }
-    let names = Names::start(patience)?;
+    let names = Resolver::start(patience)?;
     let place = names.follow(question.clone());
     names.wait(patience);
     Ok(place)
@@ -176,7 +176,7 @@ fn warn_of_trust(served: Option<&Served>, upstream: Option<&ClientTls>) {
 fn described(headline: &str, place: Option<&AddressCell>, tls: Option<&(ServerTls, Served)>) -> String {
     let place = place.map_or_else(String::new, |place| match place.load().addresses() {
         [] => " (not resolved yet)".to_owned(),
-        addresses => format!(" (at {})", names::show(addresses)),
+        addresses => format!(" (at {})", resolver::show(addresses)),
     });
     let tls = tls.map_or_else(String::new, |(tls, served)| {
         format!("\n  TLS: {}, client certificates: {}", certificate::list(&served.certificates), tls.clients())

@@ -6,7 +6,7 @@ use tracing::error;
 
 use super::NodeError;
 use crate::control::admin::token::Token;
-use crate::control::last_good;
+use crate::control::last_good_snapshot;
 use crate::control::manage::Origin;
 use crate::control::notes::Notes;
 use crate::control::store::Store;
@@ -44,7 +44,7 @@ fn origin(state: &StateDir) -> Result<Origin, NodeError> {
     if why.forbids_serving() {
         return Err(NodeError::Failed(why.to_string()));
     }
-    let deployed = last_good::read(state.path()).map_err(|none| {
+    let deployed = last_good_snapshot::read(state.path()).map_err(|none| {
         NodeError::Failed(format!("{why}\n  and there is no last good snapshot to serve meanwhile: {none}"))
     })?;
     let deployments = deployed.len();

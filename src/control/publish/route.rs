@@ -9,7 +9,7 @@ use super::environment::{Environment, Ground};
 use crate::api::lifecycle::AtRunTime;
 use crate::api::problem::{Fault, Faults};
 use crate::api::{Deployed, Problems};
-use crate::control::names::{Names, Question};
+use crate::control::resolver::{Question, Resolver};
 use crate::routing::route::{Endpoint, Gate, Route, RouteId, RouteLabels, UpstreamTls};
 use crate::routing::snapshot::BasePath;
 use crate::routing::target::Target;
@@ -19,7 +19,7 @@ use crate::tls::client;
 ///
 /// # Errors
 /// Which of its targets cannot be used there, and why; or that its environment is not configured.
-pub(super) fn of(deployed: &Deployed, ground: &Ground, names: &Names) -> Result<Route, Problems> {
+pub(super) fn of(deployed: &Deployed, ground: &Ground, names: &Resolver) -> Result<Route, Problems> {
     let Some(environment) = ground.environments.get(deployed.environment.as_str()) else {
         let mut faults = Faults::default();
         faults.add("environment", Fault::new("configured", "this environment is not in the configuration"));
@@ -83,7 +83,7 @@ fn gate(deployed: &Deployed) -> Gate {
     }
 }
 
-fn endpoint(target: Target, environment: &Environment, ground: &Ground, names: &Names) -> Result<Endpoint, Fault> {
+fn endpoint(target: Target, environment: &Environment, ground: &Ground, names: &Resolver) -> Result<Endpoint, Fault> {
     let tls = if target.tls {
         let trust = environment.trust.clone().map_err(|why| Fault::new("upstream-tls", why))?;
         let name = client::server_name(&target.host).map_err(|why| Fault::new("host", why))?;

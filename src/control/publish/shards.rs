@@ -15,7 +15,7 @@ use crate::api::problem::Code;
 use crate::api::{Deployed, DeploymentId, Problems};
 use crate::command::{Activation, Command, Reply};
 use crate::config::file::{Configuration, Opened};
-use crate::control::names::Names;
+use crate::control::resolver::Resolver;
 use crate::engine::background;
 use crate::engine::mailbox::{Sender, Unsent};
 use crate::routing::addresses::AddressCell;
@@ -35,7 +35,7 @@ const RETRY_EVERY: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct ShardPublisher {
     outlet: Outlet,
-    names: Names,
+    names: Resolver,
     ground: Arc<Ground>,
     made: HashMap<DeploymentId, Made>,
     number: watch::Sender<u64>,
@@ -101,7 +101,7 @@ impl ShardPublisher {
     ///
     /// # Errors
     /// The configuration asks for what cannot be.
-    pub fn new(configuration: &Configuration, opened: &Opened, names: Names) -> Result<Self, String> {
+    pub fn new(configuration: &Configuration, opened: &Opened, names: Resolver) -> Result<Self, String> {
         Ok(Self {
             outlet: Outlet::default(),
             names,
@@ -250,7 +250,7 @@ impl Publisher for ShardPublisher {
 }
 
 /// `forgives` one that cannot be served: it is left out, and the log tells of it.
-fn make(deployed: &Deployed, ground: &Ground, names: &Names, forgives: bool) -> Result<Made, Problems> {
+fn make(deployed: &Deployed, ground: &Ground, names: &Resolver, forgives: bool) -> Result<Made, Problems> {
     if !route::is_served(deployed) {
         return Ok(Made { of: deployed.clone(), route: None });
     }

@@ -9,7 +9,7 @@ use super::Publisher;
 use super::shards::ShardPublisher;
 use crate::api::{Access, Deployed, DeploymentId, Lifecycle};
 use crate::config::file::{Configuration, File, Opened};
-use crate::control::names::Names;
+use crate::control::resolver::Resolver;
 use crate::routing::route::{Gate, Route, RouteId};
 
 type All = BTreeMap<DeploymentId, Deployed>;
@@ -26,7 +26,7 @@ fn configured(text: &str) -> (Configuration, Opened) {
 
 fn publisher(text: &str) -> ShardPublisher {
     let (configuration, opened) = configured(text);
-    let names = Names::start(Duration::from_secs(1)).unwrap();
+    let names = Resolver::start(Duration::from_secs(1)).unwrap();
     ShardPublisher::new(&configuration, &opened, names).unwrap()
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::fault::StoreError;
-use crate::control::last_good;
+use crate::control::last_good_snapshot;
 
 /// More than a change takes.
 const PROBE_BYTES: usize = 256 * 1024;
@@ -84,7 +84,7 @@ impl StateDir {
 
     /// What a node that had a store has left beside it.
     pub(super) fn snapshot(&self) -> Option<PathBuf> {
-        Some(self.path.join(last_good::FILE)).filter(|path| fs::symlink_metadata(path).is_ok())
+        Some(self.path.join(last_good_snapshot::FILE)).filter(|path| fs::symlink_metadata(path).is_ok())
     }
 
     fn log(&self) -> PathBuf {

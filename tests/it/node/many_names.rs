@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringway::control::names::{Names, Question};
+use ringway::control::resolver::{Question, Resolver};
 use ringway::routing::addresses::AddressCell;
 
 use crate::harness::dns::{Dns, Mood};
@@ -33,7 +33,7 @@ fn named(dns: &Dns, count: usize, net: u8) -> Vec<(Question, SocketAddr)> {
     (0..count).map(one).collect()
 }
 
-fn follow(names: &Names, named: &[(Question, SocketAddr)]) -> Vec<(Arc<AddressCell>, SocketAddr)> {
+fn follow(names: &Resolver, named: &[(Question, SocketAddr)]) -> Vec<(Arc<AddressCell>, SocketAddr)> {
     named.iter().map(|(question, address)| (names.follow(question.clone()), *address)).collect()
 }
 
@@ -54,7 +54,7 @@ fn times_asked(dns: &Dns, name: &str) -> usize {
 fn a_question_has_one_place_while_anyone_holds_it() {
     let dns = Dns::start();
     dns.says("api.test", "10.0.0.1");
-    let names = Names::start(PATIENCE).unwrap();
+    let names = Resolver::start(PATIENCE).unwrap();
     let follow = |port| names.follow(question(&dns, "api.test", port));
     let (first, second, other) = (follow(80), follow(80), follow(81));
     assert!(Arc::ptr_eq(&first, &second));
@@ -73,7 +73,7 @@ fn a_name_that_nobody_holds_is_not_asked_for_any_more() {
     let dns = Dns::start();
     dns.says("stays.test", "10.0.0.1");
     dns.says("goes.test", "10.0.0.2");
-    let names = Names::start(PATIENCE).unwrap();
+    let names = Resolver::start(PATIENCE).unwrap();
     let stays = names.follow(question(&dns, "stays.test", 80));
     let goes = names.follow(question(&dns, "goes.test", 80));
     names.wait(PATIENCE);
@@ -92,7 +92,7 @@ fn a_name_that_nobody_holds_is_not_asked_for_any_more() {
 #[test]
 fn an_address_is_there_and_nobody_is_asked() {
     let dns = Dns::start();
-    let names = Names::start(PATIENCE).unwrap();
+    let names = Resolver::start(PATIENCE).unwrap();
     for (host, address) in [("127.0.0.1", "127.0.0.1:80"), ("fd00::1", "[fd00::1]:80")] {
         assert!(is_at(&names.follow(question(&dns, host, 80)), address.parse().unwrap()));
     }
@@ -103,7 +103,7 @@ fn an_address_is_there_and_nobody_is_asked() {
 fn names_are_followed_for_as_long_as_a_place_is_held() {
     let dns = Dns::start();
     dns.says("api.test", "10.0.0.1");
-    let place = Names::start(PATIENCE).unwrap().follow(question(&dns, "api.test", 80));
+    let place = Resolver::start(PATIENCE).unwrap().follow(question(&dns, "api.test", 80));
     // Answers hold for a second: meanwhile the thread has looked whether anything is left.
     until("it is asked for all the same", || (dns.asked().len() >= 10).then_some(()));
     dns.says("api.test", "10.0.0.2");
@@ -114,7 +114,7 @@ fn names_are_followed_for_as_long_as_a_place_is_held() {
 fn two_thousand_names_are_each_asked_for_once_and_resolved() {
     let dns = Dns::start();
     dns.ttl(300);
-    let names = Names::start(PATIENCE).unwrap();
+    let names = Resolver::start(PATIENCE).unwrap();
     let named = named(&dns, 2000, 10);
     let places = follow(&names, &named);
     names.wait(PATIENCE);
@@ -132,7 +132,7 @@ fn two_thousand_names_are_each_asked_for_once_and_resolved() {
 fn names_that_get_no_answer_do_not_hold_up_others() {
     let (silent, dns) = (Dns::start(), Dns::start());
     silent.mood(Mood::Silent);
-    let names = Names::start(PATIENCE).unwrap();
+    let names = Resolver::start(PATIENCE).unwrap();
     let hanging: Vec<_> = (0..40).map(|at| names.follow(question(&silent, &format!("silent-{at}.test"), 80))).collect();
     let is_asked = || silent.asked().into_iter().collect::<HashSet<_>>().len() == hanging.len();
     until("all of them are asked for at once", || is_asked().then_some(()));
@@ -147,7 +147,7 @@ fn names_that_get_no_answer_do_not_hold_up_others() {
 fn so_many_names_are_asked_for_at_a_time_and_the_others_wait_in_line() {
     let silent = Dns::start();
     silent.mood(Mood::Silent);
-    let names = Names::start(PATIENCE).unwrap();
+    let names = Resolver::start(PATIENCE).unwrap();
     let follow = |at| names.follow(question(&silent, &format!("silent-{at}.test"), 80));
     let places: Vec<_> = (0..100).map(follow).collect();
     let different = |asked: &[String]| asked.iter().collect::<HashSet<_>>().len();
@@ -166,7 +166,7 @@ fn so_many_names_are_asked_for_at_a_time_and_the_others_wait_in_line() {
 }
 
 mod inside {
-    use super::{Dns, Names, PATIENCE, question, until_resolved};
+    use super::{Dns, PATIENCE, Resolver, question, until_resolved};
     use crate::harness::namespace::HostFile;
 
     #[test]
@@ -175,7 +175,7 @@ mod inside {
         let dns = Dns::start();
         let file = |net: u8| (0..300).map(|at| format!("10.{net}.1.{} name-{at}.test\n", at % 250)).collect::<String>();
         let hosts = HostFile::replace("/etc/hosts", &file(1));
-        let names = Names::start(PATIENCE).unwrap();
+        let names = Resolver::start(PATIENCE).unwrap();
         let places = |net: u8| {
             let place = |at: u32| {
                 let address = format!("10.{net}.1.{}:80", at % 250).parse().unwrap();

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use hickory_resolver::proto::rr::Name;
 use hickory_resolver::system_conf::parse_resolv_conf;
 
-use super::lookup::{DNS_PORT, Fault};
+use super::fault::Fault;
+use super::question::DNS_PORT;
 use crate::control::stamp::Stamp;
 
 const HOSTS: &str = "/etc/hosts";

@@ -38,9 +38,9 @@ impl Line {
     }
 }
 
-/// All names' voice.
+/// Counts what all names together log.
 #[derive(Debug, Default)]
-pub(super) struct Voice(Mutex<[Said; LINES.len()]>);
+pub(super) struct LogLimit(Mutex<[Said; LINES.len()]>);
 
 /// How often a line was logged.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,7 +51,7 @@ struct Said {
     left_out: u32,
 }
 
-impl Voice {
+impl LogLimit {
     /// Whether a name may have this line logged. If not, that is counted.
     pub(super) fn may_say(&self, line: Line, now: Instant) -> bool {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -106,29 +106,29 @@ impl Pause {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{LINES, LINES_IN_PAUSE, Line, PAUSE, Voice};
+    use super::{LINES, LINES_IN_PAUSE, Line, LogLimit, PAUSE};
 
     #[test]
     fn a_line_is_logged_so_often_in_a_pause_and_what_is_left_out_is_told() {
-        let (voice, start) = (Voice::default(), Instant::now());
-        let say = |line, now| voice.may_say(line, now);
+        let (limit, start) = (LogLimit::default(), Instant::now());
+        let say = |line, now| limit.may_say(line, now);
         for turn in 0..3 {
             let now = start + PAUSE * turn;
             let said = (0..LINES_IN_PAUSE + 5).filter(|_| say(Line::Stale, now)).count();
             assert_eq!(said, LINES_IN_PAUSE as usize, "{turn}");
             assert!(say(Line::Again, now), "each line for itself");
-            assert_eq!(voice.left_out(now + PAUSE - Duration::from_millis(1)), []);
+            assert_eq!(limit.left_out(now + PAUSE - Duration::from_millis(1)), []);
             assert!(!say(Line::Stale, now + PAUSE), "not before it is told");
-            assert_eq!(voice.left_out(now + PAUSE), [(Line::Stale, 6)]);
-            assert_eq!(voice.left_out(now + PAUSE), []);
+            assert_eq!(limit.left_out(now + PAUSE), [(Line::Stale, 6)]);
+            assert_eq!(limit.left_out(now + PAUSE), []);
         }
     }
 
     #[test]
     fn one_name_never_waits_for_the_next_pause() {
-        let (voice, start) = (Voice::default(), Instant::now());
+        let (limit, start) = (LogLimit::default(), Instant::now());
         for at in 0..100 {
-            assert!(voice.may_say(Line::Unresolved, start + PAUSE / 10 * at), "{at}");
+            assert!(limit.may_say(Line::Unresolved, start + PAUSE / 10 * at), "{at}");
         }
     }
 

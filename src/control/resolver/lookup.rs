@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,29 +12,15 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 
+use super::fault::Fault;
 use super::files::Host;
+use super::question::Question;
 use super::servers::{Server, Servers};
-
-/// Where DNS is asked (RFC 1035 section 4.2).
-pub const DNS_PORT: u16 = 53;
 
 /// How often the servers are gone through.
 const ROUNDS: usize = 2;
 /// How long it may take over all servers and search domains.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
-/// Characters of a reason that are logged: some of them are an outsider's.
-const MAX_REASON: usize = 200;
-
-/// What is looked up, and whom to ask.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Question {
-    /// The name.
-    pub host: String,
-    /// The port that its addresses get.
-    pub port: u16,
-    /// The servers to ask, or none for those of /etc/resolv.conf.
-    pub servers: Arc<[SocketAddr]>,
-}
 
 /// Where an answer comes from, and how long it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,52 +39,7 @@ pub(super) struct Answer {
     pub(super) v6: Result<Vec<IpAddr>, Fault>,
 }
 
-/// Why there is none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    NoSuchName,
-    NoAddress,
-    /// All that came must not come out of DNS.
-    NothingAllowed,
-    /// No server answered in time.
-    Timeout(Duration),
-    /// The last server that was asked, and what came of it.
-    Server(SocketAddr, String),
-    /// It could not even be asked.
-    Unable(String),
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoSuchName => f.write_str("the name does not exist (NXDOMAIN)"),
-            Self::NoAddress => f.write_str("the name has neither an A nor an AAAA record"),
-            Self::NothingAllowed => f.write_str("DNS gave only addresses that must not come from it"),
-            Self::Timeout(waited) => write!(f, "no answer within {} s", waited.as_secs_f32()),
-            Self::Server(server, why) => write!(f, "server {server}: {}", printable(why)),
-            Self::Unable(why) => f.write_str(&printable(why)),
-        }
-    }
-}
-
-impl Fault {
-    /// Whether it says nothing of the name, only of who was asked.
-    pub(super) fn may_pass(&self) -> bool {
-        matches!(self, Self::Timeout(_) | Self::Server(..))
-    }
-}
-
-fn printable(text: &str) -> String {
-    text.chars().filter(|char| !char.is_control()).take(MAX_REASON).collect()
-}
-
 impl Question {
-    /// Where the host is that is written as an address.
-    #[must_use]
-    pub fn address(&self) -> Option<SocketAddr> {
-        self.host.parse().ok().map(|address| SocketAddr::new(address, self.port))
-    }
-
     /// Looks the name up, with the files as they are given.
     pub(super) async fn look_up(&self, files: &Host, servers: &Servers) -> Result<Answer, Fault> {
         let host = self.host.strip_suffix('.').unwrap_or(&self.host);
@@ -111,8 +52,8 @@ impl Question {
             let (v4, v6) = found.into_iter().partition(IpAddr::is_ipv4);
             return Ok(Answer { origin: Origin::Host, v4: Ok(v4), v6: Ok(v6) });
         }
-        let asking = self.ask(files, servers);
-        tokio::time::timeout(LOOKUP_TIMEOUT, asking).await.unwrap_or(Err(Fault::Timeout(LOOKUP_TIMEOUT)))
+        let looking = self.ask(files, servers);
+        tokio::time::timeout(LOOKUP_TIMEOUT, looking).await.unwrap_or(Err(Fault::Timeout(LOOKUP_TIMEOUT)))
     }
 
     async fn ask(&self, files: &Host, servers: &Servers) -> Result<Answer, Fault> {
@@ -165,10 +106,10 @@ fn meanings(host: &str, search: &[Name], ndots: usize) -> Result<Vec<Name>, Faul
 /// Asks for A and AAAA at once. A family without a record is empty; if both are, that is a fault.
 async fn both(servers: &Arc<[Arc<Server>]>, name: &Name) -> Result<Answer, Fault> {
     // A set, so that what still runs when nobody waits for it any more is stopped.
-    let mut asking = tokio::task::JoinSet::new();
-    asking.spawn(ask(Arc::clone(servers), name.clone(), RecordType::AAAA));
+    let mut other = tokio::task::JoinSet::new();
+    other.spawn(ask(Arc::clone(servers), name.clone(), RecordType::AAAA));
     let v4 = ask(Arc::clone(servers), name.clone(), RecordType::A).await;
-    let v6 = match asking.join_next().await {
+    let v6 = match other.join_next().await {
         Some(Ok(answer)) => answer,
         _ => Err(Fault::Unable("the look-up was abandoned".to_owned())),
     };

@@ -13,7 +13,7 @@ use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RecordType};
 
-use super::lookup::Fault;
+use super::fault::Fault;
 
 /// How long one server may take over one question. A server that has gone away must not cost much, whatever
 /// /etc/resolv.conf allows.
@@ -49,7 +49,7 @@ impl Server {
     /// Asks it: over UDP, and over TCP what does not fit a datagram. That connection is the question's own: a server may
     /// end it behind each answer, and others would lose theirs.
     pub(super) async fn ask(&self, name: &Name, kind: RecordType) -> Result<Lookup, NetError> {
-        let asking = async {
+        let asked = async {
             match self.by_udp.lookup(name.clone(), kind).await {
                 Err(NetError::Truncated) => {
                     let by_tcp = resolver(self.address, ConnectionConfig::tcp()).map_err(|_| NetError::Truncated)?;
@@ -58,7 +58,7 @@ impl Server {
                 answer => answer,
             }
         };
-        tokio::time::timeout(SERVER_TIMEOUT, asking).await.unwrap_or(Err(NetError::Timeout))
+        tokio::time::timeout(SERVER_TIMEOUT, asked).await.unwrap_or(Err(NetError::Timeout))
     }
 }
 

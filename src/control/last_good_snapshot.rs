@@ -101,12 +101,12 @@ fn write(folder: &Path, deployed: Vec<Deployed>) -> io::Result<()> {
 
 /// The thread that writes it.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct SnapshotWriter {
     stop: watch::Sender<()>,
     thread: JoinHandle<()>,
 }
 
-impl Keeper {
+impl SnapshotWriter {
     /// Writes the file now, and again whenever something was published.
     ///
     /// # Errors

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use super::asking::{Asking, Last, Turn};
-use super::lookup::{Answer, Fault, Origin, Question};
-use super::standing::Standing;
-use super::voice::{Line, Pause};
-use super::{Waiting, show};
+use super::fault::Fault;
+use super::first_answers::Waiting;
+use super::log_limit::{Line, Pause};
+use super::lookup::{Answer, Origin};
+use super::lookup_queue::{Last, LookupPermit, LookupQueue};
+use super::question::{Question, show};
+use super::refresh_schedule::RefreshSchedule;
 use crate::config::units::show_duration;
 use crate::routing::addresses::AddressCell;
 use crate::routing::dial_order::{self, MAX_ADDRESSES};
@@ -23,13 +25,13 @@ const HALF_ANSWER_TTL: Duration = Duration::from_secs(5);
 
 /// There is one for each name, mostly asleep: what only a look-up needs lives no longer than that.
 #[derive(Debug)]
-pub(super) struct Followed {
+pub(super) struct WatchedName {
     question: Arc<Question>,
     /// What is to have the addresses. Whoever uses it holds it; when nobody does there is nothing left to do.
     place: Weak<AddressCell>,
-    asking: Arc<Asking>,
+    queue: Arc<LookupQueue>,
     changes: watch::Receiver<()>,
-    standing: Standing,
+    schedule: RefreshSchedule,
     /// All of the last good answer, sorted: its order may change with every answer, and is no news.
     known: Box<[IpAddr]>,
     /// What was left out of an answer, and why, when that was last logged.
@@ -39,14 +41,14 @@ pub(super) struct Followed {
     too_many_line: Pause,
 }
 
-impl Followed {
-    pub(super) fn new(question: Arc<Question>, place: Weak<AddressCell>, asking: Arc<Asking>) -> Self {
+impl WatchedName {
+    pub(super) fn new(question: Arc<Question>, place: Weak<AddressCell>, queue: Arc<LookupQueue>) -> Self {
         Self {
             question,
             place,
-            changes: asking.changes(),
-            asking,
-            standing: Standing::new(Instant::now()),
+            changes: queue.changes(),
+            queue,
+            schedule: RefreshSchedule::new(Instant::now()),
             known: Box::default(),
             refused: Vec::new(),
             refused_line: Pause::default(),
@@ -57,29 +59,29 @@ impl Followed {
 
     /// Goes on until it is stopped. `waiting` ends with the first answer, or when that has had `patience`.
     pub(super) async fn run(mut self, patience: Duration, waiting: Waiting) {
-        let turn = self.asking.turn(Last::Fine).await;
-        let found = Box::pin(self.first(turn, patience)).await;
+        let permit = self.queue.permit(Last::Fine).await;
+        let found = Box::pin(self.first(permit, patience)).await;
         self.judge(found, Instant::now());
         drop(waiting);
         loop {
             self.rest().await;
-            let last = if self.standing.is_troubled() { Last::Failed } else { Last::Fine };
-            let turn = self.asking.turn(last).await;
-            let found = Box::pin(self.look_up(turn)).await;
+            let last = if self.schedule.is_troubled() { Last::Failed } else { Last::Fine };
+            let permit = self.queue.permit(last).await;
+            let found = Box::pin(self.look_up(permit)).await;
             self.judge(found, Instant::now());
         }
     }
 
     /// Asks, and goes on asking for `patience` if that says nothing of the name.
-    async fn first(&mut self, turn: Turn, patience: Duration) -> Result<Answer, Fault> {
-        let (mut turn, mut fault) = (Some(turn), Fault::Timeout(patience));
+    async fn first(&mut self, permit: LookupPermit, patience: Duration) -> Result<Answer, Fault> {
+        let (mut permit, mut fault) = (Some(permit), Fault::Timeout(patience));
         let looking = async {
             loop {
-                let turn = match turn.take() {
-                    Some(turn) => turn,
-                    None => self.asking.turn(Last::Failed).await,
+                let permit = match permit.take() {
+                    Some(permit) => permit,
+                    None => self.queue.permit(Last::Failed).await,
                 };
-                match self.look_up(turn).await {
+                match self.look_up(permit).await {
                     Err(passing) if passing.may_pass() => fault = passing,
                     found => return found,
                 }
@@ -89,18 +91,18 @@ impl Followed {
         tokio::time::timeout(patience, looking).await.unwrap_or(Err(fault))
     }
 
-    async fn look_up(&mut self, _turn: Turn) -> Result<Answer, Fault> {
-        let files = self.asking.files();
+    async fn look_up(&mut self, _permit: LookupPermit) -> Result<Answer, Fault> {
+        let files = self.queue.files();
         // What they say is looked up now.
         self.changes.mark_unchanged();
-        self.question.look_up(&files, &self.asking.servers).await
+        self.question.look_up(&files, &self.queue.servers).await
     }
 
     /// Waits until it is time to ask again, or a file has changed.
     async fn rest(&mut self) {
         let changed = self.changes.changed();
-        // Its other end is in `asking`, and stays.
-        let _ = match self.standing.rest(Instant::now()) {
+        // The other end is in `queue`, and stays.
+        let _ = match self.schedule.rest(Instant::now()) {
             Some(rest) => tokio::time::timeout(rest, changed).await.unwrap_or(Ok(())),
             None => changed.await,
         };
@@ -188,8 +190,8 @@ impl Followed {
         known.sort_unstable();
         let before = place.load();
         let is_news = known != self.known;
-        let is_first = self.standing.age(now).is_none();
-        let failed_for = self.standing.answered(now, ttl, jitter());
+        let is_first = self.schedule.age(now).is_none();
+        let failed_for = self.schedule.answered(now, ttl, jitter());
         match failed_for {
             Some(time) if self.may_say(Line::Again, now) => {
                 let (name, failed_for, addresses) = (&self.question.host, show_age(time), show(&ordered));
@@ -212,10 +214,10 @@ impl Followed {
     }
 
     fn failed(&mut self, fault: &Fault, place: &AddressCell, now: Instant) {
-        if !self.standing.failed(now) {
+        if !self.schedule.failed(now) {
             return;
         }
-        let (name, why, age) = (self.question.host.clone(), fault.to_string(), self.standing.age(now));
+        let (name, why, age) = (self.question.host.clone(), fault.to_string(), self.schedule.age(now));
         match age {
             Some(age) if self.may_say(Line::Stale, now) => warn!(
                 name,
@@ -243,7 +245,7 @@ impl Followed {
             Line::TooMany => self.too_many_line.is_over(now),
             Line::Unresolved | Line::Stale | Line::Again => true,
         };
-        of_this_name && self.asking.voice.may_say(line, now)
+        of_this_name && self.queue.log_limit.may_say(line, now)
     }
 }
 

@@ -16,7 +16,7 @@ const REMINDER_MAX: Duration = Duration::from_secs(24 * 3600);
 /// A name, seen over time: [`answered`](Self::answered) and [`failed`](Self::failed) are told what came, and say whether
 /// that is news.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct RefreshSchedule {
     answered_at: Option<Instant>,
     trouble: Option<Trouble>,
     /// When to ask again; `None` until a file changes.
@@ -31,7 +31,7 @@ struct Trouble {
     reminder: Duration,
 }
 
-impl Standing {
+impl RefreshSchedule {
     pub(super) fn new(now: Instant) -> Self {
         Self { answered_at: None, trouble: None, due: Some(now) }
     }
@@ -83,15 +83,15 @@ impl Standing {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::Standing;
+    use super::RefreshSchedule;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
     fn an_answer_is_asked_for_again_when_its_ttl_runs_out_within_bounds() {
         let now = Instant::now();
-        let mut standing = Standing::new(now);
-        assert_eq!(standing.rest(now), Some(Duration::ZERO));
+        let mut schedule = RefreshSchedule::new(now);
+        assert_eq!(schedule.rest(now), Some(Duration::ZERO));
         for (ttl, jitter, rest) in [
             (60, 0, 60_000),
             (0, 0, 1000),
@@ -100,36 +100,36 @@ mod tests {
             (100_000, 0, 300_000),
             (100_000, 255, 270_117),
         ] {
-            assert_eq!(standing.answered(now, Some(SECOND * ttl), jitter), None);
-            assert_eq!(standing.rest(now).unwrap().as_millis(), rest, "{ttl} {jitter}");
+            assert_eq!(schedule.answered(now, Some(SECOND * ttl), jitter), None);
+            assert_eq!(schedule.rest(now).unwrap().as_millis(), rest, "{ttl} {jitter}");
         }
-        standing.answered(now, None, 9);
-        assert_eq!(standing.rest(now + SECOND * 1000), None);
+        schedule.answered(now, None, 9);
+        assert_eq!(schedule.rest(now + SECOND * 1000), None);
     }
 
     #[test]
     fn failures_are_retried_ever_more_slowly_and_spoken_of_ever_more_rarely() {
         let start = Instant::now();
-        let mut standing = Standing::new(start);
-        standing.answered(start, Some(SECOND * 60), 0);
+        let mut schedule = RefreshSchedule::new(start);
+        schedule.answered(start, Some(SECOND * 60), 0);
         let mut now = start + SECOND * 60;
         let (mut rests, mut spoken) = (Vec::new(), Vec::new());
         while now < start + SECOND * 1000 {
-            if standing.failed(now) {
-                spoken.push(standing.age(now).unwrap().as_secs());
+            if schedule.failed(now) {
+                spoken.push(schedule.age(now).unwrap().as_secs());
             }
-            let rest = standing.rest(now).unwrap();
+            let rest = schedule.rest(now).unwrap();
             rests.push(rest.as_secs());
             now += rest;
         }
         assert_eq!(rests[..7], [1, 2, 4, 8, 16, 30, 30]);
         assert!(rests[6..].iter().all(|rest| *rest == 30));
         assert_eq!(spoken, [60, 91, 151, 271, 511, 991]);
-        assert_eq!(standing.answered(now, Some(SECOND), 0), Some(now - start - SECOND * 60));
-        assert_eq!(standing.answered(now, Some(SECOND), 0), None);
-        assert!(!standing.is_troubled());
-        assert!(standing.failed(now), "the next trouble is news again");
-        assert!(standing.is_troubled());
-        assert_eq!(standing.rest(now), Some(SECOND));
+        assert_eq!(schedule.answered(now, Some(SECOND), 0), Some(now - start - SECOND * 60));
+        assert_eq!(schedule.answered(now, Some(SECOND), 0), None);
+        assert!(!schedule.is_troubled());
+        assert!(schedule.failed(now), "the next trouble is news again");
+        assert!(schedule.is_troubled());
+        assert_eq!(schedule.rest(now), Some(SECOND));
     }
 }

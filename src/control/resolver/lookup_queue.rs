@@ -1,4 +1,4 @@
-//! What all names share when they are looked up: the line they stand in, the files, the servers, and their voice.
+//! What all names share when they are looked up: the queue, the files, the servers, and the log's limit.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -7,8 +7,8 @@ use tokio::sync::watch;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::files::{Files, Host};
+use super::log_limit::LogLimit;
 use super::servers::Servers;
-use super::voice::Voice;
 
 /// So many names are looked up at a time.
 pub(super) const LOOKUPS: u32 = 64;
@@ -16,18 +16,18 @@ pub(super) const LOOKUPS: u32 = 64;
 const LOOKUPS_OF_FAILING: u32 = 48;
 
 #[derive(Debug)]
-pub(super) struct Asking {
+pub(super) struct LookupQueue {
     pub(super) servers: Servers,
-    pub(super) voice: Voice,
+    pub(super) log_limit: LogLimit,
     files: Mutex<Files>,
     changes: watch::Sender<()>,
     all: Arc<Semaphore>,
     failing: Arc<Semaphore>,
 }
 
-/// The turn to be looked up, until it is dropped.
+/// The permission to look a name up, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(super) struct LookupPermit {
     _all: Option<OwnedSemaphorePermit>,
     _failing: Option<OwnedSemaphorePermit>,
 }
@@ -41,12 +41,12 @@ pub(super) enum Last {
     Failed,
 }
 
-impl Asking {
+impl LookupQueue {
     pub(super) fn new() -> Self {
         let permits = |count: u32| Arc::new(Semaphore::new(count.try_into().unwrap_or(usize::MAX)));
         Self {
             servers: Servers::default(),
-            voice: Voice::default(),
+            log_limit: LogLimit::default(),
             files: Mutex::new(Files::new()),
             changes: watch::Sender::new(()),
             all: permits(LOOKUPS),
@@ -55,12 +55,12 @@ impl Asking {
     }
 
     /// Waits in line, first come, first served. It is never closed.
-    pub(super) async fn turn(&self, last: Last) -> Turn {
+    pub(super) async fn permit(&self, last: Last) -> LookupPermit {
         let failing = match last {
             Last::Fine => None,
             Last::Failed => Arc::clone(&self.failing).acquire_owned().await.ok(),
         };
-        Turn { _all: Arc::clone(&self.all).acquire_owned().await.ok(), _failing: failing }
+        LookupPermit { _all: Arc::clone(&self.all).acquire_owned().await.ok(), _failing: failing }
     }
 
     /// What the files say now. If that is something else than before, everyone hears of it.
@@ -80,7 +80,7 @@ impl Asking {
     /// What is to be done every few seconds, whatever becomes of names.
     pub(super) fn look_around(&self) {
         self.files();
-        self.voice.tell_left_out(Instant::now());
+        self.log_limit.tell_left_out(Instant::now());
     }
 }
 
@@ -90,25 +90,25 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
-    use super::{Asking, LOOKUPS, LOOKUPS_OF_FAILING, Last, Turn};
+    use super::{LOOKUPS, LOOKUPS_OF_FAILING, Last, LookupPermit, LookupQueue};
 
-    fn turn(asking: &Asking, last: Last) -> Option<Turn> {
-        match pin!(asking.turn(last)).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(turn) => Some(turn),
+    fn permit(queue: &LookupQueue, last: Last) -> Option<LookupPermit> {
+        match pin!(queue.permit(last)).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(permit) => Some(permit),
             Poll::Pending => None,
         }
     }
 
     #[test]
     fn names_that_fail_leave_room_for_the_others() {
-        let asking = Asking::new();
-        let mut failing: Vec<_> = (0..100).filter_map(|_| turn(&asking, Last::Failed)).collect();
+        let queue = LookupQueue::new();
+        let mut failing: Vec<_> = (0..100).filter_map(|_| permit(&queue, Last::Failed)).collect();
         assert_eq!(failing.len(), LOOKUPS_OF_FAILING as usize);
-        let fine: Vec<_> = (0..100).filter_map(|_| turn(&asking, Last::Fine)).collect();
+        let fine: Vec<_> = (0..100).filter_map(|_| permit(&queue, Last::Fine)).collect();
         assert_eq!(failing.len() + fine.len(), LOOKUPS as usize);
-        // Who has had a turn makes room for the next one.
+        // A permit that is dropped makes room for the next one.
         failing.pop();
-        let next = turn(&asking, Last::Failed);
-        assert!(next.is_some() && turn(&asking, Last::Failed).is_none() && turn(&asking, Last::Fine).is_none());
+        let next = permit(&queue, Last::Failed);
+        assert!(next.is_some() && permit(&queue, Last::Failed).is_none() && permit(&queue, Last::Fine).is_none());
     }
 }

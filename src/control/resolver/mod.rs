@@ -12,26 +12,29 @@
     )
 )]
 
-mod asking;
+mod fault;
 mod files;
-mod followed;
+mod first_answers;
+mod log_limit;
 mod lookup;
+mod lookup_queue;
+mod question;
+mod refresh_schedule;
 mod servers;
-mod standing;
-mod voice;
+mod watched_name;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::AbortHandle;
 
-use self::asking::{Asking, LOOKUPS};
-use self::followed::Followed;
-pub use self::lookup::{DNS_PORT, Question};
+use self::first_answers::FirstAnswers;
+use self::lookup_queue::{LOOKUPS, LookupQueue};
+pub use self::question::{DNS_PORT, Question, show};
+use self::watched_name::WatchedName;
 use crate::routing::addresses::AddressCell;
 
 /// How often the files are looked at, and names that nobody needs any more are let go: a change counts at most so much
@@ -44,13 +47,13 @@ pub const MAX_DESCRIPTORS: u64 = LOOKUPS as u64 * 2;
 /// The names that are followed. [`follow`](Self::follow) gives a place at once, [`wait`](Self::wait) waits for first
 /// answers.
 #[derive(Clone, Debug)]
-pub struct Names(Arc<Shared>);
+pub struct Resolver(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     table: Mutex<HashMap<Arc<Question>, Entry>>,
-    unanswered: Arc<Unanswered>,
-    asking: Arc<Asking>,
+    unanswered: FirstAnswers,
+    queue: Arc<LookupQueue>,
     runtime: Handle,
     patience: Duration,
 }
@@ -62,7 +65,7 @@ struct Entry {
     task: AbortHandle,
 }
 
-impl Names {
+impl Resolver {
     /// Starts the thread that asks. It ends when there is neither one of these nor a place left. A first answer is asked
     /// for again and again until it has had `patience`, before that counts as a failure.
     ///
@@ -72,8 +75,8 @@ impl Names {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let shared = Arc::new(Shared {
             table: Mutex::default(),
-            unanswered: Arc::default(),
-            asking: Arc::new(Asking::new()),
+            unanswered: FirstAnswers::default(),
+            queue: Arc::new(LookupQueue::new()),
             runtime: runtime.handle().clone(),
             patience,
         });
@@ -95,9 +98,9 @@ impl Names {
             return place;
         }
         let (question, place) = (Arc::new(question), Arc::new(AddressCell::unresolved()));
-        let followed = Followed::new(Arc::clone(&question), Arc::downgrade(&place), Arc::clone(&shared.asking));
-        let asking = followed.run(shared.patience, Waiting::new(&shared.unanswered));
-        let entry = Entry { place: Arc::downgrade(&place), task: shared.runtime.spawn(asking).abort_handle() };
+        let watched = WatchedName::new(Arc::clone(&question), Arc::downgrade(&place), Arc::clone(&shared.queue));
+        let watching = watched.run(shared.patience, shared.unanswered.expect_one());
+        let entry = Entry { place: Arc::downgrade(&place), task: shared.runtime.spawn(watching).abort_handle() };
         if let Some(before) = table.insert(question, entry) {
             before.task.abort();
         }
@@ -107,9 +110,7 @@ impl Names {
     /// Waits until each name that is followed has had its first answer, or the failure that counts as one; for `patience`
     /// at most.
     pub fn wait(&self, patience: Duration) {
-        let Unanswered { count, none } = &*self.0.unanswered;
-        // What it came to is in the places.
-        let _ = none.wait_timeout_while(lock(count), patience, |count| *count > 0);
+        self.0.unanswered.wait(patience);
     }
 
     /// How many names are followed.
@@ -119,18 +120,12 @@ impl Names {
     }
 }
 
-/// Addresses as they are shown to people.
-#[must_use]
-pub fn show(addresses: &[SocketAddr]) -> String {
-    addresses.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>().join(", ")
-}
-
 /// The thread's life. Names are asked for meanwhile, each in a task of its own.
 fn run(runtime: &Runtime, shared: &Arc<Shared>) {
     runtime.block_on(async {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            shared.asking.look_around();
+            shared.queue.look_around();
             let is_empty = shared.let_go();
             if is_empty && Arc::strong_count(shared) == 1 {
                 return;
@@ -155,35 +150,6 @@ impl Shared {
             table.shrink_to_fit();
         }
         table.is_empty()
-    }
-}
-
-/// Names whose first answer is still waited for.
-#[derive(Debug, Default)]
-struct Unanswered {
-    count: Mutex<usize>,
-    none: Condvar,
-}
-
-/// One of them, until it is dropped.
-#[derive(Debug)]
-struct Waiting(Arc<Unanswered>);
-
-impl Waiting {
-    fn new(unanswered: &Arc<Unanswered>) -> Self {
-        let mut count = lock(&unanswered.count);
-        *count = count.saturating_add(1);
-        Self(Arc::clone(unanswered))
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        let mut count = lock(&self.0.count);
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            self.0.none.notify_all();
-        }
     }
 }
 
