@@ -4,19 +4,7 @@ use std::process::Command;
 
 use ringway::proto::refusal::Refusal;
 
-pub(crate) fn document(name: &str) -> String {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
-/// The cells of a table's rows that begin with the given text.
-pub(crate) fn rows<'a>(document: &'a str, start: &str) -> Vec<Vec<&'a str>> {
-    document
-        .lines()
-        .filter(|line| line.starts_with(start))
-        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
-        .collect()
-}
+use crate::harness::documents::{document, rows};
 
 #[test]
 fn the_table_of_limits_has_every_flag_with_its_default() {

@@ -4,13 +4,9 @@
 use std::process::Command;
 
 use crate::harness::EchoServer;
+use crate::harness::documents::document;
 use crate::harness::node::{Home, USUAL};
 use crate::harness::process::{PROGRAM, run};
-
-fn document(name: &str) -> String {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
-    std::fs::read_to_string(path).unwrap()
-}
 
 /// Commands with what they are said to answer.
 fn examples(text: &str) -> Vec<(String, String)> {
@@ -67,12 +63,12 @@ fn runs_as_it_stands(page: &str, prepare: impl FnOnce(&std::path::Path, &str)) {
 
 #[test]
 fn the_examples_of_the_command_line_are_what_it_answers() {
-    runs_as_it_stands("cli.md", |_, _| {});
+    runs_as_it_stands("docs/cli.md", |_, _| {});
 }
 
 #[test]
 fn the_examples_of_declared_apis_are_what_is_answered() {
-    runs_as_it_stands("declarative.md", |folder, upstream| {
+    runs_as_it_stands("docs/declarative.md", |folder, upstream| {
         std::fs::create_dir(folder.join("apis")).unwrap();
         let text = format!(
             "apiVersion: ringway/v1\nkind: Api\nname: Chat App API\nversion: 1.0\ntargets: [\"ws://{upstream}\"]\n\
@@ -84,7 +80,7 @@ fn the_examples_of_declared_apis_are_what_is_answered() {
 
 #[test]
 fn the_documents_that_are_shown_can_be_read() {
-    let page = document("declarative.md");
+    let page = document("docs/declarative.md");
     let shown = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     let read = ringway::declare::read::documents("declarative.md", shown).unwrap();
     assert_eq!(read[0].deployments.len(), 2);
@@ -96,7 +92,7 @@ fn the_documents_that_are_shown_can_be_read() {
 fn every_command_is_on_the_page() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(run(&["man", "--out", folder.path().to_str().unwrap()]).0, 0);
-    let text = document("cli.md") + &document("declarative.md") + &document("tls.md");
+    let text = document("docs/cli.md") + &document("docs/declarative.md") + &document("docs/tls.md");
     for file in std::fs::read_dir(folder.path()).unwrap() {
         let file = file.unwrap().file_name().into_string().unwrap();
         // Names of commands have hyphens too: `tls dev-cert`.

@@ -7,7 +7,7 @@ use ringway::api::request::{NewApi, NewDeployment, NewLifecycle, NewProject};
 use ringway::api::{Lifecycle, Problems};
 use serde_json::{Value, json};
 
-use crate::docs::documentation::{document, rows};
+use crate::harness::documents::{document, rows};
 
 /// A value as the table has it: JSON, or a text and how often it is repeated.
 fn value(written: &str) -> Value {

@@ -1,5 +1,5 @@
 //! Tests that hold the documentation against the program.
 
-pub(crate) mod documentation;
+mod documentation;
 mod documented_cli;
 mod documented_model;

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
+use rustls::{ServerConfig, SupportedProtocolVersion};
 
 use super::pki::{Authority, Folder, Pair};
 use super::process::Ringway;
-use super::secure::{self, Tls};
+use super::secure::{self, Shape, Tls};
 use super::upstream::Upstream;
 use super::{Peer, client};
 
@@ -101,4 +101,22 @@ where
     let answer = client.head();
     assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
     (client, upstream, request)
+}
+
+/// A tunnel of one version of TLS, whose peers cut what they send.
+#[track_caller]
+pub(crate) fn shaped(site: &Site, version: &'static SupportedProtocolVersion, shape: Shape) -> SecureTunnel {
+    let upstream = Upstream::listen();
+    let ringway = site.both(upstream.address(), &[]);
+    let config = secure::versions_config(&site.authority, &[version]);
+    let client = secure::connect_shaped(ringway.address(), NAME, config, shape);
+    let server_config = secure::server_versions(&site.upstream_pair(), &[version]);
+    let (client, upstream_end, _) = switch(client, || {
+        let mut tls = Tls::server(upstream.accept().stream, server_config);
+        tls.shape = shape;
+        tls.shake_hands().expect("TLS comes about");
+        Peer::new(tls)
+    });
+    ringway.keep(upstream);
+    SecureTunnel { client, upstream: upstream_end, ringway }
 }

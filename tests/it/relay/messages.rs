@@ -2,117 +2,14 @@
 
 use std::time::Duration;
 
-use tungstenite::{Bytes, Message};
+use tungstenite::Message;
 
 use crate::harness::frame::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, RSV1, TEXT, masked, plain};
+use crate::harness::loads::{
+    a_stream_of_frames_passes_unchanged_both_ways, many_interleaved_connections_each_get_their_own,
+    messages_of_all_sizes_come_back, noise,
+};
 use crate::harness::{self, EchoServer, Peer, Ringway, Upstream, client, tunnel};
-
-/// Where headers, buffers and the kernel's own sizes change: the proxy reads 64 KiB and a little at a time.
-const SIZES: [usize; 14] = [
-    0,
-    1,
-    125,
-    126,
-    65_535,
-    65_536,
-    64 * 1024 + 255 - 14,
-    64 * 1024 + 256 - 14,
-    64 * 1024 + 256,
-    64 * 1024 + 257,
-    200_000,
-    1 << 20,
-    (1 << 20) + 1,
-    16 << 20,
-];
-
-/// Bytes that repeat nowhere near a buffer's length.
-pub(crate) fn noise(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut out = Vec::with_capacity(length + 8);
-    while out.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        out.extend(state.to_le_bytes());
-    }
-    out.truncate(length);
-    out
-}
-
-pub(crate) fn messages_of_all_sizes_come_back(options: &[&str]) {
-    let server = EchoServer::start();
-    let ringway = Ringway::proxy(server.address(), options);
-    let mut socket = client::connect(ringway.address());
-    for (seed, size) in SIZES.into_iter().enumerate() {
-        let sent = Bytes::from(noise(size, seed as u64));
-        socket.send(Message::Binary(sent.clone())).unwrap();
-        let Message::Binary(came) = socket.read().unwrap() else { panic!("not binary") };
-        // Not assert_eq: nobody wants to read 16 MiB.
-        assert!(came == sent, "{size} bytes came back as {} other ones", came.len());
-    }
-    socket.close(None).unwrap();
-    while socket.read().is_ok() {}
-}
-
-pub(crate) fn many_interleaved_connections_each_get_their_own(options: &[&str], connections: usize) {
-    let server = EchoServer::start();
-    let ringway = Ringway::proxy(server.address(), options);
-    let mut sockets: Vec<_> = (0..connections).map(|_| client::connect(ringway.address())).collect();
-    for round in 0..5 {
-        for (number, socket) in sockets.iter_mut().enumerate() {
-            socket.send(Message::text(format!("{number} in round {round}"))).unwrap();
-            socket.send(Message::Binary(noise(number * 17, number as u64).into())).unwrap();
-        }
-        for (number, socket) in sockets.iter_mut().enumerate().rev() {
-            assert_eq!(socket.read().unwrap(), Message::text(format!("{number} in round {round}")));
-            assert_eq!(socket.read().unwrap(), Message::Binary(noise(number * 17, number as u64).into()));
-        }
-    }
-    assert_eq!(server.served(), connections as u64);
-}
-
-/// Frames of every kind and many sizes, in pieces that mind no boundary, at once in both directions.
-pub(crate) fn a_stream_of_frames_passes_unchanged_both_ways(options: &[&str]) {
-    let mut tunnel = tunnel(options);
-    let up = stream(masked);
-    let down = stream(plain);
-    let (client, upstream) = (&mut tunnel.client, &mut tunnel.upstream);
-    let (mut client_out, mut upstream_out) =
-        (Peer::over(client.stream.try_clone().unwrap()), Peer::over(upstream.stream.try_clone().unwrap()));
-    std::thread::scope(|scope| {
-        scope.spawn(|| in_pieces(&mut client_out, &up));
-        scope.spawn(|| in_pieces(&mut upstream_out, &down));
-        scope.spawn(|| assert!(upstream.exactly(up.len()) == up, "upstream got something else"));
-        assert!(client.exactly(down.len()) == down, "the client got something else");
-    });
-}
-
-fn stream(write: fn(u8, &[u8]) -> Vec<u8>) -> Vec<u8> {
-    let mut out = Vec::new();
-    for round in 0..400_u64 {
-        let size = usize::try_from(round * round % 4001).unwrap();
-        out.extend(write(TEXT, &noise(size, round)));
-        out.extend(write(FIN | PING, &noise(size % 126, round)));
-        out.extend(write(CONTINUATION, &[]));
-        out.extend(write(FIN | PONG, b"nobody asked"));
-        out.extend(write(FIN | CONTINUATION, &noise(size % 300, round)));
-        out.extend(write(FIN | BINARY, &noise(size * 3, round)));
-    }
-    out
-}
-
-fn in_pieces(peer: &mut Peer, bytes: &[u8]) {
-    let mut rest = bytes;
-    for number in 0_usize.. {
-        let size = [1, 3, 14, 2, 1400, 5, 70_000, 127, 9, 4096][number % 10];
-        let (piece, behind) = rest.split_at(size.min(rest.len()));
-        peer.send(piece);
-        rest = behind;
-        if rest.is_empty() {
-            return;
-        }
-    }
-}
 
 #[test]
 fn messages_from_nothing_to_16_mib_come_back_byte_for_byte() {

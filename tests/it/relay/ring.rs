@@ -1,24 +1,23 @@
 //! The heaviest tests of the real process once more, over a ring with room for eight completions: it overflows all the
 //! time, so polls end and are armed again, and events wait in the kernel.
 
-use crate::relay::messages;
-use crate::relay::pressure::{bulk_starves_nobody, connections_come_and_go};
+use crate::harness::loads::{self, bulk_starves_nobody, connections_come_and_go};
 
 const TINY: [&str; 2] = ["--ring-completions", "8"];
 
 #[test]
 fn messages_of_all_sizes_come_back_over_a_tiny_ring() {
-    messages::messages_of_all_sizes_come_back(&TINY);
+    loads::messages_of_all_sizes_come_back(&TINY);
 }
 
 #[test]
 fn many_connections_on_one_tiny_ring_each_get_their_own_messages() {
-    messages::many_interleaved_connections_each_get_their_own(&["--ring-completions", "8", "--cpus", "0"], 150);
+    loads::many_interleaved_connections_each_get_their_own(&["--ring-completions", "8", "--cpus", "0"], 150);
 }
 
 #[test]
 fn frames_in_pieces_pass_unchanged_over_a_tiny_ring() {
-    messages::a_stream_of_frames_passes_unchanged_both_ways(&TINY);
+    loads::a_stream_of_frames_passes_unchanged_both_ways(&TINY);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! The kernel's own count of sockets (/proc/net/sockstat) over a run of the real process. It counts for the whole
 //! network namespace, so the run gets one of its own.
 
+use crate::harness::loads::come_and_go;
 use crate::harness::namespace::in_namespaces;
 use crate::harness::{EchoServer, Ringway, until};
-use crate::relay::pressure::come_and_go;
 
 /// TCP sockets in use, those included that no descriptor leads to any more. The line's other numbers count for the
 /// whole host.

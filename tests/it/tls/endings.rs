@@ -7,10 +7,10 @@ use rustls::AlertDescription;
 use rustls::version::{TLS12, TLS13};
 
 use crate::harness::frame::{BINARY, CLOSE, FIN, TEXT, close_body, masked, plain};
+use crate::harness::loads::noise;
 use crate::harness::secure::{Shape, Tls};
+use crate::harness::site::shaped;
 use crate::harness::site::{SecureTunnel, Site};
-use crate::relay::messages::noise;
-use crate::tls::records::shaped;
 
 #[test]
 fn a_client_that_ends_without_close_notify_before_its_close_is_truncated() {

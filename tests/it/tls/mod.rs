@@ -4,7 +4,7 @@ mod downstream;
 mod endings;
 mod files;
 mod peers;
-pub(crate) mod records;
+mod records;
 mod reload;
 mod upstream;
 mod ws;

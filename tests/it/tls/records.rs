@@ -5,35 +5,16 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::ClientConfig;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, SupportedProtocolVersion};
 use tungstenite::Message;
 
 use crate::harness::frame::{BINARY, CLOSE, FIN, close_body, masked, plain};
+use crate::harness::loads::{flood, noise};
 use crate::harness::patient::again;
-use crate::harness::secure::{self, Shape, Tls, client_config, versions_config};
-use crate::harness::site::{NAME, SecureTunnel, Site, switch};
+use crate::harness::secure::{self, Shape, Tls, client_config};
+use crate::harness::site::{NAME, SecureTunnel, Site, shaped, switch};
 use crate::harness::{EchoServer, Ended, Peer, Ringway, Upstream, client, until};
-use crate::relay::messages::noise;
-use crate::relay::pressure::flood;
-
-/// A tunnel of one version of TLS, whose peers cut what they send.
-#[track_caller]
-pub(crate) fn shaped(site: &Site, version: &'static SupportedProtocolVersion, shape: Shape) -> SecureTunnel {
-    let upstream = Upstream::listen();
-    let ringway = site.both(upstream.address(), &[]);
-    let config = versions_config(&site.authority, &[version]);
-    let client = secure::connect_shaped(ringway.address(), NAME, config, shape);
-    let server_config = secure::server_versions(&site.upstream_pair(), &[version]);
-    let (client, upstream_end, _) = switch(client, || {
-        let mut tls = Tls::server(upstream.accept().stream, server_config);
-        tls.shape = shape;
-        tls.shake_hands().expect("TLS comes about");
-        Peer::new(tls)
-    });
-    ringway.keep(upstream);
-    SecureTunnel { client, upstream: upstream_end, ringway }
-}
 
 /// A message each way, and a close in order.
 #[track_caller]
