@@ -31,8 +31,8 @@ use tokio::time::timeout;
 
 pub use self::families::{FAMILIES, Family, Kind};
 use self::process::Process;
-use super::dataplane::Shards;
 use super::manage::{AuditFilter, Manager, StoreState};
+use super::shards::ShardClient;
 use crate::api::PageRequest;
 use crate::command::tally::Tally;
 use crate::command::view::Report;
@@ -48,7 +48,7 @@ const AUDIT_TIMEOUT: Duration = Duration::from_millis(500);
 /// Where figures come from. Clones share what they remember.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    shards: Shards,
+    shards: ShardClient,
     manager: Manager,
     known: Arc<Mutex<Known>>,
     /// The last text, and when it was made. Locked while another is made: whoever asks meanwhile gets the same.
@@ -81,7 +81,7 @@ struct Scrape {
 impl Metrics {
     /// Of these shards, and of the store behind this manager.
     #[must_use]
-    pub fn new(shards: Shards, manager: Manager) -> Self {
+    pub fn new(shards: ShardClient, manager: Manager) -> Self {
         Self { shards, manager, known: Arc::default(), text: Arc::default() }
     }
 

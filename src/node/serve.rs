@@ -25,10 +25,13 @@ use crate::command::config::ShardConfig;
 use crate::config::file::{Configuration, File, Opened};
 use crate::control::admin::{Admin, AllowedHosts, server};
 use crate::control::last_good_snapshot::SnapshotWriter;
+use crate::control::certificates;
+use crate::control::last_good::Keeper;
 use crate::control::manage::{self, Manager, Origin, Reconfigure, Started};
 use crate::control::publish::shards::{Outlet, ShardPublisher};
 use crate::control::resolver::{self, Resolver};
 use crate::control::{certificates, dataplane};
+use crate::control::shards::ShardClient;
 use crate::engine::keepalive::KeepAlive;
 use crate::engine::listener::Inlet;
 use crate::engine::mailbox::Sender;
@@ -219,7 +222,7 @@ impl Node {
         allowed_hosts: AllowedHosts,
     ) -> Result<server::Running, NodeError> {
         let (outlet, notes) = (self.outlet.clone(), self.home.notes.clone());
-        let shards = dataplane::Shards::new(running.senders(), move || outlet.snapshot());
+        let shards = ShardClient::new(running.senders(), move || outlet.snapshot());
         let admin = Admin::new(self.manager.clone(), shards, move || notes.all());
         let routers = [admin.router(self.home.token.clone(), allowed_hosts), admin.metrics_router()];
         let rooms = [server::MAX_CALLERS, server::MAX_SCRAPERS];

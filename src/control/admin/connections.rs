@@ -19,7 +19,7 @@ use super::{Admin, page};
 use crate::api::problem::{Code, Fault, Faults};
 use crate::api::{Action, Actor, ApiKey, EnvironmentName, Page};
 use crate::command::view::{ConnectionView, Stage};
-use crate::control::dataplane::{Filter, Position, Silent};
+use crate::control::shards::{Filter, Position, Silent};
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(close_one)).routes(routes!(close))

@@ -53,9 +53,9 @@ use utoipa_axum::router::OpenApiRouter;
 pub use self::guard::AllowedHosts;
 use self::guard::{Guard, MAX_BODY_BYTES, guard};
 use self::token::Token;
-use super::dataplane::Shards;
 use super::manage::Manager;
 use super::metrics::{self, Metrics};
+use super::shards::ShardClient;
 
 /// Where all of the API is.
 pub const PREFIX: &str = "/api/v1";
@@ -67,7 +67,7 @@ pub struct Admin(Arc<Parts>);
 #[derive(Debug)]
 struct Parts {
     manager: Manager,
-    shards: Shards,
+    shards: ShardClient,
     metrics: Metrics,
     notes: Notes,
 }
@@ -86,7 +86,7 @@ impl fmt::Debug for Notes {
 impl Admin {
     /// Over this manager and these shards; `notes` gives what the health page says besides, one problem a text.
     #[must_use]
-    pub fn new(manager: Manager, shards: Shards, notes: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Self {
+    pub fn new(manager: Manager, shards: ShardClient, notes: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Self {
         let metrics = Metrics::new(shards.clone(), manager.clone());
         Self(Arc::new(Parts { manager, shards, metrics, notes: Notes(Box::new(notes)) }))
     }
@@ -95,7 +95,7 @@ impl Admin {
         &self.0.manager
     }
 
-    fn shards(&self) -> &Shards {
+    fn shards(&self) -> &ShardClient {
         &self.0.shards
     }
 

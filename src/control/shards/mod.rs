@@ -18,16 +18,16 @@ use crate::routing::snapshot::Snapshot;
 /// How long a shard may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Gives a command to a shard; it comes back if the shard does not take it.
-pub type Send = Box<dyn Fn(Command) -> Result<(), Unsent<Command>> + std::marker::Send + Sync>;
+/// Sends a command to a shard, and gives it back if the shard does not take it.
+pub type SendCommand = Box<dyn Fn(Command) -> Result<(), Unsent<Command>> + Send + Sync>;
 
 /// The shards. Clones ask the same ones.
 #[derive(Clone)]
-pub struct Shards(Arc<Asked>);
+pub struct ShardClient(Arc<Asked>);
 
 struct Asked {
-    shards: Vec<Send>,
-    snapshot: Box<dyn Fn() -> Arc<Snapshot> + std::marker::Send + Sync>,
+    shards: Vec<SendCommand>,
+    snapshot: Box<dyn Fn() -> Arc<Snapshot> + Send + Sync>,
     patience: Duration,
 }
 
@@ -58,9 +58,9 @@ pub struct Filter {
 /// Where a page of connections begins: a shard, and a place in its table.
 pub type Position = (usize, u32);
 
-impl fmt::Debug for Shards {
+impl fmt::Debug for ShardClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Shards").field(&self.0.shards.len()).finish()
+        f.debug_tuple("ShardClient").field(&self.0.shards.len()).finish()
     }
 }
 
@@ -105,21 +105,18 @@ impl<T> Answers<T> {
     }
 }
 
-impl Shards {
+impl ShardClient {
     /// The shards behind these mailboxes; `snapshot` gives what was published last.
     #[must_use]
-    pub fn new(
-        senders: Vec<Sender<Command>>,
-        snapshot: impl Fn() -> Arc<Snapshot> + std::marker::Send + Sync + 'static,
-    ) -> Self {
-        let sends = senders.into_iter().map(|sender| -> Send { Box::new(move |command| sender.send(command)) });
+    pub fn new(senders: Vec<Sender<Command>>, snapshot: impl Fn() -> Arc<Snapshot> + Send + Sync + 'static) -> Self {
+        let sends = senders.into_iter().map(|sender| -> SendCommand { Box::new(move |command| sender.send(command)) });
         Self::of(sends.collect(), snapshot, PATIENCE)
     }
 
     /// Shards that are reached in another way.
     fn of(
-        shards: Vec<Send>,
-        snapshot: impl Fn() -> Arc<Snapshot> + std::marker::Send + Sync + 'static,
+        shards: Vec<SendCommand>,
+        snapshot: impl Fn() -> Arc<Snapshot> + Send + Sync + 'static,
         patience: Duration,
     ) -> Self {
         Self(Arc::new(Asked { shards, snapshot: Box::new(snapshot), patience }))
@@ -214,7 +211,7 @@ impl Shards {
     }
 
     /// Nothing of one that has ended.
-    async fn ask<T: std::marker::Send + 'static>(
+    async fn ask<T: Send + 'static>(
         &self,
         shard: usize,
         make: impl FnOnce(Reply<T>) -> Command,
@@ -226,10 +223,7 @@ impl Shards {
     }
 
     /// Asks every shard for which `make` gives a command, all at once.
-    async fn ask_all<T: std::marker::Send + 'static>(
-        &self,
-        mut make: impl FnMut(usize, Reply<T>) -> Option<Command>,
-    ) -> Answers<T> {
+    async fn ask_all<T: Send + 'static>(&self, mut make: impl FnMut(usize, Reply<T>) -> Option<Command>) -> Answers<T> {
         // `now` and the wait are tokio's: a test may own them.
         let start = Instant::now();
         let deadline = start.checked_add(self.0.patience).unwrap_or(start);
@@ -264,170 +258,6 @@ impl Shards {
 }
 
 #[cfg(test)]
-pub(crate) mod testing {
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    use super::{Send, Shards};
-    use crate::command::Command;
-    use crate::routing::snapshot::Snapshot;
-
-    /// Shards that are played by functions.
-    pub(crate) fn played(shards: Vec<impl Fn(Command) + std::marker::Send + Sync + 'static>) -> Shards {
-        let send = |play: Box<dyn Fn(Command) + std::marker::Send + Sync>| -> Send {
-            Box::new(move |command| {
-                play(command);
-                Ok(())
-            })
-        };
-        let sends = shards.into_iter().map(|play| send(Box::new(play))).collect();
-        Shards::of(sends, || Arc::new(Snapshot::default()), Duration::from_millis(100))
-    }
-}
-
+pub(crate) mod testing;
 #[cfg(test)]
-mod tests {
-    use std::sync::{Arc, Mutex};
-    use std::time::Duration;
-
-    use super::testing::played;
-    use super::{Filter, Shards, Silent};
-    use crate::command::tally::Tally;
-    use crate::command::view::{ConnectionPage, ConnectionView, Report, RouteReport, Stage};
-    use crate::command::{Command, Selection};
-    use crate::engine::Figures;
-    use crate::engine::mailbox::Unsent;
-    use crate::routing::route::{RouteId, RouteLabels};
-    use crate::routing::snapshot::Snapshot;
-
-    fn labels(identifier: &str, environment: &str) -> Arc<RouteLabels> {
-        let (project, version) = ("default".into(), "1.0".into());
-        Arc::new(RouteLabels { project, identifier: identifier.into(), version, environment: environment.into() })
-    }
-
-    fn connection(id: u64) -> ConnectionView {
-        ConnectionView {
-            id,
-            peer: "127.0.0.1:5000".parse().unwrap(),
-            path: "/".into(),
-            labels: None,
-            stage: Stage::Open,
-            tls: None,
-            age: Duration::ZERO,
-            messages: [0; 2],
-            bytes: [0; 2],
-        }
-    }
-
-    /// A shard with ten connections in its places 0 to 9, and two routes.
-    fn shard(command: Command) {
-        let route = |id, labels| RouteReport {
-            id: Some(RouteId(id)),
-            labels: Some(labels),
-            tally: Tally::default(),
-            draining: (0, 0),
-        };
-        match command {
-            Command::Report(reply) => reply.send(Report {
-                snapshot: 3,
-                figures: Figures::default(),
-                connections: 10,
-                routes: vec![route(1, labels("a", "development")), route(2, labels("b", "production"))],
-            }),
-            Command::List(listing, reply) => {
-                let meant = listing.routes.is_none_or(|routes| routes.contains(&RouteId(1)));
-                let numbers = (listing.from..if meant { 10 } else { 0 }).take(listing.limit);
-                let connections: Vec<_> = numbers.map(|place| connection(u64::from(place))).collect();
-                let next = listing.from + u32::try_from(connections.len()).unwrap();
-                reply.send(ConnectionPage { connections, next: (meant && next < 10).then_some(next) });
-            }
-            Command::Close(Selection::Connection(id), reply) => reply.send(u64::from(id < 10)),
-            Command::Close(Selection::Routes(routes), reply) => {
-                reply.send(routes.iter().map(|route| route.0 * 100).sum());
-            }
-            _ => {}
-        }
-    }
-
-    async fn numbers(shards: &Shards, filter: &Filter, page: usize) -> Vec<(usize, u64)> {
-        let (mut found, mut from) = (Vec::new(), (0, 0));
-        loop {
-            let (listed, next) = shards.connections(filter, None, from, page).await.unwrap();
-            assert!(listed.len() <= page);
-            found.extend(listed.into_iter().map(|(shard, connection)| (shard, connection.id)));
-            match next {
-                Some(next) => from = next,
-                None => return found,
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn pages_go_over_all_shards_whatever_their_size() {
-        let shards = played(vec![shard, shard]);
-        let all: Vec<(usize, u64)> = (0..2).flat_map(|shard| (0..10).map(move |number| (shard, number))).collect();
-        for page in [1, 3, 10, 11, 20, 100] {
-            assert_eq!(numbers(&shards, &Filter::default(), page).await, all, "{page}");
-        }
-        let of_b = Filter { environment: Some("production".to_owned()), ..Filter::default() };
-        assert_eq!(numbers(&shards, &of_b, 3).await, []);
-    }
-
-    #[tokio::test]
-    async fn only_what_is_meant_is_closed() {
-        let shards = played(vec![shard, shard]);
-        let api = |api: &str| Filter { api: Some(api.to_owned()), environment: None };
-        for (name, count) in [("default/a:1.0", 200), ("default/b:1.0", 400), ("default/c:1.0", 0)] {
-            assert_eq!(shards.close(&api(name)).await.unwrap().sum(), count);
-        }
-        let both = Filter { api: Some("default/a:1.0".to_owned()), environment: Some("production".to_owned()) };
-        assert_eq!(shards.close(&both).await.unwrap().sum(), 0);
-        assert_eq!(shards.close_one(1, 9).await, Ok(true));
-        assert_eq!(shards.close_one(1, 10).await, Ok(false));
-        assert_eq!(shards.close_one(7, 1).await, Ok(false));
-    }
-
-    #[tokio::test]
-    async fn who_has_ended_has_no_connections_and_keeps_nobody_waiting() {
-        let gone = |command| Err(Unsent::Gone(command));
-        let ends = |_| Ok(());
-        let plays = move |command| {
-            shard(command);
-            Ok(())
-        };
-        let sends: Vec<super::Send> = vec![Box::new(gone), Box::new(plays), Box::new(ends), Box::new(plays)];
-        let shards = Shards::of(sends, || Arc::new(Snapshot::default()), Duration::from_secs(3600));
-        let reports = shards.reports().await;
-        assert_eq!((reports.got.len(), reports.silent, reports.ended), (2, vec![], vec![0, 2]));
-        let all: Vec<(usize, u64)> = [1, 3].into_iter().flat_map(|shard| (0..10).map(move |at| (shard, at))).collect();
-        for page in [1, 7, 10, 100] {
-            assert_eq!(numbers(&shards, &Filter::default(), page).await, all, "{page}");
-        }
-        assert_eq!(
-            shards.close(&Filter { api: Some("default/a:1.0".to_owned()), environment: None }).await.unwrap().sum(),
-            200
-        );
-        assert_eq!((shards.close_one(0, 1).await, shards.close_one(2, 1).await), (Ok(false), Ok(false)));
-    }
-
-    #[tokio::test]
-    async fn who_does_not_answer_is_named() {
-        let kept = Arc::new(Mutex::new(Vec::new()));
-        let keeps = || {
-            let kept = Arc::clone(&kept);
-            move |command| kept.lock().unwrap().push(command)
-        };
-        let shards =
-            played(vec![Box::new(shard) as Box<dyn Fn(Command) + Send + Sync>, Box::new(keeps()), Box::new(keeps())]);
-        let reports = shards.reports().await;
-        assert_eq!(reports.got.len(), 1);
-        assert_eq!(reports.silent, [1, 2]);
-        assert_eq!(shards.close_one(1, 1).await, Err(Silent(vec![1])));
-        let said = Silent(vec![1, 2]).to_string();
-        assert_eq!(said, "shards 1, 2 did not answer within 2 s");
-        // One that answers too late answers nobody.
-        for command in kept.lock().unwrap().drain(..) {
-            shard(command);
-        }
-    }
-}
+mod tests;
