@@ -9,6 +9,7 @@ pub mod admin;
 pub mod certificates;
 pub mod dataplane;
 pub mod last_good_snapshot;
+pub mod http;
 pub mod last_good;
 pub mod manage;
 pub mod metrics;

@@ -19,7 +19,7 @@ use super::log::SetLevel;
 use crate::api::Actor;
 use crate::config::file::reload::{Difference, Reload};
 use crate::config::file::{Configuration, File};
-use crate::control::admin::AllowedHosts;
+use crate::control::http::guard::AllowedHosts;
 use crate::control::manage::{Reconfigure, Reconfigured};
 use crate::control::notes::Notes;
 use crate::control::publish::shards::ShardPublisher;

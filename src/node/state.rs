@@ -7,6 +7,8 @@ use tracing::error;
 use super::NodeError;
 use crate::control::admin::token::Token;
 use crate::control::last_good_snapshot;
+use crate::control::http::token::Token;
+use crate::control::last_good;
 use crate::control::manage::Origin;
 use crate::control::notes::Notes;
 use crate::control::store::Store;

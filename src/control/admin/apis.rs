@@ -11,13 +11,13 @@ use utoipa_axum::routes;
 
 use super::etag::{self, If};
 use super::extract::{Body, Names, Query, Who};
-use super::problem::{QUERY_INVALID, Refused};
 use super::{Admin, page};
 use crate::api::etag::Put;
 use crate::api::problem::Faults;
 use crate::api::{
     Api, ApiKey, EnvironmentName, Identifier, Lifecycle, NewApi, NewDefinition, Page, ProjectName, Version,
 };
+use crate::control::http::problem::{QUERY_INVALID, Refused};
 use crate::control::manage::ApiFilter;
 
 /// Characters of a text to look for.

@@ -9,10 +9,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::extract::{self, Query};
-use super::problem::Refused;
 use super::{Admin, page};
 use crate::api::problem::Code;
 use crate::api::{AuditEntry, Page};
+use crate::control::http::problem::Refused;
 use crate::control::manage::AuditFilter;
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {

@@ -14,11 +14,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::extract::{self, Body, Names, Query, Who};
-use super::problem::{CONNECTION_NOT_FOUND, Refused, SHARDS_SILENT};
 use super::{Admin, page};
 use crate::api::problem::{Code, Fault, Faults};
 use crate::api::{Action, Actor, ApiKey, EnvironmentName, Page};
 use crate::command::view::{ConnectionView, Stage};
+use crate::control::http::problem::{CONNECTION_NOT_FOUND, Refused, SHARDS_SILENT};
 use crate::control::shards::{Filter, Position, Silent};
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {

@@ -11,10 +11,10 @@ use utoipa_axum::routes;
 
 use super::etag::{self, If};
 use super::extract::{Body, Names, NoBody, Who};
-use super::problem::Refused;
 use super::{Admin, apis};
 use crate::api::request::{NewDeployment, Promotion, Rollback};
 use crate::api::{ApiKey, Deployment, EnvironmentName, Identifier, Page, ProjectName, Version};
+use crate::control::http::problem::Refused;
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::new()

@@ -9,8 +9,8 @@ use utoipa_axum::routes;
 
 use super::Admin;
 use super::extract::Names;
-use super::problem::Refused;
 use crate::api::{Environment, EnvironmentName, Page};
+use crate::control::http::problem::Refused;
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show))

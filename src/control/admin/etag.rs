@@ -8,9 +8,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::problem::{HEADER_INVALID, Refused};
 use crate::api::etag::{Put, Tagged};
 use crate::api::{Condition, ETag};
+use crate::control::http::problem::{HEADER_INVALID, Refused};
 
 /// Bytes of the longest condition that is looked at.
 const MAX_CONDITION_BYTES: usize = 4096;

@@ -11,10 +11,10 @@ use axum::http::header::HeaderName;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use super::guard;
-use super::problem::{self, Refused, echo};
 use crate::api::problem::{Code, Problems};
 use crate::api::{Actor, ApiKey};
+use crate::control::http::guard;
+use crate::control::http::problem::{self, Refused, echo};
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -248,7 +248,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::{Body, Names, NoBody, Query};
-    use crate::control::admin::guard::MAX_BODY_BYTES;
+    use crate::control::http::guard::MAX_BODY_BYTES;
 
     // Their fields are read by their `Debug` alone.
     #[allow(dead_code)]

@@ -7,10 +7,10 @@ use utoipa_axum::routes;
 
 use super::etag::{self, If};
 use super::extract::{Body, Names, Who};
-use super::problem::Refused;
 use super::{Admin, apis};
 use crate::api::request::NewLifecycle;
 use crate::api::view::LifecycleView;
+use crate::control::http::problem::Refused;
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::new().routes(routes!(show, change))

@@ -24,20 +24,15 @@ mod deployments;
 mod environments;
 mod etag;
 mod extract;
-mod guard;
 pub mod health;
 mod lifecycle;
 pub mod openapi;
 mod page;
-pub mod problem;
 mod projects;
 mod revisions;
-pub mod server;
 pub mod snapshot;
-mod socket;
 #[cfg(test)]
 mod tests;
-pub mod token;
 
 use std::fmt;
 use std::sync::Arc;
@@ -50,9 +45,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 
-pub use self::guard::AllowedHosts;
-use self::guard::{Guard, MAX_BODY_BYTES, guard};
-use self::token::Token;
+use super::http::guard::{AllowedHosts, Guard, MAX_BODY_BYTES, guard};
+use super::http::token::Token;
 use super::manage::Manager;
 use super::metrics::{self, Metrics};
 use super::shards::ShardClient;

@@ -11,8 +11,9 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
-use super::{described, extract, problem};
+use super::{described, extract};
 use crate::api::Problem;
+use crate::control::http::problem;
 
 /// What the token is called in the description.
 const TOKEN: &str = "token";

@@ -1,8 +1,8 @@
 //! Long lists, a page at a time: which part is asked for.
 
-use super::problem::{QUERY_INVALID, Refused};
 use crate::api::PageRequest;
 use crate::api::page::{DEFAULT_LIMIT, MAX_LIMIT};
+use crate::control::http::problem::{QUERY_INVALID, Refused};
 
 /// Bytes of the longest cursor that is looked at.
 const MAX_CURSOR_BYTES: usize = 1024;

@@ -11,11 +11,11 @@ use utoipa_axum::routes;
 
 use super::etag::{self, If};
 use super::extract::{Body, Names, Query, Who};
-use super::problem::Refused;
 use super::{Admin, page};
 use crate::api::problem::{Fault, Problems};
 use crate::api::request::NewProject;
 use crate::api::{Page, Project, ProjectName};
+use crate::control::http::problem::Refused;
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show, put, delete))

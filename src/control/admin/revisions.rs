@@ -8,9 +8,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::extract::{Names, Query};
-use super::problem::Refused;
 use super::{Admin, apis, page};
 use crate::api::{ApiKey, Identifier, Page, ProjectName, Revision, Version};
+use crate::control::http::problem::Refused;
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show))

@@ -13,12 +13,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::extract::Query;
-use super::problem::Refused;
 use super::{Admin, page};
 use crate::api::Page;
 use crate::api::problem::Code;
 use crate::command::view::Report;
 use crate::routing::route::{Gate, RouteId, RouteLabels};
+use crate::control::http::problem::Refused;
 use crate::routing::snapshot::Snapshot;
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {

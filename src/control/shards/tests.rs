@@ -129,7 +129,7 @@ async fn who_does_not_answer_is_named() {
         move |command| kept.lock().unwrap().push(command)
     };
     let shards =
-        played(vec![Box::new(shard) as Box<dyn Fn(Command) + SendCommand + Sync>, Box::new(keeps()), Box::new(keeps())]);
+        played(vec![Box::new(shard) as Box<dyn Fn(Command) + Send + Sync>, Box::new(keeps()), Box::new(keeps())]);
     let reports = shards.reports().await;
     assert_eq!(reports.got.len(), 1);
     assert_eq!(reports.silent, [1, 2]);

@@ -64,7 +64,7 @@ fn every_file_that_the_readme_names_is_there() {
 #[test]
 fn the_table_of_the_admin_apis_problems_is_the_programs() {
     use ringway::api::problem::Code;
-    let mut all: Vec<Code> = ringway::control::admin::problem::ALL.iter().chain(Code::ALL).copied().collect();
+    let mut all: Vec<Code> = ringway::control::http::problem::ALL.iter().chain(Code::ALL).copied().collect();
     all.sort_by_key(|code| code.status);
     let actual: Vec<String> =
         all.iter().map(|code| format!("| {} | `{}` | {} |", code.status, code.word, code.title)).collect();

@@ -12,7 +12,7 @@ use tokio::runtime::Builder;
 use tokio::sync::watch;
 
 use super::{BOUNDS, Bounds, NO_PLACE, serve};
-use crate::control::admin::socket;
+use crate::control::http::socket;
 
 const SHORT: Bounds = Bounds {
     connections: 2,

@@ -14,11 +14,11 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use super::Admin;
-use super::token::{FILE, Token};
 use crate::api::environment::Place;
 use crate::api::{Deployed, DeploymentId, Environments, Problems};
 use crate::command::Command;
 use crate::command::view::{ConnectionPage, Report};
+use crate::control::http::token::{FILE, Token};
 use crate::control::manage::{Manager, Origin, Settings};
 use crate::control::publish::{Publisher, Receipt};
 use crate::control::shards::testing::played;

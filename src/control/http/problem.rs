@@ -107,7 +107,7 @@ impl IntoResponse for Refused {
 }
 
 /// What a library answered in words of its own, as a problem document; its `Allow` stays.
-pub(super) fn in_our_words(response: Response) -> Response {
+pub(crate) fn in_our_words(response: Response) -> Response {
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     if !is_error || response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == CONTENT) {
@@ -127,7 +127,7 @@ pub(super) fn in_our_words(response: Response) -> Response {
 }
 
 /// A text that may repeat what the client sent: cut to a length, and on one line.
-pub(super) fn echo(text: &str) -> String {
+pub(crate) fn echo(text: &str) -> String {
     let end = (0..=MAX_ECHO_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     let start = text.get(..end).unwrap_or_default();
     let mut cut: String = start.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();

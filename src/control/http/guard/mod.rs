@@ -25,7 +25,7 @@ use super::problem::{self, Refused, in_our_words};
 use super::token::Token;
 
 /// Bytes of the longest body.
-pub(super) const MAX_BODY_BYTES: usize = 1 << 20;
+pub(crate) const MAX_BODY_BYTES: usize = 1 << 20;
 /// How long a request may take from its head to its answer. Each step within has a shorter time of its own.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// What may be asked without the token: only whether anybody answers.
@@ -38,7 +38,7 @@ const NOT_FOR_BROWSERS: [(HeaderName, HeaderValue); 3] = [
 
 /// What a listener asks of its callers.
 #[derive(Clone, Debug)]
-pub(super) struct Guard(Arc<Rules>);
+pub(crate) struct Guard(Arc<Rules>);
 
 #[derive(Debug)]
 struct Rules {
@@ -67,18 +67,18 @@ impl From<Vec<String>> for AllowedHosts {
 
 /// Where a connection came in; the server notes it in each of its requests.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct CameIn(pub(super) SocketAddr);
+pub(crate) struct CameIn(pub(super) SocketAddr);
 
 impl Guard {
     /// For the admin listener: the token, and besides the usual names of this host only those given.
     #[must_use]
-    pub(super) fn new(token: Token, hosts: impl Into<AllowedHosts>) -> Self {
+    pub(crate) fn new(token: Token, hosts: impl Into<AllowedHosts>) -> Self {
         Self(Arc::new(Rules { token: Some(token), hosts: Some(hosts.into()) }))
     }
 
     /// For a listener that asks for no token: figures alone. Whoever scrapes calls it by a name of his own.
     #[must_use]
-    pub(super) fn open() -> Self {
+    pub(crate) fn open() -> Self {
         Self(Arc::new(Rules { token: None, hosts: None }))
     }
 
@@ -177,12 +177,12 @@ fn body(headers: &HeaderMap) -> Result<(), Refused> {
 }
 
 /// 413.
-pub(super) fn too_large() -> Refused {
+pub(crate) fn too_large() -> Refused {
     Refused::new(problem::BODY_TOO_LARGE, "The body is longer than 1 MiB (1048576 bytes).")
 }
 
 /// 415.
-pub(super) fn not_json() -> Refused {
+pub(crate) fn not_json() -> Refused {
     Refused::new(problem::CONTENT_TYPE_NOT_JSON, "Bodies are JSON: send them with `Content-Type: application/json`.")
 }
 
@@ -195,7 +195,7 @@ fn too_slow() -> Refused {
 }
 
 /// Whether a body is said to be `application/json`, with `charset=utf-8` if anything.
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let mut given = headers.get_all(CONTENT_TYPE).iter();
     let (Some(kind), None) = (given.next(), given.next()) else { return false };
     let Ok(kind) = kind.to_str() else { return false };
@@ -207,7 +207,7 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Lets through what passes, and makes every answer one that a browser does nothing with.
-pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     // Who shows no token gets one answer for a connection: it shall not hold a place.
     let is_known = guard.0.token.is_some() && guard.knows(request.headers()).is_ok();
     let mut response = match guard.check(&request) {

@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 use tower::ServiceExt;
 
 use super::{CameIn, Guard, guard};
-use crate::control::admin::token::Token;
+use crate::control::http::token::Token;
 
 const SECRET: &str = "a-token-of-which-nobody-else-knows";
 
