@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{Failure, client, exit_code};
+use super::{Failure, exit_code};
+use crate::control::state_dir;
 use crate::node::serve::Options;
 use crate::node::{announce, serve};
 
@@ -13,7 +14,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where the node keeps its state: APIs, the admin token, the last good snapshot; made if it is not there
-    #[arg(long, value_name = "DIR", default_value = client::STATE)]
+    #[arg(long, value_name = "DIR", default_value = state_dir::DEFAULT)]
     state: PathBuf,
     /// Files of APIs that are applied at the start and on SIGHUP: one, or all *.yaml and *.yml in a folder and below
     #[arg(long, value_name = "FILE|DIR")]

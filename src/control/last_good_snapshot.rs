@@ -15,13 +15,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{Algorithm, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use serde::{Deserialize, Serialize};
-use sha1::{Digest, Sha1};
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -29,13 +29,14 @@ use tracing::{info, warn};
 
 use super::manage::Manager;
 use super::notes::Notes;
+use super::state_dir::{Existing, SNAPSHOT, write_whole};
 use crate::api::{Deployed, DeploymentId};
 use crate::engine::background;
 
-/// The file's name in the state directory.
-pub const FILE: &str = "snapshot.json";
-/// The form of it that this program writes, and the only one it reads.
-const FORM: u32 = 1;
+/// The form that this program writes.
+const FORM: u32 = 2;
+/// The form before, which is still read: its checksum was SHA-1.
+const FORM_WITH_SHA1: u32 = 1;
 /// The most that is read: 100,000 deployments with targets of the usual length, or 4,000 with sixteen of the longest.
 const MAX_BYTES: u64 = 128 * 1024 * 1024;
 /// How often it is written at most, and after a failure.
@@ -51,8 +52,12 @@ const TOPIC: &str = "snapshot";
 #[serde(deny_unknown_fields)]
 struct Kept {
     form: u32,
-    /// SHA-1 of `deployed`, written as JSON without spaces: against decay, not against people.
-    sha1: String,
+    /// In form 2: SHA-256 of `deployed`, written as JSON without spaces, to notice a damaged disk. It is no signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+    /// In form 1: the SHA-1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha1: Option<String>,
     deployed: Vec<Deployed>,
 }
 
@@ -61,7 +66,7 @@ struct Kept {
 /// # Errors
 /// There is none, or it is not what was written: why.
 pub fn read(folder: &Path) -> Result<BTreeMap<DeploymentId, Deployed>, String> {
-    let path = folder.join(FILE);
+    let path = folder.join(SNAPSHOT);
     let failed = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
     if !fs::metadata(&path).map_err(|error| failed(&error))?.is_file() {
         return Err(failed(&"it is not a regular file"));
@@ -73,10 +78,15 @@ pub fn read(folder: &Path) -> Result<BTreeMap<DeploymentId, Deployed>, String> {
         return Err(failed(&format!("it is longer than {MAX_BYTES} bytes")));
     }
     let kept: Kept = serde_json::from_slice(&bytes).map_err(|error| failed(&format!("it is damaged: {error}")))?;
-    if kept.form != FORM {
-        return Err(failed(&format!("it has form {}, and this program knows form {FORM}", kept.form)));
-    }
-    if sum(&kept.deployed).map_err(|error| failed(&error))? != kept.sha1 {
+    let (algorithm, written) = match kept.form {
+        FORM => (&SHA256, &kept.sha256),
+        FORM_WITH_SHA1 => (&SHA1_FOR_LEGACY_USE_ONLY, &kept.sha1),
+        other => {
+            return Err(failed(&format!("it has form {other}, and this program knows forms {FORM_WITH_SHA1} and {FORM}")));
+        }
+    };
+    let found = sum(algorithm, &kept.deployed).map_err(|error| failed(&error))?;
+    if written.as_ref() != Some(&found) {
         return Err(failed(&"it is damaged: its checksum is another"));
     }
     let count = kept.deployed.len();
@@ -84,19 +94,15 @@ pub fn read(folder: &Path) -> Result<BTreeMap<DeploymentId, Deployed>, String> {
     if deployed.len() == count { Ok(deployed) } else { Err(failed(&"it is damaged: a deployment is there twice")) }
 }
 
-fn sum(deployed: &[Deployed]) -> serde_json::Result<String> {
-    let sum = Sha1::digest(serde_json::to_vec(deployed)?);
-    Ok(sum.iter().map(|byte| format!("{byte:02x}")).collect())
+fn sum(algorithm: &'static Algorithm, deployed: &[Deployed]) -> serde_json::Result<String> {
+    let sum = digest(algorithm, &serde_json::to_vec(deployed)?);
+    Ok(sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Writes the file anew, for its owner alone. It is whole or as it was.
+/// Writes the file, for its owner alone.
 fn write(folder: &Path, deployed: Vec<Deployed>) -> io::Result<()> {
-    let kept = Kept { form: FORM, sha1: sum(&deployed)?, deployed };
-    let mut file = tempfile::Builder::new().prefix(".snapshot-").tempfile_in(folder)?;
-    file.write_all(&serde_json::to_vec(&kept)?)?;
-    file.as_file().sync_all()?;
-    file.persist(folder.join(FILE)).map_err(|error| error.error)?;
-    File::open(folder)?.sync_all()
+    let kept = Kept { form: FORM, sha256: Some(sum(&SHA256, &deployed)?), sha1: None, deployed };
+    write_whole(&folder.join(SNAPSHOT), &serde_json::to_vec(&kept)?, Existing::Replaced)
 }
 
 /// The thread that writes it.
@@ -177,7 +183,7 @@ impl Keeping {
                 true
             }
             Err(why) => {
-                let path = self.folder.join(FILE);
+                let path = self.folder.join(SNAPSHOT);
                 let text = format!("the last good snapshot cannot be written to {}: {why}", path.display());
                 if self.notes.set(TOPIC, text.clone()) {
                     warn!("{text}; until it can, what it says is older than what is served");

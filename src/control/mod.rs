@@ -7,15 +7,15 @@
 
 pub mod admin;
 pub mod certificates;
-pub mod dataplane;
 pub mod last_good_snapshot;
 pub mod http;
-pub mod last_good;
 pub mod manage;
 pub mod metrics;
 pub mod notes;
+mod page;
 pub mod publish;
 pub mod resolver;
 pub mod shards;
 mod stamp;
+pub mod state_dir;
 pub mod store;

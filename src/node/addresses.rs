@@ -9,21 +9,16 @@ use tracing::warn;
 use crate::api::Environments;
 use crate::api::environment::Place;
 use crate::config::file::{Configuration, Environment};
+use crate::control::state_dir::{ADMIN_ADDRESS, Existing, write_whole};
 
 /// The file in the state directory with the address of the admin listener, for as long as the node runs.
 pub(super) struct AddressFile(PathBuf);
 
-/// The file's name.
-const FILE: &str = "admin.addr";
-
 impl AddressFile {
     /// Writes it. A disk that takes no file is no reason not to serve.
     pub(super) fn write(folder: &Path, address: SocketAddr) -> Self {
-        let path = folder.join(FILE);
-        let written = tempfile::Builder::new().prefix(".admin-addr-").tempfile_in(folder).and_then(|file| {
-            fs::write(file.path(), format!("{address}\n"))?;
-            file.persist(&path).map_err(|error| error.error)
-        });
+        let path = folder.join(ADMIN_ADDRESS);
+        let written = write_whole(&path, format!("{address}\n").as_bytes(), Existing::Replaced);
         if let Err(error) = written {
             warn!(%error, "{} cannot be written: commands find this node with --admin http://{address} only", path.display());
         }

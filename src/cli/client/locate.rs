@@ -11,13 +11,9 @@ use rustls_pki_types::CertificateDer;
 
 use crate::cli::global_options::GlobalOptions;
 use crate::cli::{Failure, output};
+use crate::control::state_dir::{self, ADMIN_ADDRESS, ADMIN_TOKEN};
 use crate::tls::pem::PemFile;
 
-/// Where a node keeps its state if nothing else is said.
-pub(in crate::cli) const STATE: &str = "./ringway-data";
-/// Files of a state directory: the address of the admin listener, and the token.
-const ADDRESS_FILE: &str = "admin.addr";
-const TOKEN_FILE: &str = "admin-token";
 /// The most that is read of either.
 const MAX_FILE_BYTES: u64 = 4096;
 
@@ -41,7 +37,7 @@ enum By {
 impl fmt::Display for NodeAccess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.by {
-            By::State(directory) => write!(f, "{} (from {})", self.base, directory.join(ADDRESS_FILE).display()),
+            By::State(directory) => write!(f, "{} (from {})", self.base, directory.join(ADMIN_ADDRESS).display()),
             By::Admin => write!(f, "{} (from --admin)", self.base),
         }
     }
@@ -77,13 +73,13 @@ pub(super) fn node(globals: &GlobalOptions) -> Result<NodeAccess, Failure> {
         (Some(_), None) => usage("--admin needs --token-file FILE: the file with that node's admin token"),
         (None, Some(_)) => usage("--token-file goes with --admin URL; with --state the token is read there"),
         (None, None) if globals.admin_ca.is_some() => usage("--admin-ca goes with --admin https://.."),
-        (None, None) => here(globals.state.as_deref().unwrap_or(Path::new(STATE))),
+        (None, None) => here(globals.state.as_deref().unwrap_or(Path::new(state_dir::DEFAULT))),
     }
 }
 
 /// A node on this host.
 fn here(directory: &Path) -> Result<NodeAccess, Failure> {
-    let path = directory.join(ADDRESS_FILE);
+    let path = directory.join(ADMIN_ADDRESS);
     let text = match read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let shown = directory.display();
@@ -99,7 +95,7 @@ fn here(directory: &Path) -> Result<NodeAccess, Failure> {
         .trim()
         .parse()
         .map_err(|_| Failure::Failed(format!("{}: there is no address in it; restart the node", path.display())))?;
-    let token = token(&directory.join(TOKEN_FILE))?;
+    let token = token(&directory.join(ADMIN_TOKEN))?;
     let base = format!("http://{}", dialled(address));
     Ok(NodeAccess { base, token, remote_host: None, by: By::State(directory.to_owned()) })
 }

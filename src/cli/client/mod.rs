@@ -19,7 +19,6 @@ use ureq::http::{Method, Request, Response, StatusCode, header};
 use ureq::tls::{RootCerts, TlsConfig};
 
 use self::locate::NodeAccess;
-pub(in crate::cli) use self::locate::STATE;
 pub(super) use self::resource::ResourcePath;
 use super::Failure;
 use super::global_options::GlobalOptions;

@@ -2,22 +2,23 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
-/// The file's name in the state directory.
-pub const FILE: &str = "admin-token";
+use crate::control::state_dir::{ADMIN_TOKEN, Existing, write_whole};
+
 /// Random bytes in a token of ours.
 const BYTES: usize = 32;
 /// Characters that a token must have, ours or the operator's, and may have.
 const LENGTHS: std::ops::RangeInclusive<usize> = 32..=512;
 
-/// A secret. It is shown nowhere, and compared in a time that tells nothing of it.
-#[derive(Clone, PartialEq, Eq)]
+/// A secret, which neither `Debug` nor a log shows, and which is compared in constant time.
+#[derive(Clone)]
 pub struct Token(Box<str>);
 
 impl Token {
@@ -26,14 +27,14 @@ impl Token {
     /// # Errors
     /// See [`TokenError`].
     pub fn of_state(folder: &Path) -> Result<Self, TokenError> {
-        let path = folder.join(FILE);
+        let path = folder.join(ADMIN_TOKEN);
         match Self::read(&path) {
             Err(TokenError { fault: TokenFault::Io(error), .. }) if error.kind() == io::ErrorKind::NotFound => {}
             found => return found,
         }
         let failed = |error| TokenError { path: path.clone(), fault: TokenFault::Make(error) };
         let token = Self::random().map_err(failed)?;
-        match token.write(folder, &path) {
+        match write_whole(&path, format!("{}\n", token.0).as_bytes(), Existing::Kept) {
             Ok(()) => Ok(token),
             // Somebody else was faster: theirs counts.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::read(&path),
@@ -58,11 +59,10 @@ impl Token {
         if is_token { Ok(Self(text.into())) } else { Err(fail(TokenFault::Content)) }
     }
 
-    /// Whether this is it. Takes as long for a wrong one of its length as for the right one.
+    /// Whether a client has given this token, in a time that depends on nothing but the given text's length.
     #[must_use]
     pub fn is(&self, given: &str) -> bool {
-        let difference = self.0.bytes().zip(given.bytes()).fold(0, |sum, (own, other)| sum | (own ^ other));
-        self.0.len() == given.len() && std::hint::black_box(difference) == 0
+        verify_slices_are_equal(self.0.as_bytes(), given.as_bytes()).is_ok()
     }
 
     /// For the header of a call, and nothing else.
@@ -75,18 +75,6 @@ impl Token {
         let mut bytes = [0; BYTES];
         getrandom::fill(&mut bytes).map_err(io::Error::from)?;
         Ok(Self(BASE64_URL_SAFE_NO_PAD.encode(bytes).into()))
-    }
-
-    /// Whole or not at all, and never over one that is there: a process that is killed meanwhile leaves no half of one.
-    fn write(&self, folder: &Path, path: &Path) -> io::Result<()> {
-        let mut file = tempfile::Builder::new()
-            .prefix(".admin-token-")
-            .permissions(fs::Permissions::from_mode(0o600))
-            .tempfile_in(folder)?;
-        writeln!(file, "{}", self.0)?;
-        file.as_file().sync_all()?;
-        file.persist_noclobber(path).map_err(|error| error.error)?;
-        fs::File::open(folder)?.sync_all()
     }
 }
 
@@ -144,28 +132,29 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
-    use super::{FILE, Token};
+    use super::Token;
+    use crate::control::state_dir::ADMIN_TOKEN;
 
     #[test]
     fn a_token_is_made_once_for_its_owner_alone() {
         let folder = tempfile::tempdir().unwrap();
         let made = Token::of_state(folder.path()).unwrap();
-        let path = folder.path().join(FILE);
+        let path = folder.path().join(ADMIN_TOKEN);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(Token::of_state(folder.path()).unwrap(), made);
-        assert_eq!(Token::read(&path).unwrap(), made);
+        assert!(Token::of_state(folder.path()).unwrap().is(made.secret()));
+        assert!(Token::read(&path).unwrap().is(made.secret()));
         // 32 bytes in base64 without its padding.
         assert_eq!(made.secret().len(), 43);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let other = tempfile::tempdir().unwrap();
-        assert_ne!(Token::of_state(other.path()).unwrap(), made);
+        assert!(!Token::of_state(other.path()).unwrap().is(made.secret()));
     }
 
     #[test]
     fn a_token_that_others_can_read_is_refused_with_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
         Token::of_state(folder.path()).unwrap();
-        let path = folder.path().join(FILE);
+        let path = folder.path().join(ADMIN_TOKEN);
         for mode in [0o640, 0o604, 0o620, 0o666] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let error = Token::of_state(folder.path()).unwrap_err().to_string();
@@ -180,7 +169,7 @@ mod tests {
     fn what_is_no_token_is_refused_and_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
         Token::of_state(folder.path()).unwrap();
-        let path = folder.path().join(FILE);
+        let path = folder.path().join(ADMIN_TOKEN);
         let long = "x".repeat(513);
         for text in [
             "",

@@ -12,7 +12,7 @@ use super::work::DeployedSet;
 use super::{Manager, StoreState};
 use crate::control::store::Store;
 use crate::control::store::fault::StoreError;
-use crate::control::store::state::StateDir;
+use crate::control::state_dir::StateDir;
 
 /// How a store that is not there comes to be.
 pub(super) struct Reopening {

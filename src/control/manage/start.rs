@@ -19,7 +19,7 @@ use crate::api::{Deployed, DeploymentId, Environments, Problems};
 use crate::control::publish::{Publisher, Receipt};
 use crate::control::store::Store;
 use crate::control::store::fault::StoreError;
-use crate::control::store::state::StateDir;
+use crate::control::state_dir::StateDir;
 use crate::engine::background;
 
 /// Where deployments come from.

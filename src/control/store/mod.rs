@@ -18,14 +18,12 @@
 
 pub(super) mod apis;
 pub(super) mod audit;
-pub(super) mod cursor;
 pub(super) mod deployments;
 pub mod fault;
 mod migrations;
 pub(super) mod projects;
 pub(super) mod revisions;
 pub(super) mod sql;
-pub mod state;
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -36,7 +34,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 
 use crate::api::{Deployed, DeploymentId};
 use fault::StoreError;
-use state::StateDir;
+use super::state_dir::{self, StateDir};
 
 /// How long a lock is waited for that somebody else holds, who looks at the store with a tool of his own.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -89,7 +87,7 @@ impl Store {
         }
         match state.make_database() {
             Ok(()) => {}
-            Err(error) if state::is_read_only(&error) => return Err(StoreError::ReadOnly),
+            Err(error) if state_dir::is_read_only(&error) => return Err(StoreError::ReadOnly),
             Err(error) => {
                 return Err(StoreError::Directory {
                     path: state.database(),
@@ -223,7 +221,7 @@ impl Store {
         self.connection.pragma_update(None, "user_version", version)?;
         self.state.take_room().map_err(|error| match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full,
-            _ if state::is_read_only(&error) => StoreError::ReadOnly,
+            _ if state_dir::is_read_only(&error) => StoreError::ReadOnly,
             _ => StoreError::Failed { why: error.to_string() },
         })
     }

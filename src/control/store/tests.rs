@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::Store;
 use super::fault::StoreError;
-use super::state::StateDir;
+use crate::control::state_dir::StateDir;
 use crate::api::Problems;
 use crate::api::problem::Code;
 

@@ -18,12 +18,12 @@ use crate::api::environment::Place;
 use crate::api::{Deployed, DeploymentId, Environments, Problems};
 use crate::command::Command;
 use crate::command::view::{ConnectionPage, Report};
-use crate::control::http::token::{FILE, Token};
+use crate::control::http::token::Token;
 use crate::control::manage::{Manager, Origin, Settings};
 use crate::control::publish::{Publisher, Receipt};
 use crate::control::shards::testing::played;
 use crate::control::store::Store;
-use crate::control::store::state::StateDir;
+use crate::control::state_dir::{ADMIN_TOKEN, StateDir};
 use crate::engine::Figures;
 
 const SECRET: &str = "the-token-of-these-tests-and-no-other";
@@ -86,8 +86,8 @@ impl Node {
         let origin = Origin::Store(Store::open(&state).unwrap());
         let environments = Environments::new(vec![place("development", 8081), place("production", 8080)]);
         let started = Manager::start(origin, Everything, environments, Settings::default()).unwrap();
-        std::fs::write(folder.path().join(FILE), SECRET).unwrap();
-        std::fs::set_permissions(folder.path().join(FILE), std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(folder.path().join(ADMIN_TOKEN), SECRET).unwrap();
+        std::fs::set_permissions(folder.path().join(ADMIN_TOKEN), std::fs::Permissions::from_mode(0o600)).unwrap();
         let token = Token::of_state(folder.path()).unwrap();
         let router = Admin::new(started.manager, played(vec![shard, shard]), Vec::new).router(token, Vec::new());
         Self { router, _folder: folder }

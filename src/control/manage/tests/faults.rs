@@ -13,7 +13,7 @@ use crate::api::{Condition, PageRequest};
 use crate::control::manage::{ApiFilter, AuditFilter, Origin, Reconfigured, StoreState};
 use crate::control::publish::Publisher;
 use crate::control::store::fault::StoreError;
-use crate::control::store::state::StateDir;
+use crate::control::state_dir::StateDir;
 
 /// Has the store's connection take a pragma.
 async fn pragma(node: &Node, name: &'static str, value: i64) {

@@ -11,7 +11,7 @@ use crate::api::{Condition, Deployed, DeploymentId, Problems};
 use crate::control::manage::{Manager, Origin};
 use crate::control::publish::{Publisher, Receipt};
 use crate::control::store::Store;
-use crate::control::store::state::StateDir;
+use crate::control::state_dir::StateDir;
 
 /// APIs with a revision each, deployed in development.
 const FILL: &str = r#"

@@ -24,7 +24,7 @@ use crate::api::problem::Code;
 use crate::api::{Actor, Api, ApiKey, Condition, Deployed, DeploymentId, Environments, PageRequest, Problems};
 use crate::control::publish::{Confirmations, Publisher, Receipt};
 use crate::control::store::Store;
-use crate::control::store::state::StateDir;
+use crate::control::state_dir::StateDir;
 
 /// What a publisher was given, and how it is to answer.
 #[derive(Debug, Default)]

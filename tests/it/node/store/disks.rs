@@ -18,8 +18,8 @@ mod inside {
     use std::process::Command;
 
     use ringway::control::manage::StoreState;
+    use ringway::control::state_dir::StateDir;
     use ringway::control::store::Store;
-    use ringway::control::store::state::StateDir;
 
     use super::{end, key, make, open, run};
 

@@ -13,9 +13,9 @@ use ringway::api::request::{NewApi, NewDeployment};
 use ringway::api::{Actor, ApiKey, Condition, Deployed, DeploymentId, Environments, Problems};
 use ringway::control::manage::{Manager, Origin, Settings, Started};
 use ringway::control::publish::{Publisher, Receipt};
+use ringway::control::state_dir::StateDir;
 use ringway::control::store::Store;
 use ringway::control::store::fault::StoreError;
-use ringway::control::store::state::StateDir;
 
 use crate::harness::until;
 

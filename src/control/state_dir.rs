@@ -1,14 +1,32 @@
-//! The state directory, which one node uses at a time.
+//! The state directory: the names of its files, the lock that keeps a second node out, and how a file in it is written.
+//!
+//! Every file of the directory is named here and nowhere else. A file is written whole or not at all ([`write_whole`]).
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::fault::StoreError;
 use crate::control::last_good_snapshot;
+use super::store::fault::StoreError;
 
+/// The directory that a node uses, and that commands look in, unless the command line names another.
+pub const DEFAULT: &str = "./ringway-data";
+/// The file with the admin token.
+pub const ADMIN_TOKEN: &str = "admin-token";
+/// The file with the address of the admin listener, which exists while the node runs.
+pub const ADMIN_ADDRESS: &str = "admin.addr";
+/// The last good snapshot.
+pub const SNAPSHOT: &str = "snapshot.json";
+/// The store's database, and the log that SQLite keeps beside it.
+const DATABASE: &str = "ringway.db";
+const DATABASE_LOG: &str = "ringway.db-wal";
+/// The file that the node which uses the directory has locked.
+const LOCK: &str = "lock";
+/// A file that is written and removed to find out whether the disk has room.
+const PROBE: &str = "probe";
 /// More than a change takes.
 const PROBE_BYTES: usize = 256 * 1024;
 
@@ -36,7 +54,7 @@ impl StateDir {
         for directory in [Some(path), path.parent()].into_iter().flatten() {
             let _ = File::open(directory).and_then(|directory| directory.sync_all());
         }
-        let lock = path.join("lock");
+        let lock = path.join(LOCK);
         let Some(file) = open_lock(&lock).map_err(|error| failed(&lock, &error))? else {
             return Ok(Self { path: path.to_owned(), _lock: None });
         };
@@ -51,7 +69,7 @@ impl StateDir {
     }
 
     /// The same, and taken: where no file could be made to lock there may be one by now.
-    pub(super) fn locked(&self) -> Result<Self, StoreError> {
+    pub(in crate::control) fn locked(&self) -> Result<Self, StoreError> {
         if self._lock.is_some() { Ok(self.clone()) } else { Self::take(&self.path) }
     }
 
@@ -64,11 +82,11 @@ impl StateDir {
     /// The store's file.
     #[must_use]
     pub fn database(&self) -> PathBuf {
-        self.path.join("ringway.db")
+        self.path.join(DATABASE)
     }
 
     /// What tells that there was a store where there is none now, or nothing is left of it: then this is no first start.
-    pub(super) fn lost_store(&self) -> Option<PathBuf> {
+    pub(in crate::control) fn lost_store(&self) -> Option<PathBuf> {
         let is_empty = match fs::metadata(self.database()) {
             Ok(file) if file.is_file() && file.len() == 0 => true,
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -83,23 +101,23 @@ impl StateDir {
     }
 
     /// What a node that had a store has left beside it.
-    pub(super) fn snapshot(&self) -> Option<PathBuf> {
-        Some(self.path.join(last_good_snapshot::FILE)).filter(|path| fs::symlink_metadata(path).is_ok())
+    pub(in crate::control) fn snapshot(&self) -> Option<PathBuf> {
+        Some(self.path.join(SNAPSHOT)).filter(|path| fs::symlink_metadata(path).is_ok())
     }
 
     fn log(&self) -> PathBuf {
-        self.path.join("ringway.db-wal")
+        self.path.join(DATABASE_LOG)
     }
 
     /// Makes the store's file if there is none: for its owner alone, as the files beside it will be.
-    pub(super) fn make_database(&self) -> io::Result<()> {
+    pub(in crate::control) fn make_database(&self) -> io::Result<()> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600).open(self.database()).map(drop)
     }
 
     /// Takes some room on the disk, and gives it back.
-    pub(super) fn take_room(&self) -> io::Result<()> {
-        let path = self.path.join("probe");
+    pub(in crate::control) fn take_room(&self) -> io::Result<()> {
+        let path = self.path.join(PROBE);
         let mut options = OpenOptions::new();
         let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path)?;
         let written = (&file).write_all(&[0; PROBE_BYTES]).and_then(|()| file.sync_data());
@@ -108,9 +126,40 @@ impl StateDir {
     }
 
     /// Whether changes that are not yet in the database's own file wait beside it.
-    pub(super) fn has_log(&self) -> bool {
+    pub(in crate::control) fn has_log(&self) -> bool {
         fs::metadata(self.log()).is_ok_and(|log| log.len() > 0)
     }
+}
+
+/// What becomes of a file that has the name already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// The file stays, and writing fails with [`ErrorKind::AlreadyExists`].
+    Kept,
+    /// The file is replaced.
+    Replaced,
+}
+
+/// Writes a file that only its owner may read, whole or not at all: a process that is killed meanwhile leaves no part of
+/// it under its name. The file is on the disk when this returns.
+///
+/// # Errors
+/// The file cannot be written, or is there already and must be kept; then nothing has changed.
+pub fn write_whole(path: &Path, bytes: &[u8], existing: Existing) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let prefix = format!(".{}-", path.file_name().unwrap_or_default().to_string_lossy());
+    let mut file = tempfile::Builder::new()
+        .prefix(&prefix)
+        .permissions(fs::Permissions::from_mode(0o600))
+        .tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    match existing {
+        Existing::Kept => file.persist_noclobber(path),
+        Existing::Replaced => file.persist(path),
+    }
+    .map_err(|error| error.error)?;
+    File::open(folder)?.sync_all()
 }
 
 /// The file to lock; nothing if it is not there and cannot be made.
@@ -128,7 +177,7 @@ fn open_lock(path: &Path) -> io::Result<Option<File>> {
 }
 
 /// Whether what cannot be written may still be read.
-pub(super) fn is_read_only(error: &io::Error) -> bool {
+pub(in crate::control) fn is_read_only(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied)
 }
 
@@ -142,9 +191,10 @@ fn holder(file: &File) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
     use std::os::unix::fs::PermissionsExt;
 
-    use super::StateDir;
+    use super::{Existing, StateDir, write_whole};
     use crate::control::store::fault::StoreError;
 
     #[test]
@@ -156,7 +206,7 @@ mod tests {
         assert_eq!(mode & 0o777, 0o700);
         let second = StateDir::take(&path).unwrap_err();
         let by = format!("process {}", std::process::id());
-        assert_eq!(second, StoreError::InUse { lock: path.join("lock"), by });
+        assert_eq!(second, StoreError::InUse { lock: path.join(LOCK), by });
         assert!(second.forbids_serving());
         let text = second.to_string();
         assert!(text.contains("a/b/lock") && text.contains("--state"), "{text}");
@@ -165,6 +215,19 @@ mod tests {
         assert!(StateDir::take(&path).is_err(), "a clone holds it");
         drop(clone);
         StateDir::take(&path).unwrap();
+    }
+
+    #[test]
+    fn a_file_is_written_whole_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a-file");
+        write_whole(&path, b"one", Existing::Kept).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let kept = write_whole(&path, b"two", Existing::Kept).unwrap_err();
+        assert_eq!((kept.kind(), std::fs::read(&path).unwrap()), (ErrorKind::AlreadyExists, b"one".to_vec()));
+        write_whole(&path, b"three", Existing::Replaced).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"three");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left there");
     }
 
     #[test]
