@@ -12,8 +12,8 @@ use super::client::{Client, ResourcePath};
 use super::global_options::GlobalOptions;
 use super::output::{Format, count, note};
 use crate::api::Page;
-use crate::control::admin::connections::{Closed, Closing, Connection};
-use crate::control::admin::snapshot::{Draining, InForce, Served};
+use crate::api::view::connections::{Closed, Closing, Connection};
+use crate::api::view::snapshot::{Draining, InForce, Served};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {

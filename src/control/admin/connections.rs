@@ -5,79 +5,39 @@ use std::net::IpAddr;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tracing::warn;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::extract::{self, Body, Names, Query, Who};
 use super::{Admin, page};
 use crate::api::problem::{Code, Fault, Faults};
+use crate::api::view::connections::{Closed, Closing, Connection, Traffic};
 use crate::api::{Action, Actor, ApiKey, EnvironmentName, Page};
-use crate::command::view::{ConnectionView, Stage};
+use crate::command::view::ConnectionView;
 use crate::control::http::problem::{CONNECTION_NOT_FOUND, Refused, SHARDS_SILENT};
+use crate::control::page::{self as pages, List};
 use crate::control::shards::{Filter, Position, Silent};
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(close_one)).routes(routes!(close))
 }
 
-/// A live connection.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Connection {
-    /// What it is closed by. No other connection ever has it while the process runs.
-    #[schema(pattern = "^[0-9]{1,5}-[0-9]{1,20}$", examples("0-17"))]
-    pub id: String,
-    /// The client's address and port.
-    #[schema(examples("192.0.2.7:50312"))]
-    pub client: String,
-    /// The path it asked for, without its query; empty before it has asked.
-    pub path: String,
-    /// The API, as `project/identifier:version`, once it is known.
-    #[schema(examples("default/chat-app-api:1.0"))]
-    pub api: Option<String>,
-    /// The environment, once it is known.
-    pub environment: Option<String>,
-    /// How far it has come.
-    pub stage: Stage,
-    /// The version of TLS that the client speaks, if it does.
-    #[schema(examples("TLSv1_3"))]
-    pub tls: Option<String>,
-    /// Milliseconds since it was accepted.
-    pub age_ms: u64,
-    /// Data messages so far.
-    pub messages: Traffic,
-    /// Bytes of frames so far.
-    pub bytes: Traffic,
-}
-
-/// What passed through a connection, by who sent it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Traffic {
-    /// From the client.
-    pub from_client: u64,
-    /// From the upstream.
-    pub from_upstream: u64,
-}
-
-impl Connection {
-    fn of(shard: usize, view: &ConnectionView) -> Self {
-        let traffic = |[from_client, from_upstream]: [u64; 2]| Traffic { from_client, from_upstream };
-        Self {
-            id: format!("{shard}-{}", view.id),
-            client: view.peer.to_string(),
-            path: view.path.as_ref().to_owned(),
-            api: view.labels.as_ref().map(ToString::to_string),
-            environment: view.labels.as_ref().map(|labels| labels.environment.as_ref().to_owned()),
-            stage: view.stage,
-            tls: view.tls.map(|version| format!("{version:?}")),
-            age_ms: u64::try_from(view.age.as_millis()).unwrap_or(u64::MAX),
-            messages: traffic(view.messages),
-            bytes: traffic(view.bytes),
-        }
+fn shown(shard: usize, view: &ConnectionView) -> Connection {
+    let traffic = |[from_client, from_upstream]: [u64; 2]| Traffic { from_client, from_upstream };
+    Connection {
+        id: format!("{shard}-{}", view.id),
+        client: view.peer.to_string(),
+        path: view.path.as_ref().to_owned(),
+        api: view.labels.as_ref().map(ToString::to_string),
+        environment: view.labels.as_ref().map(|labels| labels.environment.as_ref().to_owned()),
+        stage: view.stage,
+        tls: view.tls.map(|version| format!("{version:?}")),
+        age_ms: u64::try_from(view.age.as_millis()).unwrap_or(u64::MAX),
+        messages: traffic(view.messages),
+        bytes: traffic(view.bytes),
     }
 }
 
@@ -122,13 +82,10 @@ async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Result<
     faults.none()?;
     let filter = filter(extract::api(asked.api.as_deref())?, environment);
     let page = page::asked(asked.limit, asked.cursor)?;
-    let from =
-        page.cursor.as_deref().map_or(Some((0, 0)), position).ok_or_else(|| {
-            Refused::new(Code::CURSOR_INVALID, "`cursor` must be what `next` of the page before says.")
-        })?;
+    let from: Position = pages::read(List::Connections, page.cursor.as_deref())?.unwrap_or_default();
     let (found, next) = admin.shards().connections(&filter, client, from, usize::from(page.limit)).await?;
-    let items = found.iter().map(|(shard, view)| Connection::of(*shard, view)).collect();
-    Ok(Json(Page { items, next: next.map(cursor) }))
+    let items = found.iter().map(|(shard, view)| shown(*shard, view)).collect();
+    Ok(Json(Page { items, next: next.map(|next| pages::write(List::Connections, next)) }))
 }
 
 /// A connection's name in a path.
@@ -162,28 +119,6 @@ async fn close_one(
         Ok(StatusCode::NO_CONTENT)
     })
     .await
-}
-
-/// Which connections to close: all of an API, of an environment, or of an API in an environment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(min_properties = 1)]
-pub struct Closing {
-    /// Those in this environment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<EnvironmentName>)]
-    pub environment: Option<String>,
-    /// Those of this API: `project/identifier:version`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(examples("default/chat-app-api:1.0"))]
-    pub api: Option<String>,
-}
-
-/// What closing came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Closed {
-    /// How many connections will end, over the drain windows of their environments.
-    pub closing: u64,
 }
 
 /// Close many connections, with 1001 on both sides, spread over their drain window
@@ -251,31 +186,5 @@ async fn record(admin: &Admin, who: &Actor, subject: String, closing: u64) {
     let after = serde_json::json!({ "closing": closing });
     if let Err(problems) = admin.manager().record(who, Action::ConnectionsClose, subject, None, Some(after)).await {
         warn!(%who, closing, why = problems.detail, "connections were closed, and the audit could not note it");
-    }
-}
-
-/// A position as a text, and back. It means nothing to anybody else.
-fn cursor((shard, place): Position) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(format!("{shard}.{place}"))
-}
-
-fn position(cursor: &str) -> Option<Position> {
-    let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
-    let (shard, place) = text.split_once('.')?;
-    Some((shard.parse().ok()?, place.parse().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{cursor, position};
-
-    #[test]
-    fn a_cursor_is_read_as_it_was_written() {
-        for at in [(0, 0), (3, u32::MAX), (usize::MAX, 1)] {
-            assert_eq!(position(&cursor(at)), Some(at));
-        }
-        for text in ["", "x", "!", "MC4", "Lg", "MC4tMQ"] {
-            assert_eq!(position(text), None, "{text}");
-        }
     }
 }

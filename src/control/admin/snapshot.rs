@@ -5,78 +5,23 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::extract::Query;
 use super::{Admin, page};
 use crate::api::Page;
-use crate::api::problem::Code;
 use crate::command::view::Report;
 use crate::routing::route::{Gate, RouteId, RouteLabels};
+use crate::api::view::snapshot::{Draining, InForce, Served, ServedState};
+use crate::control::page::{self as pages, List};
 use crate::control::http::problem::Refused;
 use crate::routing::snapshot::Snapshot;
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::new().routes(routes!(show))
-}
-
-/// What is in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct InForce {
-    /// The number of the snapshot that was published last.
-    pub number: u64,
-    /// Whether every shard goes by it.
-    pub everywhere: bool,
-    /// How many deployments it has.
-    pub deployed: usize,
-    /// A page of them, and of those that are gone and have connections still ending.
-    pub deployments: Page<Served>,
-}
-
-/// A deployment as the shards know it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Served {
-    /// The deployment's number.
-    pub id: u64,
-    /// The API, as `project/identifier:version`.
-    #[schema(examples("default/chat-app-api:1.0"))]
-    pub api: String,
-    /// The environment.
-    pub environment: String,
-    /// Whether it takes connections.
-    pub state: ServedState,
-    /// WebSockets that are open.
-    pub open: u64,
-    /// Connections that are to end; null if none is.
-    pub draining: Option<Draining>,
-}
-
-/// Whether a deployment takes connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ServedState {
-    /// It does.
-    Open,
-    /// Its API is blocked.
-    Blocked,
-    /// It was stopped.
-    Stopped,
-    /// It is not deployed any more.
-    Undeployed,
-}
-
-/// How far the ending of connections has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Draining {
-    /// Connections that have still to be told.
-    pub left: u64,
-    /// How many there were to tell.
-    pub of: u64,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -98,7 +43,7 @@ struct Asked {
         (status = 504, description = "`shards-silent`")))]
 async fn show(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Result<Json<InForce>, Refused> {
     let page = page::asked(asked.limit, asked.cursor)?;
-    let after = page.cursor.as_deref().map(after).transpose()?;
+    let after = pages::read(List::Snapshot, page.cursor.as_deref())?.map(RouteId);
     let snapshot = admin.shards().snapshot();
     let reports: Vec<Report> = admin.shards().reports().await.all()?.into_iter().map(|(_, report)| report).collect();
     let everywhere = reports.iter().all(|report| report.snapshot >= snapshot.number());
@@ -133,7 +78,7 @@ fn deployments(snapshot: &Snapshot, reports: &[Report], after: Option<RouteId>, 
     all.retain(|_, entry| entry.state != ServedState::Undeployed || entry.open > 0 || entry.draining.is_some());
     let more = all.len() > limit;
     let items: Vec<Served> = all.into_values().take(limit).collect();
-    let next = items.last().filter(|_| more).map(|last| BASE64_URL_SAFE_NO_PAD.encode(last.id.to_string()));
+    let next = items.last().filter(|_| more).map(|last| pages::write(List::Snapshot, last.id));
     Page { items, next }
 }
 
@@ -141,11 +86,4 @@ fn served(id: RouteId, labels: Option<&Arc<RouteLabels>>, state: ServedState) ->
     let api = labels.map(ToString::to_string).unwrap_or_default();
     let environment = labels.map(|labels| labels.environment.as_ref().to_owned()).unwrap_or_default();
     Served { id: id.0, api, environment, state, open: 0, draining: None }
-}
-
-fn after(cursor: &str) -> Result<RouteId, Refused> {
-    let text = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let id = text.and_then(|text| text.parse().ok());
-    id.map(RouteId)
-        .ok_or_else(|| Refused::new(Code::CURSOR_INVALID, "`cursor` must be what `next` of the page before says."))
 }

@@ -10,7 +10,7 @@ use crate::api::request::{NewApi, NewDefinition};
 use crate::api::{Action, Actor, Api, ApiKey, Condition, Definition, Lifecycle, Page, PageRequest, Problems, Revision};
 use crate::control::store::apis::{self, ApiRow, Filter, Position};
 use crate::control::store::audit::NewEntry;
-use crate::control::store::cursor::{self, Filling, List};
+use crate::control::page::{self, Filling, List};
 use crate::control::store::{deployments, revisions};
 
 /// APIs and their revisions. Of several with the same key, all but one of them retired, a key names the one that is not
@@ -22,7 +22,7 @@ impl Manager {
     /// `cursor-invalid`.
     pub async fn apis(&self, filter: ApiFilter, page: PageRequest) -> Result<Page<Api>, Problems> {
         self.read(move |reader| {
-            let after: Option<Position> = cursor::read(List::Apis, page.cursor.as_deref())?;
+            let after: Option<Position> = page::read(List::Apis, page.cursor.as_deref())?;
             let filter = Filter {
                 project: filter.project.as_ref(),
                 lifecycle: filter.lifecycle,
@@ -34,7 +34,7 @@ impl Manager {
             apis::list(reader.connection, &filter, after.as_ref(), more, |row| {
                 Ok::<_, Problems>(page.take(views::api(reader.connection, reader.environments, row)?))
             })?;
-            Ok(page.page(|last| cursor::write(List::Apis, position(last))))
+            Ok(page.page(|last| page::write(List::Apis, position(last))))
         })
         .await
     }
@@ -110,12 +110,12 @@ impl Manager {
         let key = key.clone();
         self.read(move |reader| {
             let api = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(&key))?;
-            let before: Option<u64> = cursor::read(List::Revisions, page.cursor.as_deref())?;
+            let before: Option<u64> = page::read(List::Revisions, page.cursor.as_deref())?;
             let mut page = Filling::new(clamp(page.limit));
             let more = page.asks_for();
             let take = |revision| Ok::<_, Problems>(page.take(revision));
             revisions::list(reader.connection, api.id, before, more, take)?;
-            Ok(page.page(|last| cursor::write(List::Revisions, last.number)))
+            Ok(page.page(|last| page::write(List::Revisions, last.number)))
         })
         .await
     }

@@ -36,10 +36,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
-use utoipa::ToSchema;
 
 use super::publish::Receipt;
 use crate::api::problem::Code;
@@ -95,29 +93,6 @@ pub struct AuditFilter {
     pub api: Option<ApiKey>,
     /// Not before this time.
     pub since: Option<jiff::Timestamp>,
-}
-
-/// How the store is, for the health page.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct StoreHealth {
-    /// What can be done.
-    pub state: StoreState,
-    /// What is wrong, if something is.
-    pub detail: Option<String>,
-}
-
-/// What can be done with the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum StoreState {
-    /// Everything.
-    Ok,
-    /// It can be read; the disk takes no changes.
-    ReadOnly,
-    /// It can be read; the disk is full.
-    Full,
-    /// Nothing, or not for sure: what was deployed goes on.
-    Unavailable,
 }
 
 /// Every operation. Clones reach the same store. All of them answer [`Problems`] with the codes that they name, and

@@ -9,7 +9,7 @@ use super::{AuditFilter, Manager, StoreHealth, StoreState, clamp};
 use crate::api::problem::Code;
 use crate::api::{Action, Actor, ApiKey, AuditEntry, Deployed, DeploymentId, Environment, Page, PageRequest, Problems};
 use crate::control::store::audit::{self, NewEntry};
-use crate::control::store::cursor::{self, Filling, List};
+use crate::control::page::{self, Filling, List};
 
 /// All else that is asked.
 impl Manager {
@@ -43,12 +43,12 @@ impl Manager {
     /// `cursor-invalid`.
     pub async fn audit(&self, filter: AuditFilter, page: PageRequest) -> Result<Page<AuditEntry>, Problems> {
         self.read(move |reader| {
-            let before: Option<u64> = cursor::read(List::Audit, page.cursor.as_deref())?;
+            let before: Option<u64> = page::read(List::Audit, page.cursor.as_deref())?;
             let mut page = Filling::new(clamp(page.limit));
             let more = page.asks_for();
             let take = |entry| Ok::<_, Problems>(page.take(entry));
             audit::list(reader.connection, filter.api.as_ref(), filter.since, before, more, take)?;
-            Ok(page.page(|last| cursor::write(List::Audit, last.id)))
+            Ok(page.page(|last| page::write(List::Audit, last.id)))
         })
         .await
     }

@@ -9,7 +9,7 @@ use crate::api::problem::Code;
 use crate::api::request::NewProject;
 use crate::api::{Action, Actor, Condition, Description, Page, PageRequest, Problems, Project, ProjectName};
 use crate::control::store::audit::NewEntry;
-use crate::control::store::cursor::{self, Filling, List};
+use crate::control::page::{self, Filling, List};
 use crate::control::store::projects::{self, ProjectRow};
 
 /// Projects.
@@ -20,12 +20,12 @@ impl Manager {
     /// `cursor-invalid`.
     pub async fn projects(&self, page: PageRequest) -> Result<Page<Project>, Problems> {
         self.read(move |reader| {
-            let after: Option<String> = cursor::read(List::Projects, page.cursor.as_deref())?;
+            let after: Option<String> = page::read(List::Projects, page.cursor.as_deref())?;
             let mut page = Filling::new(clamp(page.limit));
             let more = page.asks_for();
             let take = |project| Ok::<_, Problems>(page.take(project));
             projects::list(reader.connection, &after.unwrap_or_default(), more, take)?;
-            Ok(page.page(|last| cursor::write(List::Projects, &last.name)))
+            Ok(page.page(|last| page::write(List::Projects, &last.name)))
         })
         .await
     }

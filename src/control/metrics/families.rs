@@ -7,8 +7,8 @@ use prometheus_client::metrics::MetricType;
 
 use super::Scrape;
 use crate::command::tally::{Histogram, Tally};
-use crate::control::manage::StoreState;
 use crate::routing::route::RouteLabels;
+use crate::api::view::health::StoreState;
 
 /// What a family's figures are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

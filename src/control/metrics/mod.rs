@@ -31,7 +31,8 @@ use tokio::time::timeout;
 
 pub use self::families::{FAMILIES, Family, Kind};
 use self::process::Process;
-use super::manage::{AuditFilter, Manager, StoreState};
+use super::manage::{AuditFilter, Manager};
+use crate::api::view::health::StoreState;
 use super::shards::ShardClient;
 use crate::api::PageRequest;
 use crate::command::tally::Tally;
@@ -184,9 +185,9 @@ mod tests {
 
     use super::process::Process;
     use super::{FAMILIES, Scrape, tallies};
+    use crate::api::view::health::StoreState;
     use crate::command::tally::Tally;
     use crate::command::view::{Report, RouteReport};
-    use crate::control::manage::StoreState;
     use crate::engine::Figures;
     use crate::routing::route::{RouteId, RouteLabels};
 

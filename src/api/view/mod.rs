@@ -1,5 +1,9 @@
 //! What others are shown of the model: the JSON of every answer.
 
+pub mod connections;
+pub mod health;
+pub mod snapshot;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
