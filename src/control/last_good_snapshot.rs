@@ -82,7 +82,9 @@ pub fn read(folder: &Path) -> Result<BTreeMap<DeploymentId, Deployed>, String> {
         FORM => (&SHA256, &kept.sha256),
         FORM_WITH_SHA1 => (&SHA1_FOR_LEGACY_USE_ONLY, &kept.sha1),
         other => {
-            return Err(failed(&format!("it has form {other}, and this program knows forms {FORM_WITH_SHA1} and {FORM}")));
+            return Err(failed(&format!(
+                "it has form {other}, and this program knows forms {FORM_WITH_SHA1} and {FORM}"
+            )));
         }
     };
     let found = sum(algorithm, &kept.deployed).map_err(|error| failed(&error))?;

@@ -7,8 +7,8 @@
 
 pub mod admin;
 pub mod certificates;
-pub mod last_good_snapshot;
 pub mod http;
+pub mod last_good_snapshot;
 pub mod manage;
 pub mod metrics;
 pub mod notes;

@@ -8,8 +8,6 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::fault::StoreError;
-use crate::control::last_good_snapshot;
 use super::store::fault::StoreError;
 
 /// The directory that a node uses, and that commands look in, unless the command line names another.
@@ -148,10 +146,8 @@ pub enum Existing {
 pub fn write_whole(path: &Path, bytes: &[u8], existing: Existing) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let prefix = format!(".{}-", path.file_name().unwrap_or_default().to_string_lossy());
-    let mut file = tempfile::Builder::new()
-        .prefix(&prefix)
-        .permissions(fs::Permissions::from_mode(0o600))
-        .tempfile_in(folder)?;
+    let mut file =
+        tempfile::Builder::new().prefix(&prefix).permissions(fs::Permissions::from_mode(0o600)).tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     match existing {
@@ -194,7 +190,7 @@ mod tests {
     use std::io::ErrorKind;
     use std::os::unix::fs::PermissionsExt;
 
-    use super::{Existing, StateDir, write_whole};
+    use super::{Existing, LOCK, StateDir, write_whole};
     use crate::control::store::fault::StoreError;
 
     #[test]

@@ -5,12 +5,12 @@ use std::path::Path;
 use tracing::error;
 
 use super::NodeError;
-use crate::control::last_good_snapshot;
 use crate::control::http::token::Token;
+use crate::control::last_good_snapshot;
 use crate::control::manage::Origin;
 use crate::control::notes::Notes;
-use crate::control::store::Store;
 use crate::control::state_dir::StateDir;
+use crate::control::store::Store;
 
 /// The state directory of this node, which nobody else uses meanwhile.
 pub(super) struct NodeState {

@@ -13,11 +13,11 @@ use utoipa_axum::routes;
 use super::extract::Query;
 use super::{Admin, page};
 use crate::api::Page;
-use crate::command::view::Report;
-use crate::routing::route::{Gate, RouteId, RouteLabels};
 use crate::api::view::snapshot::{Draining, InForce, Served, ServedState};
-use crate::control::page::{self as pages, List};
+use crate::command::view::Report;
 use crate::control::http::problem::Refused;
+use crate::control::page::{self as pages, List};
+use crate::routing::route::{Gate, RouteId, RouteLabels};
 use crate::routing::snapshot::Snapshot;
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {

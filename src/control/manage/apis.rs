@@ -2,15 +2,15 @@
 
 use serde_json::Value;
 
-use super::work::{Work, check, no_api};
+use super::change_context::{ChangeContext, check, no_api};
 use super::{ApiFilter, Manager, clamp, projects, views};
 use crate::api::etag::{Put, Tagged};
 use crate::api::problem::Code;
 use crate::api::request::{NewApi, NewDefinition};
 use crate::api::{Action, Actor, Api, ApiKey, Condition, Definition, Lifecycle, Page, PageRequest, Problems, Revision};
+use crate::control::page::{self, Filling, List};
 use crate::control::store::apis::{self, ApiRow, Filter, Position};
 use crate::control::store::audit::NewEntry;
-use crate::control::page::{self, Filling, List};
 use crate::control::store::{deployments, revisions};
 
 /// APIs and their revisions. Of several with the same key, all but one of them retired, a key names the one that is not
@@ -59,16 +59,16 @@ impl Manager {
     /// `fields-invalid`, `api-exists`.
     pub async fn create_api(&self, actor: &Actor, new: NewApi) -> Result<Tagged<Api>, Problems> {
         let (key, definition) = new.check()?;
-        self.change(actor, move |work| {
-            if let Some(row) = apis::find(work.connection, &key)?.filter(is_live) {
+        self.change(actor, move |context| {
+            if let Some(row) = apis::find(context.connection, &key)?.filter(is_live) {
                 let name = &row.definition.name;
                 let detail = format!(
                     "There is an API {key} already, named \"{name}\": choose another identifier or version, or change that one."
                 );
                 return Err(Problems::new(Code::API_EXISTS, detail));
             }
-            insert(work, &key, &definition)?;
-            let Put { value, etag, .. } = shown(work, &key, true)?;
+            insert(context, &key, &definition)?;
+            let Put { value, etag, .. } = shown(context, &key, true)?;
             Ok(Tagged { value, etag })
         })
         .await
@@ -86,9 +86,9 @@ impl Manager {
         condition: Condition,
     ) -> Result<Put<Api>, Problems> {
         let definition = new.check()?;
-        self.change(actor, move |work| {
-            let is_new = put(work, &key, &definition, &condition)?;
-            shown(work, &key, is_new)
+        self.change(actor, move |context| {
+            let is_new = put(context, &key, &definition, &condition)?;
+            shown(context, &key, is_new)
         })
         .await
     }
@@ -99,7 +99,7 @@ impl Manager {
     /// `condition-failed`.
     pub async fn delete_api(&self, actor: &Actor, key: &ApiKey, condition: Condition) -> Result<(), Problems> {
         let key = key.clone();
-        self.change(actor, move |work| delete(work, &key, &condition)).await
+        self.change(actor, move |context| delete(context, &key, &condition)).await
     }
 
     /// An API's revisions, the newest first.
@@ -153,76 +153,76 @@ fn is_live(row: &ApiRow) -> bool {
     row.life.state != Lifecycle::Retired
 }
 
-fn shown(work: &Work<'_>, key: &ApiKey, is_new: bool) -> Result<Put<Api>, Problems> {
-    let row = work.api(key, &Condition::Always)?;
+fn shown(context: &ChangeContext<'_>, key: &ApiKey, is_new: bool) -> Result<Put<Api>, Problems> {
+    let row = context.api(key, &Condition::Always)?;
     let etag = row.etag();
-    Ok(Put { value: views::api(work.connection, work.environments, row)?, etag, is_new })
+    Ok(Put { value: views::api(context.connection, context.environments, row)?, etag, is_new })
 }
 
-fn insert(work: &Work<'_>, key: &ApiKey, definition: &Definition) -> Result<(), Problems> {
-    projects::ensure(work, &key.project)?;
-    apis::insert(work.connection, key, definition, work.now, work.actor)?;
-    let row = work.api(key, &Condition::Always)?;
-    record(work, Action::ApiCreate, &row, None, Some(views::audited_api(&row)))
+fn insert(context: &ChangeContext<'_>, key: &ApiKey, definition: &Definition) -> Result<(), Problems> {
+    projects::ensure(context, &key.project)?;
+    apis::insert(context.connection, key, definition, context.now, context.actor)?;
+    let row = context.api(key, &Condition::Always)?;
+    record(context, Action::ApiCreate, &row, None, Some(views::audited_api(&row)))
 }
 
 /// Has an API have a definition. Whether it was not there.
 pub(super) fn put(
-    work: &Work<'_>,
+    context: &ChangeContext<'_>,
     key: &ApiKey,
     definition: &Definition,
     condition: &Condition,
 ) -> Result<bool, Problems> {
-    let live = apis::find(work.connection, key)?.filter(is_live);
+    let live = apis::find(context.connection, key)?.filter(is_live);
     check(condition, live.as_ref().map(ApiRow::etag), key)?;
     let Some(row) = live else {
-        insert(work, key, definition)?;
+        insert(context, key, definition)?;
         return Ok(true);
     };
     if row.definition != *definition {
-        apis::update(work.connection, row.id, definition, work.now, work.actor)?;
+        apis::update(context.connection, row.id, definition, context.now, context.actor)?;
         let before = views::audited_api(&row);
         let after = views::audited_api(&ApiRow { definition: definition.clone(), ..row.clone() });
-        record(work, Action::ApiUpdate, &row, Some(before), Some(after))?;
+        record(context, Action::ApiUpdate, &row, Some(before), Some(after))?;
     }
     Ok(false)
 }
 
 /// Takes all away that a key names.
-pub(super) fn delete(work: &mut Work<'_>, key: &ApiKey, condition: &Condition) -> Result<(), Problems> {
-    work.concerns_shards = true;
-    let rows = apis::of_key(work.connection, key)?;
+pub(super) fn delete(context: &mut ChangeContext<'_>, key: &ApiKey, condition: &Condition) -> Result<(), Problems> {
+    context.concerns_shards = true;
+    let rows = apis::of_key(context.connection, key)?;
     check(condition, rows.first().map(ApiRow::etag), key)?;
     for row in rows {
         let mut before = views::audited_api(&row);
-        take_out(work, &row, &mut before)?;
-        apis::delete(work.connection, row.id)?;
-        record(work, Action::ApiDelete, &row, Some(before), None)?;
+        take_out(context, &row, &mut before)?;
+        apis::delete(context.connection, row.id)?;
+        record(context, Action::ApiDelete, &row, Some(before), None)?;
     }
     Ok(())
 }
 
 /// Undeploys an API everywhere, and has what the audit keeps of it say where it was.
-pub(super) fn take_out(work: &mut Work<'_>, api: &ApiRow, before: &mut Value) -> Result<(), Problems> {
-    let rows = deployments::of_api(work.connection, api.id)?;
+pub(super) fn take_out(context: &mut ChangeContext<'_>, api: &ApiRow, before: &mut Value) -> Result<(), Problems> {
+    let rows = deployments::of_api(context.connection, api.id)?;
     if let Some(before) = before.as_object_mut() {
         let deployments = rows.iter().map(views::audited_deployment).collect();
         before.insert("deployments".to_owned(), Value::Array(deployments));
     }
     for row in rows {
-        deployments::delete(work.connection, row.id)?;
-        work.refresh(row.id)?;
+        deployments::delete(context.connection, row.id)?;
+        context.refresh(row.id)?;
     }
     Ok(())
 }
 
 pub(super) fn record(
-    work: &Work<'_>,
+    context: &ChangeContext<'_>,
     action: Action,
     api: &ApiRow,
     before: Option<Value>,
     after: Option<Value>,
 ) -> Result<(), Problems> {
     let subject = api.key.to_string();
-    work.record(&NewEntry { action, subject, api: Some((api.key.clone(), api.id)), before, after })
+    context.record(&NewEntry { action, subject, api: Some((api.key.clone(), api.id)), before, after })
 }

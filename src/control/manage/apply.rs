@@ -1,6 +1,6 @@
 //! Several changes at once: all of them or none, in force together.
 
-use super::work::Work;
+use super::change_context::ChangeContext;
 use super::{Manager, apis, deploy, deployments, lifecycle, projects};
 use crate::api::problem::Fault;
 use crate::api::request::{NewDefinition, NewDeployment, NewLifecycle, NewProject};
@@ -40,9 +40,9 @@ impl Manager {
             let why = format!("there may be {MAX_CHANGES} at most, and there are {}", changes.len());
             return Err(Problems::of_fields(vec![Fault::new("count", why).at("changes")]));
         }
-        self.change(actor, move |work| {
+        self.change(actor, move |context| {
             for (at, change) in changes.into_iter().enumerate() {
-                make(work, change).map_err(|problems| problems.below(&format!("changes[{at}]")))?;
+                make(context, change).map_err(|problems| problems.below(&format!("changes[{at}]")))?;
             }
             Ok(())
         })
@@ -50,18 +50,22 @@ impl Manager {
     }
 }
 
-fn make(work: &mut Work<'_>, change: Change) -> Result<(), Problems> {
+fn make(context: &mut ChangeContext<'_>, change: Change) -> Result<(), Problems> {
     let any = &Condition::Always;
     match change {
-        Change::PutProject(name, new) => projects::put(work, &name, &new.check()?, any).map(drop),
-        Change::PutApi(key, new) => apis::put(work, &key, &new.check()?, any).map(drop),
+        Change::PutProject(name, new) => projects::put(context, &name, &new.check()?, any).map(drop),
+        Change::PutApi(key, new) => apis::put(context, &key, &new.check()?, any).map(drop),
         Change::Deploy(key, environment, new) => {
-            deploy::deploy(work, &key, &environment, new.revision, new.own_targets()?, any).map(drop)
+            deploy::deploy(context, &key, &environment, new.revision, new.own_targets()?, any).map(drop)
         }
-        Change::Undeploy(key, environment) => deployments::undeploy(work, &key, &environment, any),
-        Change::Stop(key, environment) => deployments::turn(work, &key, &environment, any, Action::ApiStop).map(drop),
-        Change::Start(key, environment) => deployments::turn(work, &key, &environment, any, Action::ApiStart).map(drop),
-        Change::Lifecycle(key, new) => lifecycle::set(work, &key, &new, any).map(drop),
-        Change::DeleteApi(key) => apis::delete(work, &key, any),
+        Change::Undeploy(key, environment) => deployments::undeploy(context, &key, &environment, any),
+        Change::Stop(key, environment) => {
+            deployments::turn(context, &key, &environment, any, Action::ApiStop).map(drop)
+        }
+        Change::Start(key, environment) => {
+            deployments::turn(context, &key, &environment, any, Action::ApiStart).map(drop)
+        }
+        Change::Lifecycle(key, new) => lifecycle::set(context, &key, &new, any).map(drop),
+        Change::DeleteApi(key) => apis::delete(context, &key, any),
     }
 }

@@ -1,7 +1,7 @@
 //! How a deployment comes about: deploying, promoting, rolling back. Validation first; nothing is deployed half.
 
+use super::change_context::ChangeContext;
 use super::deployments::{changed, existing, shown};
-use super::work::Work;
 use super::{Manager, apis as api_operations};
 use crate::api::environment::Place;
 use crate::api::etag::{Put, Tagged};
@@ -29,9 +29,9 @@ impl Manager {
     ) -> Result<Put<Deployment>, Problems> {
         let (key, environment) = (key.clone(), environment.to_owned());
         let targets = new.own_targets()?;
-        self.change(actor, move |work| {
-            let is_new = deploy(work, &key, &environment, new.revision, targets, &condition)?;
-            shown(work, &key, &environment, is_new)
+        self.change(actor, move |context| {
+            let is_new = deploy(context, &key, &environment, new.revision, targets, &condition)?;
+            shown(context, &key, &environment, is_new)
         })
         .await
     }
@@ -49,13 +49,13 @@ impl Manager {
         condition: Condition,
     ) -> Result<Tagged<Deployment>, Problems> {
         let (key, environment) = (key.clone(), environment.to_owned());
-        self.change(actor, move |work| {
-            let (api, before) = existing(work, &key, &environment, &condition)?;
-            let place = work.environments.known(&environment)?;
-            let revision = revision(work, &api, to.revision)?;
+        self.change(actor, move |context| {
+            let (api, before) = existing(context, &key, &environment, &condition)?;
+            let place = context.environments.known(&environment)?;
+            let revision = revision(context, &api, to.revision)?;
             let (own, before) = (before.targets.clone(), Some(before));
-            run(work, &Plan { action: Action::ApiRollback, api, place, revision, own, before })?;
-            let Put { value, etag, .. } = shown(work, &key, &environment, false)?;
+            run(context, &Plan { action: Action::ApiRollback, api, place, revision, own, before })?;
+            let Put { value, etag, .. } = shown(context, &key, &environment, false)?;
             Ok(Tagged { value, etag })
         })
         .await
@@ -74,9 +74,9 @@ impl Manager {
     ) -> Result<Put<Deployment>, Problems> {
         let key = key.clone();
         let targets = promotion.own_targets()?;
-        self.change(actor, move |work| {
-            let is_new = promote(work, &key, &promotion, targets, &condition)?;
-            shown(work, &key, &promotion.to, is_new)
+        self.change(actor, move |context| {
+            let is_new = promote(context, &key, &promotion, targets, &condition)?;
+            shown(context, &key, &promotion.to, is_new)
         })
         .await
     }
@@ -84,40 +84,40 @@ impl Manager {
 
 /// Deploys. Whether the API was not deployed there.
 pub(super) fn deploy(
-    work: &mut Work<'_>,
+    context: &mut ChangeContext<'_>,
     key: &ApiKey,
     environment: &str,
     number: Option<u64>,
     targets: OwnTargets,
     condition: &Condition,
 ) -> Result<bool, Problems> {
-    let api = work.api(key, condition)?;
-    let place = work.environments.known(environment)?;
+    let api = context.api(key, condition)?;
+    let place = context.environments.known(environment)?;
     refuse_retired(&api)?;
-    let before = deployments::find(work.connection, api.id, environment)?;
+    let before = deployments::find(context.connection, api.id, environment)?;
     let revision = match number {
-        Some(number) => revision(work, &api, number)?,
-        None => current(work, &api)?,
+        Some(number) => revision(context, &api, number)?,
+        None => current(context, &api)?,
     };
     let own = match targets {
         OwnTargets::Keep => before.as_ref().and_then(|row| row.targets.clone()),
         OwnTargets::Revisions => None,
         OwnTargets::These(targets) => Some(targets),
     };
-    run(work, &Plan { action: Action::ApiDeploy, api, place, revision, own, before })
+    run(context, &Plan { action: Action::ApiDeploy, api, place, revision, own, before })
 }
 
 fn promote(
-    work: &mut Work<'_>,
+    context: &mut ChangeContext<'_>,
     key: &ApiKey,
     promotion: &Promotion,
     targets: OwnTargets,
     condition: &Condition,
 ) -> Result<bool, Problems> {
-    let api = work.api(key, condition)?;
-    let place = next(work, promotion)?;
+    let api = context.api(key, condition)?;
+    let place = next(context, promotion)?;
     refuse_retired(&api)?;
-    let Some(from) = deployments::find(work.connection, api.id, &promotion.from)? else {
+    let Some(from) = deployments::find(context.connection, api.id, &promotion.from)? else {
         let detail = format!("{key} is not deployed in {}: there is nothing to promote from there.", promotion.from);
         return Err(Problems::new(Code::NOT_DEPLOYED, detail));
     };
@@ -126,20 +126,20 @@ fn promote(
         OwnTargets::Revisions => None,
         OwnTargets::These(targets) => Some(targets),
     };
-    let revision = revision(work, &api, from.revision)?;
-    let before = deployments::find(work.connection, api.id, &promotion.to)?;
-    run(work, &Plan { action: Action::ApiPromote, api, place, revision, own, before })
+    let revision = revision(context, &api, from.revision)?;
+    let before = deployments::find(context.connection, api.id, &promotion.to)?;
+    run(context, &Plan { action: Action::ApiPromote, api, place, revision, own, before })
 }
 
 /// Where a promotion leads: to the environment behind the one it comes from.
-fn next<'a>(work: &Work<'a>, promotion: &Promotion) -> Result<&'a Place, Problems> {
+fn next<'a>(context: &ChangeContext<'a>, promotion: &Promotion) -> Result<&'a Place, Problems> {
     let mut faults = Faults::default();
     for (field, name) in [("from", &promotion.from), ("to", &promotion.to)] {
-        let known = work.environments.known(name);
+        let known = context.environments.known(name);
         faults.keep(field, known.map_err(|problems| Fault::new("exists", problems.detail)));
     }
     faults.none()?;
-    match work.environments.after(&promotion.from) {
+    match context.environments.after(&promotion.from) {
         Some(place) if place.name.as_str() == promotion.to => Ok(place),
         Some(place) => {
             let (from, to, next) = (&promotion.from, &promotion.to, &place.name);
@@ -164,25 +164,25 @@ fn refuse_retired(api: &ApiRow) -> Result<(), Problems> {
 }
 
 /// A revision that was asked for by its number.
-fn revision(work: &Work<'_>, api: &ApiRow, number: u64) -> Result<Revision, Problems> {
-    revisions::find(work.connection, api.id, number)?.ok_or_else(|| {
+fn revision(context: &ChangeContext<'_>, api: &ApiRow, number: u64) -> Result<Revision, Problems> {
+    revisions::find(context.connection, api.id, number)?.ok_or_else(|| {
         let why = format!("there is no revision {number} of {}; {}", api.key, api_operations::which(api));
         Problems::of_fields(vec![Fault::new("exists", why).at("revision")])
     })
 }
 
 /// The definition as it is now: the latest revision if it is that, or else a new one.
-fn current(work: &Work<'_>, api: &ApiRow) -> Result<Revision, Problems> {
+fn current(context: &ChangeContext<'_>, api: &ApiRow) -> Result<Revision, Problems> {
     let latest = match api.latest_revision {
-        Some(number) => revisions::find(work.connection, api.id, number)?,
+        Some(number) => revisions::find(context.connection, api.id, number)?,
         None => None,
     };
     if let Some(latest) = latest.filter(|latest| latest.definition == api.definition) {
         return Ok(latest);
     }
     let number = api.latest_revision.unwrap_or_default().saturating_add(1);
-    revisions::insert(work.connection, api.id, number, &api.definition, work.now, work.actor)?;
-    revision(work, api, number)
+    revisions::insert(context.connection, api.id, number, &api.definition, context.now, context.actor)?;
+    revision(context, api, number)
 }
 
 /// What is to run where.
@@ -211,16 +211,16 @@ impl Plan<'_> {
 }
 
 /// Runs it, if it does not run already. Whether nothing was deployed there.
-fn run(work: &mut Work<'_>, plan: &Plan<'_>) -> Result<bool, Problems> {
-    work.concerns_shards = true;
+fn run(context: &mut ChangeContext<'_>, plan: &Plan<'_>) -> Result<bool, Problems> {
+    context.concerns_shards = true;
     check_targets(plan.place, plan.targets())?;
     if plan.is_so() {
         return Ok(false);
     }
     let (revision, targets) = (plan.revision.number, plan.own.as_deref());
-    let new = NewRow { revision, targets, now: work.now, actor: work.actor };
-    deployments::put(work.connection, plan.api.id, &plan.place.name, &new)?;
-    changed(work, &plan.api, plan.action, &plan.place.name, plan.before.as_ref())?;
+    let new = NewRow { revision, targets, now: context.now, actor: context.actor };
+    deployments::put(context.connection, plan.api.id, &plan.place.name, &new)?;
+    changed(context, &plan.api, plan.action, &plan.place.name, plan.before.as_ref())?;
     Ok(plan.before.is_none())
 }
 

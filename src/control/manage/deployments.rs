@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::work::{Work, check, no_api};
+use super::change_context::{ChangeContext, check, no_api};
 use super::{Manager, views};
 use crate::api::etag::{Put, Tagged};
 use crate::api::problem::Code;
@@ -55,7 +55,7 @@ impl Manager {
         condition: Condition,
     ) -> Result<(), Problems> {
         let (key, environment) = (key.clone(), environment.to_owned());
-        self.change(actor, move |work| undeploy(work, &key, &environment, &condition)).await
+        self.change(actor, move |context| undeploy(context, &key, &environment, &condition)).await
     }
 
     /// Has a deployment refuse connections. Nothing happens if it is stopped.
@@ -70,7 +70,7 @@ impl Manager {
         condition: Condition,
     ) -> Result<Tagged<Deployment>, Problems> {
         let (key, environment) = (key.clone(), environment.to_owned());
-        self.change(actor, move |work| turn(work, &key, &environment, &condition, Action::ApiStop)).await
+        self.change(actor, move |context| turn(context, &key, &environment, &condition, Action::ApiStop)).await
     }
 
     /// Has a stopped deployment take connections again. Nothing happens if it runs.
@@ -85,60 +85,60 @@ impl Manager {
         condition: Condition,
     ) -> Result<Tagged<Deployment>, Problems> {
         let (key, environment) = (key.clone(), environment.to_owned());
-        self.change(actor, move |work| turn(work, &key, &environment, &condition, Action::ApiStart)).await
+        self.change(actor, move |context| turn(context, &key, &environment, &condition, Action::ApiStart)).await
     }
 }
 
 /// Stops a deployment, or starts it.
 pub(super) fn turn(
-    work: &mut Work<'_>,
+    context: &mut ChangeContext<'_>,
     key: &ApiKey,
     environment: &str,
     condition: &Condition,
     action: Action,
 ) -> Result<Tagged<Deployment>, Problems> {
-    work.concerns_shards = true;
-    let (api, before) = existing(work, key, environment, condition)?;
+    context.concerns_shards = true;
+    let (api, before) = existing(context, key, environment, condition)?;
     let stopped = action == Action::ApiStop;
     if before.stopped != stopped {
-        deployments::set_stopped(work.connection, before.id, stopped)?;
-        changed(work, &api, action, &before.environment.clone(), Some(&before))?;
+        deployments::set_stopped(context.connection, before.id, stopped)?;
+        changed(context, &api, action, &before.environment.clone(), Some(&before))?;
     }
-    let Put { value, etag, .. } = shown(work, key, environment, false)?;
+    let Put { value, etag, .. } = shown(context, key, environment, false)?;
     Ok(Tagged { value, etag })
 }
 
 /// Takes an API out of an environment, if it is there.
 pub(super) fn undeploy(
-    work: &mut Work<'_>,
+    context: &mut ChangeContext<'_>,
     key: &ApiKey,
     environment: &str,
     condition: &Condition,
 ) -> Result<(), Problems> {
-    work.concerns_shards = true;
-    let api = apis::find(work.connection, key)?;
+    context.concerns_shards = true;
+    let api = apis::find(context.connection, key)?;
     check(condition, api.as_ref().map(ApiRow::etag), key)?;
     let row = match &api {
-        Some(api) => deployments::find(work.connection, api.id, environment)?,
+        Some(api) => deployments::find(context.connection, api.id, environment)?,
         None => None,
     };
     let (Some(api), Some(row)) = (api, row) else {
-        return work.environments.known(environment).map(drop);
+        return context.environments.known(environment).map(drop);
     };
-    deployments::delete(work.connection, row.id)?;
-    changed(work, &api, Action::ApiUndeploy, &row.environment, Some(&row))
+    deployments::delete(context.connection, row.id)?;
+    changed(context, &api, Action::ApiUndeploy, &row.environment, Some(&row))
 }
 
 /// A deployment that must be there, and its API.
 pub(super) fn existing(
-    work: &Work<'_>,
+    context: &ChangeContext<'_>,
     key: &ApiKey,
     environment: &str,
     condition: &Condition,
 ) -> Result<(ApiRow, DeploymentRow), Problems> {
-    let api = work.api(key, condition)?;
-    let Some(row) = deployments::find(work.connection, api.id, environment)? else {
-        work.environments.known(environment)?;
+    let api = context.api(key, condition)?;
+    let Some(row) = deployments::find(context.connection, api.id, environment)? else {
+        context.environments.known(environment)?;
         return Err(not_there(key, environment));
     };
     Ok((api, row))
@@ -146,19 +146,19 @@ pub(super) fn existing(
 
 /// Writes down what became of a deployment, and has the shards be told.
 pub(super) fn changed(
-    work: &mut Work<'_>,
+    context: &mut ChangeContext<'_>,
     api: &ApiRow,
     action: Action,
     environment: &EnvironmentName,
     before: Option<&DeploymentRow>,
 ) -> Result<(), Problems> {
-    apis::touch(work.connection, api.id)?;
-    let after = deployments::find(work.connection, api.id, environment.as_str())?;
+    apis::touch(context.connection, api.id)?;
+    let after = deployments::find(context.connection, api.id, environment.as_str())?;
     if let Some(row) = after.as_ref().or(before) {
-        work.refresh(row.id)?;
+        context.refresh(row.id)?;
     }
     let shown = |row: &DeploymentRow| -> Value { views::audited_deployment(row) };
-    work.record(&NewEntry {
+    context.record(&NewEntry {
         action,
         subject: format!("{} @{environment}", api.key),
         api: Some((api.key.clone(), api.id)),
@@ -169,13 +169,13 @@ pub(super) fn changed(
 
 /// A deployment as it is now.
 pub(super) fn shown(
-    work: &Work<'_>,
+    context: &ChangeContext<'_>,
     key: &ApiKey,
     environment: &str,
     is_new: bool,
 ) -> Result<Put<Deployment>, Problems> {
-    let (api, row) = existing(work, key, environment, &Condition::Always)?;
-    Ok(Put { value: views::deployment(work.environments, key, row), etag: api.etag(), is_new })
+    let (api, row) = existing(context, key, environment, &Condition::Always)?;
+    Ok(Put { value: views::deployment(context.environments, key, row), etag: api.etag(), is_new })
 }
 
 fn not_there(key: &ApiKey, environment: &str) -> Problems {

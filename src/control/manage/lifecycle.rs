@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::work::{Work, no_api};
+use super::change_context::{ChangeContext, no_api};
 use super::{Manager, apis as api_operations, views};
 use crate::api::etag::Tagged;
 use crate::api::lifecycle::SUNSET_DAYS;
@@ -44,10 +44,10 @@ impl Manager {
         condition: Condition,
     ) -> Result<Tagged<LifecycleView>, Problems> {
         let key = key.clone();
-        self.change(actor, move |work| {
-            let warnings = set(work, &key, &new, &condition)?;
-            let api = work.api(&key, &Condition::Always)?;
-            let (state, history) = (api.life.state, audit::lifecycle(work.connection, api.id)?);
+        self.change(actor, move |context| {
+            let warnings = set(context, &key, &new, &condition)?;
+            let api = context.api(&key, &Condition::Always)?;
+            let (state, history) = (api.life.state, audit::lifecycle(context.connection, api.id)?);
             let value = LifecycleView { state, allowed: state.allowed().to_vec(), history, warnings: Some(warnings) };
             Ok(Tagged { value, etag: api.etag() })
         })
@@ -57,36 +57,36 @@ impl Manager {
 
 /// Changes an API's life. What is to be warned of.
 pub(super) fn set(
-    work: &mut Work<'_>,
+    context: &mut ChangeContext<'_>,
     key: &ApiKey,
     new: &NewLifecycle,
     condition: &Condition,
 ) -> Result<Vec<String>, Problems> {
-    let end = apis::find(work.connection, key)?.and_then(|api| api.life.sunset_at);
-    let change = new.check(work.now, end)?;
-    let api = work.api(key, condition)?;
+    let end = apis::find(context.connection, key)?.and_then(|api| api.life.sunset_at);
+    let change = new.check(context.now, end)?;
+    let api = context.api(key, condition)?;
     let from = api.life.state;
     if from != change.state && !from.may_become(change.state) {
         return Err(not_allowed(key, from, change.state));
     }
     let warnings = match change.state {
-        Lifecycle::Published => production(work, &api, change.production_targets.as_deref())?,
+        Lifecycle::Published => production(context, &api, change.production_targets.as_deref())?,
         _ => Vec::new(),
     };
-    work.concerns_shards = true;
-    let life = after(&api, change, work.now);
+    context.concerns_shards = true;
+    let life = after(&api, change, context.now);
     if life == api.life {
         return Ok(warnings);
     }
     let mut before = views::audited_life(&api.life);
     if life.state == Lifecycle::Retired {
-        api_operations::take_out(work, &api, &mut before)?;
+        api_operations::take_out(context, &api, &mut before)?;
     }
-    apis::set_life(work.connection, api.id, &life, work.now, work.actor)?;
-    for row in deployments::of_api(work.connection, api.id)? {
-        work.refresh(row.id)?;
+    apis::set_life(context.connection, api.id, &life, context.now, context.actor)?;
+    for row in deployments::of_api(context.connection, api.id)? {
+        context.refresh(row.id)?;
     }
-    api_operations::record(work, Action::ApiLifecycle, &api, Some(before), Some(views::audited_life(&life)))?;
+    api_operations::record(context, Action::ApiLifecycle, &api, Some(before), Some(views::audited_life(&life)))?;
     Ok(warnings)
 }
 
@@ -122,9 +122,9 @@ fn sunset(since: Timestamp) -> Timestamp {
 }
 
 /// Compares what is deployed in the last environment with what is meant to be, and says what is worth a warning.
-fn production(work: &Work<'_>, api: &ApiRow, meant: Option<&[TargetUrl]>) -> Result<Vec<String>, Problems> {
-    let Some(place) = work.environments.last() else { return Ok(Vec::new()) };
-    let row = deployments::find(work.connection, api.id, place.name.as_str())?;
+fn production(context: &ChangeContext<'_>, api: &ApiRow, meant: Option<&[TargetUrl]>) -> Result<Vec<String>, Problems> {
+    let Some(place) = context.environments.last() else { return Ok(Vec::new()) };
+    let row = deployments::find(context.connection, api.id, place.name.as_str())?;
     if let Some(meant) = meant
         && row.as_ref().map(DeploymentRow::effective_targets) != Some(meant)
     {

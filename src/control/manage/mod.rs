@@ -1,6 +1,6 @@
 //! Every operation on APIs: checked, made in one transaction, and in force when it is answered.
 //!
-//! In: what the admin API was asked. Out: what it answers. The work is done on the store's thread (`desk`), one operation
+//! In: what the admin API was asked. Out: what it answers. The work is done on the store's thread (`store_thread`), one operation
 //! at a time: check, change with an audit entry, let the publisher prepare, commit, publish. Who asked waits for the shards
 //! here, and not there. An operation goes on when whoever asked does not wait for it any more.
 
@@ -17,20 +17,21 @@
 
 mod apis;
 pub mod apply;
+mod audit;
+mod change_context;
 mod deploy;
 mod deployments;
-mod desk;
+mod environments;
+mod health;
 mod lifecycle;
-mod others;
 mod plane;
 mod projects;
 pub mod reconfigure;
-mod reopening;
 pub mod start;
+mod store_thread;
 #[cfg(test)]
 mod tests;
 mod views;
-mod work;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,8 +43,9 @@ use tokio::time::timeout;
 use super::publish::Receipt;
 use crate::api::problem::Code;
 use crate::api::{Actor, ApiKey, Lifecycle, Problems, ProjectName, page};
-use desk::{Desk, Health, Job, Reader};
-use work::Work;
+use change_context::ChangeContext;
+use health::Health;
+use store_thread::{Job, Reader, StoreThread};
 
 pub use apply::Change;
 pub use reconfigure::{Reconfigure, Reconfigured};
@@ -131,11 +133,14 @@ impl Manager {
     }
 
     /// Has something done on the store's thread.
-    async fn ask<T: Send + 'static>(&self, job: impl FnOnce(&mut Desk) -> T + Send + 'static) -> Result<T, Problems> {
+    async fn ask<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut StoreThread) -> T + Send + 'static,
+    ) -> Result<T, Problems> {
         let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move |desk| {
+        let job: Job = Box::new(move |thread| {
             // Nobody may be waiting any more.
-            let _ = reply.send(job(desk));
+            let _ = reply.send(job(thread));
         });
         let limit = self.settings.store_timeout;
         match timeout(limit, self.jobs.send(job)).await {
@@ -154,14 +159,14 @@ impl Manager {
         &self,
         look: impl FnOnce(&Reader<'_>) -> Result<T, Problems> + Send + 'static,
     ) -> Result<T, Problems> {
-        self.ask(move |desk| desk.read(look)).await?
+        self.ask(move |thread| thread.read(look)).await?
     }
 
     /// Makes a change, and waits until it is in force.
     async fn change<T: Send + 'static>(
         &self,
         actor: &Actor,
-        make: impl FnOnce(&mut Work<'_>) -> Result<T, Problems> + Send + 'static,
+        make: impl FnOnce(&mut ChangeContext<'_>) -> Result<T, Problems> + Send + 'static,
     ) -> Result<T, Problems> {
         self.takes_changes()?;
         self.make(actor, make).await
@@ -171,10 +176,10 @@ impl Manager {
     async fn make<T: Send + 'static>(
         &self,
         actor: &Actor,
-        make: impl FnOnce(&mut Work<'_>) -> Result<T, Problems> + Send + 'static,
+        make: impl FnOnce(&mut ChangeContext<'_>) -> Result<T, Problems> + Send + 'static,
     ) -> Result<T, Problems> {
         let actor = actor.clone();
-        let (value, receipt) = self.ask(move |desk| desk.change(&actor, make)).await??;
+        let (value, receipt) = self.ask(move |thread| thread.change(&actor, make)).await??;
         if let Some(receipt) = receipt {
             self.in_force(receipt).await?;
         }

@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use super::work::{Work, check};
+use super::change_context::{ChangeContext, check};
 use super::{Manager, clamp};
 use crate::api::etag::{Put, Tagged};
 use crate::api::problem::Code;
 use crate::api::request::NewProject;
 use crate::api::{Action, Actor, Condition, Description, Page, PageRequest, Problems, Project, ProjectName};
-use crate::control::store::audit::NewEntry;
 use crate::control::page::{self, Filling, List};
+use crate::control::store::audit::NewEntry;
 use crate::control::store::projects::{self, ProjectRow};
 
 /// Projects.
@@ -55,7 +55,7 @@ impl Manager {
         condition: Condition,
     ) -> Result<Put<Project>, Problems> {
         let description = new.check()?;
-        self.change(actor, move |work| put(work, &name, &description, &condition)).await
+        self.change(actor, move |context| put(context, &name, &description, &condition)).await
     }
 
     /// Deletes one without APIs. Nothing happens if there is none.
@@ -69,44 +69,44 @@ impl Manager {
         condition: Condition,
     ) -> Result<(), Problems> {
         let name = name.clone();
-        self.change(actor, move |work| delete(work, &name, &condition)).await
+        self.change(actor, move |context| delete(context, &name, &condition)).await
     }
 }
 
 /// Makes a project, or changes it.
 pub(super) fn put(
-    work: &Work<'_>,
+    context: &ChangeContext<'_>,
     name: &ProjectName,
     description: &Description,
     condition: &Condition,
 ) -> Result<Put<Project>, Problems> {
-    let before = projects::find(work.connection, name)?;
+    let before = projects::find(context.connection, name)?;
     check(condition, before.as_ref().map(|row| row.etag), format!("Project {name}"))?;
     match &before {
         None => {
-            projects::insert(work.connection, name, description, work.now, work.actor)?;
-            record(work, Action::ProjectCreate, None, Some((name, description)))?;
+            projects::insert(context.connection, name, description, context.now, context.actor)?;
+            record(context, Action::ProjectCreate, None, Some((name, description)))?;
         }
         Some(row) if row.project.description != *description => {
-            projects::update(work.connection, name, description, work.now, work.actor)?;
-            record(work, Action::ProjectUpdate, before.as_ref(), Some((name, description)))?;
+            projects::update(context.connection, name, description, context.now, context.actor)?;
+            record(context, Action::ProjectUpdate, before.as_ref(), Some((name, description)))?;
         }
         Some(_) => {}
     }
-    let row = projects::find(work.connection, name)?.ok_or_else(|| no_project(name))?;
+    let row = projects::find(context.connection, name)?.ok_or_else(|| no_project(name))?;
     Ok(Put { value: row.project, etag: row.etag, is_new: before.is_none() })
 }
 
 /// Makes a project if it is not there: its first API does.
-pub(super) fn ensure(work: &Work<'_>, name: &ProjectName) -> Result<(), Problems> {
-    if projects::find(work.connection, name)?.is_none() {
-        put(work, name, &Description::default(), &Condition::Always)?;
+pub(super) fn ensure(context: &ChangeContext<'_>, name: &ProjectName) -> Result<(), Problems> {
+    if projects::find(context.connection, name)?.is_none() {
+        put(context, name, &Description::default(), &Condition::Always)?;
     }
     Ok(())
 }
 
-fn delete(work: &Work<'_>, name: &ProjectName, condition: &Condition) -> Result<(), Problems> {
-    let before = projects::find(work.connection, name)?;
+fn delete(context: &ChangeContext<'_>, name: &ProjectName, condition: &Condition) -> Result<(), Problems> {
+    let before = projects::find(context.connection, name)?;
     check(condition, before.as_ref().map(|row| row.etag), format!("Project {name}"))?;
     let Some(row) = &before else { return Ok(()) };
     if row.project.apis > 0 {
@@ -114,12 +114,12 @@ fn delete(work: &Work<'_>, name: &ProjectName, condition: &Condition) -> Result<
         let detail = format!("Project {name} has {apis} APIs, of which some may be retired: delete them first.");
         return Err(Problems::new(Code::PROJECT_NOT_EMPTY, detail));
     }
-    projects::delete(work.connection, name)?;
-    record(work, Action::ProjectDelete, before.as_ref(), None)
+    projects::delete(context.connection, name)?;
+    record(context, Action::ProjectDelete, before.as_ref(), None)
 }
 
 fn record(
-    work: &Work<'_>,
+    context: &ChangeContext<'_>,
     action: Action,
     before: Option<&ProjectRow>,
     after: Option<(&ProjectName, &Description)>,
@@ -127,7 +127,7 @@ fn record(
     let before = before.map(|row| (&row.project.name, &row.project.description));
     let subject = before.or(after).map(|(name, _)| name.to_string()).unwrap_or_default();
     let shown = |of: Option<(_, &Description)>| of.map(|(_, description)| json!({ "description": description }));
-    work.record(&NewEntry { action, subject, api: None, before: shown(before), after: shown(after) })
+    context.record(&NewEntry { action, subject, api: None, before: shown(before), after: shown(after) })
 }
 
 fn no_project(name: &ProjectName) -> Problems {

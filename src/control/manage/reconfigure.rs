@@ -7,7 +7,7 @@ use serde_json::Value;
 use tracing::warn;
 
 use super::Manager;
-use super::desk::Desk;
+use super::store_thread::StoreThread;
 use crate::api::problem::Code;
 use crate::api::{Action, Actor, Deployed, DeploymentId, Environments, Problems};
 use crate::control::publish::{Publisher, Receipt};
@@ -59,25 +59,25 @@ impl<P: Publisher> Reconfigure<P> {
         + 'static,
     ) -> Result<(), Problems> {
         let actor = actor.clone();
-        let receipt = self.manager.ask(move |desk| reconfigure(desk, &actor, change)).await??;
+        let receipt = self.manager.ask(move |thread| reconfigure(thread, &actor, change)).await??;
         self.manager.in_force(receipt).await
     }
 }
 
 fn reconfigure<P: Publisher>(
-    desk: &mut Desk,
+    thread: &mut StoreThread,
     actor: &Actor,
     change: impl FnOnce(&mut P, &BTreeMap<DeploymentId, Deployed>) -> Result<Reconfigured<P::Prepared>, Problems>,
 ) -> Result<Receipt, Problems> {
-    let deployed = desk.deployed.all();
+    let deployed = thread.deployed.all();
     // Only `of` makes one, for the publisher that was given with the store.
-    let Some(publisher) = desk.plane.publisher().downcast_mut::<P>() else {
+    let Some(publisher) = thread.plane.publisher().downcast_mut::<P>() else {
         return Err(Problems::new(Code::STORE_UNAVAILABLE, "The publisher is another."));
     };
     let Reconfigured { environments, prepared, before, after } = change(publisher, deployed)?;
     let receipt = publisher.publish(prepared);
-    desk.environments = environments;
-    desk.latest = Some(receipt.clone());
+    thread.environments = environments;
+    thread.latest = Some(receipt.clone());
     let entry = NewEntry {
         action: Action::ConfigReload,
         subject: "configuration".to_owned(),
@@ -85,7 +85,7 @@ fn reconfigure<P: Publisher>(
         before: Some(before),
         after: Some(after),
     };
-    if let Err(problems) = desk.change(actor, |work| work.record(&entry)) {
+    if let Err(problems) = thread.change(actor, |context| context.record(&entry)) {
         warn!("the configuration was reloaded, and the audit does not tell of it: {problems}");
     }
     Ok(receipt)

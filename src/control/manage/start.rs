@@ -8,18 +8,19 @@ use std::thread::JoinHandle;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 
-use super::desk::{Desk, Health, unavailable};
+use super::change_context::DeployedSet;
+use super::health::Health;
 use super::plane::{Held, Plane};
 use super::reconfigure::Reconfigure;
-use super::reopening::{Reopening, wait_for_store};
-use super::work::DeployedSet;
-use super::{Manager, QUEUE, Settings, StoreHealth, StoreState};
+use super::store_thread::{Job, Reopening, StoreThread, unavailable, wait_for_store};
+use super::{Manager, QUEUE, Settings};
 use crate::api::problem::Code;
+use crate::api::view::health::{StoreHealth, StoreState};
 use crate::api::{Deployed, DeploymentId, Environments, Problems};
 use crate::control::publish::{Publisher, Receipt};
+use crate::control::state_dir::StateDir;
 use crate::control::store::Store;
 use crate::control::store::fault::StoreError;
-use crate::control::state_dir::StateDir;
 use crate::engine::background;
 
 /// Where deployments come from.
@@ -83,7 +84,7 @@ impl Manager {
         let mut plane = Held { publisher, prepared: None };
         plane.prepare_kept(&deployed)?;
         let receipt = plane.publish();
-        let mut desk = Desk {
+        let mut thread = StoreThread {
             store,
             reopening,
             plane: Box::new(plane),
@@ -92,9 +93,9 @@ impl Manager {
             latest: receipt.clone(),
             health: health.clone(),
         };
-        desk.probe();
+        thread.probe();
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let thread = work_off(desk, queue).map_err(|error| {
+        let thread = work_off(thread, queue).map_err(|error| {
             Problems::new(Code::STORE_UNAVAILABLE, format!("The store's thread cannot be started: {error}."))
         })?;
         let manager = Manager { jobs, health, settings, is_draining: Arc::default() };
@@ -102,13 +103,13 @@ impl Manager {
     }
 }
 
-fn work_off(mut desk: Desk, mut queue: mpsc::Receiver<super::desk::Job>) -> io::Result<JoinHandle<()>> {
+fn work_off(mut thread: StoreThread, mut queue: mpsc::Receiver<Job>) -> io::Result<JoinHandle<()>> {
     let waiting = Builder::new_current_thread().enable_time().build()?;
     background::start("store", move || {
-        waiting.block_on(wait_for_store(&mut desk, &mut queue));
+        waiting.block_on(wait_for_store(&mut thread, &mut queue));
         drop(waiting);
         while let Some(job) = queue.blocking_recv() {
-            job(&mut desk);
+            job(&mut thread);
         }
     })
 }

@@ -6,9 +6,9 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
 use super::Scrape;
+use crate::api::view::health::StoreState;
 use crate::command::tally::{Histogram, Tally};
 use crate::routing::route::RouteLabels;
-use crate::api::view::health::StoreState;
 
 /// What a family's figures are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -32,9 +32,9 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
+use super::state_dir::{self, StateDir};
 use crate::api::{Deployed, DeploymentId};
 use fault::StoreError;
-use super::state_dir::{self, StateDir};
 
 /// How long a lock is waited for that somebody else holds, who looks at the store with a tool of his own.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

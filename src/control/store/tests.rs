@@ -10,9 +10,9 @@ use tempfile::TempDir;
 
 use super::Store;
 use super::fault::StoreError;
-use crate::control::state_dir::StateDir;
 use crate::api::Problems;
 use crate::api::problem::Code;
+use crate::control::state_dir::StateDir;
 
 /// A store with an API that is deployed, closed.
 fn filled() -> TempDir {

@@ -22,8 +22,8 @@ use crate::control::http::token::Token;
 use crate::control::manage::{Manager, Origin, Settings};
 use crate::control::publish::{Publisher, Receipt};
 use crate::control::shards::testing::played;
-use crate::control::store::Store;
 use crate::control::state_dir::{ADMIN_TOKEN, StateDir};
+use crate::control::store::Store;
 use crate::engine::Figures;
 
 const SECRET: &str = "the-token-of-these-tests-and-no-other";

@@ -9,11 +9,12 @@ use serde_json::json;
 
 use super::{Node, key, me, of, word};
 use crate::api::view::Status;
+use crate::api::view::health::StoreState;
 use crate::api::{Condition, PageRequest};
-use crate::control::manage::{ApiFilter, AuditFilter, Origin, Reconfigured, StoreState};
+use crate::control::manage::{ApiFilter, AuditFilter, Origin, Reconfigured};
 use crate::control::publish::Publisher;
-use crate::control::store::fault::StoreError;
 use crate::control::state_dir::StateDir;
+use crate::control::store::fault::StoreError;
 
 /// Has the store's connection take a pragma.
 async fn pragma(node: &Node, name: &'static str, value: i64) {

@@ -10,8 +10,8 @@ use super::{environments, key, me, of, settings};
 use crate::api::{Condition, Deployed, DeploymentId, Problems};
 use crate::control::manage::{Manager, Origin};
 use crate::control::publish::{Publisher, Receipt};
-use crate::control::store::Store;
 use crate::control::state_dir::StateDir;
+use crate::control::store::Store;
 
 /// APIs with a revision each, deployed in development.
 const FILL: &str = r#"

@@ -23,8 +23,8 @@ use crate::api::environment::Place;
 use crate::api::problem::Code;
 use crate::api::{Actor, Api, ApiKey, Condition, Deployed, DeploymentId, Environments, PageRequest, Problems};
 use crate::control::publish::{Confirmations, Publisher, Receipt};
-use crate::control::store::Store;
 use crate::control::state_dir::StateDir;
+use crate::control::store::Store;
 
 /// What a publisher was given, and how it is to answer.
 #[derive(Debug, Default)]

@@ -17,7 +17,7 @@ mod inside {
     use std::path::Path;
     use std::process::Command;
 
-    use ringway::control::manage::StoreState;
+    use ringway::api::view::health::StoreState;
     use ringway::control::state_dir::StateDir;
     use ringway::control::store::Store;
 

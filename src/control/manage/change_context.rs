@@ -61,7 +61,7 @@ impl DeployedSet {
 }
 
 /// What an operation works with, inside its transaction.
-pub(super) struct Work<'a> {
+pub(super) struct ChangeContext<'a> {
     pub(super) connection: &'a Connection,
     pub(super) environments: &'a Environments,
     pub(super) actor: &'a Actor,
@@ -73,7 +73,7 @@ pub(super) struct Work<'a> {
     pub(super) concerns_shards: bool,
 }
 
-impl Work<'_> {
+impl ChangeContext<'_> {
     /// Adds an entry to the audit.
     pub(super) fn record(&self, entry: &NewEntry) -> Result<(), Problems> {
         Ok(audit::insert(self.connection, self.now, self.actor, entry)?)

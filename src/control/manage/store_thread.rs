@@ -1,55 +1,32 @@
 //! The store's thread: jobs come in turn, and what a change leads to is done in one order. Checked, written with its audit
 //! entry, prepared, committed, published.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
-use tracing::{error, info};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tracing::info;
 
+use super::Manager;
+use super::change_context::{ChangeContext, DeployedSet};
+use super::health::Health;
 use super::plane::Plane;
-use super::reopening::Reopening;
-use super::work::{DeployedSet, Work};
-use super::{StoreHealth, StoreState};
 use crate::api::problem::Code;
+use crate::api::view::health::StoreState;
 use crate::api::{Actor, Environments, Problems};
 use crate::config::units::show_duration;
 use crate::control::publish::Receipt;
+use crate::control::state_dir::StateDir;
 use crate::control::store::Store;
 use crate::control::store::fault::StoreError;
 
 /// What is to be done on the store's thread.
-pub(super) type Job = Box<dyn FnOnce(&mut Desk) + Send>;
-
-/// How the store is, for who must not wait for its thread.
-#[derive(Clone, Debug)]
-pub(super) struct Health(Arc<Mutex<StoreHealth>>);
-
-impl Health {
-    pub(super) fn new(health: StoreHealth) -> Self {
-        Self(Arc::new(Mutex::new(health)))
-    }
-
-    pub(super) fn get(&self) -> StoreHealth {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// What it is from now on, which is logged if it is news.
-    pub(super) fn set(&self, state: StoreState, detail: Option<&str>) {
-        let mut health = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if health.state == state && health.detail.as_deref() == detail {
-            return;
-        }
-        match detail {
-            Some(detail) => error!(?state, "{detail}"),
-            None => info!("the store takes changes again"),
-        }
-        *health = StoreHealth { state, detail: detail.map(str::to_owned) };
-    }
-}
+pub(super) type Job = Box<dyn FnOnce(&mut StoreThread) + Send>;
 
 /// All that the store's thread has.
-pub(super) struct Desk {
+pub(super) struct StoreThread {
     /// Or why there is none: then what was deployed goes on, and nothing can be changed or looked up.
     pub(super) store: Result<Store, StoreError>,
     /// While there is none, and it is tried again.
@@ -71,7 +48,7 @@ pub(super) struct Reader<'a> {
     pub(super) environments: &'a Environments,
 }
 
-impl Desk {
+impl StoreThread {
     /// Looks something up.
     pub(super) fn read<T>(&mut self, look: impl FnOnce(&Reader<'_>) -> Result<T, Problems>) -> Result<T, Problems> {
         let store = self.store.as_ref().map_err(|why| unavailable(why, self.reopening.as_ref()))?;
@@ -86,7 +63,7 @@ impl Desk {
     pub(super) fn change<T>(
         &mut self,
         actor: &Actor,
-        make: impl FnOnce(&mut Work<'_>) -> Result<T, Problems>,
+        make: impl FnOnce(&mut ChangeContext<'_>) -> Result<T, Problems>,
     ) -> Outcome<T> {
         let written = self.written();
         let made = self.make(actor, make);
@@ -114,11 +91,11 @@ impl Desk {
     fn make<T>(
         &mut self,
         actor: &Actor,
-        make: impl FnOnce(&mut Work<'_>) -> Result<T, Problems>,
+        make: impl FnOnce(&mut ChangeContext<'_>) -> Result<T, Problems>,
     ) -> Result<(T, bool, bool), Problems> {
         let store = self.store.as_mut().map_err(|why| unavailable(why, self.reopening.as_ref()))?;
         let transaction = store.transaction()?;
-        let mut work = Work {
+        let mut context = ChangeContext {
             connection: &transaction,
             environments: &self.environments,
             actor,
@@ -126,8 +103,8 @@ impl Desk {
             deployed: &mut self.deployed,
             concerns_shards: false,
         };
-        let value = make(&mut work)?;
-        let concerns_shards = work.concerns_shards;
+        let value = make(&mut context)?;
+        let concerns_shards = context.concerns_shards;
         let is_changed = self.deployed.is_changed();
         if is_changed {
             self.plane.prepare(self.deployed.all())?;
@@ -168,6 +145,91 @@ impl Desk {
             Ok(()) => self.health.set(StoreState::Ok, None),
             Err(error) => self.note(&error.into()),
         }
+    }
+}
+
+/// How a store that is not there comes to be.
+pub(super) struct Reopening {
+    state: StateDir,
+    pub(super) every: Duration,
+    /// What is called when it is there. It is not tried before somebody has said so.
+    then: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl Reopening {
+    /// For a store that cannot be opened for this reason; nothing where it is the operator who has to act.
+    pub(super) fn new(state: StateDir, every: Duration, why: &StoreError) -> Option<Self> {
+        why.may_pass().then_some(Self { state, every, then: None })
+    }
+}
+
+impl Manager {
+    /// From now on a store that could not be opened is tried again: once shards are told of what is published. When it is
+    /// there `then` is called, on the store's thread: it must not wait for it.
+    pub fn reopen_store(&self, then: impl FnOnce() + Send + 'static) {
+        let begin = |thread: &mut StoreThread| {
+            if let Some(reopening) = &mut thread.reopening {
+                reopening.then = Some(Box::new(then));
+            }
+        };
+        // At the start nobody has asked for so much that there is no room.
+        let _ = self.jobs.try_send(Box::new(begin));
+    }
+}
+
+/// Works jobs off until there is a store, or it is given up.
+pub(super) async fn wait_for_store(thread: &mut StoreThread, queue: &mut mpsc::Receiver<Job>) {
+    let Some(Reopening { every, .. }) = thread.reopening else { return };
+    let start = Instant::now();
+    let mut again = interval_at(start.checked_add(every).unwrap_or(start), every);
+    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while thread.reopening.is_some() {
+        tokio::select! {
+            job = queue.recv() => match job {
+                Some(job) => job(thread),
+                None => return,
+            },
+            _ = again.tick() => thread.reopen(),
+        }
+    }
+}
+
+impl StoreThread {
+    fn reopen(&mut self) {
+        let Some(Reopening { state, then: Some(_), .. }) = &self.reopening else { return };
+        match Store::open_again(state).and_then(|store| self.take_up(store)) {
+            Ok(()) => {
+                if let Some(then) = self.reopening.take().and_then(|reopening| reopening.then) {
+                    then();
+                }
+            }
+            Err(why) => {
+                if !why.may_pass() {
+                    self.reopening = None;
+                }
+                let detail = unavailable(&why, self.reopening.as_ref()).detail;
+                self.health.set(StoreState::Unavailable, Some(&detail));
+                self.store = Err(why);
+            }
+        }
+    }
+
+    /// Goes by a store from now on. What it says of a deployment as it is served already touches nobody.
+    fn take_up(&mut self, mut store: Store) -> Result<(), StoreError> {
+        let deployed = store.deployed()?;
+        let is_other = deployed != *self.deployed.all();
+        if is_other {
+            let prepared = self.plane.prepare_kept(&deployed);
+            prepared.map_err(|problems| StoreError::Failed { why: problems.to_string() })?;
+            self.deployed = DeployedSet::new(deployed);
+            self.latest = self.plane.publish().or(self.latest.take());
+        }
+        let deployments = self.deployed.all().len();
+        info!(deployments, is_other, "the store is open: what is deployed is what it says");
+        let probed = store.probe();
+        self.store = Ok(store);
+        self.probed(probed);
+        Ok(())
     }
 }
 
