@@ -115,11 +115,23 @@ impl Bell {
         }
     }
 
-    /// Before the queues are emptied. Whoever queues something from here on either rings again, or is seen by the look that
-    /// follows: the swap reads the value of each `ring` that it makes unnecessary, and with it what was queued before.
+    /// Makes the next `ring` write again. The shard calls this before it empties the queues, and reads the returned number
+    /// of rings for its counts alone.
+    ///
+    /// The counter is cleared first, and the flag after it. A sender that comes in between finds the flag still set and
+    /// does not ring; the shard sees what it queued, because the swap reads that sender's own swap. The other order would
+    /// let a sender ring in between, clear that ring, and leave the flag set with the counter at zero: nobody would ring
+    /// again, and the shard would sleep over full queues.
     fn silence(&self) -> u64 {
+        self.silence_with(|| {})
+    }
+
+    /// `between` runs between the two steps of [`silence`](Self::silence), so that a test can stand there.
+    fn silence_with(&self, between: impl FnOnce()) -> u64 {
+        let rings = sys::read_counter(self.counter.as_fd()).unwrap_or_default();
+        between();
         self.is_rung.swap(false, Ordering::AcqRel);
-        sys::read_counter(self.counter.as_fd()).unwrap_or_default()
+        rings
     }
 }
 
@@ -258,6 +270,16 @@ mod tests {
         mail.send(100).unwrap();
         assert_eq!(mailbox.silence(), 1);
         assert_eq!(mailbox.silence(), 0);
+    }
+
+    #[test]
+    fn mail_that_comes_while_the_bell_is_silenced_does_not_keep_later_mail_from_ringing() {
+        let Queues { mail, mailbox, .. } = Queues::<u32, u32>::open().unwrap();
+        mail.send(1).unwrap();
+        assert_eq!(mailbox.bell.silence_with(|| mail.send(2).unwrap()), 1);
+        assert_eq!((mailbox.mail(), mailbox.mail(), mailbox.mail()), (Some(1), Some(2), None));
+        mail.send(3).unwrap();
+        assert_eq!(mailbox.silence(), 1, "the shard was rung for the third mail");
     }
 
     #[test]

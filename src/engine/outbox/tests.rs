@@ -214,7 +214,7 @@ fn a_large_rest_keeps_the_buffer_and_gives_it_back_to_the_pool() {
 #[test]
 fn what_was_sent_of_an_owned_segment_makes_room_for_more() {
     let (mut outbox, mut peer, mut pool) = (Outbox::default(), Peer::default(), Pool::default());
-    let (mut expected, mut next) = (Vec::new(), 0);
+    let (mut expected, mut next) = (Vec::<u8>::new(), 0);
     for round in 0..2000_usize {
         let more = fresh(round % 97, &mut next);
         outbox.send(SOCKET, &mut peer, &more).unwrap();
