@@ -12,18 +12,18 @@ use crate::api::AuditEntry;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// What was done to this API: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
+    /// Changes of this API only: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
     #[arg(long, value_name = "REF")]
     api: Option<Reference>,
-    /// Not before this day or time, as 2027-06-30 or 2027-06-30T12:00:00Z
+    /// Changes since this day or time only, as 2027-06-30 or 2027-06-30T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = super::api::time)]
     since: Option<Timestamp>,
-    /// The newest so many
+    /// Show at most this many entries, newest first
     #[arg(long, value_name = "COUNT", default_value_t = 50)]
     limit: usize,
 }
 
-/// A table says what was done; what was there before and is there now stands in JSON and YAML.
+/// Lists the audit. The values before and after a change are in the JSON and YAML output only.
 pub(super) fn run(args: &Args, globals: &GlobalOptions) -> Result<ExitCode, Failure> {
     let client = Client::new(globals)?;
     let api = args.api.as_ref().map(|api| api.key(&client)).transpose()?.map(|key| key.to_string());

@@ -1,4 +1,4 @@
-//! `ringway config`: a configuration file, looked at before it is used. Speaks to no node.
+//! `ringway config`: checks and shows a configuration file. Talks to no node.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,15 +20,15 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Say all that is wrong with it, and with the files that it names; the exit code is 3 if anything is
+    /// Report every fault in a file and in the files that it names; exits with 3 where there is one
     Check(Which),
-    /// Show all of it with its defaults; what variables stand for is masked
+    /// Show every option with its value or default; values of variables are masked
     Show(Which),
 }
 
 #[derive(clap::Args, Debug)]
 struct Which {
-    /// The file; what holds without one if not given
+    /// Configuration file [default: none, which means the defaults]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args, globals: &GlobalOptions) -> Result<ExitCode, Fail
     }
 }
 
-/// What a check has found, for programs.
+/// The result of a check, for programs.
 #[derive(Serialize)]
 struct Verdict {
     file: Option<PathBuf>,
@@ -82,7 +82,7 @@ fn check(which: &Which, format: Format) -> Result<ExitCode, Failure> {
     }
 }
 
-/// A line an option, with all that it stands below.
+/// Formats the options, one a line, each with its full path.
 fn lines(shown: &Value) -> String {
     let mut rows = Vec::new();
     flatten(shown, String::new(), &mut rows);

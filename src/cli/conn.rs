@@ -1,4 +1,4 @@
-//! `ringway conn`: live connections, listed and ended in order.
+//! `ringway conn`: lists and closes live connections.
 
 use std::net::IpAddr;
 use std::process::ExitCode;
@@ -25,22 +25,22 @@ pub(super) struct Args {
 enum Verb {
     /// List live connections
     List(ListArgs),
-    /// Close a connection, or all of an API, with 1001 on both sides
+    /// Close one connection, or all connections of an API, with close code 1001 on both sides
     Close(CloseArgs),
 }
 
 #[derive(clap::Args, Debug)]
 struct ListArgs {
-    /// Those in this environment
+    /// Connections in this environment only
     #[arg(long, value_name = "NAME")]
     env: Option<String>,
-    /// Those of this API: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
+    /// Connections of this API only: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
     #[arg(long, value_name = "REF")]
     api: Option<Reference>,
-    /// Those from this address
+    /// Connections from this client address only
     #[arg(long, value_name = "IP")]
     client: Option<IpAddr>,
-    /// So many at most; all of them if not given
+    /// Show at most this many [default: all]
     #[arg(long, value_name = "COUNT")]
     limit: Option<usize>,
 }
@@ -48,13 +48,13 @@ struct ListArgs {
 #[derive(clap::Args, Debug)]
 #[command(group(clap::ArgGroup::new("which").required(true).args(["id", "api"])))]
 struct CloseArgs {
-    /// The connection, as `conn list` calls it
+    /// ID of the connection, from `conn list`
     #[arg(value_name = "ID", conflicts_with = "env")]
     id: Option<String>,
-    /// All of this API, spread over the drain window: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
+    /// Close all connections of this API, spread over the drain window: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
     #[arg(long, value_name = "REF")]
     api: Option<Reference>,
-    /// With --api: those in this environment only
+    /// With --api: only connections in this environment
     #[arg(long, value_name = "NAME", requires = "api")]
     env: Option<String>,
 }
@@ -91,11 +91,11 @@ fn list(args: &ListArgs, client: &Client, globals: &GlobalOptions) -> Result<(),
             it.path.clone(),
         ]
     })?;
-    if globals.output == Format::Table { tell_of_drains(args, api.as_deref(), client) } else { Ok(()) }
+    if globals.output == Format::Table { report_drains(args, api.as_deref(), client) } else { Ok(()) }
 }
 
-/// Says how far the ending of connections has come where some are to end.
-fn tell_of_drains(args: &ListArgs, api: Option<&str>, client: &Client) -> Result<(), Failure> {
+/// Reports the progress of each drain that is under way.
+fn report_drains(args: &ListArgs, api: Option<&str>, client: &Client) -> Result<(), Failure> {
     let mut cursor = None;
     loop {
         let page = ResourcePath::new(["snapshot"]).with("limit", "1000").with_some("cursor", cursor.as_deref());
@@ -103,7 +103,7 @@ fn tell_of_drains(args: &ListArgs, api: Option<&str>, client: &Client) -> Result
         for Served { api: of, environment, draining, .. } in &items {
             let is_asked = api.is_none_or(|api| api == of) && args.env.as_ref().is_none_or(|env| env == environment);
             if let Some(Draining { left, of: all }) = draining.filter(|_| is_asked) {
-                note(&format!("{of} in {environment}: connections are ending, {left} of {all} are still to be told"));
+                note(&format!("{of} in {environment}: draining, {left} of {all} connections are not closed yet"));
             }
         }
         cursor = match next {
@@ -126,7 +126,7 @@ fn close(args: &CloseArgs, client: &Client, globals: &GlobalOptions) -> Result<(
     globals.output.write(&closed, |closed| format!("{} of {key} closing\n", count(closed.closing, "connection")))
 }
 
-/// How long, in the two largest units that it has.
+/// A duration in its two largest units.
 fn age(age: Duration) -> String {
     let seconds = age.as_secs();
     match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {

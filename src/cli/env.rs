@@ -1,4 +1,4 @@
-//! `ringway env`: the environments of a node, in their order.
+//! `ringway env`: lists the environments of a node in their order.
 
 use std::process::ExitCode;
 
@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args, globals: &GlobalOptions) -> Result<ExitCode, Fail
     Ok(ExitCode::SUCCESS)
 }
 
-/// All of them, the first one first.
+/// All environments of the node, in the order of promotion.
 pub(super) fn all(client: &Client) -> Result<Vec<Environment>, Failure> {
     let mut all: Vec<Environment> = client.whole(&ResourcePath::new(["environments"]))?;
     all.sort_by_key(|environment| environment.order);

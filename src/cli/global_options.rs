@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, error::ErrorKind};
 
-use super::Cli;
+use super::manual::examples;
 use super::output::Format;
+use super::{Cli, program};
 
-/// All of them.
+/// The identifiers of all global options, in the order of the help.
 const ALL: [&str; 6] = ["output", "no_input", "state", "admin", "token_file", "admin_ca"];
 
-/// Those that a command has a use for.
+/// The global options that a command uses.
 fn used_by(noun: &str) -> &'static [&'static str] {
     match noun {
         "api" | "env" | "conn" | "audit" | "apply" | "diff" | "export" => &ALL,
@@ -24,35 +25,35 @@ fn used_by(noun: &str) -> &'static [&'static str] {
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Node and output")]
 pub(super) struct GlobalOptions {
-    /// How the answer is written to standard output
+    /// Output format
     #[arg(short, long, global = true, value_name = "FORMAT", value_enum, default_value = "table")]
     pub(super) output: Format,
-    /// Ask nothing, go on as if it had been confirmed
+    /// Never ask for confirmation; assume yes
     #[arg(long, global = true)]
     pub(super) no_input: bool,
-    /// The state directory of a node on this host: its address and token are read there [default: ./ringway-data]
+    /// State directory of a node on this host, which holds its address and token [default: ./ringway-data]
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) state: Option<PathBuf>,
-    /// A node's admin API, as http://HOST:PORT or https://HOST:PORT, instead of --state; needs --token-file
+    /// Admin API of a node, instead of --state: http://HOST:PORT or https://HOST:PORT; needs --token-file
     #[arg(long, global = true, value_name = "URL")]
     pub(super) admin: Option<String>,
-    /// The file with the token for --admin; `-` reads a line of standard input
+    /// File with the token for --admin; `-` reads one line from standard input
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
-    /// Trust the authorities in this file (PEM) and no other for --admin https://..; the host's store if not given
+    /// Authorities to trust for --admin https://.., in PEM [default: the host's store]
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) admin_ca: Option<PathBuf>,
 }
 
-/// The command line, with each option shown where it is of use.
-pub(super) fn command() -> Command {
-    let mut command = Cli::command();
+/// The command line: each command shows the options that it uses, and examples. `program` is how the user called it.
+pub(super) fn command(program: &str) -> Command {
+    let mut command = examples::in_help(Cli::command(), program).bin_name(program);
     let globals: Vec<_> = command.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
     let names: Vec<String> = command.get_subcommands().map(|noun| noun.get_name().to_owned()).collect();
     for name in &names {
         command = command.mut_subcommand(name, |mut noun| {
             for global in &globals {
-                // An option of its own with the same name goes before.
+                // A command may define an option of the same name, as `serve` does with --state.
                 let is_own = noun.get_arguments().any(|arg| arg.get_id() == global.get_id());
                 if !is_own && !used_by(name).contains(&global.get_id().as_str()) {
                     noun = noun.arg(global.clone().hide(true));
@@ -64,20 +65,21 @@ pub(super) fn command() -> Command {
     command
 }
 
-/// Reads the line. Ends the program where it is wrong, or where help was asked for.
+/// Parses the command line. Exits where it is wrong, and where help was requested.
 pub(super) fn parse() -> Cli {
-    let mut command = command();
+    let program = program::name();
+    let mut command = command(&program);
     let matches = command.get_matches_mut();
-    if let Some(useless) = useless(&command, &matches) {
+    if let Some(option) = unusable_option(&command, &matches) {
         let noun = matches.subcommand_name().unwrap_or_default();
-        let why = format!("{useless} is of no use with `ringway {noun}`");
+        let why = format!("`{program} {noun}` does not use {option}");
         command.error(ErrorKind::UnknownArgument, why).exit();
     }
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
-/// An option of this page that was given to a command that has no use for it.
-fn useless(command: &Command, matches: &ArgMatches) -> Option<String> {
+/// A global option that was given to a command that does not use it.
+pub(super) fn unusable_option(command: &Command, matches: &ArgMatches) -> Option<String> {
     let (name, own) = matches.subcommand()?;
     let noun = command.find_subcommand(name)?;
     let hidden = noun.get_arguments().filter(|arg| arg.is_hide_set() && ALL.contains(&arg.get_id().as_str()));
@@ -90,12 +92,12 @@ fn useless(command: &Command, matches: &ArgMatches) -> Option<String> {
 mod tests {
     use clap::FromArgMatches;
 
-    use super::{ALL, command, used_by, useless};
+    use super::{ALL, command, unusable_option, used_by};
     use crate::cli::Cli;
 
     #[test]
     fn the_lists_here_are_those_of_the_command_line() {
-        let mut command = command();
+        let mut command = command("ringway");
         command.build();
         let globals = command.get_arguments().filter(|arg| arg.is_global_set() && arg.get_id() != "version");
         let globals: Vec<&str> = globals.map(|arg| arg.get_id().as_str()).filter(|id| *id != "help").collect();
@@ -117,8 +119,8 @@ mod tests {
             "ringway env -o json --state s list",
             "ringway env list --state s -o json",
         ] {
-            let matches = command().try_get_matches_from(line.split(' ')).unwrap();
-            assert_eq!(useless(&command(), &matches), None);
+            let matches = command("ringway").try_get_matches_from(line.split(' ')).unwrap();
+            assert_eq!(unusable_option(&command("ringway"), &matches), None);
             let cli = Cli::from_arg_matches(&matches).unwrap();
             assert_eq!(format!("{:?}", cli.globals.output), "Json", "{line}");
             assert_eq!(cli.globals.state.as_deref(), Some(std::path::Path::new("s")), "{line}");
@@ -126,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_that_is_of_no_use_is_named() {
+    fn an_option_that_a_command_does_not_use_is_named() {
         for (line, named) in [
             ("ringway ws ws://a --admin http://b", "--admin"),
             ("ringway --no-input tls dev-cert", "--no-input"),
@@ -134,9 +136,9 @@ mod tests {
             ("ringway config check --state s", "--state"),
             ("ringway config show -o json --state s", "--state"),
         ] {
-            let command = command();
+            let command = command("ringway");
             let matches = command.clone().try_get_matches_from(line.split(' ')).unwrap();
-            assert_eq!(useless(&command, &matches).as_deref(), Some(named), "{line}");
+            assert_eq!(unusable_option(&command, &matches).as_deref(), Some(named), "{line}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The command line: a file a noun. Data goes to standard output, talk to standard error.
+//! The command line, one file for each noun. Data goes to standard output, messages to standard error.
 //!
 //! Exit codes: 0 ok, 1 failed, 2 usage, 3 invalid configuration, 4 not authorised.
 
@@ -6,6 +6,7 @@ mod api;
 mod apply;
 mod audit;
 mod client;
+mod completions;
 mod config;
 mod conn;
 mod demo;
@@ -14,6 +15,7 @@ mod env;
 mod global_options;
 mod manual;
 mod output;
+mod program;
 mod proxy;
 mod serve;
 mod single_target;
@@ -42,55 +44,55 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Noun {
-    /// Run a node that has something in it, to try things with: a chat, deployed and published
+    /// Run a node with a sample chat API that is deployed and published
     Demo(demo::Args),
-    /// Run a node: environments from a configuration file, APIs from its store, managed by the admin API
+    /// Run a node: it serves the APIs of its store and is managed by the admin API
     Serve(serve::Args),
-    /// Relay every connection on an address to a target
+    /// Relay every connection on an address to one target
     Proxy(Box<proxy::Args>),
-    /// Answer every message with itself: an upstream to try things with
+    /// Run an upstream that sends every message back
     Echo(Box<echo::Args>),
-    /// Talk to a WebSocket from the terminal, one message a line
+    /// Connect to a WebSocket: each line of input is a message, each message a line of output
     Ws(ws::Args),
-    /// Make certificates to try TLS with
+    /// Create certificates for development
     Tls(tls::Args),
-    /// Make, deploy, promote and publish APIs on a running node
+    /// Create, deploy, promote and publish APIs on a running node
     Api(Box<api::Args>),
-    /// The environments of a node
+    /// List the environments of a node
     Env(env::Args),
-    /// Live connections of a node
+    /// List and close the live connections of a node
     Conn(conn::Args),
-    /// Look at a configuration file before it is used
+    /// Check and show a configuration file before a node reads it
     Config(config::Args),
-    /// Who changed what on a node, when
+    /// Show who changed what on a node, and when
     Audit(audit::Args),
-    /// Make a node hold the APIs that files declare
+    /// Create and change the APIs of a node until they match files
     Apply(apply::ApplyArgs),
-    /// Show what `apply` would change; exits with 2 if that is something
+    /// Show what `apply` would change; exits with 2 where files and node differ
     Diff(apply::DiffArgs),
-    /// Write the APIs of a node as files declare them
+    /// Write the APIs of a node in the format of `apply`
     Export(apply::ExportArgs),
     /// Print a completion script for a shell
-    Completions(manual::CompletionArgs),
-    /// Print the manual page, of a command or of the whole program
+    Completions(completions::CompletionArgs),
+    /// Print the manual page of a command, or of the whole program
     Man(manual::ManArgs),
 }
 
-/// Why a command failed, and the exit code that says so.
+/// The reason a command failed; each variant has its own exit code.
 #[derive(Debug)]
 enum Failure {
-    /// It did not work: 1.
+    /// Any failure that is none of the others: exit code 1.
     Failed(String),
-    /// The line does not make sense, in a way that its parser cannot see: 2.
+    /// Options that do not fit each other, which clap cannot detect: exit code 2.
     Usage(String),
-    /// An option has a value that cannot be: 3.
+    /// A file or the value of an option breaks a rule: exit code 3.
     Configuration(String),
-    /// The node does not let us: 4.
+    /// The node refused the token, or this user may not read it: exit code 4.
     NotAuthorised(String),
 }
 
 impl Failure {
-    /// What the user is told, and the exit code.
+    /// The message for standard error, and the exit code.
     fn into_message_and_code(self) -> (String, u8) {
         match self {
             Self::Failed(message) => (message, 1),
@@ -166,14 +168,14 @@ pub fn run() -> ExitCode {
         Noun::Apply(args) => apply::run(&args, &globals),
         Noun::Diff(args) => apply::diff(&args, &globals),
         Noun::Export(args) => apply::export(&args, &globals),
-        Noun::Completions(args) => manual::completions(&args),
+        Noun::Completions(args) => completions::completions(&args),
         Noun::Man(args) => manual::man(&args),
     };
     let (message, code) = match result {
         Ok(code) => return code,
         Err(failure) => failure.into_message_and_code(),
     };
-    // Nobody may be reading.
-    let _ = writeln!(std::io::stderr(), "ringway: {}", output::without_controls(&message));
+    // A reader that has gone away is no reason for another exit code.
+    let _ = writeln!(std::io::stderr(), "{}: {}", program::short_name(), output::without_controls(&message));
     ExitCode::from(code)
 }

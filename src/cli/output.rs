@@ -1,7 +1,7 @@
-//! What a command answers: data to standard output as a table, as JSON or as YAML; talk to standard error.
+//! Output of commands: data to standard output as a table, JSON or YAML; messages to standard error.
 //!
-//! Tables have stable columns, no colour and no frame, so that a script may cut them. Whatever comes from outside is
-//! shown without the characters that move a terminal's cursor.
+//! Tables have stable columns, no colour and no frame, so that a script can cut them. Control characters in text from
+//! outside are replaced, so that it cannot drive the terminal.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::Failure;
 
-/// How the answer is written: columns for a person, or all of it as the admin API has it.
+/// Output format: columns for people, or the whole answer of the admin API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Format {
     Table,
@@ -19,7 +19,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// Writes things, each a line of a table.
+    /// Writes a list; a table has a line for each item.
     pub(super) fn list<T: Serialize>(
         self,
         things: &[T],
@@ -29,7 +29,7 @@ impl Format {
         self.write(&things, |things| table(header, things.iter().map(row)))
     }
 
-    /// Writes something whose text for a person is the caller's.
+    /// Writes one value; `text` formats it for people.
     pub(super) fn write<T: Serialize>(self, thing: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::Failed(format!("the answer cannot be written: {error}"));
         let text = match self {
@@ -41,32 +41,37 @@ impl Format {
     }
 }
 
-/// Writes to standard output. That nobody reads it any more is no failure.
+/// Writes text to standard output. A reader that has gone away is no failure.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
+    print_bytes(text.as_bytes())
+}
+
+/// Writes bytes to standard output. A reader that has gone away is no failure.
+pub(super) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
 }
 
-/// Says something on standard error. Nobody may be reading.
+/// Writes a line to standard error. A reader that has gone away is no failure.
 pub(super) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{}", without_controls(text));
 }
 
-/// Asks before something that cannot be taken back, or that others will see. Where nobody can be asked it goes on, and
-/// says so.
+/// Asks for confirmation before a change that cannot be undone or that others will see. Without a terminal, or with
+/// `--no-input`, it does not ask, continues, and reports that it did not ask.
 ///
 /// # Errors
-/// The answer was no.
+/// The user did not confirm.
 pub(super) fn confirm(what: &str, is_confirmed: bool, no_input: bool) -> Result<(), Failure> {
     if is_confirmed {
         return Ok(());
     }
     if no_input || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        let why = if no_input { "--no-input" } else { "this is no terminal" };
-        note(&format!("{what}: not asked, {why}"));
+        let why = if no_input { "--no-input" } else { "standard input or error is no terminal" };
+        note(&format!("{what}: not asked for confirmation, {why}"));
         return Ok(());
     }
     let _ = write!(io::stderr(), "{}? [y/N] ", without_controls(what));
@@ -78,7 +83,7 @@ pub(super) fn confirm(what: &str, is_confirmed: bool, no_input: bool) -> Result<
     }
 }
 
-/// Columns that are as wide as what is in them.
+/// Formats a table whose columns are as wide as their content.
 pub(super) fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
@@ -91,11 +96,11 @@ pub(super) fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) ->
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    // Also for a table with nothing in it: a header tells what there is none of.
+    // An empty table still has its header, which tells what there is none of.
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
-/// A list in a cell; a dash for none.
+/// The items of a list in one cell, separated by spaces; a dash for none.
 pub(super) fn list_cell<T: AsRef<str>>(items: &[T]) -> String {
     match items {
         [] => "-".to_owned(),
@@ -103,14 +108,13 @@ pub(super) fn list_cell<T: AsRef<str>>(items: &[T]) -> String {
     }
 }
 
-/// How many there are of something.
+/// A number with its noun: `1 step`, `2 steps`.
 pub(super) fn count(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Text without what would move a cursor or change a colour.
+/// Text with control characters and marks of writing direction replaced.
 pub(super) fn without_controls(text: &str) -> String {
-    // Controls, and the marks that turn the direction of writing around.
     let drives =
         |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().map(|c| if drives(c) { '\u{fffd}' } else { c }).collect()

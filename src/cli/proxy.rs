@@ -1,4 +1,4 @@
-//! `ringway proxy`: every connection on an address goes to a target. No file, no store.
+//! `ringway proxy`: relays every connection on an address to one target. No file, no store.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -19,16 +19,16 @@ const DESCRIPTORS_EACH: u64 = 2;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Where connections go, ws://, wss://, http:// or https://; the client's path and query are appended
+    /// Upstream URL: ws://, wss://, http:// or https://; the client's path and query are appended
     #[arg(long, value_name = "URL")]
     target: Target,
-    /// Send the client's Host header upstream, and not the target's own
+    /// Send the client's Host header to the upstream instead of the target's host
     #[arg(long)]
     preserve_host: bool,
-    /// Peers whose X-Forwarded-* and Forwarded headers are believed, as addresses or networks
+    /// Peers whose X-Forwarded-* and Forwarded headers are trusted, as addresses or networks
     #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = units::network)]
     trusted_proxies: Vec<IpNet>,
-    /// DNS servers to ask for the target's name, as addresses with an optional port, and not those of /etc/resolv.conf
+    /// DNS servers for the target's name, instead of those in /etc/resolv.conf
     #[arg(long, value_name = "ADDR[:PORT]", value_delimiter = ',', value_parser = units::dns_server)]
     resolver: Vec<SocketAddr>,
     #[command(flatten)]
@@ -58,7 +58,7 @@ fn question(args: &Args) -> Result<Question, Failure> {
     if question.address().is_none() {
         name::check(host).map_err(|why| Failure::Configuration(format!("--target {target}: `{host}` {why}")))?;
     } else if !args.resolver.is_empty() {
-        let why = format!("--resolver is of use with a name only; {target} is an address, remove the option");
+        let why = format!("--resolver applies to names only, and {target} is an address; remove the option");
         return Err(Failure::Configuration(why));
     }
     Ok(question)

@@ -1,4 +1,4 @@
-//! `ringway tls`: certificates to try TLS with.
+//! `ringway tls`: creates certificates for development.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -18,7 +18,7 @@ use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
-use super::Failure;
+use super::{Failure, program};
 use crate::tls::certificate::Certificate;
 use crate::tls::client::server_name;
 use crate::tls::pem::{LoadError, PemFile};
@@ -41,16 +41,16 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Make a certificate authority of your own and a certificate by it: for trying things, not for production
+    /// Create a certificate authority and a certificate that it signs; not for production
     DevCert(DevCert),
 }
 
 #[derive(clap::Args, Debug)]
 struct DevCert {
-    /// Where ca.pem, ca-key.pem, cert.pem and key.pem go. An authority that is there is used again, never replaced
+    /// Directory for ca.pem, ca-key.pem, cert.pem and key.pem; an existing authority is used, never replaced
     #[arg(long, value_name = "DIR", default_value = "./dev-cert")]
     out: PathBuf,
-    /// The names and addresses that the certificate is for, `*.` wildcards among them
+    /// DNS names and addresses of the certificate; `*.` wildcards are allowed
     #[arg(value_name = "NAME-OR-ADDRESS", default_values = ["localhost", "127.0.0.1", "::1"])]
     names: Vec<String>,
 }
@@ -109,11 +109,11 @@ impl Files {
 fn check_name(name: &str) -> Result<(), Failure> {
     let wrong = |why: &str| Failure::Configuration(format!("`{name}` {why}"));
     if name.contains('/') || name.contains("://") {
-        return Err(wrong("is neither a DNS name nor an address; write the host alone"));
+        return Err(wrong("is neither a DNS name nor an address; give the host alone"));
     }
     let host = name.strip_prefix("*.").unwrap_or(name);
     if host.len() < name.len() && host.parse::<IpAddr>().is_ok() {
-        return Err(wrong("is a wildcard of an address, which there is not"));
+        return Err(wrong("is a wildcard for an address; wildcards are for DNS names only"));
     }
     server_name(host).map(|_| ()).map_err(|_| wrong("is neither a DNS name nor an address"))
 }
@@ -145,7 +145,7 @@ impl Authority {
         if described.not_after < SystemTime::now() + LEAF_VALIDITY {
             let until = &described.expires;
             let why = format!(
-                "it is valid until {until} only; move it, its key and what it has signed away, and new ones are made"
+                "it expires at {until}, too early for a new certificate; move it, its key and its certificates away, and run the command again"
             );
             return Err(refused(file.error(why)));
         }
@@ -200,19 +200,19 @@ fn leaf_there(authority: Option<&Authority>, files: &Files) -> Result<Existing, 
     let (has_certificate, has_key) = (is_there(&files.certificate)?, is_there(&files.key)?);
     let (file, key_file) = (PemFile::new("the certificate", &files.certificate), PemFile::new("the key", &files.key));
     let foreign = |file: &PemFile, why: &str| {
-        let why = format!("{why}, so it is not replaced; move it away, or choose another directory with --out");
+        let why = format!("{why}, so it is not replaced; move it away, or name another directory with --out");
         Failure::Failed(file.error(why).to_string())
     };
     if !has_certificate {
         return match has_key {
-            true => Err(foreign(&key_file, "it is there without its certificate and may not have been made here")),
+            true => Err(foreign(&key_file, "it has no certificate beside it, so another program may have created it")),
             false => Ok(Existing::Kept),
         };
     }
     let certificates = file.read().and_then(|bytes| file.certificates(&bytes)).unwrap_or_default();
     let own = match (certificates.as_slice(), authority) {
         ([certificate], Some(authority)) if authority.has_signed(certificate) => certificate,
-        _ => return Err(foreign(&file, &format!("it is not a certificate by {}", files.ca.display()))),
+        _ => return Err(foreign(&file, &format!("it was not signed by {}", files.ca.display()))),
     };
     if has_key {
         let bytes = key_file.read().unwrap_or_default();
@@ -313,17 +313,17 @@ fn failed(path: &Path, error: impl std::fmt::Display) -> Failure {
 }
 
 fn half(there: &Path, missing: &Path) -> Failure {
-    failed(there, format!("it is there and {} is not; put that back, or remove both", missing.display()))
+    failed(there, format!("this file exists and {} does not; restore that file, or remove both", missing.display()))
 }
 
 fn not_made(error: &rcgen::Error) -> Failure {
-    Failure::Failed(format!("the certificate was not made: {error}"))
+    Failure::Failed(format!("cannot create the certificate: {error}"))
 }
 
 fn explained(args: &DevCert, files: &Files, is_new: bool) -> String {
-    let ca = files.ca.display();
+    let (ca, program) = (files.ca.display(), program::name());
     let (key, certificate, ca_key) = (files.key.display(), files.certificate.display(), files.ca_key.display());
-    let how = if is_new { "made" } else { "found, and used again" };
+    let how = if is_new { "created" } else { "existing, used again" };
     let days = LEAF_VALIDITY.as_secs() / DAY.as_secs();
     let host = args.names.iter().find(|name| !name.starts_with('*')).map_or("localhost", String::as_str);
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
@@ -332,10 +332,10 @@ fn explained(args: &DevCert, files: &Files, is_new: bool) -> String {
          certificate  {certificate}, its key {key}\n\
          for          {}, {days} days\n\n\
          Try it:\n  \
-         ringway proxy --listen 127.0.0.1:8443 --target ws://127.0.0.1:9000 --tls-cert {certificate} --tls-key {key}\n  \
-         ringway ws wss://{host}:8443/ --tls-ca {ca}\n\n\
-         Whoever trusts {ca} trusts all that {ca_key} signs: keep that key to yourself, and add the authority to a\n\
-         browser or a host only while you need it.\n",
+         {program} proxy --listen 127.0.0.1:8443 --target ws://127.0.0.1:9000 --tls-cert {certificate} --tls-key {key}\n  \
+         {program} ws wss://{host}:8443/ --tls-ca {ca}\n\n\
+         A browser or host that trusts {ca} accepts every certificate signed with {ca_key}: keep that key\n\
+         secret, and trust the authority only while you need it.\n",
         args.names.join(", ")
     )
 }

@@ -3,11 +3,11 @@
 use super::{found, place, show, texts};
 use crate::api::request::{NewApi, NewDefinition};
 use crate::api::{Access, Api};
-use crate::cli::Failure;
 use crate::cli::api::reference::Reference;
 use crate::cli::client::{Client, ResourcePath};
 use crate::cli::global_options::GlobalOptions;
 use crate::cli::output::{confirm, note};
+use crate::cli::{Failure, program};
 use crate::declare::held;
 
 #[derive(clap::Args, Debug)]
@@ -90,7 +90,7 @@ pub(super) fn create(args: &CreateArgs, client: &Client, globals: &GlobalOptions
     };
     let api: Api = client.post(&ResourcePath::new(["apis"]), &new)?;
     let key = held::key(&api);
-    note(&format!("created {key}; it is deployed nowhere yet: ringway api deploy {key} --env ENVIRONMENT"));
+    note(&format!("created {key}, which is not deployed yet: {} api deploy {key} --env ENVIRONMENT", program::name()));
     show::write(&api, globals)
 }
 
@@ -111,7 +111,8 @@ pub(super) fn update(args: &UpdateArgs, client: &Client, globals: &GlobalOptions
     let key = held::key(&api);
     match api.deployments.first() {
         Some(first) => note(&format!(
-            "updated {key}; what is deployed stays as it is: ringway api deploy {key} --env {}",
+            "updated {key}; its deployments still run the old definition: {} api deploy {key} --env {}",
+            program::name(),
             first.environment
         )),
         None => note(&format!("updated {key}")),
@@ -124,7 +125,7 @@ pub(super) fn delete(args: &DeleteArgs, client: &Client, globals: &GlobalOptions
     let key = held::key(&api);
     let running: Vec<&str> = api.deployments.iter().map(|it| it.environment.as_str()).collect();
     let what = match running.as_slice() {
-        [] => format!("delete {key}, which is deployed nowhere"),
+        [] => format!("delete {key}, which is not deployed"),
         running => format!("delete {key} and end its connections in {}", running.join(", ")),
     };
     confirm(&what, args.yes, globals.no_input)?;

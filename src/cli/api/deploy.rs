@@ -9,7 +9,7 @@ use crate::cli::api::reference::Reference;
 use crate::cli::client::Client;
 use crate::cli::global_options::GlobalOptions;
 use crate::cli::output::{list_cell, note};
-use crate::cli::{Failure, env};
+use crate::cli::{Failure, env, program};
 use crate::declare::held;
 
 /// An API in an environment.
@@ -132,7 +132,7 @@ pub(super) fn promote(args: &PromoteArgs, client: &Client, globals: &GlobalOptio
 fn only_environment(api: &Api) -> Result<String, Failure> {
     match api.deployments.as_slice() {
         [only] => Ok(only.environment.to_string()),
-        [] => Err(Failure::Failed(format!("{} is deployed nowhere", held::key(api)))),
+        [] => Err(Failure::Failed(format!("{} is not deployed", held::key(api)))),
         several => {
             let names: Vec<&str> = several.iter().map(|it| it.environment.as_str()).collect();
             let names = names.join(", ");
@@ -175,7 +175,8 @@ fn deployed_note(what: &str, deployment: &Deployment) {
     let targets = list_cell(&texts(effective_targets));
     note(&format!("{what}: revision {revision} runs in {environment}, to {targets}"));
     if deployment.status == crate::api::view::Status::Stopped {
-        note("it is stopped there, and takes no connections: ringway api start");
+        let program = program::name();
+        note(&format!("the deployment is stopped and accepts no connections: {program} api start"));
     }
 }
 
@@ -240,6 +241,6 @@ mod tests {
         let (why, code) = only_environment(&running_in(&ORDER[..2])).unwrap_err().into_message_and_code();
         assert_eq!((why.as_str(), code), ("default/chat:1.0 runs in development, staging: say in which with --env", 2));
         let (why, code) = only_environment(&running_in(&[])).unwrap_err().into_message_and_code();
-        assert_eq!((why.as_str(), code), ("default/chat:1.0 is deployed nowhere", 1));
+        assert_eq!((why.as_str(), code), ("default/chat:1.0 is not deployed", 1));
     }
 }

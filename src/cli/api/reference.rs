@@ -6,8 +6,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::api::{Api, ApiKey, Identifier, Lifecycle, ProjectName, Version};
-use crate::cli::Failure;
 use crate::cli::client::{Client, ResourcePath};
+use crate::cli::{Failure, program};
 use crate::declare::held;
 
 /// What was written.
@@ -73,7 +73,7 @@ impl Reference {
         let mut keys = if live.is_empty() { keys(true) } else { live };
         match (keys.pop_first(), keys.len()) {
             (Some(key), 0) => Ok(key),
-            (None, _) => Err(format!("there is no API `{self}`; `ringway api list` shows those that there are")),
+            (None, _) => Err(format!("there is no API `{self}`; `{} api list` lists all APIs", program::name())),
             (Some(first), _) => {
                 let all = std::iter::once(first).chain(keys).map(|key| format!("\n  {key}"));
                 Err(format!("`{self}` may be one of several; name one of them:{}", all.collect::<String>()))

@@ -4,11 +4,10 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 
 use super::found;
-use crate::cli::Failure;
 use crate::cli::api::reference::Reference;
 use crate::cli::client::Client;
 use crate::cli::output::note;
-use crate::cli::ws;
+use crate::cli::{Failure, program, ws};
 use crate::declare::held;
 use crate::routing::target;
 
@@ -31,7 +30,8 @@ pub(super) fn run(args: &Args, client: &Client) -> Result<ExitCode, Failure> {
     let api = found(&args.reference, client)?;
     let key = held::key(&api);
     let Some(deployment) = api.deployments.iter().find(|it| it.environment.as_str() == args.env) else {
-        let why = format!("{key} is not deployed in {}: ringway api deploy {key} --env {}", args.env, args.env);
+        let why =
+            format!("{key} is not deployed in {}: {} api deploy {key} --env {}", args.env, program::name(), args.env);
         return Err(Failure::Failed(why));
     };
     let Some(url) = &deployment.url else {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rustls_pki_types::CertificateDer;
 
 use crate::cli::global_options::GlobalOptions;
-use crate::cli::{Failure, output};
+use crate::cli::{Failure, output, program};
 use crate::control::state_dir::{self, ADMIN_ADDRESS, ADMIN_TOKEN};
 use crate::tls::pem::PemFile;
 
@@ -52,10 +52,11 @@ impl NodeAccess {
             ureq::Error::HostNotFound => "the name is not known".to_owned(),
             other => other.to_string(),
         };
+        let program = program::name();
         let advice = match &self.by {
             By::State(directory) => format!(
-                "is a node running with this state directory? `ringway serve --state {}` starts one; another one is named \
-                 with --state DIR or --admin URL",
+                "is a node running with this state directory? `{program} serve --state {}` starts one; --state DIR or \
+                 --admin URL names another one",
                 directory.display()
             ),
             By::Admin => "is it the address of a node's admin listener, and may this host connect to it?".to_owned(),
@@ -82,11 +83,11 @@ fn here(directory: &Path) -> Result<NodeAccess, Failure> {
     let path = directory.join(ADMIN_ADDRESS);
     let text = match read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let shown = directory.display();
+            let (shown, program) = (directory.display(), program::name());
             let what = if directory.is_dir() { "no node is running with it" } else { "there is no such directory" };
             return Err(Failure::Failed(format!(
-                "{shown}: {what}\n  `ringway serve --state {shown}` starts a node; another one is named with --state DIR, \
-                 or with --admin URL and --token-file FILE"
+                "{shown}: {what}\n  `{program} serve --state {shown}` starts a node; --state DIR, or --admin URL with \
+                 --token-file FILE, names another one"
             )));
         }
         result => result.map_err(|error| unreadable(&path, &error))?,
@@ -252,7 +253,7 @@ mod tests {
         let folder = Folder::new();
         let missing = folder.path("none");
         let (code, why) = found(&at_state(&missing)).unwrap_err();
-        assert!(code == 1 && why.contains("no such directory") && why.contains("ringway serve --state"), "{why}");
+        assert!(code == 1 && why.contains("no such directory") && why.contains(" serve --state"), "{why}");
         let address = folder.write("admin.addr", "nonsense");
         let state = at_state(address.parent().unwrap());
         let (code, why) = found(&state).unwrap_err();

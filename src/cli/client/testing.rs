@@ -124,7 +124,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Asked> {
 
 /// The command line without an option.
 pub(in crate::cli) fn default_options() -> GlobalOptions {
-    let matches = global_options::command().try_get_matches_from(["ringway", "env", "list"]).unwrap();
+    let matches = global_options::command("ringway").try_get_matches_from(["ringway", "env", "list"]).unwrap();
     Cli::from_arg_matches(&matches).unwrap().globals
 }
 

@@ -14,7 +14,7 @@ use self::chat::{Bounds, Chat};
 use super::client::{Client, ResourcePath};
 use super::global_options::GlobalOptions;
 use super::output::Format;
-use super::{Failure, api, exit_code};
+use super::{Failure, api, exit_code, program};
 use crate::api::request::{NewApi, NewDeployment, NewLifecycle, Promotion};
 use crate::api::view::LifecycleView;
 use crate::api::{Api, Deployment};
@@ -127,7 +127,7 @@ fn publish(state: &Path, chat: SocketAddr) -> Result<[Deployment; 2], Failure> {
 /// What it says at the start. The commands can be copied as they stand.
 fn text(state: &Path, ready: &Ready, development: &Deployment, production: &Deployment) -> String {
     let url = |deployment: &Deployment| deployment.url.clone().unwrap_or_default();
-    let (state, ringway) = (state.display(), program());
+    let (state, ringway) = (state.display(), program::name());
     format!(
         "Chat App API 1.0 is published.\n  \
          production   {production}\n  \
@@ -142,12 +142,6 @@ fn text(state: &Path, ready: &Ready, development: &Deployment, production: &Depl
         development = url(development),
         admin = ready.admin,
     )
-}
-
-/// How this program was called: as it was found, if not by its name alone.
-fn program() -> String {
-    let called = std::env::args().next().filter(|called| called.contains('/') && !called.contains(char::is_whitespace));
-    called.unwrap_or_else(|| "ringway".to_owned())
 }
 
 #[cfg(test)]

@@ -75,7 +75,10 @@ fn an_api_lives_its_life_on_the_command_line() {
     let (code, stdout, stderr) = home.run(&["api", "lifecycle", chat, "--to", "published", "--display-name", "Chat"]);
     assert_eq!(code, 0, "{stderr}");
     let asked = format!("publish default/chat-app-api:1.0 as `Chat`: revision 1 runs in production, to {target}");
-    assert!(stderr.starts_with(&format!("{asked}: not asked, this is no terminal\n")), "{stderr}");
+    assert!(
+        stderr.starts_with(&format!("{asked}: not asked for confirmation, standard input or error is no terminal\n")),
+        "{stderr}"
+    );
     assert!(
         stdout.starts_with("state       Published\nmay become  Created Pre-released Deprecated Blocked\n"),
         "{stdout}"
@@ -89,7 +92,9 @@ fn an_api_lives_its_life_on_the_command_line() {
     let (code, _, stderr) = home.run(&["api", "delete", chat]);
     assert_eq!(code, 0);
     assert!(
-        stderr.contains("delete default/chat-app-api:1.0 and end its connections in production: not asked"),
+        stderr.contains(
+            "delete default/chat-app-api:1.0 and end its connections in production: not asked for confirmation"
+        ),
         "{stderr}"
     );
     fails(&home, &["api", "show", chat], 1, &["there is no API `chat-app-api`"]);
@@ -246,9 +251,12 @@ fn connections_that_are_to_end_are_told_of_with_how_many_are_left() {
     };
     let _all: Vec<_> = std::iter::repeat_with(open).take(8).collect();
     assert_eq!(home.works(&["conn", "close", "--api", "chat"]), "8 connections of default/chat:1.0 closing\n");
-    let told = "default/chat:1.0 in development: connections are ending, ";
+    let told = "default/chat:1.0 in development: draining, ";
     let (code, _, stderr) = home.run(&["conn", "list"]);
-    assert!(code == 0 && stderr.starts_with(told) && stderr.contains(" of 8 are still to be told\n"), "{stderr}");
+    assert!(
+        code == 0 && stderr.starts_with(told) && stderr.contains(" of 8 connections are not closed yet\n"),
+        "{stderr}"
+    );
     assert!(home.run(&["conn", "list", "--api", "chat"]).2.starts_with(told));
     assert_eq!(home.run(&["conn", "list", "--env", "production"]).2, "");
     assert_eq!(home.run(&["conn", "list", "-o", "json"]).2, "");

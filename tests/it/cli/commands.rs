@@ -70,7 +70,7 @@ fn a_target_that_can_never_be_found_ends_with_3_and_says_why() {
     for target in ["ws://127.0.0.1:9", "wss://[::1]:9"] {
         let (code, stdout, stderr) = proxy(target, &resolver);
         assert_eq!((code, stdout.as_str()), (3, ""), "{target}: {stderr}");
-        assert!(stderr.contains("--resolver is of use with a name only") && stderr.contains(target), "{stderr}");
+        assert!(stderr.contains("--resolver applies to names only") && stderr.contains(target), "{stderr}");
     }
     for host in ["a", "a.", "under_score.test", "-a.b-", "1.a", &label[1..]] {
         let (code, _, stderr) = proxy(&format!("ws://{host}:9"), &resolver);
@@ -106,7 +106,7 @@ fn a_target_whose_name_nobody_knows_does_not_keep_the_proxy_from_starting() {
 fn help_version_completions_and_manual_go_to_standard_output() {
     for (arguments, holds) in [
         (&["--version"][..], "ringway 0."),
-        (&["--help"], "Usage: ringway"),
+        (&["--help"], "ringway [OPTIONS] <COMMAND>"),
         (&["proxy", "--help"], "--trusted-proxies"),
         (&["completions", "bash"], "complete -F _ringway"),
         (&["completions", "zsh"], "#compdef ringway"),

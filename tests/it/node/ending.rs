@@ -86,7 +86,7 @@ fn what_is_asked_is_answered_by_the_shards_that_are_left() {
     assert!(sum <= 3, "{open:?}");
     let (code, stdout, stderr) = home.run(&["conn", "list"]);
     assert_eq!((code, stdout.lines().count()), (0, 4), "{stdout}{stderr}");
-    assert!(stderr.contains("connections are ending, 2 of 3 are still to be told"), "{stderr}");
+    assert!(stderr.contains("draining, 2 of 3 connections are not closed yet"), "{stderr}");
     for path in ["/apis", "/apis/default/chat/1.0", "/audit", "/projects", "/environments"] {
         node.admin.get(path).expect(200);
     }

@@ -144,7 +144,7 @@ fn dev_cert_makes_an_authority_once_and_certificates_by_it_that_hold() {
     let at = |name: &str| folder.path(&format!("dev/{name}"));
     let (code, stdout, stderr) = run(&["tls", "dev-cert", "--out", &folder.path("dev")]);
     assert_eq!((code, stderr.as_str()), (0, ""));
-    for said in ["ringway proxy --listen", "--tls-cert", "ringway ws wss://localhost:8443/ --tls-ca", "(made)"] {
+    for said in ["ringway proxy --listen", "--tls-cert", "ringway ws wss://localhost:8443/ --tls-ca", "(created)"] {
         assert!(stdout.contains(said), "{said:?} is not in {stdout}");
     }
     for (name, mode) in [("ca.pem", 0o644), ("ca-key.pem", 0o600), ("cert.pem", 0o644), ("key.pem", 0o600)] {
@@ -205,7 +205,10 @@ fn dev_cert_never_replaces_an_authority_and_says_what_is_wrong_with_one() {
     fs::remove_file(at("one/ca-key.pem")).unwrap();
     let (code, _, stderr) = again("one");
     assert_eq!(code, 1, "{stderr}");
-    assert!(stderr.contains("one/ca.pem: it is there and") && stderr.contains("one/ca-key.pem is not"), "{stderr}");
+    assert!(
+        stderr.contains("one/ca.pem: this file exists and") && stderr.contains("one/ca-key.pem does not"),
+        "{stderr}"
+    );
     copy(&at("two/ca-key.pem"), &at("one/ca-key.pem"));
     let (code, _, stderr) = again("one");
     assert_eq!(code, 1, "{stderr}");

@@ -1,0 +1,508 @@
+//! The examples of each command: one table for the help pages and the manual pages.
+//!
+//! A test walks the whole command line and fails where a command has no example, and where the real parser refuses one.
+
+use std::fmt::Write as _;
+
+use clap::Command;
+
+/// The widest line of an example in a help page; a longer one continues on the next line.
+const MAX_WIDTH: usize = 78;
+
+/// A line to type, and the reason to type it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Example {
+    pub(super) purpose: &'static str,
+    pub(super) line: &'static str,
+}
+
+const fn example(purpose: &'static str, line: &'static str) -> Example {
+    Example { purpose, line }
+}
+
+/// Examples by command, as in `api deploy`; the program itself has the empty name.
+const EXAMPLES: &[(&str, &[Example])] = &[
+    (
+        "",
+        &[
+            example("Try everything in one process: a node, a chat behind it, a published API", "ringway demo"),
+            example("Relay a port to one target", "ringway proxy --listen 0.0.0.0:8080 --target ws://10.0.0.7:9000"),
+            example("Run a node that manages APIs", "ringway serve --config ringway.toml --state /var/lib/ringway"),
+            example("Show the help of a command", "ringway api deploy --help"),
+        ],
+    ),
+    (
+        "demo",
+        &[
+            example("Run the demo and try the commands that it prints", "ringway demo"),
+            example("Run it beside another node, on free ports", "ringway demo --any-port"),
+        ],
+    ),
+    (
+        "serve",
+        &[
+            example("Run a node with the default environments and its state in ./ringway-data", "ringway serve"),
+            example(
+                "Run a node with a configuration file and its state in /var/lib",
+                "ringway serve --config /etc/ringway/ringway.toml --state /var/lib/ringway",
+            ),
+            example("Apply a folder of API files at the start and at each SIGHUP", "ringway serve --apply config/apis"),
+        ],
+    ),
+    (
+        "proxy",
+        &[
+            example(
+                "Relay every connection to one target, on four CPUs",
+                "ringway proxy --listen 0.0.0.0:8080 --target ws://10.0.0.7:9000 --cpus 0-3",
+            ),
+            example(
+                "Speak TLS to clients and to the target",
+                "ringway proxy --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --target wss://backend.example.com",
+            ),
+            example(
+                "Trust the X-Forwarded-* headers of a load balancer's network",
+                "ringway proxy --listen 0.0.0.0:8080 --target ws://10.0.0.7:9000 --trusted-proxies 10.1.0.0/16",
+            ),
+        ],
+    ),
+    (
+        "echo",
+        &[
+            example("Run an upstream to test a proxy with", "ringway echo --listen 127.0.0.1:9000"),
+            example("Listen on any free port, which the output names", "ringway echo --listen 127.0.0.1:0"),
+        ],
+    ),
+    (
+        "ws",
+        &[
+            example("Type messages and read the answers; Ctrl-D closes", "ringway ws ws://127.0.0.1:8080/room"),
+            example("Send one message and wait for the answer", "echo hello | ringway ws ws://127.0.0.1:9000/"),
+            example(
+                "Send a header, over TLS with an authority of your own",
+                "ringway ws wss://localhost:8443/ --header 'X-Token: t' --tls-ca dev-cert/ca.pem",
+            ),
+        ],
+    ),
+    ("tls", &[example("Make a certificate for localhost, 127.0.0.1 and ::1 in ./dev-cert", "ringway tls dev-cert")]),
+    (
+        "tls dev-cert",
+        &[
+            example("Make a certificate for localhost, 127.0.0.1 and ::1 in ./dev-cert", "ringway tls dev-cert"),
+            example(
+                "Make one for other names, in another directory",
+                "ringway tls dev-cert --out certs chat.test '*.chat.test' 10.0.0.7",
+            ),
+        ],
+    ),
+    (
+        "api",
+        &[
+            example(
+                "Create an API",
+                "ringway api create --name 'Chat App API' --version 1.0 --target ws://10.0.0.7:9000",
+            ),
+            example("Deploy it to development", "ringway api deploy chat-app-api --env development"),
+            example("Promote it to production", "ringway api promote chat-app-api"),
+            example("Publish it", "ringway api lifecycle chat-app-api --to published"),
+        ],
+    ),
+    (
+        "api create",
+        &[
+            example(
+                "Create an API with one target",
+                "ringway api create --name 'Chat App API' --version 1.0 --target ws://10.0.0.7:9000",
+            ),
+            example(
+                "Create an internal API in a project, spread over two targets",
+                "ringway api create --name Prices --version 2.1 --project trading --access internal \
+                 --target ws://10.0.0.7:9000 --target ws://10.0.0.8:9000",
+            ),
+        ],
+    ),
+    (
+        "api list",
+        &[
+            example("List all APIs", "ringway api list"),
+            example(
+                "List the published APIs of a project as JSON",
+                "ringway api list --project trading --lifecycle published -o json",
+            ),
+        ],
+    ),
+    (
+        "api show",
+        &[
+            example("Show an API, its targets and its deployments", "ringway api show chat-app-api"),
+            example("Show one version of several as YAML", "ringway api show chat-app-api:1.0 -o yaml"),
+        ],
+    ),
+    (
+        "api update",
+        &[
+            example("Change the targets of an API", "ringway api update chat-app-api --target ws://10.0.0.9:9000"),
+            example("Then deploy the change", "ringway api deploy chat-app-api --env development"),
+        ],
+    ),
+    (
+        "api delete",
+        &[
+            example("Delete an API after a question", "ringway api delete chat-app-api:1.0"),
+            example("Delete it without a question", "ringway api delete chat-app-api:1.0 --yes"),
+        ],
+    ),
+    (
+        "api deploy",
+        &[
+            example("Deploy the current definition", "ringway api deploy chat-app-api --env development"),
+            example(
+                "Deploy it with a target that only this environment uses",
+                "ringway api deploy chat-app-api --env production --target wss://chat.example.com",
+            ),
+            example("Deploy an older revision", "ringway api deploy chat-app-api --env development --revision 3"),
+        ],
+    ),
+    (
+        "api undeploy",
+        &[example(
+            "Remove an API from an environment and close its connections there",
+            "ringway api undeploy chat-app-api --env development",
+        )],
+    ),
+    (
+        "api promote",
+        &[
+            example("Promote an API where only one promotion is possible", "ringway api promote chat-app-api"),
+            example(
+                "Promote it to production with production's own target",
+                "ringway api promote chat-app-api --from development --to production --target wss://chat.example.com",
+            ),
+        ],
+    ),
+    (
+        "api stop",
+        &[example(
+            "Refuse new connections in production and close the open ones",
+            "ringway api stop chat-app-api --env production",
+        )],
+    ),
+    (
+        "api start",
+        &[example("Accept connections in production again", "ringway api start chat-app-api --env production")],
+    ),
+    (
+        "api revisions",
+        &[example("List the revisions of an API and where each one runs", "ringway api revisions chat-app-api")],
+    ),
+    (
+        "api rollback",
+        &[
+            example("Run revision 3 in the only environment of an API", "ringway api rollback chat-app-api 3"),
+            example("Run it in production", "ringway api rollback chat-app-api 3 --env production"),
+        ],
+    ),
+    (
+        "api lifecycle",
+        &[
+            example("Show the state, its history and the possible next states", "ringway api lifecycle chat-app-api"),
+            example(
+                "Publish an API under a display name",
+                "ringway api lifecycle chat-app-api --to published --display-name Chat",
+            ),
+            example(
+                "Deprecate it and say when it ends",
+                "ringway api lifecycle chat-app-api --to deprecated --sunset 2027-06-30",
+            ),
+        ],
+    ),
+    (
+        "api test",
+        &[
+            example("Talk to a deployed API; Ctrl-D closes", "ringway api test chat-app-api --env development"),
+            example(
+                "Send one message to a path below the API's base path",
+                "echo hello | ringway api test chat-app-api --env development --path '/room?name=ada'",
+            ),
+        ],
+    ),
+    ("env", &[example("List the environments of a node", "ringway env list")]),
+    (
+        "env list",
+        &[
+            example("List the environments of the node in ./ringway-data", "ringway env list"),
+            example(
+                "List those of a node on another host, through an SSH tunnel",
+                "ringway env list --admin http://127.0.0.1:9600 --token-file token",
+            ),
+        ],
+    ),
+    (
+        "conn",
+        &[
+            example("List the live connections of an API", "ringway conn list --api chat-app-api"),
+            example("Close them over the drain window", "ringway conn close --api chat-app-api"),
+        ],
+    ),
+    (
+        "conn list",
+        &[
+            example("List the live connections in production", "ringway conn list --env production"),
+            example(
+                "List at most ten from one address, as JSON",
+                "ringway conn list --client 192.0.2.7 --limit 10 -o json",
+            ),
+        ],
+    ),
+    (
+        "conn close",
+        &[
+            example("Close one connection by the ID that `conn list` shows", "ringway conn close 0-17"),
+            example(
+                "Close all connections of an API in production",
+                "ringway conn close --api chat-app-api --env production",
+            ),
+        ],
+    ),
+    (
+        "config",
+        &[
+            example("Check a file before a node reads it", "ringway config check --config ringway.toml"),
+            example("Show every option with its default", "ringway config show"),
+        ],
+    ),
+    (
+        "config check",
+        &[
+            example("Report every fault in a file", "ringway config check --config ringway.toml"),
+            example("Report them as JSON, for a pipeline", "ringway config check --config ringway.toml -o json"),
+        ],
+    ),
+    (
+        "config show",
+        &[
+            example("Show the defaults", "ringway config show"),
+            example(
+                "Show a file with the defaults filled in, as YAML",
+                "ringway config show --config ringway.toml -o yaml",
+            ),
+        ],
+    ),
+    (
+        "audit",
+        &[
+            example("Show the latest fifty changes", "ringway audit"),
+            example(
+                "Show the changes of one API since a day, with the values before and after",
+                "ringway audit --api chat-app-api --since 2027-06-30 -o json",
+            ),
+        ],
+    ),
+    (
+        "apply",
+        &[
+            example("Show the steps without carrying them out", "ringway apply --file config/apis --dry-run"),
+            example("Make the node match the files", "ringway apply --file config/apis"),
+        ],
+    ),
+    (
+        "diff",
+        &[
+            example("Show the difference between files and node", "ringway diff --file config/apis"),
+            example("Fail a pipeline where they differ", "ringway diff --file config/apis > /dev/null"),
+        ],
+    ),
+    (
+        "export",
+        &[
+            example("Write all APIs of a node to a file", "ringway export > apis.yaml"),
+            example("Write one API", "ringway export --api chat-app-api:1.0"),
+        ],
+    ),
+    (
+        "completions",
+        &[
+            example("Install completion for bash", "ringway completions bash > /etc/bash_completion.d/ringway"),
+            example(
+                "Install completion for fish",
+                "ringway completions fish > ~/.config/fish/completions/ringway.fish",
+            ),
+        ],
+    ),
+    (
+        "man",
+        &[
+            example("Read the page of one command", "ringway man api deploy | man -l -"),
+            example("Install the pages of all commands", "ringway man --out /usr/local/share/man/man1"),
+        ],
+    ),
+];
+
+/// The examples of a command; none if it is not in the table.
+pub(super) fn of(path: &str) -> &'static [Example] {
+    EXAMPLES.iter().find(|(command, _)| *command == path).map_or(&[], |(_, examples)| examples)
+}
+
+/// Adds a section `Examples` to the help of a command and of all below it. `program` is how the user called the program.
+pub(in crate::cli) fn in_help(command: Command, program: &str) -> Command {
+    with_examples(command, "", program)
+}
+
+fn with_examples(mut command: Command, path: &str, program: &str) -> Command {
+    let below: Vec<String> = command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
+    for name in below {
+        let path = join(path, &name);
+        command = command.mut_subcommand(name, |below| with_examples(below, &path, program));
+    }
+    let heading = *command.get_styles().get_header();
+    let mut text = format!("{heading}Examples:{heading:#}");
+    for Example { purpose, line } in of(path) {
+        let line = line.replacen("ringway ", &format!("{program} "), 1);
+        let _ = write!(text, "\n  # {purpose}\n{}", indented(&line));
+    }
+    command.after_help(text)
+}
+
+/// The path of a command below another: `api` and `deploy` are `api deploy`.
+pub(super) fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path} {name}") }
+}
+
+/// A command line, indented, continued before an option where it would be too wide.
+pub(super) fn indented(line: &str) -> String {
+    let mut text = String::from(" ");
+    let mut width = text.len();
+    let mut words = line.split(' ').peekable();
+    while let Some(word) = words.next() {
+        // An option stays beside its value.
+        let value = words.peek().filter(|next| word.starts_with('-') && !next.starts_with('-'));
+        let room = word.len() + value.map_or(0, |value| value.len() + 1) + " \\".len();
+        if word.starts_with("--") && width + 1 + room > MAX_WIDTH {
+            text += " \\\n     ";
+            width = 5;
+        }
+        let _ = write!(text, " {word}");
+        width += 1 + word.len();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, FromArgMatches};
+
+    use super::{EXAMPLES, MAX_WIDTH, indented, join, of};
+    use crate::cli::Cli;
+    use crate::cli::global_options::{self, unusable_option};
+
+    /// The words of each `ringway` command in a line of the shell, quotes removed.
+    fn commands(line: &str) -> Vec<Vec<String>> {
+        let mut commands = vec![vec![String::new()]];
+        let mut quote = None;
+        for c in line.chars() {
+            let words = commands.last_mut().unwrap();
+            match (c, quote) {
+                ('\'' | '"', None) => quote = Some(c),
+                (c, Some(open)) if c == open => quote = None,
+                (' ', None) => words.push(String::new()),
+                ('|' | '>' | '&' | ';' | '<' | ')' | '#', None) => commands.push(vec![String::new()]),
+                (c, _) => words.last_mut().unwrap().push(c),
+            }
+        }
+        for words in &mut commands {
+            words.retain(|word| !word.is_empty());
+        }
+        let name = |words: &Vec<String>| words.first().is_some_and(|first| first.ends_with("ringway"));
+        commands.into_iter().filter(name).collect()
+    }
+
+    /// Why the real parser refuses a line of the shell that calls the program.
+    fn refused(line: &str) -> Option<String> {
+        let calls = commands(line);
+        if calls.is_empty() {
+            return Some("it does not call ringway".to_owned());
+        }
+        calls.into_iter().find_map(|words| {
+            let command = global_options::command("ringway");
+            let matches = match command.clone().try_get_matches_from(&words) {
+                Ok(matches) => matches,
+                Err(error) if !error.use_stderr() => return None,
+                Err(error) => return Some(error.to_string()),
+            };
+            let unusable = unusable_option(&command, &matches);
+            unusable.or_else(|| Cli::from_arg_matches(&matches).err().map(|error| error.to_string()))
+        })
+    }
+
+    fn walk(command: &Command, path: &str, seen: &mut Vec<String>) {
+        assert!(!of(path).is_empty(), "`ringway {path}` has no example");
+        let help = command.clone().render_help().to_string();
+        assert!(help.contains("\nExamples:\n"), "{help}");
+        seen.push(path.to_owned());
+        for below in command.get_subcommands() {
+            walk(below, &join(path, below.get_name()), seen);
+        }
+    }
+
+    #[test]
+    fn every_command_has_examples_and_every_example_has_its_command() {
+        let mut seen = Vec::new();
+        walk(&global_options::command("ringway"), "", &mut seen);
+        let without: Vec<&str> = EXAMPLES.iter().map(|(path, _)| *path).collect();
+        let without: Vec<&&str> = without.iter().filter(|path| !seen.iter().any(|it| it == *path)).collect();
+        assert!(without.is_empty(), "no such command: {without:?}");
+    }
+
+    #[test]
+    fn the_parser_accepts_every_example() {
+        for (path, examples) in EXAMPLES {
+            let first = examples.first().map_or("", |example| example.line);
+            assert!(
+                path.is_empty() || first.contains(&format!("ringway {path}")),
+                "`{first}` is no example of `{path}`"
+            );
+            for example in *examples {
+                assert_eq!(refused(example.line), None, "{}", example.line);
+            }
+        }
+    }
+
+    #[test]
+    fn examples_fit_the_narrowest_usual_terminal() {
+        for (path, examples) in EXAMPLES {
+            for example in *examples {
+                let text = format!("  # {}\n{}", example.purpose, indented(example.line));
+                assert!(text.lines().all(|line| line.len() <= MAX_WIDTH), "{path}:\n{text}");
+                assert_eq!(
+                    text.lines().skip(1).map(|line| line.trim_end_matches('\\').trim()).collect::<Vec<_>>().join(" "),
+                    example.line
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_parser_accepts_every_command_in_the_documentation() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let docs = std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+        let pages = docs.filter(|path| path.extension().is_some_and(|it| it == "md")).chain([root.join("README.md")]);
+        let mut count = 0;
+        for page in pages {
+            let text = std::fs::read_to_string(&page).unwrap();
+            let blocks = text.split("```").skip(1).step_by(2);
+            for block in blocks.filter(|block| block.starts_with("sh\n") || block.starts_with("console\n")) {
+                for line in block.replace("\\\n", " ").lines() {
+                    let line = line.trim_start_matches("$ ").trim_start();
+                    // A command's output in a `console` block begins with a colon behind the name, or with no name.
+                    let calls =
+                        line.starts_with("ringway ") || line.contains("| ringway ") || line.contains("/ringway ");
+                    if calls {
+                        count += 1;
+                        assert_eq!(refused(line), None, "{}: {line}", page.display());
+                    }
+                }
+            }
+        }
+        assert!(count > 20, "only {count} commands were found");
+    }
+}
