@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::single_target::SingleTargetArgs;
-use super::{Failure, exit_code};
-use crate::node::single_target;
+use super::Failure;
+use super::single_target::{self, SingleTargetArgs};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -13,6 +12,5 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let options = args.serve.options()?;
-    Ok(exit_code(single_target::run(&options, None, Vec::new(), 1, "echo: every message comes back")?))
+    single_target::run(args.serve.options()?)
 }

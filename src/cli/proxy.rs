@@ -5,17 +5,14 @@ use std::process::ExitCode;
 
 use ipnet::IpNet;
 
-use super::single_target::SingleTargetArgs;
-use super::{Failure, exit_code};
+use super::Failure;
+use super::single_target::{self, SingleTargetArgs};
 use crate::config::tls::UpstreamTlsArgs;
 use crate::config::units;
 use crate::control::resolver::Question;
-use crate::node::single_target::{self, Upstream};
+use crate::node::single_target::{Options, Upstream};
 use crate::routing::name;
 use crate::routing::target::Target;
-
-/// A relayed connection has two sockets.
-const DESCRIPTORS_EACH: u64 = 2;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -41,13 +38,10 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let question = question(args)?;
     let (upstream_tls, tls) = args.tls.client(&args.target).map_err(Failure::Configuration)?.unzip();
-    let headline = format!("target: {}", args.target);
     let upstream =
         Upstream { target: args.target.clone(), preserve_host: args.preserve_host, tls, question, trust: upstream_tls };
-    let options = args.serve.options()?;
-    let shutdown =
-        single_target::run(&options, Some(upstream), args.trusted_proxies.clone(), DESCRIPTORS_EACH, &headline)?;
-    Ok(exit_code(shutdown))
+    let (trusted_proxies, upstream) = (args.trusted_proxies.clone(), Some(upstream));
+    single_target::run(Options { trusted_proxies, upstream, ..args.serve.options()? })
 }
 
 /// What is asked to find the target, if it is a name.

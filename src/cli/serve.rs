@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use super::{Failure, exit_code};
 use crate::control::state_dir;
-use crate::node::serve::Options;
-use crate::node::{announce, serve};
+use crate::node::announce;
+use crate::node::events::Signals;
+use crate::node::serve::{Options, Prepared};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -31,5 +32,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         apply: args.apply.clone(),
         ring_completions: args.ring_completions,
     };
-    Ok(exit_code(serve::serve(&options, |ready| Ok(announce::say(ready.text.clone())?))?))
+    let running = Prepared::new(options)?.bind()?.start(Signals::Heard)?;
+    announce::say(running.announcement().to_owned())?;
+    Ok(exit_code(running.wait()?))
 }

@@ -1,15 +1,18 @@
 //! The options that `proxy` and `echo` share: one address, and how it is served.
 
 use std::net::SocketAddr;
+use std::process::ExitCode;
 
 use clap::Args;
 
-use super::Failure;
+use super::{Failure, exit_code};
 use crate::config::limits::LimitArgs;
 use crate::config::log::LogArgs;
 use crate::config::tls::ListenTlsArgs;
 use crate::config::units::{self, Cpus};
-use crate::node::single_target::Options;
+use crate::node::announce;
+use crate::node::events::Signals;
+use crate::node::single_target::{Options, Prepared};
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct SingleTargetArgs {
@@ -34,6 +37,7 @@ pub(super) struct SingleTargetArgs {
 }
 
 impl SingleTargetArgs {
+    /// The options of an echo; a proxy adds its upstream and the proxies that it trusts.
     pub(super) fn options(&self) -> Result<Options, Failure> {
         Ok(Options {
             listen: self.listen,
@@ -43,6 +47,15 @@ impl SingleTargetArgs {
             tls: self.tls.server().map_err(Failure::Configuration)?,
             limits: self.limits.clone(),
             log: self.log.clone(),
+            trusted_proxies: Vec::new(),
+            upstream: None,
         })
     }
+}
+
+/// Serves until a signal ends it.
+pub(super) fn run(options: Options) -> Result<ExitCode, Failure> {
+    let running = Prepared::new(options)?.bind()?.start(Signals::Heard)?;
+    announce::say(running.announcement().to_owned())?;
+    Ok(exit_code(running.wait()?))
 }

@@ -1,12 +1,13 @@
-//! Why a node does not start, or ended.
+//! The error of the process's phases. The command line gives each kind an exit code.
 
 use std::{fmt, io};
 
 use crate::config::file::Faults;
 use crate::config::limits::OutOfRange;
 
+/// Why a node does not start, or ended.
 #[derive(Debug)]
-pub(crate) enum NodeError {
+pub enum NodeError {
     /// The host, the state directory or a shard failed.
     Failed(String),
     /// An option or the configuration file has a value that cannot be used.

@@ -1,4 +1,4 @@
-//! What ends serving: signals, and shards that end.
+//! What the main thread waits for: signals, requests to stop, and shards that end.
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -7,24 +7,38 @@ use super::{NodeError, signals};
 
 /// What the main thread waits for.
 pub(super) enum Event {
-    /// SIGTERM or SIGINT.
-    Signal,
+    /// SIGTERM, SIGINT, or the program's own request.
+    Stop,
     /// A shard has ended, and how.
     Ended(io::Result<()>),
+}
+
+/// Where requests to stop and to reload come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signals {
+    /// SIGTERM, SIGINT and SIGHUP of this process.
+    Heard,
+    /// The program that started the node, alone: the process's signals are its own.
+    Ignored,
 }
 
 /// Both ends of what the main thread waits for.
 pub(super) struct Events {
     pub(super) sender: Sender<Event>,
-    pub(super) happens: Receiver<Event>,
+    pub(super) receiver: Receiver<Event>,
 }
 
 impl Events {
-    /// From now on signals are heard. `hung_up` is called for each SIGHUP, on the signals' thread.
-    pub(super) fn watch(hung_up: impl FnMut() + Send + 'static) -> Result<Self, NodeError> {
-        let (sender, happens) = channel();
-        let signalled = sender.clone();
-        signals::watch_with_hangups(move |_| signalled.send(Event::Signal).is_ok(), hung_up)?;
-        Ok(Self { sender, happens })
+    /// Hears signals from now on, if that is wanted. `hung_up` is called for each SIGHUP, on the signals' thread.
+    ///
+    /// # Errors
+    /// The handlers cannot be installed, or there is no thread for them.
+    pub(super) fn watch(signals: Signals, hung_up: impl FnMut() + Send + 'static) -> Result<Self, NodeError> {
+        let (sender, receiver) = channel();
+        if signals == Signals::Heard {
+            let stop = sender.clone();
+            signals::watch_with_hangups(move |_| stop.send(Event::Stop).is_ok(), hung_up)?;
+        }
+        Ok(Self { sender, receiver })
     }
 }

@@ -27,22 +27,26 @@ pub(super) fn install(args: &LogArgs) -> Result<Log, NodeError> {
         .finish(std::io::stderr());
     // Whoever read the log may have died: an error message about that would end the process.
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).log_internal_errors(false);
-    let level: SetLevel = match args.log_format {
+    let (level, installed): (SetLevel, _) = match args.log_format {
         LogFormat::Json => {
             let builder = builder.json().flatten_event(true).with_filter_reloading();
             let handle = builder.reload_handle();
-            builder.init();
-            Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string()))
+            (Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())), builder.try_init())
         }
         LogFormat::Text => {
             let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             let builder = builder.with_ansi(colours).with_filter_reloading();
             let handle = builder.reload_handle();
-            builder.init();
-            Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string()))
+            (Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())), builder.try_init())
         }
     };
-    Ok(Log { recorded: tracing::enabled!(target: ACCESS, tracing::Level::INFO), level, guard })
+    // A program that has a log of its own keeps it, and decides what is in it.
+    let level = if installed.is_ok() { level } else { Box::new(|_| Ok(())) };
+    Ok(Log {
+        recorded: tracing::enabled!(target: ACCESS, tracing::Level::INFO),
+        level,
+        guard: LogGuard { _guard: guard },
+    })
 }
 
 /// The log, as long as this lives.
@@ -51,7 +55,12 @@ pub(super) struct Log {
     pub(super) recorded: bool,
     /// Sets what is logged from now on.
     pub(super) level: SetLevel,
-    pub(super) guard: WorkerGuard,
+    pub(super) guard: LogGuard,
+}
+
+/// Writes the last lines when it is dropped.
+pub(super) struct LogGuard {
+    _guard: WorkerGuard,
 }
 
 /// Sets what is logged.

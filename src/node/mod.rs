@@ -11,23 +11,24 @@ mod access_log;
 mod addresses;
 pub(crate) mod announce;
 mod capacity;
+mod control_plane;
+mod data_plane;
 mod declared;
 mod error;
-mod events;
-mod listen;
+pub mod events;
 mod log;
 mod reload;
 mod running;
-pub(crate) mod serve;
+pub mod serve;
 pub mod signals;
 pub(crate) mod single_target;
 mod state;
 
-pub(crate) use self::error::NodeError;
+pub use self::error::NodeError;
 
 /// How a process that served came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shutdown {
+pub enum Shutdown {
     /// All connections were closed, or the time to drain was over.
     Drained,
     /// A second signal ended the process while connections were open.

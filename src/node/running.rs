@@ -1,7 +1,7 @@
-//! Shards that run, from their start to the end of the last connection.
+//! The shards' threads, from their start to the end of the last connection.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender as EventSender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,8 @@ use super::capacity::Capacity;
 use super::events::{Event, Events};
 use super::{NodeError, Shutdown, access_log};
 use crate::command::Command;
+use crate::command::config::ShardConfig;
 use crate::config::units::show_duration;
-use crate::engine::Service;
 use crate::engine::host::Shards;
 use crate::engine::keepalive::KeepAlive;
 use crate::engine::listener::Inlet;
@@ -20,60 +20,70 @@ use crate::engine::mailbox::Sender;
 use crate::engine::plan::{Plan, Wait};
 use crate::proxy::admission::Admission;
 use crate::proxy::record::{self, JournalSource};
+use crate::proxy::service::Proxy;
 
-/// What shards are started with.
-pub(super) struct Start<'r> {
-    pub(super) capacity: &'r Capacity,
+/// What the shards are started with.
+pub(super) struct Start<'a> {
+    pub(super) capacity: &'a Capacity,
     pub(super) max_per_address: Option<u64>,
     pub(super) keepalive: KeepAlive,
     pub(super) ring_completions: Option<u32>,
-    /// Whether connections leave records.
-    pub(super) recorded: bool,
+    pub(super) records: Records,
 }
 
-/// The shards, and what is known of them.
-pub(super) struct Running {
+/// What becomes of the records that connections leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Records {
+    /// They go to the log.
+    Logged,
+    /// No connection makes one: the log would not show it.
+    Off,
+}
+
+/// The shards' threads. Dropping this does not end them: [`serve`](Self::serve) does.
+pub(super) struct RunningShards {
     shards: Shards<Command>,
     count: usize,
-    happens: Receiver<Event>,
+    stop: EventSender<Event>,
+    events: Receiver<Event>,
     admission: Arc<Admission>,
     writer: Option<JoinHandle<()>>,
 }
 
-impl Running {
-    /// Starts a shard a CPU, each with its listeners. `make` gets what all shards count with and what their records go
-    /// into, and gives what makes a shard's service.
-    pub(super) fn start<S, F>(
+impl RunningShards {
+    /// Starts a shard a CPU, each with its listeners. Each shard calls its clone of `config` on its own thread.
+    ///
+    /// # Errors
+    /// The host has no thread, ring or descriptor for a shard.
+    pub(super) fn start(
         start: &Start<'_>,
         listeners: Vec<Vec<Inlet>>,
         events: Events,
-        make: impl FnOnce(Arc<Admission>, JournalSource) -> F,
-    ) -> Result<Self, NodeError>
-    where
-        S: Service<Command = Command>,
-        F: FnOnce(usize) -> S + Clone + Send + 'static,
-    {
-        let capacity = start.capacity;
-        let (source, writer) = if start.recorded {
-            let (source, reader) = record::journal();
-            (source, Some(access_log::start(reader)?))
-        } else {
-            (JournalSource::off(), None)
+        config: impl FnOnce() -> ShardConfig + Clone + Send + 'static,
+    ) -> Result<Self, NodeError> {
+        let (source, writer) = match start.records {
+            Records::Logged => {
+                let (source, reader) = record::journal();
+                (source, Some(access_log::start(reader)?))
+            }
+            Records::Off => (JournalSource::off(), None),
         };
-        let admission = Arc::new(Admission::new(capacity.max_connections, start.max_per_address));
+        let admission = Arc::new(Admission::new(start.capacity.max_connections, start.max_per_address));
         let plan = Plan {
-            cpus: capacity.cpus.clone(),
+            cpus: start.capacity.cpus.clone(),
             ring_completions: start.ring_completions,
             wait: Wait::Sleep,
             keepalive: start.keepalive,
         };
-        let Events { sender, happens } = events;
+        let Events { sender: stop, receiver: events } = events;
+        let sender = stop.clone();
         let ended = move |result| {
             let _ = sender.send(Event::Ended(result));
         };
-        let service = make(Arc::clone(&admission), source);
-        let shards = Shards::start(&plan, listeners, |shard, _| service(shard), ended)?;
-        Ok(Self { shards, count: capacity.cpus.len(), happens, admission, writer })
+        let counted = Arc::clone(&admission);
+        let service = move |_, _| Proxy::new(config(), counted, source);
+        let shards = Shards::start(&plan, listeners, service, ended)?;
+        Ok(Self { shards, count: plan.cpus.len(), stop, events, admission, writer })
     }
 
     /// Where commands go, one sender a shard.
@@ -81,9 +91,20 @@ impl Running {
         self.shards.senders().to_vec()
     }
 
-    /// Serves until SIGTERM or SIGINT, and drains. `drains` is called before a shard hears of that, and says how long it may take.
-    pub(super) fn serve(self, drains: impl FnOnce() -> Duration) -> Result<Shutdown, NodeError> {
-        let shutdown = self.serve_and_drain(drains)?;
+    /// Asks [`serve`](Self::serve) to drain and return, as SIGTERM does.
+    pub(super) fn request_stop(&self) {
+        // An error says that nobody serves any more.
+        let _ = self.stop.send(Event::Stop);
+    }
+
+    /// Serves until SIGTERM, SIGINT or [`request_stop`](Self::request_stop), and drains. `begin_drain` is called before the
+    /// shards are told, and says how long the drain may take. The access log's writer is waited for when all connections are
+    /// closed.
+    ///
+    /// # Errors
+    /// A shard failed.
+    pub(super) fn serve(self, begin_drain: impl FnOnce() -> Duration) -> Result<Shutdown, NodeError> {
+        let shutdown = self.serve_and_drain(begin_drain)?;
         if let (Some(writer), Shutdown::Drained) = (self.writer, shutdown)
             && self.admission.connections() == 0
         {
@@ -94,15 +115,15 @@ impl Running {
 
     /// Waits for a signal, tells the shards to drain, and waits for that. A shard that fails takes the process with it, in
     /// order: whoever supervises it starts a whole one.
-    fn serve_and_drain(&self, drains: impl FnOnce() -> Duration) -> Result<Shutdown, NodeError> {
-        let Self { shards, count, happens, admission, .. } = self;
+    fn serve_and_drain(&self, begin_drain: impl FnOnce() -> Duration) -> Result<Shutdown, NodeError> {
+        let Self { shards, count, events, admission, .. } = self;
         let (mut running, mut failure) = (*count, None);
-        if let Ok(Event::Ended(result)) = happens.recv() {
+        if let Ok(Event::Ended(result)) = events.recv() {
             running -= 1;
             failure =
                 Some(result.err().map_or_else(|| "it ended without reason".to_owned(), |error| error.to_string()));
         }
-        let drain_timeout = drains();
+        let drain_timeout = begin_drain();
         for sender in shards.senders() {
             // A shard that is gone has nothing to drain.
             let _ = sender.send(Command::Drain);
@@ -113,12 +134,12 @@ impl Running {
         info!(connections = admission.connections(), timeout = show_duration(drain_timeout), "shutting down");
         let deadline = Instant::now() + drain_timeout;
         while running > 0 {
-            match happens.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Event::Ended(result)) => {
                     running -= 1;
                     failure = failure.or(result.err().map(|error| error.to_string()));
                 }
-                Ok(Event::Signal) => {
+                Ok(Event::Stop) => {
                     warn!(connections = admission.connections(), "second signal: ending at once");
                     return Ok(Shutdown::Forced);
                 }

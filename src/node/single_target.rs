@@ -1,27 +1,26 @@
-//! What `proxy` and `echo` share: one address, one target or none, from flags alone.
+//! A proxy or an echo from options alone: one address, and one target or none. No files of APIs, no store, no admin API.
+//!
+//! It starts in the phases of a node ([`serve`](super::serve)): [`Prepared`] has checked the options, read the certificates and
+//! resolved the target; [`Bound`] listens; [`Running`] serves.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use tracing::{info, warn};
 
 use super::capacity::Capacity;
-use super::events::Events;
-use super::listen::listen;
-use super::running::{Running, Start, tell_all};
-use super::{NodeError, Shutdown, announce, log};
-use crate::command::Command;
-use crate::command::config::ShardConfig;
+use super::data_plane::{BoundDataPlane, DataPlane, InitialConfig, Listener, RunningDataPlane};
+use super::events::{Events, Signals};
+use super::log::{self, LogGuard};
+use super::running::Records;
+use super::{NodeError, Shutdown, announce};
 use crate::config::limits::LimitArgs;
 use crate::config::log::LogArgs;
 use crate::config::units::Cpus;
 use crate::control::certificates;
 use crate::control::resolver::{self, Question, Resolver};
-use crate::engine::mailbox::Sender;
-use crate::proto::refusal;
-use crate::proxy::service::Proxy;
 use crate::routing::addresses::AddressCell;
 use crate::routing::policy::Policy;
 use crate::routing::route::{Endpoint, Gate, Route, RouteId, UpstreamTls};
@@ -32,18 +31,22 @@ use crate::tls::certificate;
 use crate::tls::client::ClientTls;
 use crate::tls::server::{Served, ServerTls};
 
-/// What is served, and with what.
+/// The options of a proxy or an echo.
 pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
     /// Peers that must begin with a PROXY protocol header.
     pub(crate) proxy_protocol: Vec<ipnet::IpNet>,
+    /// Peers whose forwarding headers are believed.
+    pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
     pub(crate) cpus: Option<Cpus>,
-    /// Room for completions in a shard's ring; the engine's own if `None`.
+    /// Completions that a shard's ring has room for; the engine's own number if `None`.
     pub(crate) ring_completions: Option<u32>,
     /// What clients are spoken to with; `None` for plain text.
     pub(crate) tls: Option<ServerTls>,
     pub(crate) limits: LimitArgs,
     pub(crate) log: LogArgs,
+    /// Where connections go; without one every message comes back.
+    pub(crate) upstream: Option<Upstream>,
 }
 
 /// Where connections go.
@@ -51,73 +54,133 @@ pub(crate) struct Upstream {
     pub(crate) target: Target,
     pub(crate) preserve_host: bool,
     pub(crate) tls: Option<UpstreamTls>,
-    /// What is asked to find it.
+    /// What is looked up to find the target.
     pub(crate) question: Question,
-    /// Of which each shard gets a configuration of its own.
+    /// Each shard gets a configuration of its own from this.
     pub(crate) trust: Option<ClientTls>,
 }
 
-/// Serves until SIGTERM or SIGINT. Without an upstream every message comes back.
-pub(crate) fn run(
-    options: &Options,
-    upstream: Option<Upstream>,
-    trusted_proxies: Vec<ipnet::IpNet>,
-    descriptors_each: u64,
-    headline: &str,
-) -> Result<Shutdown, NodeError> {
-    let serve = if upstream.is_some() { Serve::Route } else { Serve::Echo };
-    let settings = settings(options, serve, trusted_proxies)?;
-    let keepalive = options.limits.keepalive()?;
-    let tls = read_certificates(options)?;
-    let log = log::install(&options.log)?;
-    let trust = upstream.as_ref().and_then(|upstream| upstream.trust.clone());
-    warn_of_trust(tls.as_ref().map(|(_, served)| served), trust.as_ref());
-    let capacity = Capacity::of_host(options.cpus.as_ref(), options.limits.max_connections, descriptors_each, 0)?;
-    let place =
-        upstream.as_ref().map(|upstream| find(&upstream.question, options.limits.connect_timeout)).transpose()?;
-    let headline = described(headline, place.as_deref(), tls.as_ref());
-    let refusal = if tls.is_some() { &crate::tls::NO_ROOM } else { refusal::no_descriptors() };
-    let (bound, listeners) = listen(&[(options.listen, refusal)], capacity.cpus.len(), keepalive)?;
-    let (hangup, hung_up) = channel();
-    let events = Events::watch(move || {
-        if hangup.send(()).is_err() {
-            info!("SIGHUP: there are no certificates to read again");
-        }
-    })?;
-    let start = Start {
-        capacity: &capacity,
-        max_per_address: options.limits.max_connections_per_address.0,
-        keepalive,
-        ring_completions: options.ring_completions,
-        // Connections whose upstream is not verified are counted, whatever the log is set to.
-        recorded: log.recorded || trust.as_ref().is_some_and(|trust| !trust.is_verified()),
-    };
-    let tls_config = tls.as_ref().map(|(_, served)| Arc::clone(&served.config));
-    let snapshot = Arc::new(upstream.zip(place).map_or_else(Snapshot::default, |(upstream, place)| {
-        snapshot_of(upstream, place, Arc::clone(&settings.policy))
-    }));
-    let settings = Arc::new(settings);
-    let running = Running::start(&start, listeners, events, |admission, journal| {
-        move |_| {
-            let upstream_tls = trust.as_ref().map(ClientTls::for_shard).into_iter().collect();
-            let config = ShardConfig { settings, snapshot, tls: vec![tls_config], upstream_tls };
-            Proxy::new(config, admission, journal)
-        }
-    })?;
-    let address = bound.first().copied().unwrap_or(options.listen);
-    match tls {
-        Some((tls, served)) => {
-            let listener = certificates::Listener { place: 0, name: address.to_string(), tls, served };
-            watch_certificates(listener, hung_up, running.senders())?;
-        }
-        // Nobody hears of SIGHUP then, and who sends it is told so.
-        None => drop(hung_up),
-    }
-    announce::say(format!("listening on {address}\n  {headline}\n{}", announce::bounds(&capacity, &options.limits)))?;
-    running.serve(|| options.limits.drain_timeout)
+/// A proxy that has read and checked everything. Dropping it changes nothing.
+pub(crate) struct Prepared {
+    data_plane: DataPlane,
+    parts: Parts,
 }
 
-/// Where the upstream is. If that is a name it is asked for as long as anyone holds its place.
+/// A proxy that listens and accepts nobody yet. Dropping it closes the socket.
+pub(crate) struct Bound {
+    data_plane: BoundDataPlane,
+    parts: Parts,
+}
+
+/// A proxy that serves.
+pub(crate) struct Running {
+    data_plane: RunningDataPlane,
+    announcement: String,
+    drain_timeout: Duration,
+    log: LogGuard,
+}
+
+/// The parts that the first two phases share.
+struct Parts {
+    initial: InitialConfig,
+    /// What is served, with the target's addresses and the certificates.
+    headline: String,
+    limits: LimitArgs,
+    log: LogGuard,
+}
+
+impl Prepared {
+    /// Checks the options, reads the certificates, sets up the log, checks the host, and looks the target up, for
+    /// `connect_timeout` at most.
+    ///
+    /// # Errors
+    /// One of these cannot be used.
+    pub(crate) fn new(options: Options) -> Result<Self, NodeError> {
+        let Options { listen, tls, limits, upstream, .. } = &options;
+        let settings = settings(&options)?;
+        let keepalive = limits.keepalive()?;
+        let tls = tls.as_ref().map(read_certificates).transpose()?;
+        let log = log::install(&options.log)?;
+        let trust = upstream.as_ref().and_then(|upstream| upstream.trust.clone());
+        warn_of_trust(tls.as_ref().map(|(_, served)| served), trust.as_ref());
+        // A relayed connection has two sockets, an echoed one has one.
+        let (descriptors_each, mut headline) = match upstream {
+            Some(upstream) => (2, format!("target: {}", upstream.target)),
+            None => (1, "echo: every message comes back".to_owned()),
+        };
+        let capacity = Capacity::of_host(options.cpus.as_ref(), limits.max_connections, descriptors_each, 0)?;
+        let addresses =
+            upstream.as_ref().map(|upstream| find(&upstream.question, limits.connect_timeout)).transpose()?;
+        describe(&mut headline, addresses.as_deref(), tls.as_ref());
+        // Connections whose upstream is not verified are counted, whatever the log is set to.
+        let is_recorded = log.recorded || trust.as_ref().is_some_and(|trust| !trust.is_verified());
+        let data_plane = DataPlane {
+            listeners: vec![Listener { address: *listen, name: None, tls }],
+            capacity,
+            keepalive,
+            max_per_address: limits.max_connections_per_address.0,
+            ring_completions: options.ring_completions,
+            records: if is_recorded { Records::Logged } else { Records::Off },
+        };
+        let policy = Arc::clone(&settings.policy);
+        let routes = options.upstream.zip(addresses);
+        let snapshot = routes.map_or_else(Snapshot::default, |(upstream, cell)| snapshot_of(upstream, cell, policy));
+        let initial = InitialConfig {
+            settings: Arc::new(settings),
+            snapshot: Arc::new(snapshot),
+            upstream_tls: trust.into_iter().collect(),
+        };
+        Ok(Self { data_plane, parts: Parts { initial, headline, limits: options.limits, log: log.guard } })
+    }
+
+    /// Binds the address.
+    ///
+    /// # Errors
+    /// It cannot be listened on.
+    pub(crate) fn bind(self) -> Result<Bound, NodeError> {
+        Ok(Bound { data_plane: self.data_plane.bind()?, parts: self.parts })
+    }
+}
+
+impl Bound {
+    /// Starts the shards.
+    ///
+    /// # Errors
+    /// The host has no thread, ring or descriptor for them.
+    pub(crate) fn start(self, signals: Signals) -> Result<Running, NodeError> {
+        let Self { data_plane, parts: Parts { initial, headline, limits, log } } = self;
+        let address = data_plane.addresses().iter().map(SocketAddr::to_string).collect::<String>();
+        let (hangup, reread) = channel();
+        let events = Events::watch(signals, move || {
+            if hangup.send(()).is_err() {
+                info!("SIGHUP: there are no certificates to read again");
+            }
+        })?;
+        let data_plane = data_plane.start(events, initial, reread)?;
+        let bounds = announce::bounds(data_plane.capacity(), &limits);
+        let announcement = format!("listening on {address}\n  {headline}\n{bounds}");
+        Ok(Running { data_plane, announcement, drain_timeout: limits.drain_timeout, log })
+    }
+}
+
+impl Running {
+    /// The address and the limits, for people.
+    pub(crate) fn announcement(&self) -> &str {
+        &self.announcement
+    }
+
+    /// Serves until a signal ends it, and drains.
+    ///
+    /// # Errors
+    /// A shard failed.
+    pub(crate) fn wait(self) -> Result<Shutdown, NodeError> {
+        let shutdown = self.data_plane.serve(|| self.drain_timeout);
+        drop(self.log);
+        shutdown
+    }
+}
+
+/// Finds the target's addresses. A name is looked up again and again for as long as the cell is held.
 fn find(question: &Question, patience: Duration) -> Result<Arc<AddressCell>, NodeError> {
     if let Some(address) = question.address() {
         return Ok(Arc::new(AddressCell::fixed(address)));
@@ -144,21 +207,19 @@ fn snapshot_of(upstream: Upstream, place: Arc<AddressCell>, policy: Arc<Policy>)
     Snapshot::of_one(route)
 }
 
-fn settings(options: &Options, serve: Serve, trusted_proxies: Vec<ipnet::IpNet>) -> Result<Settings, NodeError> {
+fn settings(options: &Options) -> Result<Settings, NodeError> {
     Ok(Settings {
-        serve,
+        serve: if options.upstream.is_some() { Serve::Route } else { Serve::Echo },
         head: options.limits.head()?,
         policy: Arc::new(options.limits.policy(Duration::ZERO)),
-        trusted_proxies,
+        trusted_proxies: options.trusted_proxies.clone(),
         proxy_protocol: vec![options.proxy_protocol.clone()],
     })
 }
 
-/// What clients are spoken to with, read; `None` for plain text.
-fn read_certificates(options: &Options) -> Result<Option<(ServerTls, Served)>, NodeError> {
-    let Some(tls) = options.tls.clone() else { return Ok(None) };
+fn read_certificates(tls: &ServerTls) -> Result<(ServerTls, Served), NodeError> {
     let served = tls.load(None).map_err(|error| NodeError::Configuration(error.to_string()))?;
-    Ok(Some((tls, served)))
+    Ok((tls.clone(), served))
 }
 
 fn warn_of_trust(served: Option<&Served>, upstream: Option<&ClientTls>) {
@@ -166,31 +227,20 @@ fn warn_of_trust(served: Option<&Served>, upstream: Option<&ClientTls>) {
         certificates::warn_at_start([served]);
     }
     if upstream.is_some_and(|tls| !tls.is_verified()) {
-        warn!(
-            "--upstream-insecure-skip-verify: the upstream may be anyone, and whoever is in between reads everything"
-        );
+        warn!("--upstream-insecure-skip-verify: the upstream is not verified, and anyone on the path reads everything");
     }
 }
 
-/// The headline, with where the upstream is and what clients are spoken to with.
-fn described(headline: &str, place: Option<&AddressCell>, tls: Option<&(ServerTls, Served)>) -> String {
-    let place = place.map_or_else(String::new, |place| match place.load().addresses() {
-        [] => " (not resolved yet)".to_owned(),
-        addresses => format!(" (at {})", resolver::show(addresses)),
-    });
-    let tls = tls.map_or_else(String::new, |(tls, served)| {
-        format!("\n  TLS: {}, client certificates: {}", certificate::list(&served.certificates), tls.clients())
-    });
-    format!("{headline}{place}{tls}")
-}
-
-fn watch_certificates(
-    listener: certificates::Listener,
-    hung_up: Receiver<()>,
-    shards: Vec<Sender<Command>>,
-) -> Result<(), NodeError> {
-    certificates::watch(vec![listener], hung_up, move |place, config| {
-        tell_all(&shards, || Command::Certificates(place, Arc::clone(config)))
-    })?;
-    Ok(())
+/// Adds the target's addresses and the certificates.
+fn describe(headline: &mut String, addresses: Option<&AddressCell>, tls: Option<&(ServerTls, Served)>) {
+    if let Some(cell) = addresses {
+        headline.push_str(&match cell.load().addresses() {
+            [] => " (not resolved yet)".to_owned(),
+            addresses => format!(" (at {})", resolver::show(addresses)),
+        });
+    }
+    if let Some((tls, served)) = tls {
+        let certificates = certificate::list(&served.certificates);
+        headline.push_str(&format!("\n  TLS: {certificates}, client certificates: {}", tls.clients()));
+    }
 }

@@ -19,9 +19,9 @@ use crate::api::request::{NewApi, NewDeployment, NewLifecycle, Promotion};
 use crate::api::view::LifecycleView;
 use crate::api::{Api, Deployment};
 use crate::declare::held;
-use crate::node::NodeError;
 use crate::node::announce;
-use crate::node::serve::{self, Options, Ready};
+use crate::node::events::Signals;
+use crate::node::serve::{Options, Prepared};
 
 /// The ports that a node has if nothing else is said: of both environments, external and internal, and of the admin API.
 const USUAL: [(Listener, u16); 5] = [
@@ -63,13 +63,19 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         apply: None,
         ring_completions: args.ring_completions,
     };
-    let shutdown = serve::serve(&options, |ready| {
-        let published = publish(folder.path(), chat.address());
-        let [development, production] = published.map_err(|failure| NodeError::Failed(failure.to_string()))?;
-        Ok(announce::say(text(folder.path(), ready, &development, &production))?)
-    });
+    let running = Prepared::new(options)?.bind()?.start(Signals::Heard)?;
+    let shutdown = match publish(folder.path(), chat.address()) {
+        Ok([development, production]) => {
+            announce::say(text(folder.path(), running.admin(), &development, &production))?;
+            running.wait()?
+        }
+        Err(failure) => {
+            running.shut_down()?;
+            return Err(failure);
+        }
+    };
     drop(chat);
-    Ok(exit_code(shutdown?))
+    Ok(exit_code(shutdown))
 }
 
 /// What the node is configured with. Nobody who tries something wants to wait for a drain.
@@ -125,7 +131,7 @@ fn publish(state: &Path, chat: SocketAddr) -> Result<[Deployment; 2], Failure> {
 }
 
 /// What it says at the start. The commands can be copied as they stand.
-fn text(state: &Path, ready: &Ready, development: &Deployment, production: &Deployment) -> String {
+fn text(state: &Path, admin: SocketAddr, development: &Deployment, production: &Deployment) -> String {
     let url = |deployment: &Deployment| deployment.url.clone().unwrap_or_default();
     let (state, ringway) = (state.display(), program::name());
     format!(
@@ -140,7 +146,6 @@ fn text(state: &Path, ready: &Ready, development: &Deployment, production: &Depl
          Ctrl-C ends it, and removes {state}.\n",
         production = url(production),
         development = url(development),
-        admin = ready.admin,
     )
 }
 

@@ -6,6 +6,7 @@ mod apis;
 mod bad_input;
 mod degraded;
 mod drain;
+mod embedded;
 mod ending;
 mod journal;
 mod kill;

@@ -1,0 +1,199 @@
+//! A node's control plane: the manager with the store's thread, the resolver, the admin API, the last good snapshot.
+//!
+//! Three steps, since each needs something of the data plane that the one before does not: [`ControlPlane::start`] needs the
+//! addresses that were bound and makes the first snapshot; [`ControlPlane::attach`] needs the shards; the
+//! [`RunningControlPlane`] answers until [`stop`](RunningControlPlane::stop).
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use super::data_plane::InitialConfig;
+use super::declared::Declared;
+use super::log::SetLevel;
+use super::reload::{ReloadRequest, Reloader};
+use super::state::NodeState;
+use super::{NodeError, addresses};
+use crate::command::Command;
+use crate::config::file::{Configuration, Opened};
+use crate::control::admin::Admin;
+use crate::control::http::guard::AllowedHosts;
+use crate::control::http::server;
+use crate::control::last_good_snapshot::SnapshotWriter;
+use crate::control::manage::{self, Manager, Origin, Reconfigure, Started};
+use crate::control::publish::shards::{Outlet, ShardPublisher};
+use crate::control::resolver::Resolver;
+use crate::control::shards::ShardClient;
+use crate::engine::mailbox;
+use crate::routing::settings::Settings;
+use crate::tls::client::ClientTls;
+
+/// How long the store may take to close at the end.
+const STORE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A control plane that no shard hears of yet. The store's thread and the resolver's run.
+pub(super) struct ControlPlane {
+    manager: Manager,
+    reconfigure: Reconfigure<ShardPublisher>,
+    store: JoinHandle<()>,
+    declared: Option<Declared>,
+    outlet: Outlet,
+    published: watch::Receiver<u64>,
+    settings: Arc<Settings>,
+    upstream_tls: Vec<ClientTls>,
+}
+
+/// What a control plane is attached to.
+pub(super) struct Attachment<'a> {
+    /// The admin API's listener, and that of figures alone if there is one.
+    pub(super) sockets: Vec<TcpListener>,
+    pub(super) shards: Vec<mailbox::Sender<Command>>,
+    pub(super) state: &'a NodeState,
+    /// The configuration file, if there is one.
+    pub(super) file: Option<&'a Path>,
+    pub(super) configuration: Configuration,
+    /// The addresses that the data plane's listeners got.
+    pub(super) bound: Vec<SocketAddr>,
+    /// Sets what is logged.
+    pub(super) level: SetLevel,
+    /// Has the files of certificates read again.
+    pub(super) certificates: Sender<()>,
+    pub(super) reload_sender: Sender<ReloadRequest>,
+    pub(super) reload_receiver: Receiver<ReloadRequest>,
+}
+
+/// A control plane that answers and reloads.
+pub(super) struct RunningControlPlane {
+    manager: Manager,
+    store: JoinHandle<()>,
+    admin: server::Running,
+    snapshot: SnapshotWriter,
+    reload: Sender<ReloadRequest>,
+    /// What is active; a reload replaces it.
+    configuration: Arc<ArcSwap<Configuration>>,
+}
+
+impl ControlPlane {
+    /// Makes the first snapshot, of what the store holds and of what `apply` declares, and waits a moment for the addresses of
+    /// its upstreams: the first clients must not be refused for a name that is still being looked up.
+    ///
+    /// # Errors
+    /// What is deployed cannot be served, the declared files cannot be read, or the host has no thread for it.
+    pub(super) fn start(
+        configuration: &Configuration,
+        opened: &Opened,
+        origin: Origin,
+        state: &NodeState,
+        apply: Option<&Path>,
+        bound: &[SocketAddr],
+    ) -> Result<Self, NodeError> {
+        let patience = configuration.limits.connect_timeout;
+        let resolver = Resolver::start(patience)?;
+        let publisher =
+            ShardPublisher::new(configuration, opened, resolver.clone()).map_err(NodeError::Configuration)?;
+        let (outlet, published, (settings, upstream_tls)) =
+            (publisher.outlet(), publisher.published(), publisher.begin());
+        let environments = addresses::environments(configuration, bound);
+        let started = Manager::start(origin, publisher, environments, manage::Settings::default());
+        let Started { manager, reconfigure, thread: store, .. } =
+            started.map_err(|problems| NodeError::Failed(problems.to_string()))?;
+        let declared = apply.map(|path| Declared::new(path, manager.clone(), state.notes.clone()));
+        let mut declared = declared.transpose()?;
+        if let Some(declared) = &mut declared {
+            declared.apply();
+        }
+        resolver.wait(patience);
+        Ok(Self { manager, reconfigure, store, declared, outlet, published, settings, upstream_tls })
+    }
+
+    /// The configuration that the shards begin with.
+    pub(super) fn initial(&self) -> InitialConfig {
+        InitialConfig {
+            settings: Arc::clone(&self.settings),
+            snapshot: self.outlet.snapshot(),
+            upstream_tls: self.upstream_tls.clone(),
+        }
+    }
+
+    /// Publishes to the shards from now on, serves the admin API, writes the last good snapshot, and reloads on request.
+    ///
+    /// # Errors
+    /// The host has no thread for it.
+    pub(super) fn attach(self, to: Attachment<'_>) -> Result<RunningControlPlane, NodeError> {
+        let Self { manager, reconfigure, store, declared, outlet, published, .. } = self;
+        let Attachment { state, configuration, .. } = to;
+        outlet.attach(to.shards.clone());
+        let allowed_hosts = AllowedHosts::from(configuration.allowed_hosts.clone());
+        let shards = ShardClient::new(to.shards, move || outlet.snapshot());
+        let admin = serve_admin(&manager, shards, state, to.sockets, allowed_hosts.clone())?;
+        let snapshot = SnapshotWriter::start(state.path().to_owned(), published, manager.clone(), state.notes.clone())?;
+        let configuration = Arc::new(ArcSwap::from_pointee(configuration));
+        Reloader {
+            file: to.file.map(Path::to_owned),
+            configuration: Arc::clone(&configuration),
+            bound: to.bound,
+            reconfigure,
+            allowed_hosts,
+            level: to.level,
+            certificates: to.certificates,
+            declared,
+            notes: state.notes.clone(),
+        }
+        .start(to.reload_receiver)?;
+        let taken_up = to.reload_sender.clone();
+        manager.reopen_store(move || {
+            let _ = taken_up.send(ReloadRequest::Declare);
+        });
+        Ok(RunningControlPlane { manager, store, admin, snapshot, reload: to.reload_sender, configuration })
+    }
+}
+
+impl RunningControlPlane {
+    /// Refuses changes from now on. How long connections may take to close.
+    pub(super) fn begin_drain(&self) -> Duration {
+        self.manager.drain();
+        self.configuration.load().limits.drain_timeout
+    }
+
+    /// Ends it, in this order: the admin API answers what was asked, the last good snapshot is written, reloads end, the
+    /// store closes. Each step waits for a bounded time.
+    pub(super) fn stop(self) {
+        self.admin.stop();
+        self.snapshot.finish();
+        let _ = self.reload.send(ReloadRequest::Stop);
+        // With the last manager the store's thread ends, and closes the store.
+        drop(self.manager);
+        wait_for(&self.store, STORE_PATIENCE);
+    }
+}
+
+/// Serves the admin API on the first socket, figures alone on the second.
+fn serve_admin(
+    manager: &Manager,
+    shards: ShardClient,
+    state: &NodeState,
+    sockets: Vec<TcpListener>,
+    allowed_hosts: AllowedHosts,
+) -> Result<server::Running, NodeError> {
+    let notes = state.notes.clone();
+    let admin = Admin::new(manager.clone(), shards, move || notes.all());
+    let routers = [admin.router(state.token.clone(), allowed_hosts), admin.metrics_router()];
+    let limits = [server::MAX_CALLERS, server::MAX_SCRAPERS];
+    let listeners = sockets.into_iter().zip(routers).zip(limits);
+    let listeners = listeners.map(|((socket, router), connections)| server::Listener { socket, router, connections });
+    Ok(server::start(listeners.collect())?)
+}
+
+/// Waits until a thread has ended, for `patience` at most.
+fn wait_for(thread: &JoinHandle<()>, patience: Duration) {
+    let deadline = Instant::now() + patience;
+    while !thread.is_finished() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
