@@ -1,5 +1,6 @@
 //! Tests that hold the documentation against the program.
 
+mod architecture;
 mod documentation;
 mod documented_cli;
 mod documented_model;
