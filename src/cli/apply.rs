@@ -206,7 +206,9 @@ mod tests {
         assert_eq!(
             asked,
             [
-                format!(r#"PUT {chat} {{"name":"Chat","targets":["ws://a"],"description":"new","access":"external"}}"#),
+                format!(
+                    r#"PUT {chat} {{"name":"Chat","description":"new","access":"external","targets":["ws://a"],"type":"WebSocket"}}"#
+                ),
                 format!("PUT {chat}/deployments/development {{}}"),
                 format!(r#"PUT {chat}/deployments/production {{"targets":["ws://p"]}}"#),
                 format!("POST {chat}/deployments/production/stop {{}}"),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::api::request::OwnTargets;
 use crate::api::view::Status;
-use crate::api::{Access, ApiKey, Description, EnvironmentName, Lifecycle, Name, TargetUrl};
+use crate::api::{ApiKey, Definition, EnvironmentName, Lifecycle, Name};
 
 /// What `apiVersion` must be.
 pub const API_VERSION: &str = "ringway/v1";
@@ -20,14 +20,10 @@ pub struct Document {
     pub origin: Origin,
     /// What the API is found by.
     pub key: ApiKey,
-    /// For people.
-    pub name: Name,
-    /// For people, and longer.
-    pub description: Option<Description>,
-    /// Which listeners serve it.
-    pub access: Option<Access>,
-    /// Where its connections go.
-    pub targets: Vec<TargetUrl>,
+    /// The definition; a field that the document leaves out has its default.
+    pub definition: Definition,
+    /// The fields of the definition that the document gives.
+    pub given: Vec<&'static str>,
     /// Its state.
     pub lifecycle: Option<Lifecycle>,
     /// For consumers; with `Published`, `Deprecated` and `Blocked` only.

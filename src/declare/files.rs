@@ -143,7 +143,7 @@ mod tests {
         let root = folder.path();
         std::fs::write(root.join("a.yaml"), text("one")).unwrap();
         std::fs::write(root.join("b.yaml"), text("one")).unwrap();
-        std::fs::write(root.join("c.yaml"), "kind: Api\n").unwrap();
+        std::fs::write(root.join("c.yaml"), text("c").replace("apiVersion: ringway/v1\n", "")).unwrap();
         std::fs::write(root.join("d.yaml"), [0xff, 0xfe]).unwrap();
         symlink("nowhere", root.join("e.yaml")).unwrap_or_default();
         let told = faults(root);
@@ -151,11 +151,8 @@ mod tests {
         assert!(told[0].ends_with("e.yaml: no such file or directory"), "{told:?}");
         std::fs::remove_file(root.join("e.yaml")).unwrap();
         let told = faults(root);
-        let expected = [
-            "c.yaml:1:1: kind: missing field `apiVersion`",
-            "d.yaml: it is not UTF-8",
-            "b.yaml:1:1: default/one:1.0 is",
-        ];
+        let expected =
+            ["c.yaml:1:1: missing field `apiVersion`", "d.yaml: it is not UTF-8", "b.yaml:1:1: default/one:1.0 is"];
         for (line, part) in told.iter().zip(expected) {
             assert!(line.contains(part), "{part}: {line}");
         }

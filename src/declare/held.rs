@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::{Api, ApiKey, Definition, EnvironmentName, Kind, Lifecycle};
+use crate::api::{Api, ApiKey, Definition, EnvironmentName, Lifecycle};
 
 /// What a node holds.
 #[derive(Clone, Debug, Default)]
@@ -27,18 +27,6 @@ impl HeldApi {
     #[must_use]
     pub fn key(&self) -> ApiKey {
         key(&self.api)
-    }
-
-    /// Its definition as it is now.
-    #[must_use]
-    pub fn definition(&self) -> Definition {
-        Definition {
-            name: self.api.name.clone(),
-            description: self.api.description.clone(),
-            access: self.api.access,
-            targets: self.api.targets.clone(),
-            kind: Kind::WebSocket,
-        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::read::Fault;
 use super::step::{Step, Why};
 use crate::api::request::{NewApi, NewDefinition, NewDeployment, NewLifecycle, OwnTargets};
 use crate::api::view::{Deployment, Status};
-use crate::api::{Definition, EnvironmentName, Kind, Lifecycle, TargetUrl};
+use crate::api::{Definition, EnvironmentName, Lifecycle, TargetUrl};
 
 /// The steps from what is held to what is declared.
 ///
@@ -57,36 +57,13 @@ impl Planner<'_> {
         let key = document.key.clone();
         let wanted = definition(document, held);
         let Some(held) = held else {
-            let new = NewApi {
-                name: wanted.name.to_string(),
-                version: key.version.to_string(),
-                targets: texts(&wanted.targets),
-                identifier: Some(key.identifier.to_string()),
-                project: Some(key.project.to_string()),
-                description: Some(wanted.description.to_string()),
-                access: Some(wanted.access.as_str().to_owned()),
-                kind: None,
-            };
+            let new = NewApi::with_key(&key, NewDefinition::from(&wanted));
             self.steps.push(Step::Create(key, new));
             return;
         };
-        let is = held.definition();
-        let differs = [
-            ("name", is.name != wanted.name),
-            ("description", is.description != wanted.description),
-            ("access", is.access != wanted.access),
-            ("targets", is.targets != wanted.targets),
-        ];
-        let fields: Vec<&str> = differs.into_iter().filter_map(|(field, differs)| differs.then_some(field)).collect();
+        let fields = held.api.definition.differences(&wanted);
         if !fields.is_empty() {
-            let new = NewDefinition {
-                name: wanted.name.to_string(),
-                targets: texts(&wanted.targets),
-                description: Some(wanted.description.to_string()),
-                access: Some(wanted.access.as_str().to_owned()),
-                kind: None,
-            };
-            self.steps.push(Step::Update(key, new, fields));
+            self.steps.push(Step::Update(key, NewDefinition::from(&wanted), fields));
         }
     }
 
@@ -188,15 +165,11 @@ impl Planner<'_> {
 
 /// What the definition should be: the document's, and where it is silent what it is.
 pub(super) fn definition(document: &Document, held: Option<&HeldApi>) -> Definition {
-    let is = held.map(HeldApi::definition);
-    let description = document.description.clone().or_else(|| is.as_ref().map(|is| is.description.clone()));
-    Definition {
-        name: document.name.clone(),
-        description: description.unwrap_or_default(),
-        access: document.access.or(is.map(|is| is.access)).unwrap_or_default(),
-        targets: document.targets.clone(),
-        kind: Kind::WebSocket,
+    let mut wanted = document.definition.clone();
+    if let Some(held) = held {
+        wanted.fill(&document.given, &held.api.definition);
     }
+    wanted
 }
 
 /// Why something has to be deployed; nothing if it runs already.

@@ -11,7 +11,7 @@ use super::read;
 use super::step::Step;
 use crate::api::request::{NewLifecycle, OwnTargets};
 use crate::api::view::{Deployment, Status};
-use crate::api::{Api, ApiKey, Definition, EnvironmentName, Kind, Lifecycle, Problems};
+use crate::api::{Api, ApiKey, Definition, EnvironmentName, Lifecycle, Problems};
 
 /// Documents of a text that is right.
 pub(crate) fn documents(text: &str) -> Vec<Document> {
@@ -53,13 +53,9 @@ impl Shelf {
             project: key.project.clone(),
             identifier: key.identifier.clone(),
             version: key.version,
-            name: definition.name,
+            definition,
             display_name: None,
-            description: definition.description,
-            kind: Kind::WebSocket,
             base_path: key.base_path(),
-            access: definition.access,
-            targets: definition.targets,
             lifecycle: Lifecycle::Created,
             deprecated_at: None,
             sunset_at: None,
@@ -77,7 +73,7 @@ impl Shelf {
     fn deploy(&mut self, key: &ApiKey, environment: &EnvironmentName, revision: Option<u64>, own: OwnTargets) {
         let (api, revisions) = self.apis.get_mut(key).unwrap();
         assert_ne!(api.lifecycle, Lifecycle::Retired);
-        let definition = definition_of(api);
+        let definition = api.definition.clone();
         let revision = revision.unwrap_or_else(|| {
             if revisions.last() != Some(&definition) {
                 revisions.push(definition);
@@ -122,7 +118,7 @@ impl Shelf {
         api.lifecycle = change.state;
         match change.state {
             Lifecycle::Published => {
-                let shown = api.display_name.take().unwrap_or_else(|| api.name.clone());
+                let shown = api.display_name.take().unwrap_or_else(|| api.definition.name.clone());
                 api.display_name = Some(change.display_name.unwrap_or(shown));
                 (api.deprecated_at, api.sunset_at) = (None, None);
             }
@@ -139,10 +135,6 @@ impl Shelf {
 
 pub(crate) fn environments() -> Vec<EnvironmentName> {
     ["development", "production"].map(|name| name.parse().unwrap()).to_vec()
-}
-
-fn definition_of(api: &Api) -> Definition {
-    held::HeldApi { api: api.clone(), revisions: BTreeMap::new() }.definition()
 }
 
 impl Node for Shelf {
@@ -172,9 +164,7 @@ impl Node for Shelf {
                 self.created(key, definition);
             }
             Step::Update(key, new, _) => {
-                let Definition { name, description, access, targets, .. } = new.check()?;
-                let (api, _) = self.apis.get_mut(key).unwrap();
-                (api.name, api.description, api.access, api.targets) = (name, description, access, targets);
+                self.apis.get_mut(key).unwrap().0.definition = new.check()?;
             }
             Step::Deploy(key, environment, new, _) => self.deploy(key, environment, new.revision, new.own_targets()?),
             Step::Stop(key, environment) => self.status(key, environment, Status::Stopped),

@@ -18,12 +18,10 @@ pub struct Written {
     api_version: &'static str,
     kind: &'static str,
     project: String,
-    name: String,
     identifier: String,
     version: String,
-    description: String,
-    access: &'static str,
-    targets: Vec<String>,
+    #[serde(flatten)]
+    definition: Definition,
     lifecycle: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     display_name: Option<String>,
@@ -49,9 +47,9 @@ impl Written {
     /// What is held.
     #[must_use]
     pub fn held(held: &HeldApi) -> Self {
-        let definition = held.definition();
-        let deployments = deployments(held, &definition);
-        let mut written = Self::new(&held.key(), &definition, held.api.lifecycle, deployments);
+        let definition = &held.api.definition;
+        let deployments = deployments(held, definition);
+        let mut written = Self::new(&held.key(), definition, held.api.lifecycle, deployments);
         written.of_state(held.api.display_name.as_ref(), held.api.deprecated_at, held.api.sunset_at);
         written
     }
@@ -86,12 +84,9 @@ impl Written {
             api_version: API_VERSION,
             kind: KIND,
             project: key.project.to_string(),
-            name: definition.name.to_string(),
             identifier: key.identifier.to_string(),
             version: key.version.to_string(),
-            description: definition.description.to_string(),
-            access: definition.access.as_str(),
-            targets: texts(&definition.targets),
+            definition: definition.clone(),
             lifecycle: lifecycle.as_str(),
             display_name: None,
             deprecated_at: None,

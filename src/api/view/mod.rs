@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::definition::{Access, Definition, Kind};
+use super::definition::Definition;
 use super::key::{EnvironmentName, Identifier, ProjectName};
 use super::lifecycle::Lifecycle;
 use super::target::TargetUrl;
@@ -45,22 +45,14 @@ pub struct Api {
     pub identifier: Identifier,
     /// Its version.
     pub version: Version,
-    /// For people.
-    pub name: Name,
+    /// The definition as it is now; a deployment runs a revision of it.
+    #[serde(flatten)]
+    pub definition: Definition,
     /// For consumers, once it is published.
     pub display_name: Option<Name>,
-    /// For people, and longer.
-    pub description: Description,
-    /// Always `WebSocket`.
-    #[serde(rename = "type")]
-    pub kind: Kind,
     /// Where it is served; follows from project, identifier and version.
     #[schema(read_only, examples("/default/chat-app-api/v1.0"))]
     pub base_path: String,
-    /// Which of an environment's listeners serve it.
-    pub access: Access,
-    /// Where its connections go, where the environment has no targets of its own.
-    pub targets: Vec<TargetUrl>,
     /// Its state.
     pub lifecycle: Lifecycle,
     /// Since when it is deprecated.

@@ -95,7 +95,7 @@ fn publishing(
         last.and_then(|last| api.deployments.iter().find(|deployment| deployment.environment == last.name));
     let (key, name) = (held::key(api), last.map_or("production", |last| last.name.as_str()));
     let shown = args.display_name.clone().or_else(|| api.display_name.as_ref().map(ToString::to_string));
-    let shown = shown.unwrap_or_else(|| api.name.to_string());
+    let shown = shown.unwrap_or_else(|| api.definition.name.to_string());
     let what = match running {
         Some(it) => {
             let targets = list_cell(&texts(&it.effective_targets));

@@ -3,6 +3,7 @@
 
 mod change;
 mod deploy;
+mod flags;
 mod lifecycle;
 pub(super) mod reference;
 mod session;

@@ -48,11 +48,11 @@ pub(super) fn list(args: &ListArgs, client: &Client, globals: &GlobalOptions) ->
         let deployed: Vec<&str> = api.deployments.iter().map(|it| it.environment.as_str()).collect();
         vec![
             held::key(api).to_string(),
-            api.name.to_string(),
+            api.definition.name.to_string(),
             api.lifecycle.to_string(),
-            api.access.as_str().to_owned(),
+            api.definition.access.as_str().to_owned(),
             list_cell(&deployed),
-            list_cell(&texts(&api.targets)),
+            list_cell(&texts(&api.definition.targets)),
         ]
     })
 }
@@ -113,15 +113,15 @@ pub(super) fn deployed(deployments: &[Deployment]) -> String {
 fn fields(api: &Api) -> Vec<(&'static str, String)> {
     let mut fields = vec![
         ("api", held::key(api).to_string()),
-        ("name", api.name.to_string()),
+        ("name", api.definition.name.to_string()),
         ("base path", api.base_path.clone()),
-        ("access", api.access.as_str().to_owned()),
-        ("targets", list_cell(&texts(&api.targets))),
+        ("access", api.definition.access.as_str().to_owned()),
+        ("targets", list_cell(&texts(&api.definition.targets))),
         ("lifecycle", api.lifecycle.to_string()),
     ];
     let mut add = |name, value: Option<String>| fields.extend(value.map(|value| (name, value)));
     add("display name", api.display_name.as_ref().map(ToString::to_string));
-    add("description", Some(api.description.to_string()).filter(|text| !text.is_empty()));
+    add("description", Some(api.definition.description.to_string()).filter(|text| !text.is_empty()));
     add("deprecated", api.deprecated_at.map(|at| at.to_string()));
     add("ends", api.sunset_at.map(|at| at.to_string()));
     add("latest revision", api.latest_revision.map(|number| number.to_string()));

@@ -17,12 +17,8 @@ pub(super) fn api(connection: &Connection, environments: &Environments, row: Api
         project: key.project,
         identifier: key.identifier,
         version: key.version,
-        name: definition.name,
+        definition,
         display_name: life.display_name,
-        description: definition.description,
-        kind: definition.kind,
-        access: definition.access,
-        targets: definition.targets,
         lifecycle: life.state,
         deprecated_at: life.deprecated_at,
         sunset_at: life.sunset_at,
@@ -64,15 +60,12 @@ pub(super) fn deployment(environments: &Environments, key: &ApiKey, row: Deploym
 
 /// Of an API, what the audit keeps.
 pub(super) fn audited_api(row: &ApiRow) -> Value {
-    let definition = &row.definition;
-    json!({
-        "name": definition.name,
-        "description": definition.description,
-        "access": definition.access,
-        "targets": definition.targets,
-        "type": definition.kind,
-        "lifecycle": row.life.state,
-    })
+    // Nothing in a definition can fail to be written.
+    let mut kept = serde_json::to_value(&row.definition).unwrap_or_default();
+    if let Some(fields) = kept.as_object_mut() {
+        fields.insert("lifecycle".to_owned(), row.life.state.as_str().into());
+    }
+    kept
 }
 
 /// Of an API's lifecycle.

@@ -7,7 +7,7 @@ use rusqlite::types::ToSql;
 use rusqlite::{Connection, Row, params};
 
 use super::sql::{self, Json, Number, Time};
-use crate::api::{Access, Actor, ApiKey, Definition, Description, ETag, Kind, Lifecycle, Name, ProjectName, TargetUrl};
+use crate::api::{Actor, ApiKey, Definition, ETag, Lifecycle, Name, ProjectName};
 
 /// An API as it is stored: without where it is deployed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,17 +55,11 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ApiRow> {
     let number = |column| row.get::<_, Number>(column).map(|Number(number)| number);
     let time = |column| row.get::<_, Time>(column).map(|Time(time)| time);
     let maybe = |column| row.get::<_, Option<Time>>(column).map(|time| time.map(|Time(time)| time));
-    let Json(targets) = row.get::<_, Json<Vec<TargetUrl>>>("targets")?;
+    let Json(definition) = row.get("definition")?;
     Ok(ApiRow {
         id: number("id")?,
         key: sql::key(row)?,
-        definition: Definition {
-            name: row.get::<_, Name>("name")?,
-            description: row.get::<_, Description>("description")?,
-            access: row.get::<_, Access>("access")?,
-            targets,
-            kind: Kind::WebSocket,
-        },
+        definition,
         life: Life {
             state: row.get("lifecycle")?,
             display_name: row.get("display_name")?,
@@ -124,8 +118,8 @@ pub(crate) fn list<E: From<rusqlite::Error>>(
         also("id IN (SELECT api_id FROM deployments WHERE environment = ?)", environment);
     }
     if let Some(text) = &filter.text {
-        let anywhere = "instr(lower(name || char(10) || identifier || char(10) || coalesce(display_name, '')
-            || char(10) || description), lower(?)) > 0";
+        let anywhere = "instr(lower(definition ->> 'name' || char(10) || identifier || char(10)
+            || coalesce(display_name, '') || char(10) || (definition ->> 'description')), lower(?)) > 0";
         also(anywhere, text);
     }
     select.push_str(" ORDER BY project, identifier, major, minor, id LIMIT ?6");
@@ -140,20 +134,16 @@ pub(crate) fn insert(
     now: Timestamp,
     actor: &Actor,
 ) -> rusqlite::Result<()> {
-    let insert = "INSERT INTO apis (project, identifier, major, minor, name, description, access, targets, lifecycle,
-            generation, created_at, created_by, updated_at, updated_by)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1, ?10, ?11, ?10, ?11)";
+    let insert = "INSERT INTO apis (project, identifier, major, minor, definition, lifecycle, generation,
+            created_at, created_by, updated_at, updated_by)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8, ?7, ?8)";
     let ApiKey { project, identifier, version } = key;
-    let Definition { name, description, access, targets, kind: Kind::WebSocket } = definition;
     let values = params![
         project,
         identifier,
         version.major,
         version.minor,
-        name,
-        description,
-        access,
-        Json(targets),
+        Json(definition),
         Lifecycle::Created,
         Time(now),
         actor.as_str()
@@ -168,10 +158,9 @@ pub(crate) fn update(
     now: Timestamp,
     actor: &Actor,
 ) -> rusqlite::Result<()> {
-    let update = "UPDATE apis SET name = ?2, description = ?3, access = ?4, targets = ?5, updated_at = ?6,
-        updated_by = ?7, generation = generation + 1 WHERE id = ?1";
-    let Definition { name, description, access, targets, kind: Kind::WebSocket } = definition;
-    let values = params![Number(id), name, description, access, Json(targets), Time(now), actor.as_str()];
+    let update = "UPDATE apis SET definition = ?2, updated_at = ?3, updated_by = ?4, generation = generation + 1
+        WHERE id = ?1";
+    let values = params![Number(id), Json(definition), Time(now), actor.as_str()];
     connection.execute(update, values).map(drop)
 }
 

@@ -99,7 +99,7 @@ pub(crate) fn delete(connection: &Connection, id: DeploymentId) -> rusqlite::Res
 
 const SELECT_DEPLOYED: &str =
     "SELECT deployments.id, project, identifier, major, minor, apis.id AS api_id, environment,
-    revision, deployments.targets, definition, lifecycle, deprecated_at, sunset_at, stopped
+    revision, deployments.targets, revisions.definition, lifecycle, deprecated_at, sunset_at, stopped
     FROM deployments
     JOIN apis ON apis.id = deployments.api_id
     JOIN revisions ON revisions.api_id = apis.id AND number = revision";

@@ -8,7 +8,7 @@ use super::fault::StoreError;
 pub(super) const APPLICATION_ID: i32 = 0x5269_6e67;
 
 /// Each brings a store from the form before to the next. What is here has been let out into the world and is never changed.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// What a file says it is.
 pub(super) struct Form {
@@ -70,8 +70,10 @@ pub(super) fn run(connection: &mut Connection, migrations: &[&str]) -> Result<()
 mod tests {
     use rusqlite::Connection;
 
+    use super::super::apis;
     use super::super::fault::StoreError;
     use super::{APPLICATION_ID, Form, MIGRATIONS, run};
+    use crate::api::NewDefinition;
 
     fn version(connection: &Connection) -> i32 {
         connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
@@ -95,6 +97,25 @@ mod tests {
             assert_eq!(form(&store), form(&fresh), "from {earlier}");
             assert_eq!(version(&store), version(&fresh), "from {earlier}");
         }
+    }
+
+    #[test]
+    fn an_api_of_the_first_form_keeps_its_definition() {
+        let mut store = Connection::open_in_memory().unwrap();
+        run(&mut store, &MIGRATIONS[..1]).unwrap();
+        let old = r#"
+            INSERT INTO projects VALUES (1, 'default', '', 1, 0, 'me', 0, 'me');
+            INSERT INTO apis VALUES (1, 'default', 'chat', 1, 0, 'Chat', 'It is "new".', 'internal', '["ws://a","wss://b"]',
+                NULL, 'Created', NULL, NULL, 1, 7, 0, 'me', 0, 'me');
+        "#;
+        store.execute_batch(old).unwrap();
+        run(&mut store, MIGRATIONS).unwrap();
+        let key = "default/chat:1.0".parse().unwrap();
+        let row = apis::find(&store, &key).unwrap().unwrap();
+        let written = serde_json::json!({ "name": "Chat", "description": "It is \"new\".", "access": "internal",
+            "targets": ["ws://a", "wss://b"] });
+        let expected: NewDefinition = serde_json::from_value(written).unwrap();
+        assert_eq!((row.definition, row.generation), (expected.check().unwrap(), 7));
     }
 
     #[test]

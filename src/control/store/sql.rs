@@ -8,9 +8,7 @@ use rusqlite::{Connection, Params, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::api::{
-    Access, Action, ApiKey, Description, EnvironmentName, Identifier, Lifecycle, Name, ProjectName, Version,
-};
+use crate::api::{Action, ApiKey, Description, EnvironmentName, Identifier, Lifecycle, Name, ProjectName, Version};
 
 /// A number that is never negative: ids, revisions, counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +79,7 @@ macro_rules! texts {
     )*};
 }
 
-texts! { Access Action Description EnvironmentName Identifier Lifecycle Name ProjectName }
+texts! { Action Description EnvironmentName Identifier Lifecycle Name ProjectName }
 
 /// The key in four columns of a row: project, identifier, major, minor.
 pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<ApiKey> {

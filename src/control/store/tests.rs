@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::Store;
 use super::fault::StoreError;
+use super::migrations::MIGRATIONS;
 use crate::api::Problems;
 use crate::api::problem::Code;
 use crate::control::state_dir::StateDir;
@@ -20,8 +21,8 @@ fn filled() -> TempDir {
     let store = Store::open(&StateDir::take(folder.path()).unwrap()).unwrap();
     let sql = r#"
         INSERT INTO projects VALUES (1, 'default', '', 1, 0, 'me', 0, 'me');
-        INSERT INTO apis VALUES (1, 'default', 'chat', 1, 0, 'Chat', '', 'external', '["ws://a"]', NULL, 'Created', NULL,
-            NULL, 1, 1, 0, 'me', 0, 'me');
+        INSERT INTO apis VALUES (1, 'default', 'chat', 1, 0, NULL, 'Created', NULL, NULL, 1, 1, 0, 'me', 0, 'me',
+            '{"name":"Chat","description":"","access":"external","targets":["ws://a"],"type":"WebSocket"}');
         INSERT INTO revisions VALUES (1, 1, '{"name":"Chat","description":"","access":"external","targets":["ws://a"],
             "type":"WebSocket"}', 0, 'me');
         INSERT INTO deployments VALUES (1, 1, 'development', 1, NULL, 0, 0, 'me');
@@ -78,8 +79,8 @@ fn a_number_that_was_rolled_back_is_used_by_the_next() {
 fn of_apis_with_one_key_one_is_not_retired() {
     let folder = filled();
     let store = Store::open(&StateDir::take(folder.path()).unwrap()).unwrap();
-    let copy = "INSERT INTO apis SELECT NULL, project, identifier, major, minor, name, description, access, targets,
-        display_name, 'Published', NULL, NULL, NULL, 1, 0, 'me', 0, 'me' FROM apis WHERE id = 1";
+    let copy = "INSERT INTO apis SELECT NULL, project, identifier, major, minor, display_name, 'Published', NULL, NULL,
+        NULL, 1, 0, 'me', 0, 'me', definition FROM apis WHERE id = 1";
     assert!(refused(&store, copy).contains("UNIQUE"));
     store.connection().execute("UPDATE apis SET lifecycle = 'Retired'", []).unwrap();
     store.connection().execute(copy, []).unwrap();
@@ -184,7 +185,7 @@ fn a_newer_store_and_another_programs_are_not_opened() {
     other.pragma_update(None, "user_version", 1000).unwrap();
     drop(other);
     let error = read(folder.path()).unwrap_err();
-    assert_eq!(error, StoreError::Newer { found: 1000, known: 1 });
+    assert_eq!(error, StoreError::Newer { found: 1000, known: MIGRATIONS.len() });
     assert!(error.forbids_serving());
     assert!(error.to_string().contains("form 1000") && error.to_string().contains("newer program"), "{error}");
 
@@ -211,10 +212,10 @@ fn a_tool_that_reads_beside_the_node_disturbs_nobody() {
     let other = Connection::open(folder.path().join("ringway.db")).unwrap();
     other.execute_batch("BEGIN; SELECT * FROM apis;").unwrap();
     let transaction = store.transaction().unwrap();
-    transaction.execute("UPDATE apis SET name = 'Talk'", []).unwrap();
+    transaction.execute("UPDATE apis SET display_name = 'Talk'", []).unwrap();
     transaction.commit().unwrap();
-    let seen: String = other.query_row("SELECT name FROM apis", [], |row| row.get(0)).unwrap();
-    assert_eq!(seen, "Chat");
+    let seen: Option<String> = other.query_row("SELECT display_name FROM apis", [], |row| row.get(0)).unwrap();
+    assert_eq!(seen, None);
 }
 
 #[test]

@@ -73,7 +73,7 @@ async fn a_definition_is_put_as_often_as_one_likes() {
     assert!(!again.is_new);
     assert_eq!((again.etag, &again.value), (put.etag, &put.value));
     let other = node.manager.put_api(me(), chat.clone(), definition("Talk"), Condition::Always).await.unwrap();
-    assert_eq!(other.value.name.as_str(), "Talk");
+    assert_eq!(other.value.definition.name.as_str(), "Talk");
     assert_ne!(other.etag, put.etag);
     let audit = node.audit().await;
     assert_eq!(audit[1..], ["me api.create default/chat:1.0", "me api.update default/chat:1.0"]);

@@ -17,11 +17,11 @@ use crate::control::store::Store;
 const FILL: &str = r#"
     INSERT INTO projects VALUES (1, 'default', '', 1, 0, 'me', 0, 'me');
     WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 10000)
-    INSERT INTO apis SELECT n, 'default', 'api-' || n, 1, 0, 'API ' || n, 'What a team says of its API, in a line.',
-        'external', '["ws://10.0.0.1:' || (10000 + n) || '"]', NULL, 'Created', NULL, NULL, 1, 1, 0, 'me', 0, 'me'
+    INSERT INTO apis SELECT n, 'default', 'api-' || n, 1, 0, NULL, 'Created', NULL, NULL, 1, 1, 0, 'me', 0, 'me',
+        json_object('name', 'API ' || n, 'description', 'What a team says of its API, in a line.', 'access', 'external',
+            'targets', json_array('ws://10.0.0.1:' || (10000 + n)), 'type', 'WebSocket')
         FROM numbers;
-    INSERT INTO revisions SELECT id, 1, json_object('name', name, 'description', description, 'access', access,
-        'targets', json(targets), 'type', 'WebSocket'), 0, 'me' FROM apis;
+    INSERT INTO revisions SELECT id, 1, definition, 0, 'me' FROM apis;
     INSERT INTO deployments SELECT id, id, 'development', 1, NULL, 0, 0, 'me' FROM apis;
 "#;
 

@@ -1,25 +1,25 @@
-//! What an API is, as a revision keeps it.
+//! Two small fields of a definition: the access mode and the kind.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::problem::Fault;
-use super::target::TargetUrl;
-use super::text::{Description, Name};
+use crate::api::problem::Fault;
 
-/// Which of an environment's two listeners serve an API.
+/// The access mode: which of an environment's two listeners serve an API.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {
-    /// The external one.
+    /// The external listener.
     #[default]
     External,
-    /// The internal one.
+    /// The internal listener.
     Internal,
 }
 
 impl Access {
-    /// As it is written.
+    /// The word in JSON, YAML and on the command line.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ impl std::str::FromStr for Access {
     }
 }
 
-/// What kind of API it is.
+/// The kind of API; there is only one so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub enum Kind {
     /// RFC 6455.
@@ -57,18 +57,16 @@ impl std::str::FromStr for Kind {
     }
 }
 
-/// An API's definition, checked. Deploying keeps it as a revision, which never changes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Definition {
-    /// For people.
-    pub name: Name,
-    /// For people, and longer.
-    pub description: Description,
-    /// Which listeners serve it.
-    pub access: Access,
-    /// Where its connections go: 1 to 16.
-    pub targets: Vec<TargetUrl>,
-    /// The one kind there is.
-    #[serde(rename = "type")]
-    pub kind: Kind,
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WebSocket => f.write_str("WebSocket"),
+        }
+    }
 }

@@ -4,140 +4,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::definition::{Access, Definition, Kind};
-use super::key::{ApiKey, Identifier, ProjectName};
+pub use super::definition::{NewApi, NewDefinition, Written};
 use super::lifecycle::Lifecycle;
 use super::problem::{Fault, Faults, Problems};
-use super::target::{self, TargetUrl};
+use super::target::TargetUrl;
 use super::text::{Description, Name};
-
-/// A new API.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewApi {
-    /// For people: 1 to 60 letters, digits, spaces and `-_.`.
-    #[schema(min_length = 1, max_length = 60, examples("Chat App API"))]
-    pub name: String,
-    /// `major.minor`.
-    #[schema(examples("1.0"))]
-    pub version: String,
-    /// Where its connections go: 1 to 16 URLs.
-    #[schema(min_items = 1, max_items = 16, examples(json!(["ws://127.0.0.1:9000"])))]
-    pub targets: Vec<String>,
-    /// What stands for the name in paths; made of the name if not given. It cannot be changed later.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(examples("chat-app-api"))]
-    pub identifier: Option<String>,
-    /// The project, `default` if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(examples("default"))]
-    pub project: Option<String>,
-    /// Up to 2,000 characters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 2000)]
-    pub description: Option<String>,
-    /// `external` if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Access>)]
-    pub access: Option<String>,
-    /// `WebSocket`, given or not.
-    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Kind>)]
-    pub kind: Option<String>,
-}
-
-impl NewApi {
-    /// Reads it.
-    ///
-    /// # Errors
-    /// Every rule that a field breaks.
-    pub fn check(&self) -> Result<(ApiKey, Definition), Problems> {
-        let mut faults = Faults::default();
-        let definition = self.definition().check_into(&mut faults);
-        let project = match &self.project {
-            Some(project) => faults.keep("project", project.parse()),
-            None => Some(ProjectName::default()),
-        };
-        let version = faults.keep("version", self.version.parse());
-        let identifier = match (&self.identifier, &definition) {
-            (Some(identifier), _) => faults.keep("identifier", identifier.parse()),
-            (None, _) => match self.name.parse::<Name>() {
-                Ok(name) => faults.keep("identifier", Identifier::from_name(&name)),
-                // Told of the name.
-                Err(_) => None,
-            },
-        };
-        match (project, identifier, version, definition) {
-            (Some(project), Some(identifier), Some(version), Some(definition)) => {
-                Ok((ApiKey { project, identifier, version }, definition))
-            }
-            _ => Err(faults.into_problems()),
-        }
-    }
-
-    fn definition(&self) -> NewDefinition {
-        NewDefinition {
-            name: self.name.clone(),
-            targets: self.targets.clone(),
-            description: self.description.clone(),
-            access: self.access.clone(),
-            kind: self.kind.clone(),
-        }
-    }
-}
-
-/// An API's new definition, whole: what is not given is as in a new API. What it is found by cannot be changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewDefinition {
-    /// For people: 1 to 60 letters, digits, spaces and `-_.`.
-    #[schema(min_length = 1, max_length = 60, examples("Chat App API"))]
-    pub name: String,
-    /// Where its connections go: 1 to 16 URLs.
-    #[schema(min_items = 1, max_items = 16, examples(json!(["ws://127.0.0.1:9000"])))]
-    pub targets: Vec<String>,
-    /// Up to 2,000 characters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 2000)]
-    pub description: Option<String>,
-    /// `external` if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Access>)]
-    pub access: Option<String>,
-    /// `WebSocket`, given or not.
-    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Kind>)]
-    pub kind: Option<String>,
-}
-
-impl NewDefinition {
-    /// Reads it.
-    ///
-    /// # Errors
-    /// Every rule that a field breaks.
-    pub fn check(&self) -> Result<Definition, Problems> {
-        let mut faults = Faults::default();
-        self.check_into(&mut faults).ok_or_else(|| faults.into_problems())
-    }
-
-    /// The definition, or nothing and at least one fault more.
-    fn check_into(&self, faults: &mut Faults) -> Option<Definition> {
-        let name = faults.keep("name", self.name.parse::<Name>());
-        let description =
-            faults.keep("description", self.description.as_deref().unwrap_or_default().parse::<Description>());
-        let access = faults.keep("access", self.access.as_deref().map_or(Ok(Access::default()), str::parse));
-        let kind = faults.keep("type", self.kind.as_deref().map_or(Ok(Kind::default()), str::parse));
-        let targets = targets("targets", &self.targets, faults);
-        Some(Definition { name: name?, description: description?, access: access?, targets: targets?, kind: kind? })
-    }
-}
-
-/// All of the targets, or nothing and at least one fault more.
-fn targets(field: &str, texts: &[String], faults: &mut Faults) -> Option<Vec<TargetUrl>> {
-    let mut own = Faults::default();
-    let checked = target::check_all(field, texts, &mut own);
-    faults.join(own).then_some(checked)
-}
 
 /// What is to be changed of a project, or what a new one is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -189,7 +60,7 @@ fn own_targets(texts: Option<&[String]>) -> Result<OwnTargets, Problems> {
     match texts {
         None => Ok(OwnTargets::Keep),
         Some([]) => Ok(OwnTargets::Revisions),
-        Some(texts) => match targets("targets", texts, &mut faults) {
+        Some(texts) => match texts.to_vec().check("targets", &mut faults) {
             Some(targets) => Ok(OwnTargets::These(targets)),
             None => Err(faults.into_problems()),
         },
@@ -308,7 +179,7 @@ impl NewLifecycle {
             faults.keep("sunset_at", moment(at).and_then(|at| sunset(at, now, is_told || end == Some(at), floor)))
         });
         let production_targets =
-            self.production_targets.as_deref().and_then(|texts| targets("production_targets", texts, &mut faults));
+            self.production_targets.as_ref().and_then(|texts| texts.check("production_targets", &mut faults));
         match (state, faults.none()) {
             (Some(state), Ok(())) => {
                 Ok(LifecycleChange { state, display_name, sunset_at, deprecated_at, production_targets })
