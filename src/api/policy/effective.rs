@@ -1,0 +1,107 @@
+//! What is in effect once all layers are laid over one another.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{POLICIES, Policies, PolicyValues};
+use crate::proto::scan::FrameLimits;
+use crate::routing::policy::{Policy as RoutePolicy, Timeouts};
+
+/// The layer that decides a policy, from the least to the most specific.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The node's configuration, or the default that it has without a file.
+    Node,
+    /// The API's definition.
+    Api,
+    /// The environment's configuration.
+    Environment,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Node => "node",
+            Self::Api => "api",
+            Self::Environment => "environment",
+        })
+    }
+}
+
+/// A value for every policy, and the layer that each comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effective {
+    values: PolicyValues,
+    sources: Vec<Source>,
+}
+
+/// A policy in effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EffectivePolicy {
+    /// The policy's name.
+    #[schema(examples("limits.idle_timeout_ms"))]
+    pub name: String,
+    /// Its value: a time in milliseconds, a size in bytes, `off`, or a boolean.
+    pub value: Value,
+    /// The layer that the value comes from.
+    pub source: Source,
+}
+
+impl Effective {
+    /// The node's values with layers over them. Of the layers that name a policy the last in the order of [`Source`]
+    /// decides, in whatever order they are given here.
+    #[must_use]
+    pub fn of(node: &PolicyValues, layers: &[(Source, &Policies)]) -> Self {
+        let mut effective = Self { values: node.clone(), sources: vec![Source::Node; POLICIES.len()] };
+        let mut layers = layers.to_vec();
+        layers.sort_by_key(|(source, _)| *source);
+        for (source, layer) in layers {
+            effective.values.take(layer, |place| {
+                if let Some(known) = effective.sources.get_mut(place) {
+                    *known = source;
+                }
+            });
+        }
+        effective
+    }
+
+    /// The values alone.
+    #[must_use]
+    pub fn values(&self) -> &PolicyValues {
+        &self.values
+    }
+
+    /// Every policy with its value and source, for people and programs.
+    #[must_use]
+    pub fn list(&self) -> Vec<EffectivePolicy> {
+        let values = self.values.all().into_iter().zip(&self.sources);
+        let named = POLICIES.iter().zip(values);
+        named
+            .map(|(policy, (value, source))| EffectivePolicy { name: policy.name.to_owned(), value, source: *source })
+            .collect()
+    }
+}
+
+impl PolicyValues {
+    /// What a shard obeys. The two times that are not policies are the node's.
+    #[must_use]
+    pub fn route_policy(&self, handshake_timeout: Duration, drain_window: Duration) -> RoutePolicy {
+        RoutePolicy {
+            frames: FrameLimits { max_frame_bytes: self.max_frame_bytes, max_message_bytes: self.max_message_bytes },
+            timeouts: Timeouts {
+                handshake: handshake_timeout,
+                connect: self.connect_timeout,
+                idle: self.idle_timeout.0,
+                ping_interval: self.ping_interval.0,
+                pong: self.pong_timeout,
+                close: self.close_timeout,
+            },
+            drain_window,
+        }
+    }
+}

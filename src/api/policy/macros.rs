@@ -1,0 +1,84 @@
+//! Everything that follows from the table of policies in [`super`].
+
+/// Makes of the table: a layer ([`Policies`](super::Policies)), the values of all policies
+/// ([`PolicyValues`](super::PolicyValues)), and their handling by name.
+///
+/// A line is `"name" field: Type, Live;`. The type is a [`PolicyValue`](super::PolicyValue), which knows how the value is
+/// read and shown.
+macro_rules! policies {
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:literal $field:ident: $Type:ty, $live:ident;
+    )*) => {
+        /// A layer: the policies that it names.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct Policies {$(
+            $(#[doc = $doc])+
+            pub $field: Option<$Type>,
+        )*}
+
+        /// A value for every policy: what the node's configuration says.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct PolicyValues {$(
+            $(#[doc = $doc])+
+            pub $field: $Type,
+        )*}
+
+        /// Every policy, in the order in which they are listed everywhere.
+        pub const POLICIES: &[Policy] = &[$(Policy {
+            name: $name,
+            form: <$Type as PolicyValue>::FORM,
+            live: Live::$live,
+        }),*];
+
+        /// The JSON schema of each policy's values, with its description, in the order of [`POLICIES`].
+        pub(super) fn schemas() -> Vec<utoipa::openapi::schema::ObjectBuilder> {
+            vec![$(<$Type as PolicyValue>::schema().description(Some(concat!($($doc),+).trim()))),*]
+        }
+
+        impl Policies {
+            /// Sets the policy of this name; `None` if there is no such policy.
+            ///
+            /// # Errors
+            /// The rule that the value breaks.
+            pub fn set(&mut self, name: &str, value: &Value) -> Option<Result<(), Fault>> {
+                match name {
+                    $($name => Some(PolicyValue::from_json(value).map(|value| self.$field = Some(value))),)*
+                    _ => None,
+                }
+            }
+
+            /// The policies that the layer names, with their values.
+            #[must_use]
+            pub fn named(&self) -> Vec<(&'static str, Value)> {
+                let mut named = Vec::new();
+                $(if let Some(value) = &self.$field {
+                    named.push(($name, value.to_json()));
+                })*
+                named
+            }
+        }
+
+        impl PolicyValues {
+            /// Every policy's value, in the order of [`POLICIES`].
+            #[must_use]
+            pub fn all(&self) -> Vec<Value> {
+                vec![$(self.$field.to_json()),*]
+            }
+
+            /// Takes the values that a layer names, and reports the place in [`POLICIES`] of each.
+            pub(super) fn take(&mut self, layer: &Policies, mut taken: impl FnMut(usize)) {
+                let mut place = 0_usize;
+                $(
+                    if let Some(value) = &layer.$field {
+                        self.$field.clone_from(value);
+                        taken(place);
+                    }
+                    place = place.saturating_add(1);
+                )*
+                debug_assert_eq!(place, POLICIES.len());
+            }
+        }
+    };
+}
+pub(super) use policies;

@@ -1,0 +1,85 @@
+//! Policies: settings of how an API's connections are treated, in layers.
+//!
+//! In: the table below, and layers that name some of the policies: the node's configuration (which names all), an API's
+//! definition, an environment's configuration. Out: [`Effective`], which has a value for each policy and the layer that it
+//! comes from. The rule of the merge: **of the layers that name a policy the most specific one decides, each policy by
+//! itself**; the order is node < API < environment.
+//!
+//! A policy's name is its path in JSON, YAML and the configuration file: `limits.idle_timeout_ms` is `idle_timeout_ms`
+//! inside `limits`. To add a policy, add a line to the table, its default in `config/file/check.rs`, and the place that
+//! obeys it.
+
+mod effective;
+mod macros;
+mod tree;
+mod value;
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+pub use self::effective::{Effective, EffectivePolicy, Source};
+use self::macros::policies;
+pub use self::tree::PolicyTree;
+pub use self::value::PolicyValue;
+use super::problem::Fault;
+use super::units::Optional;
+
+/// What is known of a policy besides its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Its path: `limits.idle_timeout_ms`.
+    pub name: &'static str,
+    /// The values that it takes, for people.
+    pub form: &'static str,
+    /// When a change reaches connections that are open.
+    pub live: Live,
+}
+
+/// When a changed policy reaches connections that are open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Live {
+    /// With the next bytes that pass.
+    AtOnce,
+    /// When the connection's timers are next looked at: with the next bytes that pass, or when the old time is up.
+    NextTimer,
+    /// Only connections that are opened from then on have it.
+    NextHandshake,
+}
+
+policies! {
+    /// Whether the upstream gets the client's `Host` header, and not the target's own host.
+    "preserve_host" preserve_host: bool, NextHandshake;
+
+    /// From the first dial to an established upstream connection, over all its addresses.
+    "limits.connect_timeout_ms" connect_timeout: Duration, NextHandshake;
+
+    /// Time without a byte relayed in either direction, after which a connection is closed.
+    "limits.idle_timeout_ms" idle_timeout: Optional<Duration>, NextTimer;
+
+    /// Silence of a side after which it is sent a ping.
+    "limits.ping_interval_ms" ping_interval: Optional<Duration>, NextTimer;
+
+    /// Silence after the ping after which the side is taken for dead.
+    "limits.pong_timeout_ms" pong_timeout: Duration, NextTimer;
+
+    /// From the beginning of a close to its end by force.
+    "limits.close_timeout_ms" close_timeout: Duration, NextTimer;
+
+    /// Payload bytes of a frame.
+    "limits.max_frame_bytes" max_frame_bytes: u64, AtOnce;
+
+    /// Payload bytes of a message, over all its frames.
+    "limits.max_message_bytes" max_message_bytes: u64, AtOnce;
+}
+
+impl Policies {
+    /// Whether the layer names no policy.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;
