@@ -7,7 +7,8 @@ use rustls::ProtocolVersion;
 use tracing::{info, warn};
 
 use super::log::ACCESS;
-use crate::proxy::record::{JournalReader, Record, UNVERIFIED_UPSTREAMS};
+use crate::proxy::journal::JournalReader;
+use crate::proxy::record::{Record, UNVERIFIED_UPSTREAMS};
 
 /// Starts the writer. It ends when the last shard has.
 pub(super) fn start(reader: JournalReader) -> std::io::Result<JoinHandle<()>> {

@@ -19,7 +19,7 @@ use crate::engine::listener::Inlet;
 use crate::engine::mailbox::Sender;
 use crate::engine::plan::{Plan, Wait};
 use crate::proxy::admission::Admission;
-use crate::proxy::record::{self, JournalSource};
+use crate::proxy::journal::{self, JournalSource};
 use crate::proxy::service::Proxy;
 
 /// What the shards are started with.
@@ -63,7 +63,7 @@ impl RunningShards {
     ) -> Result<Self, NodeError> {
         let (source, writer) = match start.records {
             Records::Logged => {
-                let (source, reader) = record::journal();
+                let (source, reader) = journal::journal();
                 (source, Some(access_log::start(reader)?))
             }
             Records::Off => (JournalSource::off(), None),

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::leg::Leg;
+use super::end::{End, SideRecord};
 use super::plan::{Farewell, Part, Plan};
 use super::pump::{Manner, Pumped, pump};
-use super::record::{End, SideRecord};
 use super::relay::Relay;
 use crate::engine::{Fault, Next, Received, Time, TlsFault, Transport};
 use crate::proto::close;

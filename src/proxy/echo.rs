@@ -3,8 +3,7 @@
 //! section 8.1).
 
 use super::context::Context;
-use super::plan::Side;
-use super::record::{End, SideRecord};
+use super::end::{End, Side, SideRecord};
 use crate::command::Cause;
 use crate::engine::outbox::Outbox;
 use crate::engine::{Fault, Next, Received, Socket, Time, Transport};

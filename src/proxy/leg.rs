@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::context::Context;
-use super::plan::{Farewell, Side};
-use super::record::{End, SideRecord};
+use super::end::{End, Side, SideRecord};
+use super::plan::Farewell;
 use crate::engine::outbox::Outbox;
 use crate::engine::{Fault, Socket, Time, Transport};
 use crate::proto::frame::{ControlFrame, Opcode, Reserved, Sender};

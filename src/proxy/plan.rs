@@ -1,39 +1,8 @@
 //! How a relayed connection is to end: which side is told what, and whose last words still count.
 
-use std::fmt;
-
-use super::record::End;
+use super::end::{End, Side};
 use crate::command::Cause;
 use crate::proto::close;
-
-/// An end of a relayed connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// Downstream: who connected to us.
-    Client,
-    /// Upstream: whom we connected to.
-    Upstream,
-}
-
-impl Side {
-    /// The other end.
-    #[must_use]
-    pub fn other(self) -> Self {
-        match self {
-            Self::Client => Self::Upstream,
-            Self::Upstream => Self::Client,
-        }
-    }
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Client => "client",
-            Self::Upstream => "upstream",
-        })
-    }
-}
 
 /// A close frame of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

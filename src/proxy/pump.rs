@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::leg::Leg;
-use super::plan::Side;
+use super::end::Side;
 use crate::engine::{Fault, Received, Transport};
 use crate::proto::Violation;
 use crate::proto::frame::Opcode;

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::leg::Leg;
-use super::plan::Side;
+use super::end::{End, Side};
 use super::pump::{Manner, Pumped, pump};
-use super::record::End;
 use crate::engine::{Next, Time, Transport};
 use crate::routing::policy::Timeouts;
 

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use ringway::command::Cause;
 use ringway::engine::Fault;
 use ringway::proto::refusal::Refusal;
-use ringway::proxy::record::{End, Record, SideRecord};
+use ringway::proxy::end::{End, SideRecord};
+use ringway::proxy::record::Record;
 use ringway::routing::settings::Serve;
 
 use crate::echo;

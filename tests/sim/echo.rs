@@ -1,7 +1,8 @@
 //! What an echo must answer: every message as it came, every ping with a pong, a close with itself.
 
 use ringway::command::Cause;
-use ringway::proxy::record::{End, Record};
+use ringway::proxy::end::End;
+use ringway::proxy::record::Record;
 
 use crate::wire::{self, CLOSE, FIN, PING, PONG};
 use crate::world::World;

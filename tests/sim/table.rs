@@ -1,7 +1,7 @@
 //! Which side is told what when a connection ends: the table of src/proxy/plan.rs, written down a second time.
 
 use ringway::command::Cause;
-use ringway::proxy::record::End;
+use ringway::proxy::end::End;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {

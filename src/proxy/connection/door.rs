@@ -11,7 +11,8 @@ use crate::engine::{Socket, Time};
 use crate::proto::refusal::Refusal;
 use crate::proxy::answer::Answer;
 use crate::proxy::handshake::Handshake;
-use crate::proxy::record::{End, Trace};
+use crate::proxy::end::End;
+use crate::proxy::record::Trace;
 use crate::proxy::secure::Secure;
 
 /// The stage in which a client's own first bytes are looked at: `early` are those that were received already.

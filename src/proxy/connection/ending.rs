@@ -9,8 +9,8 @@ use crate::proxy::answer::Answer;
 use crate::proxy::closing::Closing;
 use crate::proxy::context::Context;
 use crate::proxy::linger::Linger;
+use crate::proxy::end::{End, SideRecord};
 use crate::proxy::plan::Plan;
-use crate::proxy::record::{End, SideRecord};
 use crate::proxy::relay::Relay;
 use crate::tls::secured::Secured;
 

@@ -3,7 +3,7 @@
 use super::{Connection, Stage};
 use crate::command::view::{self, ConnectionView};
 use crate::engine::Time;
-use crate::proxy::record::{End, SideRecord};
+use crate::proxy::end::{End, SideRecord};
 use crate::proxy::routes::Routes;
 
 impl Connection {

@@ -8,8 +8,7 @@ use super::local::Local;
 use crate::command::tally::{Tally, count_by};
 use crate::command::view::RouteReport;
 use crate::proxy::ousting::Ousting;
-use crate::proxy::plan::Side;
-use crate::proxy::record::End;
+use crate::proxy::end::{End, Side};
 use crate::routing::route::RouteLabels;
 
 /// Of so many subjects that are gone counts are kept; those of any more become part of what has no route.

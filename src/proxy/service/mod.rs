@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::admission::{Admission, Counted};
 use super::connection::Connection;
 use super::context::Context;
-use super::record::{Journal, JournalSource};
+use super::journal::{Journal, JournalSource};
 use super::routes::Routes;
 use crate::command::config::ShardConfig;
 use crate::command::{Cause, Command};

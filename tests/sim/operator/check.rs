@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use ringway::command::Cause;
-use ringway::proxy::record::{End, Record};
+use ringway::proxy::end::End;
+use ringway::proxy::record::Record;
 use ringway::routing::route::Gate;
 
 use super::force::labels;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use ringway::command::Cause;
 use ringway::command::tally::{Closes, Tally};
 use ringway::command::view::{Report, RouteReport};
-use ringway::proxy::record::{End, Record};
+use ringway::proxy::end::End;
+use ringway::proxy::record::Record;
 
 use super::APIS;
 use super::force::labels;

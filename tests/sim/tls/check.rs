@@ -1,7 +1,8 @@
 //! What must hold of TLS in every run, whatever happened in it.
 
 use ringway::engine::TlsFault;
-use ringway::proxy::record::{End, Record};
+use ringway::proxy::end::End;
+use ringway::proxy::record::Record;
 
 use super::{Identity, Misdeed};
 use crate::net::Sock;

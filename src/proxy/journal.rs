@@ -1,0 +1,101 @@
+//! Carries access records from the shards to the writer, in batches through a bounded queue.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use super::record::Record;
+use crate::engine::Time;
+
+/// Batches that may wait for the writer. Further ones are dropped and counted: a log that blocks must not stop a shard.
+const MAX_BATCHES: usize = 256;
+/// The most records in a batch.
+const MAX_BATCH: usize = 256;
+/// The longest time that a record waits for others, so that shard and writer wake once for many.
+const BATCH_DELAY: Duration = Duration::from_millis(200);
+
+/// One shard's writing end of the journal.
+#[derive(Debug)]
+pub struct Journal {
+    batch: Vec<Record>,
+    due: Option<Time>,
+    sender: Option<SyncSender<Vec<Record>>>,
+    dropped: Arc<AtomicU64>,
+}
+
+/// The reading end of the journal.
+#[derive(Debug)]
+pub struct JournalReader {
+    /// Batches of records. The channel closes once every shard has ended.
+    pub batches: Receiver<Vec<Record>>,
+    /// Records that were dropped because the queue was full.
+    pub dropped: Arc<AtomicU64>,
+}
+
+/// Creates a journal.
+#[must_use]
+pub fn journal() -> (JournalSource, JournalReader) {
+    let (sender, batches) = sync_channel(MAX_BATCHES);
+    let dropped = Arc::new(AtomicU64::new(0));
+    (JournalSource { sender: Some(sender), dropped: Arc::clone(&dropped) }, JournalReader { batches, dropped })
+}
+
+/// Opens the writing ends of the shards.
+#[derive(Clone, Debug)]
+pub struct JournalSource {
+    sender: Option<SyncSender<Vec<Record>>>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl JournalSource {
+    /// A source whose journals discard every record.
+    #[must_use]
+    pub fn off() -> Self {
+        Self { sender: None, dropped: Arc::default() }
+    }
+
+    /// Opens one shard's writing end.
+    #[must_use]
+    pub fn open(self) -> Journal {
+        Journal { batch: Vec::new(), due: None, sender: self.sender, dropped: self.dropped }
+    }
+}
+
+impl Journal {
+    pub(super) fn write(&mut self, now: Time, record: Record) {
+        if self.sender.is_none() {
+            return;
+        }
+        self.batch.push(record);
+        self.due.get_or_insert(now.after(BATCH_DELAY));
+        if self.batch.len() >= MAX_BATCH {
+            self.hand_over();
+        }
+    }
+
+    pub(super) fn due(&self) -> Option<Time> {
+        self.due
+    }
+
+    pub(super) fn hand_over(&mut self) {
+        self.due = None;
+        let batch = std::mem::take(&mut self.batch);
+        if let Some(sender) = &self.sender
+            && let Err(error) = sender.try_send(batch)
+        {
+            let lost = match error {
+                TrySendError::Full(batch) | TrySendError::Disconnected(batch) => batch.len(),
+            };
+            self.dropped.fetch_add(u64::try_from(lost).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        if !self.batch.is_empty() {
+            self.hand_over();
+        }
+    }
+}
