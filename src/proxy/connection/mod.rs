@@ -1,7 +1,7 @@
 //! The one place that knows the order of the stages: what one comes to decides which is next. Up to the open tunnel that is
 //! told in `opening`, from there in `ending`.
 
-mod door;
+mod entry;
 mod ending;
 mod opening;
 mod view;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 
-use self::door::{first_words, no_room};
+use self::entry::{first_words, no_room};
 use self::ending::{gone, linger};
 use super::admission::Counted;
 use super::answer::{self, Answer};

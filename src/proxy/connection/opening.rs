@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::door::{first_words, no_room};
+use super::entry::{first_words, no_room};
 use super::ending::{close_deadline, closing, gone, linger};
 use super::{Connection, Stage, Turn};
 use crate::engine::{Socket, Time, Transport};

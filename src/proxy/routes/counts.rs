@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::local::Local;
 use crate::command::tally::{Tally, count_by};
 use crate::command::view::RouteReport;
-use crate::proxy::ousting::Ousting;
+use crate::proxy::drain::Ousting;
 use crate::proxy::end::{End, Side};
 use crate::routing::route::RouteLabels;
 

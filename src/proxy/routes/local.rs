@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::command::Cause;
 use crate::command::tally::Tally;
-use crate::proxy::ousting::Ousting;
+use crate::proxy::drain::Ousting;
 use crate::routing::policy::Policy;
 use crate::routing::route::{Gate, Route, RouteLabels};
 

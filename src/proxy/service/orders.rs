@@ -7,7 +7,7 @@ use crate::command::view::{ConnectionPage, Report};
 use crate::command::{Activation, Cause, Command, ConnectionQuery, Selection};
 use crate::engine::{Slot, Time, Transport};
 use crate::proxy::connection::Connection;
-use crate::proxy::ousting::{Ousted, Ousting};
+use crate::proxy::drain::{Ousted, Ousting};
 use crate::proxy::routes::{Places, RouteSlot};
 use crate::routing::route::RouteId;
 
