@@ -269,7 +269,7 @@ impl Dial {
     fn secure<T: Transport>(&self, socket: Socket, cx: &mut Context<'_, Secured<'_, T>>) -> Result<(), Refusal> {
         let Some(tls) = self.endpoint(0).and_then(|endpoint| endpoint.tls.as_ref()) else { return Ok(()) };
         // Whom to trust is looked up by its place, and that counts only as long as the route is as it was.
-        if !cx.routes.get(cx.route).is_still(&self.onward.asked.route) {
+        if !cx.routes.get(cx.route).is_active(&self.onward.asked.route) {
             return Err(Refusal::API_CHANGING);
         }
         let config = cx.config.upstream_tls.get(usize::from(tls.trust)).ok_or(Refusal::UPSTREAM_TLS)?;

@@ -189,7 +189,7 @@ impl Connection {
                 }
             },
             upgrade::Outcome::Switched(switched) => {
-                match cx.routes.get(self.route).objection(self.listener, self.fingerprint) {
+                match cx.routes.get(self.route).rejection_reason(self.listener, self.fingerprint) {
                     None => self.open(client, upstream, *switched, cx),
                     // It changed in the meantime. Nothing has been promised yet.
                     Some(_) => {

@@ -1,21 +1,22 @@
-//! What is counted of a route, and what stays of the counts when it goes.
+//! The counts of a route, and their keeping after the route is gone.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::local::Local;
+use super::local::LocalRoute;
 use crate::command::tally::{Tally, count_by};
 use crate::command::view::RouteReport;
-use crate::proxy::drain::Ousting;
+use crate::proxy::drain::DrainQueue;
 use crate::proxy::end::{End, Side};
 use crate::routing::route::RouteLabels;
 
-/// Of so many subjects that are gone counts are kept; those of any more become part of what has no route.
+/// The most routes whose counts are kept after they are gone. Those of further routes are added to the connections without a
+/// route.
 pub(super) const MAX_GONE: usize = 1000;
 
-impl Local {
-    /// So many messages, with so many bytes, have come from a side.
+impl LocalRoute {
+    /// Counts what was relayed from one side.
     #[inline]
     pub(in crate::proxy) fn passed(&mut self, from: Side, messages: u64, bytes: usize) {
         let Tally { messages: [messages_up, messages_down], bytes: [bytes_up, bytes_down], .. } = &mut self.tally;
@@ -27,19 +28,19 @@ impl Local {
         *all_bytes = all_bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
-    /// A connection to the upstream stands.
+    /// Counts an established upstream connection.
     pub(in crate::proxy) fn dialled(&mut self, took: Duration) {
         self.tally.dial.count(took);
     }
 
-    /// A client has its 101.
+    /// Counts a client that got its 101.
     pub(in crate::proxy) fn opened(&mut self, took: Duration) {
         self.tally.open = self.tally.open.saturating_add(1);
         self.tally.opened = self.tally.opened.saturating_add(1);
         self.tally.handshake.count(took);
     }
 
-    /// A connection has ended; `codes` are those of the close frames that each side sent.
+    /// Counts the end of a connection. `codes` are those of the close frames that each side sent.
     pub(in crate::proxy) fn ended(&mut self, was_open: bool, end: End, codes: [Option<u16>; 2]) {
         let tally = &mut self.tally;
         for (closes, code) in tally.closes.iter_mut().zip(codes) {
@@ -60,7 +61,7 @@ impl Local {
         *count = count.saturating_add(1);
     }
 
-    /// Takes in what was counted of another.
+    /// Adds the counts of another route.
     pub(super) fn add(&mut self, other: &Self) {
         self.tally.add(&other.tally);
     }
@@ -70,19 +71,19 @@ impl Local {
             id: self.route().map(|route| route.id),
             labels: self.labels().cloned(),
             tally: self.tally.clone(),
-            draining: self.ousting.as_ref().map_or((0, 0), Ousting::progress),
+            draining: self.drain.as_ref().map_or((0, 0), DrainQueue::progress),
         }
     }
 }
 
-/// What was counted of routes that are gone, by whose they were. An API that is deployed again goes on from there, so that no
-/// counter ever falls.
+/// The counts of routes that are gone, by their labels. An API that is deployed again continues them, so that no counter ever
+/// falls.
 #[derive(Debug, Default)]
 pub(super) struct Gone(BTreeMap<Arc<RouteLabels>, Tally>);
 
 impl Gone {
-    /// Keeps the counts of a route that goes, if there is room for them.
-    pub(super) fn keep(&mut self, route: &Local) -> bool {
+    /// Keeps the counts of a route that is removed, if there is room for them.
+    pub(super) fn keep(&mut self, route: &LocalRoute) -> bool {
         let has_room = self.0.len() < MAX_GONE;
         let Some(labels) = route.labels().filter(|labels| has_room || self.0.contains_key(*labels)) else {
             return false;

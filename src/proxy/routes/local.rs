@@ -1,41 +1,40 @@
-//! A route as a shard knows it: what holds for its connections, which of them may go on, whether it is still there.
+//! One route on one shard: the policy of its connections, the reason to reject one, and the end of the route itself.
 
 use std::sync::Arc;
 
 use crate::command::Cause;
 use crate::command::tally::Tally;
-use crate::proxy::drain::Ousting;
+use crate::proxy::drain::DrainQueue;
 use crate::routing::policy::Policy;
 use crate::routing::route::{Gate, Route, RouteLabels};
 
 /// A route on this shard.
 #[derive(Debug)]
-pub(in crate::proxy) struct Local {
-    /// As it was when this shard last heard of it; `None` for what has no route.
+pub(in crate::proxy) struct LocalRoute {
+    /// The route of the last snapshot that had it; `None` for connections without a route.
     route: Option<Arc<Route>>,
     policy: Arc<Policy>,
     pub(super) tally: Tally,
-    /// Connections that name this place.
+    /// Connections of this route, also those that are ending.
     connections: u64,
-    /// Which endpoint's turn it is.
+    /// The index of the endpoint to try first for the next connection.
     turn: usize,
-    /// Why no connection may take it any more.
+    /// The reason why the route takes no connections.
     closed: Option<Cause>,
-    pub(in crate::proxy) ousting: Option<Ousting>,
+    pub(in crate::proxy) drain: Option<DrainQueue>,
 }
 
-impl Local {
-    /// What has no route.
-    pub(super) fn nobody(policy: Arc<Policy>) -> Self {
+impl LocalRoute {
+    /// The entry of connections without a route.
+    pub(super) fn unrouted(policy: Arc<Policy>) -> Self {
         let tally = Tally::default();
-        Self { route: None, policy, tally, connections: 0, turn: 0, closed: None, ousting: None }
+        Self { route: None, policy, tally, connections: 0, turn: 0, closed: None, drain: None }
     }
 
     pub(super) fn new(route: &Arc<Route>) -> Self {
-        Self { route: Some(Arc::clone(route)), ..Self::nobody(Arc::clone(&route.policy)) }
+        Self { route: Some(Arc::clone(route)), ..Self::unrouted(Arc::clone(&route.policy)) }
     }
 
-    /// What holds for its connections.
     #[inline]
     pub(in crate::proxy) fn policy(&self) -> &Policy {
         &self.policy
@@ -49,17 +48,16 @@ impl Local {
         self.route.as_ref()
     }
 
-    /// Whose it is.
     pub(in crate::proxy) fn labels(&self) -> Option<&Arc<RouteLabels>> {
         self.route.as_ref()?.labels.as_ref()
     }
 
-    /// Whether it is still as it was when a connection took it.
-    pub(in crate::proxy) fn is_still(&self, route: &Arc<Route>) -> bool {
+    /// Whether `route` is the active one: no change came since a connection took it.
+    pub(in crate::proxy) fn is_active(&self, route: &Arc<Route>) -> bool {
         self.route.as_ref().is_some_and(|current| Arc::ptr_eq(current, route))
     }
 
-    /// Takes a connection in, and says which of its endpoints is tried first.
+    /// Adds a connection, and returns the index of the endpoint to try first.
     pub(super) fn enter(&mut self) -> usize {
         let endpoints = self.route.as_ref().map_or(0, |route| route.endpoints.len());
         self.connections = self.connections.saturating_add(1);
@@ -68,36 +66,35 @@ impl Local {
         turn
     }
 
-    /// Lets a connection go.
     pub(super) fn leave(&mut self) {
         self.connections = self.connections.saturating_sub(1);
     }
 
-    /// Whether it is not deployed any more, nobody takes it, and the window of its ends is over.
+    /// Whether the route is not deployed any more, has no connection, and has no open drain window.
     pub(super) fn is_gone(&self) -> bool {
-        self.closed == Some(Cause::Undeployed) && self.connections == 0 && self.ousting.is_none()
+        self.closed == Some(Cause::Undeployed) && self.connections == 0 && self.drain.is_none()
     }
 
-    /// Why a connection that came through this listener, to this endpoint, is not to be, or not to go on.
-    pub(in crate::proxy) fn objection(&self, listener: u16, fingerprint: u64) -> Option<Cause> {
+    /// The reason to reject a tunnel from this listener to this endpoint; `None` if it may stay.
+    pub(in crate::proxy) fn rejection_reason(&self, listener: u16, fingerprint: u64) -> Option<Cause> {
         let route = self.route.as_ref()?;
         if self.closed.is_some() {
             return self.closed;
         }
-        // With another access mode it is served elsewhere, and not there any more.
+        // A change of the access mode moves the route to another listener.
         if route.listener != listener {
             return Some(Cause::Undeployed);
         }
         (!route.goes_to(fingerprint)).then_some(Cause::Redeployed)
     }
 
-    /// Takes what the snapshot says of the route now. Whether anything of it changed.
-    pub(super) fn change(&mut self, now: Option<&Arc<Route>>) -> bool {
+    /// Replaces the route by that of the new snapshot, `None` if the snapshot has none. Returns `true` if it changed.
+    pub(super) fn update(&mut self, new: Option<&Arc<Route>>) -> bool {
         let Some(before) = &self.route else { return false };
-        let Some(route) = now else {
+        let Some(route) = new else {
             return self.closed.replace(Cause::Undeployed) != Some(Cause::Undeployed);
         };
-        // It may come back as it was while connections of before it went are still ending.
+        // An undeployed route may return unchanged while its earlier connections are still ending.
         if Arc::ptr_eq(before, route) && self.closed != Some(Cause::Undeployed) {
             return false;
         }

@@ -1,37 +1,31 @@
-//! A shard's own table of the routes that its connections take: what holds for them, what was counted of them, and which
-//! of their connections are to end. A route is entered when its first connection comes.
+//! A shard's own table of the routes that its connections take: their policies, their counts, and the connections that are
+//! draining. A route enters the table with its first connection.
+//!
+//! In: routes of the active snapshot, and ends of connections. Out: the policy of a connection, and counts when they are asked
+//! for. The table never reads a socket or a clock.
 
 mod counts;
 mod local;
-mod places;
+mod slot;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use self::counts::Gone;
-pub(super) use self::local::Local;
-pub(super) use self::places::Places;
+pub(super) use self::local::LocalRoute;
+pub(super) use self::slot::{RouteSlot, SlotSet};
 use crate::command::view::RouteReport;
 use crate::routing::policy::Policy;
 use crate::routing::route::{Route, RouteId};
 use crate::routing::snapshot::Snapshot;
 
-/// A place in the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct RouteSlot(u32);
-
-impl RouteSlot {
-    /// Of connections that have no route, or none yet.
-    pub(super) const NONE: Self = Self(0);
-}
-
 /// The table.
 #[derive(Debug)]
 pub(super) struct Routes {
-    /// The first is always empty.
-    places: Vec<Option<Local>>,
-    /// What has no route.
-    nobody: Local,
+    /// The routes by slot. The first slot is always empty.
+    table: Vec<Option<LocalRoute>>,
+    /// The policy and counts of connections without a route.
+    unrouted: LocalRoute,
     by_id: HashMap<RouteId, RouteSlot>,
     free: Vec<RouteSlot>,
     gone: Gone,
@@ -40,49 +34,49 @@ pub(super) struct Routes {
 impl Routes {
     pub(super) fn new(policy: Arc<Policy>) -> Self {
         Self {
-            places: vec![None],
-            nobody: Local::nobody(policy),
+            table: vec![None],
+            unrouted: LocalRoute::unrouted(policy),
             by_id: HashMap::new(),
             free: Vec::new(),
             gone: Gone::default(),
         }
     }
 
-    /// What is in a place; what has no route, if nothing is.
+    /// The route in this slot; the entry of connections without a route if the slot is empty.
     #[inline]
-    pub(super) fn get(&self, RouteSlot(index): RouteSlot) -> &Local {
-        match self.places.get(index as usize) {
+    pub(super) fn get(&self, RouteSlot(index): RouteSlot) -> &LocalRoute {
+        match self.table.get(index as usize) {
             Some(Some(local)) => local,
-            _ => &self.nobody,
+            _ => &self.unrouted,
         }
     }
 
-    /// The same, to change it.
+    /// Like [`get`](Self::get), to change it.
     #[inline]
-    pub(super) fn get_mut(&mut self, RouteSlot(index): RouteSlot) -> &mut Local {
-        match self.places.get_mut(index as usize) {
+    pub(super) fn get_mut(&mut self, RouteSlot(index): RouteSlot) -> &mut LocalRoute {
+        match self.table.get_mut(index as usize) {
             Some(Some(local)) => local,
-            _ => &mut self.nobody,
+            _ => &mut self.unrouted,
         }
     }
 
-    /// The places in use, the one of what has no route too.
+    /// All slots, that of connections without a route first.
     pub(super) fn slots(&self) -> impl Iterator<Item = RouteSlot> + use<> {
-        let count = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(self.table.len()).unwrap_or(u32::MAX);
         (0..count).map(RouteSlot)
     }
 
-    /// The place of a route, if a connection has ever taken it.
+    /// The slot of a route, if a connection has ever taken it.
     pub(super) fn slot_of(&self, id: RouteId) -> Option<RouteSlot> {
         self.by_id.get(&id).copied()
     }
 
     pub(super) fn reports(&self) -> Vec<RouteReport> {
-        let all = std::iter::once(&self.nobody).chain(self.places.iter().flatten());
-        all.map(Local::report).chain(self.gone.reports()).collect()
+        let all = std::iter::once(&self.unrouted).chain(self.table.iter().flatten());
+        all.map(LocalRoute::report).chain(self.gone.reports()).collect()
     }
 
-    /// Takes a connection in, and says which of its route's endpoints is tried first.
+    /// Adds a connection to its route, and returns the index of the endpoint to try first.
     pub(super) fn enter(&mut self, route: &Arc<Route>) -> (RouteSlot, usize) {
         let slot = match self.by_id.get(&route.id) {
             Some(slot) => *slot,
@@ -91,14 +85,14 @@ impl Routes {
         (slot, self.get_mut(slot).enter())
     }
 
-    /// Lets a connection go. A route that is not deployed any more goes with its last one.
+    /// Removes a connection from its route. A route that is not deployed any more is removed with its last connection.
     pub(super) fn leave(&mut self, slot: RouteSlot) {
         self.get_mut(slot).leave();
         self.forget_if_gone(slot);
     }
 
-    /// Lets a route go that is not deployed any more, once nobody takes it and the window of its ends is over. Whether it
-    /// went.
+    /// Removes a route that is not deployed any more once it has no connection and its drain window is over. Returns `true` if
+    /// the route was removed.
     pub(super) fn forget_if_gone(&mut self, slot: RouteSlot) -> bool {
         let is_gone = self.get(slot).is_gone();
         if is_gone {
@@ -107,33 +101,33 @@ impl Routes {
         is_gone
     }
 
-    /// What holds while there is no route.
+    /// Sets the policy of connections without a route.
     pub(super) fn set_default_policy(&mut self, policy: &Arc<Policy>) {
-        self.nobody.set_policy(policy);
+        self.unrouted.set_policy(policy);
     }
 
-    /// Takes what is in force from now on: the places of those routes that changed, whose connections are to be looked at.
-    pub(super) fn take(&mut self, snapshot: &Snapshot) -> Vec<RouteSlot> {
+    /// Makes a snapshot active, and returns the slots of the routes that changed.
+    pub(super) fn activate(&mut self, snapshot: &Snapshot) -> Vec<RouteSlot> {
         let mut known: Vec<(RouteId, RouteSlot)> = self.by_id.iter().map(|(id, slot)| (*id, *slot)).collect();
         known.retain(|(id, slot)| {
-            let has_changed = self.get_mut(*slot).change(snapshot.route(*id));
+            let has_changed = self.get_mut(*slot).update(snapshot.route(*id));
             !self.forget_if_gone(*slot) && has_changed
         });
         known.into_iter().map(|(_, slot)| slot).collect()
     }
 
     fn add(&mut self, route: &Arc<Route>) -> RouteSlot {
-        let local = Some(Local::new(route));
+        let local = Some(LocalRoute::new(route));
         let slot = match self.free.pop() {
             Some(slot) => {
-                if let Some(place) = self.places.get_mut(slot.0 as usize) {
-                    *place = local;
+                if let Some(entry) = self.table.get_mut(slot.0 as usize) {
+                    *entry = local;
                 }
                 slot
             }
             None => {
-                let slot = RouteSlot(u32::try_from(self.places.len()).unwrap_or(u32::MAX));
-                self.places.push(local);
+                let slot = RouteSlot(u32::try_from(self.table.len()).unwrap_or(u32::MAX));
+                self.table.push(local);
                 slot
             }
         };
@@ -142,13 +136,13 @@ impl Routes {
     }
 
     fn remove(&mut self, slot: RouteSlot) {
-        let Some(local) = self.places.get_mut(slot.0 as usize).and_then(Option::take) else { return };
+        let Some(local) = self.table.get_mut(slot.0 as usize).and_then(Option::take) else { return };
         if let Some(route) = local.route() {
             self.by_id.remove(&route.id);
         }
         self.free.push(slot);
         if !self.gone.keep(&local) {
-            self.nobody.add(&local);
+            self.unrouted.add(&local);
         }
     }
 }
@@ -206,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_counted_of_a_deployment_stays_when_it_goes_and_comes_back() {
+    fn the_counts_of_a_deployment_stay_when_it_is_removed_and_deployed_again() {
         let mut routes = Routes::new(policy());
         for (id, total) in [(1, 1), (2, 2), (3, 3)] {
             let snapshot = Snapshot::of_one(route(id, "chat"));
@@ -214,7 +208,7 @@ mod tests {
             let (slot, _) = routes.enter(route);
             routes.get_mut(slot).opened(Duration::ZERO);
             assert_eq!(opened(&routes, "chat"), total);
-            routes.take(&Snapshot::default());
+            routes.activate(&Snapshot::default());
             assert_eq!(opened(&routes, "chat"), total, "while its last connection ends");
             routes.leave(slot);
             assert_eq!(opened(&routes, "chat"), total, "when it is gone");
@@ -223,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_of_more_than_are_kept_become_nobodys() {
+    fn counts_of_more_routes_than_are_kept_are_added_to_those_without_a_route() {
         let mut routes = Routes::new(policy());
         for id in 0..=MAX_GONE as u64 {
             let snapshot = Snapshot::of_one(route(id, &format!("api-{id}")));
@@ -231,7 +225,7 @@ mod tests {
             assert_ne!(slot, RouteSlot::NONE);
             routes.get_mut(slot).opened(Duration::ZERO);
             routes.leave(slot);
-            routes.take(&Snapshot::default());
+            routes.activate(&Snapshot::default());
         }
         assert_eq!(opened(&routes, "api-0"), 1);
         assert_eq!(opened(&routes, &format!("api-{MAX_GONE}")), 0);

@@ -1,7 +1,9 @@
-//! A shard's connections: the table of them, and what the engine asks of it. What other threads tell it is obeyed in
-//! `orders`.
+//! One shard's share of the proxy: the table of its connections, stepped by the engine.
+//!
+//! In: accepted sockets, readiness, and commands (obeyed in `commands`). Out: steps of connections, and one record for each that
+//! ended. A shard never waits and never looks at another shard's connections.
 
-mod orders;
+mod commands;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -20,10 +22,10 @@ use crate::engine::{Next, Service, Slot, Socket, Time, Transport};
 use crate::proto::refusal::Refusal;
 use crate::tls::secured::{Secured, Sessions};
 
-/// Connections over the limit that a shard may be refusing at once. Who comes beyond that is closed without a word.
+/// The most clients over the connection limit that a shard answers at once. Further ones are closed without an answer.
 const MAX_REFUSING: usize = 256;
 
-/// One shard's share of the proxy.
+/// The connections of one shard.
 #[derive(Debug)]
 pub struct Proxy {
     config: ShardConfig,
@@ -32,21 +34,21 @@ pub struct Proxy {
     admission: Arc<Admission>,
     journal: Journal,
     connections: Slab<Connection>,
-    /// The number of the last_id.
+    /// The id of the newest connection.
     last_id: u64,
     refusing: usize,
     draining: bool,
-    /// The number of the snapshot that brought how upstreams are spoken to in TLS.
+    /// The number of the snapshot that came with the TLS configurations for upstreams.
     upstream_tls_of: u64,
-    /// When the next connections are to end of those that end over a window.
-    ousts_at: Option<Time>,
+    /// When the next draining connections are due to be closed.
+    drain_at: Option<Time>,
     scratch: Vec<u8>,
     answer: Vec<u8>,
     pool: Pool,
 }
 
 impl Proxy {
-    /// A shard's service, without connections.
+    /// Creates a shard's service, without connections.
     #[must_use]
     pub fn new(config: ShardConfig, admission: Arc<Admission>, journal: JournalSource) -> Self {
         let mut pool = Pool::default();
@@ -61,14 +63,14 @@ impl Proxy {
             refusing: 0,
             draining: false,
             upstream_tls_of: 0,
-            ousts_at: None,
+            drain_at: None,
             scratch: pool.take(),
             answer: Vec::new(),
             pool,
         }
     }
 
-    /// How many connections it holds.
+    /// The number of connections that the shard holds.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.connections.len()
@@ -97,7 +99,7 @@ impl Proxy {
         }
     }
 
-    /// Counts a connection in, with its address if that is known, and takes it from there.
+    /// Counts a connection in, with its address if that is known already, and starts it.
     fn admit(&self, socket: Socket, peer: SocketAddr, listener: u16, now: Time) -> Result<Connection, Refusal> {
         let deadline = now.after(self.config.settings.policy.timeouts.handshake);
         self.admission.enter()?;
@@ -172,8 +174,7 @@ impl Service for Proxy {
     }
 
     fn next_housekeeping(&self) -> Option<Time> {
-        let (journal, ousting) = (self.journal.due(), self.ousts_at);
-        journal.map_or(ousting, |due| Some(ousting.map_or(due, |at| at.min(due))))
+        self.journal.due().into_iter().chain(self.drain_at).min()
     }
 
     fn housekeep<T: Transport>(&mut self, net: &mut T) {
@@ -181,8 +182,8 @@ impl Service for Proxy {
         if self.journal.due().is_some_and(|due| due <= now) {
             self.journal.hand_over();
         }
-        if self.ousts_at.is_some_and(|at| at <= now) {
-            self.oust(net);
+        if self.drain_at.is_some_and(|at| at <= now) {
+            self.close_due(net);
         }
     }
 
