@@ -5,7 +5,7 @@
 
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::fault::Fault;
 use super::time::Time;
@@ -61,7 +61,7 @@ pub enum Next {
 
 /// What a service may ask of the network. No call blocks.
 ///
-/// - Inputs of a step: [`now`](Self::now), [`recv`](Self::recv), [`hung_up`](Self::hung_up),
+/// - Inputs of a step: [`now`](Self::now), [`wall_clock`](Self::wall_clock), [`recv`](Self::recv), [`hung_up`](Self::hung_up),
 ///   [`unacknowledged`](Self::unacknowledged), [`random`](Self::random), [`figures`](Self::figures).
 /// - Outputs: [`send`](Self::send) and [`send_vectored`](Self::send_vectored), [`flush`](Self::flush) and
 ///   [`holds`](Self::holds) for layers that keep what they took, [`dial`](Self::dial), [`shutdown`](Self::shutdown),
@@ -73,6 +73,9 @@ pub enum Next {
 pub trait Transport {
     /// The time of this turn.
     fn now(&self) -> Time;
+
+    /// The time of the calendar, for the validity of certificates and nothing else: it may jump.
+    fn wall_clock(&self) -> SystemTime;
 
     /// Receives what is there, up to the length of `into`, which must not be empty.
     fn recv(&mut self, socket: Socket, into: &mut [u8]) -> Received;

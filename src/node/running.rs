@@ -63,7 +63,7 @@ impl RunningShards {
     ) -> Result<Self, NodeError> {
         let (source, writer) = match start.records {
             Records::Logged => {
-                let (source, reader) = journal::journal();
+                let (source, reader) = journal::channel();
                 (source, Some(access_log::start(reader)?))
             }
             Records::Off => (JournalSource::off(), None),

@@ -1,4 +1,4 @@
-//! An HTTP answer that ends the handshake: a refusal of ours, or what the upstream said instead of 101.
+//! Sends the HTTP answer that ends a handshake: Ringway's refusal, or the upstream's response that is not a 101.
 
 use super::context::Context;
 use crate::engine::outbox::Outbox;
@@ -16,7 +16,7 @@ pub(super) struct Answer {
 #[derive(Debug)]
 pub(super) enum Outcome {
     Stay(Next),
-    /// All is sent.
+    /// The answer was sent.
     Sent,
     /// The client is gone, or took too long.
     Gone,

@@ -1,94 +1,95 @@
-//! Stage 5: the end of a tunnel, by its [`Plan`]. Each side gets the other's last words as far as the plan lets them
-//! through, then a close frame where one may stand, then the end of our sending; then its own end is awaited. A
-//! deadline bounds it all: behind it, what can still be said is said at once, and after a last grace both are closed.
+//! Stage 5: the end of a tunnel, by its [`Plan`].
+//!
+//! Each side gets the last bytes of the other as far as the plan forwards them, then a close frame where one may stand, then the
+//! end of our sending; then its own end is awaited. A deadline bounds all of it. After the deadline, the close frames that can
+//! still be sent are sent at once, and after a last grace both sockets are closed.
 
 use std::time::Duration;
 
 use super::context::Context;
-use super::leg::Leg;
 use super::end::{End, SideRecord};
-use super::plan::{Farewell, Part, Plan};
+use super::leg::{Leg, Legs};
+use super::plan::{CloseFrame, Plan, SidePlan};
 use super::pump::{Manner, Pumped, pump};
-use super::relay::Relay;
 use crate::engine::{Fault, Next, Received, Time, TlsFault, Transport};
 use crate::proto::close;
 
-/// How long a side may take to end its connection after the deadline.
+/// The time that a side has to end its connection after the deadline.
 const GRACE: Duration = Duration::from_secs(1);
-/// What a side is told that would have been told by the other, had that come to it in time.
-const OVERDUE: Farewell = Farewell { code: close::GOING_AWAY, reason: "the other side did not close in time" };
-/// An end of which TLS was not told.
+/// The close frame for a side whose own one did not arrive from the other side in time.
+const OVERDUE: CloseFrame = CloseFrame { code: close::GOING_AWAY, reason: "the other side did not close in time" };
+/// The end of a TLS connection without close_notify.
 const TRUNCATED: Fault = Fault::Tls(TlsFault::Truncated);
-/// Receives in one step from a side whose words no longer count.
+/// The most receives in one step from a side whose bytes are discarded.
 const DROPS: usize = 4;
 
 #[derive(Debug)]
 pub(super) struct Closing {
-    why: End,
+    end: End,
     client: Ending,
     upstream: Ending,
-    patient: bool,
+    extends_deadline: bool,
     deadline: Time,
-    forced: bool,
-    /// What both sides had not acknowledged at the last deadline.
+    /// The bytes that both sides had not acknowledged at the last deadline.
     queued: u32,
 }
 
-/// How far one side's end has come.
+/// The progress of one side's end.
 #[derive(Debug)]
 struct Ending {
     leg: Leg,
-    part: Part,
-    /// What becomes of what it says.
-    voice: Voice,
-    /// Whether what was forwarded of it ends between two frames.
-    clean: bool,
-    /// Our sending to it has ended.
+    plan: SidePlan,
+    input: InputMode,
+    /// Whether the bytes that were forwarded from this side end between two frames.
+    at_boundary: bool,
+    /// Whether our sending to this side has ended.
     shut: bool,
-    /// Its connection has ended, or broke.
+    /// Whether the connection of this side has ended or is broken.
     over: bool,
-    /// Its socket is closed.
+    /// Whether the socket of this side is closed.
     closed: bool,
+    /// Whether the deadline has passed.
+    forced: bool,
 }
 
+/// The use of bytes that a side still sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Voice {
+enum InputMode {
     /// Forwarded.
-    Heard,
+    Forwarded,
     /// Forwarded to the end of the frame that has begun.
-    Finishing,
-    /// Dropped, but followed up to its close frame.
-    Followed,
+    FinishingFrame,
+    /// Dropped, but scanned up to the close frame.
+    Scanned,
     /// Dropped.
-    Ignored,
+    Dropped,
 }
 
 impl Closing {
-    pub(super) fn new(relay: Relay, plan: Plan, now: Time, patience: Duration) -> Self {
+    pub(super) fn new(legs: Legs, plan: Plan, now: Time, timeout: Duration) -> Self {
         Self {
-            why: plan.why,
-            client: Ending::new(relay.client, plan.client, plan.why),
-            upstream: Ending::new(relay.upstream, plan.upstream, plan.why),
-            patient: plan.patient,
-            deadline: now.after(patience),
-            forced: false,
+            end: plan.end,
+            client: Ending::new(legs.client, plan),
+            upstream: Ending::new(legs.upstream, plan),
+            extends_deadline: plan.extends_deadline,
+            deadline: now.after(timeout),
             queued: u32::MAX,
         }
     }
 
-    pub(super) fn why(&self) -> End {
-        self.why
+    pub(super) fn end(&self) -> End {
+        self.end
     }
 
     pub(super) fn records(&self) -> (SideRecord, SideRecord) {
         (self.client.leg.to_record(), self.upstream.leg.to_record())
     }
 
-    /// `Next::Done` when both sockets are closed.
+    /// Returns `Next::Done` once both sockets are closed.
     pub(super) fn step<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Next {
         let now = cx.net.now();
         if now >= self.deadline && !self.is_still_taken(cx) {
-            if self.forced {
+            if self.is_forced() {
                 self.client.close(cx);
                 self.upstream.close(cx);
                 return Next::Done;
@@ -98,12 +99,12 @@ impl Closing {
         let before = (self.client.leg.last_heard(), self.upstream.leg.last_heard());
         let up = self.client.listen(&mut self.upstream, cx);
         let down = self.upstream.listen(&mut self.client, cx);
-        self.client.tell(&self.upstream, cx);
-        self.upstream.tell(&self.client, cx);
-        self.client.finish(&self.upstream, self.forced, cx);
-        self.upstream.finish(&self.client, self.forced, cx);
+        self.client.send_close(&self.upstream, cx);
+        self.upstream.send_close(&self.client, cx);
+        self.client.finish(&self.upstream, cx);
+        self.upstream.finish(&self.client, cx);
         let moved = before != (self.client.leg.last_heard(), self.upstream.leg.last_heard());
-        if moved && self.patient && !self.forced {
+        if moved && self.extends_deadline && !self.is_forced() {
             self.deadline = now.after(cx.policy().timeouts.close);
         }
         if self.client.closed && self.upstream.closed {
@@ -115,10 +116,9 @@ impl Closing {
         }
     }
 
-    /// Whether a side still takes what is meant for it, though too slowly for there to be room to send: then the
-    /// deadline is put off.
+    /// Extends the deadline if a side still acknowledges bytes, though too slowly for there to be room to send more.
     fn is_still_taken<T: Transport>(&mut self, cx: &Context<'_, T>) -> bool {
-        if !self.patient || self.forced {
+        if !self.extends_deadline || self.is_forced() {
             return false;
         }
         let queued = self.client.leg.send_queue(cx).saturating_add(self.upstream.leg.send_queue(cx));
@@ -130,13 +130,16 @@ impl Closing {
         taken
     }
 
-    /// The process ends: bytes that still flow do not put the deadline off any more.
+    /// The process shuts down: bytes that still flow do not extend the deadline any more.
     pub(super) fn hurry(&mut self) {
-        self.patient = false;
+        self.extends_deadline = false;
+    }
+
+    fn is_forced(&self) -> bool {
+        self.client.forced
     }
 
     fn force(&mut self, now: Time) {
-        self.forced = true;
         self.deadline = now.after(GRACE);
         self.client.force();
         self.upstream.force();
@@ -144,115 +147,121 @@ impl Closing {
 }
 
 impl Ending {
-    fn new(leg: Leg, part: Part, why: End) -> Self {
+    fn new(leg: Leg, plan: Plan) -> Self {
+        let (side, end, plan) = (leg.side, plan.end, plan.side(leg.side));
         let at_boundary = leg.scanner.at_boundary();
-        let broke_rules = matches!(why, End::Violated(side, _) if side == leg.side);
-        let has_ended = matches!(why, End::Ended(side) if side == leg.side);
-        let voice = if leg.close_received.is_some() || broke_rules || has_ended || part.dead {
-            Voice::Ignored
-        } else if part.heard {
-            Voice::Heard
+        let broke_rules = matches!(end, End::Violated(culprit, _) if culprit == side);
+        let has_ended = end == End::Ended(side);
+        let input = if leg.close_received.is_some() || broke_rules || has_ended || plan.is_dead {
+            InputMode::Dropped
+        } else if plan.is_forwarded {
+            InputMode::Forwarded
         } else if at_boundary {
-            Voice::Followed
+            InputMode::Scanned
         } else {
-            Voice::Finishing
+            InputMode::FinishingFrame
         };
-        Self { leg, part, voice, clean: at_boundary, shut: false, over: has_ended || part.dead, closed: false }
+        let over = has_ended || plan.is_dead;
+        Self { leg, plan, input, at_boundary, shut: false, over, closed: false, forced: false }
     }
 
-    /// Takes what this side says, and forwards it as far as its voice counts: `true` if there may be more at once.
+    /// Receives from this side, and forwards what its input mode forwards. Returns `true` if more may be at hand.
     fn listen<T: Transport>(&mut self, other: &mut Self, cx: &mut Context<'_, T>) -> bool {
         if self.over {
             return false;
         }
-        if (other.closed || other.part.dead) && !self.is_silent() {
-            // There is nobody left to hear it.
-            self.clean = false;
-            self.voice = Voice::Followed;
+        if (other.closed || other.plan.is_dead) && !self.is_silent() {
+            // Nothing can be forwarded any more.
+            self.at_boundary = false;
+            self.input = InputMode::Scanned;
         }
-        let manner = match self.voice {
-            Voice::Ignored => return self.drop_input(cx),
-            Voice::Heard if other.part.farewell.is_some() => Manner::ForwardButClose,
-            Voice::Heard => Manner::Forward,
-            Voice::Finishing => Manner::FinishFrame,
-            Voice::Followed => Manner::Drop,
+        let manner = match self.input {
+            InputMode::Dropped => return self.drop_input(cx),
+            InputMode::Forwarded if other.plan.close.is_some() => Manner::ForwardButClose,
+            InputMode::Forwarded => Manner::Forward,
+            InputMode::FinishingFrame => Manner::FinishFrame,
+            InputMode::Scanned => Manner::Drop,
         };
-        let heard = matches!(self.voice, Voice::Heard | Voice::Finishing);
+        let forwards = matches!(self.input, InputMode::Forwarded | InputMode::FinishingFrame);
         let pumped = pump(&mut self.leg, &mut other.leg, manner, cx);
-        if heard {
-            self.clean = self.leg.scanner.at_boundary();
+        if forwards {
+            self.at_boundary = self.leg.scanner.at_boundary();
         }
         self.take(pumped, other);
-        // As long as a receive was not blocked there may be more at hand that nothing will tell of again.
-        let finished = manner == Manner::FinishFrame && self.voice == Voice::Followed;
+        // Until a receive is blocked, bytes may be at hand of which no event will tell again.
+        let finished = manner == Manner::FinishFrame && self.input == InputMode::Scanned;
         (pumped != Pumped::Blocked || finished) && !self.over
     }
 
     fn take(&mut self, pumped: Pumped, other: &mut Self) {
         match pumped {
             Pumped::Blocked | Pumped::More => {
-                if self.voice == Voice::Finishing && self.clean {
-                    self.voice = Voice::Followed;
+                if self.input == InputMode::FinishingFrame && self.at_boundary {
+                    self.input = InputMode::Scanned;
                 }
             }
-            Pumped::Closed => self.voice = Voice::Ignored,
+            Pumped::Closed => self.input = InputMode::Dropped,
             Pumped::Ended => {
-                self.voice = Voice::Ignored;
+                self.input = InputMode::Dropped;
                 self.over = true;
                 other.answer_own_close();
             }
             Pumped::Violated(violation) => {
-                self.voice = Voice::Ignored;
+                self.input = InputMode::Dropped;
                 let plan = Plan::for_end(End::Violated(self.leg.side, violation));
-                self.part.farewell = self.part.farewell.or(plan.part(self.leg.side).farewell);
-                other.part.farewell = other.part.farewell.or(plan.part(other.leg.side).farewell);
+                self.close_by(&plan);
+                other.close_by(&plan);
             }
             Pumped::Broken(side, fault) if side == self.leg.side && fault == TRUNCATED => {
-                // It may still hear what is meant for it; and when it has closed, how its connection ends hurts nobody.
-                let plan = Plan::for_end(End::Broken(side, fault));
+                // This side may still receive. If it has sent its close frame, nothing was cut off.
                 if self.leg.close_received.is_none() {
-                    other.part.farewell = other.part.farewell.or(plan.part(other.leg.side).farewell);
+                    other.close_by(&Plan::for_end(End::Broken(side, fault)));
                 }
-                self.voice = Voice::Ignored;
+                self.input = InputMode::Dropped;
                 self.over = true;
             }
             Pumped::Broken(side, fault) => {
                 let plan = Plan::for_end(End::Broken(side, fault));
                 let (broken, left) = if side == self.leg.side { (self, other) } else { (other, self) };
-                broken.bury();
-                left.part.farewell = left.part.farewell.or(plan.part(left.leg.side).farewell);
+                broken.mark_dead();
+                left.close_by(&plan);
             }
         }
     }
 
-    /// It has closed, and the side that should have answered has ended without: it gets its own code back.
+    /// Adds the close frame of a plan, unless this side has one already.
+    fn close_by(&mut self, plan: &Plan) {
+        self.plan.close = self.plan.close.or(plan.side(self.leg.side).close);
+    }
+
+    /// The other side ended without an answer to this side's close frame: this side gets its own code back.
     fn answer_own_close(&mut self) {
-        if let (Some(code), None) = (self.leg.close_received, self.part.farewell) {
+        if let (Some(code), None) = (self.leg.close_received, self.plan.close) {
             let code = if close::may_be_sent(code) { code } else { close::NORMAL };
-            self.part.farewell = Some(Farewell { code, reason: "" });
+            self.plan.close = Some(CloseFrame { code, reason: "" });
         }
     }
 
-    /// Its connection is past all use.
-    fn bury(&mut self) {
-        self.part.dead = true;
+    /// The connection of this side is broken.
+    fn mark_dead(&mut self) {
+        self.plan.is_dead = true;
         self.over = true;
-        self.voice = Voice::Ignored;
+        self.input = InputMode::Dropped;
     }
 
-    /// Reads and drops, to see the end and to let the peer get rid of what it has to say.
+    /// Receives and drops, so that the peer can finish sending and its end is seen. Returns `true` if more may be at hand.
     fn drop_input<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> bool {
         for _ in 0..DROPS {
             match cx.net.recv(self.leg.socket, cx.scratch) {
                 Received::Bytes(_) => {}
                 Received::Blocked => return false,
-                // Many a peer ends without close_notify. Behind its close frame there was nothing to cut off.
+                // Many peers end without close_notify. After a close frame there is nothing to cut off.
                 Received::End | Received::Failed(TRUNCATED) => {
                     self.over = true;
                     return false;
                 }
                 Received::Failed(_) => {
-                    self.bury();
+                    self.mark_dead();
                     return false;
                 }
             }
@@ -262,54 +271,56 @@ impl Ending {
 
     /// Whether nothing of this side will be forwarded any more.
     fn is_silent(&self) -> bool {
-        matches!(self.voice, Voice::Followed | Voice::Ignored)
+        matches!(self.input, InputMode::Scanned | InputMode::Dropped)
     }
 
-    /// Sends this side its close frame, once the other has nothing more to say to it and a frame may stand there.
-    fn tell<T: Transport>(&mut self, other: &Self, cx: &mut Context<'_, T>) {
-        if self.part.dead || self.shut || self.leg.close_sent.is_some() || !other.is_silent() || !other.clean {
+    /// Sends this side its close frame once nothing more is forwarded to it, and if a frame may stand there.
+    fn send_close<T: Transport>(&mut self, other: &Self, cx: &mut Context<'_, T>) {
+        let can_be_sent = !self.plan.is_dead && !self.shut && self.leg.close_sent.is_none();
+        if !can_be_sent || !other.is_silent() || !other.at_boundary {
             return;
         }
-        if let Some(farewell) = self.part.farewell
-            && self.leg.send_farewell(farewell, cx).is_err()
+        if let Some(frame) = self.plan.close
+            && self.leg.send_close(frame, cx).is_err()
         {
-            self.bury();
+            self.mark_dead();
         }
     }
 
-    /// Ends our sending when all is said, and closes the socket when the peer has ended too.
-    fn finish<T: Transport>(&mut self, other: &Self, forced: bool, cx: &mut Context<'_, T>) {
+    /// Ends our sending once everything is sent, and closes the socket once the peer has ended too.
+    fn finish<T: Transport>(&mut self, other: &Self, cx: &mut Context<'_, T>) {
         if self.closed {
             return;
         }
         let flushed = self.leg.flush(cx).unwrap_or_else(|_| {
-            self.bury();
+            self.mark_dead();
             false
         });
-        if self.part.dead {
+        if self.plan.is_dead {
             self.close(cx);
             return;
         }
-        let answered = self.leg.close_received.is_some() || self.over || forced;
-        let said_all = flushed && other.is_silent();
+        let answered = self.leg.close_received.is_some() || self.over || self.forced;
+        let is_all_sent = flushed && other.is_silent();
         // A close frame is answered before the connection ends; an end without one is passed on as it came.
-        if !self.shut && said_all && (answered || self.leg.close_sent.is_none()) {
+        if !self.shut && is_all_sent && (answered || self.leg.close_sent.is_none()) {
             cx.net.shutdown(self.leg.socket);
             self.shut = true;
         }
-        // TLS may still have to say that we have finished.
-        if self.shut && self.over && (forced || !cx.net.holds(self.leg.socket)) {
+        // A TLS session may still hold its close_notify.
+        if self.shut && self.over && (self.forced || !cx.net.holds(self.leg.socket)) {
             self.close(cx);
         }
     }
 
-    /// The deadline has passed: what was begun stays cut off, and nobody is waited for.
+    /// The deadline has passed: a frame that was cut off stays so, and nothing is awaited any more.
     fn force(&mut self) {
-        if matches!(self.voice, Voice::Heard | Voice::Finishing) {
-            self.clean = self.leg.scanner.at_boundary();
+        self.forced = true;
+        if matches!(self.input, InputMode::Forwarded | InputMode::FinishingFrame) {
+            self.at_boundary = self.leg.scanner.at_boundary();
         }
-        self.voice = Voice::Ignored;
-        self.part.farewell = self.part.farewell.or(Some(OVERDUE));
+        self.input = InputMode::Dropped;
+        self.plan.close = self.plan.close.or(Some(OVERDUE));
     }
 
     fn close<T: Transport>(&mut self, cx: &mut Context<'_, T>) {

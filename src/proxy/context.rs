@@ -1,4 +1,4 @@
-//! What a step works with: the network, and the memory that all connections of a shard use in turn.
+//! The context of one step: the network, and the memory that all connections of a shard use in turn.
 
 use super::admission::Admission;
 use super::routes::{RouteSlot, Routes};
@@ -10,35 +10,35 @@ use crate::routing::policy::Policy;
 /// Borrowed for one step.
 pub(super) struct Context<'a, T> {
     pub(super) net: &'a mut T,
-    /// Received bytes, scanned and sent from here. Nothing in it survives the step.
+    /// The buffer in which bytes are received and scanned, and from which they are sent. Nothing in it survives the step.
     pub(super) scratch: &'a mut Vec<u8>,
-    /// Where an endpoint of ours writes what it answers. Empty between steps.
+    /// The buffer for the frames that a terminated WebSocket sends. Empty between steps.
     pub(super) answer: &'a mut Vec<u8>,
     pub(super) pool: &'a mut Pool,
     pub(super) config: &'a ShardConfig,
     pub(super) admission: &'a Admission,
     pub(super) routes: &'a mut Routes,
-    /// The connection's route, as far as it has one.
+    /// The connection's route, or [`RouteSlot::NONE`].
     pub(super) route: RouteSlot,
-    /// The listener the connection came through.
+    /// The index of the listener that accepted the connection.
     pub(super) listener: u16,
 }
 
 impl<T: Transport> Context<'_, T> {
-    /// What holds for the connection.
+    /// The policy of the connection's route.
     #[inline]
     pub(super) fn policy(&self) -> &Policy {
         self.routes.get(self.route).policy()
     }
 
-    /// A fresh masking key: the upstream must not be able to foresee it (RFC 6455 section 5.3).
+    /// A fresh masking key, which the upstream cannot predict (RFC 6455 section 5.3).
     pub(super) fn mask(&mut self) -> [u8; 4] {
         let mut key = [0; 4];
         self.net.random(&mut key);
         key
     }
 
-    /// A ping's payload that nobody else's ping has.
+    /// A payload for our own pings that no other ping has.
     pub(super) fn nonce(&mut self) -> [u8; 8] {
         let mut nonce = [0; 8];
         self.net.random(&mut nonce);

@@ -1,14 +1,13 @@
-//! The upstream answered something else than 101: its answer is gathered, with a bounded part of its body, and goes to
-//! the client, so that a 401 stays a 401.
+//! Passes on an upstream's response that is not a 101, with a bounded part of its body: a 401 stays a 401.
 
 use super::context::Context;
 use crate::engine::{Fault, Next, Received, Socket, Time, Transport};
 use crate::proto::refusal::Refusal;
 use crate::proto::response::{BodyLength, Response};
 
-/// Bytes of a body that are passed on; the rest is cut off.
+/// The most bytes of a body that are passed on; the rest is cut off.
 const MAX_BODY_BYTES: usize = 16 * 1024;
-/// Bytes that are read for them: chunks bring their own lines.
+/// The most bytes that are read for them: chunks have lines of their own.
 const MAX_RAW_BYTES: usize = 2 * MAX_BODY_BYTES;
 
 #[derive(Debug)]
@@ -20,12 +19,12 @@ pub(super) struct Decline {
     deadline: Time,
 }
 
-/// A body as it comes in. What has been decoded is not looked at again.
+/// A body as it arrives. Decoded bytes are not looked at again.
 #[derive(Debug)]
 struct Body {
     length: BodyLength,
     raw: Vec<u8>,
-    /// Where in the raw bytes the first chunk stands that is not whole yet.
+    /// The offset of the first incomplete chunk in the raw bytes.
     at: usize,
     content: Vec<u8>,
     complete: bool,
@@ -34,13 +33,13 @@ struct Body {
 #[derive(Debug)]
 pub(super) enum Outcome {
     Stay(Next),
-    /// The status, and the whole answer for the client.
+    /// The status, and the complete answer for the client.
     Ready(u16, Vec<u8>),
     Refused(Refusal),
 }
 
 impl Decline {
-    /// Begins with what came behind the head.
+    /// Starts with the bytes that came after the head.
     ///
     /// # Errors
     /// The head does not say where the body ends.
@@ -73,9 +72,9 @@ impl Decline {
                 Received::Blocked if cx.net.now() < self.deadline => {
                     return Outcome::Stay(Next::Wait(Some(self.deadline)));
                 }
-                // TLS tells that what there is was cut off, or is not the upstream's.
+                // TLS shows that the body was cut off, or is not the upstream's.
                 Received::Failed(Fault::Tls(_)) => return Outcome::Refused(Refusal::UPSTREAM_CLOSED),
-                // What there is of a body is better than none.
+                // A part of a body is better than none.
                 Received::Blocked | Received::End | Received::Failed(_) => break,
             }
         }
@@ -108,7 +107,7 @@ impl Body {
         }
     }
 
-    /// RFC 9112 section 7.1. Chunk extensions and trailers are dropped.
+    /// Decodes chunks (RFC 9112 section 7.1). Chunk extensions and trailers are dropped.
     fn take_chunks(&mut self) {
         while !self.complete
             && let Some((start, end)) = self.chunk()
@@ -120,7 +119,7 @@ impl Body {
         }
     }
 
-    /// Where the content of the chunk stands that comes next, as far as its size says.
+    /// The range of the next chunk's content, by the chunk's size.
     fn chunk(&self) -> Option<(usize, usize)> {
         let rest = self.raw.get(self.at..)?;
         let Ok(httparse::Status::Complete((line, size))) = httparse::parse_chunk_size(rest) else { return None };
@@ -132,7 +131,7 @@ impl Body {
         self.complete || self.raw.len() >= MAX_RAW_BYTES || self.content.len() >= MAX_BODY_BYTES
     }
 
-    /// What is passed on: the part of a chunk that did not come whole, too.
+    /// The bytes to pass on, an incomplete last chunk included.
     fn finish(&mut self) -> &[u8] {
         match self.length {
             BodyLength::Chunked => {
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_of_a_body_that_broke_off_is_kept() {
+    fn the_part_of_a_body_that_came_before_the_end_is_kept() {
         assert_eq!(body(BodyLength::Chunked, &[b"4\r\nWi"]), (b"Wi".to_vec(), false));
         assert_eq!(body(BodyLength::Chunked, &[b"FFFFFFFFFFFFFFFF\r\nabc"]), (b"abc".to_vec(), false));
         assert_eq!(body(BodyLength::Chunked, &[b"nonsense"]), (Vec::new(), false));

@@ -1,6 +1,7 @@
-//! Stage 2: a connection to the upstream, and the request on it. A route's endpoints are tried in turn, and of each its
-//! addresses, each for a share of the time: one that never answers does not keep those behind it from being tried. Of an
-//! endpoint's addresses the one that answered last goes first.
+//! Stage 2: a connection to the upstream, and the request on it.
+//!
+//! The endpoints of a route are tried in turn, and all addresses of each, beginning with the address that accepted last. Each
+//! address has a share of the time that is left, so that a dead one does not keep later ones from being tried.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,18 +9,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::context::Context;
-use super::handshake::ToUpstream;
+use super::end::upstream_tls_refusal;
+use super::handoff::{Dialled, ToUpstream};
 use super::record::UNVERIFIED_UPSTREAMS;
-use super::upgrade::Asked;
-use super::upstream_tls::refusal_of;
-use crate::engine::{Fault, Next, Sent, Slot, Socket, Time, Transport};
+use crate::engine::{Fault, Next, Sent, Slot, Socket, Time};
 use crate::proto::forward;
 use crate::proto::refusal::Refusal;
 use crate::routing::addresses::AddressList;
 use crate::routing::route::Endpoint;
-use crate::tls::secured::{Handshaking, Secured};
+use crate::tls::{Handshaking, SecureTransport};
 
-/// The least that an address gets, while time is left: more than a round trip around the world.
+/// The shortest time for one address, as long as time is left: more than a round trip around the world.
 const MIN_SHARE: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
@@ -27,52 +27,38 @@ pub(super) struct Dial {
     client: Socket,
     onward: ToUpstream,
     upstream: Option<Socket>,
-    /// The endpoint that is tried first; the others follow in their order.
+    /// The index of the endpoint that is tried first; the others follow in their order.
     first_endpoint: usize,
-    /// How many endpoints are behind us.
+    /// The number of endpoints that were given up.
     passed: usize,
     attempts: Attempts,
-    /// The request, for the endpoint in use.
+    /// The request for the current endpoint.
     request: Vec<u8>,
     sent: usize,
     begun: Time,
     connect_deadline: Time,
-    /// When the address in use is given up for the next one.
+    /// When the current address is given up for the next one.
     attempt_deadline: Time,
-    /// Whether the current connection stands.
+    /// Whether the current connection is established.
     connected: bool,
-    /// What the client is told when no endpoint is left.
+    /// The client's answer if no endpoint is left.
     refusal: Refusal,
 }
 
-/// Addresses of the endpoint in use, as they were when its turn came: a change counts from the next dial.
+/// The addresses of the current endpoint, loaded when its turn came: a change counts from the next dial.
 #[derive(Debug)]
 struct Attempts {
-    answer: Arc<AddressList>,
-    /// The one of them that is tried first; the others follow in their order.
+    list: Arc<AddressList>,
+    /// The index of the address that is tried first; the others follow in their order.
     first: usize,
-    /// How many have been tried.
+    /// The number of addresses that have been tried.
     tried: usize,
-}
-
-/// What came of a dial.
-#[derive(Debug)]
-pub(super) struct Dialled {
-    pub(super) client: Socket,
-    pub(super) upstream: Socket,
-    pub(super) asked: Asked,
-    /// Which endpoint it is.
-    pub(super) fingerprint: u64,
-    /// Whether nobody looked at its certificate.
-    pub(super) unverified: bool,
-    /// How long it took.
-    pub(super) took: Duration,
 }
 
 #[derive(Debug)]
 pub(super) enum Outcome {
     Stay(Next),
-    /// The request is on its way.
+    /// The request was sent.
     Sent(Box<Dialled>),
     Refused(Socket, Refusal),
     /// The client is gone.
@@ -80,7 +66,7 @@ pub(super) enum Outcome {
 }
 
 impl Dial {
-    /// `first_endpoint` is the endpoint whose turn it is.
+    /// `first_endpoint` is the index of the endpoint to try first.
     pub(super) fn new(
         client: Socket,
         onward: ToUpstream,
@@ -94,7 +80,7 @@ impl Dial {
             upstream: None,
             first_endpoint,
             passed: 0,
-            attempts: Attempts { answer: Arc::default(), first: 0, tried: 0 },
+            attempts: Attempts { list: Arc::default(), first: 0, tried: 0 },
             request: Vec::new(),
             sent: 0,
             begun: now,
@@ -107,76 +93,85 @@ impl Dial {
         dial
     }
 
-    /// Both sockets that it holds.
+    /// The client's socket, and the upstream's if there is one.
     pub(super) fn sockets(&self) -> (Socket, Option<Socket>) {
         (self.client, self.upstream)
     }
 
-    pub(super) fn step<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, Secured<'_, T>>) -> Outcome {
-        let client = self.client;
-        if cx.net.hung_up(client) {
+    pub(super) fn step<T: SecureTransport>(&mut self, me: Slot, cx: &mut Context<'_, T>) -> Outcome {
+        if cx.net.hung_up(self.client) {
             self.hang_up(cx);
-            return Outcome::Left(client);
+            return Outcome::Left(self.client);
         }
         let now = cx.net.now();
         let deadline = if self.connected { self.onward.asked.deadline } else { self.deadline() };
         if now >= deadline {
-            self.hang_up(cx);
-            return Outcome::Refused(client, Refusal::UPSTREAM_TIMEOUT);
+            return self.refuse(Refusal::UPSTREAM_TIMEOUT, cx);
         }
         loop {
             let socket = match self.socket(me, cx) {
                 Ok(socket) => socket,
-                Err(refusal) => {
-                    self.hang_up(cx);
-                    return Outcome::Refused(client, refusal);
-                }
+                Err(refusal) => return self.refuse(refusal, cx),
             };
             if !self.connected && self.is_unverified() && cx.net.handshake(socket) == Handshaking::Done {
-                self.connected = true;
-                self.note_answered();
+                self.note_connected();
                 UNVERIFIED_UPSTREAMS.fetch_add(1, Ordering::Relaxed);
             }
-            match cx.net.send(socket, self.request.get(self.sent..).unwrap_or_default()) {
-                Sent::Bytes(n) => {
-                    if !std::mem::replace(&mut self.connected, true) {
-                        self.note_answered();
-                    }
-                    self.sent = self.sent.saturating_add(n);
-                    if self.sent >= self.request.len() {
-                        return Outcome::Sent(Box::new(self.finish(socket, now)));
-                    }
-                }
-                // Only now: it may have answered at the last moment. The last address has time until the deadline above.
-                Sent::Blocked if !self.connected && now >= self.attempt_deadline => self.hang_up(cx),
-                Sent::Blocked => {
-                    let deadline = if self.connected { self.onward.asked.deadline } else { self.attempt_deadline };
-                    return Outcome::Stay(Next::Wait(Some(deadline)));
-                }
-                // Its other addresses have the same certificates, another endpoint may have better ones.
-                Sent::Failed(Fault::Tls(fault)) => {
-                    self.hang_up(cx);
-                    self.refusal = refusal_of(fault);
-                    if !self.next_endpoint() {
-                        return Outcome::Refused(client, self.refusal);
-                    }
-                }
-                Sent::Failed(_) if self.connected => {
-                    self.hang_up(cx);
-                    return Outcome::Refused(client, Refusal::UPSTREAM_CLOSED);
-                }
-                Sent::Failed(_) => self.hang_up(cx),
+            let sent = cx.net.send(socket, self.request.get(self.sent..).unwrap_or_default());
+            if let Some(outcome) = self.after_send(sent, socket, now, cx) {
+                return outcome;
             }
         }
     }
 
-    /// When no address is tried any more.
+    /// The outcome after a send of the request; `None` to go on with the rest of it, or with the next address.
+    fn after_send<T: SecureTransport>(
+        &mut self,
+        sent: Sent,
+        socket: Socket,
+        now: Time,
+        cx: &mut Context<'_, T>,
+    ) -> Option<Outcome> {
+        match sent {
+            Sent::Bytes(n) => {
+                if !self.connected {
+                    self.note_connected();
+                }
+                self.sent = self.sent.saturating_add(n);
+                let is_sent = self.sent >= self.request.len();
+                return is_sent.then(|| Outcome::Sent(Box::new(self.finish(socket, now))));
+            }
+            // Checked after the send: the address may have accepted at the last moment. The last address has until the deadline.
+            Sent::Blocked if !self.connected && now >= self.attempt_deadline => self.hang_up(cx),
+            Sent::Blocked => {
+                let deadline = if self.connected { self.onward.asked.deadline } else { self.attempt_deadline };
+                return Some(Outcome::Stay(Next::Wait(Some(deadline))));
+            }
+            // All addresses of an endpoint have the same certificates; another endpoint may have valid ones.
+            Sent::Failed(Fault::Tls(fault)) => {
+                self.hang_up(cx);
+                self.refusal = upstream_tls_refusal(fault);
+                if !self.next_endpoint() {
+                    return Some(Outcome::Refused(self.client, self.refusal));
+                }
+            }
+            Sent::Failed(_) if self.connected => return Some(self.refuse(Refusal::UPSTREAM_CLOSED, cx)),
+            Sent::Failed(_) => self.hang_up(cx),
+        }
+        None
+    }
+
+    fn refuse<T: SecureTransport>(&mut self, refusal: Refusal, cx: &mut Context<'_, T>) -> Outcome {
+        self.hang_up(cx);
+        Outcome::Refused(self.client, refusal)
+    }
+
+    /// When dialling ends, whatever is left to try.
     fn deadline(&self) -> Time {
         self.connect_deadline.min(self.onward.asked.deadline)
     }
 
-    /// When an address that is tried from now on is given up, with `left` others behind it: after its share of the time
-    /// that is left.
+    /// When an address that is tried from now on is given up, with `left` others after it: at the end of its share of the time.
     fn attempt_deadline(&self, now: Time, left: usize) -> Time {
         let deadline = self.deadline();
         let shares = u32::try_from(left).unwrap_or(u32::MAX).saturating_add(1);
@@ -186,7 +181,7 @@ impl Dial {
         }
     }
 
-    /// The endpoint in use, after so many others.
+    /// The endpoint that comes `ahead` turns after the current one.
     fn endpoint(&self, ahead: usize) -> Option<&Endpoint> {
         let (endpoints, passed) = (&self.onward.asked.route.endpoints, self.passed.saturating_add(ahead));
         if passed >= endpoints.len() {
@@ -199,20 +194,20 @@ impl Dial {
         self.endpoint(0).and_then(|endpoint| endpoint.tls.as_ref()).is_some_and(|tls| !tls.is_verified)
     }
 
-    /// Makes ready for the endpoint whose turn it is.
+    /// Prepares the addresses and the request of the current endpoint.
     fn begin_endpoint(&mut self) {
         let Some(endpoint) = self.endpoint(0) else { return };
-        let answer = endpoint.addresses.load();
+        let list = endpoint.addresses.load();
         let target = &endpoint.target;
         let host = self.onward.host.as_deref().unwrap_or(&target.authority);
         let mut request = Vec::with_capacity(self.onward.fields.len().saturating_add(256));
         forward::write_start(&target.base_path, &self.onward.rest, host, &mut request);
         request.extend(&self.onward.fields);
-        self.attempts = Attempts { first: answer.first(), answer, tried: 0 };
+        self.attempts = Attempts { first: list.first(), list, tried: 0 };
         (self.request, self.sent) = (request, 0);
     }
 
-    /// Goes on to the next endpoint: `false` if there is none.
+    /// Moves on to the next endpoint. Returns `false` if there is none.
     fn next_endpoint(&mut self) -> bool {
         self.passed = self.passed.saturating_add(1);
         if self.endpoint(0).is_none() {
@@ -222,32 +217,34 @@ impl Dial {
         true
     }
 
-    /// Addresses that are tried after those of the endpoint in use.
-    fn addresses_behind(&self) -> usize {
-        let behind = (1..).map_while(|ahead| self.endpoint(ahead));
-        behind.map(|endpoint| endpoint.addresses.load().addresses().len()).fold(0, usize::saturating_add)
+    /// The number of addresses of all endpoints after the current one.
+    fn addresses_ahead(&self) -> usize {
+        let later = (1..).map_while(|ahead| self.endpoint(ahead));
+        later.map(|endpoint| endpoint.addresses.load().addresses().len()).fold(0, usize::saturating_add)
     }
 
-    fn note_answered(&self) {
+    /// The current address has accepted.
+    fn note_connected(&mut self) {
+        self.connected = true;
         let address = self.attempts.tried.checked_sub(1).and_then(|turn| self.attempts.address(turn));
         if let (Some(address), Some(endpoint)) = (address, self.endpoint(0)) {
             endpoint.addresses.answered(address);
         }
     }
 
-    /// The socket in use, or one to the next address.
-    fn socket<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, Secured<'_, T>>) -> Result<Socket, Refusal> {
+    /// The current socket, or a new one to the next address.
+    fn socket<T: SecureTransport>(&mut self, me: Slot, cx: &mut Context<'_, T>) -> Result<Socket, Refusal> {
         if let Some(socket) = self.upstream {
             return Ok(socket);
         }
         loop {
             while let Some(address) = self.attempts.address(self.attempts.tried) {
                 self.attempts.tried = self.attempts.tried.saturating_add(1);
-                // Until one of them has something better to say.
+                // An address was found, so the name was resolved. A later fault may give a better reason.
                 if self.refusal == Refusal::UPSTREAM_UNRESOLVED {
                     self.refusal = Refusal::UPSTREAM_UNREACHABLE;
                 }
-                let left = self.attempts.left().saturating_add(self.addresses_behind());
+                let left = self.attempts.left().saturating_add(self.addresses_ahead());
                 self.attempt_deadline = self.attempt_deadline(cx.net.now(), left);
                 match cx.net.dial(me, None, address) {
                     Ok(socket) => {
@@ -265,10 +262,10 @@ impl Dial {
         }
     }
 
-    /// Where that is asked for, nothing goes out, and nothing counts that comes in, but through TLS.
-    fn secure<T: Transport>(&self, socket: Socket, cx: &mut Context<'_, Secured<'_, T>>) -> Result<(), Refusal> {
+    /// Starts TLS if the endpoint asks for it, before anything is sent or received.
+    fn secure<T: SecureTransport>(&self, socket: Socket, cx: &mut Context<'_, T>) -> Result<(), Refusal> {
         let Some(tls) = self.endpoint(0).and_then(|endpoint| endpoint.tls.as_ref()) else { return Ok(()) };
-        // Whom to trust is looked up by its place, and that counts only as long as the route is as it was.
+        // `trust` is an index into the active configuration, and means nothing if the route has changed since.
         if !cx.routes.get(cx.route).is_active(&self.onward.asked.route) {
             return Err(Refusal::API_CHANGING);
         }
@@ -277,7 +274,7 @@ impl Dial {
         begun.map_err(|_| Refusal::UPSTREAM_TLS)
     }
 
-    fn hang_up<T: Transport>(&mut self, cx: &mut Context<'_, Secured<'_, T>>) {
+    fn hang_up<T: SecureTransport>(&mut self, cx: &mut Context<'_, T>) {
         self.connected = false;
         self.sent = 0;
         if let Some(socket) = self.upstream.take() {
@@ -294,18 +291,18 @@ impl Dial {
 }
 
 impl Attempts {
-    /// The address whose turn it is after `tried` others.
+    /// The address that comes after `tried` others.
     fn address(&self, tried: usize) -> Option<SocketAddr> {
         let index = match tried.checked_sub(1) {
             None => self.first,
             Some(before) if before < self.first => before,
             Some(_) => tried,
         };
-        self.answer.addresses().get(index).copied()
+        self.list.addresses().get(index).copied()
     }
 
-    /// How many have not been tried.
+    /// The number of addresses that have not been tried.
     fn left(&self) -> usize {
-        self.answer.addresses().len().saturating_sub(self.tried)
+        self.list.addresses().len().saturating_sub(self.tried)
     }
 }

@@ -124,3 +124,17 @@ pub struct SideRecord {
     /// The code of the close frame that was sent to this side.
     pub close_sent: Option<u16>,
 }
+
+/// The refusal for a client whose upstream failed in TLS.
+pub(super) fn upstream_tls_refusal(fault: TlsFault) -> Refusal {
+    match fault {
+        TlsFault::NotTls => Refusal::UPSTREAM_NOT_TLS,
+        TlsFault::CertificateExpired | TlsFault::CertificateNotYetValid => Refusal::UPSTREAM_CERTIFICATE_EXPIRED,
+        TlsFault::CertificateName => Refusal::UPSTREAM_CERTIFICATE_NAME,
+        TlsFault::CertificateUntrusted => Refusal::UPSTREAM_CERTIFICATE_UNTRUSTED,
+        TlsFault::CertificateInvalid | TlsFault::CertificateMissing => Refusal::UPSTREAM_CERTIFICATE_INVALID,
+        TlsFault::Alert(_) => Refusal::UPSTREAM_TLS_REFUSED,
+        TlsFault::Truncated => Refusal::UPSTREAM_CLOSED,
+        TlsFault::Incompatible | TlsFault::Violation | TlsFault::TooLarge | TlsFault::Internal => Refusal::UPSTREAM_TLS,
+    }
+}

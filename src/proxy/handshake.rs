@@ -1,11 +1,13 @@
-//! Stage 1: the client's request. Gathers its head, judges it, and writes the request for the upstream from it.
+//! Stage 1: the client's request. Gathers the head, parses it, finds its route, asks [`admit`], and writes the request for the
+//! upstream from the parsed values. The head itself is never forwarded as it came.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::admit::admit;
 use super::context::Context;
-use super::secure::Identity;
-use super::upgrade::Asked;
+use super::gather::Gather;
+use super::handoff::{Accepted, Asked, Identity, Onward, ToUpstream};
 use crate::engine::{Next, Received, Socket, Time, Transport};
 use crate::proto::accept;
 use crate::proto::forward::{self, Via};
@@ -16,57 +18,19 @@ use crate::proto::{head, response};
 use crate::routing::route::Route;
 use crate::routing::settings::{Serve, Settings};
 use crate::routing::snapshot::Found;
-use crate::tls::first_byte;
+use crate::tls::is_client_hello;
 
-/// The longest path kept for a record.
+/// The longest path that a record keeps.
 const MAX_RECORDED_PATH: usize = 256;
 
 #[derive(Debug)]
 pub(super) struct Handshake {
     client: Socket,
     peer: IpAddr,
-    /// What TLS told of the client; `None` in plain text.
+    /// The client as TLS knows it; `None` in plain text.
     identity: Option<Box<Identity>>,
-    /// The head so far, when it did not come in one piece.
-    head: Vec<u8>,
-    /// Whether nobody has looked at that yet.
-    fresh: bool,
+    head: Gather,
     deadline: Time,
-}
-
-/// A request that is right, as far as the next stages need it.
-#[derive(Debug)]
-pub(super) struct Accepted {
-    pub(super) client: Socket,
-    /// The path asked for, for the record.
-    pub(super) path: Box<str>,
-    pub(super) onward: Onward,
-}
-
-/// Where a request goes.
-#[derive(Debug)]
-pub(super) enum Onward {
-    /// To an upstream.
-    Upstream(ToUpstream),
-    /// Back.
-    Echo {
-        /// The client's 101.
-        answer: Vec<u8>,
-        /// What came behind the head.
-        early: Vec<u8>,
-    },
-}
-
-/// What an upstream is sent.
-#[derive(Debug)]
-pub(super) struct ToUpstream {
-    pub(super) asked: Asked,
-    /// The path and query behind the target's own path.
-    pub(super) rest: Box<str>,
-    /// The client's `Host`, where the upstream is to get it.
-    pub(super) host: Option<Box<str>>,
-    /// The upstream's request, but for what differs between endpoints.
-    pub(super) fields: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -74,18 +38,18 @@ pub(super) enum Outcome {
     Stay(Next),
     Accepted(Box<Accepted>),
     Refused(Refusal),
-    /// The route that was asked for takes no connections.
-    Barred(Box<str>, Arc<Route>, Refusal),
-    /// Nothing is served at this path.
+    /// The route does not take the request.
+    NotAdmitted(Box<str>, Arc<Route>, Refusal),
+    /// No route has this path.
     NotFound(Box<str>),
-    /// What came is TLS, where plain text is spoken.
+    /// The client speaks TLS to a plain-text listener.
     SpeaksTls,
     /// The client is gone.
     Left,
 }
 
 impl Handshake {
-    /// `early` is what the client has said already.
+    /// `early` are the bytes that were received from the client already.
     pub(super) fn new(
         client: Socket,
         peer: IpAddr,
@@ -93,7 +57,7 @@ impl Handshake {
         early: Vec<u8>,
         deadline: Time,
     ) -> Self {
-        Self { client, peer, identity, fresh: !early.is_empty(), head: early, deadline }
+        Self { client, peer, identity, head: Gather::with_early(early), deadline }
     }
 
     pub(super) fn client(&self) -> Socket {
@@ -104,36 +68,22 @@ impl Handshake {
         if cx.net.now() >= self.deadline {
             return Outcome::Refused(Refusal::HANDSHAKE_TIMEOUT);
         }
-        let seen = self.head.len();
-        for (to, from) in cx.scratch.iter_mut().zip(&self.head) {
-            *to = *from;
-        }
-        let (searched, received) = if std::mem::take(&mut self.fresh) {
-            (0, 0)
-        } else {
-            // No more than a head may have: what comes behind it can wait in the kernel until there is somewhere to send it.
-            let until = cx.config.settings.head.max_bytes;
-            match cx.scratch.get_mut(seen..until).filter(|room| !room.is_empty()) {
-                // There was room for what is here, and the limit is another now.
-                None => (seen, 0),
-                Some(room) => match cx.net.recv(self.client, room) {
-                    Received::Bytes(n) => (seen, n),
-                    Received::Blocked => return Outcome::Stay(Next::Wait(Some(self.deadline))),
-                    Received::End | Received::Failed(_) => return Outcome::Left,
-                },
-            }
+        let received = match self.receive(cx) {
+            Ok(received) => cx.scratch.get(..received).unwrap_or_default(),
+            Err(outcome) => return outcome,
         };
-        let bytes = cx.scratch.get(..seen.saturating_add(received)).unwrap_or_default();
-        if self.identity.is_none() && bytes.first().copied().is_some_and(first_byte::is_of_client) {
+        self.head.add(received);
+        let bytes = self.head.bytes(received);
+        if self.identity.is_none() && bytes.first().copied().is_some_and(is_client_hello) {
             return Outcome::SpeaksTls;
         }
         if !head::may_become_request(bytes) {
             return Outcome::Refused(Refusal::HEAD_MALFORMED);
         }
-        match head::find_end(bytes, searched, &cx.config.settings.head) {
+        match head::find_end(bytes, self.head.searched(), &cx.config.settings.head) {
             Err(error) => Outcome::Refused(error.into()),
             Ok(None) => {
-                self.head = bytes.to_vec();
+                self.head.keep(received);
                 Outcome::Stay(Next::Again)
             }
             Ok(Some(end)) => {
@@ -145,37 +95,68 @@ impl Handshake {
         }
     }
 
-    fn judge<T>(&self, head: &[u8], early: &[u8], nonce: [u8; 16], cx: &Context<'_, T>) -> Result<Outcome, Refusal> {
-        let request = Request::parse(head, &cx.config.settings.head)?;
-        if let Some(name) = self.identity.as_ref().and_then(|identity| identity.server_name.as_deref())
-            && !is_host(name, request.host)
-        {
-            return Err(Refusal::MISDIRECTED);
+    /// Receives into the scratch, unless bytes are at hand that nobody has searched. Returns the number of bytes.
+    fn receive<T: Transport>(&self, cx: &mut Context<'_, T>) -> Result<usize, Outcome> {
+        if self.head.has_unsearched() {
+            return Ok(0);
         }
+        // No more than a head may have: later bytes can wait in the kernel until there is an upstream to send them to.
+        let room = cx.config.settings.head.max_bytes.saturating_sub(self.head.len());
+        match cx.scratch.get_mut(..room).filter(|room| !room.is_empty()) {
+            // A change has lowered the limit below the bytes at hand.
+            None => Ok(0),
+            Some(room) => match cx.net.recv(self.client, room) {
+                Received::Bytes(n) => Ok(n),
+                Received::Blocked => Err(Outcome::Stay(Next::Wait(Some(self.deadline)))),
+                Received::End | Received::Failed(_) => Err(Outcome::Left),
+            },
+        }
+    }
+
+    /// Judges a whole head in four steps: parse, route, admit, forward.
+    fn judge<T>(&self, head: &[u8], early: &[u8], nonce: [u8; 16], cx: &Context<'_, T>) -> Result<Outcome, Refusal> {
+        let request = self.parse(head, cx)?;
         let path = recorded_path(request.path_and_query);
-        let (client, early, accept) = (self.client, early.to_vec(), accept::accept_for(request.key));
         if cx.config.settings.serve == Serve::Echo {
-            let mut answer = Vec::with_capacity(256);
-            response::write_switching(&accept, request.protocols.first().copied(), &mut answer);
-            let onward = Onward::Echo { answer, early };
-            return Ok(Outcome::Accepted(Box::new(Accepted { client, path, onward })));
+            return Ok(Outcome::Accepted(Box::new(self.echo(&request, path, early))));
         }
         let found = cx.config.snapshot.find(cx.listener, request.host, request.path_and_query);
         let Some(Found { route, rest }) = found else { return Ok(Outcome::NotFound(path)) };
-        if let Some(refusal) = route.gate.refusal() {
-            return Ok(Outcome::Barred(path, Arc::clone(route), refusal));
-        }
+        let admitted = match admit(route) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return Ok(Outcome::NotAdmitted(path, Arc::clone(route), refusal)),
+        };
         let key = accept::key_from(nonce);
         let mut fields = Vec::with_capacity(head.len().saturating_add(512));
         forward::write_fields(&request, &self.via(&request, &key, &cx.config.settings), &mut fields);
-        let expected = Expected::new(&request, accept::accept_for(&key));
-        let onward = Onward::Upstream(ToUpstream {
-            asked: Asked { accept, early, expected, deadline: self.deadline, route: Arc::clone(route) },
-            rest: rest.into(),
-            host: route.preserve_host.then(|| request.host.into()),
-            fields,
-        });
-        Ok(Outcome::Accepted(Box::new(Accepted { client, path, onward })))
+        let asked = Asked {
+            accept: accept::accept_for(request.key),
+            early: early.to_vec(),
+            expected: Expected::new(&request, accept::accept_for(&key)),
+            deadline: self.deadline,
+            route: Arc::clone(route),
+        };
+        let host = route.preserve_host.then(|| request.host.into());
+        let onward = Onward::Upstream(ToUpstream { asked, rest: rest.into(), host, fields });
+        let consumer = admitted.consumer;
+        Ok(Outcome::Accepted(Box::new(Accepted { client: self.client, path, consumer, onward })))
+    }
+
+    /// Parses a head, whose `Host` must be the name that the client asked TLS for.
+    fn parse<'a, T>(&self, head: &'a [u8], cx: &Context<'_, T>) -> Result<Request<'a>, Refusal> {
+        let request = Request::parse(head, &cx.config.settings.head)?;
+        match self.identity.as_ref().and_then(|identity| identity.server_name.as_deref()) {
+            Some(name) if !is_host(name, request.host) => Err(Refusal::MISDIRECTED),
+            _ => Ok(request),
+        }
+    }
+
+    fn echo(&self, request: &Request<'_>, path: Box<str>, early: &[u8]) -> Accepted {
+        let mut answer = Vec::with_capacity(256);
+        let protocol = request.protocols.first().copied();
+        response::write_switching(&accept::accept_for(request.key), protocol, &mut answer);
+        let onward = Onward::Echo { answer, early: early.to_vec() };
+        Accepted { client: self.client, path, consumer: None, onward }
     }
 
     fn via<'a>(&'a self, request: &Request<'a>, key: &'a accept::Key, settings: &Settings) -> Via<'a> {
@@ -191,16 +172,16 @@ impl Handshake {
     }
 }
 
-/// Whether a `Host` with its optional port names the host that TLS was told. A name asked for is never an address
-/// (RFC 6066 section 3).
+/// Whether a `Host`, with or without a port, is the name that the client asked TLS for. That name is never an address (RFC 6066
+/// section 3).
 fn is_host(name: &str, authority: &str) -> bool {
     let host = authority.split(':').next().unwrap_or_default();
     host.strip_suffix('.').unwrap_or(host).eq_ignore_ascii_case(name.strip_suffix('.').unwrap_or(name))
 }
 
-/// Queries carry tokens, so none is kept.
+/// The path for the record, without the query: queries carry tokens.
 fn recorded_path(path_and_query: &str) -> Box<str> {
     let path = path_and_query.split('?').next().unwrap_or_default();
-    // The target is ASCII: any cut is between characters.
+    // The request target is ASCII: any cut is between characters.
     path.get(..MAX_RECORDED_PATH).unwrap_or(path).into()
 }

@@ -35,7 +35,7 @@ pub struct JournalReader {
 
 /// Creates a journal.
 #[must_use]
-pub fn journal() -> (JournalSource, JournalReader) {
+pub fn channel() -> (JournalSource, JournalReader) {
     let (sender, batches) = sync_channel(MAX_BATCHES);
     let dropped = Arc::new(AtomicU64::new(0));
     (JournalSource { sender: Some(sender), dropped: Arc::clone(&dropped) }, JournalReader { batches, dropped })

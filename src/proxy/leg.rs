@@ -1,58 +1,65 @@
-//! One side of a relayed connection: its socket, where its stream of frames stands, and what it has not taken yet.
+//! One side of a tunnel: its socket, the state of its stream of frames, the bytes that it has not taken yet, and its pings.
 
 use std::time::Duration;
 
 use super::context::Context;
 use super::end::{End, Side, SideRecord};
-use super::plan::Farewell;
+use super::gather;
+use super::plan::CloseFrame;
 use crate::engine::outbox::Outbox;
 use crate::engine::{Fault, Socket, Time, Transport};
 use crate::proto::frame::{ControlFrame, Opcode, Reserved, Sender};
 use crate::proto::mask;
 use crate::proto::scan::{Control, Scanner};
 
-/// In a record, the code of a close frame that has none (RFC 6455 section 7.1.5).
+/// The code that stands in a record for a close frame without a code (RFC 6455 section 7.1.5).
 const NO_CODE: u16 = 1005;
 
-/// Bytes of a ping of ours: enough that no ping of the other side has the same by chance.
+/// The payload length of our own pings: enough that no ping of the other side has the same payload by chance.
 const NONCE_BYTES: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Leg {
     pub(super) side: Side,
     pub(super) socket: Socket,
-    /// What it sends.
+    /// Scans the frames from this side.
     pub(super) scanner: Scanner,
     pub(super) outbox: Outbox,
-    /// Received and not yet forwarded: the start of a header or control frame, or what came with the handshake.
+    /// Received and not forwarded yet: the start of a header or control frame, or bytes that came with the handshake.
     carry: Option<Box<[u8]>>,
-    /// Whether the carried bytes have not been scanned even once.
+    /// Whether the carried bytes have never been scanned.
     fresh: bool,
     pub(super) received_bytes: u64,
-    /// When it last sent anything, or took bytes that had been waiting.
+    /// The time of the last sign of life: this side sent bytes, or took bytes that had been waiting.
     last_heard: Time,
-    /// When bytes of it were last forwarded.
+    /// The time when bytes from this side were last forwarded.
     pub(super) last_forwarded: Time,
     probe: Option<Probe>,
-    /// Pings of the other side that it has not answered.
+    /// Pings of the other side that this side has not answered.
     unanswered_pings: u8,
     pub(super) close_received: Option<u16>,
     pub(super) close_sent: Option<u16>,
 }
 
-/// A question whether the side still lives.
+/// A check whether a side is alive.
 #[derive(Clone, Copy, Debug)]
 struct Probe {
     since: Time,
-    /// The payload of every ping of ours to this side: a pong that comes late is still known as an answer to one.
-    /// `None` if the question could be asked without a ping.
+    /// The payload of all our pings to this side, so that a late pong is still recognised. `None` if no ping was needed yet.
     nonce: Option<[u8; NONCE_BYTES]>,
-    /// Pings of ours whose pong has not come: as many pongs are taken out, no more.
+    /// Our pings without a pong so far. As many pongs are taken out of the stream, and no more.
     unanswered: u8,
-    /// Whether the side has been silent since.
+    /// Whether the side has been silent since the check began.
     open: bool,
-    /// What it had not acknowledged when it was asked: less later on is a sign of life.
+    /// The bytes that the side had not acknowledged when the check began. Fewer later on are a sign of life.
     unacknowledged: u32,
+}
+
+/// Both sides of a tunnel.
+#[derive(Debug)]
+pub(super) struct Legs {
+    pub(super) client: Leg,
+    pub(super) upstream: Leg,
 }
 
 impl Leg {
@@ -78,18 +85,15 @@ impl Leg {
         }
     }
 
-    /// Copies what is carried to the front of `scratch`: how many bytes that is, and whether they are worth a scan
-    /// without any more.
+    /// Copies the carried bytes to the front of `scratch`. Returns their number, and whether to scan them before more are
+    /// received.
     #[inline]
     pub(super) fn load_carry(&mut self, scratch: &mut [u8]) -> (usize, bool) {
         let Some(carry) = &self.carry else { return (0, false) };
-        for (to, from) in scratch.iter_mut().zip(carry) {
-            *to = *from;
-        }
-        (carry.len(), self.fresh)
+        (gather::restore(carry, scratch), self.fresh)
     }
 
-    /// Keeps what could not be scanned to its end.
+    /// Carries bytes that could not be scanned to their end.
     #[inline]
     pub(super) fn store_carry(&mut self, rest: &[u8]) {
         self.fresh = false;
@@ -115,7 +119,7 @@ impl Leg {
         result
     }
 
-    /// The side lives.
+    /// Notes a sign of life.
     #[inline]
     pub(super) fn heard(&mut self, now: Time) {
         self.last_heard = now;
@@ -124,7 +128,7 @@ impl Leg {
         }
     }
 
-    /// Sends a control frame of ours, masked towards an upstream. Only where a frame may stand.
+    /// Sends a control frame in Ringway's own name, masked towards an upstream. Call it only at a frame boundary.
     pub(super) fn send_control<T: Transport>(
         &mut self,
         opcode: Opcode,
@@ -136,15 +140,11 @@ impl Leg {
         self.outbox.send(self.socket, cx.net, frame.as_bytes())
     }
 
-    /// Sends a close frame of ours. Only where a frame may stand, and as the last one.
-    pub(super) fn send_farewell<T: Transport>(
-        &mut self,
-        farewell: Farewell,
-        cx: &mut Context<'_, T>,
-    ) -> Result<(), Fault> {
+    /// Sends a close frame in Ringway's own name. Call it only at a frame boundary; no frame may follow.
+    pub(super) fn send_close<T: Transport>(&mut self, close: CloseFrame, cx: &mut Context<'_, T>) -> Result<(), Fault> {
         let mask = self.mask(cx);
-        let frame = ControlFrame::close(farewell.code, farewell.reason, mask);
-        self.close_sent = Some(farewell.code);
+        let frame = ControlFrame::close(close.code, close.reason, mask);
+        self.close_sent = Some(close.code);
         self.outbox.send(self.socket, cx.net, frame.as_bytes())
     }
 
@@ -155,23 +155,23 @@ impl Leg {
         }
     }
 
-    /// A close frame of this side was met.
+    /// Notes a close frame from this side.
     pub(super) fn note_close(&mut self, control: &Control) {
         self.close_received = Some(control.close_code.unwrap_or(NO_CODE));
     }
 
-    /// The other side's close frame was forwarded to this one.
+    /// Notes that the other side's close frame was forwarded to this side.
     pub(super) fn note_close_forwarded(&mut self, control: &Control) {
         self.close_sent = Some(control.close_code.unwrap_or(NO_CODE));
     }
 
-    /// A ping of the other side was forwarded to this one.
+    /// Notes that a ping of the other side was forwarded to this side.
     pub(super) fn note_ping(&mut self) {
         self.unanswered_pings = self.unanswered_pings.saturating_add(1);
     }
 
-    /// Whether a pong of this side answers our own ping, and so is not for the other side. Any other pong answers the
-    /// other side's newest ping, and with it all before it.
+    /// Whether a pong of this side answers our own ping, and so is not forwarded. Any other pong answers the newest ping of the
+    /// other side, and with it all earlier ones.
     pub(super) fn takes_pong(&mut self, frame: &[u8], control: &Control) -> bool {
         if let Some(Probe { nonce: Some(nonce), unanswered: 1.., .. }) = self.probe {
             let mut payload = [0; NONCE_BYTES];
@@ -193,51 +193,55 @@ impl Leg {
         false
     }
 
-    /// Whether it has taken all that it was sent, and owes no answer to a question of ours.
+    /// Whether the side has taken all bytes, and no check is open.
     #[inline]
-    pub(super) fn is_unasked<T: Transport>(&self, cx: &Context<'_, T>) -> bool {
+    pub(super) fn is_unchecked<T: Transport>(&self, cx: &Context<'_, T>) -> bool {
         self.has_all(cx) && !matches!(self.probe, Some(Probe { open: true, .. }))
     }
 
-    /// Asks a silent side whether it lives, and gives it up if it does not say so in time. `may_insert` tells whether
-    /// a frame of ours may stand at the end of what was sent to it, `is_read` whether what it says is being read: while
-    /// the other side does not take it, it is not, and silence means nothing. Says when to look again.
+    /// Excuses the silence of a side that is not being read, because the other side takes no more bytes. Returns when to look
+    /// again.
+    pub(super) fn excuse_silence(&mut self, interval: Duration, now: Time) -> Time {
+        self.heard(now);
+        now.after(interval)
+    }
+
+    /// Checks whether a silent side is alive, with a ping if need be. `sent` scans the frames that are sent to this side: a ping
+    /// fits in only at their boundary. Returns when to look again.
+    ///
+    /// # Errors
+    /// [`End::Silent`] if the side has not answered for `pong_timeout`, [`End::Broken`] if it cannot be sent a ping.
     pub(super) fn keep_alive<T: Transport>(
         &mut self,
+        sent: &Scanner,
         interval: Duration,
-        patience: Duration,
-        may_insert: bool,
-        is_read: bool,
+        pong_timeout: Duration,
         cx: &mut Context<'_, T>,
     ) -> Result<Time, End> {
         let now = cx.net.now();
-        if !is_read {
-            self.heard(now);
-            return Ok(now.after(interval));
-        }
         if let Some(probe) = self.probe.filter(|probe| probe.open) {
-            let given_up = probe.since.after(patience);
+            let given_up = probe.since.after(pong_timeout);
             if now < given_up {
                 return Ok(given_up);
             }
             if self.send_queue(cx) >= probe.unacknowledged {
                 return Err(End::Silent(self.side));
             }
-            // A slow reader: there is room to send only once it has taken a good part of what the kernel holds.
+            // A slow reader: it acknowledges bytes long before there is room to send more.
             self.heard(now);
         }
         let due = self.last_heard.after(interval);
         if now < due {
             return Ok(due);
         }
-        // Bytes that it does not take, or a ping of the other side that it does not answer, ask as well as a ping of
-        // ours; and a peer may answer only the newest of several pings (RFC 6455 section 5.5.3).
-        let asked = !self.has_all(cx) || self.unanswered_pings > 0;
-        if !asked && !may_insert {
-            return Ok(now.after(patience));
+        // Bytes that the side has not taken, or an unanswered ping of the other side, are as good a check as a ping of ours.
+        // A peer may answer only the newest of several pings (RFC 6455 section 5.5.3), so ours must not come after another.
+        let is_asked = !self.has_all(cx) || self.unanswered_pings > 0;
+        if !is_asked && !sent.at_boundary() {
+            return Ok(now.after(pong_timeout));
         }
         let known = self.probe.map(|probe| (probe.nonce, probe.unanswered)).unwrap_or_default();
-        let (nonce, unanswered) = if asked {
+        let (nonce, unanswered) = if is_asked {
             known
         } else {
             let nonce = known.0.unwrap_or_else(|| cx.nonce());
@@ -246,16 +250,16 @@ impl Leg {
         };
         let unacknowledged = self.send_queue(cx);
         self.probe = Some(Probe { since: now, nonce, unanswered, open: true, unacknowledged });
-        Ok(now.after(patience))
+        Ok(now.after(pong_timeout))
     }
 
-    /// Whether the socket took all that was sent.
+    /// Whether the socket has taken all bytes that were sent.
     #[inline]
     pub(super) fn has_all<T: Transport>(&self, cx: &Context<'_, T>) -> bool {
         self.outbox.is_empty() && !cx.net.holds(self.socket)
     }
 
-    /// Bytes that the side has not acknowledged, 0 if it has taken all that we have for it.
+    /// The bytes that the side has not acknowledged; 0 if nothing waits for room.
     pub(super) fn send_queue<T: Transport>(&self, cx: &Context<'_, T>) -> u32 {
         if self.has_all(cx) {
             return 0;
@@ -263,7 +267,7 @@ impl Leg {
         u32::try_from(cx.net.unacknowledged(self.socket)).unwrap_or(u32::MAX)
     }
 
-    /// When it last gave a sign of life.
+    /// The time of the last sign of life.
     #[inline]
     pub(super) fn last_heard(&self) -> Time {
         self.last_heard

@@ -1,12 +1,12 @@
-//! The last stage of a client that has been told all: our sending ends, and what it still sends is read and dropped
-//! for a while. Closing at once with bytes unread would reset the connection and destroy the answer on its way.
+//! The last stage of a client that was sent everything: our sending ends, and what the client still sends is read and dropped for
+//! a while. A socket that is closed with bytes unread resets the connection, which destroys the answer on its way.
 
 use super::context::Context;
 use crate::engine::{Next, Received, Socket, Time, Transport};
 
-/// Bytes that are dropped at most.
+/// The most bytes that are dropped.
 const MAX_DROPPED_BYTES: usize = 1024 * 1024;
-/// Receives in one step.
+/// The most receives in one step.
 const RECEIVES: usize = 4;
 
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Linger {
         self.client
     }
 
-    /// `Next::Done` when the socket may be closed.
+    /// Returns `Next::Done` once the socket may be closed.
     pub(super) fn step<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Next {
         if !self.shut {
             cx.net.shutdown(self.client);

@@ -1,17 +1,20 @@
 //! A connection's life, from accept to close, as a typed state machine.
 //!
-//! In: sockets and readiness from [`crate::engine`], rules from [`crate::proto`], [`crate::routing::settings`]. Out: bytes relayed,
-//! and one [`record`] for each connection that ended. A stage is a type in a file of its own; it does what it can and says
-//! what became of it. Stages do not know each other: `connection` alone knows their order:
+//! In: sockets and readiness from [`crate::engine`], rules from [`crate::proto`], routes from [`crate::routing`], commands from
+//! [`crate::command`]. Out: relayed bytes, and one [`record`] for each connection that ended.
+//!
+//! A stage is a type in a file of its own. Its `step` does what can be done now and returns an outcome. Stages do not know each
+//! other: what one hands to the next is in `handoff`, and `connection` alone knows their order:
 //!
 //! ```text
-//! preamble -> tls -> handshake -> dial -> upgrade -> relay -> closing -> (gone)
-//!    |         |         |          |        |  \-> decline -> answer
-//!    \---------+---------+----------+--------+---------------> answer -> linger -> (gone)
+//! preamble -> tls -> handshake ----------------> dial -> upgrade -> relay -> closing -> (gone)
+//!    |         |     parse, route, admit, forward  |        |  \-> decline -> answer
+//!    \---------+---------+------------------------+--------+---------------> answer -> linger -> (gone)
 //!                        \-> echo (when there is no target) -> linger
 //! ```
 //!
-//! Nothing here names a ring, reads a clock or blocks: the same stages run over the simulator's transport.
+//! Nothing here names a ring, reads a clock or blocks: time, the calendar's too, comes from the transport. So the simulator runs
+//! the same stages over a transport of its own.
 
 #![cfg_attr(
     not(test),
@@ -25,6 +28,7 @@
 )]
 
 pub mod admission;
+mod admit;
 mod answer;
 mod closing;
 mod connection;
@@ -34,6 +38,8 @@ mod dial;
 mod drain;
 mod echo;
 pub mod end;
+mod gather;
+mod handoff;
 mod handshake;
 pub mod journal;
 mod leg;
@@ -47,4 +53,3 @@ mod routes;
 mod secure;
 pub mod service;
 mod upgrade;
-mod upstream_tls;

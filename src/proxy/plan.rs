@@ -1,49 +1,55 @@
-//! How a relayed connection is to end: which side is told what, and whose last words still count.
+//! The plan by which a tunnel ends: the close frame that each side is sent, and whose bytes are still forwarded.
+//!
+//! [`Plan::for_end`] is the table of docs/architecture.md, "How a connection ends"; `closing` carries it out.
 
 use super::end::{End, Side};
 use crate::command::Cause;
 use crate::proto::close;
 
-/// A close frame of ours.
+/// A close frame that Ringway sends in its own name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Farewell {
+pub(super) struct CloseFrame {
     pub(super) code: u16,
     pub(super) reason: &'static str,
 }
 
-/// What one side has coming.
+/// One side's part of the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Part {
-    /// The close frame it is sent; `None` to send it what the other side says, its close frame included.
-    pub(super) farewell: Option<Farewell>,
-    /// Whether what it still says is forwarded.
-    pub(super) heard: bool,
-    /// Whether its connection is past all use.
-    pub(super) dead: bool,
+pub(super) struct SidePlan {
+    /// The close frame that this side is sent; `None` to forward everything from the other side, its close frame included.
+    pub(super) close: Option<CloseFrame>,
+    /// Whether bytes that this side still sends are forwarded.
+    pub(super) is_forwarded: bool,
+    /// Whether the connection to this side is broken.
+    pub(super) is_dead: bool,
 }
 
-/// The end of a connection.
+/// The plan of both sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
-    pub(super) why: End,
-    pub(super) client: Part,
-    pub(super) upstream: Part,
-    /// Whether bytes that still flow put the deadline off.
-    pub(super) patient: bool,
+    pub(super) end: End,
+    pub(super) client: SidePlan,
+    pub(super) upstream: SidePlan,
+    /// Whether bytes that still flow extend the deadline.
+    pub(super) extends_deadline: bool,
 }
 
-const LIVE: Part = Part { farewell: None, heard: true, dead: false };
+/// A side that goes on as before.
+const LIVE: SidePlan = SidePlan { close: None, is_forwarded: true, is_dead: false };
+/// A side that has ended on its own.
+const ENDED: SidePlan = SidePlan { is_forwarded: false, ..LIVE };
 
-/// What the side that is not at fault is told: a server that its client is gone, a client that its server failed.
-fn condolence(to: Side, reason: &'static str) -> Farewell {
+/// The close frame for the side that is not at fault: an upstream learns that its client is gone, a client that its upstream
+/// failed.
+fn peer_failed_close(to: Side, reason: &'static str) -> CloseFrame {
     let code = match to {
         Side::Client => close::INTERNAL_ERROR,
         Side::Upstream => close::GOING_AWAY,
     };
-    Farewell { code, reason }
+    CloseFrame { code, reason }
 }
 
-fn farewell_of(cause: Cause) -> &'static str {
+fn close_reason(cause: Cause) -> &'static str {
     match cause {
         Cause::Shutdown => "proxy is shutting down",
         Cause::Undeployed => "API was undeployed",
@@ -55,72 +61,89 @@ fn farewell_of(cause: Cause) -> &'static str {
 }
 
 impl Plan {
-    /// The table in docs/architecture.md, "How a connection ends", row by row.
-    pub(super) fn for_end(why: End) -> Self {
-        let farewell = |code, reason| Part { farewell: Some(Farewell { code, reason }), heard: false, dead: false };
-        let consoled = |side, reason| Part { farewell: Some(condolence(side, reason)), ..LIVE };
-        match why {
-            End::Closed(side) => Self::new(why, side, Part { heard: false, ..LIVE }, LIVE, false),
-            End::Ended(Side::Client) => Self::new(why, Side::Client, Part { heard: false, ..LIVE }, LIVE, true),
+    /// The plan for an end, row by row of the table.
+    pub(super) fn for_end(end: End) -> Self {
+        let peer_failed = |side, reason| SidePlan { close: Some(peer_failed_close(side, reason)), ..LIVE };
+        match end {
+            End::Closed(side) => Self::new(end, side, ENDED, LIVE),
+            End::Ended(Side::Client) => Self::new(end, Side::Client, ENDED, LIVE).extending_deadline(),
             End::Ended(Side::Upstream) => {
-                let client = consoled(Side::Client, "upstream ended without a close frame");
-                Self::new(why, Side::Upstream, Part { heard: false, ..LIVE }, client, true)
+                let client = peer_failed(Side::Client, "upstream ended without a close frame");
+                Self::new(end, Side::Upstream, ENDED, client).extending_deadline()
             }
             End::Violated(side, violation) => {
-                let culprit = farewell(violation.close_code(), violation.code());
                 let reason = match side {
                     Side::Client => "client broke the protocol",
                     Side::Upstream => "upstream broke the protocol",
                 };
-                Self::new(why, side, culprit, consoled(side.other(), reason), false)
+                let at_fault = told(violation.close_code(), violation.code());
+                Self::new(end, side, at_fault, peer_failed(side.other(), reason))
             }
             End::Broken(side, _) => {
                 let reason = match side {
                     Side::Client => "client connection lost",
                     Side::Upstream => "upstream connection lost",
                 };
-                let other = Part { heard: false, ..consoled(side.other(), reason) };
-                Self::new(why, side, Part { farewell: None, heard: false, dead: true }, other, false)
+                let other = SidePlan { is_forwarded: false, ..peer_failed(side.other(), reason) };
+                Self::new(end, side, SidePlan { is_dead: true, ..ENDED }, other)
             }
             End::Silent(side) => {
                 let reason = match side {
                     Side::Client => "client did not answer a ping",
                     Side::Upstream => "upstream did not answer a ping",
                 };
-                let silent = farewell(close::GOING_AWAY, "no answer to a ping");
-                Self::new(why, side, silent, Part { heard: false, ..consoled(side.other(), reason) }, false)
+                let other = SidePlan { is_forwarded: false, ..peer_failed(side.other(), reason) };
+                Self::new(end, side, told(close::GOING_AWAY, "no answer to a ping"), other)
             }
-            End::Idle => Self::both(why, "idle timeout"),
-            End::Drained(Cause::Redeployed) => Self::restart(why),
-            End::Drained(cause) => Self::both(why, farewell_of(cause)),
-            _ => Self::both(why, "proxy is shutting down"),
+            End::Idle => Self::both(end, "idle timeout"),
+            End::Drained(Cause::Redeployed) => Self::restart(end),
+            End::Drained(cause) => Self::both(end, close_reason(cause)),
+            // No tunnel ends so: the handshake was not complete.
+            End::Refused(_)
+            | End::Unannounced(_)
+            | End::Declined
+            | End::LeftEarly
+            | End::Insecure(_)
+            | End::UnexpectedTls => {
+                debug_assert!(false, "a tunnel ended by {end}");
+                Self::both(end, "handshake was not complete")
+            }
         }
     }
 
     /// One side's part.
-    pub(super) fn part(&self, side: Side) -> Part {
+    pub(super) fn side(&self, side: Side) -> SidePlan {
         match side {
             Side::Client => self.client,
             Side::Upstream => self.upstream,
         }
     }
 
-    fn both(why: End, reason: &'static str) -> Self {
-        let part = Part { farewell: Some(Farewell { code: close::GOING_AWAY, reason }), heard: false, dead: false };
-        Self { why, client: part, upstream: part, patient: false }
+    fn new(end: End, side: Side, plan: SidePlan, other: SidePlan) -> Self {
+        let (client, upstream) = match side {
+            Side::Client => (plan, other),
+            Side::Upstream => (other, plan),
+        };
+        Self { end, client, upstream, extends_deadline: false }
     }
 
-    /// The client may come again at once, and is served elsewhere (1012, IANA's registry of close codes).
-    fn restart(why: End) -> Self {
-        let mut plan = Self::both(why, "API was redeployed");
-        plan.client.farewell = Some(Farewell { code: close::SERVICE_RESTART, reason: "API was redeployed" });
-        plan
+    fn extending_deadline(self) -> Self {
+        Self { extends_deadline: true, ..self }
     }
 
-    fn new(why: End, side: Side, part: Part, other: Part, patient: bool) -> Self {
-        match side {
-            Side::Client => Self { why, client: part, upstream: other, patient },
-            Side::Upstream => Self { why, client: other, upstream: part, patient },
-        }
+    fn both(end: End, reason: &'static str) -> Self {
+        let plan = told(close::GOING_AWAY, reason);
+        Self { end, client: plan, upstream: plan, extends_deadline: false }
     }
+
+    /// The client may reconnect at once, and is served by another target (1012, IANA's registry of close codes).
+    fn restart(end: End) -> Self {
+        let reason = close_reason(Cause::Redeployed);
+        Self { client: told(close::SERVICE_RESTART, reason), ..Self::both(end, reason) }
+    }
+}
+
+/// A side that is sent a close frame, and from which nothing more is forwarded.
+fn told(code: u16, reason: &'static str) -> SidePlan {
+    SidePlan { close: Some(CloseFrame { code, reason }), is_forwarded: false, is_dead: false }
 }

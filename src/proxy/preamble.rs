@@ -1,39 +1,28 @@
-//! Before all else where a balancer stands in front: the PROXY header that says who its client is. Nothing is answered to a
-//! peer that begins with something else: who has not been named has nobody to be told.
+//! The first stage behind a balancer: the PROXY header that names the client. A peer that sends anything else is closed without
+//! an answer.
 
 use std::net::SocketAddr;
 
 use super::context::Context;
+use super::gather::Gather;
+use super::handoff::Named;
 use crate::engine::{Next, Received, Socket, Time, Transport};
 use crate::proto::proxy_header::{self, Malformed};
 
 #[derive(Debug)]
 pub(super) struct Preamble {
     client: Socket,
-    /// Who connected.
+    /// The peer's own address.
     peer: SocketAddr,
-    /// The header so far, when it did not come in one piece.
-    head: Vec<u8>,
+    head: Gather,
     deadline: Time,
-}
-
-/// A client that has been named.
-#[derive(Debug)]
-pub(super) struct Named {
-    pub(super) client: Socket,
-    /// Who it is from now on: whom the header names, or who connected where it names nobody.
-    pub(super) peer: SocketAddr,
-    /// What came behind the header, the client's own first bytes: none behind version 2, which says how long it is.
-    pub(super) early: Vec<u8>,
-    /// Until when the handshake must be done.
-    pub(super) deadline: Time,
 }
 
 #[derive(Debug)]
 pub(super) enum Outcome {
     Stay(Next),
     Named(Named),
-    /// What came is no header, for this reason.
+    /// The bytes are no PROXY header, for this reason.
     Unannounced(&'static str),
     /// The peer is gone.
     Left,
@@ -41,7 +30,7 @@ pub(super) enum Outcome {
 
 impl Preamble {
     pub(super) fn new(client: Socket, peer: SocketAddr, deadline: Time) -> Self {
-        Self { client, peer, head: Vec::new(), deadline }
+        Self { client, peer, head: Gather::default(), deadline }
     }
 
     pub(super) fn client(&self) -> Socket {
@@ -52,24 +41,24 @@ impl Preamble {
         if cx.net.now() >= self.deadline {
             return Outcome::Unannounced("timeout");
         }
-        let seen = self.head.len();
-        for (to, from) in cx.scratch.iter_mut().zip(&self.head) {
-            *to = *from;
-        }
-        let mut end = seen;
+        let mut end = 0_usize;
         loop {
-            // What is behind the header stays in the kernel as far as that can be told.
-            let known = cx.scratch.get(..end).unwrap_or_default();
+            // Bytes after the header stay in the kernel as far as the header's length is known.
+            let known = self.head.bytes(cx.scratch.get(..end).unwrap_or_default());
             let until = end.saturating_add(proxy_header::wanted(known));
             match cx.net.recv(self.client, cx.scratch.get_mut(end..until).unwrap_or_default()) {
-                Received::Bytes(n) => end = end.saturating_add(n),
+                Received::Bytes(n) => {
+                    let from = end;
+                    end = end.saturating_add(n);
+                    self.head.add(cx.scratch.get(from..end).unwrap_or_default());
+                }
                 Received::Blocked => {
-                    self.head = cx.scratch.get(..end).unwrap_or_default().to_vec();
+                    self.head.keep(cx.scratch.get(..end).unwrap_or_default());
                     return Outcome::Stay(Next::Wait(Some(self.deadline)));
                 }
                 Received::End | Received::Failed(_) => return Outcome::Left,
             }
-            let bytes = cx.scratch.get(..end).unwrap_or_default();
+            let bytes = self.head.bytes(cx.scratch.get(..end).unwrap_or_default());
             match proxy_header::parse(bytes) {
                 Ok(None) => {}
                 Ok(Some(header)) => {

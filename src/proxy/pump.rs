@@ -1,43 +1,43 @@
-//! Moves what one side sent to the other: receive, scan, send from the same memory. The hot path.
+//! Moves bytes from one side to the other: receive, scan, and send from the same memory. The hot path.
 
 use super::context::Context;
-use super::leg::Leg;
 use super::end::Side;
+use super::leg::Leg;
 use crate::engine::{Fault, Received, Transport};
 use crate::proto::Violation;
 use crate::proto::frame::Opcode;
 use crate::proto::scan::{FrameLimits, Stop};
 
-/// Receives in one step and direction: a megabyte at most. Then others have their turn.
+/// The most receives in one step and direction, a megabyte in all. Then other connections have their turn.
 const RECEIVES: usize = 8;
 
-/// What becomes of what the side says.
+/// The use of bytes that a side sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manner {
-    /// It is forwarded, its close frame too.
+    /// Forwarded, the close frame too.
     Forward,
-    /// It is forwarded, but its close frame is not: the other side gets one of ours.
+    /// Forwarded, but for the close frame: the other side gets one in Ringway's own name.
     ForwardButClose,
-    /// It is forwarded up to the end of the frame that has begun, and not read beyond it.
+    /// Forwarded up to the end of the frame that has begun, and not read beyond it.
     FinishFrame,
-    /// It is read and dropped, up to its close frame.
+    /// Read and dropped, up to the close frame.
     Drop,
 }
 
-/// What a pump came to.
+/// The result of a pump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pumped {
     /// Nothing more can be done now.
     Blocked,
     /// The budget is used up.
     More,
-    /// The side's close frame was met. Nothing behind it counts.
+    /// The side sent its close frame. Bytes after it are dropped.
     Closed,
     /// The side has finished sending.
     Ended,
-    /// The side broke a rule. What was right before it has been forwarded.
+    /// The side broke a rule. The valid bytes before it were forwarded.
     Violated(Violation),
-    /// A connection is broken: which one, and how.
+    /// The connection of this side is broken.
     Broken(Side, Fault),
 }
 
@@ -54,7 +54,7 @@ pub(super) fn pump<T: Transport>(from: &mut Leg, to: &mut Leg, manner: Manner, c
     Pumped::More
 }
 
-/// Puts what the side has sent into the scratch: where it ends there, or why there is nothing to be passed on.
+/// Receives into the scratch. Returns where the bytes end there, or why there is nothing to pass on.
 #[inline]
 fn receive<T: Transport>(
     from: &mut Leg,
@@ -65,7 +65,7 @@ fn receive<T: Transport>(
     if manner != Manner::Drop {
         match to.flush(cx) {
             Ok(true) => {}
-            // Back-pressure: who does not take what it has been sent stops the other from being read.
+            // Back-pressure: while one side does not take its bytes, the other is not read.
             Ok(false) => return Err(Pumped::Blocked),
             Err(fault) => return Err(Pumped::Broken(to.side, fault)),
         }
@@ -90,9 +90,9 @@ fn receive<T: Transport>(
     }
 }
 
-/// Scans the scratch up to `end` and sends on what is good. Says why nothing that may follow counts, if so.
+/// Scans the scratch up to `end` and sends the valid bytes. Returns a result if nothing that follows counts.
 ///
-/// A call of its own: a side that has said nothing does not pay for it.
+/// Not inlined: a side that has sent nothing does not pay for it.
 #[inline(never)]
 fn pass_on<T: Transport>(
     from: &mut Leg,
@@ -106,7 +106,7 @@ fn pass_on<T: Transport>(
     let route = cx.routes.get_mut(cx.route);
     let before = from.scanner.messages();
     let passage = pass(from, to, manner, cx.scratch, &mut end, &route.policy().frames);
-    // Before the send, which may take the scratch away.
+    // Before the send, which may take the scratch's memory.
     let rest = if passage.stop.is_none() { passage.scanned..end } else { 0..0 };
     from.store_carry(cx.scratch.get(rest).unwrap_or_default());
     if passage.forward > 0 {
@@ -121,16 +121,16 @@ fn pass_on<T: Transport>(
     passage.stop
 }
 
-/// How far the bytes in the scratch are good.
+/// The result of scanning the scratch.
 struct Passage {
-    /// Bytes from the start that are to be sent on.
+    /// The number of bytes at the start that must be sent.
     forward: usize,
-    /// Bytes from the start that the scanner has done with.
+    /// The number of bytes at the start that need not be scanned again.
     scanned: usize,
     stop: Option<Pumped>,
 }
 
-/// Scans the scratch up to `end`. A pong of ours is taken out of it, which moves `end`.
+/// Scans the scratch up to `end`. A pong for one of our own pings is taken out, which moves `end`.
 #[inline]
 fn pass(
     from: &mut Leg,

@@ -9,6 +9,7 @@ use rustls::ProtocolVersion;
 
 use super::end::{End, SideRecord};
 use crate::engine::Time;
+use crate::routing::consumer::Consumer;
 use crate::routing::route::RouteLabels;
 
 /// TLS connections to upstreams whose certificates were not verified, since the process started. Counted when the handshake
@@ -24,6 +25,8 @@ pub struct Record {
     pub path: Box<str>,
     /// The labels of the route; `None` without a route, or if the route has no labels.
     pub labels: Option<Arc<RouteLabels>>,
+    /// The consumer that the request was authenticated as; `None` for an anonymous one.
+    pub consumer: Option<Arc<Consumer>>,
     /// The HTTP status that the client got; 0 if it got no answer.
     pub status: u16,
     /// The TLS version that the client spoke; `None` in plain text.
@@ -46,6 +49,7 @@ pub(super) struct Trace {
     pub(super) peer: SocketAddr,
     pub(super) accepted: Time,
     pub(super) path: Box<str>,
+    pub(super) consumer: Option<Arc<Consumer>>,
     pub(super) status: u16,
     pub(super) tls: Option<ProtocolVersion>,
     pub(super) upstream_unverified: bool,
@@ -53,7 +57,7 @@ pub(super) struct Trace {
 
 impl Trace {
     pub(super) fn new(peer: SocketAddr, accepted: Time) -> Self {
-        Self { peer, accepted, path: Box::default(), status: 0, tls: None, upstream_unverified: false }
+        Self { peer, accepted, path: Box::default(), consumer: None, status: 0, tls: None, upstream_unverified: false }
     }
 
     pub(super) fn into_record(
@@ -69,6 +73,7 @@ impl Trace {
             peer: self.peer,
             path: self.path,
             labels,
+            consumer: self.consumer,
             status: self.status,
             tls: self.tls,
             upstream_unverified: self.upstream_unverified,

@@ -1,15 +1,15 @@
-//! Stage 4: the open tunnel. Bytes go both ways as they come; silent sides are asked whether they live.
+//! Stage 4: the open tunnel. Forwards bytes in both directions as they come, and checks whether silent sides are alive.
 
 use std::time::Duration;
 
 use super::context::Context;
-use super::leg::Leg;
 use super::end::{End, Side};
+use super::leg::{Leg, Legs};
 use super::pump::{Manner, Pumped, pump};
 use crate::engine::{Next, Time, Transport};
 use crate::routing::policy::Timeouts;
 
-/// Pumps of what a broken connection still holds: a receive buffer of several MiB.
+/// The most pumps of what a broken connection still holds in its receive buffer: several MiB.
 const LAST_PUMPS: usize = 32;
 
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Relay {
 #[derive(Debug)]
 pub(super) enum Outcome {
     Stay(Next),
-    /// It is to end, for this reason.
+    /// The tunnel must end, for this reason.
     Ending(End),
 }
 
@@ -30,14 +30,19 @@ impl Relay {
         Self { client, upstream }
     }
 
+    /// Both sides, for the stage that ends the tunnel.
+    pub(super) fn into_legs(self) -> Legs {
+        Legs { client: self.client, upstream: self.upstream }
+    }
+
     pub(super) fn step<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Outcome {
         let up = pump(&mut self.client, &mut self.upstream, Manner::Forward, cx);
         if let Some(end) = end_of(up, Side::Client) {
-            return Outcome::Ending(self.last_words(end, cx));
+            return Outcome::Ending(self.drain_broken(end, cx));
         }
         let down = pump(&mut self.upstream, &mut self.client, Manner::Forward, cx);
         if let Some(end) = end_of(down, Side::Upstream) {
-            return Outcome::Ending(self.last_words(end, cx));
+            return Outcome::Ending(self.drain_broken(end, cx));
         }
         if up == Pumped::More || down == Pumped::More {
             return Outcome::Stay(Next::Again);
@@ -48,9 +53,9 @@ impl Relay {
         }
     }
 
-    /// A connection that breaks when it is written to may still hold what its side said before: a server that refuses
-    /// a long message says why, and closes with bytes unread, which resets the connection.
-    fn last_words<T: Transport>(&mut self, end: End, cx: &mut Context<'_, T>) -> End {
+    /// Forwards what a broken connection still holds. A server that refuses a long message sends a close frame and closes with
+    /// bytes unread, which resets the connection: its close frame is still there when a send to it fails.
+    fn drain_broken<T: Transport>(&mut self, end: End, cx: &mut Context<'_, T>) -> End {
         let (side, from, to) = match end {
             End::Broken(Side::Client, _) => (Side::Client, &mut self.client, &mut self.upstream),
             End::Broken(Side::Upstream, _) => (Side::Upstream, &mut self.upstream, &mut self.client),
@@ -66,7 +71,7 @@ impl Relay {
         end
     }
 
-    /// Does what silence asks for, and says when to look again.
+    /// Enforces the idle timeout, sends pings where they are due, and returns when to look again.
     fn next_deadline<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Result<Option<Time>, End> {
         let Timeouts { idle, ping_interval, pong, .. } = cx.policy().timeouts;
         let now = cx.net.now();
@@ -76,7 +81,7 @@ impl Relay {
         }
         let Some(interval) = ping_interval else { return Ok(idle_at) };
         let lively_until = self.client.last_heard().min(self.upstream.last_heard()).after(interval);
-        let look_at = if now < lively_until && self.client.is_unasked(cx) && self.upstream.is_unasked(cx) {
+        let look_at = if now < lively_until && self.client.is_unchecked(cx) && self.upstream.is_unchecked(cx) {
             lively_until
         } else {
             self.keep_alive(interval, pong, cx)?
@@ -84,24 +89,32 @@ impl Relay {
         Ok(Some(idle_at.map_or(look_at, |at| at.min(look_at))))
     }
 
-    /// Asks who is silent, and says when to look again.
+    /// Checks the sides that are silent, and returns when to look again.
     #[inline(never)]
     fn keep_alive<T: Transport>(
         &mut self,
         interval: Duration,
-        patience: Duration,
+        pong_timeout: Duration,
         cx: &mut Context<'_, T>,
     ) -> Result<Time, End> {
-        let (client, upstream) = (&mut self.client, &mut self.upstream);
+        let (client, upstream, now) = (&mut self.client, &mut self.upstream, cx.net.now());
+        // A side is read only while the other takes what it sends.
         let (client_is_read, upstream_is_read) = (upstream.has_all(cx), client.has_all(cx));
-        let of_client = client.keep_alive(interval, patience, upstream.scanner.at_boundary(), client_is_read, cx)?;
-        let of_upstream =
-            upstream.keep_alive(interval, patience, client.scanner.at_boundary(), upstream_is_read, cx)?;
-        Ok(of_client.min(of_upstream))
+        let client_at = if client_is_read {
+            client.keep_alive(&upstream.scanner, interval, pong_timeout, cx)?
+        } else {
+            client.excuse_silence(interval, now)
+        };
+        let upstream_at = if upstream_is_read {
+            upstream.keep_alive(&client.scanner, interval, pong_timeout, cx)?
+        } else {
+            upstream.excuse_silence(interval, now)
+        };
+        Ok(client_at.min(upstream_at))
     }
 }
 
-/// What a pump's result means for the tunnel; `None` if it goes on.
+/// The end that the result of a pump asks for; `None` if the tunnel goes on.
 fn end_of(pumped: Pumped, from: Side) -> Option<End> {
     match pumped {
         Pumped::Blocked | Pumped::More => None,

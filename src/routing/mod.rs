@@ -15,6 +15,7 @@
 )]
 
 pub mod addresses;
+pub mod consumer;
 pub mod dial_order;
 pub mod host;
 pub mod name;

@@ -1,9 +1,10 @@
-//! TLS, by rustls, between the engine and the stages: in, certificates and what is trusted; out, sessions that make of a
-//! [`Transport`](crate::engine::Transport) another one that encrypts.
+//! TLS by rustls, a layer between the engine and the stages of the proxy.
 //!
-//! A session is driven over memory: what the socket gave is shown to it in the shard's buffer, and what it gives back goes
-//! to the socket. Nothing here knows of WebSocket, opens a socket, or keeps a buffer for a connection that is idle; files
-//! are read at start and on a control thread, never on a shard.
+//! In: certificates, keys and trusted authorities, read from files at start and on a control thread. Out: a
+//! [`SecureTransport`], which is a [`Transport`](crate::engine::Transport) that encrypts.
+//!
+//! A session works on memory: it is shown received bytes in the shard's buffer, and the bytes that it returns go to the socket.
+//! Nothing here knows WebSocket, opens a socket, keeps a buffer for an idle connection, or reads a file on a shard.
 
 #![cfg_attr(
     not(test),
@@ -19,7 +20,6 @@
 pub mod certificate;
 pub mod client;
 pub mod fault;
-pub mod first_byte;
 pub mod identity;
 mod insecure;
 pub mod pem;
@@ -28,6 +28,7 @@ pub mod server;
 mod session;
 #[cfg(test)]
 pub(crate) mod testing;
+mod transport;
 
 use std::sync::{Arc, LazyLock};
 
@@ -37,17 +38,35 @@ use rustls::{CipherSuite, InconsistentKeys, ProtocolVersion};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use pem::{LoadError, PemFile};
+pub use transport::{Handshaking, Peer, SecureTransport};
 
-/// The one application protocol spoken (RFC 7301): a WebSocket begins with a request of HTTP/1.1.
+/// The only application protocol that Ringway negotiates (RFC 7301): a WebSocket begins with an HTTP/1.1 request.
 pub const HTTP_1_1: &[u8] = b"http/1.1";
 
-/// What a client gets that there is no room for, instead of a handshake: the alert `internal_error` in the clear
-/// (RFC 8446 section 6.2). It is told there what HTTP has a status for, and plain text it could not read.
-pub const NO_ROOM: [u8; 7] = [first_byte::ALERT, 3, 3, 0, 2, 2, 80];
+/// Record types (RFC 8446 section 5.1): the first byte on a connection that speaks TLS. No HTTP request or response begins with
+/// either.
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
 
-/// The cryptography of every configuration, made once: aws-lc-rs with rustls's own choice of suites, AES-128 before
-/// AES-256, as browsers have it. It costs less a byte and is not the weaker side of anything here. As a server the
-/// client's order counts.
+/// The answer to a client that is over the connection limit, in place of a handshake: the alert `internal_error` in the clear
+/// (RFC 8446 section 6.2). The client could not read an HTTP status without a handshake.
+pub const NO_ROOM: [u8; 7] = [ALERT, 3, 3, 0, 2, 2, 80];
+
+/// Whether a client whose first byte this is speaks TLS.
+#[must_use]
+pub fn is_client_hello(byte: u8) -> bool {
+    byte == HANDSHAKE
+}
+
+/// Whether a server whose first byte this is speaks TLS. A server may refuse with an alert at once.
+#[must_use]
+pub fn is_server_hello(byte: u8) -> bool {
+    matches!(byte, HANDSHAKE | ALERT)
+}
+
+/// The cryptography of every configuration, created once: aws-lc-rs with the suites that rustls chooses, AES-128 before AES-256
+/// as browsers prefer. AES-128 costs less per byte and is not the weakest part of any connection. A server follows the client's
+/// order.
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
@@ -66,7 +85,7 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::clone(&PROVIDER)
 }
 
-/// A certificate chain with its key, if they belong to each other.
+/// Joins a certificate chain and its key, if they belong to each other.
 fn certified_key(
     certificate: &PemFile,
     chain: Vec<CertificateDer<'static>>,

@@ -1,55 +1,35 @@
-//! A transport whose sockets may speak TLS: those that have a session go through it, the others straight through.
+//! The TLS layer between a transport and the stages: sockets with a session go through rustls, all others straight through.
 //!
-//! It keeps the contract of [`Transport`]: a receive or send that is not blocked may be repeated, and a blocked one is
-//! followed by a step when trying again makes sense. A layer of its own under the stages, it is what the simulator tests
-//! over torn records.
+//! The contract of [`Transport`] holds: a receive or send that is not blocked may be repeated, and a blocked one is followed by
+//! a step when trying again makes sense. The simulator tests this layer with torn records.
 
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::crypto::SupportedKxGroup;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{
-    CipherSuite, ClientConfig, ClientConnection, Connection, HandshakeKind, NamedGroup, ProtocolVersion, ServerConfig,
-    ServerConnection,
-};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
 
-pub use super::session::Handshaking;
 use super::session::Session;
+use super::transport::{Handshaking, Peer, SecureTransport};
 use crate::engine::pool::BUFFER_BYTES;
 use crate::engine::{Fault, Figures, Received, Sent, Slot, Socket, Time, TlsFault, Transport};
 
-/// Looks at what came, in one call, before others have their turn.
+/// The most receives from the socket in one call, before other connections have their turn.
 const TRIES: usize = 4;
 
-/// A shard's sessions, by their sockets' places.
+/// The TLS sessions of a shard, by the index of their sockets.
 #[derive(Debug, Default)]
 pub struct Sessions {
     table: Vec<Option<Box<Session>>>,
-    /// What is received is shown to rustls here. Without memory until there is a session.
+    /// The buffer in which received bytes are shown to rustls. Allocated with the first session.
     wire: Vec<u8>,
 }
 
-/// What is known of who speaks TLS with us.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer<'a> {
-    /// The name that a client asked for (SNI).
-    pub server_name: Option<&'a str>,
-    /// The certificates it showed, its own first. Verified, if the configuration verifies.
-    pub certificates: &'a [CertificateDer<'static>],
-    /// The version that was agreed on.
-    pub version: Option<ProtocolVersion>,
-    /// The cipher suite that was agreed on.
-    pub suite: Option<CipherSuite>,
-    /// The group that keys were agreed on in.
-    pub group: Option<NamedGroup>,
-    /// Whether the handshake was full or resumed a session.
-    pub kind: Option<HandshakeKind>,
-}
-
 impl Sessions {
-    /// Whether there may be a session: asked first, so that a socket without one pays for no more than this.
+    /// Whether the socket may have a session. Asked first, so that a plain socket pays for this look-up alone.
     #[inline]
     fn has(&self, socket: Socket) -> bool {
         matches!(self.table.get(socket.index as usize), Some(Some(_)))
@@ -60,7 +40,7 @@ impl Sessions {
         self.table.get(socket.index as usize)?.as_deref().filter(|session| session.socket == socket)
     }
 
-    /// A socket's session, and where it may be shown what it received.
+    /// The session of a socket, and the buffer for what it receives.
     #[inline]
     fn get_mut(&mut self, socket: Socket) -> Option<(&mut Session, &mut [u8])> {
         let session = self.table.get_mut(socket.index as usize)?.as_deref_mut()?;
@@ -85,7 +65,7 @@ impl Sessions {
     }
 }
 
-/// A transport, and a shard's sessions over it, for one step.
+/// A transport with a shard's sessions over it, for one step of one connection.
 #[derive(Debug)]
 pub struct Secured<'a, T> {
     net: &'a mut T,
@@ -94,52 +74,15 @@ pub struct Secured<'a, T> {
 }
 
 impl<'a, T: Transport> Secured<'a, T> {
-    /// For a step of `me`, whose sockets are used.
+    /// Wraps `net` for a step of `me`.
     pub fn new(net: &'a mut T, sessions: &'a mut Sessions, me: Slot) -> Self {
         Self { net, sessions, me }
-    }
-
-    /// The socket speaks TLS from here on, and we are the server. `early` was received from it already.
-    ///
-    /// # Errors
-    /// rustls cannot begin with this configuration.
-    pub fn accept_tls(&mut self, socket: Socket, config: Arc<ServerConfig>, early: &[u8]) -> Result<(), Fault> {
-        let tls = ServerConnection::new(config).map_err(|_| Fault::Tls(TlsFault::Internal))?;
-        self.begin(socket, Connection::Server(tls), early);
-        Ok(())
-    }
-
-    /// The socket speaks TLS from here on, and we are the client, who wants `name`. It may still be connecting.
-    ///
-    /// # Errors
-    /// rustls cannot begin with this configuration.
-    pub fn connect_tls(
-        &mut self,
-        socket: Socket,
-        config: Arc<ClientConfig>,
-        name: ServerName<'static>,
-    ) -> Result<(), Fault> {
-        let tls = ClientConnection::new(config, name).map_err(|_| Fault::Tls(TlsFault::Internal))?;
-        self.begin(socket, Connection::Client(tls), &[]);
-        Ok(())
     }
 
     fn begin(&mut self, socket: Socket, tls: Connection, early: &[u8]) {
         let mut session = Session::new(socket, tls);
         session.begin(early, self.net);
         self.sessions.insert(session);
-    }
-
-    /// Takes the handshake as far as it goes. A socket without a session has none to wait for.
-    pub fn handshake(&mut self, socket: Socket) -> Handshaking {
-        let Some((session, wire)) = self.sessions.get_mut(socket) else { return Handshaking::Done };
-        for _ in 0..TRIES {
-            if let Some(result) = session.shake_hands(self.net, wire) {
-                return result;
-            }
-        }
-        self.net.wake(self.me);
-        Handshaking::Blocked
     }
 
     #[inline(never)]
@@ -191,10 +134,38 @@ impl<'a, T: Transport> Secured<'a, T> {
             Handshaking::Blocked => Sent::Blocked,
         }
     }
+}
 
-    /// Who speaks on this socket, once the handshake is done; `None` in plain text.
-    #[must_use]
-    pub fn peer(&self, socket: Socket) -> Option<Peer<'_>> {
+impl<T: Transport> SecureTransport for Secured<'_, T> {
+    fn accept_tls(&mut self, socket: Socket, config: Arc<ServerConfig>, early: &[u8]) -> Result<(), Fault> {
+        let tls = ServerConnection::new(config).map_err(|_| Fault::Tls(TlsFault::Internal))?;
+        self.begin(socket, Connection::Server(tls), early);
+        Ok(())
+    }
+
+    fn connect_tls(
+        &mut self,
+        socket: Socket,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+    ) -> Result<(), Fault> {
+        let tls = ClientConnection::new(config, name).map_err(|_| Fault::Tls(TlsFault::Internal))?;
+        self.begin(socket, Connection::Client(tls), &[]);
+        Ok(())
+    }
+
+    fn handshake(&mut self, socket: Socket) -> Handshaking {
+        let Some((session, wire)) = self.sessions.get_mut(socket) else { return Handshaking::Done };
+        for _ in 0..TRIES {
+            if let Some(result) = session.shake_hands(self.net, wire) {
+                return result;
+            }
+        }
+        self.net.wake(self.me);
+        Handshaking::Blocked
+    }
+
+    fn peer(&self, socket: Socket) -> Option<Peer<'_>> {
         let tls = self.sessions.get(socket)?.tls();
         let server_name = match tls {
             Connection::Server(server) => server.server_name(),
@@ -210,8 +181,7 @@ impl<'a, T: Transport> Secured<'a, T> {
         })
     }
 
-    /// The socket's session is over: what is left of it goes in plain text.
-    pub fn forget(&mut self, socket: Socket) {
+    fn forget(&mut self, socket: Socket) {
         self.sessions.remove(socket);
     }
 }
@@ -219,6 +189,10 @@ impl<'a, T: Transport> Secured<'a, T> {
 impl<T: Transport> Transport for Secured<'_, T> {
     fn now(&self) -> Time {
         self.net.now()
+    }
+
+    fn wall_clock(&self) -> SystemTime {
+        self.net.wall_clock()
     }
 
     #[inline]

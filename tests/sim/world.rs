@@ -10,7 +10,7 @@ use ringway::command::Command;
 use ringway::command::config::ShardConfig;
 use ringway::engine::{Next, Service, Slot, Time};
 use ringway::proxy::admission::Admission;
-use ringway::proxy::journal::{JournalReader, journal};
+use ringway::proxy::journal::{self, JournalReader};
 use ringway::proxy::record::Record;
 use ringway::proxy::service::Proxy;
 use ringway::routing::addresses::AddressCell;
@@ -179,7 +179,7 @@ impl World {
             peers.push(Peer::new(plan.client.clone(), index, false, rng.fork()));
             peers.push(Peer::new(plan.upstream.clone(), index, true, rng.fork()));
         }
-        let (source, reader) = journal();
+        let (source, reader) = journal::channel();
         let admission = Arc::new(Admission::new(scene.max_connections, scene.max_per_address));
         let place = Arc::new(AddressCell::unresolved());
         place.replace(scene.addresses.to_vec());

@@ -11,13 +11,14 @@ use ringway::proto::forward::{ClientRequest, write_client_request};
 use ringway::proto::frame::Sender;
 use ringway::proto::head::{self, HeadLimits};
 use ringway::proto::response::{Expected, Response};
+use ringway::tls::SecureTransport;
 use ringway::tls::fault::explained;
 
 use super::conversation::{converse, read};
 use super::crew::Kit;
 use super::post::Replies;
 use super::script::{Cx, Opened, Script};
-use super::secure::Secure;
+use super::secure;
 use super::wire::{Arrival, Wire};
 use crate::plan::Speech;
 use crate::record::{Event, Trouble};
@@ -102,7 +103,7 @@ impl<S> Client<S> {
     /// Does what can be done now.
     pub fn step<T, P>(&mut self, script: &mut P, scratch: &mut [u8], cx: &mut Cx<'_, T>) -> Next
     where
-        T: Secure,
+        T: SecureTransport,
         P: Script<State = S>,
     {
         loop {
@@ -142,7 +143,7 @@ impl<S> Client<S> {
         cx: &mut Cx<'_, T>,
     ) -> Turn<S>
     where
-        T: Secure,
+        T: SecureTransport,
         P: Script<State = S>,
     {
         let mut request = Vec::with_capacity(512);
@@ -163,7 +164,7 @@ impl<S> Client<S> {
         // The first send tells whether the connection stands, TLS and all. Whatever part of the request it does not take,
         // waits.
         let sent = cx.net.send(socket, &request);
-        if let (Sent::Bytes(_), Some(agreed)) = (sent, cx.net.agreed(socket)) {
+        if let (Sent::Bytes(_), Some(agreed)) = (sent, secure::agreed(cx.net, socket)) {
             cx.kit.recorder.secured(agreed);
         }
         match sent {
@@ -424,7 +425,7 @@ fn one_line(status: u16, body: &[u8]) -> String {
 ///
 /// # Errors
 /// What made it fail at once.
-pub fn dial<S, T: Secure>(
+pub fn dial<S, T: SecureTransport>(
     number: u32,
     due: Time,
     owner: Slot,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use ringway::engine::pool::Pool;
 use ringway::engine::slab::Slab;
 use ringway::engine::{Next, Slot, Time, Transport};
+use ringway::tls::SecureTransport;
 use rustls::ClientConfig;
 
 use super::client::{self, Client};
 use super::script::{Cx, Script};
-use super::secure::Secure;
 use crate::composer::Composer;
 use crate::plan::Plan;
 use crate::record::{Event, Recorder, Trouble};
@@ -143,7 +143,7 @@ impl<S> Crew<S> {
     /// Opens what is due.
     pub fn dial_what_is_due<T, P>(&mut self, script: &mut P, net: &mut T)
     where
-        T: Secure,
+        T: SecureTransport,
         P: Script<State = S>,
     {
         let now = Time::of_the_clock();
@@ -161,7 +161,7 @@ impl<S> Crew<S> {
     /// Opens one connection; `false` if that failed at once.
     pub fn dial<T, P>(&mut self, due: Due, probe: bool, script: &mut P, net: &mut T) -> bool
     where
-        T: Secure,
+        T: SecureTransport,
         P: Script<State = S>,
     {
         // No scenario has numbers beyond these.
@@ -177,7 +177,7 @@ impl<S> Crew<S> {
         begun.is_ok()
     }
 
-    fn begin<T: Secure>(&mut self, number: u32, due: Time, probe: bool, net: &mut T) -> Result<(), Trouble> {
+    fn begin<T: SecureTransport>(&mut self, number: u32, due: Time, probe: bool, net: &mut T) -> Result<(), Trouble> {
         const TOO_MANY: Trouble = Trouble::Connect("too-many-open");
         if self.connections.len() >= self.kit.plan.max_connections {
             return Err(TOO_MANY);
@@ -203,7 +203,7 @@ impl<S> Crew<S> {
     /// Steps one connection, and removes it if it is gone.
     pub fn step<T, P>(&mut self, slot: Slot, script: &mut P, scratch: &mut [u8], net: &mut T) -> Next
     where
-        T: Secure,
+        T: SecureTransport,
         P: Script<State = S>,
     {
         let Some(client) = self.connections.get_mut(slot) else { return Next::Done };

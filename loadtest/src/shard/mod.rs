@@ -11,5 +11,5 @@ pub mod load;
 pub mod pair;
 pub mod post;
 pub mod script;
-pub mod secure;
+mod secure;
 pub mod wire;

@@ -5,6 +5,7 @@
 
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
+use std::time::SystemTime;
 
 use ringway::engine::{Fault, Figures, Next, Received, Sent, Service, Slot, Socket, Time, Transport};
 
@@ -51,6 +52,10 @@ impl<T: Transport> Transport for Half<'_, T> {
     #[inline]
     fn now(&self) -> Time {
         self.net.now()
+    }
+
+    fn wall_clock(&self) -> SystemTime {
+        self.net.wall_clock()
     }
 
     #[inline]

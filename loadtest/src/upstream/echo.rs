@@ -13,7 +13,7 @@ use ringway::command::Command;
 use ringway::command::config::ShardConfig;
 use ringway::proto::head::{HeadLimits, MAX_LINES};
 use ringway::proxy::admission::Admission;
-use ringway::proxy::journal::{JournalReader, self};
+use ringway::proxy::journal::{self, JournalReader};
 use ringway::proxy::service::Proxy;
 use ringway::routing::policy::{Policy, Timeouts};
 use ringway::routing::settings::{Serve, Settings};
@@ -50,7 +50,7 @@ pub fn settings() -> Settings {
 pub fn serve(place: &Place) -> Result<Outcome, Failure> {
     let config = ShardConfig::plain_text(Arc::new(settings()), Arc::default());
     let admission = Arc::new(Admission::new(u64::MAX, None));
-    let (source, records) = journal::journal();
+    let (source, records) = journal::channel();
     let counted = Arc::new(Counted::default());
     let counter = count(records, Arc::clone(&counted))?;
     let ended = host::serve(place, move |_| Proxy::new(config, admission, source), || Command::Drain)?;

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::engine::TlsFault;
 use crate::tls::fault::{self, fault_of};
-use crate::tls::first_byte;
+use crate::tls::is_server_hello;
 
 /// What is received at a time where there is TLS: a record.
 const WIRE_BYTES: usize = 16 * 1024;
@@ -153,7 +153,7 @@ impl Tls {
     /// Shows rustls some of what was received.
     fn feed(&mut self) -> io::Result<()> {
         let mut bytes = self.wire.get(self.start..self.end).unwrap_or_default();
-        if std::mem::take(&mut self.fresh) && !bytes.first().copied().is_some_and(first_byte::is_of_server) {
+        if std::mem::take(&mut self.fresh) && !bytes.first().copied().is_some_and(is_server_hello) {
             return Err(said(TlsFault::NotTls));
         }
         // Behind the peer's end nothing counts.

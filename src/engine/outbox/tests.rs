@@ -3,6 +3,7 @@
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use proptest::prelude::*;
 
@@ -24,6 +25,10 @@ struct Peer {
 impl Transport for Peer {
     fn now(&self) -> Time {
         Time::default()
+    }
+
+    fn wall_clock(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH
     }
 
     fn recv(&mut self, _: Socket, _: &mut [u8]) -> Received {

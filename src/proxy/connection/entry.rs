@@ -1,22 +1,21 @@
-//! Before anything was heard of a client: where its own first bytes are looked at, and what it gets that there is no room
-//! for.
+//! The first stage of a new connection: where its first bytes are looked at, or the answer if it is over a limit.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
 
-use super::Stage;
+use super::stage::Stage;
 use crate::engine::{Socket, Time};
 use crate::proto::refusal::Refusal;
 use crate::proxy::answer::Answer;
-use crate::proxy::handshake::Handshake;
 use crate::proxy::end::End;
+use crate::proxy::handshake::Handshake;
 use crate::proxy::record::Trace;
 use crate::proxy::secure::Secure;
 
-/// The stage in which a client's own first bytes are looked at: `early` are those that were received already.
-pub(super) fn first_words(
+/// The stage that looks at the client's own first bytes. `early` are those that were received already.
+pub(super) fn first_stage(
     client: Socket,
     peer: SocketAddr,
     tls: Option<&Arc<ServerConfig>>,
@@ -29,9 +28,9 @@ pub(super) fn first_words(
     }
 }
 
-/// The answer to a client that there is no room for. Who is to speak TLS gets its alert: a handshake, so that an answer
-/// could be read, is the very work that there is no room for.
-pub(super) fn no_room(
+/// The stage that rejects a client over a limit. A client that speaks TLS gets an alert: a handshake, without which it could not
+/// read an answer, is the very work that the limit prevents.
+pub(super) fn reject_over_limit(
     client: Socket,
     tls: Option<&Arc<ServerConfig>>,
     refusal: Refusal,

@@ -1,9 +1,13 @@
-//! The one place that knows the order of the stages: what one comes to decides which is next. Up to the open tunnel that is
-//! told in `opening`, from there in `ending`.
+//! A connection as a state machine. This folder alone knows the order of the stages.
+//!
+//! In: steps of the engine, and orders to drain. Out: the next stage for each outcome (`opening` up to the tunnel, `ending` from
+//! there), and a record once the connection is gone. No decision about bytes is made here: that is the stages' work.
 
-mod entry;
 mod ending;
+mod entry;
 mod opening;
+mod stage;
+mod transition;
 mod view;
 
 use std::net::SocketAddr;
@@ -11,77 +15,44 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 
-use self::entry::{first_words, no_room};
-use self::ending::{gone, linger};
+use self::entry::{first_stage, reject_over_limit};
+use self::stage::{Stage, Turn};
+use self::transition::{gone, linger};
 use super::admission::Counted;
-use super::answer::{self, Answer};
-use super::closing::Closing;
+use super::answer;
 use super::context::Context;
-use super::decline::Decline;
-use super::dial::Dial;
-use super::echo::{self, Echo};
-use super::handshake::Handshake;
-use super::linger::Linger;
-use super::preamble::Preamble;
+use super::echo;
 use super::end::{End, SideRecord};
+use super::preamble::Preamble;
 use super::record::{Record, Trace};
-use super::relay::{self, Relay};
+use super::relay;
 use super::routes::RouteSlot;
-use super::secure::Secure;
-use super::upgrade::Upgrade;
 use crate::command::Cause;
-use crate::engine::{Next, Slot, Socket, Time, Transport};
+use crate::engine::{Next, Slot, Socket, Time};
 use crate::proto::refusal::Refusal;
 use crate::routing::route::RouteLabels;
-use crate::tls::secured::Secured;
+use crate::tls::SecureTransport;
 
 /// A connection, from accept to its end.
 #[derive(Debug)]
 pub(super) struct Connection {
     stage: Stage,
     trace: Trace,
-    /// No other connection of the shard has it, ever.
+    /// No other connection of the shard ever has this id.
     id: u64,
-    /// Which endpoint it goes to, once that is known.
+    /// The fingerprint of the endpoint, once the upstream is connected.
     fingerprint: u64,
     route: RouteSlot,
-    /// The listener it came through.
+    /// The index of the listener that accepted the connection.
     listener: u16,
-    /// Why it is to end as soon as it is stepped.
-    ending: Option<Cause>,
-    /// What of it was counted in, and is to be counted out.
+    /// The cause of a drain that begins with the next step.
+    drained_by: Option<Cause>,
+    /// The counts that the connection is part of, and leaves at its end.
     pub(super) counted: Counted,
 }
 
-/// Where it is. An open tunnel stands in place, because there are many; what passes soon is boxed.
-#[derive(Debug)]
-enum Stage {
-    Preamble(Box<Preamble>),
-    Secure(Box<Secure>),
-    Handshake(Box<Handshake>),
-    Dial(Box<Dial>),
-    Upgrade(Box<Upgrade>),
-    Decline(Box<Decline>),
-    Answer(Box<Answer>, End),
-    Relay(Relay),
-    Closing(Box<Closing>),
-    Echo(Box<Echo>),
-    /// With what its record will say.
-    Linger(Box<Linger>, End, SideRecord),
-    Gone(End, SideRecord, SideRecord),
-}
-
-/// What a step of the current stage came to.
-#[expect(clippy::large_enum_variant, reason = "lives for one move: boxing a stage would cost an allocation more")]
-enum Turn {
-    /// It stays in its stage.
-    Stay(Next),
-    /// It goes on in another, at once.
-    To(Stage),
-}
-
 impl Connection {
-    /// A connection that was just accepted, and speaks TLS if it is given how.
+    /// A connection that was just accepted. The client speaks TLS if `tls` is given.
     pub(super) fn new(
         client: Socket,
         peer: SocketAddr,
@@ -89,17 +60,17 @@ impl Connection {
         now: Time,
         deadline: Time,
     ) -> Self {
-        let stage = first_words(client, peer, tls, Vec::new(), deadline);
+        let stage = first_stage(client, peer, tls, Vec::new(), deadline);
         Self::in_stage(stage, Trace::new(peer, now), Counted::WithAddress)
     }
 
-    /// A connection that was just accepted from a peer that is to say whose it is.
+    /// A connection that was just accepted from a peer that must send a PROXY header.
     pub(super) fn announced(client: Socket, peer: SocketAddr, now: Time, deadline: Time) -> Self {
         let stage = Stage::Preamble(Box::new(Preamble::new(client, peer, deadline)));
         Self::in_stage(stage, Trace::new(peer, now), Counted::Alone)
     }
 
-    /// A connection that is refused before it has said anything.
+    /// A connection that is refused before anything is received from it.
     pub(super) fn refused(
         client: Socket,
         peer: SocketAddr,
@@ -109,12 +80,12 @@ impl Connection {
         deadline: Time,
     ) -> Self {
         let mut trace = Trace::new(peer, now);
-        let stage = no_room(client, tls, refusal, &mut trace, deadline);
+        let stage = reject_over_limit(client, tls, refusal, &mut trace, deadline);
         Self::in_stage(stage, trace, Counted::Not)
     }
 
     fn in_stage(stage: Stage, trace: Trace, counted: Counted) -> Self {
-        Self { stage, trace, id: 0, fingerprint: 0, route: RouteSlot::NONE, listener: 0, ending: None, counted }
+        Self { stage, trace, id: 0, fingerprint: 0, route: RouteSlot::NONE, listener: 0, drained_by: None, counted }
     }
 
     /// Sets the id and the index of the listener.
@@ -134,7 +105,7 @@ impl Connection {
         self.listener
     }
 
-    /// Whether it is an open tunnel, and where to.
+    /// The fingerprint of an open tunnel's endpoint; `None` in any other stage.
     pub(super) fn tunnel(&self) -> Option<u64> {
         matches!(self.stage, Stage::Relay(_)).then_some(self.fingerprint)
     }
@@ -143,16 +114,16 @@ impl Connection {
         self.trace.peer
     }
 
-    /// It is to end in order, as soon as it is stepped.
+    /// Ends the connection in order, with its next step.
     pub(super) fn drain(&mut self, cause: Cause) {
-        self.ending = Some(cause);
+        self.drained_by = Some(cause);
     }
 
-    /// Goes on as far as it can.
+    /// Goes through stages until one has to wait.
     #[inline]
-    pub(super) fn step<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, Secured<'_, T>>) -> Next {
+    pub(super) fn step<T: SecureTransport>(&mut self, me: Slot, cx: &mut Context<'_, T>) -> Next {
         loop {
-            if let Some(cause) = self.ending.take() {
+            if let Some(cause) = self.drained_by.take() {
                 self.begin_drain(cause, cx);
             }
             match self.turn(me, cx) {
@@ -175,7 +146,7 @@ impl Connection {
         self.trace.into_record(now, labels, end, client, upstream)
     }
 
-    fn turn<T: Transport>(&mut self, me: Slot, cx: &mut Context<'_, Secured<'_, T>>) -> Turn {
+    fn turn<T: SecureTransport>(&mut self, me: Slot, cx: &mut Context<'_, T>) -> Turn {
         match &mut self.stage {
             Stage::Relay(relay) => match relay.step(cx) {
                 relay::Outcome::Stay(next) => Turn::Stay(next),
@@ -218,7 +189,7 @@ impl Connection {
             Stage::Closing(stage) => match stage.step(cx) {
                 Next::Done => {
                     let (client, upstream) = stage.records();
-                    Turn::To(Stage::Gone(stage.why(), client, upstream))
+                    Turn::To(Stage::Gone(stage.end(), client, upstream))
                 }
                 next => Turn::Stay(next),
             },
@@ -250,7 +221,7 @@ impl Connection {
 mod tests {
     use super::Connection;
 
-    /// A host holds as many as its memory allows: what makes one bigger must be worth it.
+    /// Memory bounds the number of connections of a host.
     #[test]
     fn an_open_connection_stays_within_its_budget() {
         assert!(size_of::<Option<Connection>>() <= 344, "{} bytes", size_of::<Option<Connection>>());

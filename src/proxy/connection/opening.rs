@@ -1,11 +1,12 @@
-//! The way to an open connection: what follows on what each stage before it comes to.
+//! The way to an open connection: the stage that follows each outcome, from the preamble to the tunnel.
 
 use std::sync::Arc;
 
-use super::entry::{first_words, no_room};
-use super::ending::{close_deadline, closing, gone, linger};
-use super::{Connection, Stage, Turn};
-use crate::engine::{Socket, Time, Transport};
+use super::Connection;
+use super::entry::{first_stage, reject_over_limit};
+use super::stage::{Stage, Turn};
+use super::transition::{close_deadline, closing, gone, linger};
+use crate::engine::{Socket, Time};
 use crate::proto::refusal::Refusal;
 use crate::proxy::admission::Counted;
 use crate::proxy::answer::Answer;
@@ -13,22 +14,23 @@ use crate::proxy::context::Context;
 use crate::proxy::decline::{self, Decline};
 use crate::proxy::dial::{self, Dial};
 use crate::proxy::echo::Echo;
-use crate::proxy::handshake::{self, Accepted, Handshake, Onward};
-use crate::proxy::leg::Leg;
 use crate::proxy::end::{End, Side, SideRecord};
-use crate::proxy::preamble::{self, Named};
+use crate::proxy::handoff::{Accepted, Named, Onward, Switched};
+use crate::proxy::handshake::{self, Handshake};
+use crate::proxy::leg::Leg;
+use crate::proxy::preamble;
 use crate::proxy::relay::Relay;
 use crate::proxy::secure;
-use crate::proxy::upgrade::{self, Switched, Upgrade};
+use crate::proxy::upgrade::{self, Upgrade};
 use crate::routing::route::Route;
-use crate::tls::secured::Secured;
+use crate::tls::SecureTransport;
 
 impl Connection {
-    pub(super) fn after_preamble<T: Transport>(
+    pub(super) fn after_preamble<T: SecureTransport>(
         &mut self,
         client: Socket,
         outcome: preamble::Outcome,
-        cx: &mut Context<'_, Secured<'_, T>>,
+        cx: &mut Context<'_, T>,
     ) -> Turn {
         match outcome {
             preamble::Outcome::Stay(next) => Turn::Stay(next),
@@ -38,7 +40,7 @@ impl Connection {
                 self.trace.peer = peer;
                 if let Err(refusal) = cx.admission.enter_address(peer.ip()) {
                     let deadline = close_deadline(cx);
-                    return Turn::To(no_room(
+                    return Turn::To(reject_over_limit(
                         client,
                         cx.config.listener_tls(cx.listener),
                         refusal,
@@ -47,17 +49,17 @@ impl Connection {
                     ));
                 }
                 self.counted = Counted::WithAddress;
-                Turn::To(first_words(client, peer, cx.config.listener_tls(cx.listener), early, deadline))
+                Turn::To(first_stage(client, peer, cx.config.listener_tls(cx.listener), early, deadline))
             }
         }
     }
 
-    pub(super) fn after_secure<T: Transport>(
+    pub(super) fn after_secure<T: SecureTransport>(
         &mut self,
         client: Socket,
         deadline: Time,
         outcome: secure::Outcome,
-        cx: &mut Context<'_, Secured<'_, T>>,
+        cx: &mut Context<'_, T>,
     ) -> Turn {
         match outcome {
             secure::Outcome::Stay(next) => Turn::Stay(next),
@@ -71,7 +73,7 @@ impl Connection {
                 cx.net.forget(client);
                 self.refuse(client, Refusal::TLS_EXPECTED, cx)
             }
-            // The alert is on its way, and needs what comes to be read.
+            // The alert is on its way. Unread bytes would reset the connection before it arrives.
             secure::Outcome::Failed(fault) => {
                 cx.net.forget(client);
                 linger(client, End::Insecure(fault), SideRecord::default(), cx)
@@ -81,11 +83,11 @@ impl Connection {
         }
     }
 
-    pub(super) fn after_handshake<T: Transport>(
+    pub(super) fn after_handshake<T: SecureTransport>(
         &mut self,
         client: Socket,
         outcome: handshake::Outcome,
-        cx: &mut Context<'_, Secured<'_, T>>,
+        cx: &mut Context<'_, T>,
     ) -> Turn {
         match outcome {
             handshake::Outcome::Stay(next) => Turn::Stay(next),
@@ -96,7 +98,7 @@ impl Connection {
                 self.trace.path = path;
                 self.refuse(client, Refusal::ROUTE_NOT_FOUND, cx)
             }
-            handshake::Outcome::Barred(path, route, refusal) => {
+            handshake::Outcome::NotAdmitted(path, route, refusal) => {
                 self.trace.path = path;
                 self.take_route(&route, cx);
                 self.refuse(client, refusal, cx)
@@ -105,9 +107,10 @@ impl Connection {
         }
     }
 
-    fn accepted<T: Transport>(&mut self, accepted: Accepted, cx: &mut Context<'_, Secured<'_, T>>) -> Turn {
-        let Accepted { client, path, onward } = accepted;
+    fn accepted<T: SecureTransport>(&mut self, accepted: Accepted, cx: &mut Context<'_, T>) -> Turn {
+        let Accepted { client, path, consumer, onward } = accepted;
         self.trace.path = path;
+        self.trace.consumer = consumer;
         match onward {
             Onward::Upstream(onward) => {
                 let endpoint = self.take_route(&onward.asked.route, cx);
@@ -119,19 +122,19 @@ impl Connection {
         }
     }
 
-    /// Says which of the route's endpoints is tried first.
+    /// Adds the connection to its route, and returns the index of the endpoint to try first.
     fn take_route<T>(&mut self, route: &Arc<Route>, cx: &mut Context<'_, T>) -> usize {
         let (slot, endpoint) = cx.routes.enter(route);
         (self.route, cx.route) = (slot, slot);
         endpoint
     }
 
-    fn open_echo<T: Transport>(
+    fn open_echo<T: SecureTransport>(
         &mut self,
         client: Socket,
         answer: &[u8],
         early: &[u8],
-        cx: &mut Context<'_, Secured<'_, T>>,
+        cx: &mut Context<'_, T>,
     ) -> Turn {
         let mut echo = Echo::new(client, early, cx.net.now());
         if let Err(fault) = echo.open(answer, cx) {
@@ -141,18 +144,14 @@ impl Connection {
         Turn::To(Stage::Echo(Box::new(echo)))
     }
 
-    /// The client has its 101.
-    fn opened<T: Transport>(&mut self, cx: &mut Context<'_, T>) {
+    /// Notes that the client gets its 101.
+    fn opened<T: SecureTransport>(&mut self, cx: &mut Context<'_, T>) {
         self.trace.status = 101;
         let took = cx.net.now().since(self.trace.accepted);
         cx.routes.get_mut(self.route).opened(took);
     }
 
-    pub(super) fn after_dial<T: Transport>(
-        &mut self,
-        outcome: dial::Outcome,
-        cx: &mut Context<'_, Secured<'_, T>>,
-    ) -> Turn {
+    pub(super) fn after_dial<T: SecureTransport>(&mut self, outcome: dial::Outcome, cx: &mut Context<'_, T>) -> Turn {
         match outcome {
             dial::Outcome::Stay(next) => Turn::Stay(next),
             dial::Outcome::Sent(dialled) => {
@@ -167,12 +166,12 @@ impl Connection {
         }
     }
 
-    pub(super) fn after_upgrade<T: Transport>(
+    pub(super) fn after_upgrade<T: SecureTransport>(
         &mut self,
         client: Socket,
         upstream: Socket,
         outcome: upgrade::Outcome,
-        cx: &mut Context<'_, Secured<'_, T>>,
+        cx: &mut Context<'_, T>,
     ) -> Turn {
         match outcome {
             upgrade::Outcome::Stay(next) => Turn::Stay(next),
@@ -201,18 +200,18 @@ impl Connection {
         }
     }
 
-    fn open<T: Transport>(
+    fn open<T: SecureTransport>(
         &mut self,
         client: Socket,
         upstream: Socket,
         switched: Switched,
-        cx: &mut Context<'_, Secured<'_, T>>,
+        cx: &mut Context<'_, T>,
     ) -> Turn {
         let now = cx.net.now();
         self.opened(cx);
         let mut client = Leg::new(Side::Client, client, switched.reserved, switched.client_early, now);
         let upstream = Leg::new(Side::Upstream, upstream, switched.reserved, switched.upstream_early, now);
-        // Before the tunnel's first byte: whatever the upstream sends next comes behind it.
+        // The 101 comes before the tunnel's first byte.
         let answered = client.outbox.send(client.socket, cx.net, &switched.answer);
         let relay = Relay::new(client, upstream);
         match answered {
@@ -221,12 +220,12 @@ impl Connection {
         }
     }
 
-    pub(super) fn after_decline<T: Transport>(
+    pub(super) fn after_decline<T: SecureTransport>(
         &mut self,
         client: Socket,
         upstream: Socket,
         outcome: decline::Outcome,
-        cx: &mut Context<'_, Secured<'_, T>>,
+        cx: &mut Context<'_, T>,
     ) -> Turn {
         match outcome {
             decline::Outcome::Stay(next) => Turn::Stay(next),

@@ -1,13 +1,14 @@
-//! A connection as others see it: what has passed through it, and what is shown of it.
+//! A connection as operators see it: its view, its totals and its end.
 
-use super::{Connection, Stage};
+use super::Connection;
+use super::stage::Stage;
 use crate::command::view::{self, ConnectionView};
 use crate::engine::Time;
 use crate::proxy::end::{End, SideRecord};
 use crate::proxy::routes::Routes;
 
 impl Connection {
-    /// What has come from the client, and from the upstream.
+    /// The totals of the client and of the upstream.
     fn records(&self) -> (SideRecord, SideRecord) {
         let nothing = SideRecord::default();
         match &self.stage {
@@ -20,7 +21,7 @@ impl Connection {
         }
     }
 
-    /// Why it ended, and the code of the close frame that each side sent; `None` as long as it has not ended.
+    /// The end, and the code of the close frame that each side sent; `None` as long as the connection has not ended.
     pub(in crate::proxy) fn ended(&self) -> Option<(End, [Option<u16>; 2])> {
         match &self.stage {
             Stage::Gone(end, client, upstream) => Some((*end, [client.close_received, upstream.close_received])),
@@ -33,7 +34,6 @@ impl Connection {
         self.trace.status == 101
     }
 
-    /// As it is shown.
     pub(in crate::proxy) fn view(&self, routes: &Routes, now: Time) -> ConnectionView {
         let (client, upstream) = self.records();
         ConnectionView {

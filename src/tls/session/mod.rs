@@ -9,7 +9,8 @@ use std::io::{self, IoSlice, Read, Write};
 use rustls::Connection;
 
 use super::fault::fault_of;
-use super::first_byte;
+use super::transport::Handshaking;
+use super::{is_client_hello, is_server_hello};
 use crate::engine::{Fault, Received, Sent, Socket, TlsFault, Transport};
 
 /// Plaintext that is encrypted at a time: what a peer that does not read leaves in memory.
@@ -30,17 +31,6 @@ const MAX_UPSTREAM_HANDSHAKE_BYTES: usize = 64 * 1024;
 const MAX_SILENT_BYTES: usize = 32 * 1024;
 /// What is received at a time during the handshake.
 const HANDSHAKE_RECEIVE_BYTES: usize = 16 * 1024;
-
-/// What a handshake has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Handshaking {
-    /// It is done.
-    Done,
-    /// It goes on when the socket has changed.
-    Blocked,
-    /// It failed. The peer has been told, if it could be.
-    Failed(Fault),
-}
 
 #[derive(Debug)]
 pub(super) struct Session {
@@ -303,8 +293,8 @@ impl Session {
         if let (true, Some(first)) = (self.fresh, bytes.first()) {
             self.fresh = false;
             let is_tls = match self.tls {
-                Connection::Server(_) => first_byte::is_of_client(*first),
-                Connection::Client(_) => first_byte::is_of_server(*first),
+                Connection::Server(_) => is_client_hello(*first),
+                Connection::Client(_) => is_server_hello(*first),
             };
             if !is_tls {
                 self.failed = Some(Fault::Tls(TlsFault::NotTls));

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::{IoSlice, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::crypto::aws_lc_rs;
 use rustls::crypto::cipher::OutboundPlainMessage;
@@ -15,8 +16,9 @@ use rustls::{
 
 use super::{HANDSHAKE_RECEIVE_BYTES, MAX_CLIENT_HANDSHAKE_BYTES, MAX_SEALED_BYTES, MAX_SILENT_BYTES, RECORD_BYTES};
 use crate::engine::{Fault, Figures, Received, Sent, Slot, Socket, Time, TlsFault, Transport};
-use crate::tls::secured::{Handshaking, Secured, Sessions};
+use crate::tls::secured::{Secured, Sessions};
 use crate::tls::testing::Authority;
+use crate::tls::{Handshaking, SecureTransport};
 
 const SOCKET: Socket = Socket { index: 3, generation: 1 };
 const ME: Slot = Slot(0);
@@ -34,6 +36,10 @@ struct Wire {
 impl Transport for Wire {
     fn now(&self) -> Time {
         Time::from_millis(0)
+    }
+
+    fn wall_clock(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH
     }
 
     fn recv(&mut self, _: Socket, into: &mut [u8]) -> Received {

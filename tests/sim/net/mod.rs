@@ -9,6 +9,7 @@ mod hosts;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, SystemTime};
 
 use ringway::engine::{Fault, Figures, Received, Sent, Slot, Socket, Time, Transport};
 
@@ -69,6 +70,9 @@ pub(crate) const WRITE: u8 = 2;
 pub(crate) const HANGUP: u8 = 4;
 pub(crate) const ERROR: u8 = 8;
 const ALL: u8 = READ | WRITE | HANGUP | ERROR;
+
+/// The calendar's time when a run begins: 1 January 2026.
+const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
@@ -328,6 +332,10 @@ impl SimNet {
 impl Transport for SimNet {
     fn now(&self) -> Time {
         Time::from_millis(self.now)
+    }
+
+    fn wall_clock(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + EPOCH + Duration::from_millis(self.now)
     }
 
     fn recv(&mut self, socket: Socket, into: &mut [u8]) -> Received {

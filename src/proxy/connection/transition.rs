@@ -1,0 +1,35 @@
+//! The transitions towards the end that several stages share.
+
+use super::stage::{Stage, Turn};
+use crate::engine::{Socket, Time, Transport};
+use crate::proxy::closing::Closing;
+use crate::proxy::context::Context;
+use crate::proxy::end::{End, SideRecord};
+use crate::proxy::linger::Linger;
+use crate::proxy::plan::Plan;
+use crate::proxy::relay::Relay;
+
+/// Closes a tunnel in order.
+pub(super) fn closing<T: Transport>(relay: Relay, end: End, cx: &mut Context<'_, T>) -> Turn {
+    let timeout = cx.policy().timeouts.close;
+    let closing = Closing::new(relay.into_legs(), Plan::for_end(end), cx.net.now(), timeout);
+    Turn::To(Stage::Closing(Box::new(closing)))
+}
+
+/// Waits for the end of a client that was sent everything.
+pub(super) fn linger<T: Transport>(client: Socket, end: End, record: SideRecord, cx: &mut Context<'_, T>) -> Turn {
+    Turn::To(Stage::Linger(Box::new(Linger::new(client, close_deadline(cx))), end, record))
+}
+
+/// Closes sockets at once.
+pub(super) fn gone<T: Transport>(sockets: &[Socket], end: End, cx: &mut Context<'_, T>) -> Turn {
+    for socket in sockets {
+        cx.net.close(*socket);
+    }
+    Turn::To(Stage::Gone(end, SideRecord::default(), SideRecord::default()))
+}
+
+/// The deadline of an end that begins now.
+pub(super) fn close_deadline<T: Transport>(cx: &Context<'_, T>) -> Time {
+    cx.net.now().after(cx.policy().timeouts.close)
+}

@@ -1,0 +1,128 @@
+//! The values that one stage of a connection hands to the next. Stages import these types and never each other.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ProtocolVersion;
+
+use crate::engine::{Socket, Time};
+use crate::proto::accept::Accept;
+use crate::proto::frame::Reserved;
+use crate::proto::response::Expected;
+use crate::routing::consumer::Consumer;
+use crate::routing::route::Route;
+
+/// From `preamble`: the client that a PROXY header named.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub(super) client: Socket,
+    /// The address in the header, or the peer's own if the header has none.
+    pub(super) peer: SocketAddr,
+    /// Bytes that were received after the header: the client's own first bytes. Empty after version 2, which declares its length.
+    pub(super) early: Vec<u8>,
+    /// The deadline of the whole handshake.
+    pub(super) deadline: Time,
+}
+
+/// From `secure`: the client as TLS knows it.
+#[derive(Debug, Default)]
+pub(super) struct Identity {
+    /// The name that the client asked for (SNI).
+    pub(super) server_name: Option<Box<str>>,
+    /// The negotiated version.
+    pub(super) version: Option<ProtocolVersion>,
+    /// The subject of the client's verified certificate.
+    pub(super) subject: Option<Box<str>>,
+}
+
+/// From `handshake`: a request that was admitted.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) client: Socket,
+    /// The path of the request, for the record.
+    pub(super) path: Box<str>,
+    /// The consumer that the request was authenticated as; `None` for an anonymous one.
+    pub(super) consumer: Option<Arc<Consumer>>,
+    pub(super) onward: Onward,
+}
+
+/// The destination of an accepted request.
+#[derive(Debug)]
+pub(super) enum Onward {
+    /// An upstream.
+    Upstream(ToUpstream),
+    /// The client itself.
+    Echo {
+        /// The client's 101.
+        answer: Vec<u8>,
+        /// Bytes that were received after the head.
+        early: Vec<u8>,
+    },
+}
+
+/// The request that `dial` sends to an upstream.
+#[derive(Debug)]
+pub(super) struct ToUpstream {
+    pub(super) asked: Asked,
+    /// The path and query after the target's own path.
+    pub(super) rest: Box<str>,
+    /// The client's `Host`, if the route preserves it.
+    pub(super) host: Option<Box<str>>,
+    /// The header lines of the request, without those that differ between endpoints.
+    pub(super) fields: Vec<u8>,
+}
+
+/// The part of a request that `upgrade` needs to judge the upstream's response.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// The answer to the client's key.
+    pub(super) accept: Accept,
+    /// Bytes that the client sent after its head.
+    pub(super) early: Vec<u8>,
+    /// The values that the upstream's 101 must have.
+    pub(super) expected: Expected,
+    /// The deadline of the whole handshake.
+    pub(super) deadline: Time,
+    pub(super) route: Arc<Route>,
+}
+
+impl Asked {
+    /// Moves the values out of a stage that is done with them.
+    pub(super) fn take(&mut self) -> Self {
+        Self {
+            accept: self.accept,
+            early: std::mem::take(&mut self.early),
+            expected: std::mem::take(&mut self.expected),
+            deadline: self.deadline,
+            route: Arc::clone(&self.route),
+        }
+    }
+}
+
+/// From `dial`: an upstream connection with the request on it.
+#[derive(Debug)]
+pub(super) struct Dialled {
+    pub(super) client: Socket,
+    pub(super) upstream: Socket,
+    pub(super) asked: Asked,
+    /// The fingerprint of the endpoint.
+    pub(super) fingerprint: u64,
+    /// `true` if the upstream speaks TLS and its certificate was not verified.
+    pub(super) unverified: bool,
+    /// The time from the first dial to the connection.
+    pub(super) took: Duration,
+}
+
+/// From `upgrade`: the upstream agreed to the WebSocket.
+#[derive(Debug)]
+pub(super) struct Switched {
+    /// The reserved bits that the negotiated extensions may set.
+    pub(super) reserved: Reserved,
+    /// The client's 101.
+    pub(super) answer: Vec<u8>,
+    /// Bytes that the client sent after its request.
+    pub(super) client_early: Vec<u8>,
+    /// Bytes that the upstream sent after its response.
+    pub(super) upstream_early: Vec<u8>,
+}
