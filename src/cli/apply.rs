@@ -23,24 +23,24 @@ const DIFFERS: u8 = 2;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct ApplyArgs {
-    /// A file, or a folder: all *.yaml and *.yml in it and below, in the order of their names
+    /// A file, or a folder: all *.yaml and *.yml files in it and below, in the order of their names
     #[arg(long, short, value_name = "FILE|DIR")]
     file: PathBuf,
-    /// Say what would be done, and do nothing
+    /// Show the steps without carrying them out
     #[arg(long)]
     dry_run: bool,
 }
 
 #[derive(clap::Args, Debug)]
 pub(super) struct DiffArgs {
-    /// A file, or a folder: all *.yaml and *.yml in it and below, in the order of their names
+    /// A file, or a folder: all *.yaml and *.yml files in it and below, in the order of their names
     #[arg(long, short, value_name = "FILE|DIR")]
     file: PathBuf,
 }
 
 #[derive(clap::Args, Debug)]
 pub(super) struct ExportArgs {
-    /// This API only: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
+    /// Export this API only: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
     #[arg(long, value_name = "REF")]
     api: Option<Reference>,
 }

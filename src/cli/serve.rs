@@ -11,16 +11,16 @@ use crate::node::serve::{Options, Prepared};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// The configuration file; without one there are the environments development and production on this host
+    /// Configuration file; without one the node has the environments development and production on loopback
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where the node keeps its state: APIs, the admin token, the last good snapshot; made if it is not there
+    /// State directory: APIs, the admin token, the last good snapshot; created if missing
     #[arg(long, value_name = "DIR", default_value = state_dir::DEFAULT)]
     state: PathBuf,
-    /// Files of APIs that are applied at the start and on SIGHUP: one, or all *.yaml and *.yml in a folder and below
+    /// File of APIs, or folder of *.yaml and *.yml files, to apply at the start and on SIGHUP
     #[arg(long, value_name = "FILE|DIR")]
     apply: Option<PathBuf>,
-    /// Room for completions in a shard's ring; small values are for tests
+    /// Size of a shard's completion queue; small values are for tests
     #[arg(long, hide = true)]
     ring_completions: Option<u32>,
 }

@@ -16,16 +16,16 @@ use crate::node::single_target::{Options, Prepared};
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct SingleTargetArgs {
-    /// Where to listen: an address and a port, 0 for any free one
+    /// Address and port to listen on; port 0 picks a free one
     #[arg(long, value_name = "ADDR")]
     listen: SocketAddr,
-    /// Peers that must begin with a PROXY protocol header (version 1 or 2), as addresses or networks
+    /// Peers that must send a PROXY protocol header (version 1 or 2), as addresses or networks
     #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = units::network)]
     proxy_protocol: Vec<ipnet::IpNet>,
-    /// The CPUs to run on, one shard each, for example 0-3,6; all if not given
+    /// CPUs to run on, one shard each, for example 0-3,6 [default: all]
     #[arg(long, value_name = "LIST", value_parser = units::cpus)]
     cpus: Option<Cpus>,
-    /// Room for completions in a shard's ring; small values are for tests
+    /// Size of a shard's completion queue; small values are for tests
     #[arg(long, hide = true)]
     ring_completions: Option<u32>,
     #[command(flatten)]

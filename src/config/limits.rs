@@ -27,64 +27,63 @@ const MAX_KEEPALIVE: Duration = Duration::from_secs(9 * 3600);
 #[command(next_help_heading = "Limits and deadlines")]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitArgs {
-    /// From accept to the 101, absolute
+    /// Longest time from accept to the 101 response
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
     #[serde(rename = "handshake_timeout_ms", with = "scalar::time")]
     pub handshake_timeout: Duration,
-    /// From the first dial to an established upstream connection, over all its addresses
+    /// Longest time to connect to the upstream, over all its addresses
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
     #[serde(rename = "connect_timeout_ms", with = "scalar::time")]
     pub connect_timeout: Duration,
-    /// Without a byte relayed in either direction, or off
+    /// Close a connection that relays no byte in either direction for this long, or off
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = units::optional_duration)]
     #[serde(rename = "idle_timeout_ms")]
     pub idle_timeout: Optional<Duration>,
-    /// Silence of a side after which it is sent a ping, or off
+    /// Send a ping to a side that is silent for this long, or off
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::optional_duration)]
     #[serde(rename = "ping_interval_ms")]
     pub ping_interval: Optional<Duration>,
-    /// Silence after the ping after which the side is taken for dead
+    /// Treat a side as dead that is silent for this long after a ping
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
     #[serde(rename = "pong_timeout_ms", with = "scalar::time")]
     pub pong_timeout: Duration,
-    /// Bytes sent without an acknowledgement, or a closed window, after which a side is taken for dead; or off
+    /// Treat a side as dead whose host acknowledges nothing, or keeps its window closed, for this long; or off
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::optional_duration)]
     #[serde(rename = "tcp_user_timeout_ms")]
     pub tcp_user_timeout: Optional<Duration>,
-    /// Silence of a connection after which its other end's host is asked for a sign of life, and between two such probes; or
-    /// off
+    /// Probe the other end's host after this much silence, and between two probes; or off
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = units::optional_duration)]
     #[serde(rename = "tcp_keepalive_ms")]
     pub tcp_keepalive: Optional<Duration>,
-    /// From the beginning of a close to its end by force
+    /// Longest time from the start of a close until it is forced
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
     #[serde(rename = "close_timeout_ms", with = "scalar::time")]
     pub close_timeout: Duration,
-    /// From SIGTERM or SIGINT to the end of the process
+    /// Longest time from SIGTERM or SIGINT to the end of the process
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
     #[serde(rename = "drain_timeout_ms", with = "scalar::time")]
     pub drain_timeout: Duration,
-    /// Bytes of a request or response head, 32KiB at most
+    /// Most bytes in the head of a request or response, at most 32KiB
     #[arg(long, value_name = "BYTES", default_value = "16KiB", value_parser = units::bytes)]
     #[serde(with = "scalar::size")]
     pub max_head_bytes: u64,
-    /// Header lines of a request or response, 128 at most
+    /// Most header lines in a request or response, at most 128
     #[arg(long, value_name = "N", default_value = "100", value_parser = units::count)]
     #[serde(with = "scalar::count")]
     pub max_head_lines: u64,
-    /// Payload bytes of a frame
+    /// Most payload bytes in a frame
     #[arg(long, value_name = "BYTES", default_value = "64MiB", value_parser = units::bytes)]
     #[serde(with = "scalar::size")]
     pub max_frame_bytes: u64,
-    /// Payload bytes of a message, over all its frames, as they are on the wire
+    /// Most payload bytes in a message, over all its frames, as sent on the wire
     #[arg(long, value_name = "BYTES", default_value = "64MiB", value_parser = units::bytes)]
     #[serde(with = "scalar::size")]
     pub max_message_bytes: u64,
-    /// Connections of the process; as many as its file descriptors allow if not given
+    /// Most connections of the process [default: as many as its file descriptors allow]
     #[arg(long, value_name = "N", value_parser = units::count)]
     #[serde(with = "scalar::count::given")]
     pub max_connections: Option<u64>,
-    /// Connections from one IPv4 address or IPv6 /64, or off
+    /// Most connections from one IPv4 address or IPv6 /64, or off
     #[arg(long, value_name = "N", default_value = "off", value_parser = units::optional_count)]
     pub max_connections_per_address: Optional<u64>,
 }

@@ -9,11 +9,11 @@ use tracing_subscriber::EnvFilter;
 #[command(next_help_heading = "Log")]
 #[serde(deny_unknown_fields, default)]
 pub struct LogArgs {
-    /// How the log is written
+    /// Log format
     #[arg(long, value_enum, default_value = "text")]
     #[serde(rename = "format")]
     pub log_format: LogFormat,
-    /// What is logged: error, warn, info, debug, trace, or a filter such as `info,ringway::access=off`
+    /// Log level: error, warn, info, debug, trace, or a filter such as `info,ringway::access=off`
     #[arg(long, value_name = "FILTER", default_value = "info")]
     #[serde(rename = "level")]
     pub log_level: String,

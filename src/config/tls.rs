@@ -15,17 +15,16 @@ use crate::tls::server::{ClientCertificates, ServerTls};
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "TLS for clients")]
 pub struct ListenTlsArgs {
-    /// A certificate chain in PEM, the server's own first; may be repeated, the first is for clients that name no host
-    /// or one that is unknown
+    /// Certificate chain in PEM, the server's own first; may be repeated: clients that name no known host get the first
     #[arg(long, value_name = "FILE")]
     pub tls_cert: Vec<PathBuf>,
-    /// The private key of the certificate at the same place in the order, in PEM
+    /// Private key of the certificate at the same position, in PEM
     #[arg(long, value_name = "FILE")]
     pub tls_key: Vec<PathBuf>,
-    /// The authorities whose certificates clients may show, in PEM
+    /// Authorities that may sign client certificates, in PEM
     #[arg(long, value_name = "FILE")]
     pub client_ca: Option<PathBuf>,
-    /// Whether clients are asked for a certificate; required if --client-ca is given, else off
+    /// Client certificates [default: required with --client-ca, otherwise off]
     #[arg(long, value_name = "MODE", value_enum)]
     pub client_cert: Option<ClientCertArg>,
 }
@@ -34,11 +33,11 @@ pub struct ListenTlsArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientCertArg {
-    /// They are not asked
+    /// Request no client certificate
     Off,
-    /// They may show one
+    /// Request a client certificate, accept clients without one
     Optional,
-    /// They must show one
+    /// Refuse clients without a valid certificate
     Required,
 }
 
@@ -137,19 +136,19 @@ impl ListenTlsArgs {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "TLS to the upstream (wss:// and https:// targets)")]
 pub struct UpstreamTlsArgs {
-    /// The authorities that are trusted, in PEM, and no other; may be repeated; the host's own store if not given
+    /// Authorities to trust for the upstream, in PEM; may be repeated [default: the host's store]
     #[arg(long, value_name = "FILE")]
     pub upstream_ca: Vec<PathBuf>,
-    /// The certificate chain that is shown to the upstream if it asks, in PEM
+    /// Client certificate chain for the upstream, in PEM
     #[arg(long, value_name = "FILE")]
     pub upstream_cert: Option<PathBuf>,
-    /// The private key of that certificate, in PEM
+    /// Private key of that certificate, in PEM
     #[arg(long, value_name = "FILE")]
     pub upstream_key: Option<PathBuf>,
-    /// The name that the upstream's certificate must be for, also sent as SNI; the target's host if not given
+    /// Name that the upstream's certificate must have, also sent as SNI [default: the target's host]
     #[arg(long, value_name = "NAME")]
     pub upstream_server_name: Option<String>,
-    /// Take any certificate from the upstream: whoever is in between can read and change everything
+    /// Accept any certificate from the upstream: anyone on the path can read and change everything
     #[arg(long)]
     pub upstream_insecure_skip_verify: bool,
 }

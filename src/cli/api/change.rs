@@ -13,13 +13,13 @@ use crate::declare::held;
 #[derive(clap::Args, Debug)]
 #[command(mut_args(required))]
 pub(super) struct CreateArgs {
-    /// Its version, as MAJOR.MINOR
+    /// Version of the API, as MAJOR.MINOR
     #[arg(long, value_name = "M.M")]
     version: String,
     /// Its name in paths [default: made of the name]; it cannot be changed later
     #[arg(long, value_name = "IDENTIFIER")]
     identifier: Option<String>,
-    /// Its project [default: default]
+    /// Project of the API [default: default]
     #[arg(long, value_name = "NAME")]
     project: Option<String>,
     #[command(flatten)]
@@ -47,7 +47,7 @@ pub(super) struct DeleteArgs {
     /// The API: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
     #[arg(value_name = "REF")]
     reference: Reference,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
 }

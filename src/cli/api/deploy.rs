@@ -18,7 +18,7 @@ pub(super) struct PlaceArgs {
     /// The API: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
     #[arg(value_name = "REF")]
     reference: Reference,
-    /// The environment
+    /// Environment
     #[arg(long, value_name = "NAME")]
     env: String,
 }
@@ -27,13 +27,13 @@ pub(super) struct PlaceArgs {
 pub(super) struct DeployArgs {
     #[command(flatten)]
     place: PlaceArgs,
-    /// The environment's own target instead of the API's, kept from one deployment to the next: may be repeated
+    /// Target for this environment only, kept for later deployments; may be repeated
     #[arg(long, value_name = "URL")]
     target: Vec<String>,
-    /// Back from the environment's own targets to the API's
+    /// Use the API's targets again instead of the environment's own
     #[arg(long, conflicts_with = "target")]
     api_targets: bool,
-    /// An older revision [default: the API as it is defined now]
+    /// Revision to deploy [default: the current definition]
     #[arg(long, value_name = "NUMBER")]
     revision: Option<u64>,
 }
@@ -43,13 +43,13 @@ pub(super) struct PromoteArgs {
     /// The API: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
     #[arg(value_name = "REF")]
     reference: Reference,
-    /// The environment it runs in [default: if only one promotion is possible, that]
+    /// Environment that runs the revision [default: the only possible one]
     #[arg(long, value_name = "NAME")]
     from: Option<String>,
-    /// The environment behind it in the order
+    /// Next environment in the order
     #[arg(long, value_name = "NAME")]
     to: Option<String>,
-    /// The targets there: `keep` for those in use where it comes from, or a URL; may be repeated
+    /// Targets in the next environment: `keep` for the ones in use now, or a URL; may be repeated
     #[arg(long, value_name = "keep|URL", default_value = "keep")]
     target: Vec<String>,
 }
@@ -59,10 +59,10 @@ pub(super) struct RollbackArgs {
     /// The API: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
     #[arg(value_name = "REF")]
     reference: Reference,
-    /// The revision to run; `ringway api revisions REF` lists them
+    /// Revision to run; `api revisions` lists them
     #[arg(value_name = "REV")]
     revision: u64,
-    /// The environment [default: if the API runs in only one, that]
+    /// Environment [default: the only one that runs the API]
     #[arg(long, value_name = "NAME")]
     env: Option<String>,
 }

@@ -5,13 +5,13 @@ use crate::api::{Access, NewDefinition};
 #[derive(clap::Args, Debug, Default)]
 #[group(multiple = true)]
 pub(super) struct DefinitionFlags {
-    /// The API's name: 1 to 60 letters, digits, spaces and `-_.`
+    /// Name of the API: 1 to 60 letters, digits, spaces and `-_.`
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
     /// Where its connections go: a ws://, wss://, http:// or https:// URL; may be repeated, and replaces all targets
     #[arg(long, value_name = "URL")]
     pub(super) target: Vec<String>,
-    /// What it is for
+    /// Description for people
     #[arg(long, value_name = "TEXT")]
     pub(super) description: Option<String>,
     /// Which of an environment's listeners serve it: external or internal [new API: external]

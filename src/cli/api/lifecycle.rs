@@ -20,16 +20,16 @@ pub(super) struct Args {
     /// The API: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
     #[arg(value_name = "REF")]
     reference: Reference,
-    /// The state to go to: Created, Pre-released, Published, Deprecated, Blocked or Retired; shown if not given
+    /// New state: Created, Pre-released, Published, Deprecated, Blocked or Retired [default: show the state]
     #[arg(long, value_name = "STATE", value_parser = state)]
     to: Option<Lifecycle>,
-    /// With --to Published: the name for consumers [default: the one it had, or the name]
+    /// With --to Published: name for consumers [default: the previous one, or the API's name]
     #[arg(long, value_name = "NAME", requires = "to")]
     display_name: Option<String>,
-    /// With --to Deprecated: when it ends, as 2027-06-30 or 2027-06-30T12:00:00Z [default: in 180 days]
+    /// With --to Deprecated: end of the API, as 2027-06-30 or 2027-06-30T12:00:00Z [default: in 180 days]
     #[arg(long, value_name = "DATE", requires = "to", value_parser = time)]
     sunset: Option<Timestamp>,
-    /// Do not ask before publishing and retiring
+    /// Do not ask for confirmation before publishing or retiring
     #[arg(long, short)]
     yes: bool,
 }

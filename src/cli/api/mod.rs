@@ -29,33 +29,33 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Make an API
+    /// Create an API
     Create(change::CreateArgs),
     /// List APIs
     List(show::ListArgs),
     /// Show an API and where it is deployed
     Show(show::ShowArgs),
-    /// Change an API's definition, what is given of it; what is deployed stays as it is
+    /// Change the given fields of an API's definition; deployments keep running the old one
     Update(change::UpdateArgs),
     /// Undeploy an API everywhere and delete it
     Delete(change::DeleteArgs),
-    /// Deploy an API in an environment, as it is defined now or in an older revision
+    /// Deploy an API's current definition, or an older revision, to an environment
     Deploy(deploy::DeployArgs),
-    /// Take an API out of an environment
+    /// Remove an API from an environment and close its connections there
     Undeploy(deploy::PlaceArgs),
-    /// Deploy what runs in one environment in the next
+    /// Deploy the revision that runs in one environment to the next one
     Promote(deploy::PromoteArgs),
-    /// Have a deployment refuse connections
+    /// Make a deployment refuse connections and close the open ones
     Stop(deploy::PlaceArgs),
-    /// Have a stopped deployment take connections again
+    /// Make a stopped deployment accept connections again
     Start(deploy::PlaceArgs),
-    /// List an API's revisions, the newest first
+    /// List the revisions of an API, newest first
     Revisions(show::ShowArgs),
-    /// Run another revision where the API is deployed; the environment keeps its own targets
+    /// Run another revision in an environment, which keeps its own targets
     Rollback(deploy::RollbackArgs),
-    /// Show where an API is in its life, or change that: publish it, deprecate it, block it, retire it
+    /// Show the lifecycle state of an API, or change it: publish, deprecate, block, retire
     Lifecycle(lifecycle::Args),
-    /// Talk through the proxy to a deployed API, one message a line
+    /// Connect to a deployed API through the proxy; each line of input is a message
     Test(session::Args),
 }
 

@@ -16,10 +16,10 @@ pub(super) struct Args {
     /// The API: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
     #[arg(value_name = "REF")]
     reference: Reference,
-    /// The environment
+    /// Environment
     #[arg(long, value_name = "NAME")]
     env: String,
-    /// Path and query behind the API's base path, as /room?name=me
+    /// Path and query to add to the API's base path, as /room?name=me
     #[arg(long, value_name = "PATH", default_value = "")]
     path: String,
     #[command(flatten)]

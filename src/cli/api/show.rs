@@ -12,19 +12,19 @@ use crate::declare::held;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct ListArgs {
-    /// Those of this project
+    /// APIs of this project only
     #[arg(long, value_name = "NAME")]
     project: Option<String>,
-    /// Those in this state
+    /// APIs in this lifecycle state only
     #[arg(long, value_name = "STATE", value_parser = state)]
     lifecycle: Option<Lifecycle>,
-    /// Those deployed in this environment
+    /// APIs deployed in this environment only
     #[arg(long, value_name = "NAME")]
     env: Option<String>,
-    /// Those with this in name, display name, identifier or description
+    /// APIs with this text in name, display name, identifier or description only
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// So many at most; all of them if not given
+    /// Show at most this many [default: all]
     #[arg(long, value_name = "COUNT")]
     limit: Option<usize>,
 }

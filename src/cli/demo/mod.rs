@@ -40,13 +40,13 @@ enum Listener {
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Listen on ports that are free, whether the usual ones are or not
+    /// Listen on free ports instead of the usual ones
     #[arg(long)]
     any_port: bool,
-    /// What is logged: error, warn, info, debug, trace, or a filter such as `info,ringway::access=off`
+    /// Log level: error, warn, info, debug, trace, or a filter such as `info,ringway::access=off`
     #[arg(long, value_name = "FILTER", default_value = "warn")]
     log_level: String,
-    /// Room for completions in a shard's ring; small values are for tests
+    /// Size of a shard's completion queue; small values are for tests
     #[arg(long, hide = true)]
     ring_completions: Option<u32>,
 }

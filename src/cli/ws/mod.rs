@@ -40,7 +40,7 @@ const HEAD: HeadLimits = HeadLimits { max_bytes: 32 * 1024, max_lines: 128 };
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Where to connect: ws://host[:port]/path?query, or wss:// for TLS
+    /// URL to connect to: ws://host[:port]/path?query, or wss:// for TLS
     url: String,
     #[command(flatten)]
     options: Options,
@@ -49,16 +49,16 @@ pub(super) struct Args {
 /// How to connect, wherever it is.
 #[derive(clap::Args, Debug)]
 pub(super) struct Options {
-    /// A header to send, as `Name: value`; may be repeated
+    /// Header to send, as `Name: value`; may be repeated
     #[arg(long, short = 'H', value_name = "HEADER", value_parser = units::header)]
     header: Vec<(String, String)>,
-    /// A subprotocol to offer; may be repeated
+    /// Subprotocol to offer; may be repeated
     #[arg(long, value_name = "NAME")]
     subprotocol: Vec<String>,
-    /// Trust the authorities in this file (PEM) and no other; the host's store if not given
+    /// Authorities to trust, in PEM [default: the host's store]
     #[arg(long, value_name = "FILE")]
     tls_ca: Option<PathBuf>,
-    /// Take any certificate, from anyone
+    /// Accept any certificate from anyone
     #[arg(long, conflicts_with = "tls_ca")]
     tls_insecure_skip_verify: bool,
 }
