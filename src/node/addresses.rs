@@ -1,7 +1,7 @@
 //! Where a node is reached: told to people, to clients of the admin API, and to commands on the same host.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use tracing::warn;
@@ -10,6 +10,7 @@ use crate::api::Environments;
 use crate::api::environment::Place;
 use crate::config::file::{Configuration, Environment};
 use crate::control::state_dir::{ADMIN_ADDRESS, Existing, write_whole};
+use crate::proto::authority::{bracketed, reached_locally};
 
 /// The file in the state directory with the address of the admin listener, for as long as the node runs.
 pub(super) struct AddressFile(PathBuf);
@@ -67,21 +68,8 @@ fn at(configuration: &Configuration, bound: &[SocketAddr], place: usize) -> (Soc
 fn url(environment: &Environment, (address, is_tls): (SocketAddr, bool)) -> String {
     let (scheme, usual) = if is_tls { ("wss", 443) } else { ("ws", 80) };
     let named = environment.hosts.iter().map(ToString::to_string).find(|host| !host.starts_with("*."));
-    let host = named.unwrap_or_else(|| match reached(address).ip() {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => format!("[{ip}]"),
-    });
+    let host = named.unwrap_or_else(|| bracketed(&reached_locally(address).ip().to_string()).into_owned());
     if address.port() == usual { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:{}", address.port()) }
-}
-
-/// The address under which this host reaches one that stands for all of its own.
-fn reached(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
 }
 
 /// What the node says of itself at the start.
@@ -97,7 +85,7 @@ pub(super) fn announcement(
     }
     let urls = ["admin API", "metrics"].into_iter().zip(admin);
     for (name, address) in urls {
-        text.push_str(&format!("  {name}: http://{}\n", reached(*address)));
+        text.push_str(&format!("  {name}: http://{}\n", reached_locally(*address)));
     }
     text
 }

@@ -86,13 +86,13 @@ fn write_forwarded(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
     write_appended("X-Forwarded-For", client.to_string().as_bytes(), request, via, out);
     // Of the other two the first word counts: it says how the outermost client came.
     write_first("X-Forwarded-Proto", via.scheme.as_bytes(), request, via, out);
-    write_first("X-Forwarded-Host", request.host.as_bytes(), request, via, out);
+    write_first("X-Forwarded-Host", request.host.as_str().as_bytes(), request, via, out);
     // RFC 7239 section 6: an IPv6 address stands in brackets and quotes.
     let node = match client {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("\"[{address}]\""),
     };
-    let element = format!("for={node};host=\"{}\";proto={}", request.host, via.scheme);
+    let element = format!("for={node};host=\"{}\";proto={}", request.host.as_str(), via.scheme);
     write_appended("Forwarded", element.as_bytes(), request, via, out);
 }
 

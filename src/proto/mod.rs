@@ -21,6 +21,7 @@
 )]
 
 pub mod accept;
+pub mod authority;
 pub mod close;
 pub mod extension;
 pub mod forward;

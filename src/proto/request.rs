@@ -5,6 +5,7 @@
 
 use httparse::Header;
 
+use super::authority::Authority;
 use super::head::{self, HeadError, HeadLimits};
 use super::refusal::Refusal;
 use super::{accept, extension};
@@ -15,7 +16,7 @@ pub struct Request<'a> {
     /// Path and query, beginning with `/`.
     pub path_and_query: &'a str,
     /// The host the client asked for, with its port if it gave one.
-    pub host: &'a str,
+    pub host: Authority<'a>,
     /// The client's key.
     pub key: &'a [u8],
     /// Subprotocols in the client's order.
@@ -62,7 +63,8 @@ impl<'a> Request<'a> {
             }
         }
         let host = host.ok_or(Refusal::HOST_MISSING)?;
-        let host = std::str::from_utf8(host).ok().filter(|host| is_authority(host)).ok_or(Refusal::HOST_INVALID)?;
+        let host =
+            std::str::from_utf8(host).ok().and_then(|host| Authority::parse(host).ok()).ok_or(Refusal::HOST_INVALID)?;
         fields.check()?;
         // What Connection names does not reach the upstream, so it is not offered there.
         let passed = |names: Option<Vec<_>>, header| {
@@ -207,16 +209,14 @@ impl From<HeadError> for Refusal {
 }
 
 /// Origin form, or absolute form, which section 3.2.2 of RFC 9112 makes every server accept.
-fn target(target: &str) -> Result<(&str, Option<&str>), Refusal> {
+fn target(target: &str) -> Result<(&str, Option<Authority<'_>>), Refusal> {
     let (path, authority) = if target.starts_with('/') {
         (target, None)
     } else {
         let rest = strip_scheme(target).ok_or(Refusal::TARGET_INVALID)?;
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end).ok_or(Refusal::TARGET_INVALID)?;
-        if !is_authority(authority) {
-            return Err(Refusal::TARGET_INVALID);
-        }
+        let authority = Authority::parse(authority).map_err(|_| Refusal::TARGET_INVALID)?;
         (if path.is_empty() { "/" } else { path }, Some(authority))
     };
     let visible = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
@@ -243,32 +243,6 @@ fn has_dot_segment(path_and_query: &str) -> bool {
     let plain = DECODED.iter().fold(path, |path, (encoded, byte)| path.replace(encoded, byte));
     // A path parameter does not make a dot segment harmless: servers strip it.
     plain.split(['/', '\\']).any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
-}
-
-/// `host [":" port]` in the bytes that RFC 3986 section 3.2 allows, user information excluded.
-pub(crate) fn is_authority(text: &str) -> bool {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let Some((address, after)) = rest.split_once(']') else { return false };
-            if address.parse::<std::net::Ipv6Addr>().is_err() {
-                return false;
-            }
-            match after.strip_prefix(':') {
-                Some(port) => ("v6", port),
-                None if after.is_empty() => ("v6", ""),
-                None => return false,
-            }
-        }
-        None => text.split_once(':').unwrap_or((text, "")),
-    };
-    let host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte);
-    let escape =
-        |after: &str| after.as_bytes().first_chunk::<2>().is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
-    !host.is_empty()
-        && host.bytes().all(host_byte)
-        && host.split('%').skip(1).all(escape)
-        && port.bytes().all(|byte| byte.is_ascii_digit())
-        && (port.is_empty() || port.parse::<u16>().is_ok())
 }
 
 #[cfg(test)]

@@ -136,7 +136,7 @@ impl Handshake {
             deadline: self.deadline,
             route: Arc::clone(route),
         };
-        let host = route.preserve_host.then(|| request.host.into());
+        let host = route.preserve_host.then(|| request.host.as_str().into());
         let onward = Onward::Upstream(ToUpstream { asked, rest: rest.into(), host, fields });
         let consumer = admitted.consumer;
         Ok(Outcome::Accepted(Box::new(Accepted { client: self.client, path, consumer, onward })))
@@ -146,7 +146,7 @@ impl Handshake {
     fn parse<'a, T>(&self, head: &'a [u8], cx: &Context<'_, T>) -> Result<Request<'a>, Refusal> {
         let request = Request::parse(head, &cx.config.settings.head)?;
         match self.identity.as_ref().and_then(|identity| identity.server_name.as_deref()) {
-            Some(name) if !is_host(name, request.host) => Err(Refusal::MISDIRECTED),
+            Some(name) if !request.host.is_named(name) => Err(Refusal::MISDIRECTED),
             _ => Ok(request),
         }
     }
@@ -161,7 +161,7 @@ impl Handshake {
 
     fn via<'a>(&'a self, request: &Request<'a>, key: &'a accept::Key, settings: &Settings) -> Via<'a> {
         Via {
-            host: request.host,
+            host: request.host.as_str(),
             base_path: "",
             key,
             client: self.peer,
@@ -170,13 +170,6 @@ impl Handshake {
             subject: self.identity.as_ref().and_then(|identity| identity.subject.as_deref()),
         }
     }
-}
-
-/// Whether a `Host`, with or without a port, is the name that the client asked TLS for. That name is never an address (RFC 6066
-/// section 3).
-fn is_host(name: &str, authority: &str) -> bool {
-    let host = authority.split(':').next().unwrap_or_default();
-    host.strip_suffix('.').unwrap_or(host).eq_ignore_ascii_case(name.strip_suffix('.').unwrap_or(name))
 }
 
 /// The path for the record, without the query: queries carry tokens.

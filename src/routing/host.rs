@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::name::{self, NameError};
+use crate::proto::authority::canonical;
 
 /// A host name, or with `*.` before it any name below one. Lower case, without a dot at its end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,22 +34,9 @@ impl fmt::Display for HostPattern {
     }
 }
 
-/// The host of a `Host` header as patterns have it: without its port, in lower case, without a dot at its end.
-pub(super) fn of_authority(authority: &str) -> String {
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split_once(']').map_or(rest, |(host, _)| host),
-        None => authority.split_once(':').map_or(authority, |(host, _)| host),
-    };
-    canonical(host)
-}
-
-fn canonical(name: &str) -> String {
-    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{HostPattern, of_authority};
+    use super::HostPattern;
 
     #[test]
     fn a_pattern_is_a_name_or_all_below_one() {
@@ -57,15 +45,6 @@ mod tests {
         }
         for text in ["", "*", "*.", "a.*.b", "a:80", "**.a", "a b"] {
             assert!(HostPattern::parse(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_host_headers_port_and_case_do_not_count() {
-        for (text, is) in
-            [("A.b:80", "a.b"), ("a.b.", "a.b"), ("a.b.:8080", "a.b"), ("[::1]:80", "::1"), ("[::1]", "::1")]
-        {
-            assert_eq!(of_authority(text), is);
         }
     }
 }

@@ -5,10 +5,11 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 
-use super::host::{self, HostPattern};
+use super::host::HostPattern;
 use super::name::MAX_NAME;
 use super::path::Normalised;
 use super::route::{Route, RouteId};
+use crate::proto::authority::{Authority, canonical};
 
 /// What is in force. Made by a [`Builder`], asked by [`find`](Self::find) for a connection and by
 /// [`route`](Self::route) for a route by its name.
@@ -91,26 +92,26 @@ impl Snapshot {
     /// The route for a request: by the listener it came through, its host, and the longest base path that its path begins
     /// with. `path_and_query` begins with a slash. Costs a few look-ups, however many routes there are.
     #[must_use]
-    pub fn find<'a>(&'a self, listener: u16, authority: &str, path_and_query: &'a str) -> Option<Found<'a>> {
+    pub fn find<'a>(&'a self, listener: u16, authority: Authority<'_>, path_and_query: &'a str) -> Option<Found<'a>> {
         let site = self.listeners.get(usize::from(listener))?.site(authority)?;
         self.sites.get(site)?.find(path_and_query)
     }
 }
 
 impl Hosts {
-    fn site(&self, authority: &str) -> Option<usize> {
+    fn site(&self, authority: Authority<'_>) -> Option<usize> {
         if self.exact.is_empty() && self.below.is_empty() {
             return self.any;
         }
-        let host = host::of_authority(authority);
+        let host = canonical(authority.host());
         // No pattern is for what is no name; and each dot of it would cost a look-up.
         if host.len() > MAX_NAME {
             return self.any;
         }
-        if let Some(site) = self.exact.get(host.as_str()) {
+        if let Some(site) = self.exact.get(&*host) {
             return Some(*site);
         }
-        let mut rest = host.as_str();
+        let mut rest = &*host;
         while let Some((_, parent)) = rest.split_once('.') {
             if let Some(site) = self.below.get(parent) {
                 return Some(*site);
@@ -259,6 +260,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{BasePath, Builder, Conflict, Snapshot};
+    use crate::proto::authority::Authority;
     use crate::proto::scan::FrameLimits;
     use crate::routing::host::HostPattern;
     use crate::routing::policy::{Policy, Timeouts};
@@ -294,7 +296,9 @@ mod tests {
     }
 
     fn found(snapshot: &Snapshot, listener: u16, host: &str, path: &str) -> Option<(u64, String)> {
-        snapshot.find(listener, host, path).map(|found| (found.route.id.0, found.rest.to_owned()))
+        snapshot
+            .find(listener, Authority::parse(host).unwrap(), path)
+            .map(|found| (found.route.id.0, found.rest.to_owned()))
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::proto::request::is_authority;
+use crate::proto::authority::{Authority, AuthorityError};
 
 /// An upstream's URL. `http` is read as `ws` and `https` as `wss`: the first request of a WebSocket is an HTTP request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,24 +63,25 @@ impl FromStr for Target {
             _ => return Err(TargetError::Scheme),
         };
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        if authority.contains('@') {
-            return Err(TargetError::UserInfo);
-        }
+        let authority = Authority::parse(authority).map_err(|error| match error {
+            AuthorityError::UserInfo => TargetError::UserInfo,
+            AuthorityError::Host | AuthorityError::Port => TargetError::Authority,
+        })?;
         if path.contains(['?', '#']) {
             return Err(TargetError::Query);
         }
         if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(TargetError::Path);
         }
-        if !is_authority(authority) {
+        let port = authority.port().unwrap_or(if tls { 443 } else { 80 });
+        if port == 0 {
             return Err(TargetError::Authority);
         }
-        let (host, port) = split_port(authority, if tls { 443 } else { 80 })?;
         Ok(Self {
-            host: host.to_owned(),
+            host: authority.host().to_owned(),
             port,
             tls,
-            authority: authority.to_owned(),
+            authority: authority.as_str().to_owned(),
             base_path: path.trim_end_matches('/').to_owned(),
         })
     }
@@ -108,20 +109,6 @@ pub fn client_url(url: &str) -> Result<(Target, String), TargetError> {
         path.push_str(query);
     }
     Ok((target, path))
-}
-
-fn split_port(authority: &str, default: u16) -> Result<(&str, u16), TargetError> {
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => {
-            let (host, after) = rest.split_once(']').ok_or(TargetError::Authority)?;
-            (host, after.strip_prefix(':').unwrap_or(after))
-        }
-        None => authority.split_once(':').unwrap_or((authority, "")),
-    };
-    match port {
-        "" => Ok((host, default)),
-        port => port.parse().ok().filter(|port| *port > 0).map(|port| (host, port)).ok_or(TargetError::Authority),
-    }
 }
 
 impl fmt::Display for Target {

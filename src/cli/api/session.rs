@@ -1,6 +1,6 @@
 //! `ringway api test`: a WebSocket from the terminal to an API, through the proxy. The session is that of `ringway ws`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
 use super::found;
@@ -9,6 +9,7 @@ use crate::cli::client::Client;
 use crate::cli::output::note;
 use crate::cli::{Failure, program, ws};
 use crate::declare::held;
+use crate::proto::authority::{bracketed, reached_locally};
 use crate::routing::target;
 
 #[derive(clap::Args, Debug)]
@@ -58,24 +59,17 @@ fn dialled(url: &str, remote_host: Option<&str>) -> Result<String, String> {
     let (parsed, path) = target::client_url(url).map_err(|error| error.to_string())?;
     let Ok(address) = parsed.host.parse::<IpAddr>() else { return Ok(url.to_owned()) };
     let host = match (address, remote_host) {
-        (address, None) if address.is_unspecified() => match address {
-            IpAddr::V4(_) => "127.0.0.1".to_owned(),
-            IpAddr::V6(_) => "[::1]".to_owned(),
-        },
-        (address, Some(host)) if address.is_unspecified() => {
-            if host.contains(':') {
-                format!("[{host}]")
-            } else {
-                host.to_owned()
-            }
+        (address, None) if address.is_unspecified() => {
+            reached_locally(SocketAddr::new(address, parsed.port)).ip().to_string()
         }
+        (address, Some(host)) if address.is_unspecified() => host.to_owned(),
         (address, Some(host)) if address.is_loopback() => {
             return Err(format!("it is for {host} itself only, where the node is; try it there"));
         }
         _ => return Ok(url.to_owned()),
     };
     let scheme = if parsed.tls { "wss" } else { "ws" };
-    Ok(format!("{scheme}://{host}:{}{path}", parsed.port))
+    Ok(format!("{scheme}://{}:{}{path}", bracketed(&host), parsed.port))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, Read};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use rustls_pki_types::CertificateDer;
@@ -12,6 +12,7 @@ use rustls_pki_types::CertificateDer;
 use crate::cli::global_options::GlobalOptions;
 use crate::cli::{Failure, output, program};
 use crate::control::state_dir::{self, ADMIN_ADDRESS, ADMIN_TOKEN};
+use crate::proto::authority::{Authority, reached_locally};
 use crate::tls::pem::PemFile;
 
 /// The most that is read of either.
@@ -97,7 +98,7 @@ fn here(directory: &Path) -> Result<NodeAccess, Failure> {
         .parse()
         .map_err(|_| Failure::Failed(format!("{}: there is no address in it; restart the node", path.display())))?;
     let token = token(&directory.join(ADMIN_TOKEN))?;
-    let base = format!("http://{}", dialled(address));
+    let base = format!("http://{}", reached_locally(address));
     Ok(NodeAccess { base, token, remote_host: None, by: By::State(directory.to_owned()) })
 }
 
@@ -113,19 +114,18 @@ fn named(url: &str, token_file: &Path, ca: Option<&Path>) -> Result<NodeAccess, 
         return Err(Failure::Usage("--admin-ca goes with --admin https://..".to_owned()));
     }
     let authority = rest.strip_suffix('/').unwrap_or(rest);
-    if !crate::proto::request::is_authority(authority) {
-        return Err(unfit("it must be a host and a port, without user, path or query"));
-    }
-    let base = format!("{scheme}://{authority}");
-    let uri: ureq::http::Uri = base.parse().map_err(|_| unfit("it is not a URL"))?;
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let is_local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    let authority =
+        Authority::parse(authority).map_err(|_| unfit("it must be a host and a port, without user, path or query"))?;
+    let base = format!("{scheme}://{}", authority.as_str());
+    // A URL may hold more than the client can ask for.
+    base.parse::<ureq::http::Uri>().map_err(|_| unfit("it is not a URL"))?;
+    let is_local = authority.host() == "localhost" || authority.address().is_some_and(|address| address.is_loopback());
     if scheme == "http" && !is_local {
         output::note(
             "ringway: --admin http://..: the token goes to another host unencrypted; use https://, or a tunnel",
         );
     }
-    let remote_host = (!is_local).then_some(host);
+    let remote_host = (!is_local).then(|| authority.host().to_owned());
     Ok(NodeAccess { base, token: token(token_file)?, remote_host, by: By::Admin })
 }
 
@@ -135,16 +135,6 @@ fn shown_url(url: &str) -> String {
         Some((_, rest)) => format!("..@{}", output::without_controls(rest)),
         None => output::without_controls(url),
     }
-}
-
-/// Where to dial what listens there: an address that means any is reached at loopback.
-pub(in crate::cli) fn dialled(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::from(std::net::Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::from(std::net::Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
 }
 
 fn token(path: &Path) -> Result<String, Failure> {
@@ -226,7 +216,7 @@ fn name_of(uid: u32, users: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{NodeAccess, dialled, name_of, node};
+    use super::{NodeAccess, name_of, node};
     use crate::cli::client::testing::{at_state, at_url, default_options};
     use crate::tls::testing::Folder;
 
@@ -306,15 +296,6 @@ mod tests {
         {
             let (code, why) = found(&line).unwrap_err();
             assert!(code == 2 && why.contains(named), "{why}");
-        }
-    }
-
-    #[test]
-    fn an_address_that_means_any_is_dialled_at_loopback() {
-        for (listening, expected) in
-            [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:2", "[::1]:2"), ("10.0.0.1:3", "10.0.0.1:3"), ("[::1]:4", "[::1]:4")]
-        {
-            assert_eq!(dialled(listening.parse().unwrap()), expected.parse().unwrap());
         }
     }
 

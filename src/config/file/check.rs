@@ -1,6 +1,7 @@
 //! All that was written, seen together: does it fit, and what comes of it.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::document::{Document, Fault, Faults, OptionPath};
 use super::written::{self, Written};
@@ -10,6 +11,7 @@ use crate::config::limits::OutOfRange;
 use crate::config::scalar::{Listen, Network, Secret, Server};
 use crate::config::tls::{Names, UpstreamTlsArgs};
 use crate::config::units::show_duration;
+use crate::proto::authority::{Authority, AuthorityError};
 use crate::routing::host::HostPattern;
 use crate::routing::name;
 use crate::tls::client::ClientFiles;
@@ -97,16 +99,22 @@ fn process(findings: &mut Findings<'_>, written: &Written) {
     }
     let allowed = OptionPath::root("admin").key("allowed_hosts");
     for (index, host) in written.admin.allowed_hosts.iter().enumerate() {
-        let bare = host
-            .rsplit_once(':')
-            .filter(|(_, port)| port.parse::<u16>().is_ok())
-            .map_or(host.as_str(), |(host, _)| host);
-        let is_address = bare.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok();
-        if let Err(why) = name::check(bare)
-            && !is_address
-        {
+        if let Err(why) = allowed_host(host) {
             findings.add(&allowed.index(index), format!("`{host}` {why}"));
         }
+    }
+}
+
+/// A name or an address, with a port or without. An IPv6 address without a port needs no brackets.
+fn allowed_host(host: &str) -> Result<(), String> {
+    if host.parse::<IpAddr>().is_ok() {
+        return Ok(());
+    }
+    match Authority::parse(host) {
+        Ok(authority) if authority.address().is_some() => Ok(()),
+        Ok(authority) => name::check(authority.host()).map_err(|why| why.to_string()),
+        Err(AuthorityError::Port) => Err("has a port that is not a number from 0 to 65535".to_owned()),
+        Err(AuthorityError::Host | AuthorityError::UserInfo) => name::check(host).map_err(|why| why.to_string()),
     }
 }
 

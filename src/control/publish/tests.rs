@@ -10,6 +10,7 @@ use super::shards::ShardPublisher;
 use crate::api::{Access, Deployed, DeploymentId, Lifecycle};
 use crate::config::file::{Configuration, File, Opened};
 use crate::control::resolver::Resolver;
+use crate::proto::authority::Authority;
 use crate::routing::route::{Gate, Route, RouteId};
 
 type All = BTreeMap<DeploymentId, Deployed>;
@@ -60,7 +61,7 @@ fn route(publisher: &ShardPublisher, id: u64) -> Option<Arc<Route>> {
 }
 
 fn found(publisher: &ShardPublisher, listener: u16, path: &str) -> Option<u64> {
-    publisher.in_force().find(listener, "any", path).map(|found| found.route.id.0)
+    publisher.in_force().find(listener, Authority::parse("any").unwrap(), path).map(|found| found.route.id.0)
 }
 
 #[test]

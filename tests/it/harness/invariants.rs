@@ -107,7 +107,7 @@ fn check_request(request: &Request<'_>, out: &[u8], trusted: bool) {
     } else {
         lines.exactly("x-forwarded-for", CLIENT.as_bytes());
         lines.exactly("x-forwarded-proto", b"http");
-        lines.exactly("x-forwarded-host", request.host.as_bytes());
+        lines.exactly("x-forwarded-host", request.host.as_str().as_bytes());
         assert!(lines.value("forwarded").starts_with(b"for=192.0.2.7;"));
     }
     let again = Request::parse(out, &WRITTEN).expect("what we send is what we would accept");

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringway::proto::authority::Authority;
 use ringway::proto::scan::FrameLimits;
 use ringway::routing::host::HostPattern;
 use ringway::routing::policy::{Policy, Timeouts};
@@ -192,11 +193,12 @@ pub(crate) fn find(bytes: &[u8]) -> bool {
     if !target.starts_with('/') || !target.bytes().all(|byte| byte.is_ascii_graphic()) || !authority.is_ascii() {
         return false;
     }
+    let Ok(host) = Authority::parse(authority) else { return false };
     let served = fixed();
     let snapshot = served.snapshot(2);
     let mut known = false;
     for listener in 0..3 {
-        let found = snapshot.find(listener, authority, target).map(|found| (found.route.id.0, found.rest));
+        let found = snapshot.find(listener, host, target).map(|found| (found.route.id.0, found.rest));
         assert_eq!(found, served.find(listener, authority, target), "listener {listener}");
         if let Some((_, rest)) = found {
             assert!(target.ends_with(rest) && (rest.is_empty() || rest.starts_with(['/', '?'])), "{rest}");

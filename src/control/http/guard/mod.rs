@@ -5,7 +5,7 @@
 //! its requests name its own site as `Origin`, or as `Host`; it cannot send JSON to another site without asking, and
 //! nobody here says that it may.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,6 @@ use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName,
     ORIGIN, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -23,6 +22,7 @@ use tokio::time::timeout;
 
 use super::problem::{self, Refused, in_our_words};
 use super::token::Token;
+use crate::proto::authority::Authority;
 
 /// Bytes of the longest body.
 pub(crate) const MAX_BODY_BYTES: usize = 1 << 20;
@@ -85,26 +85,29 @@ impl Guard {
     fn check(&self, request: &Request) -> Result<(), Refused> {
         let headers = request.headers();
         let host = self.host(request)?;
-        same_origin(headers, &host)?;
+        same_origin(headers, host)?;
         if request.uri().path() != OPEN || request.method() != Method::GET {
             self.knows(headers)?;
         }
         body(headers)
     }
 
-    fn host(&self, request: &Request) -> Result<Authority, Refused> {
+    fn host<'a>(&self, request: &'a Request) -> Result<Authority<'a>, Refused> {
         let bad = |detail| Refused::new(problem::HOST_INVALID, detail);
         let mut given = request.headers().get_all(HOST).iter();
         let (Some(host), None) = (given.next(), given.next()) else {
             return Err(bad("The request must have one Host header (RFC 9112 section 3.2)."));
         };
-        let host = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
-        let Some(host) = host.filter(|host| !host.as_str().contains('@')) else {
+        let Some(host) = host.to_str().ok().and_then(|host| Authority::parse(host).ok()) else {
             return Err(bad("The Host header is not a host with an optional port (RFC 9110 section 7.2)."));
+        };
+        let target = request.uri().authority().map(|target| Authority::parse(target.as_str())).transpose();
+        let Ok(target) = target else {
+            return Err(bad("The request's target does not name a host with an optional port."));
         };
         let came_in = request.extensions().get::<CameIn>().map(|CameIn(address)| address.ip());
         // A target in absolute form counts before the header (RFC 9112 section 3.2.2): both must be right.
-        for named in std::iter::once(&host).chain(request.uri().authority()) {
+        for named in std::iter::once(host).chain(target) {
             if !self.0.hosts.as_ref().is_none_or(|AllowedHosts(hosts)| is_ours(named, &hosts.load(), came_in)) {
                 return Err(Refused::new(
                     problem::HOST_NOT_ALLOWED,
@@ -140,17 +143,32 @@ impl Guard {
 
 /// Whether a listener may be called so: by the usual names of this host, by the address that the caller has reached, or
 /// by one of `hosts`. An address in a URL belongs to no site, so its port is not looked at.
-fn is_ours(named: &Authority, hosts: &[String], came_in: Option<IpAddr>) -> bool {
-    let host = named.host();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
-    let is_usual = host.eq_ignore_ascii_case("localhost") || matches!(host, "127.0.0.1" | "[::1]");
+fn is_ours(named: Authority<'_>, hosts: &[String], came_in: Option<IpAddr>) -> bool {
+    let address = named.address();
+    let is_usual = named.host().eq_ignore_ascii_case("localhost")
+        || matches!(address, Some(IpAddr::V4(Ipv4Addr::LOCALHOST) | IpAddr::V6(Ipv6Addr::LOCALHOST)));
     is_usual
         || (address.is_some() && address.map(|address| address.to_canonical()) == came_in.map(|ip| ip.to_canonical()))
-        || hosts.iter().any(|name| name.eq_ignore_ascii_case(host) || name.eq_ignore_ascii_case(named.as_str()))
+        || hosts.iter().any(|allowed| is_allowed(named, allowed))
+}
+
+/// Whether a name is one of `allowed_hosts`: with its port, if that has one.
+fn is_allowed(named: Authority<'_>, allowed: &str) -> bool {
+    // An IPv6 address may stand there without brackets.
+    if let Ok(address) = allowed.parse::<IpAddr>() {
+        return named.address() == Some(address);
+    }
+    Authority::parse(allowed).is_ok_and(|allowed| {
+        let is_same_host = match allowed.address() {
+            Some(address) => named.address() == Some(address),
+            None => named.host().eq_ignore_ascii_case(allowed.host()),
+        };
+        is_same_host && (allowed.port().is_none() || allowed.port() == named.port())
+    })
 }
 
 /// A browser names the site that a request comes from. Only a page of this very listener may call it.
-fn same_origin(headers: &HeaderMap, host: &Authority) -> Result<(), Refused> {
+fn same_origin(headers: &HeaderMap, host: Authority<'_>) -> Result<(), Refused> {
     let is_own = |origin: &HeaderValue| {
         let own = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
         own.is_some_and(|(scheme, site)| matches!(scheme, "http" | "https") && site.eq_ignore_ascii_case(host.as_str()))

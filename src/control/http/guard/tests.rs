@@ -28,7 +28,10 @@ fn token() -> Token {
 }
 
 fn admin() -> Router {
-    listener(Guard::new(token(), vec!["admin.example.com".to_owned(), "other.test:8443".to_owned()]))
+    listener(Guard::new(
+        token(),
+        vec!["admin.example.com".to_owned(), "other.test:8443".to_owned(), "2001:db8::7".to_owned()],
+    ))
 }
 
 /// A request by its lines: the first is the method and the target.
@@ -103,6 +106,8 @@ async fn only_the_names_of_this_listener_are_answered_to() {
         "[::1]",
         "Admin.Example.com:9600",
         "other.test:8443",
+        "other.test:08443",
+        "[2001:DB8:0::7]:9600",
     ];
     for host in ours {
         expect(&admin, &format!("GET /thing\nHost: {host}\nAuthorization: Bearer {SECRET}"), 200, "thing").await;
@@ -114,6 +119,8 @@ async fn only_the_names_of_this_listener_are_answered_to() {
         "10.0.0.1",
         "other.test",
         "localhost.",
+        "other.test:844",
+        "[2001:db8::8]",
         "[::2]",
         "0.0.0.0",
     ];
@@ -123,7 +130,15 @@ async fn only_the_names_of_this_listener_are_answered_to() {
     }
     let absolute = format!("GET http://evil.test/thing\nHost: localhost\nAuthorization: Bearer {SECRET}");
     expect(&admin, &absolute, 421, "host-not-allowed").await;
-    for host in ["", "\nHost: localhost\nHost: localhost", "\nHost: user@localhost", "\nHost: a b", "\nHost: [::1"] {
+    for host in [
+        "",
+        "\nHost: localhost\nHost: localhost",
+        "\nHost: user@localhost",
+        "\nHost: a b",
+        "\nHost: [::1",
+        "\nHost: localhost:x",
+        "\nHost: localhost:65536",
+    ] {
         let text = format!("GET /thing\nAuthorization: Bearer {SECRET}{host}");
         expect(&admin, &text, 400, "host-invalid").await;
     }

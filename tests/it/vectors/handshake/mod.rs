@@ -158,7 +158,7 @@ fn parsed(request: &Request<'_>) -> Parsed {
     let escaped = |names: &[&[u8]]| names.iter().map(|name| shown(name)).collect();
     Parsed {
         path: request.path_and_query.to_owned(),
-        host: request.host.to_owned(),
+        host: request.host.as_str().to_owned(),
         key: shown(request.key),
         protocols: escaped(&request.protocols),
         extensions: escaped(&request.extensions),
