@@ -12,6 +12,7 @@ pub mod config;
 pub mod control;
 pub mod declare;
 pub mod engine;
+mod invariant;
 pub mod node;
 pub mod proto;
 pub mod proxy;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::invariant::Invariant;
+
 /// Reads a duration: a whole number and its unit, `ms`, `s`, `m` or `h`.
 ///
 /// # Errors
@@ -83,7 +85,7 @@ fn optional<T>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<O
 
 fn split(text: &str) -> Result<(u64, &str), String> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
+    let (number, unit) = text.split_at_checked(end).expected_or((text, ""));
     let number = number.parse().map_err(|_| format!("`{text}` does not begin with a whole number"))?;
     Ok((number, unit.trim()))
 }

@@ -3,6 +3,7 @@
 use std::{fmt, io};
 
 use super::{ring, sys};
+use crate::invariant::Invariant;
 
 /// The first kernel with every io_uring feature the ring uses (DEFER_TASKRUN).
 const KERNEL: (u32, u32) = (6, 1);
@@ -56,7 +57,7 @@ impl Host {
 
 /// Descriptors that are not connections'.
 fn beside_connections(shards: usize) -> u64 {
-    let shards = u64::try_from(shards).unwrap_or(u64::MAX);
+    let shards = u64::try_from(shards).expected_or(u64::MAX);
     DESCRIPTORS_BESIDE_CONNECTIONS.saturating_add(shards.saturating_mul(16))
 }
 
@@ -160,7 +161,7 @@ pub fn check_limits(host: &Host, shards: usize) -> Result<(), Missing> {
     }
     let (have, _) =
         sys::limit(libc::RLIMIT_MEMLOCK).map_err(|error| Missing::Other("getrlimit(MEMLOCK) failed", error))?;
-    let need = MEMLOCK_BYTES_PER_SHARD.saturating_mul(u64::try_from(shards).unwrap_or(u64::MAX));
+    let need = MEMLOCK_BYTES_PER_SHARD.saturating_mul(u64::try_from(shards).expected_or(u64::MAX));
     if have < need { Err(Missing::LockedMemory { have, need }) } else { Ok(()) }
 }
 

@@ -14,6 +14,7 @@ use super::ring::Enter;
 use super::time::Time;
 use super::transport::{Next, Service, Transport};
 use super::wheel::Wheel;
+use crate::invariant::Invariant;
 
 /// Steps between two looks at the ring.
 const STEPS_PER_TURN: usize = 128;
@@ -143,7 +144,7 @@ impl<S: Service> Shard<S> {
                     }
                 }
                 token @ FIRST_LISTENER.. => {
-                    let index = usize::try_from(token.wrapping_sub(FIRST_LISTENER)).unwrap_or(usize::MAX);
+                    let index = usize::try_from(token.wrapping_sub(FIRST_LISTENER)).expected_or(usize::MAX);
                     // A listener that has been closed meanwhile is not there any more.
                     if let Some(source) = self.sources.get_mut(index) {
                         source.pending = true;

@@ -1,6 +1,7 @@
 //! A table of connections whose memory grows in pages: no entry ever moves, and growing never copies the table.
 
 use super::transport::Slot;
+use crate::invariant::Invariant;
 
 /// Entries a page holds. A page is allocated when the table first needs it and kept.
 const PAGE: usize = 64;
@@ -64,7 +65,7 @@ impl<T> Slab<T> {
     /// The values from a slot on, with their slots.
     pub fn iter_from(&self, Slot(first): Slot) -> impl Iterator<Item = (Slot, &T)> {
         let first_page = first as usize / PAGE;
-        let begin = u32::try_from(first_page.saturating_mul(PAGE)).unwrap_or(u32::MAX);
+        let begin = u32::try_from(first_page.saturating_mul(PAGE)).expected_or(u32::MAX);
         let places = self.pages.iter().skip(first_page).flat_map(|page| page.iter());
         let values = (begin..).zip(places).filter_map(|(index, place)| Some((Slot(index), place.as_ref()?)));
         values.skip_while(move |(slot, _)| slot.0 < first)

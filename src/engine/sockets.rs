@@ -6,6 +6,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::transport::{Slot, Socket};
+use crate::invariant::Invariant;
 
 /// Readiness, kept until a call proves otherwise. The three that say "over" stay for good: the event that told of
 /// them does not come again.
@@ -21,7 +22,7 @@ impl Ready {
     pub(super) const ERROR: Self = Self(8);
 
     pub(super) fn from_poll(events: u32) -> Self {
-        let has = |flag: libc::c_int| events & u32::try_from(flag).unwrap_or(0) != 0;
+        let has = |flag: libc::c_int| events & u32::try_from(flag).expected_or(0) != 0;
         let mut ready = Self(0);
         if has(libc::EPOLLIN) {
             ready = ready.with(Self::READ);
@@ -109,7 +110,7 @@ impl Sockets {
             return Socket { index, generation };
         }
         // As many entries as descriptors: the count fits.
-        let index = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        let index = u32::try_from(self.entries.len()).expected_or(u32::MAX);
         self.entries.push(Entry { fd: Some(fd), owner, generation: 0, ready, closing: false, unpolled: false });
         Socket { index, generation: 0 }
     }

@@ -8,6 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
+use crate::invariant::Invariant;
+
 /// Receives without blocking.
 pub(super) fn recv(fd: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<usize> {
     // SAFETY: the pointer and length are those of a live, exclusive slice.
@@ -40,7 +42,7 @@ pub(super) fn send_vectored(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::R
 /// Accepts one connection, non-blocking and closed on exec.
 pub(super) fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
     let mut storage = MaybeUninit::<libc::sockaddr_storage>::zeroed();
-    let mut len = libc::socklen_t::try_from(size_of::<libc::sockaddr_storage>()).unwrap_or_default();
+    let mut len = libc::socklen_t::try_from(size_of::<libc::sockaddr_storage>()).expected_or_default();
     let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: the storage is as long as `len` says, and both outlive the call.
     let accepted = unsafe { libc::accept4(fd.as_raw_fd(), storage.as_mut_ptr().cast(), &raw mut len, flags) };
@@ -87,7 +89,7 @@ pub(super) fn unacknowledged(fd: BorrowedFd<'_>) -> io::Result<usize> {
 
 /// Lets bind() take an address without a port, which connect() then chooses.
 pub(super) fn choose_port_at_connect(fd: BorrowedFd<'_>) -> io::Result<()> {
-    let (on, size) = (1 as libc::c_int, libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or_default());
+    let (on, size) = (1 as libc::c_int, libc::socklen_t::try_from(size_of::<libc::c_int>()).expected_or_default());
     let option = libc::IP_BIND_ADDRESS_NO_PORT;
     // SAFETY: the option is an int, and the pointer is to a live one.
     match unsafe { libc::setsockopt(fd.as_raw_fd(), libc::IPPROTO_IP, option, (&raw const on).cast(), size) } {
@@ -133,7 +135,7 @@ pub(super) fn monotonic_nanos() -> u64 {
     // SAFETY: the pointer is to a live, exclusive timespec.
     // It cannot fail: the clock exists on every kernel, and it does not run before zero.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
-    let (seconds, nanos) = (u64::try_from(now.tv_sec).unwrap_or(0), u64::try_from(now.tv_nsec).unwrap_or(0));
+    let (seconds, nanos) = (u64::try_from(now.tv_sec).expected_or(0), u64::try_from(now.tv_nsec).expected_or(0));
     seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
 }
 
@@ -179,7 +181,7 @@ pub(super) fn allowed_cpus() -> io::Result<Vec<usize>> {
     }
     // SAFETY: zeroed bytes are a valid cpu_set_t, whatever the kernel wrote over them.
     let set = unsafe { set.assume_init() };
-    let all = 0..usize::try_from(libc::CPU_SETSIZE).unwrap_or_default();
+    let all = 0..usize::try_from(libc::CPU_SETSIZE).expected_or_default();
     // SAFETY: the index is below CPU_SETSIZE.
     Ok(all.filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) }).collect())
 }
@@ -188,7 +190,7 @@ pub(super) fn allowed_cpus() -> io::Result<Vec<usize>> {
 pub(super) fn run_on(cpus: &[usize]) -> io::Result<()> {
     // SAFETY: zeroed bytes are a valid cpu_set_t.
     let mut set = unsafe { MaybeUninit::<libc::cpu_set_t>::zeroed().assume_init() };
-    let most = usize::try_from(libc::CPU_SETSIZE).unwrap_or_default();
+    let most = usize::try_from(libc::CPU_SETSIZE).expected_or_default();
     for cpu in cpus.iter().filter(|cpu| **cpu < most) {
         // SAFETY: the index is below CPU_SETSIZE.
         unsafe { libc::CPU_SET(*cpu, &mut set) };
@@ -205,7 +207,7 @@ pub(super) fn run_on(cpus: &[usize]) -> io::Result<()> {
 /// and nice value. A thread with a real-time policy keeps that instead.
 pub(super) fn ask_for_slices_of(time: Duration) -> io::Result<()> {
     let mut attributes = MaybeUninit::<libc::sched_attr>::zeroed();
-    let size = u32::try_from(size_of::<libc::sched_attr>()).unwrap_or_default();
+    let size = u32::try_from(size_of::<libc::sched_attr>()).expected_or_default();
     // SAFETY: the pointer is to live, exclusive memory of the size given; 0 is this thread.
     if unsafe { libc::syscall(libc::SYS_sched_getattr, 0, attributes.as_mut_ptr(), size, 0) } != 0 {
         return Err(io::Error::last_os_error());
@@ -215,7 +217,7 @@ pub(super) fn ask_for_slices_of(time: Duration) -> io::Result<()> {
     if !matches!(libc::c_int::try_from(attributes.sched_policy), Ok(libc::SCHED_OTHER | libc::SCHED_BATCH)) {
         return Ok(());
     }
-    attributes.sched_runtime = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    attributes.sched_runtime = u64::try_from(time.as_nanos()).expected_or(u64::MAX);
     // SAFETY: the pointer is to live memory of the size that stands in it, and only read.
     match unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) } {
         0 => Ok(()),

@@ -6,6 +6,7 @@
 
 use super::time::Time;
 use super::transport::Slot;
+use crate::invariant::Invariant;
 
 /// Nanoseconds a bucket spans, 16 ms: deadlines are met that late at most, never early.
 const TICK_NS: u64 = 16_000_000;
@@ -100,7 +101,7 @@ impl Wheel {
         let first = due.saturating_add(1).saturating_sub(rounds);
         for tick in first..=due {
             let bucket = bucket_of(tick);
-            let mut index = self.heads.get(bucket).copied().unwrap_or(NONE);
+            let mut index = self.heads.get(bucket).copied().expected_or(NONE);
             while let Some(link) = self.links.get(index as usize).copied() {
                 if link.tick <= due {
                     self.unlink(index, link);
@@ -125,7 +126,7 @@ impl Wheel {
         // The first word once from `start` on, and at the end once more for what is before it.
         for step in 0..=WORDS {
             let at = (start / 64).wrapping_add(step) % WORDS;
-            let mut word = self.occupied.get(at).copied().unwrap_or(0);
+            let mut word = self.occupied.get(at).copied().expected_or(0);
             let before_start = (1_u64 << (start % 64)).wrapping_sub(1);
             if step == 0 {
                 word &= !before_start;
@@ -165,7 +166,7 @@ impl Wheel {
 
     fn insert(&mut self, index: u32, tick: u64) {
         let bucket = bucket_of(tick);
-        let head = self.heads.get(bucket).copied().unwrap_or(NONE);
+        let head = self.heads.get(bucket).copied().expected_or(NONE);
         self.set_link(index, Link { next: head, previous: NONE, tick });
         if let Some(next) = self.links.get_mut(head as usize) {
             next.previous = index;
@@ -186,7 +187,7 @@ impl Wheel {
 }
 
 fn bucket_of(tick: u64) -> usize {
-    usize::try_from(tick).unwrap_or_default() % BUCKETS
+    usize::try_from(tick).expected_or_default() % BUCKETS
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use super::frame::Reserved;
 use super::head;
+use crate::invariant::Invariant;
 
 /// The names in an extension header, in order.
 ///
@@ -51,7 +52,7 @@ pub fn reserved_for<'a>(agreed: impl Iterator<Item = &'a [u8]>) -> Reserved {
 
 fn is_parameter(part: &[u8]) -> bool {
     let mut sides = part.splitn(2, |byte| *byte == b'=');
-    let name = sides.next().unwrap_or_default().trim_ascii_end();
+    let name = sides.next().expected_or_default().trim_ascii_end();
     let Some(value) = sides.next().map(<[u8]>::trim_ascii_start) else { return head::is_token(name) };
     let value = value.strip_prefix(b"\"").and_then(|inner| inner.strip_suffix(b"\"")).unwrap_or(value);
     head::is_token(name) && head::is_token(value)

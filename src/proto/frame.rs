@@ -2,6 +2,7 @@
 
 use super::mask::{self, Key};
 use super::{Violation, close};
+use crate::invariant::Invariant;
 
 /// The most bytes a header can have: two, eight of length, four of mask.
 pub const MAX_HEADER_BYTES: usize = 14;
@@ -168,7 +169,7 @@ impl ControlFrame {
     #[must_use]
     pub fn new(opcode: Opcode, payload: &[u8], mask: Option<Key>) -> Self {
         let payload = payload.get(..MAX_CONTROL_PAYLOAD_BYTES).unwrap_or(payload);
-        let length = u8::try_from(payload.len()).unwrap_or_default();
+        let length = u8::try_from(payload.len()).expected_or_default();
         let mut frame = Self { bytes: [0; MAX_CONTROL_BYTES], len: 0 };
         frame.put(&[0x80 | opcode as u8, if mask.is_some() { 0x80 | length } else { length }]);
         if let Some(key) = mask {
@@ -189,20 +190,20 @@ impl ControlFrame {
         debug_assert!(close::may_be_sent(code));
         let mut body = [0; MAX_CONTROL_PAYLOAD_BYTES];
         let room = reason.len().min(MAX_REASON_BYTES);
-        let fits = (0..=room).rev().find(|end| reason.is_char_boundary(*end)).unwrap_or_default();
+        let fits = (0..=room).rev().find(|end| reason.is_char_boundary(*end)).expected_or_default();
         let content = code.to_be_bytes().into_iter().chain(reason.bytes().take(fits));
         let mut len = 0;
         for (to, from) in body.iter_mut().zip(content) {
             *to = from;
             len = usize::saturating_add(len, 1);
         }
-        Self::new(Opcode::Close, body.get(..len).unwrap_or_default(), mask)
+        Self::new(Opcode::Close, body.get(..len).expected_or_default(), mask)
     }
 
     /// The frame as it goes on the wire.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+        self.bytes.get(..usize::from(self.len)).expected_or_default()
     }
 
     fn put(&mut self, bytes: &[u8]) {

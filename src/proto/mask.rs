@@ -1,5 +1,7 @@
 //! Masking (RFC 6455 section 5.3): XOR with a four-byte key. Applying it twice gives the original back.
 
+use crate::invariant::Invariant;
+
 /// A frame's masking key, as on the wire.
 pub type Key = [u8; 4];
 
@@ -35,7 +37,7 @@ pub fn copy(from: &[u8], to: &mut [u8], key: Key, offset: u64) {
 /// The key twice, as it stands over the eight bytes from `offset` on.
 fn word_at(key: Key, offset: u64) -> u64 {
     // The key repeats every four bytes: only the offset's last two bits matter.
-    let turn = u32::try_from(offset & 3).unwrap_or(0);
+    let turn = u32::try_from(offset & 3).expected_or(0);
     let key = u32::from_ne_bytes(key);
     let key = if cfg!(target_endian = "little") {
         key.rotate_right(turn.wrapping_mul(8))

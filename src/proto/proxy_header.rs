@@ -7,6 +7,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
+use crate::invariant::Invariant;
+
 /// The longest line of version 1, its CR LF included (section 2.1).
 pub const MAX_V1_BYTES: usize = 107;
 /// The longest header of version 2 that is taken. The protocol allows 64 KiB; what is behind the addresses is not
@@ -96,7 +98,7 @@ fn parse_v1(bytes: &[u8]) -> Result<Option<ProxyHeader>, Malformed> {
     let Some(end) = within.windows(2).position(|two| two == b"\r\n") else {
         return if bytes.len() >= MAX_V1_BYTES { Err(Malformed::TooLong) } else { Ok(None) };
     };
-    let line = within.get(V1_START.len()..end).unwrap_or_default();
+    let line = within.get(V1_START.len()..end).expected_or_default();
     let line = std::str::from_utf8(line).map_err(|_| Malformed::Line)?;
     let mut words = line.split(' ');
     let source = match words.next() {

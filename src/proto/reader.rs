@@ -9,6 +9,7 @@ use super::frame::{Header, Opcode, Reserved, Sender};
 use super::mask::{self, Key};
 use super::scan::{FrameLimits, Scanner, Step};
 use super::violation::Violation;
+use crate::invariant::Invariant;
 
 /// The most bytes of a piece of payload. What is unmasked in one go is still in the first cache when it is looked at.
 const PIECE_BYTES: usize = 16 * 1024;
@@ -97,9 +98,9 @@ impl Reader {
     /// Takes the one thing that stands at `at`, and moves `at` behind it.
     #[inline]
     pub fn next<'b>(&mut self, buffer: &'b mut [u8], at: &mut usize, limits: &FrameLimits) -> Piece<'b> {
-        let rest = buffer.get_mut(*at..).unwrap_or_default();
+        let rest = buffer.get_mut(*at..).expected_or_default();
         let within = if self.scanner.at_boundary() { rest.len() } else { rest.len().min(PIECE_BYTES) };
-        match self.scanner.step(rest.get(..within).unwrap_or_default(), limits) {
+        match self.scanner.step(rest.get(..within).expected_or_default(), limits) {
             Step::NeedMore => {
                 self.keep(rest);
                 *at = at.saturating_add(rest.len());
@@ -115,7 +116,7 @@ impl Reader {
             }
             Step::Payload(length) => {
                 *at = at.saturating_add(length);
-                let payload = rest.get_mut(..length).unwrap_or_default();
+                let payload = rest.get_mut(..length).expected_or_default();
                 if let Some(key) = self.key {
                     mask::apply(payload, key, self.offset);
                     self.offset = self.offset.saturating_add(length as u64);
@@ -124,7 +125,7 @@ impl Reader {
             }
             Step::Control(control) => {
                 *at = at.saturating_add(control.frame_len);
-                let payload = rest.get_mut(control.header_len..control.frame_len).unwrap_or_default();
+                let payload = rest.get_mut(control.header_len..control.frame_len).expected_or_default();
                 if let Some(key) = control.mask {
                     mask::apply(payload, key, 0);
                 }

@@ -9,6 +9,7 @@ use super::authority::Authority;
 use super::head::{self, HeadError, HeadLimits};
 use super::refusal::Refusal;
 use super::{accept, extension};
+use crate::invariant::Invariant;
 
 /// A valid handshake. Borrowed from the head it was parsed from.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ impl<'a> Request<'a> {
         if parsed.method != Some("GET") {
             return Err(Refusal::METHOD);
         }
-        let (path_and_query, authority) = target(parsed.path.unwrap_or_default())?;
+        let (path_and_query, authority) = target(parsed.path.expected_or_default())?;
         let mut host = None;
         let mut fields = Fields::default();
         let lines: &[Header<'a>] = parsed.headers;
@@ -239,7 +240,7 @@ fn strip_scheme(target: &str) -> Option<&str> {
 /// take encoded separators for separators, so those do not hide a dot segment either.
 fn has_dot_segment(path_and_query: &str) -> bool {
     const DECODED: [(&str, &str); 4] = [("%2e", "."), ("%2f", "/"), ("%3b", ";"), ("%5c", "\\")];
-    let path = path_and_query.split('?').next().unwrap_or_default().to_ascii_lowercase();
+    let path = path_and_query.split('?').next().expected_or_default().to_ascii_lowercase();
     let plain = DECODED.iter().fold(path, |path, (encoded, byte)| path.replace(encoded, byte));
     // A path parameter does not make a dot segment harmless: servers strip it.
     plain.split(['/', '\\']).any(|segment| matches!(segment.split(';').next(), Some("." | "..")))

@@ -12,6 +12,7 @@ use super::frame::Reserved;
 use super::head::{self, HeadError, HeadLimits, write_line};
 use super::refusal::{self, Refusal};
 use super::request::Request;
+use crate::invariant::Invariant;
 
 /// What an upstream must answer, kept from the request until the response has come.
 #[derive(Debug)]
@@ -190,7 +191,7 @@ impl<'a> Response<'a> {
                 Ok(BodyLength::Chunked)
             }
             (None, Some(digits)) if lengths.next().is_none() && digits.iter().all(u8::is_ascii_digit) => {
-                let digits = std::str::from_utf8(digits).unwrap_or_default();
+                let digits = std::str::from_utf8(digits).expected_or_default();
                 digits.parse().map(BodyLength::Known).map_err(|_| Refusal::UPSTREAM_MALFORMED)
             }
             _ => Err(Refusal::UPSTREAM_MALFORMED),

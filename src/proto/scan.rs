@@ -9,6 +9,7 @@
 
 use super::frame::{self, Header, Opcode, Reserved, Sender};
 use super::{Violation, close, mask};
+use crate::invariant::Invariant;
 
 /// Limits that a scanner enforces from the headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +117,7 @@ impl Scanner {
     pub fn scan(&mut self, bytes: &[u8], limits: &FrameLimits) -> Scan {
         let mut used = 0_usize;
         loop {
-            let stop = match self.step(bytes.get(used..).unwrap_or_default(), limits) {
+            let stop = match self.step(bytes.get(used..).expected_or_default(), limits) {
                 Step::Payload(length) => {
                     used = used.saturating_add(length);
                     continue;
@@ -140,7 +141,7 @@ impl Scanner {
             return Step::NeedMore;
         }
         if self.remaining > 0 {
-            let take = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(bytes.len());
+            let take = usize::try_from(self.remaining).expected_or(usize::MAX).min(bytes.len());
             self.remaining = self.remaining.saturating_sub(take as u64);
             return Step::Payload(take);
         }

@@ -1,5 +1,7 @@
 //! UTF-8 checked as it arrives (RFC 6455 section 8.1), for the endpoints of ours that read text.
 
+use crate::invariant::Invariant;
+
 /// Follows a text across chunks; keeps at most three bytes of a character that is cut in two.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Checker {
@@ -20,7 +22,7 @@ impl Checker {
             }
             bytes = rest;
             self.len = 0;
-            if !self.keep_tail(whole.get(..=len).unwrap_or_default()) {
+            if !self.keep_tail(whole.get(..=len).expected_or_default()) {
                 return false;
             }
         }
@@ -38,11 +40,11 @@ impl Checker {
         if error.error_len().is_some() {
             return false;
         }
-        let tail = bytes.get(error.valid_up_to()..).unwrap_or_default();
+        let tail = bytes.get(error.valid_up_to()..).expected_or_default();
         for (to, from) in self.held.iter_mut().zip(tail) {
             *to = *from;
         }
-        self.len = u8::try_from(tail.len()).unwrap_or(3);
+        self.len = u8::try_from(tail.len()).expected_or(3);
         true
     }
 }

@@ -1,6 +1,8 @@
 //! A request's path as base paths are matched with it: percent-encoding normalised once (RFC 3986 section 6.2.2), so that
 //! `/a%2Db` is `/a-b`, and an encoded slash never ends a segment.
 
+use crate::invariant::Invariant;
+
 /// The beginning of a path, normalised, with the places where a base path may end.
 #[derive(Debug, Default)]
 pub(super) struct Normalised {
@@ -16,7 +18,7 @@ impl Normalised {
         let mut at = 0_usize;
         while normalised.ends.len() < max_segments {
             let Some(segment) = path.get(at..).and_then(|rest| rest.strip_prefix('/')) else { break };
-            let segment = segment.split('/').next().unwrap_or_default();
+            let segment = segment.split('/').next().expected_or_default();
             // Encoded, a byte takes three.
             if normalised.text.len().saturating_add(segment.len()) > max_bytes.saturating_mul(3) {
                 break;
@@ -50,7 +52,7 @@ fn push_normalised(segment: &str, out: &mut String) {
                     out.push('%');
                     out.push_str(&digits.to_ascii_uppercase());
                 }
-                rest = behind.get(2..).unwrap_or_default();
+                rest = behind.get(2..).expected_or_default();
             }
             None => {
                 out.push('%');

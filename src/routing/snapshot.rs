@@ -9,6 +9,7 @@ use super::host::HostPattern;
 use super::name::MAX_NAME;
 use super::path::Normalised;
 use super::route::{Route, RouteId};
+use crate::invariant::Invariant;
 use crate::proto::authority::{Authority, canonical};
 
 /// What is in force. Made by a [`Builder`], asked by [`find`](Self::find) for a connection and by
@@ -125,12 +126,12 @@ impl Hosts {
 impl Paths {
     fn find<'a>(&'a self, path_and_query: &'a str) -> Option<Found<'a>> {
         if !self.exact.is_empty() {
-            let path = path_and_query.split('?').next().unwrap_or_default();
+            let path = path_and_query.split('?').next().expected_or_default();
             let normalised = Normalised::read(path, self.max_segments, self.max_bytes);
             for (prefix, end) in normalised.prefixes() {
                 let newest = || self.newest.get(prefix).map(|(_, route)| route);
                 if let Some(route) = self.exact.get(prefix).or_else(newest) {
-                    return Some(Found { route, rest: path_and_query.get(end..).unwrap_or_default() });
+                    return Some(Found { route, rest: path_and_query.get(end..).expected_or_default() });
                 }
             }
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::invariant::Invariant;
 use crate::proto::authority::{Authority, AuthorityError};
 
 /// An upstream's URL. `http` is read as `ws` and `https` as `wss`: the first request of a WebSocket is an HTTP request.
@@ -62,7 +63,8 @@ impl FromStr for Target {
             "wss" | "https" => true,
             _ => return Err(TargetError::Scheme),
         };
-        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let (authority, path) =
+            rest.split_at_checked(rest.find(['/', '?', '#']).unwrap_or(rest.len())).expected_or((rest, ""));
         let authority = Authority::parse(authority).map_err(|error| match error {
             AuthorityError::UserInfo => TargetError::UserInfo,
             AuthorityError::Host | AuthorityError::Port => TargetError::Authority,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::fault::Fault;
 use super::pool::Pool;
 use super::transport::{Sent, Socket, Transport};
+use crate::invariant::Invariant;
 
 /// The rest of a receive is copied up to this size, and its buffer is free for others; of a larger rest the outbox keeps the
 /// buffer itself.
@@ -128,13 +129,13 @@ impl Outbox {
         end: usize,
         pool: &mut Pool,
     ) -> Result<(), Fault> {
-        let bytes = scratch.get(..end).unwrap_or_default();
+        let bytes = scratch.get(..end).expected_or_default();
         if let Some(waiting) = &mut self.waiting {
             waiting.append(bytes);
             return Ok(());
         }
         let taken = send_now(socket, net, bytes)?;
-        match bytes.get(taken..).unwrap_or_default() {
+        match bytes.get(taken..).expected_or_default() {
             [] => {}
             rest if rest.len() <= MAX_COPIED_BYTES => self.keep(Segment::copy_of(rest), 0),
             _ => self.keep(Segment::Owned { bytes: std::mem::replace(scratch, pool.take()), end }, taken),
@@ -193,7 +194,7 @@ fn send_now<T: Transport>(socket: Socket, net: &mut T, bytes: &[u8]) -> Result<u
 impl Waiting {
     /// Sends as much as one call takes.
     fn send<T: Transport>(&self, socket: Socket, net: &mut T) -> Sent {
-        let first = self.first.bytes().get(self.sent..).unwrap_or_default();
+        let first = self.first.bytes().get(self.sent..).expected_or_default();
         if self.later.is_empty() {
             return net.send(socket, first);
         }
@@ -204,7 +205,7 @@ impl Waiting {
             *slice = IoSlice::new(bytes);
             used = used.saturating_add(1);
         }
-        net.send_vectored(socket, slices.get(..used).unwrap_or_default())
+        net.send_vectored(socket, slices.get(..used).expected_or_default())
     }
 
     /// Notes that the peer took `n` bytes: `true` if that was all. Segments that are sent are freed, but for the last.
@@ -269,7 +270,7 @@ impl Segment {
 
     fn bytes(&self) -> &[u8] {
         match self {
-            Self::Owned { bytes, end } => bytes.get(..*end).unwrap_or_default(),
+            Self::Owned { bytes, end } => bytes.get(..*end).expected_or_default(),
             Self::Shared(bytes) => bytes,
         }
     }

@@ -12,6 +12,7 @@ use super::fault::fault_of;
 use super::transport::Handshaking;
 use super::{is_client_hello, is_server_hello};
 use crate::engine::{Fault, Received, Sent, Socket, TlsFault, Transport};
+use crate::invariant::Invariant;
 
 /// Plaintext that is encrypted at a time: what a peer that does not read leaves in memory.
 const MAX_SEALED_BYTES: usize = crate::engine::pool::BUFFER_BYTES;
@@ -105,13 +106,13 @@ impl Session {
         // A peer that refuses and closes may still be heard, though it does not hear us any more.
         let sent = self.push(net);
         let room = wire.len().min(HANDSHAKE_RECEIVE_BYTES);
-        let received = match (net.recv(self.socket, wire.get_mut(..room).unwrap_or_default()), sent) {
+        let received = match (net.recv(self.socket, wire.get_mut(..room).expected_or_default()), sent) {
             (Received::Bytes(n), _) => n,
             (_, Err(fault)) | (Received::Failed(fault), _) => return Some(Handshaking::Failed(fault)),
             (Received::Blocked, _) => return Some(Handshaking::Blocked),
             (Received::End, _) => return Some(self.fail(TlsFault::Truncated)),
         };
-        if let Err(fault) = self.feed(wire.get(..received).unwrap_or_default(), &mut []) {
+        if let Err(fault) = self.feed(wire.get(..received).expected_or_default(), &mut []) {
             // The alert says why to the peer, who may not take it.
             let _ = self.flush(net, &mut 0);
             return Some(Handshaking::Failed(fault));
@@ -134,10 +135,10 @@ impl Session {
         }
         // What comes out of what is received must have room: it cannot wait in `wire`.
         let room = into.len().saturating_sub(RECORD_BYTES).max(SMALL_RECEIVE_BYTES).min(wire.len());
-        match net.recv(self.socket, wire.get_mut(..room).unwrap_or_default()) {
+        match net.recv(self.socket, wire.get_mut(..room).expected_or_default()) {
             Received::Bytes(n) => {
                 let waited = self.holds();
-                let fed = self.feed(wire.get(..n).unwrap_or_default(), into);
+                let fed = self.feed(wire.get(..n).expected_or_default(), into);
                 if !waited && self.holds() {
                     // An answer of rustls' own, or its alert: nobody else knows that there is something to send.
                     let _ = self.push(net);
@@ -211,7 +212,7 @@ impl Session {
                 Sent::Blocked | Sent::Failed(_) if taken > 0 => break,
                 other => return other,
             }
-            slices = slices.get(group.len()..).unwrap_or_default();
+            slices = slices.get(group.len()..).expected_or_default();
         }
         Sent::Bytes(taken)
     }
@@ -305,13 +306,13 @@ impl Session {
         while !bytes.is_empty() {
             let was_handshaking = self.tls.is_handshaking();
             let allowed = bytes.len().min(self.max_silent().saturating_sub(self.silent));
-            let mut shown = bytes.get(..allowed).unwrap_or_default();
+            let mut shown = bytes.get(..allowed).expected_or_default();
             // It takes 4 KiB at a time, and of what is not whole no more than the longest record, or message.
             while !shown.is_empty() && matches!(self.tls.read_tls(&mut shown), Ok(1..)) {}
             let taken = allowed.saturating_sub(shown.len());
-            bytes = bytes.get(taken..).unwrap_or_default();
+            bytes = bytes.get(taken..).expected_or_default();
             let processed = self.tls.process_new_packets();
-            filled = filled.saturating_add(self.take(into.get_mut(filled..).unwrap_or_default()));
+            filled = filled.saturating_add(self.take(into.get_mut(filled..).expected_or_default()));
             let fault = match processed {
                 Err(error) => fault_of(&error),
                 // Behind its end nothing counts.
@@ -375,7 +376,7 @@ fn group_of<'s, 'a>(slices: &'s [IoSlice<'a>]) -> (&'s [IoSlice<'a>], usize) {
         }
         (count, len) = (count.saturating_add(1), longer);
     }
-    (slices.get(..count).unwrap_or_default(), len)
+    (slices.get(..count).expected_or_default(), len)
 }
 
 /// A socket as something that rustls can write to.
