@@ -4,17 +4,6 @@
 //! field that breaks it ([`problem`]). What others are shown is in [`view`]. Pure: no store, no clock, no socket; time
 //! comes in as an argument. The words, and the JSON they have everywhere, are docs/apis.md's.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::panic
-    )
-)]
-
 pub mod audit;
 pub mod definition;
 pub mod deployed;

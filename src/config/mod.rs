@@ -3,17 +3,6 @@
 //! In: flags, or a file ([`mod@file`]). Out: limits, files of TLS, environments, checked as a whole; or an error that names the
 //! option, where it stands, what is wrong with it and what would be right. It opens files, and no socket.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::panic
-    )
-)]
-
 pub mod file;
 pub mod limits;
 pub mod log;

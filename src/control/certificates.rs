@@ -127,11 +127,16 @@ struct Watched {
     next_warning: SystemTime,
 }
 
+/// When to warn again, if the clock reaches that far.
+fn later(now: SystemTime) -> SystemTime {
+    now.checked_add(WARN_EVERY).unwrap_or(now)
+}
+
 impl Watched {
     fn new(listener: Listener) -> Self {
         let Listener { place, name, tls, served } = listener;
         // The start has warned already.
-        let next_warning = SystemTime::now() + WARN_EVERY;
+        let next_warning = later(SystemTime::now());
         // No stamps: the first look reads, and finds what has changed since the start.
         let (seen, stamps) = (served.fingerprint, Vec::new());
         Self { place, name, tls, served, stamps, seen, is_untold: false, next_warning }
@@ -147,7 +152,7 @@ impl Watched {
             self.read(now, is_told, &mut news);
         }
         if now >= self.next_warning {
-            self.next_warning = now + WARN_EVERY;
+            self.next_warning = later(now);
             news.extend(warnings(&self.served, now).map(News::Warning));
         }
         news

@@ -2,17 +2,6 @@
 //! whose store is broken still starts and serves. A thread of its own writes it, at most once a second; the old file is there
 //! until the new one is whole on the disk.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::panic
-    )
-)]
-
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};

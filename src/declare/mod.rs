@@ -11,17 +11,6 @@
 //! [`files`], which reads them, and [`node`], which has steps carried out by whoever can: a client of the admin API, or the
 //! node itself.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::panic
-    )
-)]
-
 pub mod diff;
 pub mod document;
 pub mod files;

@@ -2,6 +2,8 @@
 //!
 //! Every function is safe to call with any argument: a descriptor that is not one is an error of the kernel's.
 
+#![allow(unsafe_code, reason = "system calls without a safe wrapper")]
+
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};

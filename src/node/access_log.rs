@@ -36,7 +36,7 @@ pub(super) fn start(reader: JournalReader) -> std::io::Result<JoinHandle<()>> {
 fn report_lost(reader: &JournalReader, reported: &mut u64) {
     let dropped = reader.dropped.load(Ordering::Relaxed);
     if dropped > *reported {
-        warn!(dropped = dropped - *reported, "records of connections were lost: the log is too slow");
+        warn!(dropped = dropped.saturating_sub(*reported), "records of connections were lost: the log is too slow");
         *reported = dropped;
     }
 }

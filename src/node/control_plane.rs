@@ -192,8 +192,8 @@ fn serve_admin(
 
 /// Waits until a thread has ended, for `patience` at most.
 fn wait_for(thread: &JoinHandle<()>, patience: Duration) {
-    let deadline = Instant::now() + patience;
-    while !thread.is_finished() && Instant::now() < deadline {
+    let begun = Instant::now();
+    while !thread.is_finished() && begun.elapsed() < patience {
         std::thread::sleep(Duration::from_millis(2));
     }
 }

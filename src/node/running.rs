@@ -117,9 +117,9 @@ impl RunningShards {
     /// order: whoever supervises it starts a whole one.
     fn serve_and_drain(&self, begin_drain: impl FnOnce() -> Duration) -> Result<Shutdown, NodeError> {
         let Self { shards, count, events, admission, .. } = self;
-        let (mut running, mut failure) = (*count, None);
+        let (mut running, mut failure): (usize, _) = (*count, None);
         if let Ok(Event::Ended(result)) = events.recv() {
-            running -= 1;
+            running = running.saturating_sub(1);
             failure =
                 Some(result.err().map_or_else(|| "it ended without reason".to_owned(), |error| error.to_string()));
         }
@@ -132,11 +132,11 @@ impl RunningShards {
             error!(failure, "a shard failed: shutting down");
         }
         info!(connections = admission.connections(), timeout = show_duration(drain_timeout), "shutting down");
-        let deadline = Instant::now() + drain_timeout;
+        let begun = Instant::now();
         while running > 0 {
-            match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match events.recv_timeout(drain_timeout.saturating_sub(begun.elapsed())) {
                 Ok(Event::Ended(result)) => {
-                    running -= 1;
+                    running = running.saturating_sub(1);
                     failure = failure.or(result.err().map(|error| error.to_string()));
                 }
                 Ok(Event::Stop) => {

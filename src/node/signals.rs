@@ -31,7 +31,7 @@ fn start(
     mut hung_up: impl FnMut() + Send + 'static,
 ) -> io::Result<()> {
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        let mut before = 0;
+        let mut before: usize = 0;
         for signal in signals.forever() {
             if signal == SIGHUP {
                 hung_up();
@@ -40,7 +40,7 @@ fn start(
             if !heard(before) {
                 return;
             }
-            before += 1;
+            before = before.saturating_add(1);
         }
     })?;
     Ok(())

@@ -19,6 +19,7 @@ pub fn apply(payload: &mut [u8], key: Key, offset: u64) {
 }
 
 /// The same on the way from one place to another: `from`, masked, fills the start of `to`, as far as both reach.
+#[expect(clippy::disallowed_methods, reason = "neither slice is shorter than the shorter of the two")]
 pub fn copy(from: &[u8], to: &mut [u8], key: Key, offset: u64) {
     let word = word_at(key, offset);
     let length = from.len().min(to.len());

@@ -85,6 +85,7 @@ impl Reader {
 
     /// Puts what was left over at the start of `buffer`, and tells how many bytes that are.
     #[inline]
+    #[expect(clippy::disallowed_methods, reason = "the start is as long as what is copied to it")]
     pub fn restore(&self, buffer: &mut [u8]) -> usize {
         match buffer.get_mut(..self.carry.len()) {
             Some(start) => {

@@ -3,17 +3,6 @@
 //! In: what the operator configured and deployed, as the control plane has worked it out. Out: the route of a connection
 //! ([`snapshot::Snapshot::find`]), and where its endpoints are. It knows nothing of the planes that use it.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::panic
-    )
-)]
-
 pub mod addresses;
 pub mod consumer;
 pub mod dial_order;

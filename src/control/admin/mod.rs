@@ -4,16 +4,6 @@
 //! in the words of docs/admin-api.md. Nothing here decides what an API may be: that is the rules' affair, and what they say
 //! becomes a `problem`. It runs on a thread named `admin`, and no shard waits for it.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::panic
-    )
-)]
 // What utoipa's macros write is qualified in full.
 #![allow(unused_qualifications)]
 

@@ -4,17 +4,6 @@
 //! at a time: check, change with an audit entry, let the publisher prepare, commit, publish. Who asked waits for the shards
 //! here, and not there. An operation goes on when whoever asked does not wait for it any more.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::panic
-    )
-)]
-
 mod apis;
 pub mod apply;
 mod audit;

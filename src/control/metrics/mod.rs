@@ -4,17 +4,6 @@
 //! counter says never falls while the process lives: shards keep the counts of deployments that are gone, and a shard that
 //! does not answer is shown as it was when it last did.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::panic
-    )
-)]
-
 mod families;
 mod process;
 

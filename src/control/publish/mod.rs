@@ -3,17 +3,6 @@
 //! In: every deployment there is, from the store's thread, and what was configured. Out: one snapshot for all shards, and
 //! word of when each of them goes by it.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::panic
-    )
-)]
-
 mod environment;
 mod route;
 pub mod shards;

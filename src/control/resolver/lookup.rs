@@ -97,6 +97,7 @@ fn meanings(host: &str, search: &[Name], ndots: usize) -> Result<Vec<Name>, Faul
     let mut names: Vec<Name> = search.iter().filter_map(|domain| name.clone().append_domain(domain).ok()).collect();
     name.set_fqdn(true);
     let own = if host.matches('.').count() >= ndots { 0 } else { names.len() };
+    #[expect(clippy::disallowed_methods, reason = "the name goes before the first or after the last")]
     names.insert(own, name);
     let mut seen = HashSet::new();
     names.retain(|name| seen.insert(name.clone()));

@@ -5,17 +5,6 @@
 //! it keeps by itself is that an audit is only added to, that a revision never changes, and that of the APIs with one key at
 //! most one is not retired.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::panic
-    )
-)]
-
 pub(super) mod apis;
 pub(super) mod audit;
 pub(super) mod deployments;

@@ -249,6 +249,7 @@ impl Waiting {
 }
 
 /// Moves `bytes[sent..end]` to the front once `sent` is half of `end`: on average no byte is moved more than once.
+#[expect(clippy::disallowed_methods, reason = "`sent` and `end` are within `bytes`, and `sent` is not behind `end`")]
 fn make_room(bytes: &mut [u8], sent: &mut usize, end: &mut usize) {
     if *sent >= *end / 2 {
         bytes.copy_within(*sent..*end, 0);

@@ -1,5 +1,7 @@
 //! `ringway api`, `env`, `conn` and `audit` as clients of a real node: what they answer, ask and exit with.
 
+#![allow(unsafe_code, reason = "system calls without a safe wrapper")]
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};

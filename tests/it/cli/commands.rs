@@ -1,5 +1,7 @@
 //! The command line of the real program: exit codes, messages, the small commands, the log.
 
+#![allow(unsafe_code, reason = "system calls without a safe wrapper")]
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;

@@ -1,5 +1,7 @@
 //! `ringway demo`: one command, and everything it says works.
 
+#![allow(unsafe_code, reason = "system calls without a safe wrapper")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};

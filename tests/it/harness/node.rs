@@ -1,5 +1,6 @@
 //! A node: `ringway serve` with a configuration and a state directory of the test's own, all its ports its own.
 
+#![allow(unsafe_code, reason = "system calls without a safe wrapper")]
 #![allow(clippy::print_stderr, reason = "a test's output is shown when it fails")]
 
 use std::cell::RefCell;

@@ -1,5 +1,6 @@
 //! A `ringway` process, seen from outside: what it prints, its descriptors, its sockets, its memory and its time.
 
+#![allow(unsafe_code, reason = "system calls without a safe wrapper")]
 #![allow(clippy::print_stderr, reason = "a test's output is shown when it fails")]
 
 use std::cell::RefCell;

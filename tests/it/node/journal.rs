@@ -1,5 +1,7 @@
 //! The log of the real process, when nobody reads it: a pipe that is full blocks who writes to it.
 
+#![allow(unsafe_code, reason = "system calls without a safe wrapper")]
+
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 

@@ -1,5 +1,7 @@
 //! `ringway serve`: its state directory, what it does without its store, and how it ends.
 
+#![allow(unsafe_code, reason = "system calls without a safe wrapper")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! How the kernel is to schedule the threads of the process.
 
+#![allow(unsafe_code, reason = "system calls without a safe wrapper")]
+
 use std::mem::MaybeUninit;
 use std::path::Path;
 
