@@ -113,8 +113,10 @@ fn fresh(count: usize, next: &mut u8) -> Vec<u8> {
 const MAX_HELD: usize = 4096;
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
-    fn the_peer_gets_what_was_queued_in_order_and_nothing_else(acts in prop::collection::vec(act(), 1..200)) {
+    fn the_peer_gets_what_was_queued_in_order_and_nothing_else(acts in prop::collection::vec(act(), 1..60)) {
         let (mut outbox, mut peer, mut pool) = (Outbox::default(), Peer::default(), Pool::default());
         let (mut expected, mut next, mut taken) = (Vec::new(), 0, 0);
         let mut scratch = pool.take();
