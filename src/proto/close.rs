@@ -8,8 +8,14 @@ pub const NORMAL: u16 = 1000;
 pub const GOING_AWAY: u16 = 1001;
 /// A peer broke the protocol.
 pub const PROTOCOL_ERROR: u16 = 1002;
+/// An endpoint accepts no message of this type.
+pub const UNSUPPORTED: u16 = 1003;
+/// A close frame without a code. Never sent: it stands in records (RFC 6455 section 7.1.5).
+pub const NO_STATUS: u16 = 1005;
 /// A message's content does not fit its type.
 pub const INVALID_PAYLOAD: u16 = 1007;
+/// A peer broke a policy that no other code names.
+pub const POLICY: u16 = 1008;
 /// A message is too big to process.
 pub const MESSAGE_TOO_BIG: u16 = 1009;
 /// A server starts anew, and the client may come again (IANA's registry of close codes).

@@ -10,6 +10,8 @@ pub const MAX_HEADER_BYTES: usize = 14;
 pub const MAX_CONTROL_PAYLOAD_BYTES: usize = 125;
 /// The most bytes a close frame's reason can have: it stands behind a code of two.
 const MAX_REASON_BYTES: usize = 123;
+/// The header of a control frame without a mask.
+const UNMASKED_CONTROL_HEADER_BYTES: usize = 2;
 /// The most bytes a whole control frame can have: a header of six at most, and its payload.
 pub const MAX_CONTROL_BYTES: usize = 131;
 
@@ -171,16 +173,12 @@ impl ControlFrame {
         let payload = payload.get(..MAX_CONTROL_PAYLOAD_BYTES).unwrap_or(payload);
         let length = u8::try_from(payload.len()).expected_or_default();
         let mut frame = Self { bytes: [0; MAX_CONTROL_BYTES], len: 0 };
-        frame.put(&[0x80 | opcode as u8, if mask.is_some() { 0x80 | length } else { length }]);
-        if let Some(key) = mask {
-            frame.put(&key);
-        }
-        let start = usize::from(frame.len);
+        frame.put(&[0x80 | opcode as u8, length]);
         frame.put(payload);
-        if let (Some(key), Some(body)) = (mask, frame.bytes.get_mut(start..usize::from(frame.len))) {
-            mask::apply(body, key, 0);
+        match mask {
+            Some(key) => frame.masked(key),
+            None => frame,
         }
-        frame
     }
 
     /// A close frame with a code and a short reason. A reason above 123 bytes is cut between two characters: the peer
@@ -198,6 +196,30 @@ impl ControlFrame {
             len = usize::saturating_add(len, 1);
         }
         Self::new(Opcode::Close, body.get(..len).expected_or_default(), mask)
+    }
+
+    /// This frame, which has no mask yet, as a client must send it.
+    #[must_use]
+    pub fn masked(&self, key: Key) -> Self {
+        let mut masked = Self { bytes: [0; MAX_CONTROL_BYTES], len: 0 };
+        let (header, payload) = self.as_bytes().split_at_checked(UNMASKED_CONTROL_HEADER_BYTES).unwrap_or_default();
+        let [first, second] = header.first_chunk().copied().unwrap_or_default();
+        debug_assert!(second & 0x80 == 0, "masked twice");
+        masked.put(&[first, 0x80 | second]);
+        masked.put(&key);
+        let start = usize::from(masked.len);
+        masked.put(payload);
+        if let Some(body) = masked.bytes.get_mut(start..usize::from(masked.len)) {
+            mask::apply(body, key, 0);
+        }
+        masked
+    }
+
+    /// The code of a close frame that has one and no mask.
+    #[must_use]
+    pub fn close_code(&self) -> Option<u16> {
+        let body = self.as_bytes().get(UNMASKED_CONTROL_HEADER_BYTES..).unwrap_or_default();
+        close::code_of(body).ok().flatten()
     }
 
     /// The frame as it goes on the wire.

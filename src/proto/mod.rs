@@ -5,7 +5,8 @@
 //! - the opening handshake (HTTP): [`head`] finds where a head ends, [`request`] reads the client's, [`forward`] writes
 //!   the upstream's, [`response`] verifies its answer, [`refusal`] is what a client gets instead of a 101; before it there
 //!   may stand a [`proxy_header`];
-//! - frames: [`frame`] reads one header, [`scan`] follows a stream of them, [`close`], [`mask`] and [`utf8`] serve both.
+//! - frames: [`frame`] reads one header, [`scan`] follows a stream of them, [`reader`] hands out their payloads,
+//!   [`terminated`] is a whole end of a WebSocket; [`close`], [`mask`] and [`utf8`] serve them all.
 //!
 //! Nothing here reads a clock, touches a socket or allocates by a length that a peer declared.
 
@@ -23,6 +24,7 @@ pub mod refusal;
 pub mod request;
 pub mod response;
 pub mod scan;
+pub mod terminated;
 pub mod utf8;
 mod violation;
 

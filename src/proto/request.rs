@@ -5,6 +5,7 @@
 
 use httparse::Header;
 
+use super::accept::Accept;
 use super::authority::Authority;
 use super::head::{self, HeadError, HeadLimits};
 use super::refusal::Refusal;
@@ -81,6 +82,23 @@ impl<'a> Request<'a> {
             end_to_end: end_to_end(lines),
         })
     }
+}
+
+/// Checks a request whose head an HTTP server has parsed: for listeners where not every request is a handshake. Returns the
+/// accept value that the client waits for.
+///
+/// # Errors
+/// The refusal to answer with.
+pub fn check_parsed<'a>(method: &str, lines: impl Iterator<Item = Header<'a>>) -> Result<Accept, Refusal> {
+    if method != "GET" {
+        return Err(Refusal::METHOD);
+    }
+    let mut fields = Fields::default();
+    for line in lines {
+        fields.take(&line)?;
+    }
+    fields.check()?;
+    fields.key.map(accept::accept_for).ok_or(Refusal::KEY_MISSING)
 }
 
 /// The most subprotocols, and the most extensions, that may be offered: they are kept until the upstream has answered.

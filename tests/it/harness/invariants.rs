@@ -4,6 +4,7 @@
 //! Each returns whether the bytes were good enough to go on, so that a corpus can be known to hold both kinds.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use ringway::proto::accept::accept_for;
 use ringway::proto::forward::{Via, write_request};
@@ -13,6 +14,7 @@ use ringway::proto::proxy_header::{self, MAX_V1_BYTES, MAX_V2_BYTES};
 use ringway::proto::request::Request;
 use ringway::proto::response::{BodyLength, Expected, Response};
 use ringway::proto::scan::{Control, FrameLimits, Scanner, Stop};
+use ringway::proto::terminated::{Event, WebSocket};
 
 /// Small, so that a fuzzer finds them.
 const LIMITS: HeadLimits = HeadLimits { max_bytes: 1024, max_lines: 16 };
@@ -306,4 +308,90 @@ impl Setup {
             }
         }
     }
+}
+
+/// Where a stream is cut must not change what an end of a WebSocket says of it, nor what it answers; and what it answers is a
+/// stream without a fault that ends with at most one close.
+///
+/// The first eight bytes say which end reads, under which limits, and how the stream is cut.
+pub(crate) fn websocket(bytes: &[u8]) -> bool {
+    let Some((&[role, limit, cuts @ ..], stream)) = bytes.split_first_chunk::<8>() else { return false };
+    let max_frame_bytes = if limit & 1 == 0 { u64::MAX } else { u64::from(limit) };
+    let max_message_bytes = if limit & 2 == 0 { u64::MAX } else { u64::from(limit) * 2 };
+    let limits = FrameLimits { max_frame_bytes, max_message_bytes };
+    let is_client = role & 1 == 1;
+
+    let in_one = converse(is_client, &limits, stream, &mut std::iter::repeat(stream.len()));
+    let cut_at_will = converse(is_client, &limits, stream, &mut cuts.iter().map(|cut| usize::from(*cut)).cycle());
+    assert_eq!(cut_at_will, in_one, "cut in lengths of {cuts:?}");
+    assert_eq!(converse(is_client, &limits, stream, &mut std::iter::repeat(1)), in_one, "byte by byte");
+
+    let mut peer = if is_client { WebSocket::server(Duration::ZERO) } else { WebSocket::client(Duration::ZERO) };
+    let (mut answered, mut at, mut closes) = (in_one.answered.clone(), 0, 0);
+    loop {
+        match peer.next(&mut answered, &mut at, &limits_of_nothing()) {
+            Event::Pong(_) if closes == 0 => {}
+            Event::Close { .. } => closes += 1,
+            Event::NeedMore => break,
+            event => panic!("answered {event:?}"),
+        }
+    }
+    assert!(closes <= 1 && (closes == 1) == in_one.is_over);
+    !in_one.is_violated
+}
+
+fn limits_of_nothing() -> FrameLimits {
+    FrameLimits { max_frame_bytes: 0, max_message_bytes: 0 }
+}
+
+/// All that can be seen of an end of a WebSocket from outside.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Conversed {
+    /// Events but for payloads, as text.
+    events: Vec<String>,
+    /// Payloads of complete messages.
+    messages: Vec<Vec<u8>>,
+    answered: Vec<u8>,
+    is_over: bool,
+    is_violated: bool,
+}
+
+/// Feeds a stream in pieces and takes each answer as soon as it is due.
+fn converse(
+    is_client: bool,
+    limits: &FrameLimits,
+    stream: &[u8],
+    lengths: &mut dyn Iterator<Item = usize>,
+) -> Conversed {
+    let mut socket = if is_client { WebSocket::client(Duration::ZERO) } else { WebSocket::server(Duration::ZERO) };
+    let (mut seen, mut message, mut rest) = (Conversed::default(), Vec::new(), stream);
+    let mut buffer = vec![0; stream.len() + MAX_CONTROL_BYTES];
+    while !rest.is_empty() {
+        // A length of zero would never end.
+        let (chunk, later) = rest.split_at(lengths.next().unwrap_or(rest.len()).clamp(1, rest.len()));
+        rest = later;
+        let start = socket.restore(&mut buffer);
+        assert!(start < MAX_CONTROL_BYTES, "{start} bytes left over");
+        let end = start + chunk.len();
+        buffer[start..end].copy_from_slice(chunk);
+        let mut at = 0;
+        loop {
+            let event = socket.next(&mut buffer[..end], &mut at, limits);
+            match event {
+                Event::NeedMore => break,
+                Event::Payload(piece) => message.extend_from_slice(piece),
+                Event::MessageEnd => seen.messages.push(std::mem::take(&mut message)),
+                event => {
+                    seen.is_violated |= matches!(event, Event::Violation(_));
+                    seen.events.push(format!("{event:?}"));
+                }
+            }
+            while let Some(frame) = socket.take_control(|| [7; 4]) {
+                seen.answered.extend_from_slice(frame.as_bytes());
+            }
+        }
+        assert_eq!(at, end, "all bytes are used");
+    }
+    seen.is_over = socket.is_input_over();
+    seen
 }

@@ -43,6 +43,11 @@ fn streams_of_the_corpus_keep_the_invariants() {
 }
 
 #[test]
+fn websockets_of_the_corpus_keep_the_invariants() {
+    run("websocket", invariants::websocket, 8);
+}
+
+#[test]
 fn paths_of_the_corpus_find_the_route_that_a_search_of_all_finds() {
     run("route", routes::find, 8);
 }
