@@ -9,11 +9,8 @@ use super::plan::CloseFrame;
 use crate::engine::outbox::Outbox;
 use crate::engine::{Fault, Socket, Time, Transport};
 use crate::proto::frame::{ControlFrame, Opcode, Reserved, Sender};
-use crate::proto::mask;
 use crate::proto::scan::{Control, Scanner};
-
-/// The code that stands in a record for a close frame without a code (RFC 6455 section 7.1.5).
-const NO_CODE: u16 = 1005;
+use crate::proto::{close, mask};
 
 /// The payload length of our own pings: enough that no ping of the other side has the same payload by chance.
 const NONCE_BYTES: usize = 8;
@@ -157,12 +154,12 @@ impl Leg {
 
     /// Notes a close frame from this side.
     pub(super) fn note_close(&mut self, control: &Control) {
-        self.close_received = Some(control.close_code.unwrap_or(NO_CODE));
+        self.close_received = Some(control.close_code.unwrap_or(close::NO_STATUS));
     }
 
     /// Notes that the other side's close frame was forwarded to this side.
     pub(super) fn note_close_forwarded(&mut self, control: &Control) {
-        self.close_sent = Some(control.close_code.unwrap_or(NO_CODE));
+        self.close_sent = Some(control.close_code.unwrap_or(close::NO_STATUS));
     }
 
     /// Notes that a ping of the other side was forwarded to this side.

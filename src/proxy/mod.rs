@@ -10,7 +10,7 @@
 //! preamble -> tls -> handshake ----------------> dial -> upgrade -> relay -> closing -> (gone)
 //!    |         |     parse, route, admit, forward  |        |  \-> decline -> answer
 //!    \---------+---------+------------------------+--------+---------------> answer -> linger -> (gone)
-//!                        \-> echo (when there is no target) -> linger
+//!                        \-> terminated::echo (when there is no target) -> linger
 //! ```
 //!
 //! Nothing here names a ring, reads a clock or blocks: time, the calendar's too, comes from the transport. So the simulator runs
@@ -25,7 +25,6 @@ mod context;
 mod decline;
 mod dial;
 mod drain;
-mod echo;
 pub mod end;
 mod gather;
 mod handoff;
@@ -41,4 +40,5 @@ mod relay;
 mod routes;
 mod secure;
 pub mod service;
+pub mod terminated;
 mod upgrade;

@@ -60,6 +60,13 @@ fn close_reason(cause: Cause) -> &'static str {
     }
 }
 
+/// The close frame for a client whose connection is drained. The client of a redeployed API may reconnect at once, and is served
+/// by another target (1012, IANA's registry of close codes).
+pub(super) fn drain_close(cause: Cause) -> CloseFrame {
+    let code = if cause == Cause::Redeployed { close::SERVICE_RESTART } else { close::GOING_AWAY };
+    CloseFrame { code, reason: close_reason(cause) }
+}
+
 impl Plan {
     /// The plan for an end, row by row of the table.
     pub(super) fn for_end(end: End) -> Self {
@@ -96,8 +103,10 @@ impl Plan {
                 Self::new(end, side, told(close::GOING_AWAY, "no answer to a ping"), other)
             }
             End::Idle => Self::both(end, "idle timeout"),
-            End::Drained(Cause::Redeployed) => Self::restart(end),
-            End::Drained(cause) => Self::both(end, close_reason(cause)),
+            End::Drained(cause) => {
+                let CloseFrame { code, reason } = drain_close(cause);
+                Self { client: told(code, reason), ..Self::both(end, reason) }
+            }
             // No tunnel ends so: the handshake was not complete.
             End::Refused(_)
             | End::Unannounced(_)
@@ -134,12 +143,6 @@ impl Plan {
     fn both(end: End, reason: &'static str) -> Self {
         let plan = told(close::GOING_AWAY, reason);
         Self { end, client: plan, upstream: plan, extends_deadline: false }
-    }
-
-    /// The client may reconnect at once, and is served by another target (1012, IANA's registry of close codes).
-    fn restart(end: End) -> Self {
-        let reason = close_reason(Cause::Redeployed);
-        Self { client: told(close::SERVICE_RESTART, reason), ..Self::both(end, reason) }
     }
 }
 

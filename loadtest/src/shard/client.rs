@@ -8,9 +8,9 @@ use ringway::engine::{Fault, Next, Received, Sent, Slot, Socket, Time, Transport
 use ringway::proto::accept::{self, Key};
 use ringway::proto::close;
 use ringway::proto::forward::{ClientRequest, write_client_request};
-use ringway::proto::frame::Sender;
 use ringway::proto::head::{self, HeadLimits};
 use ringway::proto::response::{Expected, Response};
+use ringway::proxy::terminated::{Arrival, Wire};
 use ringway::tls::SecureTransport;
 use ringway::tls::fault::explained;
 
@@ -19,7 +19,6 @@ use super::crew::Kit;
 use super::post::Replies;
 use super::script::{Cx, Opened, Script};
 use super::secure;
-use super::wire::{Arrival, Wire};
 use crate::plan::Speech;
 use crate::record::{Event, Trouble};
 
@@ -160,7 +159,9 @@ impl<S> Client<S> {
         if speech == Speech::WebSocket {
             write_client_request(&asked, &mut request);
         }
-        let mut wire = Wire::new(socket, Sender::Client);
+        let mut wire = Wire::client(socket, cx.net.now());
+        // The scenarios compare what comes with what they sent.
+        wire.websocket.skip_text_check();
         // The first send tells whether the connection stands, TLS and all. Whatever part of the request it does not take,
         // waits.
         let sent = cx.net.send(socket, &request);
@@ -238,7 +239,7 @@ impl<S> Client<S> {
         if let Err(refusal) = response.verify(&expected) {
             return self.fail(wire.socket, Trouble::Handshake(refusal.detail), cx);
         }
-        wire.reader.keep(behind);
+        wire.websocket.keep(behind);
         self.enter(wire, None, script, scratch, cx)
     }
 
@@ -264,7 +265,7 @@ impl<S> Client<S> {
             Opened::Leave => self.leave(wire, false, cx),
             Opened::Stay(mut state) => {
                 // What came behind the head is there to be read before more is received.
-                let end = wire.reader.restore(scratch);
+                let end = wire.websocket.restore(scratch);
                 let read = read(end, &mut wire, &mut state, replies.as_mut(), script, scratch, cx);
                 self.stage = Stage::Open { wire, state, replies };
                 match read {
@@ -352,7 +353,7 @@ impl<S> Client<S> {
                     return Turn::Stay(Next::Wait(Some(self.deadline)), Stage::Closing { wire });
                 }
                 // The server closes first (RFC 6455 section 7.1.1): until then all that comes is behind the times.
-                Arrival::Bytes(_) if flushed.is_ok() && cx.net.now() < self.deadline => {}
+                Arrival::Bytes { .. } if flushed.is_ok() && cx.net.now() < self.deadline => {}
                 _ => {
                     wire.close(cx.net, &mut cx.kit.pool);
                     return Turn::Gone;

@@ -1,13 +1,12 @@
 //! An open connection: what waits goes out, what comes is taken to pieces for the scenario.
 
 use ringway::engine::{Next, Transport};
-use ringway::proto::frame::Opcode;
-use ringway::proto::reader::Piece;
+use ringway::proto::terminated::Event;
+use ringway::proxy::terminated::{Arrival, Wire};
 
 use super::client::HEAD;
 use super::post::Replies;
 use super::script::{Cx, Script};
-use super::wire::{Arrival, Wire};
 use crate::record::Trouble;
 
 /// Receives in one step.
@@ -29,7 +28,7 @@ where
     wire.flush(cx.net, &mut cx.kit.pool).map_err(Trouble::broken)?;
     for _ in 0..RECEIVES {
         match wire.receive(cx.net, scratch) {
-            Arrival::Bytes(end) => read(end, wire, state, replies.as_deref_mut(), script, scratch, cx)?,
+            Arrival::Bytes { end, .. } => read(end, wire, state, replies.as_deref_mut(), script, scratch, cx)?,
             Arrival::Blocked => return Ok(Next::Wait(None)),
             Arrival::End => return Err(Trouble::Broken("ended without a close frame")),
             Arrival::Failed(fault) => return Err(Trouble::broken(fault)),
@@ -56,34 +55,26 @@ where
     let bytes = scratch.get_mut(..end).unwrap_or_default();
     if let Some(replies) = replies {
         let used = replies.read(bytes, &HEAD)?;
-        wire.reader.keep(bytes.get(used..).unwrap_or_default());
+        wire.websocket.keep(bytes.get(used..).unwrap_or_default());
         return Ok(());
     }
     loop {
-        match wire.reader.next(bytes, &mut at, &frames) {
-            Piece::NeedMore => return Ok(()),
-            Piece::Violation(violation) => {
-                // It may be gone already.
-                let _ = wire.send_close(cx.net, violation.close_code(), violation.code());
+        match wire.websocket.next(bytes, &mut at, &frames) {
+            Event::NeedMore => return Ok(()),
+            Event::Frame(header) => script.frame(state, header.opcode),
+            Event::Payload(piece) => script.payload(state, piece, cx),
+            Event::MessageEnd => script.message(state, wire, cx).map_err(Trouble::broken)?,
+            Event::Ping(_) => wire.send_control(cx.net).map_err(Trouble::broken)?,
+            Event::Pong(payload) => script.pong(state, payload, cx),
+            Event::Close { code, .. } => {
+                // The connection is lost, whether or not the server takes the answer.
+                let _ = wire.send_control(cx.net);
+                return Err(Trouble::Closed(code));
+            }
+            Event::Violation(violation) => {
+                let _ = wire.send_control(cx.net);
                 return Err(Trouble::Violation(violation.code()));
             }
-            Piece::Control { opcode: Opcode::Ping, payload, .. } => {
-                wire.send_control(cx.net, Opcode::Pong, payload).map_err(Trouble::broken)?;
-                continue;
-            }
-            Piece::Control { opcode: Opcode::Close, close_code, payload } => {
-                let _ = wire.send_control(cx.net, Opcode::Close, payload.get(..2).unwrap_or_default());
-                return Err(Trouble::Closed(close_code));
-            }
-            Piece::Control { payload, .. } => {
-                script.pong(state, payload, cx);
-                continue;
-            }
-            Piece::Frame(header) => script.frame(state, header.opcode),
-            Piece::Payload(piece) => script.payload(state, piece, cx),
-        }
-        if wire.reader.is_message_whole() {
-            script.message(state, wire, cx).map_err(Trouble::broken)?;
         }
     }
 }

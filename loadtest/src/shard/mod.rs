@@ -12,4 +12,3 @@ pub mod pair;
 pub mod post;
 pub mod script;
 mod secure;
-pub mod wire;

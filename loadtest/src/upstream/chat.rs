@@ -15,12 +15,12 @@ use std::num::NonZeroU32;
 use ringway::engine::{Fault, Slot, Transport};
 use ringway::proto::frame::{self, Opcode};
 use ringway::proto::scan::FrameLimits;
+use ringway::proxy::terminated::Wire;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::role::{Cx, Leave, Peers, Role};
 use super::rooms::Rooms;
-use crate::shard::wire::Wire;
 
 /// The longest message from a client, in bytes.
 const MAX_MESSAGE_BYTES: u64 = 256 * 1024;

@@ -4,14 +4,13 @@ use std::mem;
 use std::time::Duration;
 
 use ringway::engine::{Next, Slot, Socket, Time, Transport};
-use ringway::proto::frame::Sender;
 use ringway::proto::refusal::Refusal;
+use ringway::proxy::terminated::Wire;
 
 use super::handshake::{self, Handshake};
 use super::leaving::{Leaving, Peer};
 use super::open::Open;
 use super::role::{Cx, Leave, Role};
-use crate::shard::wire::Wire;
 
 /// From accept to the end of the request.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -87,7 +86,7 @@ impl<S> Connection<S> {
         T: Transport,
         R: Role<State = S>,
     {
-        let mut wire = Wire::new(self.socket, Sender::Server);
+        let mut wire = Wire::server(self.socket, cx.net.now());
         // If it is broken, the next step finds out how.
         let _ = wire.send(cx.net, answer);
         cx.kit.totals.connections.add(1);
@@ -99,7 +98,7 @@ impl<S> Connection<S> {
         cx.kit.totals.refused.add(1);
         let mut answer = Vec::new();
         refusal.write(&mut answer);
-        let mut wire = Wire::new(self.socket, Sender::Server);
+        let mut wire = Wire::server(self.socket, cx.net.now());
         let _ = wire.send(cx.net, &answer);
         self.stage = Stage::Leaving(Leaving::new(wire, Peer::Babbles, cx.net.now().after(LEAVING)));
     }
@@ -114,9 +113,11 @@ impl<S> Connection<S> {
         role.ended(state, cx);
         let (peer, farewell) = match why {
             Leave::Told(code, reason) => (Peer::Speaks, Some((code, reason))),
-            Leave::Violated(violation) => {
+            Leave::Violated(_) => {
                 cx.kit.totals.violations.add(1);
-                (Peer::Babbles, Some((violation.close_code(), violation.code())))
+                // The close frame that says so is due already. If it cannot be sent, leaving is short.
+                let _ = wire.send_control(cx.net);
+                (Peer::Babbles, None)
             }
             Leave::Closed => (Peer::Closed, None),
             Leave::Ended => (Peer::Ended, None),

@@ -3,12 +3,11 @@
 //! has sent its own close frame has nothing more to say (RFC 6455 section 7.1.1: the server closes first).
 
 use ringway::engine::{Next, Time, Transport};
-use ringway::proto::frame::Opcode;
-use ringway::proto::reader::Piece;
 use ringway::proto::scan::FrameLimits;
+use ringway::proto::terminated::Event;
+use ringway::proxy::terminated::{Arrival, Wire};
 
 use super::role::Cx;
-use crate::shard::wire::{Arrival, Wire};
 
 /// Bytes that are dropped at most: a message that was on its way.
 const MAX_DROPPED_BYTES: usize = 64 * 1024 * 1024;
@@ -73,7 +72,7 @@ impl Leaving {
                 return if self.shut { Next::Done } else { Next::Wait(Some(self.deadline)) };
             }
             match self.wire.receive(cx.net, scratch) {
-                Arrival::Bytes(end) => self.drop_bytes(end, scratch, &cx.kit.frames),
+                Arrival::Bytes { end, .. } => self.drop_bytes(end, scratch, &cx.kit.frames),
                 Arrival::Blocked if self.shut && self.peer == Peer::Closed => return Next::Done,
                 Arrival::Blocked => return Next::Wait(Some(self.deadline)),
                 Arrival::End => self.peer = Peer::Ended,
@@ -90,14 +89,14 @@ impl Leaving {
         self.dropped = self.dropped.saturating_add(end);
         let (bytes, mut at) = (scratch.get_mut(..end).unwrap_or_default(), 0);
         while self.peer == Peer::Speaks {
-            match self.wire.reader.next(bytes, &mut at, frames) {
-                Piece::Control { opcode: Opcode::Close, .. } => self.peer = Peer::Closed,
-                Piece::Control { .. } | Piece::Frame(_) | Piece::Payload(_) => {}
-                Piece::NeedMore => return,
-                Piece::Violation(_) => self.peer = Peer::Babbles,
+            match self.wire.websocket.next(bytes, &mut at, frames) {
+                Event::Close { .. } => self.peer = Peer::Closed,
+                Event::Violation(_) => self.peer = Peer::Babbles,
+                Event::NeedMore => return,
+                _ => {}
             }
         }
         // What is left over of it is never looked at again.
-        self.wire.reader.keep(&[]);
+        self.wire.websocket.keep(&[]);
     }
 }

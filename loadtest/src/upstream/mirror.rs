@@ -4,12 +4,12 @@
 use ringway::engine::{Slot, Transport};
 use ringway::proto::frame::Opcode;
 use ringway::proto::scan::FrameLimits;
+use ringway::proxy::terminated::Wire;
 
 use super::role::{Cx, Leave, Role};
 use crate::composer::Composer;
 use crate::message::{Checker, Format};
 use crate::plan::FRAMES;
-use crate::shard::wire::Wire;
 
 /// What a message is answered with that is not as it was sent: the generator counts it as such.
 const DAMAGED: &[u8] = b"what reached the upstream is not what was sent";
@@ -58,7 +58,7 @@ impl Role for Mirror {
         let len = checker.len();
         match checker.finish(self.composer.format()) {
             Some(stamp) => wire.send(cx.net, self.composer.compose(&stamp, len, None))?,
-            None => wire.send_data(cx.net, Opcode::Text, &mut DAMAGED.to_vec())?,
+            None => wire.send_message(cx.net, Opcode::Text, DAMAGED)?,
         }
         if wire.waiting() > MAX_WAITING_BYTES {
             return Err(Leave::Told(TOO_SLOW.0, TOO_SLOW.1));

@@ -11,10 +11,10 @@ use ringway::engine::slab::Slab;
 use ringway::engine::{Fault, Slot, Time, Transport};
 use ringway::proto::Violation;
 use ringway::proto::scan::FrameLimits;
+use ringway::proxy::terminated::Wire;
 
 use super::connection::Connection;
 use super::totals::Totals;
-use crate::shard::wire::Wire;
 
 /// What all connections of a shard share.
 #[derive(Debug)]

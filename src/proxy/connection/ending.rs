@@ -9,6 +9,7 @@ use crate::proto::refusal::Refusal;
 use crate::proxy::answer::Answer;
 use crate::proxy::context::Context;
 use crate::proxy::end::{End, SideRecord};
+use crate::proxy::plan::drain_close;
 use crate::tls::SecureTransport;
 
 impl Connection {
@@ -16,7 +17,7 @@ impl Connection {
     pub(super) fn begin_drain<T: SecureTransport>(&mut self, cause: Cause, cx: &mut Context<'_, T>) {
         let turn = match &mut self.stage {
             Stage::Relay(_) => self.close(End::Drained(cause), cx),
-            Stage::Echo(stage) => return stage.drain(),
+            Stage::Echo(stage) => return stage.drain(cause, drain_close(cause), cx.net.now()),
             Stage::Closing(stage) => return stage.hurry(),
             // Before the TLS handshake is complete the client cannot be sent a reason.
             Stage::Preamble(stage) if cx.config.listener_tls(cx.listener).is_some() => {

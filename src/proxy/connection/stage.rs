@@ -5,13 +5,13 @@ use crate::proxy::answer::Answer;
 use crate::proxy::closing::Closing;
 use crate::proxy::decline::Decline;
 use crate::proxy::dial::Dial;
-use crate::proxy::echo::Echo;
 use crate::proxy::end::{End, SideRecord};
 use crate::proxy::handshake::Handshake;
 use crate::proxy::linger::Linger;
 use crate::proxy::preamble::Preamble;
 use crate::proxy::relay::Relay;
 use crate::proxy::secure::Secure;
+use crate::proxy::terminated::echo::Echo;
 use crate::proxy::upgrade::Upgrade;
 
 /// The stage of a connection. An open tunnel is stored in place, because there are many; short-lived stages are boxed.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ringway::engine::{Fault, Slot, Time, Transport};
 use ringway::proto::frame::Opcode;
+use ringway::proxy::terminated::Wire;
 
 use super::hearing::{Hearing, Place};
 use super::talk::{self, Said, Talk};
@@ -18,7 +19,6 @@ use crate::plan::Speech;
 use crate::schedule::{Due, Rate, Schedule, Share};
 use crate::shard::client::Client;
 use crate::shard::crew::{Crew, Kit};
-use crate::shard::wire::Wire;
 
 /// Why a message could not be published whose publisher is gone.
 const NO_PUBLISHER: &str = "not published: the publisher is gone";
@@ -120,7 +120,7 @@ impl Fanout {
                 composer.format().write_payload(&stamp, len, &mut payload);
                 self.text.clear();
                 talk::write_data(&payload, &mut self.text);
-                wire.send_data(net, Opcode::Text, &mut self.text)
+                wire.send_message(net, Opcode::Text, &self.text)
             }
         };
         if sent.is_err() {
@@ -183,9 +183,9 @@ impl Script for Fanout {
         let publishes = number >= self.cast.subscribers;
         self.alive += u64::from(!publishes);
         if let Talk::Chat { .. } = self.cast.talk {
-            let mut text = talk::connect(number).into_bytes();
+            let text = talk::connect(number).into_bytes();
             // Where it fails the connection is broken, and its next step finds out how.
-            let _ = wire.send_data(cx.net, Opcode::Text, &mut text);
+            let _ = wire.send_message(cx.net, Opcode::Text, &text);
         }
         Opened::Stay(Member {
             number,

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use ringway::engine::{Fault, Time, Transport};
-use ringway::proto::frame::Opcode;
+use ringway::proxy::terminated::Wire;
 
 use super::{Cx, Opened, Run, Script};
 use crate::schedule::{Rate, Schedule};
 use crate::shard::client::Client;
 use crate::shard::crew::Crew;
-use crate::shard::wire::Wire;
 
 /// The scenario.
 #[derive(Debug)]
@@ -44,7 +43,7 @@ impl Hold {
             self.awaited -= 1;
         }
         state.number += 1;
-        if wire.send_control(cx.net, Opcode::Ping, &state.number.to_be_bytes()).is_ok() {
+        if wire.send_ping(cx.net, &state.number.to_be_bytes()).is_ok() {
             state.asked = Some(at);
             self.awaited += 1;
             cx.kit.recorder.sent(at, 8);

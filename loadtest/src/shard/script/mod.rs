@@ -14,9 +14,9 @@ pub mod talk;
 use ringway::engine::{Fault, Time, Transport};
 
 use ringway::proto::frame::Opcode;
+use ringway::proxy::terminated::Wire;
 
 use super::crew::{Crew, Kit};
-use super::wire::Wire;
 use crate::record::{Recorder, Window};
 use crate::schedule::Due;
 

@@ -1,12 +1,12 @@
 //! `storm`: connections that are opened and, once their 101 has come, closed; over a number of others that are held.
 
 use ringway::engine::{Fault, Time, Transport};
+use ringway::proxy::terminated::Wire;
 
 use super::{Cx, Opened, Run, Script};
 use crate::record::Recorder;
 use crate::schedule::{Due, Rate, Schedule};
 use crate::shard::crew::Crew;
-use crate::shard::wire::Wire;
 
 /// When connections are begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
