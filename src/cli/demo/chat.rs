@@ -12,8 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
-use axum::extract::{Query, State};
+use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -21,6 +20,11 @@ use tokio::net::TcpListener;
 use tokio::sync::broadcast::error::RecvError::Closed;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{sleep, timeout};
+
+use crate::control::http::websocket::{self, Incoming, Upgrade, Upgraded, WebSocketStream};
+use crate::proto::close;
+use crate::proto::frame::Opcode;
+use crate::proto::terminated::Timeouts;
 
 /// What the chat bounds.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +34,7 @@ pub(super) struct Bounds {
     /// Messages that may wait for a client.
     queue: usize,
     /// Bytes of a message.
-    message_bytes: usize,
+    message_bytes: u64,
     /// How long a client may take to take a message.
     patience: Duration,
 }
@@ -55,7 +59,7 @@ pub(super) struct Chat {
 }
 
 struct Room {
-    said: broadcast::Sender<Utf8Bytes>,
+    said: broadcast::Sender<Arc<str>>,
     here: AtomicUsize,
     guests: AtomicU64,
     bounds: Bounds,
@@ -131,14 +135,27 @@ async fn serve(listener: std::net::TcpListener, room: Room) -> io::Result<()> {
 }
 
 /// A handshake, whatever its path.
-async fn enter(State(room): State<Arc<Room>>, Query(asked): Query<Asked>, upgrade: WebSocketUpgrade) -> Response {
+async fn enter(State(room): State<Arc<Room>>, Query(asked): Query<Asked>, mut request: Request) -> Response {
+    let upgrade = match Upgrade::new(&mut request) {
+        Ok(upgrade) => upgrade,
+        Err(refusal) => return (status(refusal.status), format!("{}\n", refusal.detail)).into_response(),
+    };
     if room.here.fetch_add(1, Ordering::Relaxed) >= room.bounds.clients {
         room.here.fetch_sub(1, Ordering::Relaxed);
         return (StatusCode::SERVICE_UNAVAILABLE, "the chat is full\n").into_response();
     }
     let guest = Guest::new(asked.name, room);
-    let bytes = guest.room.bounds.message_bytes;
-    upgrade.max_message_size(bytes).max_frame_size(bytes).on_upgrade(|socket| guest.talk(socket))
+    let bounds = websocket::Bounds {
+        max_message_bytes: guest.room.bounds.message_bytes,
+        timeouts: Timeouts { idle: None, close: LAST_WORDS },
+    };
+    let (response, session) = upgrade.accept(bounds, |socket| guest.talk(socket));
+    tokio::spawn(session);
+    response
+}
+
+fn status(code: u16) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_REQUEST)
 }
 
 /// Somebody who is here until this is dropped, which also happens if a handshake comes to nothing.
@@ -163,38 +180,40 @@ impl Guest {
         let _ = self.room.said.send(line.into());
     }
 
-    async fn talk(self, mut socket: WebSocket) {
+    async fn talk(self, mut socket: WebSocketStream<Upgraded>) {
         let mut heard = self.room.said.subscribe();
         let mut stop = self.room.stop.clone();
         let here = self.room.here.load(Ordering::Relaxed);
         self.tell(format!("* {} is here ({here} in all)", self.name));
         let end = loop {
             tokio::select! {
-                said = socket.recv() => match said {
-                    Some(Ok(Message::Text(text))) => self.tell(format!("{}: {text}", self.name)),
-                    Some(Ok(Message::Binary(_))) => break Some((close_code::UNSUPPORTED, "text only, please")),
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => break None,
+                said = socket.next() => match said {
+                    Ok(Incoming::Text(text)) => self.tell(format!("{}: {text}", self.name)),
+                    Ok(Incoming::Binary(_)) => break Some((close::UNSUPPORTED, "text only, please")),
+                    Ok(Incoming::Close(_) | Incoming::Violation(_) | Incoming::End | Incoming::Expired(_)) | Err(_) => {
+                        break None;
+                    }
                 },
                 line = heard.recv() => match line {
-                    Ok(line) => match timeout(self.room.bounds.patience, socket.send(Message::Text(line))).await {
-                        Ok(Ok(())) => {}
-                        Ok(Err(_)) => break None,
-                        Err(_) => break Some((close_code::POLICY, "too slow")),
-                    },
-                    // It has fallen behind by more than may wait for it.
-                    Err(_) => break Some((close_code::POLICY, "too slow")),
+                    Ok(line) => {
+                        let sent = timeout(self.room.bounds.patience, socket.send(Opcode::Text, line.as_bytes())).await;
+                        match sent {
+                            Ok(Ok(())) => {}
+                            Ok(Err(_)) => break None,
+                            Err(_) => break Some((close::POLICY, "too slow")),
+                        }
+                    }
+                    // The client has fallen behind by more than may wait for it.
+                    Err(_) => break Some((close::POLICY, "too slow")),
                 },
-                // It changes once.
-                _ = stop.changed() => break Some((close_code::AWAY, "the chat ends")),
+                // The value changes once.
+                _ = stop.changed() => break Some((close::GOING_AWAY, "the chat ends")),
             }
         };
         if let Some((code, reason)) = end {
-            let frame = CloseFrame { code, reason: reason.into() };
-            let _ = timeout(LAST_WORDS, socket.send(Message::Close(Some(frame)))).await;
-            let answer = async { while let Some(Ok(_)) = socket.recv().await {} };
-            let _ = timeout(LAST_WORDS, answer).await;
+            socket.close(code, reason);
         }
+        socket.finish().await;
     }
 }
 

@@ -1,12 +1,13 @@
-//! A connection of `ringway ws`: a socket, with TLS on it or without, driven by one task that never waits for one direction
-//! only. What is sent while the peer does not read waits here, and the owner stops sending.
+//! The socket of `ringway ws`, with TLS or without, as a stream that one task polls in both directions.
 
 use std::io::{self, Read, Write};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::engine::TlsFault;
@@ -19,9 +20,6 @@ const WIRE_BYTES: usize = 16 * 1024;
 pub(super) struct Link {
     socket: TcpStream,
     tls: Option<Box<Tls>>,
-    /// What the socket has not taken yet, where there is no TLS.
-    out: Vec<u8>,
-    sent: usize,
 }
 
 struct Tls {
@@ -37,7 +35,7 @@ struct Tls {
 impl Link {
     /// A connection without TLS.
     pub(super) fn plain(socket: TcpStream) -> Self {
-        Self { socket, tls: None, out: Vec::new(), sent: 0 }
+        Self { socket, tls: None }
     }
 
     /// One with TLS. Its handshake takes place under the first messages.
@@ -47,50 +45,21 @@ impl Link {
         name: ServerName<'static>,
     ) -> io::Result<Self> {
         let mut session = ClientConnection::new(config, name).map_err(io::Error::other)?;
-        // The owner sends nothing more until all that it sent is gone: that is the limit.
+        // The owner sends one message at a time: that is the limit.
         session.set_buffer_limit(None);
         let tls = Tls { session, wire: vec![0; WIRE_BYTES], start: 0, end: 0, fresh: true };
         Ok(Self { tls: Some(Box::new(tls)), ..Self::plain(socket) })
     }
 
-    /// Takes bytes to send, which go as the link is polled.
-    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match &mut self.tls {
-            Some(tls) => tls.session.writer().write_all(bytes),
-            None => {
-                self.out.extend_from_slice(bytes);
-                Ok(())
-            }
-        }
-    }
-
-    /// Says that nothing more will be sent.
-    pub(super) fn finish(&mut self) {
-        if let Some(tls) = &mut self.tls {
-            tls.session.send_close_notify();
-        }
-    }
-
-    /// Ready once all that was sent has gone.
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Sends what TLS holds: ready once that is nothing.
+    fn poll_send_tls(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(tls) = &mut self.tls else { return Poll::Ready(Ok(())) };
         loop {
-            let socket = &self.socket;
-            let written = match &mut self.tls {
-                Some(tls) if tls.session.wants_write() => tls.session.write_tls(&mut Pipe(socket)),
-                // What was sent during the handshake waits in rustls for its end.
-                Some(tls) if tls.session.is_handshaking() => return Poll::Pending,
-                Some(_) => return Poll::Ready(Ok(())),
-                None => match self.out.get(self.sent..).filter(|rest| !rest.is_empty()) {
-                    Some(rest) => socket.try_write(rest),
-                    None => {
-                        self.out.clear();
-                        self.sent = 0;
-                        return Poll::Ready(Ok(()));
-                    }
-                },
-            };
-            match written {
-                Ok(n) if self.tls.is_none() => self.sent = self.sent.saturating_add(n),
+            if !tls.session.wants_write() {
+                // What was written during the handshake waits in rustls for its end.
+                return if tls.session.is_handshaking() { Poll::Pending } else { Poll::Ready(Ok(())) };
+            }
+            match tls.session.write_tls(&mut Pipe(&self.socket)) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     ready!(self.socket.poll_write_ready(cx))?;
@@ -104,7 +73,7 @@ impl Link {
     ///
     /// # Errors
     /// The connection is broken, or TLS on it: a sentence for the user.
-    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         loop {
             let Some(tls) = &mut self.tls else {
                 match self.socket.try_read(into) {
@@ -121,7 +90,7 @@ impl Link {
             if tls.start < tls.end {
                 let fed = tls.feed();
                 // Answers, or the alert that says what is wrong. That it cannot be sent, the next receive tells.
-                let _ = self.poll_flush(cx);
+                let _ = self.poll_send_tls(cx);
                 fed?;
                 continue;
             }
@@ -129,7 +98,7 @@ impl Link {
                 Ok(0) => tls.session.read_tls(&mut io::empty()).map(drop)?,
                 Ok(n) => (tls.start, tls.end) = (0, n),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if let Poll::Ready(Err(error)) = self.poll_flush(cx) {
+                    if let Poll::Ready(Err(error)) = self.poll_send_tls(cx) {
                         return Poll::Ready(Err(error));
                     }
                     ready!(self.socket.poll_read_ready(cx))?;
@@ -137,6 +106,40 @@ impl Link {
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
+    }
+}
+
+impl AsyncRead for Link {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let received = ready!(self.get_mut().poll_recv(cx, into.initialize_unfilled()))?;
+        into.advance(received);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Link {
+    /// With TLS, one write waits at a time; during the handshake the request does.
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let link = self.get_mut();
+        let sent = link.poll_send_tls(cx)?;
+        match &mut link.tls {
+            None => Pin::new(&mut link.socket).poll_write(cx, bytes),
+            Some(tls) if sent.is_pending() && !tls.session.is_handshaking() => Poll::Pending,
+            Some(tls) => Poll::Ready(tls.session.writer().write(bytes)),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_send_tls(cx)
+    }
+
+    /// Tells the peer's TLS that nothing more comes. Without TLS the end of the socket says so.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let link = self.get_mut();
+        if let Some(tls) = &mut link.tls {
+            tls.session.send_close_notify();
+        }
+        link.poll_send_tls(cx)
     }
 }
 

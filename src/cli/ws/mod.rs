@@ -5,28 +5,27 @@
 mod link;
 mod talk;
 
-use std::future::poll_fn;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use self::link::Link;
-use self::talk::{Heard, Talk};
+use self::talk::Heard;
 use super::Failure;
 use crate::config::units;
 use crate::proto::accept::{accept_for, key_from};
+use crate::proto::close;
 use crate::proto::forward::{ClientRequest, write_client_request};
 use crate::proto::head::{self, HeadLimits};
 use crate::proto::response::{Expected, Response};
-use crate::proto::{close, mask};
 use crate::routing::target::{self, Target};
 use crate::tls::client::{ClientFiles, ClientTls, Trust, server_name};
 use crate::tls::pem::PemFile;
@@ -83,7 +82,7 @@ pub(super) fn open(url: &str, options: &Options) -> Result<ExitCode, Failure> {
         if io::stdin().is_terminal() {
             let _ = writeln!(io::stderr(), "connected to {url}; a line is a message, Ctrl-D closes");
         }
-        told(&Talk::new(link, &early).run().await?)
+        told(&talk::run(link, &early).await?)
     })
 }
 
@@ -156,13 +155,13 @@ async fn shake_hands(link: &mut Link, target: &Target, path: &str, options: &Opt
         headers: &options.header,
     };
     write_client_request(&asked, &mut request);
-    link.send(&request)?;
+    link.write_all(&request).await?;
     let deadline = Instant::now() + PATIENCE;
     let mut bytes = Vec::new();
     let end = loop {
         let seen = bytes.len();
         let mut chunk = [0; 4096];
-        let received = timeout_at(deadline, receive(link, &mut chunk)).await;
+        let received = timeout_at(deadline, link.read(&mut chunk)).await;
         let late = |_| Failure::Failed(format!("{target}: no answer within {PATIENCE:?}"));
         let n = received.map_err(late)?.map_err(|error| Failure::Failed(format!("{target}: {error}")))?;
         if n == 0 {
@@ -185,37 +184,18 @@ async fn shake_hands(link: &mut Link, target: &Target, path: &str, options: &Opt
     Ok(early)
 }
 
-/// Receives, and sends what is to be sent meanwhile.
-async fn receive(link: &mut Link, into: &mut [u8]) -> io::Result<usize> {
-    poll_fn(|cx| {
-        if let Poll::Ready(received) = link.poll_recv(cx, into) {
-            return Poll::Ready(received);
-        }
-        match link.poll_flush(cx)? {
-            Poll::Ready(()) | Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
-
 async fn declined(status: u16, mut body: Vec<u8>, link: &mut Link) -> String {
     // What does not come in time, or beyond a screenful, is not waited for.
     let deadline = Instant::now() + LISTENING;
     let mut chunk = [0; MAX_BODY_BYTES];
     while body.len() < MAX_BODY_BYTES
-        && let Ok(Ok(n @ 1..)) = timeout_at(deadline, receive(link, &mut chunk)).await
+        && let Ok(Ok(n @ 1..)) = timeout_at(deadline, link.read(&mut chunk)).await
     {
         body.extend(chunk.iter().take(n));
     }
     body.truncate(MAX_BODY_BYTES);
     let body: String = String::from_utf8_lossy(&body).chars().filter(|c| !c.is_control() || *c == '\n').collect();
     format!("the server answered {status}\n{body}").trim_end().to_owned()
-}
-
-fn fresh_mask() -> io::Result<mask::Key> {
-    let mut key = [0; 4];
-    random(&mut key)?;
-    Ok(key)
 }
 
 fn random(into: &mut [u8]) -> io::Result<()> {

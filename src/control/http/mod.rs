@@ -8,3 +8,4 @@ pub mod problem;
 pub mod server;
 mod socket;
 pub mod token;
+pub mod websocket;
