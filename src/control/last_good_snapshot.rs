@@ -1,18 +1,19 @@
 //! The last good snapshot: a file in the state directory with every deployment as it was last committed, so that a node
-//! whose store is broken still starts and serves. A thread of its own writes it, at most once a second; the old file is there
+//! whose store is broken still starts and serves. A task writes it, at most once a second; the old file is there
 //! until the new one is whole on the disk.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Algorithm, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use serde::{Deserialize, Serialize};
-use tokio::runtime::Builder;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
@@ -20,7 +21,6 @@ use super::manage::Manager;
 use super::notes::Notes;
 use super::state_dir::{Existing, SNAPSHOT, write_whole};
 use crate::api::{Deployed, DeploymentId};
-use crate::engine::background;
 
 /// The form that this program writes.
 const FORM: u32 = 2;
@@ -96,77 +96,81 @@ fn write(folder: &Path, deployed: Vec<Deployed>) -> io::Result<()> {
     write_whole(&folder.join(SNAPSHOT), &serde_json::to_vec(&kept)?, Existing::Replaced)
 }
 
-/// The thread that writes it.
+/// The task that writes the file.
 #[derive(Debug)]
 pub struct SnapshotWriter {
     stop: watch::Sender<()>,
-    thread: JoinHandle<()>,
+    runtime: Handle,
+    task: JoinHandle<()>,
 }
 
 impl SnapshotWriter {
     /// Writes the file now, and again whenever something was published.
-    ///
-    /// # Errors
-    /// There is no thread for it.
-    pub fn start(folder: PathBuf, published: watch::Receiver<u64>, manager: Manager, notes: Notes) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_time().build()?;
+    #[must_use]
+    pub fn start(
+        runtime: &Handle,
+        folder: PathBuf,
+        published: watch::Receiver<u64>,
+        manager: Manager,
+        notes: Notes,
+    ) -> Self {
         let (stop, stopped) = watch::channel(());
-        let keeping = Keeping { folder, published, manager, notes };
-        let thread = background::start("snapshot", move || runtime.block_on(keeping.run(stopped)))?;
-        Ok(Self { stop, thread })
+        let writing = Writing { folder: folder.into(), published, manager, notes };
+        Self { stop, runtime: runtime.clone(), task: runtime.spawn(writing.run(stopped)) }
     }
 
-    /// Writes what is not written yet, and ends. While the manager can still be asked.
+    /// Writes what is not written yet, and ends; the manager must still answer. Blocks: not for a thread of the runtime.
     pub fn finish(self) {
         drop(self.stop);
-        let _ = self.thread.join();
+        // A panic of the task was logged already.
+        let _ = self.runtime.block_on(self.task);
     }
 }
 
-struct Keeping {
-    folder: PathBuf,
+struct Writing {
+    folder: Arc<Path>,
     published: watch::Receiver<u64>,
     manager: Manager,
     notes: Notes,
 }
 
-impl Keeping {
+impl Writing {
     async fn run(mut self, mut stopped: watch::Receiver<()>) {
         loop {
             self.published.mark_unchanged();
-            let is_written = self.keep().await;
-            // That nobody can say any more that it is over means that it is.
-            let is_over = tokio::select! {
+            let is_written = self.update().await;
+            // An error says that the writer was dropped, which stops this as well.
+            let is_stopped = tokio::select! {
                 () = self.rest(is_written) => false,
                 _ = stopped.changed() => true,
             };
-            if is_over {
+            if is_stopped {
                 if !is_written || self.published.has_changed().unwrap_or(true) {
-                    self.keep().await;
+                    self.update().await;
                 }
                 return;
             }
         }
     }
 
-    /// Waits until it is to be written again.
+    /// Waits until the file must be written again.
     async fn rest(&self, is_written: bool) {
         sleep(if is_written { PAUSE } else { PAUSE_AFTER_FAILURE }).await;
         let mut published = self.published.clone();
-        // Nothing is published any more: it stays as it is, until it is over.
+        // An error says that nothing will be published any more: the file stays as it is until the stop.
         if is_written && published.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// Whether it is written.
-    async fn keep(&self) -> bool {
-        let kept = match timeout(PATIENCE, self.manager.deployed()).await {
-            Ok(Ok(deployed)) => self.write(deployed),
+    /// Writes the file if it differs from what is deployed. Returns `true` if the file is up to date.
+    async fn update(&self) -> bool {
+        let written = match timeout(PATIENCE, self.manager.deployed()).await {
+            Ok(Ok(deployed)) => self.write(deployed).await,
             Ok(Err(problems)) => Err(problems.to_string()),
             Err(_) => Err("the store is busy".to_owned()),
         };
-        match kept {
+        match written {
             Ok(()) => {
                 if self.notes.clear(TOPIC) {
                     info!("the last good snapshot is written again");
@@ -184,12 +188,17 @@ impl Keeping {
         }
     }
 
-    fn write(&self, deployed: BTreeMap<DeploymentId, Deployed>) -> Result<(), String> {
-        // On a disk that can only be read nothing changes, and nothing has to be written.
-        if read(&self.folder).is_ok_and(|kept| kept == deployed) {
-            return Ok(());
-        }
-        // Its text would name another file each time.
-        write(&self.folder, deployed.into_values().collect()).map_err(|error| error.kind().to_string())
+    /// Beside the runtime's thread: the file may be long, and a disk slow.
+    async fn write(&self, deployed: BTreeMap<DeploymentId, Deployed>) -> Result<(), String> {
+        let folder = Arc::clone(&self.folder);
+        let written = spawn_blocking(move || {
+            // On a disk that can only be read nothing changes, and nothing has to be written.
+            if read(&folder).is_ok_and(|kept| kept == deployed) {
+                return Ok(());
+            }
+            // The error's text would name another file each time.
+            write(&folder, deployed.into_values().collect()).map_err(|error| error.kind().to_string())
+        });
+        written.await.unwrap_or_else(|error| Err(error.to_string()))
     }
 }

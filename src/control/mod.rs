@@ -15,6 +15,7 @@ pub mod notes;
 mod page;
 pub mod publish;
 pub mod resolver;
+pub mod runtime;
 pub mod shards;
 mod stamp;
 pub mod state_dir;

@@ -16,8 +16,13 @@ const NICER: i32 = 5;
 /// The kernel has no room for another thread.
 pub fn start<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> io::Result<JoinHandle<T>> {
     Builder::new().name(name.to_owned()).spawn(move || {
-        // Where that is forbidden it competes with the shards as an equal.
-        let _ = sys::be_nicer(NICER);
+        yield_to_shards();
         work()
     })
+}
+
+/// Makes the calling thread nicer, as [`start`] does with a thread of its own. Where that is forbidden it competes with the
+/// shards as an equal.
+pub fn yield_to_shards() {
+    let _ = sys::be_nicer(NICER);
 }

@@ -7,12 +7,14 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+use tokio::task;
 
 use super::data_plane::InitialConfig;
 use super::declared::Declared;
@@ -29,6 +31,7 @@ use crate::control::last_good_snapshot::SnapshotWriter;
 use crate::control::manage::{self, Manager, Origin, Reconfigure, Started};
 use crate::control::publish::shards::{Outlet, ShardPublisher};
 use crate::control::resolver::Resolver;
+use crate::control::runtime::BackgroundRuntime;
 use crate::control::shards::ShardClient;
 use crate::engine::mailbox;
 use crate::routing::settings::Settings;
@@ -37,12 +40,13 @@ use crate::tls::client::ClientTls;
 /// How long the store may take to close at the end.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// A control plane that no shard hears of yet. The store's thread and the resolver's run.
+/// A control plane that no shard hears of yet. The store's thread and the control runtime run.
 pub(super) struct ControlPlane {
+    runtime: BackgroundRuntime,
     manager: Manager,
     reconfigure: Reconfigure<ShardPublisher>,
     store: JoinHandle<()>,
-    declared: Option<Declared>,
+    declared: Option<Arc<Declared>>,
     outlet: Outlet,
     published: watch::Receiver<u64>,
     settings: Arc<Settings>,
@@ -64,8 +68,8 @@ pub(super) struct Attachment<'a> {
     pub(super) level: SetLevel,
     /// Has the files of certificates read again.
     pub(super) certificates: Sender<()>,
-    pub(super) reload_sender: Sender<ReloadRequest>,
-    pub(super) reload_receiver: Receiver<ReloadRequest>,
+    pub(super) reload_sender: mpsc::Sender<ReloadRequest>,
+    pub(super) reload_receiver: mpsc::Receiver<ReloadRequest>,
 }
 
 /// A control plane that answers and reloads.
@@ -74,9 +78,10 @@ pub(super) struct RunningControlPlane {
     store: JoinHandle<()>,
     admin: server::Running,
     snapshot: SnapshotWriter,
-    reload: Sender<ReloadRequest>,
+    reload: task::JoinHandle<()>,
     /// What is active; a reload replaces it.
     configuration: Arc<ArcSwap<Configuration>>,
+    runtime: BackgroundRuntime,
 }
 
 impl ControlPlane {
@@ -94,7 +99,8 @@ impl ControlPlane {
         bound: &[SocketAddr],
     ) -> Result<Self, NodeError> {
         let patience = configuration.limits.connect_timeout;
-        let resolver = Resolver::start(patience)?;
+        let runtime = BackgroundRuntime::start("control")?;
+        let resolver = Resolver::start(runtime.handle(), patience);
         let publisher =
             ShardPublisher::new(configuration, opened, resolver.clone()).map_err(NodeError::Configuration)?;
         let (outlet, published, (settings, upstream_tls)) =
@@ -103,13 +109,14 @@ impl ControlPlane {
         let started = Manager::start(origin, publisher, environments, manage::Settings::default());
         let Started { manager, reconfigure, thread: store, .. } =
             started.map_err(|problems| NodeError::Failed(problems.to_string()))?;
-        let declared = apply.map(|path| Declared::new(path, manager.clone(), state.notes.clone()));
-        let mut declared = declared.transpose()?;
-        if let Some(declared) = &mut declared {
+        let declared =
+            apply.map(|path| Declared::new(path, manager.clone(), runtime.handle(), state.notes.clone()).map(Arc::new));
+        let declared = declared.transpose()?;
+        if let Some(declared) = &declared {
             declared.apply();
         }
         resolver.wait(patience);
-        Ok(Self { manager, reconfigure, store, declared, outlet, published, settings, upstream_tls })
+        Ok(Self { runtime, manager, reconfigure, store, declared, outlet, published, settings, upstream_tls })
     }
 
     /// The configuration that the shards begin with.
@@ -126,15 +133,21 @@ impl ControlPlane {
     /// # Errors
     /// The host has no thread for it.
     pub(super) fn attach(self, to: Attachment<'_>) -> Result<RunningControlPlane, NodeError> {
-        let Self { manager, reconfigure, store, declared, outlet, published, .. } = self;
+        let Self { runtime, manager, reconfigure, store, declared, outlet, published, .. } = self;
         let Attachment { state, configuration, .. } = to;
         outlet.attach(to.shards.clone());
         let allowed_hosts = AllowedHosts::from(configuration.allowed_hosts.clone());
         let shards = ShardClient::new(to.shards, move || outlet.snapshot());
-        let admin = serve_admin(&manager, shards, state, to.sockets, allowed_hosts.clone())?;
-        let snapshot = SnapshotWriter::start(state.path().to_owned(), published, manager.clone(), state.notes.clone())?;
+        let admin = serve_admin(runtime.handle(), &manager, shards, state, to.sockets, allowed_hosts.clone())?;
+        let snapshot = SnapshotWriter::start(
+            runtime.handle(),
+            state.path().to_owned(),
+            published,
+            manager.clone(),
+            state.notes.clone(),
+        );
         let configuration = Arc::new(ArcSwap::from_pointee(configuration));
-        Reloader {
+        let reloader = Reloader {
             file: to.file.map(Path::to_owned),
             configuration: Arc::clone(&configuration),
             bound: to.bound,
@@ -144,13 +157,13 @@ impl ControlPlane {
             certificates: to.certificates,
             declared,
             notes: state.notes.clone(),
-        }
-        .start(to.reload_receiver)?;
-        let taken_up = to.reload_sender.clone();
-        manager.reopen_store(move || {
-            let _ = taken_up.send(ReloadRequest::Declare);
+        };
+        let reload = reloader.start(runtime.handle(), to.reload_receiver);
+        let reload_sender = to.reload_sender;
+        manager.reopen_store(runtime.handle(), move || {
+            let _ = reload_sender.try_send(ReloadRequest::Declare);
         });
-        Ok(RunningControlPlane { manager, store, admin, snapshot, reload: to.reload_sender, configuration })
+        Ok(RunningControlPlane { manager, store, admin, snapshot, reload, configuration, runtime })
     }
 }
 
@@ -162,19 +175,23 @@ impl RunningControlPlane {
     }
 
     /// Ends it, in this order: the admin API answers what was asked, the last good snapshot is written, reloads end, the
-    /// store closes. Each step waits for a bounded time.
+    /// store closes, the runtime ends. Each step waits for a bounded time.
     pub(super) fn stop(self) {
         self.admin.stop();
         self.snapshot.finish();
-        let _ = self.reload.send(ReloadRequest::Stop);
+        self.reload.abort();
+        // An error says that it was aborted.
+        let _ = self.runtime.handle().block_on(self.reload);
         // With the last manager the store's thread ends, and closes the store.
         drop(self.manager);
         wait_for(&self.store, STORE_PATIENCE);
+        self.runtime.stop();
     }
 }
 
 /// Serves the admin API on the first socket, figures alone on the second.
 fn serve_admin(
+    runtime: &Handle,
     manager: &Manager,
     shards: ShardClient,
     state: &NodeState,
@@ -187,7 +204,7 @@ fn serve_admin(
     let limits = [server::MAX_CALLERS, server::MAX_SCRAPERS];
     let listeners = sockets.into_iter().zip(routers).zip(limits);
     let listeners = listeners.map(|((socket, router), connections)| server::Listener { socket, router, connections });
-    Ok(server::start(listeners.collect())?)
+    Ok(server::start(runtime, listeners.collect())?)
 }
 
 /// Waits until a thread has ended, for `patience` at most.

@@ -1,9 +1,8 @@
 //! `--apply`: what files declare, applied to this very node, at its start and on SIGHUP.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Handle;
 use tracing::{error, info};
 
 use super::NodeError;
@@ -19,22 +18,25 @@ const TOPIC: &str = "apply";
 /// Declared state, and the node that is to hold it.
 pub(super) struct Declared {
     path: PathBuf,
-    node: Here,
+    manager: Manager,
+    runtime: Handle,
     notes: Notes,
 }
 
 impl Declared {
     /// Reads the files once, so that mistakes in them end the start.
-    pub(super) fn new(path: &Path, manager: Manager, notes: Notes) -> Result<Self, NodeError> {
+    pub(super) fn new(path: &Path, manager: Manager, runtime: &Handle, notes: Notes) -> Result<Self, NodeError> {
         read(path).map_err(NodeError::Configuration)?;
-        Ok(Self { path: path.to_owned(), node: Here::new(manager)?, notes })
+        Ok(Self { path: path.to_owned(), manager, runtime: runtime.clone(), notes })
     }
 
-    /// Reads the files and applies what they declare. If that cannot be done, the log and the health page tell of it.
-    pub(super) fn apply(&mut self) {
+    /// Reads the files and applies what they declare. If that cannot be done, the log and the health page say so. Blocks: not
+    /// for a thread of the runtime.
+    pub(super) fn apply(&self) {
+        let mut node = Here { manager: self.manager.clone(), runtime: self.runtime.clone(), actor: Actor::node() };
         let told = |step: &Step| info!("declared state: {step}");
         let applied = read(&self.path)
-            .and_then(|documents| apply(&mut self.node, &documents, told).map_err(|stopped| stopped.to_string()));
+            .and_then(|documents| apply(&mut node, &documents, told).map_err(|stopped| stopped.to_string()));
         let path = self.path.display();
         match applied {
             Ok(steps) => {
@@ -56,15 +58,8 @@ fn read(path: &Path) -> Result<Vec<Document>, String> {
 /// This node, for whoever may wait for it.
 struct Here {
     manager: Manager,
-    runtime: Runtime,
+    runtime: Handle,
     actor: Actor,
-}
-
-impl Here {
-    fn new(manager: Manager) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_time().build()?;
-        Ok(Self { manager, runtime, actor: Actor::node() })
-    }
 }
 
 impl Node for Here {

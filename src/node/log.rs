@@ -64,4 +64,4 @@ pub(super) struct LogGuard {
 }
 
 /// Sets what is logged.
-pub(super) type SetLevel = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send>;
+pub(super) type SetLevel = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;

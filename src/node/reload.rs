@@ -1,16 +1,17 @@
-//! SIGHUP: the configuration is read again, whole and checked; what can be had at once is put in force, what cannot is
-//! named, and on any error all stays as it is. Certificates are read again, and declared state is applied again;
-//! the latter also when a store is there that could not be opened at the start.
+//! SIGHUP: the configuration is read again, whole and checked. What can change at once becomes active, what needs a restart is
+//! named in the log, and on any error all stays as it is. Certificates are read again, and declared state is applied again,
+//! which also happens when a store could be opened that could not be at the start.
 
-use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Sender;
 
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::Receiver;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tracing::{error, info, warn};
 
 use super::addresses;
@@ -18,24 +19,25 @@ use super::declared::Declared;
 use super::log::SetLevel;
 use crate::api::Actor;
 use crate::config::file::reload::{Difference, Reload};
-use crate::config::file::{Configuration, File};
+use crate::config::file::{Configuration, Faults, File, Opened};
 use crate::control::http::guard::AllowedHosts;
 use crate::control::manage::{Reconfigure, Reconfigured};
 use crate::control::notes::Notes;
 use crate::control::publish::shards::ShardPublisher;
-use crate::engine::background;
 
 /// What the health page knows it by.
 const TOPIC: &str = "configuration";
 
-/// What the reloading thread is told.
+/// Reloads that may wait. When so many wait, one of them is a [`Reload`](ReloadRequest::Reload), which does all there is to do.
+pub(super) const QUEUE: usize = 8;
+
+/// A request to the reloading task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReloadRequest {
-    /// SIGHUP.
+    /// SIGHUP: read the configuration, certificates and declared state again.
     Reload,
-    /// There is a store by now: what is declared can be applied.
+    /// The store could be opened at last: apply the declared state.
     Declare,
-    /// The node ends.
-    Stop,
 }
 
 /// What a reload reaches.
@@ -49,35 +51,36 @@ pub(super) struct Reloader {
     pub(super) allowed_hosts: AllowedHosts,
     pub(super) level: SetLevel,
     pub(super) certificates: Sender<()>,
-    pub(super) declared: Option<Declared>,
+    pub(super) declared: Option<Arc<Declared>>,
     pub(super) notes: Notes,
 }
 
 impl Reloader {
-    /// Reloads when told to, on a thread of its own.
-    pub(super) fn start(mut self, told: Receiver<ReloadRequest>) -> io::Result<()> {
-        let runtime = Builder::new_current_thread().enable_time().build()?;
-        background::start("reload", move || {
-            while let Ok(word @ (ReloadRequest::Reload | ReloadRequest::Declare)) = told.recv() {
-                if matches!(word, ReloadRequest::Reload) {
-                    self.reload(&runtime);
-                    // If nobody hears it there are none.
-                    let _ = self.certificates.send(());
-                }
-                if let Some(declared) = &mut self.declared {
-                    declared.apply();
-                }
-            }
-        })?;
-        Ok(())
+    /// Reloads on request, one at a time, until the task is aborted.
+    pub(super) fn start(self, runtime: &Handle, requests: Receiver<ReloadRequest>) -> JoinHandle<()> {
+        runtime.spawn(self.run(requests))
     }
 
-    fn reload(&mut self, runtime: &Runtime) {
+    async fn run(self, mut requests: Receiver<ReloadRequest>) {
+        while let Some(request) = requests.recv().await {
+            if request == ReloadRequest::Reload {
+                self.reload().await;
+                // An error says that there are no certificates.
+                let _ = self.certificates.send(());
+            }
+            if let Some(declared) = self.declared.clone() {
+                // A panic of it was logged already.
+                let _ = spawn_blocking(move || declared.apply()).await;
+            }
+        }
+    }
+
+    async fn reload(&self) {
         let Some(path) = &self.file else {
             info!("SIGHUP: there is no configuration file to read again (--config)");
             return;
         };
-        match self.put_in_force(runtime) {
+        match self.activate(path).await {
             Ok(()) => {
                 self.notes.clear(TOPIC);
             }
@@ -89,11 +92,12 @@ impl Reloader {
         }
     }
 
-    fn put_in_force(&self, runtime: &Runtime) -> Result<(), String> {
-        let running = self.configuration.load();
-        let file = File::read(self.file.as_deref()).map_err(|faults| faults.to_string())?;
-        let Reload { configuration, changed, kept } = file.reload(&running).map_err(|faults| faults.to_string())?;
-        let opened = file.open(&configuration).map_err(|faults| faults.to_string())?;
+    /// Reads and checks the file, and makes it active in one step.
+    async fn activate(&self, path: &Path) -> Result<(), String> {
+        let (path, running) = (path.to_owned(), self.configuration.load_full());
+        let read = spawn_blocking(move || read(&path, &running).map_err(|faults| faults.to_string()));
+        let (Reload { configuration, changed, kept }, opened) =
+            read.await.unwrap_or_else(|error| Err(error.to_string()))?;
         let filter = configuration.log.filter()?;
         let environments = addresses::environments(&configuration, &self.bound);
         let (before, after) = sides(&changed);
@@ -104,9 +108,8 @@ impl Reloader {
             let prepared = publisher.reconfigure(&next, &opened, deployed)?;
             Ok(Reconfigured { environments, prepared, before, after })
         });
-        let in_force = runtime.block_on(change);
-        if let Err(problems) = in_force {
-            // Of all that can go wrong this alone comes behind the change.
+        if let Err(problems) = change.await {
+            // This error alone says that the change is made: some shards have yet to confirm it.
             if problems.code != crate::api::problem::Code::NOT_IN_FORCE {
                 return Err(problems.to_string());
             }
@@ -115,9 +118,17 @@ impl Reloader {
         self.allowed_hosts.replace(configuration.allowed_hosts.clone());
         (self.level)(filter)?;
         self.configuration.store(configuration);
-        tell(&changed, &kept);
+        log_changes(&changed, &kept);
         Ok(())
     }
+}
+
+/// Reads the file, and the files that it names. Blocks.
+fn read(path: &Path, running: &Configuration) -> Result<(Reload, Opened), Faults> {
+    let file = File::read(Some(path))?;
+    let reload = file.reload(running)?;
+    let opened = file.open(&reload.configuration)?;
+    Ok((reload, opened))
 }
 
 /// What was, and what is, for the audit.
@@ -129,7 +140,7 @@ fn sides(changed: &[Difference]) -> (Value, Value) {
     (side(|it| &it.before), side(|it| &it.after))
 }
 
-fn tell(changed: &[Difference], kept: &[Difference]) {
+fn log_changes(changed: &[Difference], kept: &[Difference]) {
     let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "(nothing)".to_owned(), ToString::to_string);
     for Difference { option, before, after } in changed {
         info!(option, before = shown(before), after = shown(after), "the configuration has changed");

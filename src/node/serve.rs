@@ -12,6 +12,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::mpsc::channel;
 
+use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::addresses::{self, AddressFile};
@@ -20,7 +21,7 @@ use super::control_plane::{Attachment, ControlPlane, RunningControlPlane};
 use super::data_plane::{BoundDataPlane, DataPlane, Listener, RunningDataPlane};
 use super::events::{Events, Signals};
 use super::log::{self, Log, LogGuard};
-use super::reload::ReloadRequest;
+use super::reload::{self, ReloadRequest};
 use super::running::Records;
 use super::state::NodeState;
 use super::{NodeError, Shutdown, announce};
@@ -140,10 +141,11 @@ impl Bound {
         let bound = data_plane.addresses().to_vec();
         let control_plane =
             ControlPlane::start(&configuration, &opened, origin, &state, options.apply.as_deref(), &bound)?;
-        let (reload_sender, reload_receiver) = channel();
-        let reload = reload_sender.clone();
+        let (reload_sender, reload_receiver) = mpsc::channel(reload::QUEUE);
+        let hangup = reload_sender.clone();
         let events = Events::watch(signals, move || {
-            let _ = reload.send(ReloadRequest::Reload);
+            // One that is full holds a reload that has yet to begin.
+            let _ = hangup.try_send(ReloadRequest::Reload);
         })?;
         let (certificates, reread) = channel();
         let data_plane = data_plane.start(events, control_plane.initial(), reread)?;

@@ -21,6 +21,7 @@ use crate::config::log::LogArgs;
 use crate::config::units::Cpus;
 use crate::control::certificates;
 use crate::control::resolver::{self, Question, Resolver};
+use crate::control::runtime::BackgroundRuntime;
 use crate::routing::addresses::AddressCell;
 use crate::routing::policy::Policy;
 use crate::routing::route::{Endpoint, Gate, Route, RouteId, UpstreamTls};
@@ -77,6 +78,7 @@ pub(crate) struct Running {
     data_plane: RunningDataPlane,
     announcement: String,
     drain_timeout: Duration,
+    runtime: Option<BackgroundRuntime>,
     log: LogGuard,
 }
 
@@ -86,6 +88,8 @@ struct Parts {
     /// What is served, with the target's addresses and the certificates.
     headline: String,
     limits: LimitArgs,
+    /// Looks the target's name up, if it has one.
+    runtime: Option<BackgroundRuntime>,
     log: LogGuard,
 }
 
@@ -109,9 +113,9 @@ impl Prepared {
             None => (1, "echo: every message comes back".to_owned()),
         };
         let capacity = Capacity::of_host(options.cpus.as_ref(), limits.max_connections, descriptors_each, 0)?;
-        let addresses =
-            upstream.as_ref().map(|upstream| find(&upstream.question, limits.connect_timeout)).transpose()?;
-        describe(&mut headline, addresses.as_deref(), tls.as_ref());
+        let found = upstream.as_ref().map(|upstream| find(&upstream.question, limits.connect_timeout)).transpose()?;
+        let (cell, runtime) = found.map_or((None, None), |found| (Some(found.cell), found.runtime));
+        describe(&mut headline, cell.as_deref(), tls.as_ref());
         // Connections whose upstream is not verified are counted, whatever the log is set to.
         let is_recorded = log.recorded || trust.as_ref().is_some_and(|trust| !trust.is_verified());
         let data_plane = DataPlane {
@@ -123,14 +127,14 @@ impl Prepared {
             records: if is_recorded { Records::Logged } else { Records::Off },
         };
         let policy = Arc::clone(&settings.policy);
-        let routes = options.upstream.zip(addresses);
+        let routes = options.upstream.zip(cell);
         let snapshot = routes.map_or_else(Snapshot::default, |(upstream, cell)| snapshot_of(upstream, cell, policy));
         let initial = InitialConfig {
             settings: Arc::new(settings),
             snapshot: Arc::new(snapshot),
             upstream_tls: trust.into_iter().collect(),
         };
-        Ok(Self { data_plane, parts: Parts { initial, headline, limits: options.limits, log: log.guard } })
+        Ok(Self { data_plane, parts: Parts { initial, headline, limits: options.limits, runtime, log: log.guard } })
     }
 
     /// Binds the address.
@@ -148,7 +152,7 @@ impl Bound {
     /// # Errors
     /// The host has no thread, ring or descriptor for them.
     pub(crate) fn start(self, signals: Signals) -> Result<Running, NodeError> {
-        let Self { data_plane, parts: Parts { initial, headline, limits, log } } = self;
+        let Self { data_plane, parts: Parts { initial, headline, limits, runtime, log } } = self;
         let address = data_plane.addresses().iter().map(SocketAddr::to_string).collect::<String>();
         let (hangup, reread) = channel();
         let events = Events::watch(signals, move || {
@@ -159,7 +163,7 @@ impl Bound {
         let data_plane = data_plane.start(events, initial, reread)?;
         let bounds = announce::bounds(data_plane.capacity(), &limits);
         let announcement = format!("listening on {address}\n  {headline}\n{bounds}");
-        Ok(Running { data_plane, announcement, drain_timeout: limits.drain_timeout, log })
+        Ok(Running { data_plane, announcement, drain_timeout: limits.drain_timeout, runtime, log })
     }
 }
 
@@ -174,21 +178,32 @@ impl Running {
     /// # Errors
     /// A shard failed.
     pub(crate) fn wait(self) -> Result<Shutdown, NodeError> {
-        let shutdown = self.data_plane.serve(|| self.drain_timeout);
+        let shutdown = self.data_plane.serve(|| self.drain_timeout)?;
+        if let (Some(runtime), Shutdown::Drained) = (self.runtime, shutdown) {
+            runtime.stop();
+        }
         drop(self.log);
-        shutdown
+        Ok(shutdown)
     }
 }
 
 /// Finds the target's addresses. A name is looked up again and again for as long as the cell is held.
-fn find(question: &Question, patience: Duration) -> Result<Arc<AddressCell>, NodeError> {
+fn find(question: &Question, patience: Duration) -> Result<Found, NodeError> {
     if let Some(address) = question.address() {
-        return Ok(Arc::new(AddressCell::fixed(address)));
+        return Ok(Found { cell: Arc::new(AddressCell::fixed(address)), runtime: None });
     }
-    let names = Resolver::start(patience)?;
-    let place = names.follow(question.clone());
-    names.wait(patience);
-    Ok(place)
+    let runtime = BackgroundRuntime::start("control")?;
+    let resolver = Resolver::start(runtime.handle(), patience);
+    let cell = resolver.follow(question.clone());
+    resolver.wait(patience);
+    Ok(Found { cell, runtime: Some(runtime) })
+}
+
+/// The target's addresses.
+struct Found {
+    cell: Arc<AddressCell>,
+    /// Looks the name up, if it is one.
+    runtime: Option<BackgroundRuntime>,
 }
 
 /// One route for everything.

@@ -5,14 +5,13 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 
 use super::change_context::DeployedSet;
 use super::health::Health;
 use super::plane::{Held, Plane};
 use super::reconfigure::Reconfigure;
-use super::store_thread::{Job, Reopening, StoreThread, unavailable, wait_for_store};
+use super::store_thread::{Job, Reopening, StoreThread, unavailable};
 use super::{Manager, QUEUE, Settings};
 use crate::api::problem::Code;
 use crate::api::view::health::{StoreHealth, StoreState};
@@ -104,10 +103,7 @@ impl Manager {
 }
 
 fn work_off(mut thread: StoreThread, mut queue: mpsc::Receiver<Job>) -> io::Result<JoinHandle<()>> {
-    let waiting = Builder::new_current_thread().enable_time().build()?;
     background::start("store", move || {
-        waiting.block_on(wait_for_store(&mut thread, &mut queue));
-        drop(waiting);
         while let Some(job) = queue.blocking_recv() {
             job(&mut thread);
         }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 use tracing::info;
 
 use super::Manager;
@@ -164,52 +165,68 @@ impl Reopening {
 }
 
 impl Manager {
-    /// From now on a store that could not be opened is tried again: once shards are told of what is published. When it is
-    /// there `then` is called, on the store's thread: it must not wait for it.
-    pub fn reopen_store(&self, then: impl FnOnce() + Send + 'static) {
-        let begin = |thread: &mut StoreThread| {
-            if let Some(reopening) = &mut thread.reopening {
+    /// Has a store that could not be opened tried again from now on, every [`reopen_every`](super::Settings::reopen_every), by
+    /// a task of `runtime`; call this once the shards are told of what is published. When the store is there `then` is called,
+    /// on the store's thread: it must not wait for it. Without such a store nothing happens.
+    pub fn reopen_store(&self, runtime: &Handle, then: impl FnOnce() + Send + 'static) {
+        let (jobs, every) = (self.jobs.downgrade(), self.settings.reopen_every);
+        let begin = |thread: &mut StoreThread| match &mut thread.reopening {
+            Some(reopening) => {
                 reopening.then = Some(Box::new(then));
+                Continue::Retry
             }
+            None => Continue::Stop,
         };
-        // At the start nobody has asked for so much that there is no room.
-        let _ = self.jobs.try_send(Box::new(begin));
+        runtime.spawn(async move {
+            let mut next = on_store_thread(&jobs, begin).await;
+            while next == Some(Continue::Retry) {
+                sleep(every).await;
+                next = on_store_thread(&jobs, StoreThread::reopen).await;
+            }
+        });
     }
 }
 
-/// Works jobs off until there is a store, or it is given up.
-pub(super) async fn wait_for_store(thread: &mut StoreThread, queue: &mut mpsc::Receiver<Job>) {
-    let Some(Reopening { every, .. }) = thread.reopening else { return };
-    let start = Instant::now();
-    let mut again = interval_at(start.checked_add(every).unwrap_or(start), every);
-    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while thread.reopening.is_some() {
-        tokio::select! {
-            job = queue.recv() => match job {
-                Some(job) => job(thread),
-                None => return,
-            },
-            _ = again.tick() => thread.reopen(),
-        }
-    }
+/// Whether a store that could not be opened is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Continue {
+    Retry,
+    Stop,
+}
+
+/// Runs a job without keeping the store's thread alive; `None` if that has ended.
+async fn on_store_thread<T: Send + 'static>(
+    jobs: &mpsc::WeakSender<Job>,
+    job: impl FnOnce(&mut StoreThread) -> T + Send + 'static,
+) -> Option<T> {
+    let (reply, answer) = oneshot::channel();
+    let job: Job = Box::new(move |thread| {
+        let _ = reply.send(job(thread));
+    });
+    jobs.upgrade()?.send(job).await.ok()?;
+    answer.await.ok()
 }
 
 impl StoreThread {
-    fn reopen(&mut self) {
-        let Some(Reopening { state, then: Some(_), .. }) = &self.reopening else { return };
+    /// Tries to open the store. Says whether it must be tried again.
+    fn reopen(&mut self) -> Continue {
+        let Some(Reopening { state, .. }) = &self.reopening else { return Continue::Stop };
         match Store::open_again(state).and_then(|store| self.take_up(store)) {
             Ok(()) => {
                 if let Some(then) = self.reopening.take().and_then(|reopening| reopening.then) {
                     then();
                 }
+                Continue::Stop
             }
             Err(why) => {
-                if !why.may_pass() {
+                let next = if why.may_pass() { Continue::Retry } else { Continue::Stop };
+                if next == Continue::Stop {
                     self.reopening = None;
                 }
                 let detail = unavailable(&why, self.reopening.as_ref()).detail;
                 self.health.set(StoreState::Unavailable, Some(&detail));
                 self.store = Err(why);
+                next
             }
         }
     }

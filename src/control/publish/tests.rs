@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
+
+use tokio::runtime::Handle;
 
 use super::Publisher;
 use super::shards::ShardPublisher;
 use crate::api::{Access, Deployed, DeploymentId, Lifecycle};
 use crate::config::file::{Configuration, File, Opened};
 use crate::control::resolver::Resolver;
+use crate::control::runtime::BackgroundRuntime;
 use crate::proto::authority::Authority;
 use crate::routing::route::{Gate, Route, RouteId};
 
@@ -25,9 +28,15 @@ fn configured(text: &str) -> (Configuration, Opened) {
     (configuration, opened)
 }
 
+/// A runtime for the resolvers of all tests.
+fn runtime() -> &'static Handle {
+    static RUNTIME: LazyLock<BackgroundRuntime> = LazyLock::new(|| BackgroundRuntime::start("control").unwrap());
+    RUNTIME.handle()
+}
+
 fn publisher(text: &str) -> ShardPublisher {
     let (configuration, opened) = configured(text);
-    let names = Resolver::start(Duration::from_secs(1)).unwrap();
+    let names = Resolver::start(runtime(), Duration::from_secs(1));
     ShardPublisher::new(&configuration, &opened, names).unwrap()
 }
 

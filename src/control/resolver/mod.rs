@@ -1,5 +1,7 @@
-//! Where targets are: a thread named `names` asks for each name that is followed, and puts the last good answer into its
-//! place, where shards read it. docs/names.md has the rules.
+//! Where targets are: each name that is followed is a task that looks it up again and again, and puts the last good answer
+//! into its address cell, where shards read it. docs/names.md has the rules.
+//!
+//! In: questions, /etc/hosts, /etc/resolv.conf, answers of DNS servers. Out: address cells. No shard ever waits for a name.
 
 mod fault;
 mod files;
@@ -13,11 +15,10 @@ mod servers;
 mod watched_name;
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use self::first_answers::FirstAnswers;
@@ -55,23 +56,19 @@ struct Entry {
 }
 
 impl Resolver {
-    /// Starts the thread that asks. It ends when there is neither one of these nor a place left. A first answer is asked
-    /// for again and again until it has had `patience`, before that counts as a failure.
-    ///
-    /// # Errors
-    /// There is no thread for it, or no descriptor.
-    pub fn start(patience: Duration) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+    /// Starts to look names up, in tasks of `runtime`. A name without a first answer is looked up again and again for
+    /// `patience`, before that counts as a failure.
+    #[must_use]
+    pub fn start(runtime: &Handle, patience: Duration) -> Self {
         let shared = Arc::new(Shared {
             table: Mutex::default(),
             unanswered: FirstAnswers::default(),
             queue: Arc::new(LookupQueue::new()),
-            runtime: runtime.handle().clone(),
+            runtime: runtime.clone(),
             patience,
         });
-        let own = Arc::clone(&shared);
-        std::thread::Builder::new().name("names".to_owned()).spawn(move || run(&runtime, &own))?;
-        Ok(Self(shared))
+        runtime.spawn(maintain(Arc::clone(&shared)));
+        Self(shared)
     }
 
     /// Where a name is, from now on and for as long as the place is held; the same place for the same question. It has no
@@ -109,18 +106,16 @@ impl Resolver {
     }
 }
 
-/// The thread's life. Names are asked for meanwhile, each in a task of its own.
-fn run(runtime: &Runtime, shared: &Arc<Shared>) {
-    runtime.block_on(async {
-        loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            shared.queue.look_around();
-            let is_empty = shared.let_go();
-            if is_empty && Arc::strong_count(shared) == 1 {
-                return;
-            }
+/// Looks at the files, and lets go of names that nobody holds, until there is neither a resolver nor a name left.
+async fn maintain(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        shared.queue.look_around();
+        let is_empty = shared.let_go();
+        if is_empty && Arc::strong_count(&shared) == 1 {
+            return;
         }
-    });
+    }
 }
 
 impl Shared {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringway::control::resolver::{Question, Resolver};
+use ringway::control::runtime::BackgroundRuntime;
 use ringway::routing::addresses::AddressCell;
 
 use crate::harness::dns::{Dns, Mood};
@@ -17,6 +18,27 @@ use crate::harness::wait::PATIENCE;
 in_namespaces! {
     "true";
     the_hosts_file_is_watched_for_all_names
+}
+
+/// A resolver, and the runtime that it runs on.
+struct Running {
+    resolver: Resolver,
+    _runtime: BackgroundRuntime,
+}
+
+impl Running {
+    fn start() -> Self {
+        let runtime = BackgroundRuntime::start("control").unwrap();
+        Self { resolver: Resolver::start(runtime.handle(), PATIENCE), _runtime: runtime }
+    }
+}
+
+impl std::ops::Deref for Running {
+    type Target = Resolver;
+
+    fn deref(&self) -> &Resolver {
+        &self.resolver
+    }
 }
 
 fn question(dns: &Dns, host: &str, port: u16) -> Question {
@@ -54,7 +76,7 @@ fn times_asked(dns: &Dns, name: &str) -> usize {
 fn a_question_has_one_place_while_anyone_holds_it() {
     let dns = Dns::start();
     dns.says("api.test", "10.0.0.1");
-    let names = Resolver::start(PATIENCE).unwrap();
+    let names = Running::start();
     let follow = |port| names.follow(question(&dns, "api.test", port));
     let (first, second, other) = (follow(80), follow(80), follow(81));
     assert!(Arc::ptr_eq(&first, &second));
@@ -73,7 +95,7 @@ fn a_name_that_nobody_holds_is_not_asked_for_any_more() {
     let dns = Dns::start();
     dns.says("stays.test", "10.0.0.1");
     dns.says("goes.test", "10.0.0.2");
-    let names = Resolver::start(PATIENCE).unwrap();
+    let names = Running::start();
     let stays = names.follow(question(&dns, "stays.test", 80));
     let goes = names.follow(question(&dns, "goes.test", 80));
     names.wait(PATIENCE);
@@ -92,7 +114,7 @@ fn a_name_that_nobody_holds_is_not_asked_for_any_more() {
 #[test]
 fn an_address_is_there_and_nobody_is_asked() {
     let dns = Dns::start();
-    let names = Resolver::start(PATIENCE).unwrap();
+    let names = Running::start();
     for (host, address) in [("127.0.0.1", "127.0.0.1:80"), ("fd00::1", "[fd00::1]:80")] {
         assert!(is_at(&names.follow(question(&dns, host, 80)), address.parse().unwrap()));
     }
@@ -103,8 +125,9 @@ fn an_address_is_there_and_nobody_is_asked() {
 fn names_are_followed_for_as_long_as_a_place_is_held() {
     let dns = Dns::start();
     dns.says("api.test", "10.0.0.1");
-    let place = Resolver::start(PATIENCE).unwrap().follow(question(&dns, "api.test", 80));
-    // Answers hold for a second: meanwhile the thread has looked whether anything is left.
+    let runtime = BackgroundRuntime::start("control").unwrap();
+    let place = Resolver::start(runtime.handle(), PATIENCE).follow(question(&dns, "api.test", 80));
+    // Answers hold for a second: meanwhile the resolver's task has looked whether anything is left.
     until("it is asked for all the same", || (dns.asked().len() >= 10).then_some(()));
     dns.says("api.test", "10.0.0.2");
     until_resolved(&[(place, "10.0.0.2:80".parse().unwrap())]);
@@ -114,7 +137,7 @@ fn names_are_followed_for_as_long_as_a_place_is_held() {
 fn two_thousand_names_are_each_asked_for_once_and_resolved() {
     let dns = Dns::start();
     dns.ttl(300);
-    let names = Resolver::start(PATIENCE).unwrap();
+    let names = Running::start();
     let named = named(&dns, 2000, 10);
     let places = follow(&names, &named);
     names.wait(PATIENCE);
@@ -132,7 +155,7 @@ fn two_thousand_names_are_each_asked_for_once_and_resolved() {
 fn names_that_get_no_answer_do_not_hold_up_others() {
     let (silent, dns) = (Dns::start(), Dns::start());
     silent.mood(Mood::Silent);
-    let names = Resolver::start(PATIENCE).unwrap();
+    let names = Running::start();
     let hanging: Vec<_> = (0..40).map(|at| names.follow(question(&silent, &format!("silent-{at}.test"), 80))).collect();
     let is_asked = || silent.asked().into_iter().collect::<HashSet<_>>().len() == hanging.len();
     until("all of them are asked for at once", || is_asked().then_some(()));
@@ -147,7 +170,7 @@ fn names_that_get_no_answer_do_not_hold_up_others() {
 fn so_many_names_are_asked_for_at_a_time_and_the_others_wait_in_line() {
     let silent = Dns::start();
     silent.mood(Mood::Silent);
-    let names = Resolver::start(PATIENCE).unwrap();
+    let names = Running::start();
     let follow = |at| names.follow(question(&silent, &format!("silent-{at}.test"), 80));
     let places: Vec<_> = (0..100).map(follow).collect();
     let different = |asked: &[String]| asked.iter().collect::<HashSet<_>>().len();
@@ -166,7 +189,7 @@ fn so_many_names_are_asked_for_at_a_time_and_the_others_wait_in_line() {
 }
 
 mod inside {
-    use super::{Dns, PATIENCE, Resolver, question, until_resolved};
+    use super::{Dns, PATIENCE, Running, question, until_resolved};
     use crate::harness::namespace::HostFile;
 
     #[test]
@@ -175,7 +198,7 @@ mod inside {
         let dns = Dns::start();
         let file = |net: u8| (0..300).map(|at| format!("10.{net}.1.{} name-{at}.test\n", at % 250)).collect::<String>();
         let hosts = HostFile::replace("/etc/hosts", &file(1));
-        let names = Resolver::start(PATIENCE).unwrap();
+        let names = Running::start();
         let places = |net: u8| {
             let place = |at: u32| {
                 let address = format!("10.{net}.1.{}:80", at % 250).parse().unwrap();

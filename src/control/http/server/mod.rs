@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
@@ -18,15 +17,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Builder;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::guard::CameIn;
 use super::socket::{self, Bounded};
-use crate::engine::background;
 
 /// What a listener bounds.
 #[derive(Clone, Copy, Debug)]
@@ -71,40 +69,39 @@ pub const MAX_CALLERS: usize = 256;
 /// Connections of a listener of figures: each may hold a text of its own, which is long where there are many APIs.
 pub const MAX_SCRAPERS: usize = 4;
 
-/// The thread that serves listeners.
+/// The task that serves listeners.
 #[derive(Debug)]
 pub struct Running {
     stop: watch::Sender<bool>,
-    thread: JoinHandle<()>,
+    runtime: Handle,
+    serving: JoinHandle<()>,
 }
 
-/// Serves listeners on a thread named `admin`.
+/// Serves listeners in tasks of `runtime`.
 ///
 /// # Errors
-/// No thread, or no descriptors for it.
-pub fn start(listeners: Vec<Listener>) -> io::Result<Running> {
-    let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+/// A socket cannot be used without blocking.
+pub fn start(runtime: &Handle, listeners: Vec<Listener>) -> io::Result<Running> {
     let (stop, stopped) = watch::channel(false);
     let mut serving = JoinSet::new();
     for Listener { socket, router, connections } in listeners {
         let bounds = Bounds { connections, ..BOUNDS };
         socket.set_nonblocking(true)?;
         let _entered = runtime.enter();
-        serving.spawn_on(serve(TcpListener::from_std(socket)?, router, bounds, stopped.clone()), runtime.handle());
+        serving.spawn_on(serve(TcpListener::from_std(socket)?, router, bounds, stopped.clone()), runtime);
     }
-    let thread = background::start("admin", move || {
-        runtime.block_on(async { while serving.join_next().await.is_some() {} });
-    })?;
-    Ok(Running { stop, thread })
+    let serving = runtime.spawn(async move { while serving.join_next().await.is_some() {} });
+    Ok(Running { stop, runtime: runtime.clone(), serving })
 }
 
 impl Running {
-    /// Takes no more connections, and waits, within bounds, until what was asked is answered.
+    /// Takes no more connections, and waits, within bounds, until what was asked is answered. Blocks: not for a thread of the
+    /// runtime.
     pub fn stop(self) {
-        let Self { stop, thread } = self;
+        let Self { stop, runtime, serving } = self;
         drop(stop);
-        // If it has panicked that was said already.
-        let _ = thread.join();
+        // A panic of the task was logged already.
+        let _ = runtime.block_on(serving);
     }
 }
 

@@ -161,7 +161,7 @@ async fn a_store_that_somebody_held_is_taken_up_when_it_is_free() {
     let refused = node.manager.api(&chat).await.unwrap_err();
     assert!(refused.detail.contains("another program holds") && refused.detail.contains("every 20ms"), "{refused}");
     let (then, is_there) = tokio::sync::oneshot::channel();
-    node.manager.reopen_store(|| then.send(()).unwrap());
+    node.manager.reopen_store(&tokio::runtime::Handle::current(), || then.send(()).unwrap());
     for _ in 0..10 {
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert_eq!(word(node.manager.api(&chat).await), "store-unavailable");
@@ -187,7 +187,7 @@ async fn what_the_operator_must_decide_is_not_tried_again() {
             harm(folder);
         })
         .await;
-        node.manager.reopen_store(|| {});
+        node.manager.reopen_store(&tokio::runtime::Handle::current(), || {});
         while node.manager.ask(|desk| desk.reopening.is_some()).await.unwrap() {
             tokio::task::yield_now().await;
         }
