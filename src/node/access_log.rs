@@ -56,6 +56,7 @@ fn write(record: &Record) {
         client = %record.peer,
         api = record.labels.as_ref().map(tracing::field::display),
         environment = record.labels.as_ref().map(|labels| &*labels.environment),
+        consumer = record.consumer.as_ref().map(|consumer| &*consumer.name),
         path = &*record.path,
         status = record.status,
         tls = record.tls.map(version),
@@ -70,4 +71,57 @@ fn write(record: &Record) {
         upstream_told = record.upstream.close_sent,
         end = %record.end,
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use super::{Record, write};
+    use crate::proxy::end::{End, Side, SideRecord};
+    use crate::routing::consumer::Consumer;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The line that is logged for a connection of this consumer.
+    fn line(consumer: Option<&str>) -> String {
+        let record = Record {
+            peer: ([192, 0, 2, 7], 50312).into(),
+            path: "/chat".into(),
+            labels: None,
+            consumer: consumer.map(|name| Arc::new(Consumer { name: name.into() })),
+            status: 101,
+            tls: None,
+            upstream_unverified: false,
+            duration: Duration::from_secs(1),
+            client: SideRecord::default(),
+            upstream: SideRecord::default(),
+            end: End::Closed(Side::Client),
+        };
+        let written = Written::default();
+        let writer = written.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+        tracing::subscriber::with_default(subscriber, || write(&record));
+        let bytes = written.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_record_names_its_consumer_if_there_is_one() {
+        assert!(line(Some("acme")).contains(" consumer=\"acme\" "), "{}", line(Some("acme")));
+        assert!(!line(None).contains("consumer"), "{}", line(None));
+    }
 }
