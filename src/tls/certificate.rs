@@ -1,4 +1,4 @@
-//! What there is to know of a certificate of our own: the names it is for, and until when.
+//! A certificate that Ringway serves: its names and its validity.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,21 +10,21 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
 
-/// A certificate that expires within this is warned of.
+/// The time before expiry in which the operator is warned.
 pub const EXPIRES_SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// A served certificate, as far as it is talked about.
+/// The names and the validity of a served certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// The DNS names it is for, in lower case, `*.` wildcards among them.
+    /// The DNS names, in lower case, `*.` wildcards included.
     pub names: Box<[Box<str>]>,
-    /// The addresses it is for.
+    /// The IP addresses.
     pub addresses: Box<[IpAddr]>,
-    /// From when it is valid.
+    /// The start of the validity.
     pub not_before: SystemTime,
-    /// Until when it is valid.
+    /// The end of the validity.
     pub not_after: SystemTime,
-    /// `not_after` as RFC 3339 has it.
+    /// `not_after` in RFC 3339.
     pub expires: Box<str>,
 }
 
@@ -32,7 +32,7 @@ impl Certificate {
     /// Reads the certificate.
     ///
     /// # Errors
-    /// It is not X.509.
+    /// The certificate is not X.509.
     pub fn read(der: &CertificateDer<'_>) -> Result<Self, String> {
         let (_, parsed) = X509Certificate::from_der(der).map_err(|error| format!("it is not X.509: {error}"))?;
         let (mut names, mut addresses) = (Vec::new(), Vec::new());
@@ -54,7 +54,7 @@ impl Certificate {
         })
     }
 
-    /// What is to be warned of, if anything is.
+    /// The warning that is due at `now`, if any.
     #[must_use]
     pub fn warning(&self, now: SystemTime) -> Option<String> {
         if now > self.not_after {
@@ -116,7 +116,7 @@ mod tests {
     use crate::tls::testing::Authority;
 
     #[test]
-    fn names_addresses_and_the_end_are_read_and_its_nearness_is_warned_of() {
+    fn names_addresses_and_expiry_are_read_and_a_near_expiry_is_warned_of() {
         const DAY: Duration = Duration::from_secs(24 * 3600);
         let end = DAY * 20_000;
         let pair = Authority::new("ca").until(&["A.Test", "*.b.test", "127.0.0.1", "::1"], end);

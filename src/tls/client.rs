@@ -1,4 +1,4 @@
-//! TLS as a client: whom to trust, what to show, and the configuration that comes of it.
+//! TLS as a client: builds the configuration from the authorities to trust and the certificate to show.
 
 use std::sync::Arc;
 
@@ -11,19 +11,19 @@ use super::insecure::AcceptAnyCertificate;
 use super::pem::{LoadError, PemFile};
 use super::{HTTP_1_1, provider};
 
-/// Sessions a shard keeps to resume. rustls reckons with eight to a server: these are four servers.
+/// The sessions that a shard keeps to resume. Rustls plans eight for each server: these are enough for four servers.
 const SESSIONS: usize = 32;
 
-/// What a client goes by.
+/// The files and the trust of a client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientFiles {
-    /// Whose word on a server counts.
+    /// The trust in servers.
     pub trust: Trust,
-    /// The certificate chain and key that are shown to a server that asks for them.
+    /// The certificate chain and the key for servers that ask for them.
     pub identity: Option<(PemFile, PemFile)>,
 }
 
-/// Whose word on a server counts.
+/// The authorities that a client trusts to vouch for servers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Trust {
     /// The authorities that the host trusts (`SSL_CERT_FILE` and `SSL_CERT_DIR` move its store).
@@ -31,11 +31,11 @@ pub enum Trust {
     Host,
     /// The authorities in these files, and no other.
     Authorities(Vec<PemFile>),
-    /// Nobody's: any certificate does. Only a flag with `insecure` in its name may ask for it.
+    /// Any certificate is accepted. Only an option with `insecure` in its name may ask for this.
     Insecure,
 }
 
-/// TLS as a client, ready to be used: `for_shard` gives what sessions are made with.
+/// The configuration of a client. Sessions are created from [`for_shard`](Self::for_shard).
 #[derive(Clone, Debug)]
 pub struct ClientTls {
     config: ClientConfig,
@@ -43,18 +43,18 @@ pub struct ClientTls {
 }
 
 impl ClientTls {
-    /// Reads the files. Blocks: for start-up, not for a shard.
+    /// Reads the files. Blocks: call it at start or on a control thread, never on a shard.
     ///
     /// # Errors
-    /// Which file is wrong, and how; or that the host trusts nobody.
+    /// A file cannot be used (the error names it), or the host trusts no authority.
     pub fn load(files: &ClientFiles) -> Result<Self, LoadError> {
         Self::load_with(files, &provider())
     }
 
-    /// The same with cryptography of the caller's choice, for instruments that offer less.
+    /// Like [`load`](Self::load) with the caller's choice of cryptography, for measuring clients that offer less.
     ///
     /// # Errors
-    /// As for [`load`](Self::load).
+    /// See [`load`](Self::load).
     pub fn load_with(files: &ClientFiles, provider: &Arc<CryptoProvider>) -> Result<Self, LoadError> {
         let builder = ClientConfig::builder_with_provider(Arc::clone(provider))
             .with_safe_default_protocol_versions()
@@ -82,7 +82,7 @@ impl ClientTls {
         Ok(Self { config, is_verified: !matches!(files.trust, Trust::Insecure) })
     }
 
-    /// One shard's own: the sessions it may resume are in it, and shards share nothing.
+    /// The configuration of one shard. It holds the sessions to resume, and shards share nothing.
     #[must_use]
     pub fn for_shard(&self) -> Arc<ClientConfig> {
         let mut config = self.config.clone();
@@ -90,26 +90,25 @@ impl ClientTls {
         Arc::new(config)
     }
 
-    /// The same without resumption: every handshake is a full one. For instruments that measure it.
+    /// Like [`for_shard`](Self::for_shard) without resumption: every handshake is a full one. For measuring clients.
     #[must_use]
     pub fn for_shard_without_resumption(&self) -> Arc<ClientConfig> {
         Arc::new(self.config.clone())
     }
 
-    /// Whether servers have to prove who they are.
+    /// `true` if the certificates of servers are verified.
     #[must_use]
     pub fn is_verified(&self) -> bool {
         self.is_verified
     }
 }
 
-/// The name that a server's certificate must bear, from a host name or an address without brackets. It is sent as SNI if
-/// it is a name.
+/// The name that a server's certificate must have, from a host name or an address without brackets. A name is sent as SNI.
 ///
 /// # Errors
-/// It is neither.
+/// `host` is neither a name nor an address.
 pub fn server_name(host: &str) -> Result<ServerName<'static>, String> {
-    // A dot at the end says that a name is whole (RFC 1034 section 3.1); in certificates and SNI it has no place.
+    // A dot at the end marks a complete name (RFC 1034 section 3.1). Certificates and SNI have none.
     let name = host.strip_suffix('.').unwrap_or(host);
     ServerName::try_from(name.to_owned())
         .map_err(|_| format!("`{host}` is neither a DNS name nor an address, so no certificate can be for it"))
@@ -126,7 +125,7 @@ fn pair(
     Ok((chain, own_key))
 }
 
-/// `None` for trust in anyone.
+/// The trusted authorities; `None` if any certificate is accepted.
 fn roots(trust: &Trust) -> Result<Option<RootCertStore>, LoadError> {
     let mut roots = RootCertStore::empty();
     match trust {
@@ -138,7 +137,7 @@ fn roots(trust: &Trust) -> Result<Option<RootCertStore>, LoadError> {
         }
         Trust::Host => {
             let found = rustls_native_certs::load_native_certs();
-            // Hosts' stores hold authorities of long ago that cannot be read any more: the rest counts.
+            // Many hosts' stores hold old authorities that cannot be read: the others count.
             let (added, _) = roots.add_parsable_certificates(found.certs);
             if added == 0 {
                 let why = found.errors.first().map_or_else(String::new, |error| format!(" ({error})"));
@@ -162,7 +161,7 @@ mod tests {
     use crate::tls::testing::{Authority, Folder, shake};
 
     #[test]
-    fn a_name_or_an_address_is_what_a_certificate_must_be_for() {
+    fn a_certificate_must_be_for_a_name_or_an_address() {
         assert_eq!(server_name("a.test."), Ok(ServerName::try_from("a.test").unwrap()));
         assert_eq!(server_name("::1"), Ok(ServerName::try_from("::1").unwrap()));
         assert_eq!(server_name("127.0.0.1"), Ok(ServerName::try_from("127.0.0.1").unwrap()));
@@ -172,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_believed_by_its_authority_and_name_alone_unless_anyone_is() {
+    fn a_server_is_accepted_by_its_authority_and_name_unless_verification_is_off() {
         let folder = Folder::new();
         let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
         let leaf = ours.leaf(&["a.test", "127.0.0.1"]);

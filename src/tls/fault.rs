@@ -1,10 +1,10 @@
-//! What rustls says went wrong, in the engine's words.
+//! Translates errors of rustls to the engine's faults, and faults to text for people.
 
 use rustls::{CertificateError, Error};
 
 use crate::engine::TlsFault;
 
-/// The fault that an error of a session is.
+/// The fault for an error of a session.
 #[must_use]
 pub fn fault_of(error: &Error) -> TlsFault {
     match error {
@@ -25,25 +25,25 @@ pub fn fault_of(error: &Error) -> TlsFault {
     }
 }
 
-/// A sentence, in one line, for who started a client that failed so and has `--tls-ca`.
+/// One line of text for the user of a client with the option `--tls-ca`.
 #[must_use]
 pub fn explained(fault: TlsFault) -> String {
     let meaning = match fault {
-        TlsFault::NotTls => "what answers there does not speak TLS; is it a ws:// or http:// address?",
+        TlsFault::NotTls => "the server does not speak TLS; is it a ws:// or http:// address?",
         TlsFault::CertificateUntrusted => {
-            "the server's certificate leads to no authority that is trusted; name one with --tls-ca FILE"
+            "no trusted authority has signed the server's certificate; name one with --tls-ca FILE"
         }
-        TlsFault::CertificateName => "the server's certificate is for another name than the URL's",
+        TlsFault::CertificateName => "the server's certificate is for another name than the one in the URL",
         TlsFault::CertificateExpired => "the server's certificate has expired",
         TlsFault::CertificateNotYetValid => "the server's certificate is not valid yet; are the clocks right?",
         TlsFault::CertificateInvalid => "the server's certificate is not fit for a server",
-        TlsFault::CertificateMissing => "the server has shown no certificate",
+        TlsFault::CertificateMissing => "the server has sent no certificate",
         TlsFault::Incompatible => "there is no version, cipher suite, group or protocol in common",
-        TlsFault::Alert(_) => "the server refused; its log may say why",
-        TlsFault::Truncated => "the connection was cut off: it ended without TLS saying so (close_notify)",
-        TlsFault::Violation => "the server sent what TLS does not allow",
-        TlsFault::TooLarge => "the server's handshake has no end",
-        TlsFault::Internal => "it could not go on here",
+        TlsFault::Alert(_) => "the server refused the handshake; its log may say why",
+        TlsFault::Truncated => "the connection was cut off: it ended without close_notify",
+        TlsFault::Violation => "the server broke the TLS protocol",
+        TlsFault::TooLarge => "the server's handshake is too long",
+        TlsFault::Internal => "this program could not continue",
     };
     format!("TLS failed ({fault}): {meaning}")
 }
@@ -55,7 +55,7 @@ fn of_certificate(error: &CertificateError) -> TlsFault {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             TlsFault::CertificateName
         }
-        // A signature that does not fit is what an authority of the same name with another key looks like.
+        // A wrong signature is how another authority with the same name and another key shows.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsFault::CertificateUntrusted,
         _ => TlsFault::CertificateInvalid,
     }

@@ -1,4 +1,4 @@
-//! Who a client is: the subject of the certificate it has shown, written so that it is safe as the value of a header.
+//! The identity of a client: the subject of its certificate, written so that it is safe as the value of a header.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -15,24 +15,24 @@ use x509_parser::x509::AttributeTypeAndValue;
 
 use crate::engine::TlsFault;
 
-/// The longest subject that is passed on, in bytes as written. A longer one is not cut, because two of them could then
-/// look the same: it is refused.
+/// The longest subject that is passed on, in bytes as written. A longer one is refused, not cut: two cut subjects could look
+/// the same.
 pub const MAX_SUBJECT_BYTES: usize = 1024;
 
-/// Why a subject is not passed on.
+/// The reason why a subject cannot be passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubjectError {
     /// The certificate or its subject is not what X.509 allows.
     Malformed,
-    /// It is longer than [`MAX_SUBJECT_BYTES`].
+    /// The subject is longer than [`MAX_SUBJECT_BYTES`].
     TooLong,
 }
 
-/// Who a client is whose handshake is done, by the certificate it has shown: its subject, if that is still good. A session
-/// that is resumed has it from its ticket, and nobody has looked at its end since it was shown.
+/// The subject of a client's certificate, once the handshake is complete. The validity is checked again, because a resumed
+/// session has the certificate from its ticket and rustls does not check it then.
 ///
 /// # Errors
-/// It has expired, is not valid yet, or has no subject that can be passed on.
+/// The certificate has expired, is not valid yet, or has a subject that cannot be passed on.
 pub fn of_client(certificate: &[u8], now: SystemTime) -> Result<String, TlsFault> {
     let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| TlsFault::CertificateInvalid)?;
     let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
@@ -45,11 +45,11 @@ pub fn of_client(certificate: &[u8], now: SystemTime) -> Result<String, TlsFault
     written(&parsed).map_err(|_| TlsFault::CertificateInvalid)
 }
 
-/// The subject of a certificate as a string of RFC 4514: the last relative name first, `CN=alice,O=Example`. Visible
-/// ASCII and inner spaces only; what is not that is written in hexadecimal, byte by byte of its UTF-8. Empty for a
+/// The subject of a certificate as an RFC 4514 string, the last relative name first: `CN=alice,O=Example`. Only visible ASCII and
+/// inner spaces stand for themselves; everything else is written in hexadecimal, byte by byte of its UTF-8. Empty for a
 /// certificate without a subject.
 ///
-/// It says what the certificate says: that the certificate is to be believed, the handshake has to have shown.
+/// The certificate is not verified here: the handshake has done that.
 ///
 /// # Errors
 /// See [`SubjectError`].
@@ -61,7 +61,7 @@ pub fn subject(certificate: &[u8]) -> Result<String, SubjectError> {
 fn written(certificate: &X509Certificate<'_>) -> Result<String, SubjectError> {
     let names: Vec<_> = certificate.subject().iter_rdn().collect();
     let mut out = String::new();
-    // RFC 4514 section 2.1: beginning with the last.
+    // RFC 4514 section 2.1: the last relative name comes first.
     for (index, name) in names.iter().rev().enumerate() {
         if index > 0 {
             out.push(',');
@@ -79,7 +79,7 @@ fn written(certificate: &X509Certificate<'_>) -> Result<String, SubjectError> {
     Ok(out)
 }
 
-/// Kinds with a name of their own: those of RFC 4514 section 3, and two that are registered and usual.
+/// The attribute types that are written by name: those of RFC 4514 section 3, and two more that are registered and common.
 const KINDS: [(&str, &str); 11] = [
     ("2.5.4.3", "CN"),
     ("2.5.4.5", "serialNumber"),
@@ -103,7 +103,7 @@ fn write_attribute(attribute: &AttributeTypeAndValue<'_>, out: &mut String) -> R
     match kind.and_then(|_| text_of(value)) {
         Some(text) => write_escaped(&text, out),
         None => {
-            // RFC 4514 section 2.4: the value's own encoding.
+            // RFC 4514 section 2.4: any other value is written as its encoding.
             out.push('#');
             for byte in value.to_der_vec().map_err(|_| SubjectError::Malformed)? {
                 let _ = write!(out, "{byte:02x}");
@@ -113,7 +113,7 @@ fn write_attribute(attribute: &AttributeTypeAndValue<'_>, out: &mut String) -> R
     Ok(())
 }
 
-/// The text of a value, if it is of a kind of text and right in it.
+/// The text of a value, if its type is a text type and the value is valid in it.
 fn text_of(value: &Any<'_>) -> Option<String> {
     let bytes = value.data;
     match value.tag() {
@@ -130,8 +130,8 @@ fn text_of(value: &Any<'_>) -> Option<String> {
     }
 }
 
-/// RFC 4514 section 2.4. `=` is escaped too, which the grammar allows: whoever only looks for `CN=admin` shall not find it
-/// in another's value.
+/// Escapes a value (RFC 4514 section 2.4). `=` is escaped too, which the grammar allows: an upstream that searches for `CN=admin`
+/// must not find it inside another value.
 fn write_escaped(text: &str, out: &mut String) {
     let last = text.len().saturating_sub(1);
     for (at, character) in text.char_indices() {
@@ -152,8 +152,7 @@ fn write_escaped(text: &str, out: &mut String) {
     }
 }
 
-/// Verifies clients' certificates as the one inside does, and refuses those whose subject could not be passed on: who is
-/// let in has a name that can be told.
+/// Verifies client certificates with the inner verifier, and refuses those whose subject cannot be passed on.
 #[derive(Debug)]
 pub(super) struct OnlyPlainSubjects(pub(super) Arc<dyn ClientCertVerifier>);
 
@@ -290,7 +289,7 @@ mod tests {
         }
     }
 
-    /// A server that asks for certificates, and a client that shows this one.
+    /// Connects a server that requests certificates and a client that shows this one.
     fn ends(authority: &Authority, shown: &Pair) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
         let folder = Folder::new();
         let leaf = authority.leaf(&["a.test"]);

@@ -1,4 +1,4 @@
-//! Trust in anyone: what the flags named `insecure` ask for, and nothing else uses.
+//! A verifier that trusts everybody. Only options with `insecure` in their name use it.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-/// Takes any certificate, for any name. That the peer holds the certificate's key is still checked: without it not even
+/// Accepts any certificate for any name. The handshake still proves that the peer holds the certificate's key: otherwise not even
 /// the certificate in a log would mean anything.
 #[derive(Debug)]
 pub(super) struct AcceptAnyCertificate(pub(super) Arc<CryptoProvider>);

@@ -41,13 +41,13 @@ const HANDSHAKE: u8 = 22;
 /// (RFC 8446 section 6.2). The client could not read an HTTP status without a handshake.
 pub const NO_ROOM: [u8; 7] = [ALERT, 3, 3, 0, 2, 2, 80];
 
-/// Whether a client whose first byte this is speaks TLS.
+/// `true` if a client whose first byte this is speaks TLS.
 #[must_use]
 pub fn is_client_hello(byte: u8) -> bool {
     byte == HANDSHAKE
 }
 
-/// Whether a server whose first byte this is speaks TLS. A server may refuse with an alert at once.
+/// `true` if a server whose first byte this is speaks TLS. A server may refuse with an alert at once.
 #[must_use]
 pub fn is_server_hello(byte: u8) -> bool {
     matches!(byte, HANDSHAKE | ALERT)

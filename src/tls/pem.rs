@@ -1,5 +1,5 @@
-//! Certificates and keys as operators keep them: PEM files (RFC 7468), read whole, bounded, with errors that name the
-//! option, the file and what is wrong with it.
+//! Reads PEM files (RFC 7468) of certificates and keys: whole files of bounded size. Errors name the option, the file and the
+//! fault.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -10,24 +10,24 @@ use rustls::RootCertStore;
 use rustls_pki_types::pem::{PemObject, SectionKind, SliceIter};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-/// The most a file may hold: the bundle of every authority that browsers trust is a fifth of it.
+/// The longest file. The bundle of all authorities that browsers trust is a fifth of it.
 pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// A file, and the option that named it.
+/// A file, and the option that names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PemFile {
-    /// How the operator calls it, for example `--tls-cert`.
+    /// The option as the operator knows it, for example `--tls-cert`.
     pub option: &'static str,
-    /// Where it is. Looked up anew each time it is read: it may be a link that is swapped.
+    /// The path, resolved at each read: it may be a link that the operator swaps.
     pub path: PathBuf,
 }
 
-/// Why certificates or keys cannot be used: which file, and what to do about it. Holds nothing of a key.
+/// The reason why certificates or keys cannot be used: the file, and what to do about it. Holds nothing of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LoadError(String);
 
 impl LoadError {
-    /// An error that is not one file's.
+    /// An error that no single file has caused.
     #[must_use]
     pub fn new(why: impl fmt::Display) -> Self {
         Self(why.to_string())
@@ -49,7 +49,7 @@ impl fmt::Display for PemFile {
 }
 
 impl PemFile {
-    /// A file that an option names.
+    /// A file, and the option that names it.
     #[must_use]
     pub fn new(option: &'static str, path: impl Into<PathBuf>) -> Self {
         Self { option, path: path.into() }
@@ -64,14 +64,14 @@ impl PemFile {
     /// Reads the file.
     ///
     /// # Errors
-    /// It is not there, not readable, not a regular file, or longer than [`MAX_FILE_BYTES`].
+    /// The file is missing, not readable, not a regular file, or longer than [`MAX_FILE_BYTES`].
     pub fn read(&self) -> Result<Vec<u8>, LoadError> {
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => self.error("there is no such file"),
             io::ErrorKind::PermissionDenied => self.error("this user may not read it"),
             _ => self.error(error),
         };
-        // Asked before it is opened: opening a pipe would wait for who writes to it.
+        // Checked before opening: the opening of a pipe would wait for a writer.
         if !fs::metadata(&self.path).map_err(failed)?.is_file() {
             return Err(self.error("it is not a regular file"));
         }
@@ -84,10 +84,10 @@ impl PemFile {
         Ok(bytes)
     }
 
-    /// The certificates in `bytes`, which are this file's, in their order; at least one.
+    /// Reads the certificates in `bytes`, the contents of this file, in their order; at least one.
     ///
     /// # Errors
-    /// It is not PEM, or holds no certificate: then what it holds instead.
+    /// The file is not PEM, or holds no certificate. The error says what it holds instead.
     pub fn certificates(&self, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, LoadError> {
         let sections = self.sections(bytes)?;
         let found = kinds(&sections, bytes);
@@ -102,12 +102,12 @@ impl PemFile {
         Ok(certificates)
     }
 
-    /// The private key in `bytes`, which are this file's: PKCS#8, SEC1 or PKCS#1, not encrypted.
+    /// Reads the private key in `bytes`, the contents of this file: PKCS#8, SEC1 or PKCS#1, not encrypted.
     ///
     /// # Errors
-    /// It is not PEM, or does not hold exactly one key: then what it holds instead.
+    /// The file is not PEM, or does not hold exactly one key. The error says what it holds instead.
     pub fn private_key(&self, bytes: &[u8]) -> Result<PrivateKeyDer<'static>, LoadError> {
-        // Encrypted keys are of a kind that the reader of PEM passes over, or fails on without saying why.
+        // The PEM reader skips encrypted keys, or fails on them without a reason.
         if holds(bytes, b"BEGIN ENCRYPTED PRIVATE KEY") || holds(bytes, b"Proc-Type: 4,ENCRYPTED") {
             return Err(self.error("the key is encrypted; decrypt it, for example with `openssl pkey -in FILE`"));
         }
@@ -121,11 +121,11 @@ impl PemFile {
         }
     }
 
-    /// The authorities in `bytes`, which are this file's. One that cannot be used spoils the file: what is trusted is
-    /// to be what was written.
+    /// Adds the authorities in `bytes`, the contents of this file. A single unusable one fails the whole file: Ringway trusts
+    /// exactly the authorities that the operator wrote down.
     ///
     /// # Errors
-    /// As [`PemFile::certificates`], or which of the certificates cannot be used.
+    /// See [`PemFile::certificates`]; or one of the certificates cannot be used.
     pub fn add_authorities(&self, bytes: &[u8], roots: &mut RootCertStore) -> Result<(), LoadError> {
         for (index, certificate) in self.certificates(bytes)?.into_iter().enumerate() {
             roots.add(certificate).map_err(|error| {
@@ -143,7 +143,7 @@ impl PemFile {
             match error {
                 Error::MissingSectionEnd { .. } => self.error("it ends in the midst of a PEM section; is it whole?"),
                 Error::IllegalSectionStart { .. } => self.error("a BEGIN line in it is broken"),
-                // What was read may be of a key: none of it is shown.
+                // The bytes may be part of a key: the error shows none of them.
                 _ => self.error("a PEM section in it is not base64"),
             }
         })
@@ -154,7 +154,7 @@ fn holds(bytes: &[u8], text: &[u8]) -> bool {
     memchr::memmem::find(bytes, text).is_some()
 }
 
-/// What a file holds that lacks what it should, for its error.
+/// Describes the contents of a file that holds nothing usable, for its error.
 fn kinds(sections: &[(SectionKind, Vec<u8>)], bytes: &[u8]) -> &'static str {
     let is_key = |kind: &SectionKind| {
         matches!(kind, SectionKind::PrivateKey | SectionKind::EcPrivateKey | SectionKind::RsaPrivateKey)
@@ -163,7 +163,7 @@ fn kinds(sections: &[(SectionKind, Vec<u8>)], bytes: &[u8]) -> &'static str {
         _ if sections.iter().any(|(kind, _)| is_key(kind)) => ", but a private key",
         _ if sections.iter().any(|(kind, _)| *kind == SectionKind::Certificate) => ", but a certificate",
         _ if sections.iter().any(|(kind, _)| *kind == SectionKind::Csr) => ", but a request for a certificate",
-        // ASN.1's SEQUENCE with a length of two bytes: what a certificate or key in DER begins with.
+        // An ASN.1 SEQUENCE with a length of two bytes: the start of a certificate or key in DER.
         _ if bytes.starts_with(&[0x30, 0x82]) => "; it looks like DER, and PEM is needed (`openssl x509 -inform der`)",
         [] if bytes.is_empty() => "; it is empty",
         [] => "; it is not PEM",

@@ -29,7 +29,7 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Whether the socket may have a session. Asked first, so that a plain socket pays for this look-up alone.
+    /// `true` if the socket may have a session. Asked first, so that a plain socket pays for this look-up alone.
     #[inline]
     fn has(&self, socket: Socket) -> bool {
         matches!(self.table.get(socket.index as usize), Some(Some(_)))

@@ -1,4 +1,4 @@
-//! TLS as a server: certificates by name, certificates of clients, tickets, and the configuration that comes of them.
+//! TLS as a server: builds the configuration of a listener from certificates by name, client authorities, and tickets.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,21 +18,21 @@ use super::identity::OnlyPlainSubjects;
 use super::pem::{LoadError, PemFile};
 use super::{HTTP_1_1, certified_key, provider};
 
-/// What the operator gave: nothing of it has been read yet, and it is read anew at each reload.
+/// The files that the operator named. They are read at start and at each reload.
 #[derive(Clone, Debug)]
 pub struct ServerTls {
     pairs: Vec<(PemFile, PemFile)>,
     clients: ClientCertificates,
 }
 
-/// Whether clients show certificates, and whose word on them counts.
+/// The certificates that clients are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientCertificates {
-    /// They are not asked.
+    /// Clients are not asked for a certificate.
     Off,
-    /// They are asked. Who shows none is let in without a name; who shows a wrong one is not.
+    /// Clients are asked. One without a certificate is anonymous; one with an invalid certificate is refused.
     Optional(PemFile),
-    /// Who does not show one of these authorities' is not let in.
+    /// A client without a certificate of one of these authorities is refused.
     Required(PemFile),
 }
 
@@ -55,7 +55,7 @@ impl fmt::Display for ClientCertificates {
     }
 }
 
-/// What the files held when they were read. Not for logs: keys are in it.
+/// The contents of the files. Not for logs: keys are part of them.
 #[derive(Clone, Hash)]
 pub struct Contents {
     pairs: Vec<(Vec<u8>, Vec<u8>)>,
@@ -68,7 +68,7 @@ impl fmt::Debug for Contents {
     }
 }
 
-/// A number that changes with the contents, or with the reason why there are none.
+/// A number that changes with the contents, or with the reason why they cannot be read.
 #[must_use]
 pub fn fingerprint(read: &Result<Contents, LoadError>) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -76,12 +76,12 @@ pub fn fingerprint(read: &Result<Contents, LoadError>) -> u64 {
     hasher.finish()
 }
 
-/// What is served: made from the files of one moment.
+/// The configuration that was built from one reading of the files.
 #[derive(Clone, Debug)]
 pub struct Served {
-    /// What sessions are made with.
+    /// The configuration of sessions.
     pub config: Arc<ServerConfig>,
-    /// The certificates, in the operator's order: the first is for clients that name no host, or one that is unknown.
+    /// The certificates, in the operator's order. Clients that name no host, or an unknown one, get the first.
     pub certificates: Vec<Certificate>,
     /// The [`fingerprint`] of the files.
     pub fingerprint: u64,
@@ -90,34 +90,34 @@ pub struct Served {
 }
 
 impl ServerTls {
-    /// Pairs of a certificate chain and its key, and what is asked of clients.
+    /// Takes pairs of a certificate chain and its key, and what clients are asked for.
     #[must_use]
     pub fn new(pairs: Vec<(PathBuf, PathBuf)>, clients: ClientCertificates) -> Self {
         let pair = |(certificate, key)| (PemFile::new("--tls-cert", certificate), PemFile::new("--tls-key", key));
         Self::of(pairs.into_iter().map(pair).collect(), clients)
     }
 
-    /// The same, of files that are called otherwise.
+    /// Like [`new`](Self::new), with other names for the options in errors.
     #[must_use]
     pub fn of(pairs: Vec<(PemFile, PemFile)>, clients: ClientCertificates) -> Self {
         Self { pairs, clients }
     }
 
-    /// Every file, to be looked at for changes.
+    /// All files, to watch them for changes.
     pub fn files(&self) -> impl Iterator<Item = &PemFile> {
         self.pairs.iter().flat_map(|(certificate, key)| [certificate, key]).chain(self.clients.authorities())
     }
 
-    /// What is asked of clients.
+    /// The certificates that clients are asked for.
     #[must_use]
     pub fn clients(&self) -> &ClientCertificates {
         &self.clients
     }
 
-    /// Reads the files and makes of them what is served. Blocks: for start-up and the control thread.
+    /// Reads the files and builds the configuration. Blocks: call it at start and on a control thread, never on a shard.
     ///
     /// # Errors
-    /// Which file is wrong, and how.
+    /// A file cannot be read or used. The error names it.
     pub fn load(&self, before: Option<&Served>) -> Result<Served, LoadError> {
         self.build(self.read(), before)
     }
@@ -125,20 +125,20 @@ impl ServerTls {
     /// Reads the files.
     ///
     /// # Errors
-    /// Which of them cannot be read.
+    /// A file cannot be read. The error names it.
     pub fn read(&self) -> Result<Contents, LoadError> {
         let pairs = self.pairs.iter().map(|(certificate, key)| Ok((certificate.read()?, key.read()?)));
         let authorities = self.clients.authorities().map(PemFile::read).transpose()?;
         Ok(Contents { pairs: pairs.collect::<Result<_, LoadError>>()?, authorities })
     }
 
-    /// Makes what is served of the files' contents.
+    /// Builds the configuration from the contents of the files.
     ///
-    /// Tickets that were given out before go on being good, unless the authorities of clients have changed: a ticket
-    /// stands for the certificate that was shown when it was given, and must not outlive the trust in it.
+    /// Earlier tickets stay valid unless the client authorities have changed: a ticket stands for the certificate that the client
+    /// showed when it got the ticket, and must not outlive the trust in that certificate.
     ///
     /// # Errors
-    /// Which file is wrong, and how.
+    /// A file cannot be used. The error names it.
     pub fn build(&self, read: Result<Contents, LoadError>, before: Option<&Served>) -> Result<Served, LoadError> {
         let fingerprint = fingerprint(&read);
         let contents = read?;
@@ -171,11 +171,11 @@ impl ServerTls {
         let mut config = builder.with_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = vec![HTTP_1_1.to_vec()];
         config.ticketer = Arc::clone(&tickets);
-        // A WebSocket client comes back with one connection, not several at once; each ticket is work and bytes.
+        // A WebSocket client returns with one connection, not several at once; each ticket costs work and bytes.
         config.send_tls13_tickets = 1;
-        // Tickets hold all there is to a session: a table beside them would be shared by shards, behind a lock.
+        // Tickets hold the whole session: a table of sessions would be shared by all shards, behind a lock.
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        // Off, so that a handshake cannot be replayed: a request that opens a connection is no safe request.
+        // Off, so that a request cannot be replayed: a request that opens a connection is not safe to repeat.
         config.max_early_data_size = 0;
         Ok(Served { config: Arc::new(config), certificates, fingerprint, tickets, authorities })
     }
@@ -205,13 +205,13 @@ impl ServerTls {
     }
 }
 
-/// Certificates by the name that a client asks for. Several may be for one name, with keys of different kinds.
+/// Certificates by the name that a client asks for. One name may have several, with different kinds of key.
 #[derive(Debug)]
 struct ByName {
-    /// For those who name no host, or one that is unknown.
+    /// The certificates for clients that name no host, or an unknown one.
     first: Candidates,
     exact: HashMap<Box<str>, Candidates>,
-    /// By what stands behind the `*.`.
+    /// The wildcard certificates, by the part after `*.`.
     wildcard: HashMap<Box<str>, Candidates>,
 }
 
@@ -238,7 +238,7 @@ impl ByName {
 
     fn candidates(&self, name: Option<&str>) -> &Candidates {
         let found = name.and_then(|name| {
-            // A client's own spelling may have capitals (RFC 4343); most have none.
+            // A client may write capitals (RFC 4343); most do not.
             if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
                 self.look_up(&name.to_ascii_lowercase())
             } else {
@@ -343,7 +343,7 @@ mod tests {
         let usual = authority.leaf(&["a.test"]);
         let pairs = vec![files.pair("odd", &odd), files.pair("usual", &usual)];
         let served = ServerTls::new(pairs, ClientCertificates::Off).load(None).unwrap();
-        // A client that knows no Ed25519.
+        // A client without Ed25519.
         let mut provider = crate::tls::provider().as_ref().clone();
         let all = provider.signature_verification_algorithms;
         let known: Vec<_> =
@@ -399,7 +399,7 @@ mod tests {
         files.ca(&theirs.certificate);
         let third = tls.load(Some(&second)).unwrap();
         assert!(kind(&third.config).is_err(), "an authority that is trusted no more speaks through a ticket");
-        // A certificate behind it that changes nothing about who is trusted.
+        // A second certificate that changes no trust.
         files.ca(&[theirs.certificate.clone(), "# a comment\n".to_owned()].concat());
         let fourth = tls.load(Some(&third)).unwrap();
         assert!(Arc::ptr_eq(&third.tickets, &fourth.tickets));

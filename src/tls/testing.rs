@@ -1,5 +1,4 @@
-//! What the unit tests of certificates share: authorities made on the spot, a folder that goes away, and handshakes in
-//! memory.
+//! Helpers for unit tests of TLS: authorities, a temporary folder, and handshakes in memory.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +15,7 @@ pub(crate) struct Pair {
     pub(crate) key: String,
 }
 
-/// An authority, and what it has signed so far.
+/// An authority that signs certificates.
 pub(crate) struct Authority {
     pub(crate) certificate: String,
     issuer: Issuer<'static, KeyPair>,
@@ -36,14 +35,14 @@ impl Authority {
         self.sign(&params(names))
     }
 
-    /// One whose subject has this common name.
+    /// A certificate whose subject has this common name.
     pub(crate) fn named(&self, name: impl Into<DnValue>) -> Pair {
         let mut params = params(&[]);
         params.distinguished_name.push(DnType::CommonName, name);
         self.sign(&params)
     }
 
-    /// One that is valid until this long after the beginning of 1970.
+    /// A certificate that is valid until this long after the beginning of 1970.
     pub(crate) fn until(&self, names: &[&str], end: Duration) -> Pair {
         let mut params = params(names);
         params.not_after = rcgen::date_time_ymd(1970, 1, 1) + end;
@@ -64,7 +63,7 @@ pub(crate) fn params(names: &[&str]) -> CertificateParams {
     CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap()
 }
 
-/// A folder of this test's own, removed at its end.
+/// A temporary folder, removed when it is dropped.
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
@@ -92,13 +91,13 @@ impl Drop for Folder {
     }
 }
 
-/// Both ends of a handshake that was done.
+/// Both ends of a completed handshake.
 pub(crate) struct Ends {
     pub(crate) client: ClientConnection,
     pub(crate) server: ServerConnection,
 }
 
-/// Shakes hands in memory, until both are done and tickets have come.
+/// Completes a handshake in memory, tickets included.
 pub(crate) fn shake(server: &Arc<ServerConfig>, client: &Arc<ClientConfig>, name: &str) -> Result<Ends, Error> {
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let mut client = ClientConnection::new(Arc::clone(client), name)?;

@@ -1,8 +1,8 @@
-//! One connection's TLS: what its socket gives goes through rustls, and what rustls gives goes to its socket.
+//! The TLS session of one socket, between the socket and rustls.
 //!
-//! Copies, all of them rustls' own: what was received into its buffer of one record, where it is decrypted; the plaintext
-//! into a piece of memory, and from there to who receives; what is sent, a record at a time, into pieces that are encrypted
-//! in place and given to the kernel together. None of these pieces outlives what it carries.
+//! All copies are made by rustls. Received bytes are copied into its buffer of one record and decrypted there; the plaintext is
+//! copied into a piece of memory, and from there to the receiver. Bytes to send are copied a record at a time into pieces, which
+//! are encrypted in place and given to the kernel together. No piece outlives its contents.
 
 use std::io::{self, IoSlice, Read, Write};
 
@@ -14,51 +14,51 @@ use super::{is_client_hello, is_server_hello};
 use crate::engine::{Fault, Received, Sent, Socket, TlsFault, Transport};
 use crate::invariant::Invariant;
 
-/// Plaintext that is encrypted at a time: what a peer that does not read leaves in memory.
+/// The most plaintext that is encrypted at a time. A peer that does not read leaves as much in memory.
 const MAX_SEALED_BYTES: usize = crate::engine::pool::BUFFER_BYTES;
-/// Bytes that rustls may hold of a record that is not whole: received before, they come out with what is received next.
+/// The most bytes of an incomplete record that rustls may hold. They come out together with the bytes that are received next.
 const RECORD_BYTES: usize = 17 * 1024;
-/// What is received at a time where there is little room for what comes of it. Rustls must take it at once, beside any
-/// part of a record (16,645 bytes at most, RFC 8446 section 5.2) in its 18,437: while it holds plaintext for which there
-/// was no room it may take nothing more, and the rest would be lost.
+/// The size of a receive if there is little room for its plaintext. Rustls must take all of it at once, beside a part of a record
+/// (16,645 bytes at most, RFC 8446 section 5.2) in its buffer of 18,437: while rustls holds plaintext that found no room, it may
+/// take nothing more, and the rest would be lost.
 const SMALL_RECEIVE_BYTES: usize = 1536;
-/// Bytes that may come before a handshake is done: rustls joins messages of up to 64 KiB, and whoever connects may leave
-/// one unfinished. A client's are its hello, and where it is asked for one its chain of certificates; an upstream was
-/// chosen by us, and its chain may be long.
+/// The most bytes that a peer may send before the handshake is complete. Rustls joins messages of up to 64 KiB, and any client may
+/// leave one unfinished. A client sends its hello, and its certificate chain if it is asked for one. An upstream was chosen by the
+/// operator, and its chain may be long.
 const MAX_CLIENT_HANDSHAKE_BYTES: usize = 32 * 1024;
 const MAX_UPSTREAM_HANDSHAKE_BYTES: usize = 64 * 1024;
-/// Bytes that may come behind the handshake, of messages that are part of one, without application data in between. More
-/// than a record, because all of a record counts until it is whole.
+/// The most bytes of handshake messages after the handshake, without application data in between. More than a record, because
+/// all bytes of a record count until it is complete.
 const MAX_SILENT_BYTES: usize = 32 * 1024;
-/// What is received at a time during the handshake.
+/// The size of a receive during the handshake.
 const HANDSHAKE_RECEIVE_BYTES: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) socket: Socket,
     tls: Connection,
-    /// Whether the peer has not said anything yet.
+    /// `true` until the peer has sent its first byte.
     fresh: bool,
-    /// Bytes that came since the beginning, the end of the handshake, or the last application data.
+    /// Bytes that came since the start, the end of the handshake, or the last application data.
     silent: usize,
-    /// Why it is past all use.
+    /// The fault that ended the session.
     failed: Option<Fault>,
-    /// The peer has said that it has finished.
+    /// The peer has sent close_notify.
     ended: bool,
-    /// We have said that we have finished.
+    /// We have sent close_notify.
     closed: bool,
-    /// Bytes that had waited and went when nobody asked: the next flush tells of them.
+    /// Buffered bytes that were sent outside `flush`. The next one reports them.
     went: usize,
-    /// The socket is to be shut down once all is sent.
+    /// The socket must be shut down once everything is sent.
     shutting: bool,
-    /// It is. What rustls still has to say, to an error behind our end, is not sent.
+    /// The write side is shut down. Anything rustls still wants to send is discarded.
     shut: bool,
 }
 
 impl Session {
-    /// A session that begins.
+    /// Starts a session.
     pub(super) fn new(socket: Socket, mut tls: Connection) -> Self {
-        // What it may hold is bounded here, by what it is given.
+        // The bound on rustls's memory is the bytes that it is shown.
         tls.set_buffer_limit(None);
         Self {
             socket,
@@ -82,20 +82,20 @@ impl Session {
         self.ended
     }
 
-    /// Whether encrypted bytes wait for room.
+    /// `true` if encrypted bytes wait for room in the socket.
     pub(super) fn holds(&self) -> bool {
         self.tls.wants_write() && !self.shut
     }
 
-    /// Shows rustls what was received before there was a session.
+    /// Shows rustls the bytes that were received before the session started.
     pub(super) fn begin<T: Transport>(&mut self, early: &[u8], net: &mut T) {
         if self.feed(early, &mut []).is_err() {
-            // The alert. The failure is told when it is asked for.
+            // Sends the alert. The fault is reported by the next call.
             let _ = self.flush(net, &mut 0);
         }
     }
 
-    /// Takes the handshake further: `None` if there is more to do at once.
+    /// Continues the handshake. Returns `None` if there is more to do at once.
     pub(super) fn shake_hands<T: Transport>(&mut self, net: &mut T, wire: &mut [u8]) -> Option<Handshaking> {
         if let Some(fault) = self.failed {
             return Some(Handshaking::Failed(fault));
@@ -103,7 +103,7 @@ impl Session {
         if !self.tls.is_handshaking() {
             return Some(Handshaking::Done);
         }
-        // A peer that refuses and closes may still be heard, though it does not hear us any more.
+        // A peer that refuses and closes does not receive any more, but its alert may still be read.
         let sent = self.push(net);
         let room = wire.len().min(HANDSHAKE_RECEIVE_BYTES);
         let received = match (net.recv(self.socket, wire.get_mut(..room).expected_or_default()), sent) {
@@ -113,14 +113,14 @@ impl Session {
             (Received::End, _) => return Some(self.fail(TlsFault::Truncated)),
         };
         if let Err(fault) = self.feed(wire.get(..received).expected_or_default(), &mut []) {
-            // The alert says why to the peer, who may not take it.
+            // Sends the alert, which the peer may not take.
             let _ = self.flush(net, &mut 0);
             return Some(Handshaking::Failed(fault));
         }
         None
     }
 
-    /// Receives: `None` if what came was nothing for the receiver, and there may be more.
+    /// Receives plaintext. Returns `None` if no plaintext came, and there may be more.
     #[inline]
     pub(super) fn recv<T: Transport>(&mut self, net: &mut T, wire: &mut [u8], into: &mut [u8]) -> Option<Received> {
         let waiting = self.take(into);
@@ -133,14 +133,14 @@ impl Session {
         if self.ended {
             return Some(Received::End);
         }
-        // What comes out of what is received must have room: it cannot wait in `wire`.
+        // The plaintext of all received bytes must have room: it cannot wait in `wire`.
         let room = into.len().saturating_sub(RECORD_BYTES).max(SMALL_RECEIVE_BYTES).min(wire.len());
         match net.recv(self.socket, wire.get_mut(..room).expected_or_default()) {
             Received::Bytes(n) => {
                 let waited = self.holds();
                 let fed = self.feed(wire.get(..n).expected_or_default(), into);
                 if !waited && self.holds() {
-                    // An answer of rustls' own, or its alert: nobody else knows that there is something to send.
+                    // Rustls has an answer or an alert to send, which no caller knows of.
                     let _ = self.push(net);
                 }
                 match fed {
@@ -149,7 +149,7 @@ impl Session {
                     Err(fault) => Some(Received::Failed(fault)),
                 }
             }
-            // The handshake's last words may wait still.
+            // The last bytes of the handshake may still wait for room.
             Received::Blocked => Some(match self.push(net) {
                 Ok(_) => Received::Blocked,
                 Err(fault) => Received::Failed(fault),
@@ -162,7 +162,7 @@ impl Session {
         }
     }
 
-    /// Encrypts and sends. What the socket does not take stays here, and blocks the next send.
+    /// Encrypts and sends. Bytes that the socket does not take stay here, and block the next send.
     #[inline]
     pub(super) fn send<T: Transport>(&mut self, net: &mut T, bytes: &[u8]) -> Sent {
         if let Some(fault) = self.failed.filter(|fault| *fault != Fault::Tls(TlsFault::Truncated)) {
@@ -173,7 +173,7 @@ impl Session {
             let before = self.went;
             let flushed = self.push(net);
             if taken > 0 {
-                // What goes at once did not wait.
+                // Bytes that are sent at once have not waited.
                 self.went = before;
             }
             match flushed {
@@ -184,7 +184,7 @@ impl Session {
             }
             let end = bytes.len().min(taken.saturating_add(MAX_SEALED_BYTES));
             let Some(next) = bytes.get(taken..end).filter(|next| !next.is_empty()) else { return Sent::Bytes(taken) };
-            // Without a limit it takes all; what it cannot encrypt any more is a session at its end.
+            // Rustls takes everything, as it has no limit. A session that can encrypt no more is at its end.
             match self.tls.writer().write(next) {
                 Ok(n) if n > 0 => taken = taken.saturating_add(n),
                 _ => return Sent::Failed(Fault::Tls(TlsFault::Internal)),
@@ -208,7 +208,7 @@ impl Session {
                         break;
                     }
                 }
-                // What went before it went; the next call says what is the matter.
+                // Earlier slices were sent; the next call reports the fault.
                 Sent::Blocked | Sent::Failed(_) if taken > 0 => break,
                 other => return other,
             }
@@ -217,7 +217,7 @@ impl Session {
         Sent::Bytes(taken)
     }
 
-    /// Sends what may be encrypted at a time.
+    /// Encrypts and sends as much as is encrypted at a time.
     fn send_group<T: Transport>(&mut self, net: &mut T, group: &[IoSlice<'_>]) -> Sent {
         if let Some(fault) = self.failed.filter(|fault| *fault != Fault::Tls(TlsFault::Truncated)) {
             return Sent::Failed(fault);
@@ -227,18 +227,18 @@ impl Session {
             Ok(false) => return Sent::Blocked,
             Err(fault) => return Sent::Failed(fault),
         }
-        // Without a limit it takes all; what it cannot encrypt any more is a session at its end.
+        // Rustls takes everything, as it has no limit. A session that can encrypt no more is at its end.
         let Ok(taken @ 1..) = self.tls.writer().write_vectored(group) else {
             return Sent::Failed(Fault::Tls(TlsFault::Internal));
         };
-        // What goes at once did not wait.
+        // Bytes that are sent at once have not waited.
         let before = self.went;
         let pushed = self.push(net);
         self.went = before;
         pushed.map_or_else(Sent::Failed, |_| Sent::Bytes(taken))
     }
 
-    /// Sends what is encrypted: `true` once all is sent.
+    /// Sends encrypted bytes. Returns `true` once all are sent.
     #[inline]
     pub(super) fn flush<T: Transport>(&mut self, net: &mut T, progress: &mut usize) -> Result<bool, Fault> {
         let flushed = self.push(net);
@@ -263,15 +263,15 @@ impl Session {
         Ok(true)
     }
 
-    /// Says that we have finished, and ends our sending behind it.
+    /// Sends close_notify, and ends our sending after it.
     pub(super) fn shutdown<T: Transport>(&mut self, net: &mut T) {
         self.say_goodbye();
         self.shutting = true;
-        // Where it fails the connection is gone, which its next receive will tell.
+        // If this fails the connection is gone, and the next receive reports it.
         let _ = self.flush(net, &mut 0);
     }
 
-    /// Says that we have finished, as far as that can be done at once.
+    /// Sends close_notify, as far as that is possible at once.
     pub(super) fn last_words<T: Transport>(&mut self, net: &mut T) {
         if !self.closed {
             self.say_goodbye();
@@ -279,7 +279,7 @@ impl Session {
         }
     }
 
-    /// A session that failed has sent its alert; one that is shaking hands still has nothing to protect.
+    /// Queues close_notify. A failed session has sent its alert, and an incomplete handshake has nothing to protect.
     fn say_goodbye(&mut self) {
         let truncated = self.failed == Some(Fault::Tls(TlsFault::Truncated));
         if !self.closed && (self.failed.is_none() || truncated) && !self.tls.is_handshaking() {
@@ -288,7 +288,7 @@ impl Session {
         self.closed = true;
     }
 
-    /// Shows rustls what was received, and takes what it makes of it: how much that is.
+    /// Shows received bytes to rustls, and takes the plaintext. Returns its length.
     #[inline]
     fn feed(&mut self, mut bytes: &[u8], into: &mut [u8]) -> Result<usize, Fault> {
         if let (true, Some(first)) = (self.fresh, bytes.first()) {
@@ -307,7 +307,7 @@ impl Session {
             let was_handshaking = self.tls.is_handshaking();
             let allowed = bytes.len().min(self.max_silent().saturating_sub(self.silent));
             let mut shown = bytes.get(..allowed).expected_or_default();
-            // It takes 4 KiB at a time, and of what is not whole no more than the longest record, or message.
+            // Rustls takes 4 KiB at a time, and no more of an incomplete record or message than the longest one.
             while !shown.is_empty() && matches!(self.tls.read_tls(&mut shown), Ok(1..)) {}
             let taken = allowed.saturating_sub(shown.len());
             bytes = bytes.get(taken..).expected_or_default();
@@ -315,11 +315,11 @@ impl Session {
             filled = filled.saturating_add(self.take(into.get_mut(filled..).expected_or_default()));
             let fault = match processed {
                 Err(error) => fault_of(&error),
-                // Behind its end nothing counts.
+                // Bytes after the peer's end do not count.
                 Ok(state) if taken == 0 && (self.ended || state.peer_has_closed()) => break,
-                // There must have been room for all that came out.
+                // There must have been room for all plaintext.
                 Ok(state) if taken == 0 && state.plaintext_bytes_to_read() > 0 => TlsFault::Internal,
-                // It has been shown all that it may hold, or holds all that it would.
+                // Rustls was shown all that it may hold, or holds all that it takes.
                 Ok(_) if taken == 0 => TlsFault::TooLarge,
                 Ok(state) => {
                     let has_ended = was_handshaking && !self.tls.is_handshaking();
@@ -329,13 +329,13 @@ impl Session {
                 }
             };
             self.failed = Some(Fault::Tls(fault));
-            // What was right before it still counts.
+            // Valid plaintext before the fault still counts.
             return if filled > 0 { Ok(filled) } else { Err(Fault::Tls(fault)) };
         }
         Ok(filled)
     }
 
-    /// How many bytes may come that bring nothing.
+    /// The most bytes that may come without bringing plaintext.
     fn max_silent(&self) -> usize {
         match &self.tls {
             tls if !tls.is_handshaking() => MAX_SILENT_BYTES,
@@ -344,7 +344,7 @@ impl Session {
         }
     }
 
-    /// Takes plaintext that is there, and notices the peer's end behind it.
+    /// Takes plaintext, and notes the peer's end after it.
     #[inline]
     fn take(&mut self, into: &mut [u8]) -> usize {
         if into.is_empty() {
@@ -366,7 +366,7 @@ impl Session {
     }
 }
 
-/// The slices at the start that may be encrypted at a time, and how long they are together. At least one.
+/// The number of slices at the start that are encrypted together, at least one, and their total length.
 fn group_of<'s, 'a>(slices: &'s [IoSlice<'a>]) -> (&'s [IoSlice<'a>], usize) {
     let (mut count, mut len): (usize, usize) = (0, 0);
     for slice in slices {
@@ -379,7 +379,7 @@ fn group_of<'s, 'a>(slices: &'s [IoSlice<'a>]) -> (&'s [IoSlice<'a>], usize) {
     (slices.get(..count).expected_or_default(), len)
 }
 
-/// A socket as something that rustls can write to.
+/// A socket that rustls can write to.
 struct Pipe<'a, T> {
     net: &'a mut T,
     socket: Socket,
@@ -407,7 +407,7 @@ impl<T: Transport> Write for Pipe<'_, T> {
 
     #[inline]
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        // One record is the rule, and the plainer call is the cheaper one.
+        // One record is the usual case, and the plain call is cheaper.
         let sent = match slices {
             [one] => self.net.send(self.socket, one),
             all => self.net.send_vectored(self.socket, all),

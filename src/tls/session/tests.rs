@@ -1,4 +1,4 @@
-//! What the simulator meets too seldom, over a transport that is two buffers.
+//! Tests of cases that the simulator meets too seldom, over a transport made of two buffers.
 
 use std::collections::VecDeque;
 use std::io::{IoSlice, Read, Write};
@@ -23,7 +23,7 @@ use crate::tls::{Handshaking, SecureTransport};
 const SOCKET: Socket = Socket { index: 3, generation: 1 };
 const ME: Slot = Slot(0);
 
-/// One socket: what came, what went, and how much more may go.
+/// One socket: the bytes that came, the bytes that were sent, and the room for more.
 #[derive(Debug, Default)]
 struct Wire {
     came: VecDeque<u8>,
@@ -52,7 +52,7 @@ impl Transport for Wire {
     }
 
     fn send(&mut self, _: Socket, bytes: &[u8]) -> Sent {
-        assert!(!self.shut, "a send behind the end");
+        assert!(!self.shut, "a send after the end");
         let n = self.room.min(bytes.len());
         self.went.extend_from_slice(&bytes[..n]);
         self.room -= n;
@@ -90,7 +90,7 @@ impl Transport for Wire {
     }
 }
 
-/// Our end, and a client at the other.
+/// Both ends: ours, and a client.
 struct Both {
     net: Wire,
     sessions: Sessions,
@@ -108,7 +108,7 @@ impl Both {
         both
     }
 
-    /// Before anything is said; the server's chain has its certificate so many times.
+    /// Both ends before the handshake. The server's chain repeats its certificate `chain` times.
     fn apart(chain: usize) -> (Self, Arc<ServerConfig>, Arc<ClientConfig>) {
         let authority = Authority::new("test");
         let pair = authority.leaf(&["a.test"]);
@@ -143,7 +143,7 @@ impl Both {
         both
     }
 
-    /// Our handshake, as far as it goes with what has come.
+    /// Continues our handshake with the bytes that came.
     fn shake_hands(&mut self) -> Handshaking {
         loop {
             match self.ours().handshake(SOCKET) {
@@ -157,7 +157,7 @@ impl Both {
         Secured::new(&mut self.net, &mut self.sessions, ME)
     }
 
-    /// What the client sends.
+    /// Bytes that the client sends.
     fn said(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         while self.client.wants_write() {
@@ -166,14 +166,14 @@ impl Both {
         bytes
     }
 
-    /// A record of the client's.
+    /// A record of `len` bytes from the client.
     fn record(&mut self, len: usize) -> Vec<u8> {
         let text: Vec<u8> = (0..len).map(|n| u8::try_from(n % 251).unwrap()).collect();
         self.client.writer().write_all(&text).unwrap();
         self.said()
     }
 
-    /// Shows the client what came to it: the plaintext of it.
+    /// Shows the client the bytes that were sent to it. Returns their plaintext.
     fn hear(&mut self) -> Vec<u8> {
         let bytes = std::mem::take(&mut self.net.went);
         let (mut bytes, mut plain) = (bytes.as_slice(), Vec::new());
@@ -196,7 +196,7 @@ fn longest_message(kind: u8) -> Vec<Vec<u8>> {
     message.chunks(16_000).map(<[u8]>::to_vec).collect()
 }
 
-/// The same, in records in the clear.
+/// Records in the clear.
 fn longest_hello(kind: u8) -> Vec<u8> {
     let record = |piece: Vec<u8>| {
         let length = u16::try_from(piece.len()).unwrap().to_be_bytes();
@@ -208,7 +208,7 @@ fn longest_hello(kind: u8) -> Vec<u8> {
 const TOO_LARGE: Fault = Fault::Tls(TlsFault::TooLarge);
 
 #[test]
-fn a_handshake_without_an_end_is_given_up_before_it_has_filled_memory() {
+fn an_endless_handshake_is_given_up_before_it_fills_memory() {
     let (mut both, server, _) = Both::apart(1);
     let hello = longest_hello(1);
     let (early, late) = hello.split_at(7);
@@ -245,13 +245,13 @@ fn an_upstream_may_show_a_long_chain() {
         while server.wants_write() {
             shown += server.write_tls(&mut both.net.came).unwrap();
         }
-        assert!(!both.net.came.is_empty(), "nobody goes on");
+        assert!(!both.net.came.is_empty(), "the handshake is stuck");
     }
     assert!(shown > MAX_CLIENT_HANDSHAKE_BYTES, "{shown}");
 }
 
 #[test]
-fn messages_behind_the_handshake_are_bounded_too() {
+fn messages_after_the_handshake_are_bounded() {
     let Both { mut net, mut sessions, client } = Both::open();
     let suite = client.negotiated_cipher_suite().unwrap().tls13().unwrap();
     let (first, secrets) = client.dangerous_extract_secrets().unwrap().tx;
@@ -271,7 +271,7 @@ fn messages_behind_the_handshake_are_bounded_too() {
 }
 
 #[test]
-fn who_says_something_in_between_may_change_keys_for_ever() {
+fn a_peer_that_sends_data_in_between_may_change_keys_forever() {
     let mut both = Both::open();
     let mut came = 0;
     for _ in 0..2000 {
@@ -327,7 +327,7 @@ fn a_peer_that_does_not_read_costs_no_more_than_is_encrypted_at_a_time() {
 }
 
 #[test]
-fn what_had_waited_is_progress_whoever_sent_it_on_and_what_goes_at_once_is_none() {
+fn buffered_bytes_count_as_progress_and_bytes_sent_at_once_do_not() {
     let mut both = Both::open();
     let mut progress = 0;
     assert_eq!(both.ours().send(SOCKET, &[1; 1000]), Sent::Bytes(1000));
@@ -400,7 +400,7 @@ fn small_slices_share_a_record() {
 }
 
 #[test]
-fn the_socket_is_shut_down_behind_the_last_word_and_nothing_follows() {
+fn the_socket_is_shut_down_after_close_notify_and_nothing_follows() {
     let mut both = Both::open();
     both.net.room = 0;
     assert_eq!(both.ours().send(SOCKET, &[1; 1000]), Sent::Bytes(1000));
@@ -420,7 +420,7 @@ fn the_socket_is_shut_down_behind_the_last_word_and_nothing_follows() {
 }
 
 #[test]
-fn what_was_right_before_a_forged_record_is_received_and_the_failure_stays() {
+fn valid_bytes_before_a_forged_record_are_received_and_the_fault_stays() {
     let mut both = Both::open();
     let mut raw = both.record(100);
     raw.extend(both.record(100));
@@ -436,16 +436,16 @@ fn what_was_right_before_a_forged_record_is_received_and_the_failure_stays() {
 }
 
 #[test]
-fn an_end_is_told_again_and_again_and_one_that_tls_did_not_tell_of_is_a_failure() {
-    for told in [true, false] {
+fn an_end_is_reported_each_time_and_one_without_close_notify_is_a_fault() {
+    for is_notified in [true, false] {
         let mut both = Both::open();
-        if told {
+        if is_notified {
             both.client.send_close_notify();
         }
         let said = both.said();
         both.net.came.extend(said);
         both.net.ended = true;
-        let due = if told { Received::End } else { Received::Failed(Fault::Tls(TlsFault::Truncated)) };
+        let due = if is_notified { Received::End } else { Received::Failed(Fault::Tls(TlsFault::Truncated)) };
         for _ in 0..3 {
             assert_eq!(both.ours().recv(SOCKET, &mut [0; 9]), due);
         }
@@ -456,7 +456,7 @@ fn an_end_is_told_again_and_again_and_one_that_tls_did_not_tell_of_is_a_failure(
 }
 
 #[test]
-fn a_socket_with_a_used_place_has_no_session_of_its_forerunners() {
+fn a_socket_that_reuses_an_index_has_no_session_of_an_earlier_socket() {
     let mut both = Both::open();
     let next = Socket { generation: 2, ..SOCKET };
     both.net.came.extend(b"plain");
