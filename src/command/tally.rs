@@ -1,4 +1,4 @@
-//! What a shard counts of each route: plain numbers, handed over when the control plane asks.
+//! The counts of a route on one shard: plain numbers, handed over when the control plane asks.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Limits that hold for the whole process: how many connections there are, in all and from one address.
+//! The limits of the whole process: the number of connections, in all and from one address.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::proto::refusal::Refusal;
 
-/// The counts, shared by all shards. Touched when a connection comes and when it goes, never for a message.
+/// The counts of connections, shared by all shards. Changed when a connection is accepted and when it ends, never for a message.
 #[derive(Debug)]
 pub struct Admission {
     max_connections: u64,
@@ -15,47 +15,47 @@ pub struct Admission {
     per_address: Option<PerAddress>,
 }
 
-/// Exact counts need one table: an address's connections are spread over all shards. It is off by default, and its
-/// lock is held for one look-up.
+/// The counts by address. The connections of an address are spread over all shards, so exact counts need one table. Off by
+/// default; the lock is held for one look-up.
 #[derive(Debug)]
 struct PerAddress {
     max: u64,
     counts: Mutex<HashMap<IpAddr, u64>>,
 }
 
-/// What of a connection is counted.
+/// The counts that a connection is part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
-    /// Nothing: it is being refused.
+    /// None: the connection is being refused.
     Not,
-    /// The connection, but to no address: whose it is, is not known yet, or that address has too many.
+    /// Counted globally only: the client's address is not known yet, or is over its limit.
     Alone,
-    /// The connection, and to its address.
+    /// Counted globally, and to its address.
     WithAddress,
 }
 
 impl Admission {
-    /// Counts from zero. `max_per_address` is off when `None`.
+    /// Starts with no connection. `None` sets no limit for one address.
     #[must_use]
     pub fn new(max_connections: u64, max_per_address: Option<u64>) -> Self {
         let per_address = max_per_address.map(|max| PerAddress { max, counts: Mutex::default() });
         Self { max_connections, connections: AtomicU64::new(0), per_address }
     }
 
-    /// How many connections are counted now.
+    /// The number of connections now.
     #[must_use]
     pub fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// How many addresses have connections that are counted now: 0 where that is not asked for.
+    /// The number of addresses that have connections now; 0 if addresses are not counted.
     #[must_use]
     pub fn addresses(&self) -> usize {
         let counts = self.per_address.as_ref().and_then(|per_address| per_address.counts.lock().ok());
         counts.map_or(0, |counts| counts.len())
     }
 
-    /// Counts a connection in.
+    /// Adds a connection.
     ///
     /// # Errors
     /// The refusal to answer with; nothing was counted.
@@ -67,12 +67,12 @@ impl Admission {
         Ok(())
     }
 
-    /// Counts a connection out that was counted in.
+    /// Removes a connection that was added.
     pub fn leave(&self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Counts a connection to its address, once that is known: a connection that was counted in, and is so once.
+    /// Adds an admitted connection to its address's count. Call at most once per connection.
     ///
     /// # Errors
     /// The refusal to answer with; nothing was counted to the address.
@@ -81,7 +81,7 @@ impl Admission {
         if admitted { Ok(()) } else { Err(Refusal::TOO_MANY_FROM_ADDRESS) }
     }
 
-    /// Takes a connection off its address's count that was counted to it.
+    /// Removes a connection from its address's count. Call only after [`enter_address`](Self::enter_address).
     pub fn leave_address(&self, peer: IpAddr) {
         if let Some(per_address) = &self.per_address {
             per_address.leave(peer);
@@ -91,7 +91,7 @@ impl Admission {
 
 impl PerAddress {
     fn enter(&self, peer: IpAddr) -> bool {
-        // Nothing panics while it is held, so it is never poisoned.
+        // Nothing panics while the lock is held, so it is never poisoned.
         let Ok(mut counts) = self.counts.lock() else { return true };
         let count = counts.entry(network_of(peer)).or_default();
         let admitted = *count < self.max;
@@ -111,7 +111,7 @@ impl PerAddress {
     }
 }
 
-/// One subscriber has a whole IPv6 /64: its addresses count as one.
+/// The key of an address in the counts. One subscriber has a whole IPv6 /64, so that its addresses count as one.
 fn network_of(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         v4 @ IpAddr::V4(_) => v4,
@@ -127,7 +127,7 @@ mod tests {
     use super::{Admission, Refusal};
 
     #[test]
-    fn the_limit_is_met_and_a_place_returns() {
+    fn a_connection_over_the_limit_is_refused_until_another_leaves() {
         let admission = Admission::new(2, None);
         assert!(admission.enter().is_ok() && admission.enter().is_ok());
         assert_eq!(admission.enter(), Err(Refusal::TOO_MANY_CONNECTIONS));

@@ -40,15 +40,15 @@ struct Ending {
     leg: Leg,
     plan: SidePlan,
     input: InputMode,
-    /// Whether the bytes that were forwarded from this side end between two frames.
+    /// `true` if the bytes that were forwarded from this side end between two frames.
     at_boundary: bool,
-    /// Whether our sending to this side has ended.
+    /// `true` if our sending to this side has ended.
     shut: bool,
-    /// Whether the connection of this side has ended or is broken.
+    /// `true` if the connection of this side has ended or is broken.
     over: bool,
-    /// Whether the socket of this side is closed.
+    /// `true` if the socket of this side is closed.
     closed: bool,
-    /// Whether the deadline has passed.
+    /// `true` if the deadline has passed.
     forced: bool,
 }
 
@@ -269,7 +269,7 @@ impl Ending {
         true
     }
 
-    /// Whether nothing of this side will be forwarded any more.
+    /// `true` if nothing of this side will be forwarded any more.
     fn is_silent(&self) -> bool {
         matches!(self.input, InputMode::Scanned | InputMode::Dropped)
     }

@@ -39,7 +39,7 @@ pub(super) struct Dial {
     connect_deadline: Time,
     /// When the current address is given up for the next one.
     attempt_deadline: Time,
-    /// Whether the current connection is established.
+    /// `true` if the current connection is established.
     connected: bool,
     /// The client's answer if no endpoint is left.
     refusal: Refusal,

@@ -7,17 +7,17 @@
 #[derive(Debug, Default)]
 pub(super) struct Gather {
     kept: Vec<u8>,
-    /// How many of the kept bytes have been searched without success.
+    /// The number of kept bytes that have been searched without success.
     searched: usize,
 }
 
 impl Gather {
-    /// Starts with bytes that an earlier stage received and nobody has searched yet.
+    /// Starts with bytes that an earlier stage received and that have not been searched.
     pub(super) fn with_early(early: Vec<u8>) -> Self {
         Self { kept: early, searched: 0 }
     }
 
-    /// Whether bytes are at hand that have not been searched: search them before you receive more.
+    /// `true` if bytes are at hand that have not been searched: search them before you receive more.
     pub(super) fn has_unsearched(&self) -> bool {
         self.searched < self.kept.len()
     }

@@ -95,7 +95,7 @@ impl Handshake {
         }
     }
 
-    /// Receives into the scratch, unless bytes are at hand that nobody has searched. Returns the number of bytes.
+    /// Receives into the scratch, unless unsearched bytes are at hand. Returns the number of bytes.
     fn receive<T: Transport>(&self, cx: &mut Context<'_, T>) -> Result<usize, Outcome> {
         if self.head.has_unsearched() {
             return Ok(0);

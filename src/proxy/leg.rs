@@ -24,7 +24,7 @@ pub(super) struct Leg {
     pub(super) outbox: Outbox,
     /// Received and not forwarded yet: the start of a header or control frame, or bytes that came with the handshake.
     carry: Option<Box<[u8]>>,
-    /// Whether the carried bytes have never been scanned.
+    /// `true` if the carried bytes have never been scanned.
     fresh: bool,
     pub(super) received_bytes: u64,
     /// The time of the last sign of life: this side sent bytes, or took bytes that had been waiting.
@@ -46,7 +46,7 @@ struct Probe {
     nonce: Option<[u8; NONCE_BYTES]>,
     /// Our pings without a pong so far. As many pongs are taken out of the stream, and no more.
     unanswered: u8,
-    /// Whether the side has been silent since the check began.
+    /// `true` if the side has been silent since the check began.
     open: bool,
     /// The bytes that the side had not acknowledged when the check began. Fewer later on are a sign of life.
     unacknowledged: u32,
@@ -167,7 +167,7 @@ impl Leg {
         self.unanswered_pings = self.unanswered_pings.saturating_add(1);
     }
 
-    /// Whether a pong of this side answers our own ping, and so is not forwarded. Any other pong answers the newest ping of the
+    /// `true` if a pong of this side answers our own ping, and so is not forwarded. Any other pong answers the newest ping of the
     /// other side, and with it all earlier ones.
     pub(super) fn takes_pong(&mut self, frame: &[u8], control: &Control) -> bool {
         if let Some(Probe { nonce: Some(nonce), unanswered: 1.., .. }) = self.probe {
@@ -190,7 +190,7 @@ impl Leg {
         false
     }
 
-    /// Whether the side has taken all bytes, and no check is open.
+    /// `true` if the side has taken all bytes, and no check is open.
     #[inline]
     pub(super) fn is_unchecked<T: Transport>(&self, cx: &Context<'_, T>) -> bool {
         self.has_all(cx) && !matches!(self.probe, Some(Probe { open: true, .. }))
@@ -250,7 +250,7 @@ impl Leg {
         Ok(now.after(pong_timeout))
     }
 
-    /// Whether the socket has taken all bytes that were sent.
+    /// `true` if the socket has taken all bytes that were sent.
     #[inline]
     pub(super) fn has_all<T: Transport>(&self, cx: &Context<'_, T>) -> bool {
         self.outbox.is_empty() && !cx.net.holds(self.socket)

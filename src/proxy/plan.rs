@@ -18,9 +18,9 @@ pub(super) struct CloseFrame {
 pub(super) struct SidePlan {
     /// The close frame that this side is sent; `None` to forward everything from the other side, its close frame included.
     pub(super) close: Option<CloseFrame>,
-    /// Whether bytes that this side still sends are forwarded.
+    /// `true` if bytes that this side still sends are forwarded.
     pub(super) is_forwarded: bool,
-    /// Whether the connection to this side is broken.
+    /// `true` if the connection to this side is broken.
     pub(super) is_dead: bool,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Plan {
     pub(super) end: End,
     pub(super) client: SidePlan,
     pub(super) upstream: SidePlan,
-    /// Whether bytes that still flow extend the deadline.
+    /// `true` if bytes that still flow extend the deadline.
     pub(super) extends_deadline: bool,
 }
 
@@ -83,7 +83,7 @@ impl Plan {
                     Side::Client => "client broke the protocol",
                     Side::Upstream => "upstream broke the protocol",
                 };
-                let at_fault = told(violation.close_code(), violation.code());
+                let at_fault = closed_with(violation.close_code(), violation.code());
                 Self::new(end, side, at_fault, peer_failed(side.other(), reason))
             }
             End::Broken(side, _) => {
@@ -100,12 +100,12 @@ impl Plan {
                     Side::Upstream => "upstream did not answer a ping",
                 };
                 let other = SidePlan { is_forwarded: false, ..peer_failed(side.other(), reason) };
-                Self::new(end, side, told(close::GOING_AWAY, "no answer to a ping"), other)
+                Self::new(end, side, closed_with(close::GOING_AWAY, "no answer to a ping"), other)
             }
             End::Idle => Self::both(end, "idle timeout"),
             End::Drained(cause) => {
                 let CloseFrame { code, reason } = drain_close(cause);
-                Self { client: told(code, reason), ..Self::both(end, reason) }
+                Self { client: closed_with(code, reason), ..Self::both(end, reason) }
             }
             // No tunnel ends so: the handshake was not complete.
             End::Refused(_)
@@ -141,12 +141,12 @@ impl Plan {
     }
 
     fn both(end: End, reason: &'static str) -> Self {
-        let plan = told(close::GOING_AWAY, reason);
+        let plan = closed_with(close::GOING_AWAY, reason);
         Self { end, client: plan, upstream: plan, extends_deadline: false }
     }
 }
 
 /// A side that is sent a close frame, and from which nothing more is forwarded.
-fn told(code: u16, reason: &'static str) -> SidePlan {
+fn closed_with(code: u16, reason: &'static str) -> SidePlan {
     SidePlan { close: Some(CloseFrame { code, reason }), is_forwarded: false, is_dead: false }
 }

@@ -1,4 +1,4 @@
-//! The first stage behind a balancer: the PROXY header that names the client. A peer that sends anything else is closed without
+//! The first stage after a balancer: the PROXY header that names the client. A peer that sends anything else is closed without
 //! an answer.
 
 use std::net::SocketAddr;

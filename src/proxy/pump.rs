@@ -149,26 +149,26 @@ fn pass(
             Stop::Violation(violation) => break Some(Pumped::Violated(violation)),
             Stop::Control(control) => control,
         };
-        let behind = at.saturating_add(control.frame_len);
+        let after = at.saturating_add(control.frame_len);
         match control.opcode {
             Opcode::Close => {
                 from.note_close(&control);
                 if manner == Manner::Forward {
                     to.note_close_forwarded(&control);
-                    at = behind;
+                    at = after;
                 }
                 break Some(Pumped::Closed);
             }
-            Opcode::Pong if from.takes_pong(scratch.get(at..behind).unwrap_or_default(), &control) => {
+            Opcode::Pong if from.takes_pong(scratch.get(at..after).unwrap_or_default(), &control) => {
                 #[expect(clippy::disallowed_methods, reason = "the pong ends within what was received")]
-                scratch.copy_within(behind..*end, at);
+                scratch.copy_within(after..*end, at);
                 *end = end.saturating_sub(control.frame_len);
             }
             opcode => {
                 if opcode == Opcode::Ping && manner != Manner::Drop {
                     to.note_ping();
                 }
-                at = behind;
+                at = after;
             }
         }
     };

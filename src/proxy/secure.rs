@@ -14,7 +14,7 @@ pub(super) struct Secure {
     client: Socket,
     /// The configuration, and the bytes that were received already; `None` once the session has started.
     start: Option<(Arc<ServerConfig>, Vec<u8>)>,
-    /// Whether the client's hello was answered, and other connections have had their turn since.
+    /// `true` if the client's hello was answered, and other connections have had their turn since.
     answered: bool,
     deadline: Time,
 }
@@ -70,7 +70,7 @@ impl Secure {
     }
 }
 
-/// Whether the client's hello was answered.
+/// `true` if the client's hello was answered.
 fn is_answered<T: SecureTransport>(client: Socket, net: &T) -> bool {
     net.peer(client).is_some_and(|peer| peer.version.is_some())
 }

@@ -1,4 +1,4 @@
-//! What a proxy runs with besides its routes: checked, immutable, shared by all shards, replaced as a whole.
+//! The settings that all routes share: checked, immutable, used by all shards, and replaced as a whole.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,18 +8,18 @@ use ipnet::IpNet;
 use crate::proto::head::HeadLimits;
 use crate::routing::policy::Policy;
 
-/// Everything the stages go by that is the same for all routes.
+/// The settings of the stages that all routes share.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// What becomes of a connection.
     pub serve: Serve,
-    /// Limits on a request's or response's head.
+    /// The limits of a request's or response's head.
     pub head: HeadLimits,
-    /// What holds for a connection as long as it has no route, and for an echo.
+    /// The policy of a connection that has no route yet.
     pub policy: Arc<Policy>,
-    /// Peers whose word on earlier hops is believed.
+    /// The peers whose forwarding headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// By the listener's place: peers that must begin with a PROXY header, and whose word on who their client is counts.
+    /// By the listener's index, the peers that must send a PROXY header, which is trusted.
     pub proxy_protocol: Vec<Vec<IpNet>>,
 }
 
@@ -33,13 +33,13 @@ pub enum Serve {
 }
 
 impl Settings {
-    /// Whether what this peer says of earlier hops is believed.
+    /// `true` if this peer's forwarding headers are trusted.
     #[must_use]
     pub fn trusts(&self, peer: IpAddr) -> bool {
         contains(&self.trusted_proxies, peer)
     }
 
-    /// Whether this peer must begin with a PROXY header when it comes through this listener.
+    /// `true` if this peer must send a PROXY header on this listener.
     #[must_use]
     pub fn announces(&self, listener: u16, peer: IpAddr) -> bool {
         self.proxy_protocol.get(usize::from(listener)).is_some_and(|networks| contains(networks, peer))

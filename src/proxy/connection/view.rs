@@ -29,7 +29,7 @@ impl Connection {
         }
     }
 
-    /// Whether the client was given a 101.
+    /// `true` if the client was given a 101.
     pub(in crate::proxy) fn was_opened(&self) -> bool {
         self.trace.status == 101
     }

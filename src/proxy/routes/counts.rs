@@ -40,23 +40,32 @@ impl LocalRoute {
         self.tally.handshake.count(took);
     }
 
-    /// Counts the end of a connection. `codes` are those of the close frames that each side sent.
-    pub(in crate::proxy) fn ended(&mut self, was_open: bool, end: End, codes: [Option<u16>; 2]) {
+    /// Counts the end of a tunnel. `codes` are those of the close frames that each side sent.
+    pub(in crate::proxy) fn tunnel_ended(&mut self, end: End, codes: [Option<u16>; 2]) {
         let tally = &mut self.tally;
         for (closes, code) in tally.closes.iter_mut().zip(codes) {
             code.into_iter().for_each(|code| closes.count(code));
         }
-        if was_open {
-            tally.open = tally.open.saturating_sub(1);
-            count_by(&mut tally.ended, end.label(), 1);
-            return;
-        }
+        tally.open = tally.open.saturating_sub(1);
+        count_by(&mut tally.ended, end.label(), 1);
+    }
+
+    /// Counts a connection that ended before it became a tunnel.
+    pub(in crate::proxy) fn handshake_ended(&mut self, end: End) {
+        let tally = &mut self.tally;
         let count = match end {
             End::Refused(refusal) => return count_by(&mut tally.refused, refusal.code, 1),
             End::Unannounced(_) => return count_by(&mut tally.refused, "proxy-protocol", 1),
             End::Declined => &mut tally.declined,
             End::Insecure(_) | End::UnexpectedTls => &mut tally.insecure,
-            _ => &mut tally.left,
+            End::LeftEarly
+            | End::Closed(_)
+            | End::Ended(_)
+            | End::Broken(..)
+            | End::Violated(..)
+            | End::Idle
+            | End::Silent(_)
+            | End::Drained(_) => &mut tally.left,
         };
         *count = count.saturating_add(1);
     }

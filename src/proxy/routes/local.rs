@@ -52,7 +52,7 @@ impl LocalRoute {
         self.route.as_ref()?.labels.as_ref()
     }
 
-    /// Whether `route` is the active one: no change came since a connection took it.
+    /// `true` if `route` is the active one: no change came since a connection took it.
     pub(in crate::proxy) fn is_active(&self, route: &Arc<Route>) -> bool {
         self.route.as_ref().is_some_and(|current| Arc::ptr_eq(current, route))
     }
@@ -70,7 +70,7 @@ impl LocalRoute {
         self.connections = self.connections.saturating_sub(1);
     }
 
-    /// Whether the route is not deployed any more, has no connection, and has no open drain window.
+    /// `true` if the route is not deployed any more, has no connection, and has no open drain window.
     pub(super) fn is_gone(&self) -> bool {
         self.closed == Some(Cause::Undeployed) && self.connections == 0 && self.drain.is_none()
     }

@@ -81,7 +81,8 @@ impl Proxy {
         self.count_out(&connection);
         let route = connection.route();
         if let Some((end, codes)) = connection.ended() {
-            self.routes.get_mut(route).ended(connection.was_opened(), end, codes);
+            let local = self.routes.get_mut(route);
+            if connection.was_opened() { local.tunnel_ended(end, codes) } else { local.handshake_ended(end) }
         }
         let labels = self.routes.get(route).labels().cloned();
         self.routes.leave(route);
