@@ -141,7 +141,10 @@ impl Connection {
     pub(super) fn into_record(self, now: Time, labels: Option<Arc<RouteLabels>>) -> Record {
         let (end, client, upstream) = match self.stage {
             Stage::Gone(end, client, upstream) => (end, client, upstream),
-            _ => (End::Drained(Cause::Shutdown), SideRecord::default(), SideRecord::default()),
+            _ => {
+                debug_assert!(false, "a connection is removed before it is gone");
+                (End::Drained(Cause::Shutdown), SideRecord::default(), SideRecord::default())
+            }
         };
         self.trace.into_record(now, labels, end, client, upstream)
     }

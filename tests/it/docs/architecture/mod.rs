@@ -16,16 +16,9 @@ use crate::harness::documents::{document, rows};
 
 /// Faults that are being mended.
 const KNOWN: &[&str] = &[
-    "src/proxy/closing.rs imports src/proxy/relay.rs: a stage knows no other stage",
-    "src/proxy/dial.rs imports src/proxy/handshake.rs: a stage knows no other stage",
-    "src/proxy/dial.rs imports src/proxy/upgrade.rs: a stage knows no other stage",
-    "src/proxy/handshake.rs imports src/proxy/secure.rs: a stage knows no other stage",
-    "src/proxy/handshake.rs imports src/proxy/upgrade.rs: a stage knows no other stage",
-    "src/proxy/secure.rs reads a clock: SystemTime::now",
     "import each other: src/config/file/check.rs, src/config/file/listeners.rs",
     "import each other: src/control/manage/health.rs, src/control/manage/store_thread.rs",
     "import each other: src/proto/close.rs, src/proto/violation.rs",
-    "import each other: src/proxy/plan.rs, src/proxy/record.rs",
     "import each other: loadtest/src/bench/page.rs, loadtest/src/bench/publish.rs",
     "import each other: loadtest/src/bench/result.rs, loadtest/src/bench/summary.rs",
     "import each other: loadtest/src/shard/client.rs, loadtest/src/shard/conversation.rs, loadtest/src/shard/crew.rs, loadtest/src/shard/script/mod.rs",
