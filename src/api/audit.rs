@@ -97,6 +97,7 @@ actions! {
     ApiStart = "api.start" "A stopped deployment was started.";
     ApiRollback = "api.rollback" "A deployment went to a given revision.";
     ApiLifecycle = "api.lifecycle" "An API's lifecycle changed.";
+    ApiApply = "api.apply" "What a document declares of an API was applied.";
     ProjectCreate = "project.create" "A project was made.";
     ProjectUpdate = "project.update" "A project's description was changed.";
     ProjectDelete = "project.delete" "A project was deleted.";

@@ -5,6 +5,7 @@
 //! comes in as an argument. The words, and the JSON they have everywhere, are docs/apis.md's.
 
 pub mod audit;
+pub mod change;
 pub mod definition;
 pub mod deployed;
 pub mod environment;
@@ -23,6 +24,7 @@ pub mod version;
 pub mod view;
 
 pub use audit::{Action, Actor, AuditEntry};
+pub use change::Change;
 pub use definition::{Access, Definition, Kind, NewApi, NewDefinition};
 pub use deployed::{Deployed, DeploymentId};
 pub use environment::{Environment, Environments};

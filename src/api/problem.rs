@@ -43,6 +43,7 @@ codes! {
     TARGETS_DIFFER = 409 "targets-differ" "Other targets are deployed";
     CONDITION_FAILED = 412 "condition-failed" "It has been changed since it was read";
     FIELDS_INVALID = 422 "fields-invalid" "Fields break rules";
+    DOCUMENTS_INVALID = 422 "documents-invalid" "Documents cannot be applied";
     STORE_READ_ONLY = 503 "store-read-only" "The store can only be read";
     STORE_FULL = 503 "store-full" "The store's disk is full";
     STORE_UNAVAILABLE = 503 "store-unavailable" "The store cannot be used";

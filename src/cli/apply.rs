@@ -4,17 +4,16 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
-
 use super::api::reference::Reference;
 use super::client::{Client, ResourcePath};
 use super::global_options::GlobalOptions;
 use super::output::{Format, count, note, print};
 use super::{Failure, env};
+use crate::api::view::apply::{Applied, AppliedStep, Documents};
 use crate::api::{Api, ApiKey, Definition, EnvironmentName, Revision};
 use crate::declare::node::{held, held_of, lines};
 use crate::declare::written::Written;
-use crate::declare::{Document, Node, Step, Stopped, apply, diff, files, plan};
+use crate::declare::{Document, Node, diff, files, plan};
 
 /// What apply never does.
 const STAYS: &str = "what the files do not name stays as it is";
@@ -46,37 +45,25 @@ pub(super) struct ExportArgs {
 }
 
 pub(super) fn run(args: &ApplyArgs, globals: &GlobalOptions) -> Result<ExitCode, Failure> {
-    let documents = read(&args.file)?;
-    let mut client = Client::new(globals)?;
-    let done = if args.dry_run {
-        let held = held_of(&mut client, &documents)?;
-        let steps = plan(&held, &documents).map_err(|faults| Failure::Configuration(lines(&faults)))?;
-        tell(&steps, globals.output)?;
-        steps.len()
-    } else {
-        let mut steps = Vec::new();
-        let result = apply(&mut client, &documents, |step| {
-            steps.push(step.clone());
-            if globals.output == Format::Table {
-                // As it happens: the next may take a while.
-                let _ = print(&format!("{step}\n"));
-            }
-        });
-        if globals.output != Format::Table {
-            tell(&steps, globals.output)?;
-        }
-        result.map_err(stopped)?
-    };
-    match (done, args.dry_run) {
-        (0, _) => note("nothing to do: the node holds what the files say"),
-        (done, true) => note(&format!("{} to carry out; {STAYS}", count(done as u64, "step"))),
-        (done, false) => note(&format!("{} carried out; {STAYS}", count(done as u64, "step"))),
+    // Mistakes in the files are told without a node.
+    documents(&args.file)?;
+    let files = files::texts(&args.file).map_err(|faults| Failure::Configuration(lines(&faults)))?;
+    let client = Client::new(globals)?;
+    let asked = Documents { files, dry_run: args.dry_run };
+    let applied: Applied = client.post(&ResourcePath::new(["apply"]), &asked)?;
+    let table = |steps: &Vec<AppliedStep>| steps.iter().map(|it| format!("{}\n", it.step)).collect();
+    globals.output.write(&applied.steps, table)?;
+    let count = count(applied.steps.len() as u64, "step");
+    match (applied.steps.is_empty(), args.dry_run) {
+        (true, _) => note("nothing to do: the node holds what the files say"),
+        (false, true) => note(&format!("{count} to carry out; {STAYS}")),
+        (false, false) => note(&format!("{count} carried out; {STAYS}")),
     }
     Ok(ExitCode::SUCCESS)
 }
 
 pub(super) fn diff(args: &DiffArgs, globals: &GlobalOptions) -> Result<ExitCode, Failure> {
-    let documents = read(&args.file)?;
+    let documents = documents(&args.file)?;
     let mut client = Client::new(globals)?;
     let held = held_of(&mut client, &documents)?;
     // What cannot be done has no difference worth showing.
@@ -104,25 +91,8 @@ pub(super) fn export(args: &ExportArgs, globals: &GlobalOptions) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-fn read(path: &std::path::Path) -> Result<Vec<Document>, Failure> {
+fn documents(path: &std::path::Path) -> Result<Vec<Document>, Failure> {
     files::documents(path).map_err(|faults| Failure::Configuration(lines(&faults)))
-}
-
-/// Steps, as they are told or as they are.
-fn tell(steps: &[Step], format: Format) -> Result<(), Failure> {
-    let told: Vec<Value> =
-        steps.iter().map(|step| json!({"api": step.key().to_string(), "step": step.to_string()})).collect();
-    format.write(&told, |_| steps.iter().map(|step| format!("{step}\n")).collect())
-}
-
-fn stopped(stopped: Stopped<Failure>) -> Failure {
-    let said = stopped.to_string();
-    match stopped {
-        Stopped::Unread(failure) => failure,
-        Stopped::Impossible(_) => Failure::Configuration(said),
-        Stopped::At { error: Failure::NotAuthorised(_), .. } => Failure::NotAuthorised(said),
-        Stopped::At { .. } => Failure::Failed(said),
-    }
 }
 
 impl Node for Client {
@@ -140,84 +110,28 @@ impl Node for Client {
         let revision: Revision = self.get(&super::api::place(key).at("revisions").at(&number.to_string()))?;
         Ok(revision.definition)
     }
-
-    fn carry_out(&mut self, step: &Step) -> Result<(), Failure> {
-        let deployment = |key: &ApiKey, environment: &EnvironmentName| {
-            super::api::place(key).at("deployments").at(environment.as_str())
-        };
-        // What is answered was seen when it was planned, or will be.
-        let _: Value = match step {
-            Step::Create(_, new) => self.post(&ResourcePath::new(["apis"]), new)?,
-            Step::Update(key, new, _) => self.put(&super::api::place(key), new, None)?,
-            Step::Deploy(key, environment, new, _) => self.put(&deployment(key, environment), new, None)?,
-            Step::Stop(key, environment) => self.post(&deployment(key, environment).at("stop"), &json!({}))?,
-            Step::Start(key, environment) => self.post(&deployment(key, environment).at("start"), &json!({}))?,
-            Step::Lifecycle(key, new) => self.put(&super::api::place(key).at("lifecycle"), new, None)?,
-        };
-        Ok(())
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use crate::cli::client::testing::{Answer, Asked, FakeNode, api, deployment};
-    use crate::declare::testing::chat;
-    use crate::declare::{Stopped, apply};
-
-    /// A node with `chat:1.0`, deployed in development.
-    fn node() -> FakeNode {
-        FakeNode::new(|asked: &Asked| match asked.line.as_str() {
-            "GET /api/v1/environments" => {
-                let of = |name: &str, order: u32| json!({"name": name, "order": order, "external": "a:1", "internal": "a:2", "hosts": [], "variables": []});
-                Answer::json(&json!({"items": [of("production", 1), of("development", 0)], "next": null}).to_string())
-            }
-            line if line.starts_with("GET /api/v1/apis?") => {
-                let fields =
-                    json!({"latest_revision": 3, "deployments": [deployment("development", 3)], "name": "Chat"});
-                Answer::json(&json!({"items": [api("default/chat:1.0", &fields)], "next": null}).to_string())
-            }
-            "GET /api/v1/apis/default/chat/1.0/revisions/3" => {
-                let definition = json!({"name": "Chat", "description": "", "access": "external",
-                    "targets": ["ws://127.0.0.1:9000"], "type": "WebSocket"});
-                let created = "2026-01-01T00:00:00Z";
-                Answer::json(
-                    &json!({"number": 3, "definition": definition, "created_at": created, "created_by": "me"})
-                        .to_string(),
-                )
-            }
-            line if line.ends_with("/lifecycle") => Answer::problem(403, "not-you", "you may not"),
-            _ => Answer::json("{}"),
-        })
-    }
+    use crate::api::view::apply::{Applied, Documents};
+    use crate::cli::client::ResourcePath;
+    use crate::cli::client::testing::{Answer, FakeNode};
 
     #[test]
-    fn steps_are_requests_in_their_order_and_the_first_refusal_ends_them() {
-        let node = node();
-        let wanted = chat(
-            "description: new\nlifecycle: Published\ndeployments:\n- {environment: production, targets: [\"ws://p\"], status: stopped}\n\
-             - environment: development\n",
-        );
-        let stopped = apply(&mut node.client(), &wanted, |_| {}).unwrap_err();
-        let asked: Vec<String> =
-            node.asked().into_iter().skip(3).map(|it| format!("{} {}", it.line, it.body)).collect();
-        let chat = "/api/v1/apis/default/chat/1.0";
+    fn documents_that_a_node_refuses_are_an_invalid_configuration() {
+        let node = FakeNode::new(|_| Answer::problem(422, "documents-invalid", "f.yaml:1:1: lifecycle: no way"));
+        let asked = Documents { files: Vec::new(), dry_run: true };
+        let refused = node.client().post::<Applied>(&ResourcePath::new(["apply"]), &asked).map(drop);
+        let (why, code) = refused.unwrap_err().into_message_and_code();
+        assert_eq!((code, why.contains("f.yaml:1:1: lifecycle: no way")), (3, true), "{why}");
+        let asked = &node.asked()[0];
+        assert_eq!(asked.line, "POST /api/v1/apply");
         assert_eq!(
-            asked,
-            [
-                format!(
-                    r#"PUT {chat} {{"name":"Chat","description":"new","access":"external","targets":["ws://a"],"type":"WebSocket"}}"#
-                ),
-                format!("PUT {chat}/deployments/development {{}}"),
-                format!(r#"PUT {chat}/deployments/production {{"targets":["ws://p"]}}"#),
-                format!("POST {chat}/deployments/production/stop {{}}"),
-                format!(r#"PUT {chat}/lifecycle {{"state":"Published"}}"#),
-            ]
+            serde_json::from_str::<serde_json::Value>(&asked.body).unwrap(),
+            json!({"files": [], "dry_run": true})
         );
-        assert!(matches!(&stopped, Stopped::At { done: 4, of: 5, .. }), "{stopped}");
-        let (why, code) = super::stopped(stopped).into_message_and_code();
-        assert_eq!(code, 4);
-        assert!(why.contains("you may not (403 not-you)\n  4 of 5 steps are done"), "{why}");
     }
 }

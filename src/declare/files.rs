@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::document::{Document, Origin};
 use super::read::{self, Fault};
+use crate::api::view::apply::DocumentFile;
 
 /// The most that is read of a file, and of all of them.
 const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
@@ -19,28 +20,47 @@ const MAX_DEPTH: usize = 32;
 /// # Errors
 /// Everything that is wrong in them, with file, line and column.
 pub fn documents(path: &Path) -> Result<Vec<Document>, Vec<Fault>> {
-    let files = listed(path).map_err(|fault| vec![fault])?;
-    let (mut documents, mut faults, mut total) = (Vec::new(), Vec::new(), 0_u64);
+    let (texts, mut unread) = collect(path);
+    match read::files(&texts) {
+        Ok(documents) if unread.is_empty() => Ok(documents),
+        Ok(_) => Err(unread),
+        Err(mut wrong) => {
+            wrong.append(&mut unread);
+            Err(wrong)
+        }
+    }
+}
+
+/// Reads the texts of a file or of all files in a folder.
+///
+/// # Errors
+/// A file cannot be read, or there are too many, or they are too long.
+pub fn texts(path: &Path) -> Result<Vec<DocumentFile>, Vec<Fault>> {
+    let (texts, unread) = collect(path);
+    if unread.is_empty() { Ok(texts) } else { Err(unread) }
+}
+
+/// The texts that could be read, and why the others could not.
+fn collect(path: &Path) -> (Vec<DocumentFile>, Vec<Fault>) {
+    let files = match listed(path) {
+        Ok(files) => files,
+        Err(fault) => return (Vec::new(), vec![fault]),
+    };
+    let (mut texts, mut unread, mut total) = (Vec::with_capacity(files.len()), Vec::new(), 0_u64);
     for file in &files {
-        let read = text(file).and_then(|text| {
-            total = total.saturating_add(text.len() as u64);
-            if total > MAX_TOTAL_BYTES {
-                return Err(fault(file, format!("the files have more than {MAX_TOTAL_BYTES} bytes with this one")));
+        match text(file) {
+            Ok(text) => {
+                total = total.saturating_add(text.len() as u64);
+                texts.push(DocumentFile { name: file.display().to_string(), text });
             }
-            Ok(text)
-        });
-        match read.map_err(|fault| vec![fault]).and_then(|text| read::documents(&file.display().to_string(), &text)) {
-            Ok(mut read) => documents.append(&mut read),
-            Err(mut more) => faults.append(&mut more),
+            Err(fault) => unread.push(fault),
         }
         if total > MAX_TOTAL_BYTES {
+            unread.push(fault(file, format!("the files have more than {MAX_TOTAL_BYTES} bytes with this one")));
             break;
         }
     }
-    if let Err(mut twice) = read::distinct(&documents) {
-        faults.append(&mut twice);
-    }
-    if faults.is_empty() { Ok(documents) } else { Err(faults) }
+    (texts, unread)
 }
 
 /// The files that a path stands for.
@@ -152,7 +172,7 @@ mod tests {
         std::fs::remove_file(root.join("e.yaml")).unwrap();
         let told = faults(root);
         let expected =
-            ["c.yaml:1:1: missing field `apiVersion`", "d.yaml: it is not UTF-8", "b.yaml:1:1: default/one:1.0 is"];
+            ["c.yaml:1:1: missing field `apiVersion`", "b.yaml:1:1: default/one:1.0 is", "d.yaml: it is not UTF-8"];
         for (line, part) in told.iter().zip(expected) {
             assert!(line.contains(part), "{part}: {line}");
         }

@@ -1,15 +1,14 @@
 //! Declared state: what APIs should be, as files say it, and what has to be done for it.
 //!
 //! ```text
-//! files -> read -> documents --+-- plan -> steps -> carry out, on a node
+//! files -> read -> documents --+-- plan -> steps -> one transaction of the control plane
 //!                 held <-------+-- diff -> text
 //!                 held -> written (export) -> files
 //! ```
 //!
-//! In: YAML, and what a node holds. Out: steps, which are operations of the admin API; differences; YAML. Nothing that is
-//! not in a document is ever taken away, and what a document leaves out stays as it is. Everything here is pure but
-//! [`files`], which reads them, and [`node`], which has steps carried out by whoever can: a client of the admin API, or the
-//! node itself.
+//! In: YAML, and what a node holds. Out: steps, each a [`Change`](crate::api::Change) with its reason; differences; YAML.
+//! Nothing that is not in a document is ever taken away, and what a document leaves out stays as it is. Everything here is
+//! pure but [`files`], which reads files, and [`node`], which reads a node.
 
 pub mod diff;
 pub mod document;
@@ -25,6 +24,6 @@ pub mod written;
 
 pub use document::{Declared, Document};
 pub use held::Held;
-pub use node::{Node, Stopped, apply};
+pub use node::Node;
 pub use plan::plan;
 pub use step::Step;

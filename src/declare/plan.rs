@@ -3,7 +3,7 @@
 //! Steps come in the documents' order, and for each API in the order in which they are safe: its definition, its
 //! deployments in the environments' order, its lifecycle. What is so already gets no step, so that a plan that was carried
 //! out leaves none. A state that cannot be reached directly is reached through others, by the shortest way that the
-//! lifecycle allows: Created -> Published -> Deprecated.
+//! lifecycle allows: Created -> Published -> Deprecated. What should be stopped is deployed as stopped.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,9 +13,9 @@ use super::document::{Declared, Document};
 use super::held::{Held, HeldApi};
 use super::read::Fault;
 use super::step::{Step, Why};
-use crate::api::request::{NewApi, NewDefinition, NewDeployment, NewLifecycle, OwnTargets};
+use crate::api::request::{NewLifecycle, OwnTargets};
 use crate::api::view::{Deployment, Status};
-use crate::api::{Definition, EnvironmentName, Lifecycle, TargetUrl};
+use crate::api::{Change, Definition, EnvironmentName, Lifecycle};
 
 /// The steps from what is held to what is declared.
 ///
@@ -53,17 +53,19 @@ impl Planner<'_> {
         self.faults.push(Fault { origin: document.origin.clone(), field: Some(field.to_owned()), message });
     }
 
+    fn step(&mut self, document: &Document, change: Change, why: Why) {
+        self.steps.push(Step { api: document.key.clone(), change, why });
+    }
+
     fn definition(&mut self, document: &Document, held: Option<&HeldApi>) {
-        let key = document.key.clone();
-        let wanted = definition(document, held);
+        let (api, wanted) = (document.key.clone(), definition(document, held));
         let Some(held) = held else {
-            let new = NewApi::with_key(&key, NewDefinition::from(&wanted));
-            self.steps.push(Step::Create(key, new));
+            self.step(document, Change::CreateApi { api, definition: wanted }, Why::Missing);
             return;
         };
         let fields = held.api.definition.differences(&wanted);
         if !fields.is_empty() {
-            self.steps.push(Step::Update(key, NewDefinition::from(&wanted), fields));
+            self.step(document, Change::PutApi { api, definition: wanted }, Why::Fields(fields));
         }
     }
 
@@ -97,25 +99,18 @@ impl Planner<'_> {
         }
         let running =
             held.and_then(|held| held.api.deployments.iter().find(|it| it.environment == declared.environment));
-        let (key, environment) = (document.key.clone(), declared.environment.clone());
-        let why = why(document, declared, held, running);
-        if let Some(why) = why {
-            let targets = match &declared.targets {
-                OwnTargets::Keep => None,
-                OwnTargets::Revisions => Some(Vec::new()),
-                OwnTargets::These(targets) => Some(texts(targets)),
-            };
-            let new = NewDeployment { revision: declared.revision, targets };
-            self.steps.push(Step::Deploy(key.clone(), environment.clone(), new, why));
-        }
+        let (api, environment) = (document.key.clone(), declared.environment.to_string());
         let is = running.map_or(Status::Running, |running| running.status);
-        let wanted = declared.status.unwrap_or(is);
-        // What is deployed anew where it was stopped is told its state again.
-        if wanted != is || (why.is_some() && is == Status::Stopped) {
-            self.steps.push(match wanted {
-                Status::Running => Step::Start(key, environment),
-                Status::Stopped => Step::Stop(key, environment),
-            });
+        let status = declared.status.unwrap_or(is);
+        if let Some(why) = why(document, declared, held, running) {
+            let (revision, targets) = (declared.revision, declared.targets.clone());
+            self.step(document, Change::Deploy { api, environment, revision, targets, status }, why);
+        } else if status != is {
+            let change = match status {
+                Status::Running => Change::Start { api, environment },
+                Status::Stopped => Change::Stop { api, environment },
+            };
+            self.step(document, change, Why::State);
         }
     }
 
@@ -158,7 +153,8 @@ impl Planner<'_> {
                 deprecated_at: deprecated_at.map(|at| at.to_string()),
                 production_targets: None,
             };
-            self.steps.push(Step::Lifecycle(document.key.clone(), new));
+            let change = Change::SetLifecycle { api: document.key.clone(), lifecycle: new };
+            self.step(document, change, Why::State);
         }
     }
 }
@@ -218,16 +214,12 @@ fn way(from: Lifecycle, to: Lifecycle) -> Option<Vec<Lifecycle>> {
     None
 }
 
-fn texts(targets: &[TargetUrl]) -> Vec<String> {
-    targets.iter().map(ToString::to_string).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::{plan, way};
     use crate::api::Lifecycle;
-    use crate::declare::testing::{Shelf, chat, documents};
-    use crate::declare::{Document, apply};
+    use crate::declare::Document;
+    use crate::declare::testing::{Shelf, apply, chat, documents};
 
     fn told(shelf: &mut Shelf, documents: &[Document]) -> Vec<String> {
         let steps = plan(&shelf.held(), documents).unwrap();
@@ -246,8 +238,7 @@ mod tests {
         );
         let expected = [
             "create default/chat:1.0",
-            "deploy default/chat:1.0 in development",
-            "stop default/chat:1.0 in development",
+            "deploy default/chat:1.0 in development, stopped",
             "deploy default/chat:1.0 in production",
             "lifecycle of default/chat:1.0: Published, displayed as Our chat",
         ];
@@ -279,7 +270,7 @@ mod tests {
         let expected =
             ["update default/chat:1.0: targets", "deploy default/chat:1.0 in development: the definition as it is now"];
         assert_eq!(told(&mut shelf, &changed(development)), expected);
-        apply(&mut shelf, &changed(development), |_| {}).unwrap();
+        apply(&mut shelf, &changed(development)).unwrap();
         assert!(told(&mut shelf, &changed(development)).is_empty());
         let expected = ["deploy default/chat:1.0 in production: the definition as it is now"];
         assert_eq!(told(&mut shelf, &changed(both)), expected);
@@ -301,14 +292,13 @@ mod tests {
     }
 
     #[test]
-    fn a_stopped_deployment_that_is_deployed_anew_is_told_its_state_again() {
+    fn a_stopped_deployment_that_is_deployed_again_stays_stopped() {
         let deployed = |more: &str| chat(&format!("deployments:\n- {{environment: production{more}}}\n"));
         let mut shelf = Shelf::with(&deployed(", status: stopped"));
         assert_eq!(told(&mut shelf, &deployed(", status: running")), ["start default/chat:1.0 in production"]);
-        let anew = told(&mut shelf, &deployed(", targets: [\"ws://p\"]"));
-        assert_eq!(anew[1..], ["stop default/chat:1.0 in production"]);
-        let anew = told(&mut shelf, &deployed(", targets: [\"ws://p\"], status: running"));
-        assert_eq!(anew[1..], ["start default/chat:1.0 in production"]);
+        let own = "deploy default/chat:1.0 in production: the environment's own targets";
+        assert_eq!(told(&mut shelf, &deployed(", targets: [\"ws://p\"]")), [format!("{own}, stopped")]);
+        assert_eq!(told(&mut shelf, &deployed(", targets: [\"ws://p\"], status: running")), [own]);
     }
 
     #[test]
@@ -346,7 +336,7 @@ mod tests {
         let mut shelf = Shelf::with(&chat("lifecycle: Published\ndeployments:\n- environment: production\n"));
         let expected = ["lifecycle of default/chat:1.0: Deprecated", "lifecycle of default/chat:1.0: Retired"];
         assert_eq!(told(&mut shelf, &retired), expected);
-        apply(&mut shelf, &retired, |_| {}).unwrap();
+        apply(&mut shelf, &retired).unwrap();
         assert!(told(&mut shelf, &retired).is_empty());
         assert_eq!(told(&mut shelf, &chat("")), ["create default/chat:1.0"], "its key is free");
     }

@@ -1,72 +1,64 @@
-//! A step: one operation of the admin API, and how it is told.
+//! A step: one change that a document asks for, and why, as people are told.
 
 use std::fmt;
 
-use crate::api::request::{NewApi, NewDefinition, NewDeployment, NewLifecycle};
-use crate::api::{ApiKey, EnvironmentName};
+use crate::api::view::Status;
+use crate::api::{ApiKey, Change};
 
-/// One operation.
+/// A change, and why it is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Makes an API.
-    Create(ApiKey, NewApi),
-    /// Changes an API's definition; which fields of it, for people.
-    Update(ApiKey, NewDefinition, Vec<&'static str>),
-    /// Deploys it; why, for people.
-    Deploy(ApiKey, EnvironmentName, NewDeployment, Why),
-    /// Stops a deployment.
-    Stop(ApiKey, EnvironmentName),
-    /// Starts a deployment.
-    Start(ApiKey, EnvironmentName),
-    /// Changes an API's lifecycle.
-    Lifecycle(ApiKey, NewLifecycle),
+pub struct Step {
+    /// The API that the change is about.
+    pub api: ApiKey,
+    /// The change.
+    pub change: Change,
+    /// Why it is made.
+    pub why: Why,
 }
 
-/// Why something is deployed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a change is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// It is not deployed there.
+    /// The API, or the deployment, is not there.
     Missing,
+    /// These fields of the definition differ.
+    Fields(Vec<&'static str>),
     /// Another definition runs there.
     Definition,
     /// Another revision was asked for.
     Revision,
     /// The environment's own targets are others.
     Targets,
+    /// The status of the deployment, or the state of the API's life, is another.
+    State,
 }
 
 impl Step {
-    /// The API that it is about.
+    /// The API that the change is about.
     #[must_use]
     pub fn key(&self) -> &ApiKey {
-        match self {
-            Self::Create(key, _)
-            | Self::Update(key, ..)
-            | Self::Deploy(key, ..)
-            | Self::Stop(key, _)
-            | Self::Start(key, _)
-            | Self::Lifecycle(key, _) => key,
-        }
+        &self.api
     }
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Create(key, _) => write!(f, "create {key}"),
-            Self::Update(key, _, fields) => write!(f, "update {key}: {}", fields.join(", ")),
-            Self::Deploy(key, environment, new, why) => {
+        let key = &self.api;
+        match &self.change {
+            Change::CreateApi { .. } => write!(f, "create {key}"),
+            Change::Deploy { environment, revision, status, .. } => {
                 write!(f, "deploy {key} in {environment}")?;
-                match (why, new.revision) {
-                    (Why::Missing, None) => Ok(()),
-                    (Why::Missing | Why::Revision, Some(revision)) => write!(f, ": revision {revision}"),
-                    (Why::Definition | Why::Revision, _) => write!(f, ": the definition as it is now"),
-                    (Why::Targets, _) => write!(f, ": the environment's own targets"),
+                match (&self.why, revision) {
+                    (Why::Missing, None) => {}
+                    (Why::Missing | Why::Revision, Some(revision)) => write!(f, ": revision {revision}")?,
+                    (Why::Targets, _) => write!(f, ": the environment's own targets")?,
+                    _ => write!(f, ": the definition as it is now")?,
                 }
+                if *status == Status::Stopped { f.write_str(", stopped") } else { Ok(()) }
             }
-            Self::Stop(key, environment) => write!(f, "stop {key} in {environment}"),
-            Self::Start(key, environment) => write!(f, "start {key} in {environment}"),
-            Self::Lifecycle(key, new) => {
+            Change::Stop { environment, .. } => write!(f, "stop {key} in {environment}"),
+            Change::Start { environment, .. } => write!(f, "start {key} in {environment}"),
+            Change::SetLifecycle { lifecycle: new, .. } => {
                 write!(f, "lifecycle of {key}: {}", new.state)?;
                 if let Some(name) = &new.display_name {
                     write!(f, ", displayed as {name}")?;
@@ -79,6 +71,12 @@ impl fmt::Display for Step {
                     None => Ok(()),
                 }
             }
+            Change::PutApi { .. } => match &self.why {
+                Why::Fields(fields) => write!(f, "update {key}: {}", fields.join(", ")),
+                _ => write!(f, "update {key}"),
+            },
+            // Documents ask for none of the others.
+            _ => write!(f, "change {key}"),
         }
     }
 }

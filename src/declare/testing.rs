@@ -8,10 +8,9 @@ use super::document::Document;
 use super::held::{self, Held};
 use super::node::Node;
 use super::read;
-use super::step::Step;
 use crate::api::request::{NewLifecycle, OwnTargets};
 use crate::api::view::{Deployment, Status};
-use crate::api::{Api, ApiKey, Definition, EnvironmentName, Lifecycle, Problems};
+use crate::api::{Api, ApiKey, Change, Definition, EnvironmentName, Lifecycle, Problems};
 
 /// Documents of a text that is right.
 pub(crate) fn documents(text: &str) -> Vec<Document> {
@@ -23,14 +22,16 @@ pub(crate) fn chat(lines: &str) -> Vec<Document> {
     documents(&format!("apiVersion: ringway/v1\nkind: Api\nname: Chat\nversion: 1.0\ntargets: [\"ws://a\"]\n{lines}"))
 }
 
+/// Makes a node hold what documents say.
+pub(crate) fn apply(shelf: &mut Shelf, documents: &[Document]) -> Result<(), Problems> {
+    let steps = super::plan(&shelf.held(), documents).unwrap_or_else(|faults| panic!("{faults:?}"));
+    steps.iter().try_for_each(|step| shelf.make(&step.change))
+}
+
 /// A node.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shelf {
     pub(crate) apis: BTreeMap<ApiKey, (Api, Vec<Definition>)>,
-    /// Steps that were carried out, as they are told.
-    pub(crate) told: Vec<String>,
-    /// Refuses the step with this number.
-    pub(crate) refuses: Option<usize>,
 }
 
 impl Shelf {
@@ -42,9 +43,26 @@ impl Shelf {
     /// One after these documents were applied.
     pub(crate) fn with(documents: &[Document]) -> Self {
         let mut shelf = Self::default();
-        super::apply(&mut shelf, documents, |_| {}).unwrap();
-        shelf.told.clear();
+        apply(&mut shelf, documents).unwrap();
         shelf
+    }
+
+    fn make(&mut self, change: &Change) -> Result<(), Problems> {
+        match change {
+            Change::CreateApi { api, definition } => self.created(api, definition.clone()),
+            Change::PutApi { api, definition } => {
+                self.apis.get_mut(api).unwrap().0.definition = definition.clone();
+            }
+            Change::Deploy { api, environment, revision, targets, status } => {
+                self.deploy(api, environment, *revision, targets);
+                self.status(api, environment, *status);
+            }
+            Change::Stop { api, environment } => self.status(api, environment, Status::Stopped),
+            Change::Start { api, environment } => self.status(api, environment, Status::Running),
+            Change::SetLifecycle { api, lifecycle } => return self.lifecycle(api, lifecycle),
+            other => panic!("documents do not ask for {other:?}"),
+        }
+        Ok(())
     }
 
     fn created(&mut self, key: &ApiKey, definition: Definition) {
@@ -70,7 +88,7 @@ impl Shelf {
         assert!(before.is_none_or(|(api, _)| !held::counts(&api)), "{key} is there");
     }
 
-    fn deploy(&mut self, key: &ApiKey, environment: &EnvironmentName, revision: Option<u64>, own: OwnTargets) {
+    fn deploy(&mut self, key: &ApiKey, environment: &str, revision: Option<u64>, own: &OwnTargets) {
         let (api, revisions) = self.apis.get_mut(key).unwrap();
         assert_ne!(api.lifecycle, Lifecycle::Retired);
         let definition = api.definition.clone();
@@ -82,15 +100,15 @@ impl Shelf {
         });
         let kept = &revisions[usize::try_from(revision - 1).unwrap()];
         api.latest_revision = Some(revisions.len() as u64);
-        let there = api.deployments.iter().find(|it| it.environment == *environment).cloned();
+        let there = api.deployments.iter().find(|it| it.environment.as_str() == environment).cloned();
         let targets = match own {
             OwnTargets::Keep => there.and_then(|it| it.targets),
             OwnTargets::Revisions => None,
-            OwnTargets::These(targets) => Some(targets),
+            OwnTargets::These(targets) => Some(targets.clone()),
         };
-        api.deployments.retain(|it| it.environment != *environment);
+        api.deployments.retain(|it| it.environment.as_str() != environment);
         api.deployments.push(Deployment {
-            environment: environment.clone(),
+            environment: environment.parse().unwrap(),
             revision,
             effective_targets: targets.clone().unwrap_or_else(|| kept.targets.clone()),
             targets,
@@ -102,9 +120,9 @@ impl Shelf {
         api.deployments.sort_by_key(|it| environments().iter().position(|known| *known == it.environment));
     }
 
-    fn status(&mut self, key: &ApiKey, environment: &EnvironmentName, status: Status) {
+    fn status(&mut self, key: &ApiKey, environment: &str, status: Status) {
         let (api, _) = self.apis.get_mut(key).unwrap();
-        api.deployments.iter_mut().find(|it| it.environment == *environment).unwrap().status = status;
+        api.deployments.iter_mut().find(|it| it.environment.as_str() == environment).unwrap().status = status;
     }
 
     fn lifecycle(&mut self, key: &ApiKey, new: &NewLifecycle) -> Result<(), Problems> {
@@ -150,27 +168,5 @@ impl Node for Shelf {
 
     fn revision(&mut self, key: &ApiKey, number: u64) -> Result<Definition, Problems> {
         Ok(self.apis[key].1[usize::try_from(number - 1).unwrap()].clone())
-    }
-
-    fn carry_out(&mut self, step: &Step) -> Result<(), Problems> {
-        if self.refuses == Some(self.told.len()) {
-            return Err(Problems::new(crate::api::problem::Code::BUSY, "no"));
-        }
-        self.told.push(step.to_string());
-        match step {
-            Step::Create(key, new) => {
-                let (checked, definition) = new.check()?;
-                assert_eq!(checked, *key);
-                self.created(key, definition);
-            }
-            Step::Update(key, new, _) => {
-                self.apis.get_mut(key).unwrap().0.definition = new.check()?;
-            }
-            Step::Deploy(key, environment, new, _) => self.deploy(key, environment, new.revision, new.own_targets()?),
-            Step::Stop(key, environment) => self.status(key, environment, Status::Stopped),
-            Step::Start(key, environment) => self.status(key, environment, Status::Running),
-            Step::Lifecycle(key, new) => return self.lifecycle(key, new),
-        }
-        Ok(())
     }
 }

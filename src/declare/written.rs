@@ -166,8 +166,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::Written;
-    use crate::declare::testing::{Shelf, chat, documents, environments};
-    use crate::declare::{apply, diff, plan};
+    use crate::declare::testing::{Shelf, apply, chat, documents, environments};
+    use crate::declare::{diff, plan};
 
     fn exported(shelf: &mut Shelf) -> String {
         let held = shelf.held();
@@ -181,7 +181,7 @@ mod tests {
             "description: \"two\\nlines\"\nlifecycle: Deprecated\ndisplay_name: Our chat\nsunset_at: 2030-01-01T00:00:00Z\n\
              deployments:\n- environment: development\n- {environment: production, targets: [\"ws://p\"], status: stopped}\n",
         ));
-        apply(&mut shelf, &chat("description: other\ndeployments:\n- environment: development\n"), |_| {}).unwrap();
+        apply(&mut shelf, &chat("description: other\ndeployments:\n- environment: development\n")).unwrap();
         insta::assert_snapshot!(exported(&mut shelf));
     }
 
@@ -254,7 +254,7 @@ mod tests {
                 let shown = diff::unified(&held, &wanted).unwrap();
                 prop_assert_eq!(steps.is_empty(), shown.is_empty(), "{} {:?}", shown, steps);
                 let mut predicted = Written::applied(&wanted[0], there, &held.environments);
-                apply(&mut shelf, &wanted, |_| {}).unwrap();
+                apply(&mut shelf, &wanted).unwrap();
                 let after = shelf.held();
                 let mut is = after.apis.get(&wanted[0].key).map(Written::held);
                 // What the node chooses where a document leaves it open.

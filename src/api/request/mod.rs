@@ -44,8 +44,9 @@ pub struct NewDeployment {
     pub targets: Option<Vec<String>>,
 }
 
-/// What an environment's own targets are to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What an environment's own targets are to be. In JSON: null keeps them, an empty list removes them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Option<Vec<TargetUrl>>", into = "Option<Vec<TargetUrl>>")]
 pub enum OwnTargets {
     /// As they are.
     Keep,
@@ -53,6 +54,26 @@ pub enum OwnTargets {
     Revisions,
     /// These.
     These(Vec<TargetUrl>),
+}
+
+impl From<Option<Vec<TargetUrl>>> for OwnTargets {
+    fn from(targets: Option<Vec<TargetUrl>>) -> Self {
+        match targets {
+            None => Self::Keep,
+            Some(targets) if targets.is_empty() => Self::Revisions,
+            Some(targets) => Self::These(targets),
+        }
+    }
+}
+
+impl From<OwnTargets> for Option<Vec<TargetUrl>> {
+    fn from(targets: OwnTargets) -> Self {
+        match targets {
+            OwnTargets::Keep => None,
+            OwnTargets::Revisions => Some(Vec::new()),
+            OwnTargets::These(targets) => Some(targets),
+        }
+    }
 }
 
 fn own_targets(texts: Option<&[String]>) -> Result<OwnTargets, Problems> {

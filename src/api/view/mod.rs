@@ -1,5 +1,6 @@
 //! What others are shown of the model: the JSON of every answer.
 
+pub mod apply;
 pub mod connections;
 pub mod health;
 pub mod snapshot;

@@ -23,6 +23,7 @@ pub(super) use self::resource::ResourcePath;
 use super::Failure;
 use super::global_options::GlobalOptions;
 use crate::api::Page;
+use crate::api::problem::Code;
 use crate::tls;
 
 /// How long connecting may take, and all of a request: a change is answered when every shard has it in force.
@@ -171,12 +172,7 @@ impl Client {
         if response.status().is_success() {
             return Ok(response);
         }
-        let status = response.status();
-        let message = self.refusal(response);
-        Err(match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::NotAuthorised(message),
-            _ => Failure::Failed(message),
-        })
+        Err(self.refusal(response))
     }
 
     fn read<T: DeserializeOwned>(&self, mut response: Response<ureq::Body>) -> Result<T, Failure> {
@@ -191,16 +187,21 @@ impl Client {
     }
 
     /// What a refusal says: its problem document, or what can be said without one.
-    fn refusal(&self, mut response: Response<ureq::Body>) -> String {
+    fn refusal(&self, mut response: Response<ureq::Body>) -> Failure {
         let status = response.status();
         let kind = kind(&response);
         let body = response.body_mut().with_config().limit(problem::MAX_BYTES).read_to_vec().unwrap_or_default();
-        match kind {
-            Some(kind) if kind.eq_ignore_ascii_case(problem::MEDIA_TYPE) => problem::message(status, &body),
-            _ => {
-                let found = &self.node;
-                format!("{found}: answered {status} and no more: is it the admin API of a Ringway node?")
-            }
+        let is_problem = kind.is_some_and(|kind| kind.eq_ignore_ascii_case(problem::MEDIA_TYPE));
+        let message = if is_problem {
+            problem::message(status, &body)
+        } else {
+            let found = &self.node;
+            format!("{found}: answered {status} and no more: is it the admin API of a Ringway node?")
+        };
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::NotAuthorised(message),
+            _ if is_problem && problem::is(&body, Code::DOCUMENTS_INVALID) => Failure::Configuration(message),
+            _ => Failure::Failed(message),
         }
     }
 

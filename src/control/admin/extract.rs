@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::api::problem::{Code, Problems};
 use crate::api::{Actor, ApiKey};
-use crate::control::http::guard;
+use crate::control::http::guard::{self, BodyLimit};
 use crate::control::http::problem::{self, Refused, echo};
 
 /// How long a body may take to arrive.
@@ -177,13 +177,14 @@ impl<'de> serde::Deserializer<'de> for Text {
 }
 
 async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Refused> {
+    let limit = request.extensions().get::<BodyLimit>().copied().unwrap_or_default();
     let reading = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state));
     let bytes = reading.await.map_err(|_| {
         let detail = format!("The body did not arrive within {} s.", BODY_TIMEOUT.as_secs());
         Refused::new(problem::BODY_TIMEOUT, detail)
     })?;
     bytes.map_err(|rejection: BytesRejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => guard::too_large(),
+        StatusCode::PAYLOAD_TOO_LARGE => guard::too_large(limit),
         _ => Refused::new(problem::BODY_BROKEN, "The body ended before it was whole, or is not well chunked."),
     })
 }

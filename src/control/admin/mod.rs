@@ -8,6 +8,7 @@
 #![allow(unused_qualifications)]
 
 mod apis;
+mod apply;
 mod audit;
 pub mod connections;
 mod deployments;
@@ -33,6 +34,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::http::guard::{AllowedHosts, Guard, MAX_BODY_BYTES, guard};
@@ -54,6 +56,8 @@ struct Parts {
     shards: ShardClient,
     metrics: Metrics,
     notes: Notes,
+    /// Held while documents are applied.
+    apply_turn: Semaphore,
 }
 
 /// Gives what the health page says besides: what went wrong at the start or at a reload, and stays so.
@@ -72,7 +76,8 @@ impl Admin {
     #[must_use]
     pub fn new(manager: Manager, shards: ShardClient, notes: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Self {
         let metrics = Metrics::new(shards.clone(), manager.clone());
-        Self(Arc::new(Parts { manager, shards, metrics, notes: Notes(Box::new(notes)) }))
+        let (notes, apply_turn) = (Notes(Box::new(notes)), Semaphore::new(1));
+        Self(Arc::new(Parts { manager, shards, metrics, notes, apply_turn }))
     }
 
     fn manager(&self) -> &Manager {
@@ -81,6 +86,10 @@ impl Admin {
 
     fn shards(&self) -> &ShardClient {
         &self.0.shards
+    }
+
+    fn apply_turn(&self) -> &Semaphore {
+        &self.0.apply_turn
     }
 
     fn notes(&self) -> Vec<String> {
@@ -96,10 +105,11 @@ impl Admin {
             let description = description.clone();
             async move { openapi::answer(&description) }
         });
+        let guarded = Guard::new(token, hosts).with_body_limit(format!("{PREFIX}{}", apply::PATH), apply::MAX_BYTES);
         api.route(&format!("{PREFIX}/openapi.json"), described)
             .route("/metrics", get(figures))
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-            .layer(from_fn_with_state(Guard::new(token, hosts), guard))
+            .layer(from_fn_with_state(guarded, guard))
             .with_state(self.clone())
     }
 
@@ -120,6 +130,7 @@ fn described() -> OpenApiRouter<Admin> {
         .merge(revisions::routes())
         .merge(deployments::routes())
         .merge(lifecycle::routes())
+        .merge(apply::routes())
         .merge(environments::routes())
         .merge(connections::routes())
         .merge(audit::routes())

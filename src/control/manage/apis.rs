@@ -7,7 +7,9 @@ use super::{ApiFilter, Manager, clamp, projects, views};
 use crate::api::etag::{Put, Tagged};
 use crate::api::problem::Code;
 use crate::api::request::{NewApi, NewDefinition};
-use crate::api::{Action, Actor, Api, ApiKey, Condition, Definition, Lifecycle, Page, PageRequest, Problems, Revision};
+use crate::api::{
+    Action, Actor, Api, ApiKey, Change, Condition, Definition, Lifecycle, Page, PageRequest, Problems, Revision,
+};
 use crate::control::page::{self, Filling, List};
 use crate::control::store::apis::{self, ApiRow, Filter, Position};
 use crate::control::store::audit::NewEntry;
@@ -59,17 +61,11 @@ impl Manager {
     /// `fields-invalid`, `api-exists`.
     pub async fn create_api(&self, actor: &Actor, new: NewApi) -> Result<Tagged<Api>, Problems> {
         let (key, definition) = new.check()?;
-        self.change(actor, move |context| {
-            if let Some(row) = apis::find(context.connection, &key)?.filter(is_live) {
-                let name = &row.definition.name;
-                let detail = format!(
-                    "There is an API {key} already, named \"{name}\": choose another identifier or version, or change that one."
-                );
-                return Err(Problems::new(Code::API_EXISTS, detail));
-            }
-            insert(context, &key, &definition)?;
-            let Put { value, etag, .. } = shown(context, &key, true)?;
-            Ok(Tagged { value, etag })
+        let change = Change::CreateApi { api: key.clone(), definition };
+        self.apply_one(actor, change, Condition::Always, move |context, _| {
+            let row = context.api(&key, &Condition::Always)?;
+            let etag = row.etag();
+            Ok(Tagged { value: views::api(context.connection, context.environments, row)?, etag })
         })
         .await
     }
@@ -85,10 +81,12 @@ impl Manager {
         new: NewDefinition,
         condition: Condition,
     ) -> Result<Put<Api>, Problems> {
-        let definition = new.check()?;
-        self.change(actor, move |context| {
-            let is_new = put(context, &key, &definition, &condition)?;
-            shown(context, &key, is_new)
+        let change = Change::PutApi { api: key.clone(), definition: new.check()? };
+        self.apply_one(actor, change, condition, move |context, made| {
+            let row = context.api(&key, &Condition::Always)?;
+            let etag = row.etag();
+            let value = views::api(context.connection, context.environments, row)?;
+            Ok(Put { value, etag, is_new: made.is_new })
         })
         .await
     }
@@ -98,8 +96,8 @@ impl Manager {
     /// # Errors
     /// `condition-failed`.
     pub async fn delete_api(&self, actor: &Actor, key: &ApiKey, condition: Condition) -> Result<(), Problems> {
-        let key = key.clone();
-        self.change(actor, move |context| delete(context, &key, &condition)).await
+        let change = Change::DeleteApi { api: key.clone() };
+        self.apply_one(actor, change, condition, |_, _| Ok(())).await
     }
 
     /// An API's revisions, the newest first.
@@ -153,10 +151,16 @@ fn is_live(row: &ApiRow) -> bool {
     row.life.state != Lifecycle::Retired
 }
 
-fn shown(context: &ChangeContext<'_>, key: &ApiKey, is_new: bool) -> Result<Put<Api>, Problems> {
-    let row = context.api(key, &Condition::Always)?;
-    let etag = row.etag();
-    Ok(Put { value: views::api(context.connection, context.environments, row)?, etag, is_new })
+/// Creates an API.
+pub(super) fn create(context: &ChangeContext<'_>, key: &ApiKey, definition: &Definition) -> Result<(), Problems> {
+    if let Some(row) = apis::find(context.connection, key)?.filter(is_live) {
+        let name = &row.definition.name;
+        let detail = format!(
+            "There is an API {key} already, named \"{name}\": choose another identifier or version, or change that one."
+        );
+        return Err(Problems::new(Code::API_EXISTS, detail));
+    }
+    insert(context, key, definition)
 }
 
 fn insert(context: &ChangeContext<'_>, key: &ApiKey, definition: &Definition) -> Result<(), Problems> {

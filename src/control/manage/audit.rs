@@ -1,11 +1,9 @@
-//! The audit: its entries, and entries for what was done outside the store.
-
-use serde_json::Value;
+//! The audit: its entries.
 
 use super::{AuditFilter, Manager, clamp};
-use crate::api::{Action, Actor, AuditEntry, Page, PageRequest, Problems};
+use crate::api::{AuditEntry, Page, PageRequest, Problems};
 use crate::control::page::{self, Filling, List};
-use crate::control::store::audit::{self, NewEntry};
+use crate::control::store::audit;
 
 /// The audit.
 impl Manager {
@@ -23,22 +21,5 @@ impl Manager {
             Ok(page.page(|last| page::write(List::Audit, last.id)))
         })
         .await
-    }
-
-    /// Adds an entry for what was done elsewhere, as closing connections is. No secrets.
-    ///
-    /// # Errors
-    /// None of its own.
-    pub async fn record(
-        &self,
-        actor: &Actor,
-        action: Action,
-        subject: String,
-        before: Option<Value>,
-        after: Option<Value>,
-    ) -> Result<(), Problems> {
-        let entry = NewEntry { action, subject, api: None, before, after };
-        // It is done already.
-        self.make(actor, move |context| context.record(&entry)).await
     }
 }

@@ -68,14 +68,32 @@ pub(super) struct ChangeContext<'a> {
     /// When it is made: to the millisecond, as it is stored.
     pub(super) now: Timestamp,
     pub(super) deployed: &'a mut DeployedSet,
-    /// Whether it is about what shards serve, so that it is answered when they do, even if nothing was left to change: an
-    /// earlier try may have made it without seeing it in force.
+    /// Whether the change is about what shards serve. It is then answered when they serve it, even if nothing was left to
+    /// change: an earlier attempt may have made it without seeing it active.
     pub(super) concerns_shards: bool,
+    pub(super) records: Records,
+}
+
+/// Which changes add entries to the audit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Records {
+    /// Each change adds its own.
+    EachChange,
+    /// Changes of APIs add none: whoever makes them adds one for all that is done to an API.
+    EachApi,
 }
 
 impl ChangeContext<'_> {
-    /// Adds an entry to the audit.
+    /// Adds the entry of one change to the audit, unless its API gets one for all changes.
     pub(super) fn record(&self, entry: &NewEntry) -> Result<(), Problems> {
+        if self.records == Records::EachApi && entry.api.is_some() {
+            return Ok(());
+        }
+        self.record_api(entry)
+    }
+
+    /// Adds an entry to the audit.
+    pub(super) fn record_api(&self, entry: &NewEntry) -> Result<(), Problems> {
         Ok(audit::insert(self.connection, self.now, self.actor, entry)?)
     }
 

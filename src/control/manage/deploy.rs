@@ -1,5 +1,6 @@
 //! How a deployment comes about: deploying, promoting, rolling back. Validation first; nothing is deployed half.
 
+use super::change::Made;
 use super::change_context::ChangeContext;
 use super::deployments::{changed, existing, shown};
 use super::{Manager, apis as api_operations};
@@ -8,7 +9,8 @@ use crate::api::etag::{Put, Tagged};
 use crate::api::problem::{Code, Fault, Faults};
 use crate::api::request::{NewDeployment, OwnTargets, Promotion, Rollback};
 use crate::api::target;
-use crate::api::{Action, Actor, ApiKey, Condition, Deployment, Lifecycle, Problems, Revision, TargetUrl};
+use crate::api::view::Status;
+use crate::api::{Action, Actor, ApiKey, Change, Condition, Deployment, Lifecycle, Problems, Revision, TargetUrl};
 use crate::control::store::apis::ApiRow;
 use crate::control::store::deployments::{self, DeploymentRow, NewRow};
 use crate::control::store::revisions;
@@ -28,12 +30,16 @@ impl Manager {
         condition: Condition,
     ) -> Result<Put<Deployment>, Problems> {
         let (key, environment) = (key.clone(), environment.to_owned());
-        let targets = new.own_targets()?;
-        self.change(actor, move |context| {
-            let is_new = deploy(context, &key, &environment, new.revision, targets, &condition)?;
-            shown(context, &key, &environment, is_new)
-        })
-        .await
+        let (revision, targets) = (new.revision, new.own_targets()?);
+        let change = Change::Deploy {
+            api: key.clone(),
+            environment: environment.clone(),
+            revision,
+            targets,
+            status: Status::Running,
+        };
+        let show = move |context: &ChangeContext<'_>, made: &Made| shown(context, &key, &environment, made.is_new);
+        self.apply_one(actor, change, condition, show).await
     }
 
     /// Runs another revision where one is deployed already; the environment keeps its own targets.
@@ -49,12 +55,8 @@ impl Manager {
         condition: Condition,
     ) -> Result<Tagged<Deployment>, Problems> {
         let (key, environment) = (key.clone(), environment.to_owned());
-        self.change(actor, move |context| {
-            let (api, before) = existing(context, &key, &environment, &condition)?;
-            let place = context.environments.known(&environment)?;
-            let revision = revision(context, &api, to.revision)?;
-            let (own, before) = (before.targets.clone(), Some(before));
-            run(context, &Plan { action: Action::ApiRollback, api, place, revision, own, before })?;
+        let change = Change::Rollback { api: key.clone(), environment: environment.clone(), revision: to.revision };
+        self.apply_one(actor, change, condition, move |context, _| {
             let Put { value, etag, .. } = shown(context, &key, &environment, false)?;
             Ok(Tagged { value, etag })
         })
@@ -72,14 +74,19 @@ impl Manager {
         promotion: Promotion,
         condition: Condition,
     ) -> Result<Put<Deployment>, Problems> {
-        let key = key.clone();
-        let targets = promotion.own_targets()?;
-        self.change(actor, move |context| {
-            let is_new = promote(context, &key, &promotion, targets, &condition)?;
-            shown(context, &key, &promotion.to, is_new)
-        })
-        .await
+        let (key, targets) = (key.clone(), promotion.own_targets()?);
+        let Promotion { from, to, .. } = promotion;
+        let change = Change::Promote { api: key.clone(), from, to: to.clone(), targets };
+        let show = move |context: &ChangeContext<'_>, made: &Made| shown(context, &key, &to, made.is_new);
+        self.apply_one(actor, change, condition, show).await
     }
+}
+
+/// What a deployment is to be.
+pub(super) struct Wanted<'a> {
+    pub(super) revision: Option<u64>,
+    pub(super) targets: &'a OwnTargets,
+    pub(super) status: Status,
 }
 
 /// Deploys. Whether the API was not deployed there.
@@ -87,69 +94,85 @@ pub(super) fn deploy(
     context: &mut ChangeContext<'_>,
     key: &ApiKey,
     environment: &str,
-    number: Option<u64>,
-    targets: OwnTargets,
+    wanted: &Wanted<'_>,
     condition: &Condition,
 ) -> Result<bool, Problems> {
     let api = context.api(key, condition)?;
     let place = context.environments.known(environment)?;
     refuse_retired(&api)?;
     let before = deployments::find(context.connection, api.id, environment)?;
-    let revision = match number {
+    let revision = match wanted.revision {
         Some(number) => revision(context, &api, number)?,
         None => current(context, &api)?,
     };
-    let own = match targets {
+    let own = match wanted.targets {
         OwnTargets::Keep => before.as_ref().and_then(|row| row.targets.clone()),
         OwnTargets::Revisions => None,
-        OwnTargets::These(targets) => Some(targets),
+        OwnTargets::These(targets) => Some(targets.clone()),
     };
-    run(context, &Plan { action: Action::ApiDeploy, api, place, revision, own, before })
+    let status = wanted.status;
+    run(context, &Plan { action: Action::ApiDeploy, api, place, revision, own, status, before })
 }
 
-fn promote(
+/// Runs another revision where one is deployed.
+pub(super) fn roll_back(
     context: &mut ChangeContext<'_>,
     key: &ApiKey,
-    promotion: &Promotion,
-    targets: OwnTargets,
+    environment: &str,
+    number: u64,
+    condition: &Condition,
+) -> Result<(), Problems> {
+    let (api, before) = existing(context, key, environment, condition)?;
+    let place = context.environments.known(environment)?;
+    let revision = revision(context, &api, number)?;
+    let (own, status, before) = (before.targets.clone(), Status::Running, Some(before));
+    run(context, &Plan { action: Action::ApiRollback, api, place, revision, own, status, before }).map(drop)
+}
+
+/// Promotes from one environment to another. Whether the API was not deployed there.
+pub(super) fn promote(
+    context: &mut ChangeContext<'_>,
+    key: &ApiKey,
+    (from, to): (&str, &str),
+    targets: &OwnTargets,
     condition: &Condition,
 ) -> Result<bool, Problems> {
     let api = context.api(key, condition)?;
-    let place = next(context, promotion)?;
+    let place = next(context, from, to)?;
     refuse_retired(&api)?;
-    let Some(from) = deployments::find(context.connection, api.id, &promotion.from)? else {
-        let detail = format!("{key} is not deployed in {}: there is nothing to promote from there.", promotion.from);
+    let Some(source) = deployments::find(context.connection, api.id, from)? else {
+        let detail = format!("{key} is not deployed in {from}: there is nothing to promote from there.");
         return Err(Problems::new(Code::NOT_DEPLOYED, detail));
     };
     let own = match targets {
-        OwnTargets::Keep => from.targets,
+        OwnTargets::Keep => source.targets,
         OwnTargets::Revisions => None,
-        OwnTargets::These(targets) => Some(targets),
+        OwnTargets::These(targets) => Some(targets.clone()),
     };
-    let revision = revision(context, &api, from.revision)?;
-    let before = deployments::find(context.connection, api.id, &promotion.to)?;
-    run(context, &Plan { action: Action::ApiPromote, api, place, revision, own, before })
+    let revision = revision(context, &api, source.revision)?;
+    let before = deployments::find(context.connection, api.id, to)?;
+    let status = Status::Running;
+    run(context, &Plan { action: Action::ApiPromote, api, place, revision, own, status, before })
 }
 
 /// Where a promotion leads: to the environment behind the one it comes from.
-fn next<'a>(context: &ChangeContext<'a>, promotion: &Promotion) -> Result<&'a Place, Problems> {
+fn next<'a>(context: &ChangeContext<'a>, from: &str, to: &str) -> Result<&'a Place, Problems> {
     let mut faults = Faults::default();
-    for (field, name) in [("from", &promotion.from), ("to", &promotion.to)] {
+    for (field, name) in [("from", from), ("to", to)] {
         let known = context.environments.known(name);
         faults.keep(field, known.map_err(|problems| Fault::new("exists", problems.detail)));
     }
     faults.none()?;
-    match context.environments.after(&promotion.from) {
-        Some(place) if place.name.as_str() == promotion.to => Ok(place),
+    match context.environments.after(from) {
+        Some(place) if place.name.as_str() == to => Ok(place),
         Some(place) => {
-            let (from, to, next) = (&promotion.from, &promotion.to, &place.name);
+            let next = &place.name;
             let detail =
                 format!("From {from} an API is promoted to {next}, which is next in the order, and not to {to}.");
             Err(Problems::new(Code::PROMOTION_ORDER, detail))
         }
         None => {
-            let detail =
-                format!("{} is the last environment in the order: there is none to promote to.", promotion.from);
+            let detail = format!("{from} is the last environment in the order: there is none to promote to.");
             Err(Problems::new(Code::PROMOTION_ORDER, detail))
         }
     }
@@ -193,6 +216,7 @@ struct Plan<'a> {
     revision: Revision,
     /// The environment's own targets.
     own: Option<Vec<TargetUrl>>,
+    status: Status,
     /// What is deployed there.
     before: Option<DeploymentRow>,
 }
@@ -202,10 +226,16 @@ impl Plan<'_> {
         self.own.as_deref().unwrap_or(&self.revision.definition.targets)
     }
 
+    fn is_stopped(&self) -> bool {
+        self.status == Status::Stopped
+    }
+
     /// Whether there is nothing to do.
     fn is_so(&self) -> bool {
-        let same =
-            |row: &DeploymentRow| row.revision == self.revision.number && row.targets == self.own && !row.stopped;
+        let stopped = self.is_stopped();
+        let same = |row: &DeploymentRow| {
+            row.revision == self.revision.number && row.targets == self.own && row.stopped == stopped
+        };
         self.before.as_ref().is_some_and(same)
     }
 }
@@ -218,7 +248,7 @@ fn run(context: &mut ChangeContext<'_>, plan: &Plan<'_>) -> Result<bool, Problem
         return Ok(false);
     }
     let (revision, targets) = (plan.revision.number, plan.own.as_deref());
-    let new = NewRow { revision, targets, now: context.now, actor: context.actor };
+    let new = NewRow { revision, targets, stopped: plan.is_stopped(), now: context.now, actor: context.actor };
     deployments::put(context.connection, plan.api.id, &plan.place.name, &new)?;
     changed(context, &plan.api, plan.action, &plan.place.name, plan.before.as_ref())?;
     Ok(plan.before.is_none())

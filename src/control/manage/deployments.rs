@@ -6,7 +6,8 @@ use super::change_context::{ChangeContext, check, no_api};
 use super::{Manager, views};
 use crate::api::etag::{Put, Tagged};
 use crate::api::problem::Code;
-use crate::api::{Action, Actor, ApiKey, Condition, Deployment, EnvironmentName, Problems};
+use crate::api::view::Status;
+use crate::api::{Action, Actor, ApiKey, Change, Condition, Deployment, EnvironmentName, Problems};
 use crate::control::store::apis::{self, ApiRow};
 use crate::control::store::audit::NewEntry;
 use crate::control::store::deployments::{self, DeploymentRow};
@@ -54,8 +55,8 @@ impl Manager {
         environment: &str,
         condition: Condition,
     ) -> Result<(), Problems> {
-        let (key, environment) = (key.clone(), environment.to_owned());
-        self.change(actor, move |context| undeploy(context, &key, &environment, &condition)).await
+        let change = Change::Undeploy { api: key.clone(), environment: environment.to_owned() };
+        self.apply_one(actor, change, condition, |_, _| Ok(())).await
     }
 
     /// Has a deployment refuse connections. Nothing happens if it is stopped.
@@ -70,7 +71,12 @@ impl Manager {
         condition: Condition,
     ) -> Result<Tagged<Deployment>, Problems> {
         let (key, environment) = (key.clone(), environment.to_owned());
-        self.change(actor, move |context| turn(context, &key, &environment, &condition, Action::ApiStop)).await
+        let change = Change::Stop { api: key.clone(), environment: environment.clone() };
+        self.apply_one(actor, change, condition, move |context, _| {
+            let Put { value, etag, .. } = shown(context, &key, &environment, false)?;
+            Ok(Tagged { value, etag })
+        })
+        .await
     }
 
     /// Has a stopped deployment take connections again. Nothing happens if it runs.
@@ -85,27 +91,34 @@ impl Manager {
         condition: Condition,
     ) -> Result<Tagged<Deployment>, Problems> {
         let (key, environment) = (key.clone(), environment.to_owned());
-        self.change(actor, move |context| turn(context, &key, &environment, &condition, Action::ApiStart)).await
+        let change = Change::Start { api: key.clone(), environment: environment.clone() };
+        self.apply_one(actor, change, condition, move |context, _| {
+            let Put { value, etag, .. } = shown(context, &key, &environment, false)?;
+            Ok(Tagged { value, etag })
+        })
+        .await
     }
 }
 
 /// Stops a deployment, or starts it.
-pub(super) fn turn(
+pub(super) fn set_status(
     context: &mut ChangeContext<'_>,
     key: &ApiKey,
     environment: &str,
     condition: &Condition,
-    action: Action,
-) -> Result<Tagged<Deployment>, Problems> {
+    status: Status,
+) -> Result<(), Problems> {
     context.concerns_shards = true;
     let (api, before) = existing(context, key, environment, condition)?;
-    let stopped = action == Action::ApiStop;
-    if before.stopped != stopped {
-        deployments::set_stopped(context.connection, before.id, stopped)?;
-        changed(context, &api, action, &before.environment.clone(), Some(&before))?;
+    let (stopped, action) = match status {
+        Status::Stopped => (true, Action::ApiStop),
+        Status::Running => (false, Action::ApiStart),
+    };
+    if before.stopped == stopped {
+        return Ok(());
     }
-    let Put { value, etag, .. } = shown(context, key, environment, false)?;
-    Ok(Tagged { value, etag })
+    deployments::set_stopped(context.connection, before.id, stopped)?;
+    changed(context, &api, action, &before.environment, Some(&before))
 }
 
 /// Takes an API out of an environment, if it is there.

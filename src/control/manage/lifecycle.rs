@@ -9,7 +9,7 @@ use crate::api::lifecycle::SUNSET_DAYS;
 use crate::api::problem::Code;
 use crate::api::request::{LifecycleChange, NewLifecycle};
 use crate::api::view::LifecycleView;
-use crate::api::{Action, Actor, ApiKey, Condition, Lifecycle, Problems, TargetUrl};
+use crate::api::{Action, Actor, ApiKey, Change, Condition, Lifecycle, Problems, TargetUrl};
 use crate::control::store::apis::{self, ApiRow, Life};
 use crate::control::store::audit;
 use crate::control::store::deployments::{self, DeploymentRow};
@@ -44,12 +44,12 @@ impl Manager {
         condition: Condition,
     ) -> Result<Tagged<LifecycleView>, Problems> {
         let key = key.clone();
-        self.change(actor, move |context| {
-            let warnings = set(context, &key, &new, &condition)?;
+        let change = Change::SetLifecycle { api: key.clone(), lifecycle: new };
+        self.apply_one(actor, change, condition, move |context, made| {
             let api = context.api(&key, &Condition::Always)?;
             let (state, history) = (api.life.state, audit::lifecycle(context.connection, api.id)?);
-            let value = LifecycleView { state, allowed: state.allowed().to_vec(), history, warnings: Some(warnings) };
-            Ok(Tagged { value, etag: api.etag() })
+            let (allowed, warnings) = (state.allowed().to_vec(), Some(made.warnings.clone()));
+            Ok(Tagged { value: LifecycleView { state, allowed, history, warnings }, etag: api.etag() })
         })
         .await
     }

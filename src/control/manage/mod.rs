@@ -5,11 +5,12 @@
 //! here, and not there. An operation goes on when whoever asked does not wait for it any more.
 
 mod apis;
-pub mod apply;
 mod audit;
+mod change;
 mod change_context;
 mod deploy;
 mod deployments;
+mod documents;
 mod environments;
 mod health;
 mod lifecycle;
@@ -26,17 +27,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::publish::Receipt;
+use super::store::audit::NewEntry;
 use crate::api::problem::Code;
-use crate::api::{Actor, ApiKey, Lifecycle, Problems, ProjectName, page};
-use change_context::ChangeContext;
+use crate::api::{Action, Actor, ApiKey, Change, Condition, Lifecycle, Problems, ProjectName, page};
+use change::make;
+use change_context::{ChangeContext, Records};
 use health::Health;
 use store_thread::{Job, Reader, StoreThread};
 
-pub use apply::Change;
+pub use change::{Made, Mode};
+pub use documents::documents_invalid;
 pub use reconfigure::{Reconfigure, Reconfigured};
 pub use start::{Origin, Started};
 
@@ -151,28 +156,70 @@ impl Manager {
         self.ask(move |thread| thread.read(look)).await?
     }
 
-    /// Makes a change, and waits until it is in force.
-    async fn change<T: Send + 'static>(
-        &self,
-        actor: &Actor,
-        make: impl FnOnce(&mut ChangeContext<'_>) -> Result<T, Problems> + Send + 'static,
-    ) -> Result<T, Problems> {
+    /// Makes changes in their order, all of them or none, and answers what each did once all are active.
+    ///
+    /// # Errors
+    /// What refuses the first change that is refused, its fields below `changes[n]`.
+    pub async fn apply(&self, actor: &Actor, changes: Vec<Change>, mode: Mode) -> Result<Vec<Made>, Problems> {
         self.takes_changes()?;
-        self.make(actor, make).await
+        let actor = actor.clone();
+        let changed = self.ask(move |thread| {
+            thread.transact(&actor, mode, Records::EachChange, |context| {
+                let made = changes.iter().enumerate().map(|(at, change)| {
+                    let made = make(context, change, &Condition::Always);
+                    made.map_err(|problems| problems.below(&format!("changes[{at}]")))
+                });
+                made.collect::<Result<Vec<_>, _>>()
+            })
+        });
+        let (made, receipt) = changed.await??;
+        self.wait_for(receipt).await?;
+        Ok(made)
     }
 
-    /// The same, whatever is to come.
-    async fn make<T: Send + 'static>(
+    /// Makes one change of something that is in a given state, and answers with what `show` makes of it before anything else
+    /// can change.
+    async fn apply_one<T: Send + 'static>(
         &self,
         actor: &Actor,
-        make: impl FnOnce(&mut ChangeContext<'_>) -> Result<T, Problems> + Send + 'static,
+        change: Change,
+        condition: Condition,
+        show: impl FnOnce(&ChangeContext<'_>, &Made) -> Result<T, Problems> + Send + 'static,
     ) -> Result<T, Problems> {
+        self.takes_changes()?;
         let actor = actor.clone();
-        let (value, receipt) = self.ask(move |thread| thread.change(&actor, make)).await??;
-        if let Some(receipt) = receipt {
-            self.in_force(receipt).await?;
+        let changed = self.ask(move |thread| {
+            thread.transact(&actor, Mode::Commit, Records::EachChange, |context| {
+                let made = make(context, &change, &condition)?;
+                show(context, &made)
+            })
+        });
+        let (shown, receipt) = changed.await??;
+        self.wait_for(receipt).await?;
+        Ok(shown)
+    }
+
+    /// Adds an entry for what was done elsewhere, as closing connections is, even while the node drains. No secrets.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub async fn record(
+        &self,
+        actor: &Actor,
+        action: Action,
+        subject: String,
+        before: Option<Value>,
+        after: Option<Value>,
+    ) -> Result<(), Problems> {
+        let (actor, entry) = (actor.clone(), NewEntry { action, subject, api: None, before, after });
+        self.ask(move |thread| thread.record(&actor, &entry)).await?
+    }
+
+    async fn wait_for(&self, receipt: Option<Receipt>) -> Result<(), Problems> {
+        match receipt {
+            Some(receipt) => self.in_force(receipt).await,
+            None => Ok(()),
         }
-        Ok(value)
     }
 
     async fn in_force(&self, receipt: Receipt) -> Result<(), Problems> {

@@ -7,7 +7,7 @@ use super::{Manager, clamp};
 use crate::api::etag::{Put, Tagged};
 use crate::api::problem::Code;
 use crate::api::request::NewProject;
-use crate::api::{Action, Actor, Condition, Description, Page, PageRequest, Problems, Project, ProjectName};
+use crate::api::{Action, Actor, Change, Condition, Description, Page, PageRequest, Problems, Project, ProjectName};
 use crate::control::page::{self, Filling, List};
 use crate::control::store::audit::NewEntry;
 use crate::control::store::projects::{self, ProjectRow};
@@ -54,8 +54,12 @@ impl Manager {
         new: NewProject,
         condition: Condition,
     ) -> Result<Put<Project>, Problems> {
-        let description = new.check()?;
-        self.change(actor, move |context| put(context, &name, &description, &condition)).await
+        let change = Change::PutProject { project: name.clone(), description: new.check()? };
+        self.apply_one(actor, change, condition, move |context, made| {
+            let row = projects::find(context.connection, &name)?.ok_or_else(|| no_project(&name))?;
+            Ok(Put { value: row.project, etag: row.etag, is_new: made.is_new })
+        })
+        .await
     }
 
     /// Deletes one without APIs. Nothing happens if there is none.
@@ -68,18 +72,18 @@ impl Manager {
         name: &ProjectName,
         condition: Condition,
     ) -> Result<(), Problems> {
-        let name = name.clone();
-        self.change(actor, move |context| delete(context, &name, &condition)).await
+        let change = Change::DeleteProject { project: name.clone() };
+        self.apply_one(actor, change, condition, |_, _| Ok(())).await
     }
 }
 
-/// Makes a project, or changes it.
+/// Creates a project, or changes its description. Whether it was not there.
 pub(super) fn put(
     context: &ChangeContext<'_>,
     name: &ProjectName,
     description: &Description,
     condition: &Condition,
-) -> Result<Put<Project>, Problems> {
+) -> Result<bool, Problems> {
     let before = projects::find(context.connection, name)?;
     check(condition, before.as_ref().map(|row| row.etag), format!("Project {name}"))?;
     match &before {
@@ -93,8 +97,7 @@ pub(super) fn put(
         }
         Some(_) => {}
     }
-    let row = projects::find(context.connection, name)?.ok_or_else(|| no_project(name))?;
-    Ok(Put { value: row.project, etag: row.etag, is_new: before.is_none() })
+    Ok(before.is_none())
 }
 
 /// Makes a project if it is not there: its first API does.
@@ -105,7 +108,7 @@ pub(super) fn ensure(context: &ChangeContext<'_>, name: &ProjectName) -> Result<
     Ok(())
 }
 
-fn delete(context: &ChangeContext<'_>, name: &ProjectName, condition: &Condition) -> Result<(), Problems> {
+pub(super) fn delete(context: &ChangeContext<'_>, name: &ProjectName, condition: &Condition) -> Result<(), Problems> {
     let before = projects::find(context.connection, name)?;
     check(condition, before.as_ref().map(|row| row.etag), format!("Project {name}"))?;
     let Some(row) = &before else { return Ok(()) };

@@ -85,7 +85,7 @@ fn reconfigure<P: Publisher>(
         before: Some(before),
         after: Some(after),
     };
-    if let Err(problems) = thread.change(actor, |context| context.record(&entry)) {
+    if let Err(problems) = thread.record(actor, &entry) {
         warn!("the configuration was reloaded, and the audit does not tell of it: {problems}");
     }
     Ok(receipt)

@@ -11,7 +11,8 @@ use tokio::time::sleep;
 use tracing::info;
 
 use super::Manager;
-use super::change_context::{ChangeContext, DeployedSet};
+use super::change::Mode;
+use super::change_context::{ChangeContext, DeployedSet, Records};
 use super::health::Health;
 use super::plane::Plane;
 use crate::api::problem::Code;
@@ -21,6 +22,7 @@ use crate::config::units::show_duration;
 use crate::control::publish::Receipt;
 use crate::control::state_dir::StateDir;
 use crate::control::store::Store;
+use crate::control::store::audit::NewEntry;
 use crate::control::store::fault::StoreError;
 
 /// What is to be done on the store's thread.
@@ -43,6 +45,14 @@ pub(super) struct StoreThread {
 /// What a change leads to: its answer, and word of when it is in force if shards are concerned.
 pub(super) type Outcome<T> = Result<(T, Option<Receipt>), Problems>;
 
+/// A change up to its commit.
+struct Changed<T> {
+    value: T,
+    /// The publisher has prepared what the change leads to.
+    is_prepared: bool,
+    concerns_shards: bool,
+}
+
 /// What an operation that changes nothing works with.
 pub(super) struct Reader<'a> {
     pub(super) connection: &'a Connection,
@@ -60,40 +70,48 @@ impl StoreThread {
         found
     }
 
-    /// Makes a change: all of it, or nothing.
-    pub(super) fn change<T>(
+    /// Runs `change` in a transaction: all that it does is kept and published, or nothing.
+    pub(super) fn transact<T>(
         &mut self,
         actor: &Actor,
-        make: impl FnOnce(&mut ChangeContext<'_>) -> Result<T, Problems>,
+        mode: Mode,
+        records: Records,
+        change: impl FnOnce(&mut ChangeContext<'_>) -> Result<T, Problems>,
     ) -> Outcome<T> {
         let written = self.written();
-        let made = self.make(actor, make);
-        match &made {
-            Ok(_) => {
+        let changed = self.attempt(actor, mode, records, change);
+        match (&changed, mode) {
+            (Ok(_), Mode::Commit) => {
                 self.deployed.commit();
                 // What wrote nothing says nothing of the disk, and what went well says nothing of damage elsewhere.
                 if written != self.written() && self.health.get().state != StoreState::Unavailable {
                     self.health.set(StoreState::Ok, None);
                 }
             }
-            Err(problems) => {
+            (Ok(_), Mode::DryRun) => self.deployed.roll_back(),
+            (Err(problems), _) => {
                 self.deployed.roll_back();
                 self.note(problems);
             }
         }
-        let (value, is_changed, concerns_shards) = made?;
-        if is_changed && let Some(receipt) = self.plane.publish() {
+        let Changed { value, is_prepared, concerns_shards } = changed?;
+        if mode == Mode::DryRun {
+            return Ok((value, None));
+        }
+        if is_prepared && let Some(receipt) = self.plane.publish() {
             self.latest = Some(receipt);
         }
         Ok((value, self.latest.clone().filter(|_| concerns_shards)))
     }
 
-    /// The change up to its commit; whether shards are to be told, and whether they are concerned.
-    fn make<T>(
+    /// The change up to its commit.
+    fn attempt<T>(
         &mut self,
         actor: &Actor,
-        make: impl FnOnce(&mut ChangeContext<'_>) -> Result<T, Problems>,
-    ) -> Result<(T, bool, bool), Problems> {
+        mode: Mode,
+        records: Records,
+        change: impl FnOnce(&mut ChangeContext<'_>) -> Result<T, Problems>,
+    ) -> Result<Changed<T>, Problems> {
         let store = self.store.as_mut().map_err(|why| unavailable(why, self.reopening.as_ref()))?;
         let transaction = store.transaction()?;
         let mut context = ChangeContext {
@@ -103,15 +121,24 @@ impl StoreThread {
             now: now(),
             deployed: &mut self.deployed,
             concerns_shards: false,
+            records,
         };
-        let value = make(&mut context)?;
+        let value = change(&mut context)?;
         let concerns_shards = context.concerns_shards;
-        let is_changed = self.deployed.is_changed();
-        if is_changed {
+        let is_prepared = self.deployed.is_changed();
+        if is_prepared {
             self.plane.prepare(self.deployed.all())?;
         }
-        transaction.commit()?;
-        Ok((value, is_changed, concerns_shards))
+        match mode {
+            Mode::Commit => transaction.commit()?,
+            Mode::DryRun => transaction.rollback()?,
+        }
+        Ok(Changed { value, is_prepared, concerns_shards })
+    }
+
+    /// Adds an entry to the audit for what was done outside the store.
+    pub(super) fn record(&mut self, actor: &Actor, entry: &NewEntry) -> Result<(), Problems> {
+        self.transact(actor, Mode::Commit, Records::EachChange, |context| context.record(entry)).map(drop)
     }
 
     /// Rows that were ever written.

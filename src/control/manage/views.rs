@@ -68,6 +68,16 @@ pub(super) fn audited_api(row: &ApiRow) -> Value {
     kept
 }
 
+/// Of an API with its life and where it is deployed.
+pub(super) fn audited_whole(row: &ApiRow, deployments: &[DeploymentRow]) -> Value {
+    let (mut whole, life) = (audited_api(row), audited_life(&row.life));
+    if let (Some(whole), Value::Object(life)) = (whole.as_object_mut(), life) {
+        whole.extend(life);
+        whole.insert("deployments".to_owned(), deployments.iter().map(audited_deployment).collect());
+    }
+    whole
+}
+
 /// Of an API's lifecycle.
 pub(super) fn audited_life(life: &Life) -> Value {
     json!({

@@ -148,7 +148,7 @@ pub(crate) fn insert(
         Time(now),
         actor.as_str()
     ];
-    connection.execute(insert, values).map(drop)
+    sql::execute(connection, insert, values)
 }
 
 pub(crate) fn update(
@@ -161,7 +161,7 @@ pub(crate) fn update(
     let update = "UPDATE apis SET definition = ?2, updated_at = ?3, updated_by = ?4, generation = generation + 1
         WHERE id = ?1";
     let values = params![Number(id), Json(definition), Time(now), actor.as_str()];
-    connection.execute(update, values).map(drop)
+    sql::execute(connection, update, values)
 }
 
 pub(crate) fn set_life(
@@ -176,16 +176,16 @@ pub(crate) fn set_life(
     let Life { state, display_name, deprecated_at, sunset_at } = life;
     let (deprecated_at, sunset_at) = (deprecated_at.map(Time), sunset_at.map(Time));
     let values = params![Number(id), state, display_name, deprecated_at, sunset_at, Time(now), actor.as_str()];
-    connection.execute(update, values).map(drop)
+    sql::execute(connection, update, values)
 }
 
 /// Something of it has changed that is not in its row: where it is deployed.
 pub(crate) fn touch(connection: &Connection, id: u64) -> rusqlite::Result<()> {
-    connection.execute("UPDATE apis SET generation = generation + 1 WHERE id = ?1", [Number(id)]).map(drop)
+    sql::execute(connection, "UPDATE apis SET generation = generation + 1 WHERE id = ?1", [Number(id)])
 }
 
 /// Takes one away with its revisions. It must be deployed nowhere.
 pub(crate) fn delete(connection: &Connection, id: u64) -> rusqlite::Result<()> {
-    connection.execute("DELETE FROM revisions WHERE api_id = ?1", [Number(id)])?;
-    connection.execute("DELETE FROM apis WHERE id = ?1", [Number(id)]).map(drop)
+    sql::execute(connection, "DELETE FROM revisions WHERE api_id = ?1", [Number(id)])?;
+    sql::execute(connection, "DELETE FROM apis WHERE id = ?1", [Number(id)])
 }

@@ -42,7 +42,7 @@ pub(crate) fn insert(connection: &Connection, now: Timestamp, actor: &Actor, ent
         entry.before.as_ref().map(Json),
         entry.after.as_ref().map(Json)
     ];
-    connection.execute(insert, values).map(drop)
+    sql::execute(connection, insert, values)
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
@@ -87,8 +87,11 @@ pub(crate) fn list<E: From<rusqlite::Error>>(
 
 /// An API's changes of lifecycle, the oldest first.
 pub(crate) fn lifecycle(connection: &Connection, api: u64) -> rusqlite::Result<Vec<LifecycleEntry>> {
-    let select = "SELECT at, who, before ->> '$.lifecycle' AS was, after ->> '$.lifecycle' AS became FROM audit
-        WHERE api_id = ?1 AND action = 'api.lifecycle' AND was <> became ORDER BY id DESC LIMIT ?2";
+    // An API that was created by applying a document began its life in the first state all the same.
+    let select =
+        "SELECT at, who, coalesce(before ->> '$.lifecycle', 'Created') AS was, after ->> '$.lifecycle' AS became
+        FROM audit WHERE api_id = ?1 AND action IN ('api.lifecycle', 'api.apply') AND was <> became
+        ORDER BY id DESC LIMIT ?2";
     let read = |row: &Row<'_>| {
         let Time(at) = row.get("at")?;
         let (from, to) = (row.get::<_, Lifecycle>("was")?, row.get::<_, Lifecycle>("became")?);

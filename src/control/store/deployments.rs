@@ -63,11 +63,12 @@ pub(crate) fn find(connection: &Connection, api: u64, environment: &str) -> rusq
 pub(crate) struct NewRow<'a> {
     pub(crate) revision: u64,
     pub(crate) targets: Option<&'a [TargetUrl]>,
+    pub(crate) stopped: bool,
     pub(crate) now: Timestamp,
     pub(crate) actor: &'a Actor,
 }
 
-/// Adds one that runs, or changes the one that is there, which then runs and keeps its number.
+/// Adds a deployment, or changes the one that is there, which keeps its number.
 pub(crate) fn put(
     connection: &Connection,
     api: u64,
@@ -75,26 +76,27 @@ pub(crate) fn put(
     new: &NewRow<'_>,
 ) -> rusqlite::Result<()> {
     let put = "INSERT INTO deployments (api_id, environment, revision, targets, stopped, deployed_at, deployed_by)
-        VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
         ON CONFLICT (api_id, environment) DO UPDATE SET revision = excluded.revision, targets = excluded.targets,
-            stopped = 0, deployed_at = excluded.deployed_at, deployed_by = excluded.deployed_by";
+            stopped = excluded.stopped, deployed_at = excluded.deployed_at, deployed_by = excluded.deployed_by";
     let values = params![
         Number(api),
         environment,
         Number(new.revision),
         new.targets.map(Json),
+        new.stopped,
         Time(new.now),
         new.actor.as_str()
     ];
-    connection.execute(put, values).map(drop)
+    sql::execute(connection, put, values)
 }
 
 pub(crate) fn set_stopped(connection: &Connection, id: DeploymentId, stopped: bool) -> rusqlite::Result<()> {
-    connection.execute("UPDATE deployments SET stopped = ?2 WHERE id = ?1", params![Number(id.0), stopped]).map(drop)
+    sql::execute(connection, "UPDATE deployments SET stopped = ?2 WHERE id = ?1", params![Number(id.0), stopped])
 }
 
 pub(crate) fn delete(connection: &Connection, id: DeploymentId) -> rusqlite::Result<()> {
-    connection.execute("DELETE FROM deployments WHERE id = ?1", [Number(id.0)]).map(drop)
+    sql::execute(connection, "DELETE FROM deployments WHERE id = ?1", [Number(id.0)])
 }
 
 const SELECT_DEPLOYED: &str =

@@ -28,6 +28,9 @@ use fault::StoreError;
 /// How long a lock is waited for that somebody else holds, who looks at the store with a tool of his own.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Statements that are kept prepared: more than the program has.
+const PREPARED_STATEMENTS: usize = 64;
+
 /// Which of the attempts to open a store it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Attempt {
@@ -150,6 +153,7 @@ impl Store {
         ] {
             connection.pragma_update(None, name, value)?;
         }
+        connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
         Ok(Self { connection, state: state.clone(), is_read_only: false })
     }
 

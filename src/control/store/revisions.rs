@@ -45,7 +45,7 @@ pub(crate) fn insert(
     let insert =
         "INSERT INTO revisions (api_id, number, definition, created_at, created_by) VALUES (?1, ?2, ?3, ?4, ?5)";
     let values = params![Number(api), Number(number), Json(definition), Time(now), actor.as_str()];
-    connection.execute(insert, values)?;
+    sql::execute(connection, insert, values)?;
     let update = "UPDATE apis SET latest_revision = ?2 WHERE id = ?1";
-    connection.execute(update, [Number(api), Number(number)]).map(drop)
+    sql::execute(connection, update, [Number(api), Number(number)])
 }

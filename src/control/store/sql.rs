@@ -90,6 +90,11 @@ pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
     })
 }
 
+/// Runs a statement that answers no rows, and keeps it prepared for the next time.
+pub(super) fn execute(connection: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute(params).map(drop)
+}
+
 /// The first row of an answer, if there is one.
 pub(super) fn first<T>(
     connection: &Connection,
@@ -97,7 +102,7 @@ pub(super) fn first<T>(
     params: impl Params,
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<Option<T>> {
-    connection.prepare(sql)?.query_map(params, read)?.next().transpose()
+    connection.prepare_cached(sql)?.query_map(params, read)?.next().transpose()
 }
 
 /// The rows of an answer, one after the other, until `take` has enough.
@@ -108,7 +113,7 @@ pub(super) fn walk<T, E: From<rusqlite::Error>>(
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     mut take: impl FnMut(T) -> Result<ControlFlow<()>, E>,
 ) -> Result<(), E> {
-    let mut statement = connection.prepare(sql)?;
+    let mut statement = connection.prepare_cached(sql)?;
     for row in statement.query_map(params, read)? {
         if take(row?)?.is_break() {
             break;
@@ -124,5 +129,5 @@ pub(super) fn all<T>(
     params: impl Params,
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<Vec<T>> {
-    connection.prepare(sql)?.query_map(params, read)?.collect()
+    connection.prepare_cached(sql)?.query_map(params, read)?.collect()
 }

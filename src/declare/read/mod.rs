@@ -14,6 +14,7 @@ use self::tree::{Field, Misfit, Tree};
 use super::document::{API_VERSION, Declared, Document, KIND, Origin};
 use crate::api::request::{NewApi, NewDefinition, NewDeployment, OwnTargets, moment};
 use crate::api::view::Status;
+use crate::api::view::apply::DocumentFile;
 use crate::api::{ApiKey, Definition, EnvironmentName, FieldError, Lifecycle, Name, Problems, nearest};
 
 /// The fields of a document besides those of the definition.
@@ -73,11 +74,29 @@ pub fn documents(file: &str, text: &str) -> Result<Vec<Document>, Vec<Fault>> {
     if reader.faults.is_empty() { Ok(documents) } else { Err(reader.faults) }
 }
 
+/// Reads the texts of several files, of which no two have a document for one API.
+///
+/// # Errors
+/// Everything that is wrong in them.
+pub fn files(files: &[DocumentFile]) -> Result<Vec<Document>, Vec<Fault>> {
+    let (mut all, mut faults) = (Vec::new(), Vec::new());
+    for DocumentFile { name, text } in files {
+        match documents(name, text) {
+            Ok(mut read) => all.append(&mut read),
+            Err(mut wrong) => faults.append(&mut wrong),
+        }
+    }
+    if let Err(mut twice) = distinct(&all) {
+        faults.append(&mut twice);
+    }
+    if faults.is_empty() { Ok(all) } else { Err(faults) }
+}
+
 /// Refuses two documents for one API, whatever files they are in.
 ///
 /// # Errors
 /// Each one that is not the first, with where the first is.
-pub fn distinct(documents: &[Document]) -> Result<(), Vec<Fault>> {
+fn distinct(documents: &[Document]) -> Result<(), Vec<Fault>> {
     let mut first: BTreeMap<&ApiKey, &Origin> = BTreeMap::new();
     let mut faults = Vec::new();
     for Document { key, origin, .. } in documents {

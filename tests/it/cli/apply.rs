@@ -38,18 +38,17 @@ fn what_files_say_is_made_so_and_then_there_is_nothing_to_do() {
     let files = folder.path().to_str().unwrap();
     let steps = "create default/chat:1.0\n\
                  deploy default/chat:1.0 in development\n\
-                 deploy default/chat:1.0 in production\n\
-                 stop default/chat:1.0 in production\n\
+                 deploy default/chat:1.0 in production, stopped\n\
                  lifecycle of default/chat:1.0: Published\n\
                  create shop/orders:2.1\n";
     let (code, stdout, stderr) = home.run(&["apply", "-f", files, "--dry-run"]);
     assert_eq!((code, stdout.as_str()), (0, steps), "{stderr}");
-    assert_eq!(stderr, "6 steps to carry out; what the files do not name stays as it is\n");
+    assert_eq!(stderr, "5 steps to carry out; what the files do not name stays as it is\n");
     assert_eq!(home.works(&["-o", "json", "api", "list"]), "[]\n", "nothing was done");
 
     let (code, stdout, stderr) = home.run(&["apply", "-f", files]);
     assert_eq!((code, stdout.as_str()), (0, steps), "{stderr}");
-    assert_eq!(stderr, "6 steps carried out; what the files do not name stays as it is\n");
+    assert_eq!(stderr, "5 steps carried out; what the files do not name stays as it is\n");
     for dry in [&["--dry-run"][..], &[]] {
         let (code, stdout, stderr) = home.run(&[&["apply", "-f", files][..], dry].concat());
         assert_eq!((code, stdout.as_str()), (0, ""), "{stderr}");
@@ -173,24 +172,56 @@ fn mistakes_in_files_end_it_with_3_and_their_places_before_anything_is_done() {
 }
 
 #[test]
-fn an_apply_that_the_node_refuses_says_how_far_it_came_and_goes_on_from_there() {
+fn an_apply_that_the_node_refuses_names_the_step_and_changes_nothing() {
     let home = Home::new(USUAL);
-    let _node = home.start();
-    let folder = tempfile::tempdir().unwrap();
+    let node = home.start();
+    let folder = folder();
     let files = folder.path().to_str().unwrap();
     write(folder.path(), "chat.yaml", &chat("ws://${BACKEND}", "Published"));
-    let (code, stdout, stderr) = home.run(&["apply", "-f", files]);
-    assert_eq!(
-        (code, stdout.as_str()),
-        (1, "create default/chat:1.0\ndeploy default/chat:1.0 in development\n"),
-        "{stderr}"
-    );
-    assert!(stderr.starts_with("ringway: deploy default/chat:1.0 in development: "), "{stderr}");
-    for part in ["BACKEND", "1 of 5 steps are done; apply again"] {
-        assert!(stderr.contains(part), "{part}: {stderr}");
+    for dry in [&["--dry-run"][..], &[]] {
+        let (code, stdout, stderr) = home.run(&[&["apply", "-f", files][..], dry].concat());
+        assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
+        let step = format!("{files}/chat.yaml:1:1: deploy default/chat:1.0 in development: targets[0]: ");
+        assert!(stderr.contains(&step) && stderr.contains("BACKEND"), "{stderr}");
     }
-    write(folder.path(), "chat.yaml", &chat("ws://127.0.0.1:9000", "Published"));
-    let first = "update default/chat:1.0: targets\ndeploy default/chat:1.0 in development\n";
-    let told = home.works(&["apply", "-f", files]);
-    assert!(told.starts_with(first) && told.ends_with("lifecycle of default/chat:1.0: Published\n"), "{told}");
+    assert_eq!(home.works(&["-o", "json", "api", "list"]), "[]\n", "nothing was done");
+    assert_eq!(node.admin.get("/audit").expect(200)["items"], json!([]));
+}
+
+#[test]
+fn what_is_declared_as_stopped_never_takes_a_connection() {
+    let home = Home::new(USUAL);
+    let node = home.start();
+    let folder = folder();
+    home.works(&["apply", "-f", folder.path().to_str().unwrap()]);
+    let published = node.admin.get("/snapshot").expect(200);
+    assert_eq!(published["number"], 2, "one change after the first snapshot: {published}");
+    let states: Vec<&Value> =
+        published["deployments"]["items"].as_array().unwrap().iter().map(|it| &it["state"]).collect();
+    assert_eq!(states, ["open", "stopped"]);
+    let entries = node.admin.get("/audit?api=default/chat:1.0").expect(200);
+    let actions: Vec<&Value> = entries["items"].as_array().unwrap().iter().map(|it| &it["action"]).collect();
+    assert_eq!(actions, ["api.apply"], "one entry an API");
+}
+
+#[test]
+fn ten_thousand_documents_are_one_transaction() {
+    let home = Home::new(USUAL);
+    let node = home.start();
+    let folder = tempfile::tempdir().unwrap();
+    let document = |number: usize| {
+        format!(
+            "apiVersion: ringway/v1\nkind: Api\nname: Api {number}\nversion: 1.0\ntargets: [\"ws://127.0.0.1:9000\"]\n\
+             lifecycle: Published\ndeployments:\n- environment: development\n"
+        )
+    };
+    let all: Vec<String> = (0..10_000).map(document).collect();
+    write(folder.path(), "all.yaml", &all.join("---\n"));
+    let files = folder.path().to_str().unwrap();
+    let (code, _, stderr) = home.run(&["apply", "-f", files]);
+    assert_eq!((code, stderr.as_str()), (0, "30000 steps carried out; what the files do not name stays as it is\n"));
+    let published = node.admin.get("/snapshot?limit=1").expect(200);
+    assert_eq!((&published["number"], &published["deployed"]), (&json!(2), &json!(10_000)));
+    let (_, _, stderr) = home.run(&["apply", "-f", files]);
+    assert_eq!(stderr, "nothing to do: the node holds what the files say\n");
 }

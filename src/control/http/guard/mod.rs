@@ -24,7 +24,7 @@ use super::problem::{self, Refused, in_our_words};
 use super::token::Token;
 use crate::proto::authority::Authority;
 
-/// Bytes of the longest body.
+/// Bytes of the longest body on a route that has no limit of its own.
 pub(crate) const MAX_BODY_BYTES: usize = 1 << 20;
 /// How long a request may take from its head to its answer. Each step within has a shorter time of its own.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -46,6 +46,18 @@ struct Rules {
     token: Option<Token>,
     /// Names that it may be called by; `None` for any.
     hosts: Option<AllowedHosts>,
+    /// Paths with a body limit of their own.
+    body_limits: Vec<(String, BodyLimit)>,
+}
+
+/// Bytes of the longest body that a request may have. The guard notes it in each request that it lets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BodyLimit(pub(crate) usize);
+
+impl Default for BodyLimit {
+    fn default() -> Self {
+        Self(MAX_BODY_BYTES)
+    }
 }
 
 /// Names that a listener may be called by besides the usual ones of its host. They may change; clones are the same.
@@ -73,13 +85,27 @@ impl Guard {
     /// For the admin listener: the token, and besides the usual names of this host only those given.
     #[must_use]
     pub(crate) fn new(token: Token, hosts: impl Into<AllowedHosts>) -> Self {
-        Self(Arc::new(Rules { token: Some(token), hosts: Some(hosts.into()) }))
+        Self(Arc::new(Rules { token: Some(token), hosts: Some(hosts.into()), body_limits: Vec::new() }))
     }
 
     /// For a listener that asks for no token: figures alone. Whoever scrapes calls it by a name of his own.
     #[must_use]
     pub(crate) fn open() -> Self {
-        Self(Arc::new(Rules { token: None, hosts: None }))
+        Self(Arc::new(Rules { token: None, hosts: None, body_limits: Vec::new() }))
+    }
+
+    /// Gives a path a body limit of its own.
+    #[must_use]
+    pub(crate) fn with_body_limit(self, path: String, bytes: usize) -> Self {
+        let Rules { token, hosts, body_limits } = &*self.0;
+        let mut body_limits = body_limits.clone();
+        body_limits.push((path, BodyLimit(bytes)));
+        Self(Arc::new(Rules { token: token.clone(), hosts: hosts.clone(), body_limits }))
+    }
+
+    fn body_limit(&self, path: &str) -> BodyLimit {
+        let own = self.0.body_limits.iter().find(|(limited, _)| limited == path);
+        own.map_or_else(BodyLimit::default, |(_, limit)| *limit)
     }
 
     fn check(&self, request: &Request) -> Result<(), Refused> {
@@ -89,7 +115,7 @@ impl Guard {
         if request.uri().path() != OPEN || request.method() != Method::GET {
             self.knows(headers)?;
         }
-        body(headers)
+        body(headers, self.body_limit(request.uri().path()))
     }
 
     fn host<'a>(&self, request: &'a Request) -> Result<Authority<'a>, Refused> {
@@ -183,20 +209,20 @@ fn same_origin(headers: &HeaderMap, host: Authority<'_>) -> Result<(), Refused> 
 }
 
 /// Whatever has a body says that it is JSON, and how long it is if it is long.
-fn body(headers: &HeaderMap) -> Result<(), Refused> {
+fn body(headers: &HeaderMap, limit: BodyLimit) -> Result<(), Refused> {
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.unwrap_or(0) == 0 && !headers.contains_key(TRANSFER_ENCODING) {
         return Ok(());
     }
-    if length.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
-        return Err(too_large());
+    if length.is_some_and(|length| length > limit.0 as u64) {
+        return Err(too_large(limit));
     }
     if is_json(headers) { Ok(()) } else { Err(not_json()) }
 }
 
 /// 413.
-pub(crate) fn too_large() -> Refused {
-    Refused::new(problem::BODY_TOO_LARGE, "The body is longer than 1 MiB (1048576 bytes).")
+pub(crate) fn too_large(BodyLimit(bytes): BodyLimit) -> Refused {
+    Refused::new(problem::BODY_TOO_LARGE, format!("The body is longer than {} MiB ({bytes} bytes).", bytes >> 20))
 }
 
 /// 415.
@@ -225,9 +251,11 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Lets through what passes, and makes every answer one that a browser does nothing with.
-pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
     // Who shows no token gets one answer for a connection: it shall not hold a place.
     let is_known = guard.0.token.is_some() && guard.knows(request.headers()).is_ok();
+    let limit = guard.body_limit(request.uri().path());
+    request.extensions_mut().insert(limit);
     let mut response = match guard.check(&request) {
         Ok(()) => match timeout(REQUEST_TIMEOUT, next.run(request)).await {
             Ok(response) => in_our_words(response),

@@ -11,7 +11,7 @@ use super::{Node, key, me, of, word};
 use crate::api::view::Status;
 use crate::api::view::health::StoreState;
 use crate::api::{Condition, PageRequest};
-use crate::control::manage::{ApiFilter, AuditFilter, Origin, Reconfigured};
+use crate::control::manage::{ApiFilter, AuditFilter, Mode, Origin, Reconfigured};
 use crate::control::publish::Publisher;
 use crate::control::state_dir::StateDir;
 use crate::control::store::fault::StoreError;
@@ -121,7 +121,7 @@ async fn without_a_store_what_was_deployed_goes_on() {
         word(manager.lifecycle(&chat).await),
         word(node.deploy(&chat, "staging", json!({})).await),
         word(manager.undeploy(me(), &chat, "development", Condition::Always).await),
-        word(manager.apply(me(), Vec::new()).await),
+        word(manager.apply(me(), Vec::new(), Mode::Commit).await),
     ] {
         assert_eq!(refused, "store-unavailable");
     }

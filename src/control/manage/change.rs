@@ -1,0 +1,66 @@
+//! From a [`Change`] to what it does, inside its transaction.
+
+use super::change_context::ChangeContext;
+use super::{apis, deploy, deployments, lifecycle, projects};
+use crate::api::view::Status;
+use crate::api::{Change, Condition, Problems};
+
+/// What a change did, beside what the store shows after it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// The project, API or deployment was not there before.
+    pub is_new: bool,
+    /// What was allowed, and may be a mistake all the same.
+    pub warnings: Vec<String>,
+}
+
+/// Whether changes are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// They are committed, and active on every shard when they are answered.
+    Commit,
+    /// They are checked as far as a commit checks them, and then rolled back.
+    DryRun,
+}
+
+impl Made {
+    pub(super) fn of(is_new: bool) -> Self {
+        Self { is_new, warnings: Vec::new() }
+    }
+}
+
+/// Makes a change of something that is in the state that `condition` asks for.
+pub(super) fn make(context: &mut ChangeContext<'_>, change: &Change, condition: &Condition) -> Result<Made, Problems> {
+    match change {
+        Change::PutProject { project, description } => {
+            projects::put(context, project, description, condition).map(Made::of)
+        }
+        Change::DeleteProject { project } => projects::delete(context, project, condition).map(|()| Made::default()),
+        Change::CreateApi { api, definition } => apis::create(context, api, definition).map(|()| Made::of(true)),
+        Change::PutApi { api, definition } => apis::put(context, api, definition, condition).map(Made::of),
+        Change::DeleteApi { api } => apis::delete(context, api, condition).map(|()| Made::default()),
+        Change::Deploy { api, environment, revision, targets, status } => {
+            let wanted = deploy::Wanted { revision: *revision, targets, status: *status };
+            deploy::deploy(context, api, environment, &wanted, condition).map(Made::of)
+        }
+        Change::Promote { api, from, to, targets } => {
+            deploy::promote(context, api, (from, to), targets, condition).map(Made::of)
+        }
+        Change::Rollback { api, environment, revision } => {
+            deploy::roll_back(context, api, environment, *revision, condition).map(|()| Made::default())
+        }
+        Change::Undeploy { api, environment } => {
+            deployments::undeploy(context, api, environment, condition).map(|()| Made::default())
+        }
+        Change::Stop { api, environment } => {
+            deployments::set_status(context, api, environment, condition, Status::Stopped).map(|()| Made::default())
+        }
+        Change::Start { api, environment } => {
+            deployments::set_status(context, api, environment, condition, Status::Running).map(|()| Made::default())
+        }
+        Change::SetLifecycle { api, lifecycle } => {
+            let warnings = lifecycle::set(context, api, lifecycle, condition)?;
+            Ok(Made { is_new: false, warnings })
+        }
+    }
+}
