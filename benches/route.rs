@@ -12,7 +12,7 @@ use ringway::proto::scan::FrameLimits;
 use ringway::routing::addresses::AddressCell;
 use ringway::routing::host::HostPattern;
 use ringway::routing::policy::{Policy, Timeouts};
-use ringway::routing::route::{Endpoint, Gate, Route, RouteId, RouteLabels};
+use ringway::routing::route::{Endpoint, Gate, Route, RouteId, RouteLabels, Service};
 use ringway::routing::snapshot::{BasePath, Builder, Snapshot};
 
 const COUNTS: [u32; 2] = [10, 10_000];
@@ -42,6 +42,7 @@ fn route(n: u32, policy: &Arc<Policy>) -> Route {
         })),
         listener: 0,
         gate: Gate::Open,
+        service: Service::Relay,
         endpoints: Box::new([Endpoint::new(target, None, Arc::new(AddressCell::unresolved()))]),
         preserve_host: false,
         answer_lines: Box::default(),

@@ -24,8 +24,8 @@ use crate::control::resolver::{self, Question, Resolver};
 use crate::control::runtime::BackgroundRuntime;
 use crate::routing::addresses::AddressCell;
 use crate::routing::policy::Policy;
-use crate::routing::route::{Endpoint, Gate, Route, RouteId, UpstreamTls};
-use crate::routing::settings::{Serve, Settings};
+use crate::routing::route::{Endpoint, Gate, Route, RouteId, Service, UpstreamTls};
+use crate::routing::settings::Settings;
 use crate::routing::snapshot::Snapshot;
 use crate::routing::target::Target;
 use crate::tls::certificate;
@@ -127,11 +127,13 @@ impl Prepared {
             records: if is_recorded { Records::Logged } else { Records::Off },
         };
         let policy = Arc::clone(&settings.policy);
-        let routes = options.upstream.zip(cell);
-        let snapshot = routes.map_or_else(Snapshot::default, |(upstream, cell)| snapshot_of(upstream, cell, policy));
+        let route = match options.upstream.zip(cell) {
+            Some((upstream, addresses)) => relay(upstream, addresses, policy),
+            None => Route::echo(policy),
+        };
         let initial = InitialConfig {
             settings: Arc::new(settings),
-            snapshot: Arc::new(snapshot),
+            snapshot: Arc::new(Snapshot::of_one(route)),
             upstream_tls: trust.into_iter().collect(),
         };
         Ok(Self { data_plane, parts: Parts { initial, headline, limits: options.limits, runtime, log: log.guard } })
@@ -206,25 +208,24 @@ struct Found {
     runtime: Option<BackgroundRuntime>,
 }
 
-/// One route for everything.
-fn snapshot_of(upstream: Upstream, place: Arc<AddressCell>, policy: Arc<Policy>) -> Snapshot {
-    let endpoint = Endpoint::new(upstream.target, upstream.tls, place);
-    let route = Route {
+/// One route to the target, whatever the path.
+fn relay(upstream: Upstream, addresses: Arc<AddressCell>, policy: Arc<Policy>) -> Route {
+    let endpoint = Endpoint::new(upstream.target, upstream.tls, addresses);
+    Route {
         id: RouteId(0),
         labels: None,
         listener: 0,
         gate: Gate::Open,
+        service: Service::Relay,
         endpoints: Box::new([endpoint]),
         preserve_host: upstream.preserve_host,
         answer_lines: Box::default(),
         policy,
-    };
-    Snapshot::of_one(route)
+    }
 }
 
 fn settings(options: &Options) -> Result<Settings, NodeError> {
     Ok(Settings {
-        serve: if options.upstream.is_some() { Serve::Route } else { Serve::Echo },
         head: options.limits.head()?,
         policy: Arc::new(options.limits.policy(Duration::ZERO)),
         trusted_proxies: options.trusted_proxies.clone(),

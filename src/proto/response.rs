@@ -220,11 +220,12 @@ fn is_bodiless(status: u16) -> bool {
 }
 
 /// Appends a whole 101 of our own: without extensions, with one of the subprotocols that were offered.
-pub fn write_switching(accept: &Accept, protocol: Option<&[u8]>, out: &mut Vec<u8>) {
+pub fn write_switching(accept: &Accept, protocol: Option<&[u8]>, lines: &[u8], out: &mut Vec<u8>) {
     write_switching_head(accept, out);
     if let Some(protocol) = protocol {
         write_line("Sec-WebSocket-Protocol", protocol, out);
     }
+    out.extend(lines);
     out.extend(b"\r\n");
 }
 

@@ -54,6 +54,7 @@ pub(super) enum Onward {
     Upstream(ToUpstream),
     /// The client itself.
     Echo {
+        route: Arc<Route>,
         /// The client's 101.
         answer: Vec<u8>,
         /// Bytes that were received after the head.

@@ -15,8 +15,8 @@ use crate::proto::refusal::Refusal;
 use crate::proto::request::Request;
 use crate::proto::response::Expected;
 use crate::proto::{head, response};
-use crate::routing::route::Route;
-use crate::routing::settings::{Serve, Settings};
+use crate::routing::route::{Route, Service};
+use crate::routing::settings::Settings;
 use crate::routing::snapshot::Found;
 use crate::tls::is_client_hello;
 
@@ -117,29 +117,42 @@ impl Handshake {
     fn judge<T>(&self, head: &[u8], early: &[u8], nonce: [u8; 16], cx: &Context<'_, T>) -> Result<Outcome, Refusal> {
         let request = self.parse(head, cx)?;
         let path = recorded_path(request.path_and_query);
-        if cx.config.settings.serve == Serve::Echo {
-            return Ok(Outcome::Accepted(Box::new(self.echo(&request, path, early))));
-        }
         let found = cx.config.snapshot.find(cx.listener, request.host, request.path_and_query);
-        let Some(Found { route, rest }) = found else { return Ok(Outcome::NotFound(path)) };
-        let admitted = match admit(route) {
+        let Some(found) = found else { return Ok(Outcome::NotFound(path)) };
+        let admitted = match admit(found.route) {
             Ok(admitted) => admitted,
-            Err(refusal) => return Ok(Outcome::NotAdmitted(path, Arc::clone(route), refusal)),
+            Err(refusal) => return Ok(Outcome::NotAdmitted(path, Arc::clone(found.route), refusal)),
         };
+        let onward = match found.route.service {
+            Service::Relay => self.to_upstream(&request, &found, head, early, nonce, &cx.config.settings),
+            Service::Echo => to_echo(&request, found.route, early),
+        };
+        let consumer = admitted.consumer;
+        Ok(Outcome::Accepted(Box::new(Accepted { client: self.client, path, consumer, onward })))
+    }
+
+    /// Writes the request for an upstream from the parsed values.
+    fn to_upstream(
+        &self,
+        request: &Request<'_>,
+        found: &Found<'_>,
+        head: &[u8],
+        early: &[u8],
+        nonce: [u8; 16],
+        settings: &Settings,
+    ) -> Onward {
         let key = accept::key_from(nonce);
         let mut fields = Vec::with_capacity(head.len().saturating_add(512));
-        forward::write_fields(&request, &self.via(&request, &key, &cx.config.settings), &mut fields);
+        forward::write_fields(request, &self.via(request, &key, settings), &mut fields);
         let asked = Asked {
             accept: accept::accept_for(request.key),
             early: early.to_vec(),
-            expected: Expected::new(&request, accept::accept_for(&key)),
+            expected: Expected::new(request, accept::accept_for(&key)),
             deadline: self.deadline,
-            route: Arc::clone(route),
+            route: Arc::clone(found.route),
         };
-        let host = route.preserve_host.then(|| request.host.as_str().into());
-        let onward = Onward::Upstream(ToUpstream { asked, rest: rest.into(), host, fields });
-        let consumer = admitted.consumer;
-        Ok(Outcome::Accepted(Box::new(Accepted { client: self.client, path, consumer, onward })))
+        let host = found.route.preserve_host.then(|| request.host.as_str().into());
+        Onward::Upstream(ToUpstream { asked, rest: found.rest.into(), host, fields })
     }
 
     /// Parses a head, whose `Host` must be the name that the client asked TLS for.
@@ -149,14 +162,6 @@ impl Handshake {
             Some(name) if !request.host.is_named(name) => Err(Refusal::MISDIRECTED),
             _ => Ok(request),
         }
-    }
-
-    fn echo(&self, request: &Request<'_>, path: Box<str>, early: &[u8]) -> Accepted {
-        let mut answer = Vec::with_capacity(256);
-        let protocol = request.protocols.first().copied();
-        response::write_switching(&accept::accept_for(request.key), protocol, &mut answer);
-        let onward = Onward::Echo { answer, early: early.to_vec() };
-        Accepted { client: self.client, path, consumer: None, onward }
     }
 
     fn via<'a>(&'a self, request: &Request<'a>, key: &'a accept::Key, settings: &Settings) -> Via<'a> {
@@ -170,6 +175,14 @@ impl Handshake {
             subject: self.identity.as_ref().and_then(|identity| identity.subject.as_deref()),
         }
     }
+}
+
+/// Writes the client's 101: nobody else is asked.
+fn to_echo(request: &Request<'_>, route: &Arc<Route>, early: &[u8]) -> Onward {
+    let mut answer = Vec::with_capacity(256);
+    let protocol = request.protocols.first().copied();
+    response::write_switching(&accept::accept_for(request.key), protocol, &route.answer_lines, &mut answer);
+    Onward::Echo { route: Arc::clone(route), answer, early: early.to_vec() }
 }
 
 /// The path for the record, without the query: queries carry tokens.

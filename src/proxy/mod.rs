@@ -10,7 +10,7 @@
 //! preamble -> tls -> handshake ----------------> dial -> upgrade -> relay -> closing -> (gone)
 //!    |         |     parse, route, admit, forward  |        |  \-> decline -> answer
 //!    \---------+---------+------------------------+--------+---------------> answer -> linger -> (gone)
-//!                        \-> terminated::echo (when there is no target) -> linger
+//!                        \-> terminated::echo (for a route with the service `Echo`) -> linger
 //! ```
 //!
 //! Nothing here names a ring, reads a clock or blocks: time, the calendar's too, comes from the transport. So the simulator runs

@@ -16,6 +16,9 @@ use crate::proto::refusal::Refusal;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RouteId(pub u64);
 
+/// The fingerprint of connections that have no endpoint.
+pub const NO_ENDPOINT: u64 = 0;
+
 /// Whose route it is: the labels of its figures and of the records of its connections.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RouteLabels {
@@ -46,8 +49,10 @@ pub struct Route {
     pub listener: u16,
     /// Whether it takes connections.
     pub gate: Gate,
-    /// Where its connections go: at least one endpoint, taken in turn. One that cannot be reached is passed over for the
-    /// next.
+    /// What answers its connections.
+    pub service: Service,
+    /// The endpoints of a relay: at least one, taken in turn. One that cannot be reached is passed over for the next. Empty for
+    /// any other service.
     pub endpoints: Box<[Endpoint]>,
     /// Whether the upstream gets the client's `Host` and not the target's own.
     pub preserve_host: bool,
@@ -55,6 +60,16 @@ pub struct Route {
     pub answer_lines: Box<[u8]>,
     /// What holds for its connections.
     pub policy: Arc<Policy>,
+}
+
+/// What answers a route's connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Service {
+    /// An upstream: one of the route's endpoints.
+    #[default]
+    Relay,
+    /// Ringway itself: every message goes back to its sender.
+    Echo,
 }
 
 /// Whether a route takes connections.
@@ -133,17 +148,65 @@ impl Route {
     /// Whether there is nothing to tell it from the other by: who has the one need not look at the other.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        let Self { id, labels, listener, gate, endpoints, preserve_host, answer_lines, policy } = self;
+        let Self { id, labels, listener, gate, service, endpoints, preserve_host, answer_lines, policy } = self;
         let is_same = (id, labels, listener, gate) == (&other.id, &other.labels, &other.listener, &other.gate)
-            && (preserve_host, answer_lines) == (&other.preserve_host, &other.answer_lines)
+            && (service, preserve_host, answer_lines) == (&other.service, &other.preserve_host, &other.answer_lines)
             && *policy == other.policy
             && endpoints.len() == other.endpoints.len();
         is_same && endpoints.iter().zip(&other.endpoints).all(|(one, other)| one.is_same(other))
     }
 
-    /// Whether one of its endpoints has this fingerprint.
+    /// Whether a connection to the endpoint with this fingerprint may go on; [`NO_ENDPOINT`] is that of a connection that ends
+    /// here.
     #[must_use]
     pub fn goes_to(&self, fingerprint: u64) -> bool {
-        self.endpoints.iter().any(|endpoint| endpoint.fingerprint == fingerprint)
+        match self.service {
+            Service::Relay => self.endpoints.iter().any(|endpoint| endpoint.fingerprint == fingerprint),
+            Service::Echo => fingerprint == NO_ENDPOINT,
+        }
+    }
+
+    /// The one route of a listener that sends every message back, whatever the path.
+    #[must_use]
+    pub fn echo(policy: Arc<Policy>) -> Self {
+        Self {
+            id: RouteId(0),
+            labels: None,
+            listener: 0,
+            gate: Gate::Open,
+            service: Service::Echo,
+            endpoints: Box::default(),
+            preserve_host: false,
+            answer_lines: Box::default(),
+            policy,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{NO_ENDPOINT, Route, Service};
+    use crate::proto::scan::FrameLimits;
+    use crate::routing::policy::{Policy, Timeouts};
+
+    #[test]
+    fn an_echo_goes_on_while_its_route_is_one_and_ends_when_that_becomes_a_relay() {
+        let second = Duration::from_secs(1);
+        let timeouts = Timeouts {
+            handshake: second,
+            connect: second,
+            idle: None,
+            ping_interval: None,
+            pong: second,
+            close: second,
+        };
+        let frames = FrameLimits { max_frame_bytes: 1, max_message_bytes: 1 };
+        let echo = Route::echo(Arc::new(Policy { frames, timeouts, drain_window: second }));
+        assert!(echo.goes_to(NO_ENDPOINT) && !echo.goes_to(1));
+        let relay = Route { service: Service::Relay, ..Route::echo(Arc::clone(&echo.policy)) };
+        assert!(!relay.goes_to(NO_ENDPOINT) && !relay.is_same(&echo));
     }
 }

@@ -11,8 +11,6 @@ use crate::routing::policy::Policy;
 /// The settings of the stages that all routes share.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What becomes of a connection.
-    pub serve: Serve,
     /// The limits of a request's or response's head.
     pub head: HeadLimits,
     /// The policy of a connection that has no route yet.
@@ -21,15 +19,6 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// By the listener's index, the peers that must send a PROXY header, which is trusted.
     pub proxy_protocol: Vec<Vec<IpNet>>,
-}
-
-/// What becomes of a connection whose handshake is right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Serve {
-    /// It goes where its route says.
-    Route,
-    /// Its messages come back to it.
-    Echo,
 }
 
 impl Settings {

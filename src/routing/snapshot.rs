@@ -265,7 +265,7 @@ mod tests {
     use crate::proto::scan::FrameLimits;
     use crate::routing::host::HostPattern;
     use crate::routing::policy::{Policy, Timeouts};
-    use crate::routing::route::{Gate, Route, RouteId};
+    use crate::routing::route::{Gate, Route, RouteId, Service};
 
     fn route(id: u64) -> Arc<Route> {
         let second = Duration::from_secs(1);
@@ -283,6 +283,7 @@ mod tests {
             labels: None,
             listener: 0,
             gate: Gate::Open,
+            service: Service::Relay,
             endpoints: Box::default(),
             preserve_host: false,
             answer_lines: Box::default(),

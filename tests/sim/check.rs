@@ -8,7 +8,7 @@ use ringway::engine::Fault;
 use ringway::proto::refusal::Refusal;
 use ringway::proxy::end::{End, SideRecord};
 use ringway::proxy::record::Record;
-use ringway::routing::settings::Serve;
+use ringway::routing::route::Service;
 
 use crate::echo;
 use crate::flow::{Flow, flow, nonces_in};
@@ -57,7 +57,7 @@ fn connection(world: &World, index: usize, record: &Record) -> Result<(), String
         let nothing = SideRecord::default();
         return ensure(record.client == nothing && record.upstream == nothing, || format!("{record:?}"));
     }
-    if matches!(world.scene.settings.serve, Serve::Echo) {
+    if world.scene.service == Service::Echo {
         return echo::check(world, index, record);
     }
     tunnel(world, index, record, client, upstream)
@@ -121,10 +121,10 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
     ensure(record.path.is_empty() || &*record.path == "/chat", || format!("path {}", record.path))?;
     let dialled: Vec<_> = line.dialled.iter().map(|(_, address)| *address).collect();
     let known = [Some(&world.scene.addresses), world.scene.moves.as_ref().map(|(_, addresses)| addresses)];
-    let in_order = match &world.scene.settings.serve {
+    let in_order = match world.scene.service {
         // A dial goes by the addresses of its beginning to its end.
-        Serve::Route => known.into_iter().flatten().any(|addresses| in_turn(world, line, addresses, &dialled)),
-        Serve::Echo => dialled.is_empty(),
+        Service::Relay => known.into_iter().flatten().any(|addresses| in_turn(world, line, addresses, &dialled)),
+        Service::Echo => dialled.is_empty(),
     };
     ensure(in_order, || format!("dialled {dialled:?}"))?;
     for peer in line.upstream.iter().map(|sock| &world.net.socks[*sock]) {

@@ -8,7 +8,8 @@ use ringway::engine::Fault;
 use ringway::proto::head::HeadLimits;
 use ringway::proto::scan::FrameLimits;
 use ringway::routing::policy::{Policy, Timeouts};
-use ringway::routing::settings::{Serve, Settings};
+use ringway::routing::route::Service;
+use ringway::routing::settings::Settings;
 
 use crate::net::{DialPlan, NetPlan, Readiness};
 use crate::peer::{Cut, Item, PeerPlan, Pongs};
@@ -33,7 +34,6 @@ pub(crate) fn settings(timeouts: Timeouts) -> Settings {
     let frames = FrameLimits { max_frame_bytes: MAX_FRAME_BYTES, max_message_bytes: MAX_FRAME_BYTES * 2 };
     let policy = Policy { frames, timeouts, drain_window: Duration::ZERO };
     Settings {
-        serve: Serve::Route,
         head: HeadLimits { max_bytes: MAX_HEAD_BYTES, max_lines: 40 },
         policy: Arc::new(policy),
         trusted_proxies: Vec::new(),
@@ -107,10 +107,7 @@ pub(crate) fn random(seed: u64) -> Scene {
     let echo = rng.chance(10);
     let small = rng.chance(65);
     let addresses = if rng.chance(4) { 0 } else { rng.range(1, 3) };
-    let mut settings = settings(timeouts(&mut rng, smooth));
-    if echo {
-        settings.serve = Serve::Echo;
-    }
+    let settings = settings(timeouts(&mut rng, smooth));
     let capacity = match (small, smooth) {
         (true, _) => rng.pick(&[(1, 60), (50, 3000), (2000, 90_000)]),
         (false, _) => rng.pick(&[(2000, 9000), (4000, 90_000), (200_000, 500_000)]),
@@ -121,6 +118,7 @@ pub(crate) fn random(seed: u64) -> Scene {
     let scene = Scene {
         seed,
         settings,
+        service: if echo { Service::Echo } else { Service::Relay },
         addresses: crate::scene::addresses(addresses),
         moves: rng.chance(10).then(|| (rng.wait(0, 100), elsewhere(addresses))),
         net: NetPlan {

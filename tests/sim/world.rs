@@ -15,8 +15,8 @@ use ringway::proxy::record::Record;
 use ringway::proxy::service::Proxy;
 use ringway::routing::addresses::AddressCell;
 use ringway::routing::policy::Timeouts;
-use ringway::routing::route::{Endpoint, Gate, Route, RouteId};
-use ringway::routing::settings::{Serve, Settings};
+use ringway::routing::route::{Endpoint, Gate, Route, RouteId, Service as RouteService};
+use ringway::routing::settings::Settings;
 use ringway::routing::snapshot::Snapshot;
 
 use crate::net::{DialPlan, Event, Line, NetPlan, SimNet};
@@ -81,6 +81,8 @@ impl ConnectionPlan {
 pub(crate) struct Scene {
     pub(crate) seed: u64,
     pub(crate) settings: Settings,
+    /// The service of the one route.
+    pub(crate) service: RouteService,
     /// Where the upstream is.
     pub(crate) addresses: Arc<[SocketAddr]>,
     /// When it is somewhere else, and where.
@@ -149,12 +151,16 @@ impl Scene {
 
 /// One route for everything.
 fn route(scene: &Scene, place: Arc<AddressCell>) -> Route {
+    if scene.service == RouteService::Echo {
+        return Route::echo(Arc::clone(&scene.settings.policy));
+    }
     let target = "ws://upstream.test:80/base".parse().unwrap();
     Route {
         id: RouteId(0),
         labels: None,
         listener: 0,
         gate: Gate::Open,
+        service: RouteService::Relay,
         endpoints: Box::new([Endpoint::new(target, scene.tls.up.then(configs::of_upstream), place)]),
         preserve_host: false,
         answer_lines: Box::default(),
@@ -166,7 +172,7 @@ impl World {
     pub(crate) fn new(mut scene: Scene, trace: bool) -> Self {
         scene.connections.iter_mut().for_each(ConnectionPlan::balance);
         let mut rng = Rng::new(scene.seed);
-        let echo = matches!(scene.settings.serve, Serve::Echo);
+        let echo = scene.service == RouteService::Echo;
         let mut peers = Vec::new();
         let mut lines = Vec::new();
         let mut configs = Configs::default();

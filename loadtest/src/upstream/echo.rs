@@ -16,7 +16,9 @@ use ringway::proxy::admission::Admission;
 use ringway::proxy::journal::{self, JournalReader};
 use ringway::proxy::service::Proxy;
 use ringway::routing::policy::{Policy, Timeouts};
-use ringway::routing::settings::{Serve, Settings};
+use ringway::routing::route::Route;
+use ringway::routing::settings::Settings;
+use ringway::routing::snapshot::Snapshot;
 
 use super::host::{self, Ended, Outcome, Place};
 use super::totals::Count;
@@ -35,7 +37,6 @@ pub fn settings() -> Settings {
         close: Duration::from_secs(5),
     };
     Settings {
-        serve: Serve::Echo,
         head: HeadLimits { max_bytes: 32 * 1024, max_lines: MAX_LINES },
         policy: Arc::new(Policy { frames: crate::plan::FRAMES, timeouts, drain_window: Duration::ZERO }),
         trusted_proxies: Vec::new(),
@@ -48,7 +49,9 @@ pub fn settings() -> Settings {
 /// # Errors
 /// It could not be started, or a shard failed.
 pub fn serve(place: &Place) -> Result<Outcome, Failure> {
-    let config = ShardConfig::plain_text(Arc::new(settings()), Arc::default());
+    let settings = Arc::new(settings());
+    let snapshot = Snapshot::of_one(Route::echo(Arc::clone(&settings.policy)));
+    let config = ShardConfig::plain_text(settings, Arc::new(snapshot));
     let admission = Arc::new(Admission::new(u64::MAX, None));
     let (source, records) = journal::channel();
     let counted = Arc::new(Counted::default());

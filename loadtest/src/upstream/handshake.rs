@@ -75,6 +75,6 @@ impl Handshake {
 fn answer(head: &[u8]) -> Result<Vec<u8>, Refusal> {
     let request = Request::parse(head, &HEAD)?;
     let mut answer = Vec::with_capacity(256);
-    response::write_switching(&accept::accept_for(request.key), request.protocols.first().copied(), &mut answer);
+    response::write_switching(&accept::accept_for(request.key), request.protocols.first().copied(), b"", &mut answer);
     Ok(answer)
 }

@@ -9,7 +9,7 @@ use crate::config::file::{Configuration, Opened};
 use crate::proto::head::HeadLimits;
 use crate::routing::host::HostPattern;
 use crate::routing::policy::Policy;
-use crate::routing::settings::{Serve, Settings};
+use crate::routing::settings::Settings;
 use crate::routing::snapshot::{Builder, Conflict, Site};
 use crate::tls::client::ClientTls;
 
@@ -87,7 +87,6 @@ impl Ground {
         }
         let head: HeadLimits = configuration.limits.head().map_err(|error| error.to_string())?;
         let settings = Arc::new(Settings {
-            serve: Serve::Route,
             head,
             policy: Arc::new(configuration.limits.policy(window)),
             trusted_proxies: configuration.trusted_proxies.clone(),

@@ -10,7 +10,7 @@ use crate::api::lifecycle::AtRunTime;
 use crate::api::problem::{Fault, Faults};
 use crate::api::{Deployed, Problems};
 use crate::control::resolver::{Question, Resolver};
-use crate::routing::route::{Endpoint, Gate, Route, RouteId, RouteLabels, UpstreamTls};
+use crate::routing::route::{Endpoint, Gate, Route, RouteId, RouteLabels, Service, UpstreamTls};
 use crate::routing::snapshot::BasePath;
 use crate::routing::target::Target;
 use crate::tls::client;
@@ -42,6 +42,7 @@ pub(super) fn of(deployed: &Deployed, ground: &Ground, names: &Resolver) -> Resu
         labels: Some(Arc::new(labels(deployed))),
         listener: environment.listener(deployed.access),
         gate: gate(deployed),
+        service: Service::Relay,
         endpoints: endpoints.into_boxed_slice(),
         preserve_host: ground.preserve_host,
         answer_lines: notice(deployed),

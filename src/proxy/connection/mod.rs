@@ -30,7 +30,7 @@ use super::terminated::echo;
 use crate::command::Cause;
 use crate::engine::{Next, Slot, Socket, Time};
 use crate::proto::refusal::Refusal;
-use crate::routing::route::RouteLabels;
+use crate::routing::route::{NO_ENDPOINT, RouteLabels};
 use crate::tls::SecureTransport;
 
 /// A connection, from accept to its end.
@@ -40,7 +40,7 @@ pub(super) struct Connection {
     trace: Trace,
     /// No other connection of the shard ever has this id.
     id: u64,
-    /// The fingerprint of the endpoint, once the upstream is connected.
+    /// The fingerprint of the endpoint, once the upstream is connected; [`NO_ENDPOINT`] before, and for an echo.
     fingerprint: u64,
     route: RouteSlot,
     /// The index of the listener that accepted the connection.
@@ -85,7 +85,16 @@ impl Connection {
     }
 
     fn in_stage(stage: Stage, trace: Trace, counted: Counted) -> Self {
-        Self { stage, trace, id: 0, fingerprint: 0, route: RouteSlot::NONE, listener: 0, drained_by: None, counted }
+        Self {
+            stage,
+            trace,
+            id: 0,
+            fingerprint: NO_ENDPOINT,
+            route: RouteSlot::NONE,
+            listener: 0,
+            drained_by: None,
+            counted,
+        }
     }
 
     /// Sets the id and the index of the listener.
@@ -105,9 +114,9 @@ impl Connection {
         self.listener
     }
 
-    /// The fingerprint of an open tunnel's endpoint; `None` in any other stage.
+    /// The fingerprint of an open connection's endpoint; `None` in any other stage.
     pub(super) fn tunnel(&self) -> Option<u64> {
-        matches!(self.stage, Stage::Relay(_)).then_some(self.fingerprint)
+        matches!(self.stage, Stage::Relay(_) | Stage::Echo(_)).then_some(self.fingerprint)
     }
 
     pub(super) fn peer(&self) -> SocketAddr {

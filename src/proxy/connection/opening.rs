@@ -118,7 +118,10 @@ impl Connection {
                 let dial = Dial::new(client, onward, endpoint, now, now.after(cx.policy().timeouts.connect));
                 Turn::To(Stage::Dial(Box::new(dial)))
             }
-            Onward::Echo { answer, early } => self.open_echo(client, &answer, &early, cx),
+            Onward::Echo { route, answer, early } => {
+                self.take_route(&route, cx);
+                self.open_echo(client, &answer, &early, cx)
+            }
         }
     }
 

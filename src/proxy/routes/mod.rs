@@ -157,7 +157,7 @@ mod tests {
     use crate::command::tally::Tally;
     use crate::proto::scan::FrameLimits;
     use crate::routing::policy::{Policy, Timeouts};
-    use crate::routing::route::{Gate, Route, RouteId, RouteLabels};
+    use crate::routing::route::{Gate, Route, RouteId, RouteLabels, Service};
     use crate::routing::snapshot::Snapshot;
 
     fn policy() -> Arc<Policy> {
@@ -184,6 +184,7 @@ mod tests {
             labels: Some(Arc::new(labels)),
             listener: 0,
             gate: Gate::Open,
+            service: Service::Relay,
             endpoints: Box::default(),
             preserve_host: false,
             answer_lines: Box::default(),

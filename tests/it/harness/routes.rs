@@ -9,7 +9,7 @@ use ringway::proto::authority::Authority;
 use ringway::proto::scan::FrameLimits;
 use ringway::routing::host::HostPattern;
 use ringway::routing::policy::{Policy, Timeouts};
-use ringway::routing::route::{Gate, Route, RouteId};
+use ringway::routing::route::{Gate, Route, RouteId, Service};
 use ringway::routing::snapshot::{BasePath, Builder, Snapshot};
 
 /// One site: a listener, and the patterns of its hosts; none for all that no other site of the listener has.
@@ -148,6 +148,7 @@ fn route(id: u64) -> Arc<Route> {
         labels: None,
         listener: 0,
         gate: Gate::Open,
+        service: Service::Relay,
         endpoints: Box::default(),
         preserve_host: false,
         answer_lines: Box::default(),

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use ringway::proxy::record::Record;
 use ringway::routing::policy::Timeouts;
-use ringway::routing::settings::Serve;
+use ringway::routing::route::Service;
 
 use crate::check;
 use crate::net::{DialPlan, NetPlan, Readiness};
@@ -68,6 +68,7 @@ pub(crate) fn scene(client: PeerPlan, upstream: PeerPlan) -> Scene {
     Scene {
         seed: 1,
         settings: settings(timeouts),
+        service: Service::Relay,
         addresses: addresses(1),
         moves: None,
         net: NetPlan { readiness: Readiness::Kept, short: 0, spurious: 0, capacity: (300_000, 300_000) },
@@ -134,7 +135,7 @@ pub(crate) fn play(scene: &Scene, judge: impl Fn(&Played)) {
         return;
     }
     let mut scene = scene.clone();
-    scene.tls = Tls { down: true, up: matches!(scene.settings.serve, Serve::Route) };
+    scene.tls = Tls { down: true, up: scene.service == Service::Relay };
     for plan in &mut scene.connections {
         plan.client.tls = Some(TlsPlan::default());
         plan.upstream.tls = scene.tls.up.then(TlsPlan::default);

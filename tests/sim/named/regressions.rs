@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringway::routing::settings::Serve;
+use ringway::routing::route::Service;
 
 use super::{ask, bye, client, pinging, play, reply, scene, upstream};
 use crate::peer::{Cut, Item, Pongs};
@@ -53,7 +53,7 @@ fn a_drained_echo_does_not_wait_for_a_frame_that_never_ends() {
     let mut stuck = client(vec![ask(1000)]);
     stuck.cut = Some((300, Cut::Stall));
     let mut scene = scene(stuck, upstream(vec![]));
-    scene.settings.serve = Serve::Echo;
+    scene.service = Service::Echo;
     scene.connections[0].dials.clear();
     scene.drain_at = Some(100);
     play(&scene, |played| {
@@ -65,7 +65,7 @@ fn a_drained_echo_does_not_wait_for_a_frame_that_never_ends() {
 #[test]
 fn an_echo_does_not_wait_for_a_client_that_closes_and_does_not_read() {
     let mut scene = scene(client(vec![Item::StopReading, ask(100_000), bye()]), upstream(vec![]));
-    scene.settings.serve = Serve::Echo;
+    scene.service = Service::Echo;
     scene.connections[0].dials.clear();
     scene.net.capacity = (120_000, 120_000);
     play(&scene, |played| played.ended("closed by client"));

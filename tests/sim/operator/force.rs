@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use ringway::routing::addresses::AddressCell;
 use ringway::routing::host::HostPattern;
-use ringway::routing::route::{Endpoint, Route, RouteId, RouteLabels};
+use ringway::routing::route::{Endpoint, Route, RouteId, RouteLabels, Service};
 use ringway::routing::snapshot::{BasePath, Builder, Snapshot};
 
 use super::{APIS, DEPRECATION, Deployed, HOSTS, Plan, State};
@@ -71,6 +71,7 @@ impl Forge {
             labels: Some(Arc::new(labels(api))),
             listener: deployed.listener,
             gate: deployed.gate,
+            service: Service::Relay,
             endpoints: endpoints.collect(),
             preserve_host: deployed.preserve_host,
             answer_lines: if deployed.deprecated { DEPRECATION.as_bytes().into() } else { Box::default() },

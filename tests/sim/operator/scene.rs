@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringway::routing::policy::Policy;
-use ringway::routing::route::Gate;
+use ringway::routing::route::{Gate, Service};
 
 use super::{APIS, Ask, Deployed, Filter, Means, Order, Plan, Reach, State, Target};
 use crate::net::{NetPlan, Readiness};
@@ -60,6 +60,7 @@ pub(crate) fn random(seed: u64) -> Scene {
     Scene {
         seed,
         settings,
+        service: Service::Relay,
         addresses: Arc::new([]),
         moves: None,
         net: NetPlan {
