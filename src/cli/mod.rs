@@ -19,7 +19,7 @@ mod program;
 mod proxy;
 mod serve;
 mod single_target;
-pub mod tls;
+mod tls;
 mod ws;
 
 use std::io::Write;

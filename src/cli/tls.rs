@@ -1,37 +1,16 @@
 //! `ringway tls`: creates certificates for development.
 
-use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::Subcommand;
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, PublicKeyData,
-};
-use rustls::crypto::aws_lc_rs;
-use rustls_pki_types::CertificateDer;
-use x509_parser::certificate::X509Certificate;
-use x509_parser::prelude::FromDer;
 
 use super::{Failure, program};
-use crate::tls::certificate::Certificate;
-use crate::tls::client::server_name;
-use crate::tls::pem::{LoadError, PemFile};
+use crate::tls::dev_cert::{self, AuthorityIs, DevCertError, Files, LEAF_VALIDITY};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// What browsers allow at most is 398 days; the hour that the beginning lies back counts.
-const LEAF_VALIDITY: Duration = Duration::from_secs(397 * 24 * 3600);
-const CA_VALIDITY: Duration = Duration::from_secs(3650 * 24 * 3600);
-/// Clocks of two machines differ.
-const BEFORE: Duration = Duration::from_secs(3600);
-
-const KEY_MODE: u32 = 0o600;
-const CERTIFICATE_MODE: u32 = 0o644;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -57,273 +36,29 @@ struct DevCert {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let Verb::DevCert(args) = &args.verb;
-    for name in &args.names {
-        check_name(name)?;
-    }
-    let files = Files::below(&args.out);
-    let is_new = make_all(&args.out, &files, &args.names)?;
-    let text = explained(args, &files, is_new);
+    let (files, authority) = dev_cert::create(&args.out, &args.names)?;
+    let text = explained(args, &files, authority);
     // Nobody may be reading.
     let _ = io::stdout().lock().write_all(text.as_bytes());
     Ok(ExitCode::SUCCESS)
 }
 
-/// What `ringway tls dev-cert` does: `ca.pem`, `ca-key.pem`, `cert.pem` and `key.pem` in a folder, for these names.
-///
-/// # Errors
-/// What could not be made or written.
-pub fn dev_cert(out: &Path, names: &[String]) -> Result<(), String> {
-    make_all(out, &Files::below(out), names).map(drop).map_err(|failure| failure.into_message_and_code().0)
-}
-
-/// Whether the authority is new.
-fn make_all(out: &Path, files: &Files, names: &[String]) -> Result<bool, Failure> {
-    fs::create_dir_all(out).map_err(|error| failed(out, error))?;
-    let found = Authority::find(files)?;
-    // Before anything is written.
-    let existing = leaf_there(found.as_ref(), files)?;
-    let is_new = found.is_none();
-    let authority = found.map_or_else(|| Authority::make(files), Ok)?;
-    make_leaf(&authority, names, files, existing)?;
-    Ok(is_new)
-}
-
-struct Files {
-    ca: PathBuf,
-    ca_key: PathBuf,
-    certificate: PathBuf,
-    key: PathBuf,
-}
-
-impl Files {
-    fn below(folder: &Path) -> Self {
-        Self {
-            ca: folder.join("ca.pem"),
-            ca_key: folder.join("ca-key.pem"),
-            certificate: folder.join("cert.pem"),
-            key: folder.join("key.pem"),
+impl From<DevCertError> for Failure {
+    fn from(error: DevCertError) -> Self {
+        match error {
+            DevCertError::Name(message) => Self::Configuration(message),
+            DevCertError::Failed(message) => Self::Failed(message),
         }
     }
 }
 
-fn check_name(name: &str) -> Result<(), Failure> {
-    let wrong = |why: &str| Failure::Configuration(format!("`{name}` {why}"));
-    if name.contains('/') || name.contains("://") {
-        return Err(wrong("is neither a DNS name nor an address; give the host alone"));
-    }
-    let host = name.strip_prefix("*.").unwrap_or(name);
-    if host.len() < name.len() && host.parse::<IpAddr>().is_ok() {
-        return Err(wrong("is a wildcard for an address; wildcards are for DNS names only"));
-    }
-    server_name(host).map(|_| ()).map_err(|_| wrong("is neither a DNS name nor an address"))
-}
-
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    certificate: CertificateDer<'static>,
-}
-
-impl Authority {
-    /// The one that is there. Both of its files have to be, or neither.
-    fn find(files: &Files) -> Result<Option<Self>, Failure> {
-        match (is_there(&files.ca)?, is_there(&files.ca_key)?) {
-            (true, true) => Self::read(files).map(Some),
-            (false, false) => Ok(None),
-            (true, false) => Err(half(&files.ca, &files.ca_key)),
-            (false, true) => Err(half(&files.ca_key, &files.ca)),
-        }
-    }
-
-    fn read(files: &Files) -> Result<Self, Failure> {
-        let refused = |error: LoadError| Failure::Failed(error.to_string());
-        let (file, key_file) = (PemFile::new("the authority", &files.ca), PemFile::new("its key", &files.ca_key));
-        let certificates = file.read().and_then(|bytes| file.certificates(&bytes)).map_err(refused)?;
-        let [certificate] = certificates.as_slice() else {
-            return Err(refused(file.error("there is more than one certificate in it")));
-        };
-        let described = Certificate::read(certificate).map_err(|error| refused(file.error(error)))?;
-        if described.not_after < SystemTime::now() + LEAF_VALIDITY {
-            let until = &described.expires;
-            let why = format!(
-                "it expires at {until}, too early for a new certificate; move it, its key and its certificates away, and run the command again"
-            );
-            return Err(refused(file.error(why)));
-        }
-        let bytes = key_file.read().map_err(refused)?;
-        // Found wrong here, it is said so in words; what is wrong beyond that, rcgen says.
-        key_file.private_key(&bytes).map_err(refused)?;
-        let key = std::str::from_utf8(&bytes).ok().and_then(|text| KeyPair::from_pem(text).ok());
-        let key = key.ok_or_else(|| refused(key_file.error("the key in it cannot be used to sign")))?;
-        if !is_key_of(&key, certificate) {
-            return Err(refused(key_file.error("the key in it does not belong to the certificate")));
-        }
-        let issuer = Issuer::from_ca_cert_der(certificate, key).map_err(|error| refused(file.error(error)))?;
-        Ok(Self { issuer, certificate: certificate.clone() })
-    }
-
-    /// Whether its key has signed a certificate.
-    fn has_signed(&self, certificate: &CertificateDer<'_>) -> bool {
-        let (Ok((_, own)), Ok((_, signed))) =
-            (X509Certificate::from_der(&self.certificate), X509Certificate::from_der(certificate))
-        else {
-            return false;
-        };
-        let key = &own.public_key().subject_public_key.data;
-        let (text, signature) = (signed.tbs_certificate.as_ref(), &signed.signature_value.data);
-        let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms.all;
-        signed.issuer() == own.subject()
-            && algorithms.iter().any(|algorithm| algorithm.verify_signature(key, text, signature).is_ok())
-    }
-
-    fn make(files: &Files) -> Result<Self, Failure> {
-        // Two authorities with one name and different keys confuse what trusts both.
-        let mut number = [0; 4];
-        getrandom::fill(&mut number).map_err(|error| Failure::Failed(error.to_string()))?;
-        let mut params = params(CA_VALIDITY);
-        let name = format!("Ringway development CA {:08x}", u32::from_be_bytes(number));
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let key = new_key()?;
-        let certificate = params.self_signed(&key).map_err(|error| not_made(&error))?;
-        // The key first: without its certificate it is of no use, and the other way round it would be missed.
-        write(&files.ca_key, key.serialize_pem().as_bytes(), KEY_MODE, Existing::Kept)?;
-        write(&files.ca, certificate.pem().as_bytes(), CERTIFICATE_MODE, Existing::Kept)?;
-        let certificate = certificate.der().clone();
-        Ok(Self { issuer: Issuer::new(params, key), certificate })
-    }
-}
-
-/// Whether the certificate and the key that are there, if any, may be replaced: only those that were made here, which this
-/// directory's authority shows. A key that is lost is lost for good.
-fn leaf_there(authority: Option<&Authority>, files: &Files) -> Result<Existing, Failure> {
-    let (has_certificate, has_key) = (is_there(&files.certificate)?, is_there(&files.key)?);
-    let (file, key_file) = (PemFile::new("the certificate", &files.certificate), PemFile::new("the key", &files.key));
-    let foreign = |file: &PemFile, why: &str| {
-        let why = format!("{why}, so it is not replaced; move it away, or name another directory with --out");
-        Failure::Failed(file.error(why).to_string())
-    };
-    if !has_certificate {
-        return match has_key {
-            true => Err(foreign(&key_file, "it has no certificate beside it, so another program may have created it")),
-            false => Ok(Existing::Kept),
-        };
-    }
-    let certificates = file.read().and_then(|bytes| file.certificates(&bytes)).unwrap_or_default();
-    let own = match (certificates.as_slice(), authority) {
-        ([certificate], Some(authority)) if authority.has_signed(certificate) => certificate,
-        _ => return Err(foreign(&file, &format!("it was not signed by {}", files.ca.display()))),
-    };
-    if has_key {
-        let bytes = key_file.read().unwrap_or_default();
-        let key = std::str::from_utf8(&bytes).ok().and_then(|text| KeyPair::from_pem(text).ok());
-        if !key.is_some_and(|key| is_key_of(&key, own)) {
-            return Err(foreign(&key_file, "it does not belong to the certificate beside it"));
-        }
-    }
-    Ok(Existing::Replaced)
-}
-
-fn is_there(path: &Path) -> Result<bool, Failure> {
-    path.try_exists().map_err(|error| failed(path, error))
-}
-
-fn is_key_of(key: &KeyPair, certificate: &CertificateDer<'_>) -> bool {
-    let parsed = X509Certificate::from_der(certificate);
-    parsed.is_ok_and(|(_, parsed)| parsed.public_key().raw == key.subject_public_key_info())
-}
-
-fn make_leaf(authority: &Authority, names: &[String], files: &Files, existing: Existing) -> Result<(), Failure> {
-    let mut params = params(LEAF_VALIDITY);
-    params.subject_alt_names = CertificateParams::new(names).map_err(|error| not_made(&error))?.subject_alt_names;
-    params.distinguished_name.push(DnType::CommonName, "Ringway development certificate");
-    params.use_authority_key_identifier_extension = true;
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    let key = new_key()?;
-    let certificate = params.signed_by(&key, &authority.issuer).map_err(|error| not_made(&error))?;
-    write(&files.key, key.serialize_pem().as_bytes(), KEY_MODE, existing)?;
-    write(&files.certificate, certificate.pem().as_bytes(), CERTIFICATE_MODE, existing)
-}
-
-fn params(validity: Duration) -> CertificateParams {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let epoch = rcgen::date_time_ymd(1970, 1, 1);
-    let mut params = CertificateParams::default();
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    params.not_before = epoch + now.saturating_sub(BEFORE);
-    params.not_after = epoch + now + validity;
-    params
-}
-
-fn new_key() -> Result<KeyPair, Failure> {
-    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|error| not_made(&error))
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Existing {
-    Kept,
-    Replaced,
-}
-
-/// Writes a file that is whole whenever it is seen: under another name first, which is nobody else's.
-fn write(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> Result<(), Failure> {
-    write_linking(path, bytes, mode, existing, |from, to| fs::hard_link(from, to)).map_err(|error| failed(path, error))
-}
-
-fn write_linking(
-    path: &Path,
-    bytes: &[u8],
-    mode: u32,
-    existing: Existing,
-    link: impl FnOnce(&Path, &Path) -> io::Result<()>,
-) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let temporary = path.with_file_name(name);
-    create(&temporary, bytes, mode)?;
-    let placed = match existing {
-        Existing::Replaced => fs::rename(&temporary, path),
-        // A second name, unlike a new one, is refused where there is a file.
-        Existing::Kept => match link(&temporary, path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
-            // Not all file systems have second names. Then it is seen while it is written, and is new all the same.
-            Err(_) => create(path, bytes, mode),
-            Ok(()) => Ok(()),
-        },
-    };
-    if placed.is_err() || existing == Existing::Kept {
-        let _ = fs::remove_file(&temporary);
-    }
-    placed
-}
-
-/// A new file; none if it does not get whole.
-fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    if written.is_err() {
-        let _ = fs::remove_file(path);
-    }
-    written
-}
-
-fn failed(path: &Path, error: impl std::fmt::Display) -> Failure {
-    Failure::Failed(format!("{}: {error}", path.display()))
-}
-
-fn half(there: &Path, missing: &Path) -> Failure {
-    failed(there, format!("this file exists and {} does not; restore that file, or remove both", missing.display()))
-}
-
-fn not_made(error: &rcgen::Error) -> Failure {
-    Failure::Failed(format!("cannot create the certificate: {error}"))
-}
-
-fn explained(args: &DevCert, files: &Files, is_new: bool) -> String {
+fn explained(args: &DevCert, files: &Files, authority: AuthorityIs) -> String {
     let (ca, program) = (files.ca.display(), program::name());
     let (key, certificate, ca_key) = (files.key.display(), files.certificate.display(), files.ca_key.display());
-    let how = if is_new { "created" } else { "existing, used again" };
+    let how = match authority {
+        AuthorityIs::Created => "created",
+        AuthorityIs::Existing => "existing, used again",
+    };
     let days = LEAF_VALIDITY.as_secs() / DAY.as_secs();
     let host = args.names.iter().find(|name| !name.starts_with('*')).map_or("localhost", String::as_str);
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
@@ -338,27 +73,4 @@ fn explained(args: &DevCert, files: &Files, is_new: bool) -> String {
          secret, and trust the authority only while you need it.\n",
         args.names.join(", ")
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::io;
-
-    use super::{Existing, write_linking};
-    use crate::tls::testing::Folder;
-
-    #[test]
-    fn a_file_system_without_links_gets_its_files_and_keeps_what_it_has() {
-        let folder = Folder::new();
-        let path = folder.path("key.pem");
-        let write = |text: &str| {
-            let none = |_: &std::path::Path, _: &std::path::Path| Err(io::Error::from_raw_os_error(libc::EPERM));
-            write_linking(&path, text.as_bytes(), 0o600, Existing::Kept, none)
-        };
-        write("one").unwrap();
-        assert_eq!(write("two").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(fs::read(&path).unwrap(), b"one");
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing else is left there");
-    }
 }

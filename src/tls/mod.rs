@@ -8,6 +8,7 @@
 
 pub mod certificate;
 pub mod client;
+pub mod dev_cert;
 pub mod fault;
 pub mod identity;
 mod insecure;

@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use ringway::cli::tls::dev_cert;
+use ringway::tls::dev_cert;
 use rustls::ClientConfig;
 
 use super::process::Scratch;
@@ -116,7 +116,7 @@ impl Certificate {
     /// What could not be made.
     pub fn new() -> Result<Self, String> {
         let made = Scratch::new()?;
-        dev_cert(made.path(), &NAMES.map(str::to_owned))?;
+        dev_cert::create(made.path(), &NAMES.map(str::to_owned)).map_err(|error| error.to_string())?;
         Ok(Self { made })
     }
 
