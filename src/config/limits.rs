@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::scalar;
 use super::units::{self, Optional};
 use crate::engine::keepalive::KeepAlive;
+use crate::invariant::Invariant;
 use crate::proto::head::{HeadLimits, MAX_LINES};
 use crate::proto::scan::FrameLimits;
 use crate::routing::policy::{Policy, Timeouts};
@@ -188,12 +189,12 @@ impl LimitArgs {
             let why = format!("is {}; it must be from 256 to {MAX_HEAD_BYTES}", self.max_head_bytes);
             return Err(OutOfRange { flag: "--max-head-bytes", field: "max_head_bytes", why });
         }
-        let max_lines = usize::try_from(self.max_head_lines).unwrap_or(usize::MAX);
+        let max_lines = usize::try_from(self.max_head_lines).expected_or(usize::MAX);
         if max_lines > MAX_LINES {
             let why = format!("is {max_lines}; it must be from 1 to {MAX_LINES}");
             return Err(OutOfRange { flag: "--max-head-lines", field: "max_head_lines", why });
         }
-        Ok(HeadLimits { max_bytes: usize::try_from(self.max_head_bytes).unwrap_or(usize::MAX), max_lines })
+        Ok(HeadLimits { max_bytes: usize::try_from(self.max_head_bytes).expected_or(usize::MAX), max_lines })
     }
 
     /// What the scanner goes by.

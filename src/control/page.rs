@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::api::page::MAX_ANSWER_BYTES;
 use crate::api::problem::Code;
 use crate::api::{Page, Problems};
+use crate::invariant::Invariant;
 
 /// Longer ones are not ours.
 const MAX_BYTES: usize = 1024;
@@ -87,7 +88,7 @@ impl<T: Serialize> Filling<T> {
 
     /// So many items of the list tell whether it goes on.
     pub(crate) fn asks_for(&self) -> u64 {
-        u64::try_from(self.limit).unwrap_or(u64::MAX).saturating_add(1)
+        u64::try_from(self.limit).expected_or(u64::MAX).saturating_add(1)
     }
 
     /// Takes the list's next item, if there is a place for it: then more may come.

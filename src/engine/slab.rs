@@ -58,6 +58,7 @@ impl<T> Slab<T> {
     pub fn remove(&mut self, slot: Slot) -> Option<T> {
         let value = self.place(slot)?.take()?;
         self.free.push(slot.0);
+        debug_assert!(self.len > 0, "the value that was there was counted");
         self.len = self.len.saturating_sub(1);
         Some(value)
     }

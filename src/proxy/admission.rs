@@ -69,7 +69,8 @@ impl Admission {
 
     /// Removes a connection that was added.
     pub fn leave(&self) {
-        self.connections.fetch_sub(1, Ordering::Relaxed);
+        let before = self.connections.fetch_sub(1, Ordering::Relaxed);
+        debug_assert!(before > 0, "a connection that leaves was counted in");
     }
 
     /// Adds an admitted connection to its address's count. Call at most once per connection.
@@ -103,6 +104,7 @@ impl PerAddress {
         let Ok(mut counts) = self.counts.lock() else { return };
         let key = network_of(peer);
         if let Some(count) = counts.get_mut(&key) {
+            debug_assert!(*count > 0, "an address without connections has no count");
             *count = count.saturating_sub(1);
             if *count == 0 {
                 counts.remove(&key);

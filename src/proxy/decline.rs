@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use crate::engine::{Fault, Next, Received, Socket, Time, Transport};
+use crate::invariant::Invariant;
 use crate::proto::refusal::Refusal;
 use crate::proto::response::{BodyLength, Response};
 
@@ -68,7 +69,7 @@ impl Decline {
     pub(super) fn step<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Outcome {
         while !self.body.is_enough() {
             match cx.net.recv(self.upstream, cx.scratch) {
-                Received::Bytes(n) => self.body.take(cx.scratch.get(..n).unwrap_or_default()),
+                Received::Bytes(n) => self.body.take(cx.scratch.get(..n).expected_or_default()),
                 Received::Blocked if cx.net.now() < self.deadline => {
                     return Outcome::Stay(Next::Wait(Some(self.deadline)));
                 }
@@ -99,7 +100,7 @@ impl Body {
             BodyLength::None => self.complete = true,
             BodyLength::UntilClose => {}
             BodyLength::Known(length) => {
-                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                let length = usize::try_from(length).expected_or(usize::MAX);
                 self.complete = self.raw.len() >= length;
                 self.raw.truncate(length);
             }
@@ -124,7 +125,7 @@ impl Body {
         let rest = self.raw.get(self.at..)?;
         let Ok(httparse::Status::Complete((line, size))) = httparse::parse_chunk_size(rest) else { return None };
         let start = self.at.saturating_add(line);
-        Some((start, start.saturating_add(usize::try_from(size).unwrap_or(usize::MAX))))
+        Some((start, start.saturating_add(usize::try_from(size).expected_or(usize::MAX))))
     }
 
     fn is_enough(&self) -> bool {
@@ -138,7 +139,7 @@ impl Body {
                 if !self.complete
                     && let Some((start, _)) = self.chunk()
                 {
-                    self.content.extend_from_slice(self.raw.get(start..).unwrap_or_default());
+                    self.content.extend_from_slice(self.raw.get(start..).expected_or_default());
                 }
             }
             BodyLength::None => {}

@@ -13,6 +13,7 @@ use super::end::upstream_tls_refusal;
 use super::handoff::{Dialled, ToUpstream};
 use super::record::UNVERIFIED_UPSTREAMS;
 use crate::engine::{Fault, Next, Sent, Slot, Socket, Time};
+use crate::invariant::Invariant;
 use crate::proto::forward;
 use crate::proto::refusal::Refusal;
 use crate::routing::addresses::AddressList;
@@ -117,7 +118,7 @@ impl Dial {
                 self.note_connected();
                 UNVERIFIED_UPSTREAMS.fetch_add(1, Ordering::Relaxed);
             }
-            let sent = cx.net.send(socket, self.request.get(self.sent..).unwrap_or_default());
+            let sent = cx.net.send(socket, self.request.get(self.sent..).expected_or_default());
             if let Some(outcome) = self.after_send(sent, socket, now, cx) {
                 return outcome;
             }
@@ -174,7 +175,7 @@ impl Dial {
     /// When an address that is tried from now on is given up, with `left` others after it: at the end of its share of the time.
     fn attempt_deadline(&self, now: Time, left: usize) -> Time {
         let deadline = self.deadline();
-        let shares = u32::try_from(left).unwrap_or(u32::MAX).saturating_add(1);
+        let shares = u32::try_from(left).expected_or(u32::MAX).saturating_add(1);
         match deadline.since(now).checked_div(shares) {
             Some(share) if left > 0 => now.after(share.max(MIN_SHARE)).min(deadline),
             _ => deadline,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::command::Cause;
 use crate::engine::{Slot, Time};
+use crate::invariant::Invariant;
 
 /// The shortest time between two rounds of closing.
 const TICK: Duration = Duration::from_millis(10);
@@ -44,9 +45,9 @@ impl DrainQueue {
             }
             (None, _) => false,
         });
-        let count = u32::try_from(new.len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(new.len()).expected_or(u32::MAX);
         for (turn, draining) in (0..count).zip(new.into_values()) {
-            let wait = window.saturating_mul(turn).checked_div(count).unwrap_or_default();
+            let wait = window.saturating_mul(turn).checked_div(count).expected_or_default();
             queue.waiting.push_back((now.after(wait), draining));
         }
         if count > 0 {
@@ -58,7 +59,7 @@ impl DrainQueue {
 
     /// `(remaining, total)` of the window.
     pub(super) fn progress(&self) -> (u64, u64) {
-        let remaining = u64::try_from(self.waiting.len()).unwrap_or(u64::MAX);
+        let remaining = u64::try_from(self.waiting.len()).expected_or(u64::MAX);
         (remaining, remaining.saturating_add(self.closed))
     }
 

@@ -3,6 +3,8 @@
 //! A head that comes whole stays in the shard's scratch and is never copied. Of a head that comes in pieces, each byte is copied
 //! once, and searched once: a client that sends one byte at a time costs no more than linear work.
 
+use crate::invariant::Invariant;
+
 /// The bytes of earlier steps.
 #[derive(Debug, Default)]
 pub(super) struct Gather {
@@ -57,7 +59,7 @@ impl Gather {
         if done == 0 {
             return self.keep(received);
         }
-        self.kept = self.bytes(received).get(done..).unwrap_or_default().to_vec();
+        self.kept = self.bytes(received).get(done..).expected_or_default().to_vec();
         self.searched = self.kept.len();
     }
 }

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::gather::Gather;
 use super::handoff::{Accepted, Asked, Identity, Onward, ToUpstream};
 use crate::engine::{Next, Received, Socket, Time, Transport};
+use crate::invariant::Invariant;
 use crate::proto::accept;
 use crate::proto::forward::{self, Via};
 use crate::proto::refusal::Refusal;
@@ -69,7 +70,7 @@ impl Handshake {
             return Outcome::Refused(Refusal::HANDSHAKE_TIMEOUT);
         }
         let received = match self.receive(cx) {
-            Ok(received) => cx.scratch.get(..received).unwrap_or_default(),
+            Ok(received) => cx.scratch.get(..received).expected_or_default(),
             Err(outcome) => return outcome,
         };
         self.head.add(received);
@@ -187,7 +188,7 @@ fn to_echo(request: &Request<'_>, route: &Arc<Route>, early: &[u8]) -> Onward {
 
 /// The path for the record, without the query: queries carry tokens.
 fn recorded_path(path_and_query: &str) -> Box<str> {
-    let path = path_and_query.split('?').next().unwrap_or_default();
+    let path = path_and_query.split('?').next().expected_or_default();
     // The request target is ASCII: any cut is between characters.
     path.get(..MAX_RECORDED_PATH).unwrap_or(path).into()
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::record::Record;
 use crate::engine::Time;
+use crate::invariant::Invariant;
 
 /// Batches that may wait for the writer. Further ones are dropped and counted: a log that blocks must not stop a shard.
 const MAX_BATCHES: usize = 256;
@@ -87,7 +88,7 @@ impl Journal {
             let lost = match error {
                 TrySendError::Full(batch) | TrySendError::Disconnected(batch) => batch.len(),
             };
-            self.dropped.fetch_add(u64::try_from(lost).unwrap_or(u64::MAX), Ordering::Relaxed);
+            self.dropped.fetch_add(u64::try_from(lost).expected_or(u64::MAX), Ordering::Relaxed);
         }
     }
 }

@@ -8,6 +8,7 @@ use super::gather;
 use super::plan::CloseFrame;
 use crate::engine::outbox::Outbox;
 use crate::engine::{Fault, Socket, Time, Transport};
+use crate::invariant::Invariant;
 use crate::proto::frame::{ControlFrame, Opcode, Reserved, Sender};
 use crate::proto::scan::{Control, Scanner};
 use crate::proto::{close, mask};
@@ -172,7 +173,7 @@ impl Leg {
     pub(super) fn takes_pong(&mut self, frame: &[u8], control: &Control) -> bool {
         if let Some(Probe { nonce: Some(nonce), unanswered: 1.., .. }) = self.probe {
             let mut payload = [0; NONCE_BYTES];
-            let body = frame.get(control.header_len..control.frame_len).unwrap_or_default();
+            let body = frame.get(control.header_len..control.frame_len).expected_or_default();
             for (to, from) in payload.iter_mut().zip(body) {
                 *to = *from;
             }

@@ -7,6 +7,7 @@ use super::context::Context;
 use super::gather::Gather;
 use super::handoff::Named;
 use crate::engine::{Next, Received, Socket, Time, Transport};
+use crate::invariant::Invariant;
 use crate::proto::proxy_header::{self, Malformed};
 
 #[derive(Debug)]
@@ -44,28 +45,28 @@ impl Preamble {
         let mut end = 0_usize;
         loop {
             // Bytes after the header stay in the kernel as far as the header's length is known.
-            let known = self.head.bytes(cx.scratch.get(..end).unwrap_or_default());
+            let known = self.head.bytes(cx.scratch.get(..end).expected_or_default());
             let until = end.saturating_add(proxy_header::wanted(known));
-            match cx.net.recv(self.client, cx.scratch.get_mut(end..until).unwrap_or_default()) {
+            match cx.net.recv(self.client, cx.scratch.get_mut(end..until).expected_or_default()) {
                 Received::Bytes(n) => {
                     let from = end;
                     end = end.saturating_add(n);
-                    self.head.add(cx.scratch.get(from..end).unwrap_or_default());
+                    self.head.add(cx.scratch.get(from..end).expected_or_default());
                 }
                 Received::Blocked => {
-                    self.head.keep(cx.scratch.get(..end).unwrap_or_default());
+                    self.head.keep(cx.scratch.get(..end).expected_or_default());
                     return Outcome::Stay(Next::Wait(Some(self.deadline)));
                 }
                 Received::End | Received::Failed(_) => return Outcome::Left,
             }
-            let bytes = self.head.bytes(cx.scratch.get(..end).unwrap_or_default());
+            let bytes = self.head.bytes(cx.scratch.get(..end).expected_or_default());
             match proxy_header::parse(bytes) {
                 Ok(None) => {}
                 Ok(Some(header)) => {
                     return Outcome::Named(Named {
                         client: self.client,
                         peer: header.source.unwrap_or(self.peer),
-                        early: bytes.get(header.len..).unwrap_or_default().to_vec(),
+                        early: bytes.get(header.len..).expected_or_default().to_vec(),
                         deadline: self.deadline,
                     });
                 }

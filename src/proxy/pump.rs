@@ -4,6 +4,7 @@ use super::context::Context;
 use super::end::Side;
 use super::leg::Leg;
 use crate::engine::{Fault, Received, Transport};
+use crate::invariant::Invariant;
 use crate::proto::Violation;
 use crate::proto::frame::Opcode;
 use crate::proto::scan::{FrameLimits, Stop};
@@ -75,7 +76,7 @@ fn receive<T: Transport>(
         return Ok(carried);
     }
     let until = match manner {
-        Manner::FinishFrame => usize::try_from(from.scanner.remaining()).unwrap_or(usize::MAX),
+        Manner::FinishFrame => usize::try_from(from.scanner.remaining()).expected_or(usize::MAX),
         _ => usize::MAX,
     };
     let until = until.min(cx.scratch.len());
@@ -108,9 +109,9 @@ fn pass_on<T: Transport>(
     let passage = pass(from, to, manner, cx.scratch, &mut end, &route.policy().frames);
     // Before the send, which may take the scratch's memory.
     let rest = if passage.stop.is_none() { passage.scanned..end } else { 0..0 };
-    from.store_carry(cx.scratch.get(rest).unwrap_or_default());
+    from.store_carry(cx.scratch.get(rest).expected_or_default());
     if passage.forward > 0 {
-        from.received_bytes = from.received_bytes.saturating_add(u64::try_from(passage.forward).unwrap_or(0));
+        from.received_bytes = from.received_bytes.saturating_add(u64::try_from(passage.forward).expected_or(0));
         from.last_forwarded = now;
         let messages = from.scanner.messages().saturating_sub(before);
         route.passed(from.side, messages, passage.forward);
@@ -142,7 +143,7 @@ fn pass(
 ) -> Passage {
     let mut at: usize = 0;
     let stop = loop {
-        let scan = from.scanner.scan(scratch.get(at..*end).unwrap_or_default(), limits);
+        let scan = from.scanner.scan(scratch.get(at..*end).expected_or_default(), limits);
         at = at.saturating_add(scan.used);
         let control = match scan.stop {
             Stop::NeedMore => break None,
@@ -159,7 +160,7 @@ fn pass(
                 }
                 break Some(Pumped::Closed);
             }
-            Opcode::Pong if from.takes_pong(scratch.get(at..after).unwrap_or_default(), &control) => {
+            Opcode::Pong if from.takes_pong(scratch.get(at..after).expected_or_default(), &control) => {
                 #[expect(clippy::disallowed_methods, reason = "the pong ends within what was received")]
                 scratch.copy_within(after..*end, at);
                 *end = end.saturating_sub(control.frame_len);

@@ -5,6 +5,7 @@ use super::end::upstream_tls_refusal;
 use super::gather::Gather;
 use super::handoff::{Asked, Switched};
 use crate::engine::{Fault, Next, Received, Socket, Transport};
+use crate::invariant::Invariant;
 use crate::proto::frame::Reserved;
 use crate::proto::head;
 use crate::proto::refusal::Refusal;
@@ -57,8 +58,8 @@ impl Upgrade {
             return Outcome::Refused(Refusal::UPSTREAM_TIMEOUT);
         }
         let room = cx.scratch.len().saturating_sub(self.head.len());
-        let received = match cx.net.recv(self.upstream, cx.scratch.get_mut(..room).unwrap_or_default()) {
-            Received::Bytes(n) => cx.scratch.get(..n).unwrap_or_default(),
+        let received = match cx.net.recv(self.upstream, cx.scratch.get_mut(..room).expected_or_default()) {
+            Received::Bytes(n) => cx.scratch.get(..n).expected_or_default(),
             Received::Blocked => return Outcome::Stay(Next::Wait(Some(self.asked.deadline))),
             // A TLS 1.3 server judges our certificate after our handshake is complete, so its alert arrives here.
             Received::Failed(Fault::Tls(fault)) => return Outcome::Refused(upstream_tls_refusal(fault)),
@@ -67,7 +68,7 @@ impl Upgrade {
         self.head.add(received);
         let (mut done, mut searched) = (0_usize, self.head.searched());
         loop {
-            let bytes = self.head.bytes(received).get(done..).unwrap_or_default();
+            let bytes = self.head.bytes(received).get(done..).expected_or_default();
             let end = match head::find_end(bytes, searched, &cx.config.settings.head) {
                 Err(_) => return Outcome::Refused(Refusal::UPSTREAM_HEAD_TOO_LARGE),
                 Ok(None) => {

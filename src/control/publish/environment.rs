@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::api::Access;
 use crate::config::file::{Configuration, Opened};
+use crate::invariant::Invariant;
 use crate::proto::head::HeadLimits;
 use crate::routing::host::HostPattern;
 use crate::routing::policy::Policy;
@@ -121,5 +122,5 @@ impl Ground {
 
 /// The configuration has far fewer of anything.
 fn short(index: usize) -> u16 {
-    u16::try_from(index).unwrap_or(u16::MAX)
+    u16::try_from(index).expected_or(u16::MAX)
 }

@@ -213,6 +213,7 @@ impl Waiting {
         self.sent = self.sent.saturating_add(n);
         while self.sent >= self.first.len() {
             let Some(next) = self.later.pop_front() else { return true };
+            debug_assert!(self.later_held >= next.cost(), "each segment behind the first was counted");
             self.later_held = self.later_held.saturating_sub(next.cost());
             self.sent = self.sent.saturating_sub(self.first.len());
             std::mem::replace(&mut self.first, next).free(pool);

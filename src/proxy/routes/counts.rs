@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::local::LocalRoute;
 use crate::command::tally::{Tally, count_by};
 use crate::command::view::RouteReport;
+use crate::invariant::Invariant;
 use crate::proxy::drain::DrainQueue;
 use crate::proxy::end::{End, Side};
 use crate::routing::route::RouteLabels;
@@ -25,7 +26,7 @@ impl LocalRoute {
             Side::Upstream => (messages_down, bytes_down),
         };
         *all_messages = all_messages.saturating_add(messages);
-        *all_bytes = all_bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        *all_bytes = all_bytes.saturating_add(u64::try_from(bytes).expected_or(u64::MAX));
     }
 
     /// Counts an established upstream connection.

@@ -15,6 +15,7 @@ use self::counts::Gone;
 pub(super) use self::local::LocalRoute;
 pub(super) use self::slot::{RouteSlot, SlotSet};
 use crate::command::view::RouteReport;
+use crate::invariant::Invariant;
 use crate::routing::policy::Policy;
 use crate::routing::route::{Route, RouteId};
 use crate::routing::snapshot::Snapshot;
@@ -62,7 +63,7 @@ impl Routes {
 
     /// All slots, that of connections without a route first.
     pub(super) fn slots(&self) -> impl Iterator<Item = RouteSlot> + use<> {
-        let count = u32::try_from(self.table.len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(self.table.len()).expected_or(u32::MAX);
         (0..count).map(RouteSlot)
     }
 
@@ -126,7 +127,7 @@ impl Routes {
                 slot
             }
             None => {
-                let slot = RouteSlot(u32::try_from(self.table.len()).unwrap_or(u32::MAX));
+                let slot = RouteSlot(u32::try_from(self.table.len()).expected_or(u32::MAX));
                 self.table.push(local);
                 slot
             }

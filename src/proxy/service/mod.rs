@@ -91,7 +91,10 @@ impl Proxy {
 
     fn count_out(&mut self, connection: &Connection) {
         match connection.counted {
-            Counted::Not => self.refusing = self.refusing.saturating_sub(1),
+            Counted::Not => {
+                debug_assert!(self.refusing > 0, "a connection that is refused was counted");
+                self.refusing = self.refusing.saturating_sub(1);
+            }
             Counted::Alone => self.admission.leave(),
             Counted::WithAddress => {
                 self.admission.leave_address(connection.peer().ip());
