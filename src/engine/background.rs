@@ -1,16 +1,15 @@
-//! Threads beside the shards that have work to do: where one shares a CPU with a shard, it comes second.
+//! Threads beside the shards: one that shares a CPU with a shard yields to the shard.
 
 use std::io;
 use std::thread::{Builder, JoinHandle};
 
 use super::sys;
 
-/// How much nicer they are than the process. A third of a shard's weight: together with the shards'
-/// [slices](super::host) it suffices for a shard to run whenever it wakes, and a shard that is busy all the time still leaves
-/// them a quarter of the CPU.
+/// Added to the process's nice value. Such a thread has a third of a shard's weight: with the shards' short
+/// [slices](super::host) a shard runs whenever it wakes, and a shard that is always busy leaves a quarter of the CPU.
 const NICER: i32 = 5;
 
-/// Starts one.
+/// Starts a thread.
 ///
 /// # Errors
 /// The kernel has no room for another thread.

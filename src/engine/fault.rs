@@ -1,21 +1,21 @@
-//! How a connection fails, as far as anyone can act on it.
+//! The ways in which a connection fails, as far as a caller can act on them.
 
 use std::fmt;
 
-/// How a socket fails, as far as anyone can act on it.
+/// A socket's failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing listens there.
+    /// Nothing listens at the address.
     Refused,
     /// The peer reset the connection, or went on after it had ended.
     Reset,
     /// The network gave up on the peer.
     TimedOut,
-    /// No way to the peer.
+    /// The host has no route to the peer.
     Unreachable,
-    /// No port or address of this host's left to connect from.
+    /// This host has no port or address left to connect from.
     NoAddress,
-    /// No file descriptor left, in the process or on the host.
+    /// The process or the host has no file descriptor left.
     NoDescriptors,
     /// TLS failed.
     Tls(TlsFault),
@@ -49,34 +49,34 @@ impl fmt::Display for Fault {
     }
 }
 
-/// How TLS fails, whichever end we are.
+/// A failure of TLS, as a client or as a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TlsFault {
-    /// What came first was not TLS.
+    /// The first bytes were not TLS.
     NotTls,
-    /// The peer's certificate is past its end.
+    /// The peer's certificate has expired.
     CertificateExpired,
     /// The peer's certificate is not valid yet.
     CertificateNotYetValid,
     /// The peer's certificate is for another name.
     CertificateName,
-    /// The peer's certificate leads to no authority that is trusted.
+    /// No trusted authority has signed the peer's certificate.
     CertificateUntrusted,
     /// The peer's certificate is wrong in another way: revoked, not meant for this use, malformed.
     CertificateInvalid,
-    /// A certificate is required of the peer, and it has shown none.
+    /// The peer must show a certificate, and has shown none.
     CertificateMissing,
     /// The peer refused, with this alert (RFC 8446 section 6).
     Alert(u8),
-    /// No version, cipher suite, group or application protocol in common.
+    /// The two ends have no version, cipher suite, group or application protocol in common.
     Incompatible,
-    /// The peer's connection ended without saying so in TLS (close_notify): what it said last may have been cut off.
+    /// The peer's connection ended without close_notify: its last message may be cut off.
     Truncated,
-    /// What came is not what TLS allows: a record that was forged, torn or out of order.
+    /// The peer sent what TLS does not allow: a record that was forged, torn or out of order.
     Violation,
-    /// More came than is taken of what is no application data: a handshake without an end, or messages behind it.
+    /// The peer sent too much that is not application data: a handshake without an end, or messages after it.
     TooLarge,
-    /// TLS could not go on for a reason of our own.
+    /// TLS failed for a reason on this side.
     Internal,
 }
 
@@ -103,7 +103,7 @@ impl TlsFault {
 }
 
 impl fmt::Display for TlsFault {
-    /// The code; of an alert also its number, by which RFC 8446 section 6 explains it.
+    /// Writes the code, and for an alert its number in RFC 8446 section 6.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Alert(number) => write!(f, "{} {number}", self.code()),

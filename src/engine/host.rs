@@ -1,7 +1,7 @@
 //! Starts shards: one thread, one glommio executor and one ring a CPU.
 //!
-//! glommio places the executors and runs one task on each: the shard's loop, which sleeps in a ring of its own
-//! (docs/decisions/0001 has the measurements behind that).
+//! glommio places the executors and runs one task on each: the shard's loop, which sleeps in a ring of its own. The measurements
+//! that led to this are in docs/decisions/0001.
 
 use std::io;
 use std::sync::mpsc::sync_channel;
@@ -18,13 +18,13 @@ use super::shard::Shard;
 use super::sys;
 use super::transport::Service;
 
-/// glommio arms a timer to interrupt tasks that run long. The loop is one task, and runs for good.
+/// The time after which glommio interrupts a task. The loop is one task, and runs until the shard ends.
 const PREEMPT: Duration = Duration::from_secs(3600);
-/// Memory glommio registers for file I/O, of which there is none.
+/// Memory that glommio registers for file I/O. A shard does none.
 const IO_MEMORY_BYTES: usize = 64 * 1024;
 
-/// A shard has little to do at a time, and clients wait for it: where it shares its CPU, with the threads of the control plane
-/// or with other processes, it is not to wait until one of those has had its slice. The least the kernel grants.
+/// The slice of CPU time that a shard asks for: the shortest that the kernel grants. Where a shard shares its CPU with the
+/// control plane or with other processes, it must not wait until one of those has used up a long slice.
 const SLICE: Duration = Duration::from_micros(100);
 
 /// The running shards.
@@ -38,7 +38,7 @@ impl<C: Send + 'static> Shards<C> {
     /// shard has ended, with its result.
     ///
     /// # Errors
-    /// A shard that cannot be made: which one, and why. The others are abandoned: the process is to end.
+    /// A shard could not start: which one, and why. The caller must end the process: the other shards are abandoned.
     pub fn start<S, F, E>(plan: &Plan, listeners: Vec<Vec<Inlet>>, service: F, ended: E) -> io::Result<Self>
     where
         S: Service<Command = C>,
@@ -61,11 +61,11 @@ impl<C: Send + 'static> Shards<C> {
             };
             let body = move || match made() {
                 Ok(mut shard) => {
-                    // Where it may not ask, or the kernel does not know of it, it has the slices of all others.
+                    // Where the kernel is too old or forbids it, the shard has slices as long as all others.
                     let _ = sys::ask_for_slices_of(SLICE);
                     let _ = started.send(Ok(()));
                     let result = shard.run();
-                    // Its last records are handed over before anyone is told that it has ended.
+                    // The shard hands over its last records before anyone hears that it has ended.
                     drop(shard);
                     ended(result);
                 }
@@ -86,7 +86,7 @@ impl<C: Send + 'static> Shards<C> {
             let failed = match is_started.recv() {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => error.to_string(),
-                // The executor never came to run the shard, and says why.
+                // The executor never ran the shard; its error says why.
                 Err(_) => thread.join().map_or_else(|error| error.to_string(), |()| "it ended at once".to_owned()),
             };
             return Err(io::Error::other(format!("the shard for CPU {cpu} did not start: {failed}")));
@@ -94,7 +94,7 @@ impl<C: Send + 'static> Shards<C> {
         Ok(shards)
     }
 
-    /// Where commands go, one sender a shard.
+    /// The senders of commands, one a shard.
     #[must_use]
     pub fn senders(&self) -> &[Sender<C>] {
         &self.senders

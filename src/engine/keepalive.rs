@@ -1,4 +1,4 @@
-//! How the kernel finds out that a peer is gone without a word: a pulled cable, a host that lost its power.
+//! The kernel's check for peers that disappear silently: a pulled cable, a host that lost its power.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -6,28 +6,27 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 
-/// Probes without an answer after which the kernel gives up, where no user timeout says when.
+/// Unanswered probes after which the kernel gives up, if no user timeout is set.
 const PROBES: u32 = 3;
 
-/// What a shard's sockets are set to. The default is the kernel's own: it never asks, and waits for an acknowledgement for
-/// a quarter of an hour.
+/// Socket options of a shard's sockets. With the default the kernel sends no probes, and waits a quarter of an hour for an
+/// acknowledgement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeepAlive {
-    /// TCP_USER_TIMEOUT (RFC 5482, tcp(7)): how long bytes may stay unacknowledged, or a window closed, before the connection
-    /// breaks with [`Fault::TimedOut`](super::Fault::TimedOut). With `probes` also how long a silent peer may stay so. In
-    /// milliseconds, at most 2^31 - 1 of them.
+    /// TCP_USER_TIMEOUT (RFC 5482, tcp(7)): the time for which bytes may stay unacknowledged, or a window closed, before the
+    /// connection breaks with [`Fault::TimedOut`](super::Fault::TimedOut). With `probes` set, a silent peer has as long to
+    /// answer. In milliseconds, at most 2^31 - 1.
     pub user_timeout: Option<Duration>,
-    /// SO_KEEPALIVE, TCP_KEEPIDLE and TCP_KEEPINTVL: the silence after which a peer is asked for a sign of life, and then
-    /// between two of these probes. In whole seconds, rounded up, at most 32,767 of them.
+    /// SO_KEEPALIVE, TCP_KEEPIDLE and TCP_KEEPINTVL: the silence after which the kernel probes a peer, and the time between
+    /// two probes. In whole seconds, rounded up, at most 32,767.
     pub probes: Option<Duration>,
 }
 
 impl KeepAlive {
-    /// Sets a socket to it. On a listener it counts for every connection that is accepted from there: Linux copies it
-    /// from there, and accepting costs nothing more.
+    /// Sets the options of a socket. Linux copies those of a listener to each connection that it accepts, at no cost.
     ///
     /// # Errors
-    /// The kernel's, of a value that is out of its range.
+    /// The kernel refuses a value that is out of its range.
     pub(super) fn set<S: AsFd>(&self, socket: &S) -> io::Result<()> {
         let socket = SockRef::from(socket);
         if self.user_timeout.is_some() {
@@ -36,7 +35,7 @@ impl KeepAlive {
         if let Some(every) = self.probes {
             let every = whole_seconds(every);
             let probes = TcpKeepalive::new().with_time(every).with_interval(every);
-            // With a user timeout the kernel does not count probes.
+            // With a user timeout set, the kernel does not count probes.
             let probes = if self.user_timeout.is_some() { probes } else { probes.with_retries(PROBES) };
             socket.set_tcp_keepalive(&probes)?;
         }
@@ -44,7 +43,7 @@ impl KeepAlive {
     }
 }
 
-/// The kernel knows no shorter ones here.
+/// Whole seconds: the kernel takes no shorter times here.
 fn whole_seconds(time: Duration) -> Duration {
     Duration::from_secs(time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)))
 }

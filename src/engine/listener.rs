@@ -9,14 +9,15 @@ use socket2::{Domain, Protocol, SockAddr, Type};
 use super::keepalive::KeepAlive;
 use super::sys;
 
-/// Connections the kernel holds for a shard that is busy. The kernel cuts it to net.core.somaxconn.
+/// Connections that the kernel holds for a busy shard. The kernel cuts the number to net.core.somaxconn.
 const BACKLOG: i32 = 4096;
 
-/// One listener a shard, all on the same address: the kernel spreads connections over them. Port 0 is chosen once.
+/// Binds one listener a shard to one address: the kernel spreads connections over them. For port 0 the kernel chooses a port
+/// once.
 ///
 /// # Errors
-/// The address cannot be bound, or another process listens on it: the option that lets shards share it would let that
-/// process share it too, and take half of the connections without a word.
+/// The address cannot be bound, or another process listens on it. That is checked first: SO_REUSEPORT, which lets shards
+/// share an address, would let another process take half of the connections unnoticed.
 pub fn bind(address: SocketAddr, shards: usize, keepalive: KeepAlive) -> io::Result<(SocketAddr, Vec<OwnedFd>)> {
     if address.port() != 0 {
         let alone = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
@@ -45,28 +46,28 @@ fn bind_one(address: SocketAddr, keepalive: KeepAlive) -> io::Result<socket2::So
     Ok(socket)
 }
 
-/// A shard's share of an address: where connections come in.
+/// A shard's listening socket: its share of an address's connections.
 #[derive(Debug)]
 pub struct Inlet {
     /// The listening socket.
     pub fd: OwnedFd,
-    /// What is sent to who comes when there is no descriptor.
+    /// The answer to a client for whom there is no descriptor.
     pub refusal: &'static [u8],
 }
 
-/// What accepting once gave.
+/// The result of one accept.
 pub(super) enum Accepted {
     /// A connection.
     Connection(OwnedFd, SocketAddr),
     /// The backlog is empty.
     Empty,
-    /// A connection was there, no descriptor for it, and it was turned away.
+    /// A connection was turned away, because there was no descriptor for it.
     TurnedAway,
-    /// No descriptor, and nothing to turn anyone away with: try again later.
+    /// There is no descriptor, not even to turn a client away: try again later.
     Exhausted,
 }
 
-/// A listener with a descriptor in reserve, so that a process that has no other left can still say so.
+/// A listener with one descriptor in reserve, so that a process without others can still answer a client.
 pub(super) struct Listener {
     fd: OwnedFd,
     reserve: Option<OwnedFd>,
@@ -91,7 +92,7 @@ impl Listener {
             match error.raw_os_error() {
                 Some(libc::EAGAIN) => return Accepted::Empty,
                 Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => return self.turn_away(),
-                // The connection was gone before it was taken, or a network error of it was reported early (accept(2)).
+                // The client left before it was accepted, or accept(2) reports a network error of the new connection.
                 Some(
                     libc::EINTR
                     | libc::ECONNABORTED
@@ -104,7 +105,7 @@ impl Listener {
                     | libc::EOPNOTSUPP
                     | libc::ENETUNREACH,
                 ) => {}
-                // A filter that forbids it, or something that should never be: it will not be better at once.
+                // A filter forbids it, or the error is unknown: trying again at once would not help.
                 _ => return Accepted::Exhausted,
             }
         }
@@ -129,8 +130,8 @@ impl Listener {
 }
 
 impl Drop for Listener {
-    /// The armed poll still holds the file, so closing the descriptor alone would leave the address listening and
-    /// its connections hanging.
+    /// Shuts the socket down. Closing the descriptor would not be enough: the armed poll holds the file, so the address would
+    /// still listen, and its connections would hang.
     fn drop(&mut self) {
         let _ = socket2::SockRef::from(&self.fd).shutdown(std::net::Shutdown::Both);
     }
@@ -140,8 +141,8 @@ fn reserve() -> Option<OwnedFd> {
     std::fs::File::open("/dev/null").ok().map(OwnedFd::from)
 }
 
-/// There is no descriptor to wait with: what can be read is read before the answer and after it, so that closing does
-/// not reset the connection and destroy the answer, and the rest is left to luck.
+/// Answers and closes without waiting. Unread bytes would make the close a reset, which can destroy the answer, so what has
+/// come is read before the answer and after it. Bytes that come later may still cause a reset.
 fn say_and_close(fd: OwnedFd, text: &[u8]) {
     let mut stream = TcpStream::from(fd);
     let mut discarded = [0; 8192];

@@ -1,4 +1,4 @@
-//! How other threads reach a shard: two bounded queues, and a bell that wakes the shard's ring.
+//! A shard's mailbox: two bounded queues that other threads fill, and a bell that wakes the shard's ring.
 //!
 //! Commands come from the control plane, mail from the process's other shards. Each queue has its own bound, so a flood of
 //! one leaves room for the other. A full queue is the sender's answer; no sender ever waits. The bell is a counter in the
@@ -79,7 +79,7 @@ impl<M> Peers<M> {
         Self { senders: senders.into_iter().collect() }
     }
 
-    /// How many shards the process has.
+    /// The number of shards in the process.
     #[must_use]
     pub fn count(&self) -> usize {
         self.senders.len()
@@ -144,7 +144,7 @@ pub(super) struct Mailbox<C, M> {
 }
 
 impl<C, M> Mailbox<C, M> {
-    /// What the ring is to watch.
+    /// The descriptor for the ring to poll.
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.bell.counter.as_fd()
     }

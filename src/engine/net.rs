@@ -1,4 +1,4 @@
-//! The real transport: a shard's sockets over its ring.
+//! The real transport: the sockets of a shard, and its ring.
 
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +15,7 @@ use super::sys;
 use super::time::Time;
 use super::transport::{Figures, Received, Sent, Slot, Socket, Transport};
 
-/// Everything a socket can report. Asking for room to send costs nothing: the kernel tells of it only after it ran out.
+/// The events to poll for. EPOLLOUT costs nothing: the kernel reports room only after there was none.
 pub(super) const EVENTS: u32 = (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP) as u32;
 
 /// Random bytes fetched from the kernel at a time.
@@ -34,7 +34,7 @@ pub(super) struct Net {
 }
 
 impl Net {
-    /// With a ring of the thread that calls.
+    /// Opens a ring that belongs to the calling thread.
     pub(super) fn open(completions: u32, keepalive: KeepAlive) -> io::Result<Self> {
         let now = Time::of_the_clock();
         Ok(Self {
@@ -54,32 +54,31 @@ impl Net {
         self.now = now;
     }
 
-    /// Counts time in which there was nothing to do.
+    /// Adds to the time in which the shard had nothing to do.
     pub(super) fn rested(&mut self, time: Duration) {
         self.idle = self.idle.saturating_add(time);
     }
 
-    /// Takes a connection in. Nothing is armed before it has an owner.
+    /// Adds an accepted connection. Its poll is armed by [`own`](Self::own).
     pub(super) fn adopt(&mut self, fd: OwnedFd) -> Socket {
         // A new connection has room to send: the event that says so needs no step.
         self.sockets.insert(fd, None, Ready::WRITE)
     }
 
-    /// Gives an adopted socket its owner and arms it. A socket that was closed meanwhile is let go.
+    /// Gives an adopted socket its owner and arms its poll. Closes the socket if it has no owner.
     pub(super) fn own(&mut self, socket: Socket, owner: Option<Slot>) {
         let Some(entry) = self.sockets.get_mut(socket) else { return };
         entry.owner = owner;
         self.arm(socket);
         if self.sockets.is_closing(socket) {
-            // Closed before there was a poll to cancel: the cancellation goes behind the poll now, and that frees the
-            // place.
+            // The service closed it before there was a poll to cancel. The cancellation follows the poll, and frees the place.
             self.ring.cancel(token_of(socket));
         } else if owner.is_none() {
             self.close(socket);
         }
     }
 
-    /// Takes what the ring says of a socket.
+    /// Takes a completion of a socket's poll.
     pub(super) fn completed(&mut self, completion: Completion) {
         let socket = socket_of(completion.token);
         let came =
@@ -88,7 +87,7 @@ impl Net {
         let Some(entry) = self.sockets.get_mut(socket) else { return };
         let before = entry.ready;
         entry.ready = before.with(came);
-        // What was known before has been acted on, or waits for another socket: only news is worth a step.
+        // The owner knows of earlier readiness: only new readiness is worth a step.
         if let (Some(owner), false) = (entry.owner, before.has(came)) {
             self.ready.push(owner);
         }
@@ -158,7 +157,7 @@ impl Transport for Net {
         match retrying(|| sys::recv(fd, into)) {
             Ok(0) => Received::End,
             Ok(n) => {
-                // A short read found the bottom; but a FIN that came with the data announces itself only once.
+                // A short read has emptied the queue. But a FIN that came with the data is reported only once.
                 if n < into.len() && !entry.ready.is_sticky() {
                     entry.ready = entry.ready.without(Ready::READ);
                 }
@@ -193,14 +192,14 @@ impl Transport for Net {
     fn dial(&mut self, owner: Slot, from: Option<IpAddr>, to: SocketAddr) -> Result<Socket, Fault> {
         let fd = connecting(from, to, self.keepalive).map_err(|error| fault_of(&error))?;
         let socket = self.sockets.insert(fd, Some(owner), Ready::default());
-        // After connect(): a poll armed before it reports a hang-up.
+        // Armed after connect(): a poll armed before it reports a hang-up.
         self.arm(socket);
         Ok(socket)
     }
 
     fn shutdown(&mut self, socket: Socket) {
         if let Some(fd) = self.sockets.get(socket).and_then(Entry::fd) {
-            // Fails only on a connection that is already broken, which its next receive will tell.
+            // Fails only on a broken connection, and the next receive reports that.
             let _ = socket2::SockRef::from(&fd).shutdown(std::net::Shutdown::Write);
         }
     }
@@ -210,15 +209,14 @@ impl Transport for Net {
             return;
         }
         if self.sockets.close(socket) {
-            // The poll holds the file: the descriptor is closed when the poll's last completion has come, in this
-            // turn or the next.
+            // The poll holds the file: the descriptor is closed after the poll's last completion, in this turn or the next.
             self.ring.cancel(token_of(socket));
         }
     }
 
     fn abort(&mut self, socket: Socket) {
         if let Some(fd) = self.sockets.get(socket).and_then(Entry::fd) {
-            // Where it fails the connection is already gone, or ends in order.
+            // Fails if the connection is gone. Then it ends in order.
             let _ = socket2::SockRef::from(&fd).set_linger(Some(Duration::ZERO));
         }
         self.close(socket);
@@ -237,8 +235,8 @@ impl Transport for Net {
     fn random(&mut self, into: &mut [u8]) {
         for byte in into {
             if self.random_used >= RANDOM_BYTES {
-                // The kernel's generator cannot fail once it has started; if it ever did, the answer to an
-                // unpredictable mask is a predictable one, not a dead shard.
+                // The kernel's generator cannot fail once it is seeded. If it did, a mask would be predictable, which is
+                // better than a shard that ends.
                 let _ = getrandom::fill(&mut self.random);
                 self.random_used = 0;
             }
@@ -250,7 +248,7 @@ impl Transport for Net {
     }
 }
 
-/// Connections with something to do, each once.
+/// Slots to step, each listed once.
 #[derive(Debug, Default)]
 struct ReadyList {
     queue: std::collections::VecDeque<Slot>,
@@ -291,7 +289,7 @@ fn connecting(from: Option<IpAddr>, to: SocketAddr, keepalive: KeepAlive) -> io:
     socket.set_tcp_nodelay(true)?;
     keepalive.set(&socket)?;
     if let Some(from) = from {
-        // The port is chosen at connect(), when the other end is known: it may be in use towards another.
+        // connect() chooses the port, when the peer is known: the same port may be in use towards another peer.
         sys::choose_port_at_connect(socket.as_fd())?;
         socket.bind(&SockAddr::from(SocketAddr::new(from, 0)))?;
     }
@@ -324,7 +322,7 @@ fn fault_of(error: &io::Error) -> Fault {
     }
 }
 
-/// Arms a poll for a descriptor that is not a connection's.
+/// Arms a poll for a listener or a bell.
 pub(super) fn arm_plain(ring: &mut Ring, fd: BorrowedFd<'_>, token: u64) {
     ring.poll(fd, libc::EPOLLIN as u32, token);
 }

@@ -1,28 +1,27 @@
-//! What the shards of a process have in common, decided before the first of them starts.
+//! The settings that all shards of a process share. They are fixed before the first shard starts.
 
 use super::keepalive::KeepAlive;
 
-/// What every shard of a process has in common.
+/// Settings of all shards.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The CPUs to run on, one shard each.
     pub cpus: Vec<usize>,
-    /// Completions a ring has room for, or the default. Small values are for tests of overflow.
+    /// Completions that a ring has room for, if not the default. Tests of overflow set small values.
     pub ring_completions: Option<u32>,
-    /// What a shard does when there is nothing to do.
+    /// The way in which a shard waits for work.
     pub wait: Wait,
-    /// How sockets that are dialled find out that their peer is gone; those of a listener have it from
-    /// [`bind`](super::listener::bind).
+    /// Options of dialled sockets. Accepted ones get theirs from [`bind`](super::listener::bind).
     pub keepalive: KeepAlive,
 }
 
-/// What a shard does when there is nothing to do.
+/// The way in which a shard waits for work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wait {
-    /// It sleeps in its ring.
+    /// Sleeps in its ring.
     #[default]
     Sleep,
-    /// It goes on looking: ten microseconds of wake-up and more are saved, for a whole CPU. For instruments, which must not
-    /// measure their own sleep.
+    /// Polls its ring without sleeping: saves ten microseconds or more of wake-up, at the price of a whole CPU. For the load
+    /// generator, which must not measure its own sleep.
     Poll,
 }

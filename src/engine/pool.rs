@@ -1,12 +1,13 @@
-//! The buffers that a shard receives into. One is in use at a time, the scratch; a connection whose peer does not take
-//! what was received keeps the very buffer, and the shard goes on with another. So back-pressure copies nothing. Reused in
-//! last-out, first-in order: the warmest memory first.
+//! The buffers that a shard receives into. One is in use at a time: the scratch. If the peer does not take what was received,
+//! the connection keeps the buffer itself, and the shard takes another: back-pressure copies nothing. The buffer that was given
+//! back last is used first, while it is still in the CPU's cache.
 
-/// Bytes one receive can bring: a 128 KiB message with its header fits. Twice that is a little cheaper for messages of 1 MiB,
-/// half of it a tenth dearer; a peer that does not read makes a connection hold as much (docs/decisions/0002).
+/// The most bytes of one receive: a message of 128 KiB fits with its header. Twice as much would make messages of 1 MiB a
+/// little cheaper; half as much would make them a tenth dearer. A connection whose peer does not read holds as much memory
+/// (docs/decisions/0002).
 pub const BUFFER_BYTES: usize = 128 * 1024 + 256;
 
-/// How many buffers a shard keeps when nobody needs them (4 MiB).
+/// Unused buffers that a shard keeps: 4 MiB.
 const MAX_FREE: usize = 32;
 
 /// A shard's free buffers, all of them [`BUFFER_BYTES`] long.
@@ -16,13 +17,13 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A buffer, with whatever was in it before.
+    /// Takes a buffer. Its earlier contents are still in it.
     #[must_use]
     pub fn take(&mut self) -> Vec<u8> {
         self.free.pop().unwrap_or_else(|| vec![0; BUFFER_BYTES])
     }
 
-    /// Gives a buffer back. One of another length is freed.
+    /// Gives a buffer back. A buffer of another length is freed.
     pub fn give(&mut self, buffer: Vec<u8>) {
         if self.free.len() < MAX_FREE && buffer.len() == BUFFER_BYTES {
             self.free.push(buffer);

@@ -1,4 +1,4 @@
-//! What a host must offer, checked before anything listens: what is missing, and how to mend it.
+//! The requirements on the host, checked before anything listens. An error says what is missing, and how to get it.
 
 use std::{fmt, io};
 
@@ -9,23 +9,23 @@ use crate::invariant::Invariant;
 const KERNEL: (u32, u32) = (6, 1);
 /// Locked memory that glommio asks for, for each executor.
 const MEMLOCK_BYTES_PER_SHARD: u64 = 512 * 1024;
-/// Descriptors that are not connections: the standard three, rings, listeners, wake-ups and what libraries open.
+/// Descriptors that are not connections: the standard three, rings, listeners, bells and those that libraries open.
 const DESCRIPTORS_BESIDE_CONNECTIONS: u64 = 64;
 
-/// What the process may use.
+/// The resources that the process may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
-    /// The most file descriptors, after the soft limit was raised to the hard one.
+    /// The limit on file descriptors, after the soft limit was raised to the hard one.
     pub max_descriptors: u64,
     /// CPUs it may run on.
     pub cpus: Vec<usize>,
 }
 
 impl Host {
-    /// The CPUs to run on: those that were asked for, or all.
+    /// Chooses the CPUs to run on: those in `asked`, or all.
     ///
     /// # Errors
-    /// One of them is not this process's, for the one who wrote it behind `--cpus`.
+    /// `asked` names a CPU that the process may not use. The text is for the operator who wrote `--cpus`.
     pub fn choose_cpus(&self, asked: Option<&[usize]>) -> Result<Vec<usize>, String> {
         let Some(asked) = asked else { return Ok(self.cpus.clone()) };
         match asked.iter().find(|cpu| !self.cpus.contains(cpu)) {
@@ -37,17 +37,17 @@ impl Host {
         }
     }
 
-    /// Keeps this thread, and those that it starts, off the shards' CPUs, where the process has others. A shard's own thread
-    /// goes to its CPU all the same.
+    /// Keeps this thread, and the threads that it starts, off the shards' CPUs, if the process has others. Shards still run on
+    /// their own CPUs.
     pub fn keep_off(&self, shards: &[usize]) {
         let others: Vec<usize> = self.cpus.iter().copied().filter(|cpu| !shards.contains(cpu)).collect();
         if !others.is_empty() {
-            // A sandbox may refuse it: then the kernel chooses, and that is no reason not to serve.
+            // A sandbox may forbid it. Then the kernel chooses the CPUs.
             let _ = sys::run_on(&others);
         }
     }
 
-    /// How many connections fit, if each takes so many descriptors.
+    /// The number of connections that fit, if each takes `descriptors_each` descriptors.
     #[must_use]
     pub fn max_connections(&self, descriptors_each: u64, shards: usize) -> u64 {
         let others = beside_connections(shards);
@@ -55,36 +55,36 @@ impl Host {
     }
 }
 
-/// Descriptors that are not connections'.
+/// The number of descriptors that are not connections.
 fn beside_connections(shards: usize) -> u64 {
     let shards = u64::try_from(shards).expected_or(u64::MAX);
     DESCRIPTORS_BESIDE_CONNECTIONS.saturating_add(shards.saturating_mul(16))
 }
 
-/// Why the host will not do.
+/// A requirement that the host does not meet.
 #[derive(Debug)]
 pub enum Missing {
     /// The kernel is older than 6.1.
     Kernel(String),
-    /// io_uring is switched off.
+    /// The operator has switched io_uring off.
     Disabled(String),
     /// A seccomp filter refuses io_uring, or the kernel was built without.
     Refused(io::Error),
     /// The limit on locked memory is too small, in bytes.
     LockedMemory {
-        /// What it is.
+        /// The limit.
         have: u64,
-        /// What it must be.
+        /// The least that is needed.
         need: u64,
     },
     /// The limit on file descriptors is too small to start with.
     Descriptors {
-        /// What it is.
+        /// The limit.
         have: u64,
-        /// What it must be.
+        /// The least that is needed.
         need: u64,
     },
-    /// Something that should never fail did.
+    /// A system call failed that should never fail.
     Other(&'static str, io::Error),
 }
 
@@ -125,12 +125,12 @@ impl fmt::Display for Missing {
 
 impl std::error::Error for Missing {}
 
-/// Checks the host, and prepares the process: the soft limit on descriptors is raised to the hard one, and memory is not
-/// backed by huge pages, of which an allocator with few small objects in many places would hold far too many (measured:
-/// 1,047 bytes an idle connection with them, 496 without).
+/// Checks the host, and prepares the process: raises the soft limit on descriptors to the hard one, and switches huge pages
+/// off for the process. An allocator keeps a whole huge page for a few small objects: an idle connection took 1,047 bytes with
+/// them, and 496 without.
 ///
 /// # Errors
-/// The first thing that is missing.
+/// The first requirement that is not met.
 pub fn check() -> Result<Host, Missing> {
     let release = sys::kernel_release().map_err(|error| Missing::Other("uname failed", error))?;
     if version_of(&release) < KERNEL {
@@ -139,18 +139,18 @@ pub fn check() -> Result<Host, Missing> {
     if let Err(error) = ring::Ring::new(8) {
         return Err(why_no_ring(error));
     }
-    // An old sandbox may refuse it: then it costs memory, no more.
+    // An old sandbox may forbid it. Then connections take more memory.
     let _ = sys::disable_huge_pages();
     let cpus = sys::allowed_cpus().map_err(|error| Missing::Other("sched_getaffinity failed", error))?;
     let (soft, hard) =
         sys::limit(libc::RLIMIT_NOFILE).map_err(|error| Missing::Other("getrlimit(NOFILE) failed", error))?;
-    // Where raising is not allowed the soft limit is what there is.
+    // Where raising it is forbidden, the soft limit counts.
     let raised = soft == hard || sys::set_soft_limit(libc::RLIMIT_NOFILE, hard, hard).is_ok();
     Ok(Host { max_descriptors: if raised { hard } else { soft }, cpus })
 }
 
-/// Checks that there are descriptors for the shards themselves and for one connection, and that glommio can lock what its
-/// executors ask for.
+/// Checks that there are descriptors for the shards and for one connection, and that glommio's executors can lock the memory
+/// they need.
 ///
 /// # Errors
 /// A limit is too small.

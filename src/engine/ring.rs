@@ -1,7 +1,7 @@
-//! A shard's io_uring, used for one thing: to be told when a descriptor is ready.
+//! A shard's io_uring. It has one use: it reports when a descriptor is ready.
 //!
-//! Multishot polls only; no request ever refers to memory of ours, so no request can outlive what it points to. The
-//! completions of polls run in our own time (DEFER_TASKRUN), when the loop enters the ring: no interrupt, no signal.
+//! All requests are multishot polls and cancellations. None refers to memory of the process, so none can outlive the memory
+//! that it points to. The kernel completes polls when the loop enters the ring (DEFER_TASKRUN): no interrupt, no signal.
 
 #![allow(unsafe_code, reason = "the ring takes requests whose memory it cannot check")]
 
@@ -13,45 +13,45 @@ use std::time::Duration;
 use io_uring::types::{SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
-/// Submissions that are gathered before they must be handed over.
+/// Submissions that the ring gathers before it must enter the kernel.
 const SUBMISSIONS: u32 = 256;
 
-/// Completions the ring has room for, and with them the 256 buckets in which the kernel keeps armed polls.
+/// Completions that the ring has room for. The kernel keeps armed polls in 256 buckets, the most it has, from this size on.
 pub(super) const COMPLETIONS: u32 = 8192;
 
-/// The user data of requests whose completion nobody waits for.
+/// The user data of cancellations, whose completions nothing waits for.
 const IGNORED: u64 = u64::MAX;
 
-/// What a poll reported.
+/// A report of a poll.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Completion {
     /// The token the poll was armed with.
     pub(super) token: u64,
     /// poll(2) events, or the errno that ended the poll.
     pub(super) events: Result<u32, i32>,
-    /// Whether the poll is still armed. If not, nothing more will come for it.
+    /// True if the poll is still armed. If not, this is its last report.
     pub(super) armed: bool,
 }
 
-/// How to enter the ring.
+/// The ways to enter the ring.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Enter {
-    /// Submit, and take what has completed.
+    /// Submit, and take the completions there are.
     Now,
-    /// The same, and sleep until there is something or the time is over.
+    /// Submit, and sleep until there is a completion or the time is over.
     Wait(Option<Duration>),
 }
 
 pub(super) struct Ring {
     ring: IoUring,
-    /// Requests that found the queue full while the kernel would not take any. Two a socket at most.
+    /// Requests that found the queue full while the kernel took none. At most two a socket.
     waiting: VecDeque<squeue::Entry>,
     enters: u64,
     completions: u64,
 }
 
 impl Ring {
-    /// A ring of the thread that calls. Only this thread may use it.
+    /// Opens a ring for the calling thread. Only this thread may use it.
     pub(super) fn new(completions: u32) -> io::Result<Self> {
         let ring = IoUring::builder()
             .setup_single_issuer()
@@ -68,20 +68,20 @@ impl Ring {
         self.push(&entry.user_data(token));
     }
 
-    /// Ends the poll with this token, which will report so with a last completion. A cancellation, not a
-    /// POLL_REMOVE: that one fails with EALREADY when an event is just being reported, and the poll stays.
+    /// Cancels the poll with this token. The poll reports its end with a last completion. POLL_REMOVE would not do: it fails
+    /// with EALREADY while an event is being reported, and the poll stays.
     pub(super) fn cancel(&mut self, token: u64) {
         let entry = opcode::AsyncCancel::new(token).build();
         self.push(&entry.user_data(IGNORED).flags(squeue::Flags::SKIP_SUCCESS));
     }
 
-    /// Whether the kernel has completions that only an enter will bring.
+    /// True if the kernel has completions that it delivers only when the ring is entered.
     pub(super) fn has_deferred(&mut self) -> bool {
         let submission = self.ring.submission();
         submission.taskrun() || submission.cq_overflow()
     }
 
-    /// Whether something waits to be submitted.
+    /// True if requests wait to be submitted.
     pub(super) fn has_unsubmitted(&mut self) -> bool {
         !self.waiting.is_empty() || !self.ring.submission().is_empty()
     }
@@ -95,7 +95,7 @@ impl Ring {
             }
         }
         self.enters = self.enters.wrapping_add(1);
-        // Who still waits to be submitted must not be slept over.
+        // A sleep must not delay requests that wait to be submitted.
         let how = if self.waiting.is_empty() { how } else { Enter::Now };
         let result = match how {
             Enter::Now => self.ring.submit(),
@@ -106,13 +106,13 @@ impl Ring {
             }
         };
         match result.map_err(|error| error.raw_os_error().unwrap_or_default()) {
-            // EBUSY: completions have to be taken first, and the caller does that next.
+            // EBUSY: completions must be taken first. The caller does that next.
             Ok(_) | Err(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
             Err(errno) => Err(io::Error::from_raw_os_error(errno)),
         }
     }
 
-    /// The next completion that is here.
+    /// Takes the next completion.
     pub(super) fn next_completion(&mut self) -> Option<Completion> {
         loop {
             let entry = self.ring.completion().next()?;
@@ -124,7 +124,7 @@ impl Ring {
         }
     }
 
-    /// How often the kernel was entered, and how many completions were taken.
+    /// Times the kernel was entered, and completions that were taken.
     pub(super) fn counts(&self) -> (u64, u64) {
         (self.enters, self.completions)
     }
@@ -137,8 +137,7 @@ impl Ring {
     }
 
     fn try_push(&mut self, entry: &squeue::Entry) -> bool {
-        // SAFETY: a poll or cancellation refers to no memory, and a descriptor that is closed too early is an error
-        // of the kernel's.
+        // SAFETY: a poll or cancellation refers to no memory. For a descriptor that is closed the kernel returns an error.
         unsafe { self.ring.submission().push(entry) }.is_ok()
     }
 }

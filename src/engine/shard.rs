@@ -1,7 +1,8 @@
-//! The loop: take completions, mark connections ready, step them, expire deadlines, obey commands, enter the ring.
+//! The loop: take completions, mark connections ready, accept, take commands and mail, expire deadlines, step what is ready,
+//! enter the ring.
 //!
-//! Fairness rules: the ring is entered after a bounded number of steps, so that accepts, deadlines and commands come
-//! through under any load; a step that used up its budget goes to the end of the list.
+//! Fairness: each turn has a bounded number of steps, accepts, commands and mails, so that none of them waits for ever under any
+//! load. A connection that used up its budget goes to the end of the list.
 
 use std::io;
 use std::time::Duration;
@@ -16,26 +17,26 @@ use super::transport::{Next, Service, Transport};
 use super::wheel::Wheel;
 use crate::invariant::Invariant;
 
-/// Steps between two looks at the ring.
+/// Steps in one turn.
 const STEPS_PER_TURN: usize = 128;
-/// The same for steps that used up their budget: each has moved a megabyte or two.
+/// Steps in one turn that use up their budget: each moves a megabyte or two.
 const LONG_STEPS_PER_TURN: usize = 4;
-/// Commands obeyed in one turn.
+/// Commands taken in one turn.
 const COMMANDS_PER_TURN: usize = 64;
 /// Mails taken in one turn.
 const MAILS_PER_TURN: usize = 256;
-/// Connections accepted in one turn and listener.
+/// Connections that each listener accepts in one turn.
 const ACCEPTS_PER_TURN: usize = 64;
-/// Times the ring is entered in a turn while connections are being accepted. Without waiting the kernel brings a score of
-/// completions each time, and the accepts of a turn bring many more. At other times once is enough, and cheaper.
+/// Times the loop enters the ring in one turn while it accepts connections. An enter that does not wait delivers some twenty
+/// completions, and the accepts of one turn cause many more. At other times one enter is enough, and cheaper.
 const ENTERS_WHILE_ACCEPTING: usize = 8;
-/// A pause of the whole process (SIGSTOP, a virtual machine at rest) after which what has come meanwhile is looked at
-/// before anyone is called late.
+/// A pause of the whole process (SIGSTOP, a suspended virtual machine) after which all completions are taken before any
+/// deadline expires: peers may have sent in time.
 const LONG_PAUSE: Duration = Duration::from_secs(1);
-/// How long a listener rests that could not even turn anyone away.
+/// The pause of a listener that could not even turn a client away.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Tokens that are no socket's: a socket's generation would have to wrap around to reach them.
+/// Tokens that are not sockets. A socket has one of these only after its generation has wrapped around.
 const BELL: u64 = u64::MAX - 1;
 const FIRST_LISTENER: u64 = u64::MAX - 1024;
 
@@ -44,7 +45,7 @@ struct Source {
     listener: Listener,
     /// Connections may be waiting.
     pending: bool,
-    /// Not before this.
+    /// The listener accepts nothing before this moment.
     paused_until: Option<Time>,
 }
 
@@ -53,24 +54,24 @@ pub(super) struct Shard<S: Service> {
     net: Net,
     wheel: Wheel,
     mailbox: Mailbox<S::Command, S::Mail>,
-    /// Whether the bell has rung since the mailbox was emptied.
+    /// True if the bell has rung since the mailbox was emptied.
     rung: bool,
-    /// Whether the last turn may have left something in the mailbox.
+    /// True if the last turn may have left something in the mailbox.
     unread: bool,
     sources: Vec<Source>,
-    /// Whether any of them is to be looked at: it has something, or rests.
+    /// True if any source has connections pending or is paused.
     arriving: bool,
     wait: Wait,
-    /// When the last sleep was to end.
+    /// The moment at which the last sleep should have ended.
     awake_at: Time,
-    /// Whether this turn had something to do.
+    /// True if there was something to do in this turn.
     worked: bool,
-    /// Since when there has been nothing to do.
+    /// The moment since which there has been nothing to do.
     resting: Option<Time>,
 }
 
 impl<S: Service> Shard<S> {
-    /// A shard of the thread that calls.
+    /// Makes a shard that belongs to the calling thread.
     pub(super) fn new(
         service: S,
         mut net: Net,
@@ -115,7 +116,7 @@ impl<S: Service> Shard<S> {
             self.obey();
             self.expire();
             self.step_what_is_ready();
-            // Who came before the listeners closed is still served, or told.
+            // Clients that came before the listeners closed are still served, or refused.
             if self.service.is_finished() && self.sources.is_empty() {
                 return Ok(());
             }
@@ -123,7 +124,7 @@ impl<S: Service> Shard<S> {
         }
     }
 
-    /// `true` if much more time has passed than was slept on purpose.
+    /// Sets the time of the turn: `true` if much more time has passed than the shard meant to sleep.
     fn look_at_the_clock(&mut self) -> bool {
         let (now, slept_until) = (Time::of_the_clock(), self.net.now().max(self.awake_at));
         self.net.set_now(now);
@@ -145,7 +146,7 @@ impl<S: Service> Shard<S> {
                 }
                 token @ FIRST_LISTENER.. => {
                     let index = usize::try_from(token.wrapping_sub(FIRST_LISTENER)).expected_or(usize::MAX);
-                    // A listener that has been closed meanwhile is not there any more.
+                    // The listener may be closed by now.
                     if let Some(source) = self.sources.get_mut(index) {
                         source.pending = true;
                         self.arriving = true;
@@ -160,7 +161,7 @@ impl<S: Service> Shard<S> {
     }
 
     fn accept(&mut self) {
-        // A node has several listeners, and nearly every turn has news of none.
+        // A node has several listeners, and in nearly every turn none of them has connections.
         if !self.arriving && self.service.is_accepting() {
             return;
         }
@@ -195,8 +196,8 @@ impl<S: Service> Shard<S> {
                 }
             }
         }
-        // While a listener is open it accepts: its share of the address's connections would hang. So it closes only
-        // once its backlog is empty.
+        // A listener closes only once its backlog is empty: until then the kernel gives it a share of the address's
+        // connections, which would hang.
         if !self.service.is_accepting() && self.sources.iter().all(|source| !source.pending) {
             self.sources.clear();
         }
@@ -226,7 +227,7 @@ impl<S: Service> Shard<S> {
         }
         self.unread = commands == COMMANDS_PER_TURN || mails == MAILS_PER_TURN;
         if !self.service.is_accepting() {
-            // One last look at the backlog before the listeners close.
+            // Each backlog is looked at once more before the listeners close.
             for source in &mut self.sources {
                 source.pending = true;
             }
@@ -274,7 +275,7 @@ impl<S: Service> Shard<S> {
         if !busy {
             let pauses = arriving.iter().filter_map(|source| source.paused_until);
             let wake = pauses.chain(self.wheel.next()).chain(self.service.next_housekeeping()).min();
-            // Without a deadline any sleep is as long as it was meant to be.
+            // Without a deadline no sleep is too long.
             self.awake_at = wake.unwrap_or(Time::MAX);
             return self.rest(wake);
         }
@@ -289,14 +290,14 @@ impl<S: Service> Shard<S> {
         Ok(())
     }
 
-    /// There is nothing to do, until this moment at the latest.
+    /// Waits for work, until `until` at the latest.
     fn rest(&mut self, until: Option<Time>) -> io::Result<()> {
-        // A turn that found nothing to do was rest from its beginning.
+        // If the turn found nothing to do, the rest began with the turn.
         let from = if std::mem::take(&mut self.worked) { Time::of_the_clock() } else { self.net.now() };
         self.resting = Some(from);
         match self.wait {
             Wait::Sleep => self.net.ring.enter(Enter::Wait(until.map(|at| at.since(from)))),
-            // The kernel sets a flag in memory of ours when it has something.
+            // The kernel sets a flag in shared memory when it has completions.
             Wait::Poll if self.net.ring.has_deferred() || self.net.ring.has_unsubmitted() => {
                 self.net.ring.enter(Enter::Now)
             }

@@ -3,7 +3,7 @@
 use super::transport::Slot;
 use crate::invariant::Invariant;
 
-/// Entries a page holds. A page is allocated when the table first needs it and kept.
+/// Entries in a page. The table allocates a page when it first needs it, and keeps it.
 const PAGE: usize = 64;
 const PAGE_U32: u32 = 64;
 
@@ -22,22 +22,22 @@ impl<T> Default for Slab<T> {
 }
 
 impl<T> Slab<T> {
-    /// How many values there are.
+    /// The number of values.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// True if the table holds no value.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Puts a value in; gives it back when there are 2^32 already.
+    /// Inserts a value.
     ///
     /// # Errors
-    /// The value itself.
+    /// The value itself: the table already holds 2^32.
     pub fn insert(&mut self, value: T) -> Result<Slot, T> {
         if self.free.is_empty() && !self.add_page() {
             return Err(value);
@@ -54,7 +54,7 @@ impl<T> Slab<T> {
         self.place(slot)?.as_mut()
     }
 
-    /// Takes the value out and frees the slot.
+    /// Removes the value and frees the slot.
     pub fn remove(&mut self, slot: Slot) -> Option<T> {
         let value = self.place(slot)?.take()?;
         self.free.push(slot.0);
@@ -88,7 +88,7 @@ impl<T> Slab<T> {
         let Ok(first) = u32::try_from(first) else { return false };
         let Some(end) = first.checked_add(PAGE_U32) else { return false };
         self.pages.push(std::iter::repeat_with(|| None).take(PAGE).collect());
-        // The lowest slot is given out first, so that a table that shrank is used from its front.
+        // The lowest slot is used first, so that the front of a table that shrank is in use.
         self.free.extend((first..end).rev());
         true
     }

@@ -1,15 +1,14 @@
-//! A shard's table of sockets: descriptor, owner and readiness of each.
+//! A shard's table of sockets: the descriptor, owner and readiness of each.
 //!
-//! A socket's place is free only after the ring has said that its poll is over: until then a completion may still
-//! come for it, and must find neither another socket's place nor another descriptor.
+//! The place of a closed socket is reused only after the last completion of its poll. Until then a completion may still come,
+//! and must find neither another socket in that place nor another file under that descriptor.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::transport::{Slot, Socket};
 use crate::invariant::Invariant;
 
-/// Readiness, kept until a call proves otherwise. The three that say "over" stay for good: the event that told of
-/// them does not come again.
+/// Readiness, kept until a call proves otherwise. A hang-up and an error are never cleared: their event comes only once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ready(u8);
 
@@ -54,7 +53,7 @@ impl Ready {
         Self(self.0 & !other.0)
     }
 
-    /// Whether what is ready now must still be believed after a short read or write.
+    /// True if the readiness stays after a short read or write.
     pub(super) fn is_sticky(self) -> bool {
         self.0 & (Self::HANGUP.0 | Self::ERROR.0) != 0
     }
@@ -67,7 +66,7 @@ pub(super) struct Entry {
     generation: u32,
     pub(super) ready: Ready,
     closing: bool,
-    /// Its poll ended by an error: no completion will come for it.
+    /// The poll ended with an error: no completion will come.
     pub(super) unpolled: bool,
 }
 
@@ -83,13 +82,13 @@ impl Entry {
     }
 }
 
-/// What a poll's end means for its socket.
+/// The consequence of a poll's end.
 pub(super) enum PollEnd {
     /// The socket is open: arm again.
     Rearm,
-    /// It was closing, and is closed now.
+    /// The socket was closing, and is closed now.
     Closed,
-    /// It is not ours any more.
+    /// The table holds no such socket any more.
     Unknown,
 }
 
@@ -100,7 +99,7 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// Puts a descriptor in. `ready` is what may be assumed of it.
+    /// Inserts a descriptor, with the readiness that it may be assumed to have.
     pub(super) fn insert(&mut self, fd: OwnedFd, owner: Option<Slot>, ready: Ready) -> Socket {
         if let Some(index) = self.free.pop()
             && let Some(entry) = self.entries.get_mut(index as usize)
@@ -109,7 +108,7 @@ impl Sockets {
             *entry = Entry { fd: Some(fd), owner, generation, ready, closing: false, unpolled: false };
             return Socket { index, generation };
         }
-        // As many entries as descriptors: the count fits.
+        // There are at most as many entries as descriptors: the count fits.
         let index = u32::try_from(self.entries.len()).expected_or(u32::MAX);
         self.entries.push(Entry { fd: Some(fd), owner, generation: 0, ready, closing: false, unpolled: false });
         Socket { index, generation: 0 }
@@ -125,7 +124,7 @@ impl Sockets {
         self.entries.get_mut(socket.index as usize).filter(|entry| entry.generation == socket.generation)
     }
 
-    /// Gives up an open socket: `true` if its poll must be cancelled now.
+    /// Closes an open socket: `true` if the caller must cancel its poll now.
     pub(super) fn close(&mut self, socket: Socket) -> bool {
         match self.get_mut(socket) {
             Some(entry) if !entry.closing => {
@@ -141,7 +140,7 @@ impl Sockets {
         self.get(socket).is_some_and(|entry| entry.closing)
     }
 
-    /// Closes a socket that no poll holds, at once: `false` if one does.
+    /// Closes a socket at once if no poll holds it: `false` if one does.
     pub(super) fn close_unpolled(&mut self, socket: Socket) -> bool {
         let unpolled = self.get(socket).is_some_and(|entry| entry.unpolled && !entry.closing);
         if unpolled {
@@ -151,7 +150,7 @@ impl Sockets {
         unpolled
     }
 
-    /// Takes the end of a socket's poll.
+    /// Notes the end of a socket's poll.
     pub(super) fn poll_ended(&mut self, socket: Socket) -> PollEnd {
         let Some(entry) = self.get_mut(socket) else { return PollEnd::Unknown };
         if !entry.closing {
@@ -164,7 +163,7 @@ impl Sockets {
     }
 }
 
-/// A socket as a poll's token.
+/// The token of a socket's poll.
 pub(super) fn token_of(socket: Socket) -> u64 {
     (u64::from(socket.generation) << 32) | u64::from(socket.index)
 }

@@ -1,6 +1,6 @@
-//! The system calls that neither the standard library nor socket2 offers in the shape the loop needs.
+//! System calls that neither the standard library nor socket2 offers in the form that the loop needs.
 //!
-//! Every function is safe to call with any argument: a descriptor that is not one is an error of the kernel's.
+//! Every function is safe with any argument: for a bad descriptor the kernel returns an error.
 
 #![allow(unsafe_code, reason = "system calls without a safe wrapper")]
 
@@ -27,13 +27,13 @@ pub(super) fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     usize::try_from(n).map_err(|_| io::Error::last_os_error())
 }
 
-/// Sends slices one behind the other, as [`send`] does.
+/// Sends slices one after the other, as [`send`] does.
 pub(super) fn send_vectored(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
     // SAFETY: zeroed bytes are a valid msghdr: no name, no control data, nothing to send.
     let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
-    // An IoSlice has the layout of an iovec, which is what it is for. The kernel only reads through it.
+    // An IoSlice is guaranteed to have the layout of an iovec. The kernel only reads through it.
     message.msg_iov = slices.as_ptr().cast_mut().cast();
-    // More than the kernel takes at once are refused by it.
+    // The kernel refuses more slices than it takes at once.
     message.msg_iovlen = slices.len();
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: the message and the slices it points to outlive the call.
@@ -41,7 +41,7 @@ pub(super) fn send_vectored(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::R
     usize::try_from(n).map_err(|_| io::Error::last_os_error())
 }
 
-/// Accepts one connection, non-blocking and closed on exec.
+/// Accepts one connection. Its socket is non-blocking and closed on exec.
 pub(super) fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
     let mut storage = MaybeUninit::<libc::sockaddr_storage>::zeroed();
     let mut len = libc::socklen_t::try_from(size_of::<libc::sockaddr_storage>()).expected_or_default();
@@ -60,7 +60,7 @@ pub(super) fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAddr)> {
     Ok((accepted, SocketAddr::new(peer.ip().to_canonical(), peer.port())))
 }
 
-/// The address in a storage; 0.0.0.0:0 for a family that is not IP, which no listener of ours has.
+/// The address in a storage. For a family that is not IP, which no listener here has, 0.0.0.0:0.
 fn address(storage: &libc::sockaddr_storage) -> SocketAddr {
     match i32::from(storage.ss_family) {
         libc::AF_INET => {
@@ -100,7 +100,7 @@ pub(super) fn choose_port_at_connect(fd: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
-/// A counter that other threads add to and a ring can poll.
+/// Opens a counter that other threads can add to, and that a ring can poll.
 pub(super) fn eventfd() -> io::Result<OwnedFd> {
     // SAFETY: no pointer is involved.
     let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
@@ -121,7 +121,7 @@ pub(super) fn add_to_counter(fd: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
-/// Sets a counter to zero.
+/// Reads a counter and sets it to zero.
 pub(super) fn read_counter(fd: BorrowedFd<'_>) -> io::Result<u64> {
     let mut count = [0; 8];
     // SAFETY: the pointer and length are those of a live, exclusive array.
@@ -135,7 +135,7 @@ pub(super) fn read_counter(fd: BorrowedFd<'_>) -> io::Result<u64> {
 pub(super) fn monotonic_nanos() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a live, exclusive timespec.
-    // It cannot fail: the clock exists on every kernel, and it does not run before zero.
+    // The call cannot fail: the clock exists on every kernel, and is never below zero.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
     let (seconds, nanos) = (u64::try_from(now.tv_sec).expected_or(0), u64::try_from(now.tv_nsec).expected_or(0));
     seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
@@ -188,7 +188,7 @@ pub(super) fn allowed_cpus() -> io::Result<Vec<usize>> {
     Ok(all.filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) }).collect())
 }
 
-/// From now on this thread, and those that it starts, run on these CPUs. There must be one.
+/// Restricts this thread, and the threads that it starts, to these CPUs, at least one.
 pub(super) fn run_on(cpus: &[usize]) -> io::Result<()> {
     // SAFETY: zeroed bytes are a valid cpu_set_t.
     let mut set = unsafe { MaybeUninit::<libc::cpu_set_t>::zeroed().assume_init() };
@@ -204,9 +204,9 @@ pub(super) fn run_on(cpus: &[usize]) -> io::Result<()> {
     }
 }
 
-/// How long this thread would like to run before others do, at a time. The kernel (Linux 6.12 and later) lets a thread that
-/// wakes and asks for less run before one that asks for more; its share of the CPU stays what it is, and so do its policy
-/// and nice value. A thread with a real-time policy keeps that instead.
+/// Asks the kernel for slices of this length for the calling thread. From Linux 6.12 on, a thread that wakes runs before those
+/// with longer slices. Its share of the CPU, its policy and its nice value stay the same. A thread with a real-time policy is
+/// left alone.
 pub(super) fn ask_for_slices_of(time: Duration) -> io::Result<()> {
     let mut attributes = MaybeUninit::<libc::sched_attr>::zeroed();
     let size = u32::try_from(size_of::<libc::sched_attr>()).expected_or_default();
@@ -227,10 +227,10 @@ pub(super) fn ask_for_slices_of(time: Duration) -> io::Result<()> {
     }
 }
 
-/// This thread, and those that it starts, take so much less of a CPU that others want: from its nice value on, to 19 at most.
+/// Adds to the nice value of this thread and of the threads that it starts, up to 19.
 pub(super) fn be_nicer(by: i32) -> io::Result<()> {
     const THIS_THREAD: libc::id_t = 0;
-    // SAFETY: no pointer is involved. Of a thread that exists it cannot fail; -1 is a nice value too.
+    // SAFETY: no pointer is involved. The call cannot fail for a thread that exists; -1 is a valid nice value.
     let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, THIS_THREAD) };
     // SAFETY: no pointer is involved.
     match unsafe { libc::setpriority(libc::PRIO_PROCESS, THIS_THREAD, nice.saturating_add(by)) } {

@@ -1,4 +1,4 @@
-//! A shard's time: nanoseconds of the kernel's monotonic clock, which all processes of a host share.
+//! Time on a shard: nanoseconds of the kernel's monotonic clock, which all processes of a host share.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use super::sys;
 
 const NANOS_PER_MILLI: u64 = 1_000_000;
 
-/// A moment, in nanoseconds since some fixed point of this boot.
+/// A moment, in nanoseconds since a fixed point of this boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(u64);
 
 impl Time {
-    /// Later than any other.
+    /// The latest moment.
     pub const MAX: Self = Self(u64::MAX);
 
-    /// This very moment.
+    /// The present, read from the kernel's clock.
     #[must_use]
     pub fn of_the_clock() -> Self {
         Self(sys::monotonic_nanos())
     }
 
-    /// A moment by its nanoseconds.
+    /// The moment so many nanoseconds after the fixed point.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
@@ -32,7 +32,7 @@ impl Time {
         self.0
     }
 
-    /// A moment by its milliseconds.
+    /// The moment so many milliseconds after the fixed point.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis.saturating_mul(NANOS_PER_MILLI))
@@ -44,13 +44,13 @@ impl Time {
         self.0 / NANOS_PER_MILLI
     }
 
-    /// This moment and a while, at most the end of time.
+    /// The moment `wait` later, at most [`MAX`](Self::MAX).
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX)))
     }
 
-    /// How long ago `earlier` was; zero if it is still to come.
+    /// The time since `earlier`; zero if that is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

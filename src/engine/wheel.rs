@@ -1,21 +1,21 @@
-//! Deadlines: one coarse wheel a shard, one entry a slot.
+//! Deadlines: one coarse timer wheel a shard, with one entry a slot.
 //!
-//! An entry is armed for the earliest moment at which its slot may have something to do. Activity that moves that
-//! moment further away does not touch the wheel: the entry fires, the slot finds nothing due and names its next
-//! deadline. So a busy connection costs the wheel nothing.
+//! An entry is armed for the earliest moment at which its slot may have something to do. Activity that postpones this moment
+//! does not touch the wheel: the entry fires, the slot finds nothing due, and names its next deadline. So a busy connection
+//! costs the wheel nothing.
 
 use super::time::Time;
 use super::transport::Slot;
 use crate::invariant::Invariant;
 
-/// Nanoseconds a bucket spans, 16 ms: deadlines are met that late at most, never early.
+/// Nanoseconds that a bucket spans: 16 ms. An entry fires at most that late, and never early.
 const TICK_NS: u64 = 16_000_000;
-/// Buckets; together they span a little over a minute. What is further away goes round again.
+/// Buckets. Together they span a little over a minute; a later entry stays for another round.
 const BUCKETS: usize = 4096;
-/// The buckets' occupancy, a bit each.
+/// Words of the bit set that has a bit for each bucket with entries.
 const WORDS: usize = BUCKETS / 64;
 const NONE: u32 = u32::MAX;
-/// A tick that does not come.
+/// A tick that never comes.
 const NEVER: u64 = u64::MAX;
 
 #[derive(Clone, Copy, Debug)]
@@ -33,9 +33,9 @@ pub struct Wheel {
     heads: Box<[u32]>,
     occupied: Box<[u64]>,
     links: Vec<Link>,
-    /// Every tick before this one has been expired.
+    /// All ticks before this one have expired.
     tick: u64,
-    /// When the first bucket with an entry is due; [`NEVER`] if all are empty. Kept, because every sleep asks for it.
+    /// The tick of the first bucket with an entry; [`NEVER`] if all are empty. Cached, because every sleep asks for it.
     first: u64,
 }
 
@@ -63,7 +63,7 @@ impl Wheel {
         self.insert(slot.0, tick);
     }
 
-    /// Takes the slot's entry out.
+    /// Removes the slot's entry.
     pub fn disarm(&mut self, slot: Slot) {
         let link = self.link(slot);
         if link.tick == NEVER {
@@ -75,7 +75,7 @@ impl Wheel {
         }
     }
 
-    /// Takes an entry out, without a look at which is the first now.
+    /// Removes an entry, but does not update `first`.
     fn unlink(&mut self, index: u32, link: Link) {
         let bucket = bucket_of(link.tick);
         if link.previous == NONE {
@@ -96,7 +96,7 @@ impl Wheel {
             self.tick = self.tick.max(due.saturating_add(1));
             return;
         }
-        // After a long sleep one time round finds them all.
+        // After a long sleep one round finds them all.
         let rounds = due.saturating_add(1).saturating_sub(self.tick).min(BUCKETS as u64);
         let first = due.saturating_add(1).saturating_sub(rounds);
         for tick in first..=due {
@@ -114,7 +114,7 @@ impl Wheel {
         self.first = self.find_first();
     }
 
-    /// When the next bucket with an entry is due: no later than the next entry.
+    /// The moment at which the next bucket with an entry is due: no later than the next entry.
     #[inline]
     #[must_use]
     pub fn next(&self) -> Option<Time> {
@@ -123,7 +123,7 @@ impl Wheel {
 
     fn find_first(&self) -> u64 {
         let start = bucket_of(self.tick);
-        // The first word once from `start` on, and at the end once more for what is before it.
+        // The first word is read twice: from `start` on, and at the end up to `start`.
         for step in 0..=WORDS {
             let at = (start / 64).wrapping_add(step) % WORDS;
             let mut word = self.occupied.get(at).copied().expected_or(0);
@@ -141,7 +141,7 @@ impl Wheel {
         NEVER
     }
 
-    /// When a bucket is due next.
+    /// The tick at which a bucket is due next.
     fn due(&self, bucket: usize) -> u64 {
         let ahead = bucket.wrapping_sub(bucket_of(self.tick)) % BUCKETS;
         self.tick.saturating_add(ahead as u64)

@@ -4,10 +4,10 @@ use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use sha1::{Digest, Sha1};
 
-/// What section 1.3 appends to the key before hashing.
+/// The text that section 1.3 appends to the key before hashing.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// RFC 4648 section 3.5 leaves it to the decoder whether unused last bits must be zero; nothing depends on them here.
+/// Accepts unused last bits that are not zero: RFC 4648 section 3.5 leaves that to the decoder, and nothing here depends on them.
 const LENIENT: GeneralPurpose =
     GeneralPurpose::new(&base64::alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
@@ -36,7 +36,7 @@ pub fn key_from(nonce: [u8; 16]) -> Key {
     out
 }
 
-/// Whether a value is the base64 of exactly 16 bytes.
+/// True if a value is the base64 of exactly 16 bytes.
 #[must_use]
 pub fn is_key(value: &[u8]) -> bool {
     let mut nonce = [0; 18];

@@ -12,7 +12,7 @@ pub struct Authority<'a> {
     port: Option<u16>,
 }
 
-/// Why a text is not an authority.
+/// The reason why a text is not an authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthorityError {
     /// A user name or password comes before an `@`.
@@ -28,7 +28,7 @@ impl<'a> Authority<'a> {
     /// zeros, and may be empty, which is none (RFC 3986 section 3.2.3).
     ///
     /// # Errors
-    /// What is wrong with the text.
+    /// The text is not an authority.
     pub fn parse(text: &'a str) -> Result<Self, AuthorityError> {
         if text.contains('@') {
             return Err(AuthorityError::UserInfo);
@@ -75,7 +75,7 @@ impl<'a> Authority<'a> {
         self.host.parse().ok()
     }
 
-    /// Whether the host has this name: letter case and a dot at the end do not count.
+    /// True if the host has this name: letter case and a dot at the end do not count.
     #[must_use]
     pub fn is_named(&self, name: &str) -> bool {
         without_root(self.host).eq_ignore_ascii_case(without_root(name))
@@ -95,7 +95,7 @@ pub fn bracketed(host: &str) -> Cow<'_, str> {
     if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]").into() } else { host.into() }
 }
 
-/// Where a program on the same host reaches a listener: one on all addresses at loopback.
+/// The address under which a program on the same host reaches a listener. A listener on all addresses is reached at loopback.
 #[must_use]
 pub fn reached_locally(listening: SocketAddr) -> SocketAddr {
     let ip = match listening.ip() {
@@ -106,12 +106,12 @@ pub fn reached_locally(listening: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listening.port())
 }
 
-/// The dot at a name's end says that it is whole: `a.test.` and `a.test` are one name.
+/// A name without the dot at its end, which says that the name is complete: `a.test.` and `a.test` are one name.
 fn without_root(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
 
-/// RFC 3986 section 3.2.2, `reg-name`: an IPv4 address is one, too.
+/// True if a host is a `reg-name` (RFC 3986 section 3.2.2). An IPv4 address is one, too.
 fn is_registered_name(host: &str) -> bool {
     let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte);
     let is_escape =
@@ -132,7 +132,7 @@ fn read_port(digits: &str) -> Result<Option<u16>, AuthorityError> {
 mod tests {
     use super::{Authority, AuthorityError, bracketed, canonical, reached_locally};
 
-    /// Where seven readings of an authority differed before there was one.
+    /// The inputs on which seven readings of an authority differed before there was one.
     #[test]
     fn an_authority_is_read_in_one_way_however_odd_it_is() {
         use AuthorityError::{Host, Port, UserInfo};

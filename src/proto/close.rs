@@ -4,33 +4,33 @@ use super::Violation;
 
 /// The purpose of the connection was fulfilled.
 pub const NORMAL: u16 = 1000;
-/// An endpoint goes away: a server shuts down, a client leaves.
+/// An endpoint leaves: a server shuts down, or a client closes its page.
 pub const GOING_AWAY: u16 = 1001;
 /// A peer broke the protocol.
 pub const PROTOCOL_ERROR: u16 = 1002;
 /// An endpoint accepts no message of this type.
 pub const UNSUPPORTED: u16 = 1003;
-/// A close frame without a code. Never sent: it stands in records (RFC 6455 section 7.1.5).
+/// The code in records of a close frame without one. Never sent (RFC 6455 section 7.1.5).
 pub const NO_STATUS: u16 = 1005;
-/// A message's content does not fit its type.
+/// A message's content does not match its type, such as text that is not UTF-8.
 pub const INVALID_PAYLOAD: u16 = 1007;
 /// A peer broke a policy that no other code names.
 pub const POLICY: u16 = 1008;
 /// A message is too big to process.
 pub const MESSAGE_TOO_BIG: u16 = 1009;
-/// A server starts anew, and the client may come again (IANA's registry of close codes).
+/// A server restarts, and the client may reconnect (IANA's registry of close codes).
 pub const SERVICE_RESTART: u16 = 1012;
-/// The server met something it did not expect.
+/// The server met an unexpected condition.
 pub const INTERNAL_ERROR: u16 = 1011;
 
-/// Whether a code may stand in a close frame: those RFC 6455 section 7.4.1 and IANA's registry define for the wire
+/// True if a close frame may hold a code: those that RFC 6455 section 7.4.1 and IANA's registry define for the wire
 /// (1000-1003, 1007-1014), and 3000-4999, which section 7.4.2 leaves to libraries and applications.
 #[must_use]
 pub fn may_be_sent(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
-/// Reads the code of an unmasked close body; `None` for an empty body. The reason text is the endpoints' affair.
+/// Reads the code of an unmasked close body; `None` for an empty body. Endpoints check the reason themselves.
 ///
 /// # Errors
 /// A body of one byte, or a code that must not be sent.

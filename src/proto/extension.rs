@@ -1,5 +1,5 @@
-//! `Sec-WebSocket-Extensions` and `Sec-WebSocket-Protocol` (RFC 6455 sections 4.1, 9.1 and 11.3.4): what was offered,
-//! what was agreed, and which reserved bits follow from it.
+//! `Sec-WebSocket-Extensions` and `Sec-WebSocket-Protocol` (RFC 6455 sections 4.1, 9.1 and 11.3.4): the names offered, the names
+//! agreed on, and the reserved bits that those may set.
 
 use super::frame::Reserved;
 use super::head;
@@ -37,7 +37,7 @@ pub fn protocol_names(value: &[u8]) -> Option<Vec<&[u8]>> {
     head::elements(value).map(|name| head::is_token(name).then_some(name)).collect()
 }
 
-/// Which reserved bits the agreed extensions may set.
+/// The reserved bits that the agreed extensions may set.
 #[must_use]
 pub fn reserved_for<'a>(agreed: impl Iterator<Item = &'a [u8]>) -> Reserved {
     let mut reserved = Reserved::None;
@@ -58,7 +58,7 @@ fn is_parameter(part: &[u8]) -> bool {
     head::is_token(name) && head::is_token(value)
 }
 
-/// Splits at a separator that does not stand between quotes. `None` for an open quote or a backslash: a quoted value
+/// Splits at separators outside quotes. `None` for an open quote or a backslash: a quoted value
 /// must be a token (section 9.1), so there is nothing to escape.
 fn split_unquoted(value: &[u8], separator: u8) -> Option<Vec<&[u8]>> {
     if value.contains(&b'\\') {

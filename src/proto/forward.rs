@@ -1,4 +1,4 @@
-//! The request that goes to the upstream, written anew from parsed values: never a copy of the client's bytes.
+//! The request to the upstream, rebuilt from parsed values. None of it is a copy of the client's bytes.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use super::accept::Key;
 use super::head::write_line;
 use super::request::Request;
 
-/// What the upstream's request depends on besides the client's.
+/// Values of the upstream's request that do not come from the client's request.
 #[derive(Clone, Copy, Debug)]
 pub struct Via<'a> {
     /// The `Host` to send.
@@ -17,15 +17,16 @@ pub struct Via<'a> {
     pub key: &'a Key,
     /// The client's address.
     pub client: IpAddr,
-    /// `http` or `https`, as the client came.
+    /// The scheme of the client's connection: `http` or `https`.
     pub scheme: &'static str,
-    /// Whether what the client says of earlier hops is believed.
+    /// True if to believe what the client says about earlier hops.
     pub trusted: bool,
-    /// The subject of the certificate that the client has shown and that was verified, safe as the value of a header.
+    /// The subject of the client's verified certificate, safe as a header's value.
     pub subject: Option<&'a str>,
 }
 
-/// Tells the upstream who the client is by its certificate. Ours alone: nobody else's word passes, not a trusted peer's.
+/// The header with the subject of the client's certificate. Only Ringway writes it: one from a client is dropped, even from a
+/// trusted peer.
 pub const CLIENT_SUBJECT: &str = "Ringway-Client-Subject";
 
 /// Appends the request's head to `out`.
@@ -38,7 +39,7 @@ pub fn write_request(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
 pub fn write_start(base_path: &str, path_and_query: &str, host: &str, out: &mut Vec<u8>) {
     out.extend(b"GET ");
     out.extend(base_path.as_bytes());
-    // What stands behind an API's base path may be nothing, or a query alone, and so may the target's own path.
+    // After an API's base path there may be nothing, or a query alone, and the target's own path may be empty.
     if base_path.is_empty() && !path_and_query.starts_with('/') {
         out.push(b'/');
     }
@@ -63,9 +64,10 @@ pub fn write_fields(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
     out.extend(b"\r\n");
 }
 
-/// Headers by which an upstream learns who the client is. A client that may set them may be anyone; what a trusted peer
-/// says passes, but for the four that are written anew from it. Their twins count as the real ones: CGI and its heirs read
-/// `X_Forwarded_For` as `X-Forwarded-For`, and some `X.Forwarded.For`, or any other byte that is neither letter nor digit.
+/// True if a header is dropped because it tells an upstream who the client is. A client that may set such headers can pose as
+/// anyone. Those of a trusted peer are passed on, except the four that are rebuilt from them. A header with another byte in place
+/// of `-` counts as the same header: CGI programs read `X_Forwarded_For` as `X-Forwarded-For`, and some read any byte that is
+/// neither letter nor digit so.
 fn is_dropped(name: &str, trusted: bool) -> bool {
     const WRITTEN_ANEW: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"];
     if !name.starts_with(['x', 'X', 'f', 'F', 'r', 'R']) {
@@ -84,7 +86,7 @@ fn is_dropped(name: &str, trusted: bool) -> bool {
 fn write_forwarded(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
     let client = via.client.to_canonical();
     write_appended("X-Forwarded-For", client.to_string().as_bytes(), request, via, out);
-    // Of the other two the first word counts: it says how the outermost client came.
+    // Of the other two headers the first value counts: it is about the outermost client.
     write_first("X-Forwarded-Proto", via.scheme.as_bytes(), request, via, out);
     write_first("X-Forwarded-Host", request.host.as_str().as_bytes(), request, via, out);
     // RFC 7239 section 6: an IPv6 address stands in brackets and quotes.
@@ -121,22 +123,22 @@ fn write_first(name: &'static str, ours: &[u8], request: &Request<'_>, via: &Via
     write_line(name, value, out);
 }
 
-/// A handshake of our own, as a client.
+/// A handshake that Ringway makes as a client.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientRequest<'a> {
     /// The `Host` to send.
     pub host: &'a str,
     /// Path and query, beginning with `/`.
     pub path_and_query: &'a str,
-    /// The key.
+    /// The key of the handshake.
     pub key: &'a Key,
     /// Subprotocols to offer.
     pub protocols: &'a [String],
-    /// More headers.
+    /// Further headers.
     pub headers: &'a [(String, String)],
 }
 
-/// Appends the head of a handshake of our own to `out`. Names and values are the caller's to check.
+/// Appends the head of a client's handshake to `out`. The caller has checked names and values.
 pub fn write_client_request(request: &ClientRequest<'_>, out: &mut Vec<u8>) {
     out.extend(b"GET ");
     out.extend(request.path_and_query.as_bytes());

@@ -8,35 +8,35 @@ use crate::invariant::Invariant;
 pub const MAX_HEADER_BYTES: usize = 14;
 /// The most bytes a control frame's payload can have (section 5.5).
 pub const MAX_CONTROL_PAYLOAD_BYTES: usize = 125;
-/// The most bytes a close frame's reason can have: it stands behind a code of two.
+/// The most bytes a close frame's reason can have: the code before it takes two.
 const MAX_REASON_BYTES: usize = 123;
 /// The header of a control frame without a mask.
 const UNMASKED_CONTROL_HEADER_BYTES: usize = 2;
 /// The most bytes a whole control frame can have: a header of six at most, and its payload.
 pub const MAX_CONTROL_BYTES: usize = 131;
 
-/// Which end of a WebSocket sent a frame.
+/// The end of a WebSocket that sent a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sender {
-    /// Its frames are masked.
+    /// A client: its frames are masked.
     Client,
-    /// Its frames are not.
+    /// A server: its frames are not masked.
     Server,
 }
 
-/// Which reserved bits a peer may set, by what was negotiated.
+/// The reserved bits that a peer may set after the negotiation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reserved {
-    /// No extension: none.
+    /// No extension, so no bit.
     #[default]
     None,
-    /// permessage-deflate alone: RSV1 on the first frame of a data message (RFC 7692 section 6).
+    /// Only permessage-deflate: RSV1 on the first frame of a data message (RFC 7692 section 6).
     Deflate,
-    /// An extension that Ringway does not know: any, on any frame.
+    /// An extension that Ringway does not know: any bit, on any frame.
     Any,
 }
 
-/// What a frame is.
+/// A frame's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Opcode {
@@ -46,11 +46,11 @@ pub enum Opcode {
     Text = 0x1,
     /// A binary message, or its first part.
     Binary = 0x2,
-    /// The close handshake.
+    /// Begins or ends the close handshake.
     Close = 0x8,
     /// Asks for a pong.
     Ping = 0x9,
-    /// Answers a ping, or says that its sender lives.
+    /// Answers a ping, or is sent unasked as a sign of life.
     Pong = 0xA,
 }
 
@@ -74,16 +74,16 @@ impl Opcode {
     }
 }
 
-/// A header that is correct on its own. What it may follow is [`super::scan`]'s affair.
+/// A header that is correct on its own. [`super::scan`] checks the order of frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Whether this is the last frame of its message.
+    /// True if this is the last frame of its message.
     pub fin: bool,
     /// The three reserved bits where they stand in the first byte (mask 0x70).
     pub reserved: u8,
-    /// What it is.
+    /// The frame's type.
     pub opcode: Opcode,
-    /// The masking key, of a client's frame.
+    /// The masking key, if a client sent the frame.
     pub mask: Option<Key>,
     /// Bytes that follow the header, up to 2^63 - 1.
     pub payload_len: u64,
@@ -91,10 +91,10 @@ pub struct Header {
     pub header_len: u8,
 }
 
-/// Reads the header at the start of `bytes`; `None` if it is cut off and right so far.
+/// Reads the header at the start of `bytes`; `None` if it is incomplete and correct so far.
 ///
 /// # Errors
-/// The first rule it breaks, as soon as the field that breaks it is whole.
+/// The first rule that the header breaks, as soon as the field that breaks it is whole.
 pub fn parse(bytes: &[u8], sender: Sender, allowed: Reserved) -> Result<Option<Header>, Violation> {
     let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
     let bits = first & 0x0F;
@@ -159,7 +159,7 @@ fn may_be_set(reserved: u8, opcode: Opcode, allowed: Reserved) -> bool {
     }
 }
 
-/// A whole control frame of ours, ready to send.
+/// A whole control frame that Ringway sends.
 #[derive(Clone, Copy, Debug)]
 pub struct ControlFrame {
     bytes: [u8; MAX_CONTROL_BYTES],
@@ -167,7 +167,7 @@ pub struct ControlFrame {
 }
 
 impl ControlFrame {
-    /// A ping or pong. A payload above 125 bytes is cut. `mask` is given when we act as the client.
+    /// A ping or pong. A payload above 125 bytes is cut. A client gives `mask`.
     #[must_use]
     pub fn new(opcode: Opcode, payload: &[u8], mask: Option<Key>) -> Self {
         let payload = payload.get(..MAX_CONTROL_PAYLOAD_BYTES).unwrap_or(payload);
@@ -222,7 +222,7 @@ impl ControlFrame {
         close::code_of(body).ok().flatten()
     }
 
-    /// The frame as it goes on the wire.
+    /// The bytes of the frame.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).expected_or_default()
@@ -238,7 +238,7 @@ impl ControlFrame {
     }
 }
 
-/// Appends the header of a frame to `out`: what our own endpoints send data with.
+/// Appends the header of a frame to `out`. Endpoints send data with it.
 pub fn write_header(opcode: Opcode, fin: bool, reserved: u8, payload_len: u64, mask: Option<Key>, out: &mut Vec<u8>) {
     let masked = if mask.is_some() { 0x80 } else { 0 };
     out.push(if fin { 0x80 } else { 0 } | (reserved & 0x70) | opcode as u8);

@@ -1,10 +1,10 @@
-//! What requests and responses share of an HTTP/1.1 head (RFC 9112): where it ends, which bytes may stand in it, and
-//! how lists are written (RFC 9110 section 5.6.1).
+//! Rules that the heads of HTTP/1.1 requests and responses share (RFC 9112): the end of a head, the bytes that it may hold, and
+//! lists (RFC 9110 section 5.6.1).
 
 use httparse::Header;
 use memchr::memmem;
 
-/// What a head is allowed to take up.
+/// Limits of a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
     /// Bytes of the whole head, its empty line included.
@@ -16,7 +16,8 @@ pub struct HeadLimits {
 /// The most header lines any configuration can allow.
 pub const MAX_LINES: usize = 128;
 
-/// How a head is not one. The status to answer with is the caller's choice: it depends on whose head it is.
+/// The reason why bytes are not a valid head. The caller chooses the status to answer with: it differs between requests and
+/// responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadError {
     /// Longer than the limit.
@@ -29,8 +30,8 @@ pub enum HeadError {
     Version,
 }
 
-/// The length of the head at the start of `bytes`, empty line included; `None` while it is still incomplete. The
-/// first `seen` bytes were looked at before, without success: they are not searched again.
+/// The length of the head at the start of `bytes`, with its empty line; `None` while it is incomplete. The first `seen` bytes
+/// were searched before, and are not searched again.
 ///
 /// # Errors
 /// [`HeadError::TooLarge`] once it is certain that the head is longer than the limit.
@@ -44,22 +45,22 @@ pub fn find_end(bytes: &[u8], seen: usize, limits: &HeadLimits) -> Result<Option
     }
 }
 
-/// Whether bytes that are not yet a whole head can still become one: lets a stranger (TLS, another protocol) be
-/// refused at its first byte, and not at the deadline.
+/// True if bytes that are not yet a whole head can still become one. So a client that speaks TLS or another protocol is refused
+/// at its first byte, and not at the deadline.
 #[must_use]
 pub fn may_become_request(bytes: &[u8]) -> bool {
     bytes == b"\r"
         || without_empty_line(bytes).iter().take(16).take_while(|byte| **byte != b' ').all(|byte| is_token_byte(*byte))
 }
 
-/// A server should ignore an empty line before the request (RFC 9112 section 2.2). One, and no more.
+/// The bytes without one empty line before the request, which a server should ignore (RFC 9112 section 2.2).
 #[must_use]
 pub fn without_empty_line(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\r\n").unwrap_or(bytes)
 }
 
-/// RFC 9112 lets a recipient accept a lone LF as a line's end (section 2.2); two parsers that disagree on that are
-/// what request smuggling is made of, so no lone CR or LF passes, nor a NUL.
+/// Checks the line ends of a head, and the number of lines. RFC 9112 lets a recipient accept a lone LF as a line's end (section
+/// 2.2). Two parsers that disagree about that make request smuggling possible, so a lone CR or LF is refused, and so is a NUL.
 ///
 /// # Errors
 /// [`HeadError::Malformed`], or [`HeadError::TooManyLines`].
@@ -88,38 +89,38 @@ impl From<httparse::Error> for HeadError {
     }
 }
 
-/// Room for the lines of a head, on the stack.
+/// Space on the stack for the lines of a head.
 pub(super) type Lines<'a> = [Header<'a>; MAX_LINES];
 
-/// Empty room.
+/// Unused space.
 pub(super) const NO_LINES: Lines<'static> = [httparse::EMPTY_HEADER; MAX_LINES];
 
-/// Whether a byte may stand in a token (RFC 9110 section 5.6.2).
+/// True if a byte may be part of a token (RFC 9110 section 5.6.2).
 #[must_use]
 pub fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Whether a text is a token.
+/// True if a text is a token.
 #[must_use]
 pub fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|byte| is_token_byte(*byte))
 }
 
-/// The elements of a comma-separated list, without the white space around them; empty elements are left out, as
-/// section 5.6.1.2 asks of recipients. Not for lists whose elements may be quoted.
+/// The elements of a comma-separated list, without the white space around them, and without empty elements, as section 5.6.1.2
+/// requires of recipients. Not for lists whose elements may be quoted.
 pub fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }
 
-/// Whether a list holds a token, compared without case.
+/// True if a list holds a token, compared without case.
 #[must_use]
 pub fn has_element(value: &[u8], token: &[u8]) -> bool {
     elements(value).any(|element| element.eq_ignore_ascii_case(token))
 }
 
-/// Headers that speak to the next hop only and never pass (RFC 9110 section 7.6.1), whether `Connection` names them
-/// or not.
+/// True if a header is for the next hop only and never passed on (RFC 9110 section 7.6.1), even if `Connection` does not name
+/// it.
 #[must_use]
 pub fn is_hop_by_hop(name: &str) -> bool {
     const NAMES: [&str; 9] = [
@@ -136,18 +137,18 @@ pub fn is_hop_by_hop(name: &str) -> bool {
     NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// The most names `Connection` may list. Each is compared with each header's name, so that a head of nothing but commas
-/// would cost milliseconds.
+/// The most names that `Connection` may list. Each is compared with each header's name: without a limit a head of commas would
+/// cost milliseconds.
 const MAX_CONNECTION_NAMES: usize = 32;
 
-/// Whether the `Connection` lines of a head list more than anyone has reason to.
+/// True if the `Connection` lines of a head list more names than that.
 pub(super) fn names_too_many_connections(lines: &[Header<'_>]) -> bool {
     let connection = lines.iter().filter(|line| line.name.eq_ignore_ascii_case("connection"));
     let names = connection.map(|line| line.value.split(|byte| *byte == b',').count());
     names.fold(0, usize::saturating_add) > MAX_CONNECTION_NAMES
 }
 
-/// Whether any `Connection` line of a head names this header as hop-by-hop.
+/// True if any `Connection` line of a head names this header as hop-by-hop.
 pub(super) fn is_named_by_connection(lines: &[Header<'_>], name: &str) -> bool {
     lines
         .iter()

@@ -1,12 +1,12 @@
-//! Masking (RFC 6455 section 5.3): XOR with a four-byte key. Applying it twice gives the original back.
+//! Masking (RFC 6455 section 5.3): XOR with a four-byte key. Masking twice restores the original.
 
 use crate::invariant::Invariant;
 
 /// A frame's masking key, as on the wire.
 pub type Key = [u8; 4];
 
-/// Masks or unmasks `payload` in place. `offset` is the position of its first byte in the frame's payload, so that a
-/// payload can be worked on in pieces.
+/// Masks or unmasks `payload` in place. `offset` is the position of its first byte in the frame's payload: a payload may come in
+/// pieces.
 pub fn apply(payload: &mut [u8], key: Key, offset: u64) {
     let word = word_at(key, offset);
     let (words, tail) = payload.as_chunks_mut::<8>();
@@ -18,7 +18,7 @@ pub fn apply(payload: &mut [u8], key: Key, offset: u64) {
     }
 }
 
-/// The same on the way from one place to another: `from`, masked, fills the start of `to`, as far as both reach.
+/// Like [`apply`], but copies: masks `from` into the start of `to`, up to the length of the shorter one.
 #[expect(clippy::disallowed_methods, reason = "neither slice is shorter than the shorter of the two")]
 pub fn copy(from: &[u8], to: &mut [u8], key: Key, offset: u64) {
     let word = word_at(key, offset);
@@ -35,7 +35,7 @@ pub fn copy(from: &[u8], to: &mut [u8], key: Key, offset: u64) {
     }
 }
 
-/// The key twice, as it stands over the eight bytes from `offset` on.
+/// The key twice, aligned with the eight bytes from `offset` on.
 fn word_at(key: Key, offset: u64) -> u64 {
     // The key repeats every four bytes: only the offset's last two bits matter.
     let turn = u32::try_from(offset & 3).expected_or(0);

@@ -1,12 +1,12 @@
-//! The protocol, without I/O: bytes in, decisions and bytes out.
+//! The WebSocket protocol, without I/O: bytes in, decisions and bytes out.
 //!
-//! In: what a peer sent. Out: what it means, or the exact rule it broke. Two parts, used in this order:
+//! In: the bytes that a peer sent. Out: their meaning, or the exact rule that they break. Two parts, used in this order:
 //!
-//! - the opening handshake (HTTP): [`head`] finds where a head ends, [`request`] reads the client's, [`forward`] writes
-//!   the upstream's, [`response`] verifies its answer, [`refusal`] is what a client gets instead of a 101; before it there
-//!   may stand a [`proxy_header`];
-//! - frames: [`frame`] reads one header, [`scan`] follows a stream of them, [`reader`] hands out their payloads,
-//!   [`terminated`] is a whole end of a WebSocket; [`close`], [`mask`] and [`utf8`] serve them all.
+//! - the opening handshake (HTTP): [`head`] finds the end of a head, [`request`] reads the client's request and [`authority`] its
+//!   host, [`forward`] writes the upstream's request, [`response`] verifies the upstream's answer, and [`refusal`] is the answer
+//!   to a client that gets no 101. A balancer may send a [`proxy_header`] before the request;
+//! - frames: [`frame`] reads one header, [`scan`] follows a stream of frames by their headers, [`reader`] also unmasks their
+//!   payloads, [`terminated`] is a whole end of a WebSocket, and [`close`], [`mask`] and [`utf8`] serve all of them.
 //!
 //! Nothing here reads a clock, touches a socket or allocates by a length that a peer declared.
 

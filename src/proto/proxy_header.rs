@@ -1,8 +1,8 @@
-//! The PROXY protocol, versions 1 and 2 (haproxy.org, proxy-protocol.txt): who a balancer connects on behalf of.
+//! The PROXY protocol, versions 1 and 2 (haproxy.org, proxy-protocol.txt): the client on whose behalf a balancer connects.
 //!
-//! By hand, and not with the `ppp` crate: that one takes a line that was cut off before its last number for a broken
-//! one, waits without end for more of certain whole ones, and has no bound on version 2. Here the answer depends on the
-//! bytes alone, not on where they were cut, and once there is one, more bytes do not change it.
+//! The `ppp` crate is not used: it takes a line that was cut off before its last number for a broken one, waits for ever for the
+//! rest of certain whole headers, and does not bound version 2. Here the answer depends on the bytes alone, not on how they were
+//! cut, and later bytes never change an answer.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -11,40 +11,39 @@ use crate::invariant::Invariant;
 
 /// The longest line of version 1, its CR LF included (section 2.1).
 pub const MAX_V1_BYTES: usize = 107;
-/// The longest header of version 2 that is taken. The protocol allows 64 KiB; what is behind the addresses is not
-/// looked at, so all it could do is take up room.
+/// The longest header of version 2 that is accepted. The protocol allows 64 KiB, but the bytes after the addresses are ignored.
 pub const MAX_V2_BYTES: usize = 4096;
 
 const V1_START: &[u8] = b"PROXY ";
-/// Section 2.2: chosen so that it is no line of any other protocol.
+/// The start of version 2 (section 2.2). No line of another protocol begins so.
 const V2_START: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
-/// The start, then version and command, family and transport, and the length of what follows.
+/// Bytes of the start, the version and command, the family and transport, and the length of the rest.
 const V2_FIXED: usize = 16;
 
 /// A whole header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProxyHeader {
-    /// Who connected to the balancer; `None` where it does not say (LOCAL, UNKNOWN) or it is no address and port of TCP:
-    /// then the connection's own peer is meant.
+    /// The client's address. `None` if the balancer names none (LOCAL, UNKNOWN) or one that is not TCP over IP: then the peer of the
+    /// connection counts as the client.
     pub source: Option<SocketAddr>,
-    /// Bytes of the header. What comes behind them is the client's.
+    /// Bytes of the header. The client's bytes follow.
     pub len: usize,
 }
 
-/// How a header is not one.
+/// The reason why bytes are not a valid header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
-    /// It begins as neither version does.
+    /// The bytes begin like neither version.
     NoHeader,
     /// Longer than [`MAX_V1_BYTES`] or [`MAX_V2_BYTES`].
     TooLong,
-    /// A line of version 1 that breaks its grammar: a word too many or too few, or one that is not what stands there.
+    /// A line of version 1 that breaks its grammar: too many words, too few, or a wrong one.
     Line,
-    /// A version that is not 2, behind the start of version 2.
+    /// A version other than 2, after the start of version 2.
     Version,
     /// A command that is neither LOCAL nor PROXY.
     Command,
-    /// A family or transport that is none.
+    /// An unknown family or transport.
     Family,
     /// Too short for the addresses of its family.
     TooShort,
@@ -66,10 +65,10 @@ impl Malformed {
     }
 }
 
-/// Reads the header that the bytes begin with; `None` while it is not whole.
+/// Reads the header at the start of the bytes; `None` while it is incomplete.
 ///
 /// # Errors
-/// What is wrong, as soon as no further byte can mend it.
+/// The header is malformed. Reported as soon as no further byte can make it valid.
 pub fn parse(bytes: &[u8]) -> Result<Option<ProxyHeader>, Malformed> {
     match bytes.first() {
         None => Ok(None),
@@ -79,8 +78,8 @@ pub fn parse(bytes: &[u8]) -> Result<Option<ProxyHeader>, Malformed> {
     }
 }
 
-/// How many bytes to ask for next behind `bytes`, which are not a whole header yet: of version 2 never more than it has,
-/// of version 1, which does not say how long it is, no more than it may have. At least one.
+/// The number of bytes to receive next after `bytes`, which are not a whole header yet, at least one. For version 2 never more
+/// than the header has; for version 1, which does not declare its length, never more than it may have.
 #[must_use]
 pub fn wanted(bytes: &[u8]) -> usize {
     let whole = match bytes.first() {
@@ -104,14 +103,14 @@ fn parse_v1(bytes: &[u8]) -> Result<Option<ProxyHeader>, Malformed> {
     let source = match words.next() {
         Some("TCP4") => Some(endpoints::<Ipv4Addr>(words)?),
         Some("TCP6") => Some(endpoints::<Ipv6Addr>(words)?),
-        // Whatever else stands on the line is to be ignored.
+        // The rest of the line must be ignored.
         Some("UNKNOWN") => None,
         _ => return Err(Malformed::Line),
     };
     Ok(Some(ProxyHeader { source, len: end.saturating_add(2) }))
 }
 
-/// The source's address and port; the destination's must be right too.
+/// Reads the source's address and port. The destination's must be valid, too.
 fn endpoints<'l, A>(mut words: impl Iterator<Item = &'l str>) -> Result<SocketAddr, Malformed>
 where
     A: FromStr + Into<IpAddr>,
@@ -126,13 +125,13 @@ where
     Ok(endpoint(source, port))
 }
 
-/// Decimal, without a sign or a zero in front.
+/// Reads a decimal port, without a sign or leading zeros.
 fn port(word: &str) -> Result<u16, Malformed> {
     let canonical = word.bytes().all(|byte| byte.is_ascii_digit()) && (word == "0" || !word.starts_with('0'));
     word.parse().ok().filter(|_| canonical).ok_or(Malformed::Line)
 }
 
-/// Section 2.2, byte by byte in their order, so that what is wrong is known at the first wrong one.
+/// Section 2.2. Reads byte by byte, so that a malformed header is known at its first wrong byte.
 fn parse_v2(bytes: &[u8]) -> Result<Option<ProxyHeader>, Malformed> {
     starts_like(bytes, V2_START)?;
     let fixed = bytes.get(V2_START.len()..).unwrap_or_default();
@@ -146,12 +145,12 @@ fn parse_v2(bytes: &[u8]) -> Result<Option<ProxyHeader>, Malformed> {
         _ => return Err(Malformed::Command),
     };
     let Some(family) = fixed.get(1) else { return Ok(None) };
-    // Of LOCAL the rest is to be skipped, whatever it is.
+    // The rest of a LOCAL header must be skipped.
     let addresses = match (local, family) {
         (true, _) => Addresses::None,
         (false, 0x11) => Addresses::Tcp4,
         (false, 0x21) => Addresses::Tcp6,
-        // Unspecified, or a peer that an address and port of TCP cannot name: datagrams, a socket in the file system.
+        // The family is unspecified, or not TCP over IP: datagrams, or a Unix socket.
         (false, 0x00..=0x02 | 0x10 | 0x12 | 0x20 | 0x22 | 0x30..=0x32) => Addresses::None,
         (false, _) => return Err(Malformed::Family),
     };
@@ -167,7 +166,7 @@ fn parse_v2(bytes: &[u8]) -> Result<Option<ProxyHeader>, Malformed> {
     Ok(Some(ProxyHeader { source: addresses.source(block), len }))
 }
 
-/// What a block of version 2 begins with, as far as it is used.
+/// The parts of version 2's addresses that are used.
 #[derive(Clone, Copy)]
 enum Addresses {
     Tcp4,
@@ -195,7 +194,7 @@ impl Addresses {
     }
 }
 
-/// The length that a header of version 2 declares, once it has.
+/// The length that a header of version 2 declares, once those bytes are here.
 fn declared_len(bytes: &[u8]) -> Option<usize> {
     let length = bytes.get(14..V2_FIXED)?.first_chunk()?;
     Some(u16::from_be_bytes(*length).into())
@@ -206,7 +205,7 @@ fn starts_like(bytes: &[u8], start: &[u8]) -> Result<(), Malformed> {
     if same { Ok(()) } else { Err(Malformed::NoHeader) }
 }
 
-/// As accepted peers are written: an IPv4 address is one, however it was carried.
+/// An address in the form of accepted peers: an IPv4-mapped IPv6 address becomes IPv4.
 fn endpoint(address: IpAddr, port: u16) -> SocketAddr {
     SocketAddr::new(address.to_canonical(), port)
 }

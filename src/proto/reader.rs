@@ -1,9 +1,9 @@
 //! The receiving end of a WebSocket: bytes in, frames and pieces of unmasked payload out.
 //!
-//! Each receive goes like this: [`Reader::restore`] puts what the last one left over at the start of a buffer, the new
-//! bytes go behind it, and [`Reader::next`] is called until it says [`Piece::NeedMore`]. Payloads are unmasked where they
-//! lie and given out as they come: nothing is gathered, however long a frame is. What is kept between two receives is
-//! the start of a header, or a control frame that is not yet whole (130 bytes at most).
+//! For each receive, [`Reader::restore`] copies the bytes left over from the last one to the start of a buffer, the caller receives
+//! more bytes after them, and calls [`Reader::next`] until it returns [`Piece::NeedMore`]. Payloads are unmasked in place and
+//! returned in pieces, so that a frame of any length takes no memory. Between two receives the reader keeps the start of a header,
+//! or an incomplete control frame: at most 130 bytes.
 
 use super::frame::{Header, Opcode, Reserved, Sender};
 use super::mask::{self, Key};
@@ -11,10 +11,10 @@ use super::scan::{FrameLimits, Scanner, Step};
 use super::violation::Violation;
 use crate::invariant::Invariant;
 
-/// The most bytes of a piece of payload. What is unmasked in one go is still in the first cache when it is looked at.
+/// The most bytes of a piece of payload: few enough to be still in the CPU's first cache when the caller reads them.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// The state of one direction, at the end that reads it.
+/// The state of the receiving end of one direction.
 #[derive(Clone, Debug)]
 pub struct Reader {
     scanner: Scanner,
@@ -24,7 +24,7 @@ pub struct Reader {
     fin: bool,
 }
 
-/// What comes next in a buffer.
+/// The next part of a buffer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Piece<'b> {
     /// A data frame's header.
@@ -33,39 +33,39 @@ pub enum Piece<'b> {
     Payload(&'b mut [u8]),
     /// A whole control frame.
     Control {
-        /// Which one.
+        /// The frame's type.
         opcode: Opcode,
-        /// The code of a close frame that has one.
+        /// The code of a close frame, if it has one.
         close_code: Option<u16>,
-        /// Its payload, unmasked: for a close frame code and reason.
+        /// The payload, unmasked: of a close frame the code and the reason.
         payload: &'b [u8],
     },
-    /// Nothing whole is left.
+    /// The rest is incomplete: more bytes are needed.
     NeedMore,
-    /// A frame that breaks a rule. Nothing behind it counts.
+    /// A frame that breaks a rule. Bytes after it do not count.
     Violation(Violation),
 }
 
 impl Reader {
-    /// A reader of what `sender` sends behind the handshake.
+    /// A reader of the frames that `sender` sends after the handshake.
     #[must_use]
     pub fn new(sender: Sender, reserved: Reserved) -> Self {
         Self { scanner: Scanner::new(sender, reserved), carry: Vec::new(), key: None, offset: 0, fin: true }
     }
 
-    /// Whether what was used so far ends between two frames.
+    /// True if the bytes used so far end between two frames.
     #[must_use]
     pub fn at_boundary(&self) -> bool {
         self.scanner.at_boundary()
     }
 
-    /// Whether what was used so far ends between two messages, or with a control frame there.
+    /// True if the bytes used so far end between two messages, or after a control frame between two.
     #[must_use]
     pub fn between_messages(&self) -> bool {
         self.scanner.between_messages()
     }
 
-    /// Whether the data frame that was used last is its message's last, and is used up.
+    /// True if the message's last data frame is used up.
     #[must_use]
     pub fn is_message_whole(&self) -> bool {
         self.fin && self.scanner.at_boundary()
@@ -77,13 +77,13 @@ impl Reader {
         self.scanner.messages()
     }
 
-    /// Keeps bytes for the next [`restore`](Self::restore): those that came behind the handshake.
+    /// Keeps bytes for the next [`restore`](Self::restore): those that came with the handshake.
     pub fn keep(&mut self, bytes: &[u8]) {
         self.carry.clear();
         self.carry.extend_from_slice(bytes);
     }
 
-    /// Puts what was left over at the start of `buffer`, and tells how many bytes that are.
+    /// Copies the bytes left over to the start of `buffer`, and returns their number.
     #[inline]
     #[expect(clippy::disallowed_methods, reason = "the start is as long as what is copied to it")]
     pub fn restore(&self, buffer: &mut [u8]) -> usize {
@@ -96,7 +96,7 @@ impl Reader {
         }
     }
 
-    /// Takes the one thing that stands at `at`, and moves `at` behind it.
+    /// Reads the next part from `at` on, and moves `at` after it.
     #[inline]
     pub fn next<'b>(&mut self, buffer: &'b mut [u8], at: &mut usize, limits: &FrameLimits) -> Piece<'b> {
         let rest = buffer.get_mut(*at..).expected_or_default();
@@ -145,7 +145,7 @@ mod tests {
 
     const LIMITS: FrameLimits = FrameLimits { max_frame_bytes: 1 << 20, max_message_bytes: 1 << 20 };
 
-    /// Two frames of a text message with a ping between them, and a close behind.
+    /// Two frames of a text message with a ping between them, and a close after them.
     fn wire() -> Vec<u8> {
         let mut bytes = Vec::new();
         let part = |opcode, fin, text: &str, bytes: &mut Vec<u8>| {

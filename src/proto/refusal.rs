@@ -1,21 +1,21 @@
-//! What a client gets instead of a 101: a status and a problem document (RFC 9457).
+//! The answer to a client that gets no 101: a status and a problem document (RFC 9457).
 //!
-//! Every text is fixed here. Nothing that a peer sent can appear in one, so no answer can echo a secret.
+//! All texts are fixed here. None holds anything that a peer sent, so no answer can echo a secret.
 
 use std::sync::OnceLock;
 
-/// Why a handshake is refused.
+/// A reason to refuse a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
     /// A stable word for logs, counters and the document's `code` member.
     pub code: &'static str,
-    /// One sentence that says what was wrong.
+    /// One sentence about what was wrong.
     pub detail: &'static str,
 }
 
-/// Seconds after which a client refused for want of room may try again.
+/// Seconds after which a client that was refused for lack of capacity may try again.
 pub const RETRY_AFTER_SECS: &str = "5";
 
 macro_rules! refusals {
@@ -23,7 +23,7 @@ macro_rules! refusals {
         impl Refusal {
             $(#[doc = $detail] pub const $name: Self = Self { status: $status, code: $code, detail: $detail };)*
 
-            /// Every refusal there is, in the order of the documentation's table.
+            /// All refusals, in the order of the documentation's table.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
         }
     };
@@ -83,7 +83,7 @@ refusals! {
     UPSTREAM_TIMEOUT = 504 "upstream-timeout" "The upstream did not answer in time.";
 }
 
-/// The whole answer to who comes when there is no file descriptor left: a listener has it ready.
+/// The whole answer to a client for whom no file descriptor is left. A listener has it ready.
 #[must_use]
 pub fn no_descriptors() -> &'static [u8] {
     static ANSWER: OnceLock<Vec<u8>> = OnceLock::new();
@@ -135,8 +135,8 @@ pub(super) fn write_status_line(status: u16, reason: &[u8], out: &mut Vec<u8>) {
     out.extend(b"\r\n");
 }
 
-/// Appends the `Connection` line of an answer behind which the connection is closed. A 426 must say what to upgrade to,
-/// and `Connection` must name whatever speaks of this hop alone (RFC 9110 sections 7.8 and 15.5.22).
+/// Appends the `Connection` line of an answer after which the connection is closed. A 426 must name the protocol to upgrade to, and
+/// `Connection` must name each header that is for this hop alone (RFC 9110 sections 7.8 and 15.5.22).
 pub(super) fn write_close(status: u16, out: &mut Vec<u8>) {
     out.extend(match status {
         426 => &b"Connection: close, Upgrade\r\nUpgrade: websocket\r\n"[..],

@@ -1,7 +1,7 @@
 //! The client's half of the opening handshake, as a server reads it (RFC 6455 section 4.2.1, RFC 9112).
 //!
-//! [`Request::parse`] takes a whole head and gives parsed values or the first rule it breaks. Nothing of the head
-//! goes on to the upstream but what is written anew from these values ([`super::forward`]).
+//! [`Request::parse`] turns a whole head into values, or names the first rule that it breaks. [`super::forward`] writes the
+//! upstream's request from these values alone.
 
 use httparse::Header;
 
@@ -12,7 +12,7 @@ use super::refusal::Refusal;
 use super::{accept, extension};
 use crate::invariant::Invariant;
 
-/// A valid handshake. Borrowed from the head it was parsed from.
+/// A valid handshake, borrowed from its head.
 #[derive(Debug)]
 pub struct Request<'a> {
     /// Path and query, beginning with `/`.
@@ -25,7 +25,7 @@ pub struct Request<'a> {
     pub protocols: Vec<&'a [u8]>,
     /// Names of the extensions offered.
     pub extensions: Vec<&'a [u8]>,
-    /// The end-to-end headers, in order: without hop-by-hop ones, `Host`, and those of the handshake itself.
+    /// The end-to-end headers, in order: all but the hop-by-hop ones, `Host`, and those of the handshake itself.
     pub end_to_end: Vec<(&'a str, &'a [u8])>,
 }
 
@@ -68,7 +68,7 @@ impl<'a> Request<'a> {
         let host =
             std::str::from_utf8(host).ok().and_then(|host| Authority::parse(host).ok()).ok_or(Refusal::HOST_INVALID)?;
         fields.check()?;
-        // What Connection names does not reach the upstream, so it is not offered there.
+        // Headers that Connection names do not reach the upstream, so they offer nothing there.
         let passed = |names: Option<Vec<_>>, header| {
             names.filter(|_| !head::is_named_by_connection(lines, header)).unwrap_or_default()
         };
@@ -101,10 +101,10 @@ pub fn check_parsed<'a>(method: &str, lines: impl Iterator<Item = Header<'a>>) -
     fields.key.map(accept::accept_for).ok_or(Refusal::KEY_MISSING)
 }
 
-/// The most subprotocols, and the most extensions, that may be offered: they are kept until the upstream has answered.
+/// The most subprotocols, and the most extensions, that a client may offer. They are kept until the upstream has answered.
 const MAX_NAMES: usize = 64;
 
-/// What the handshake's own headers say, as they come in.
+/// The values of the handshake's own headers, filled in line by line.
 #[derive(Default)]
 struct Fields<'a> {
     upgrade: bool,
@@ -112,7 +112,7 @@ struct Fields<'a> {
     key: Option<&'a [u8]>,
     version: Option<&'a [u8]>,
     length: Option<&'a [u8]>,
-    /// `None` while no line was seen: a line that names nothing is not the same.
+    /// `None` before the first such line: a line that names nothing is an error.
     protocols: Option<Vec<&'a [u8]>>,
     extensions: Option<Vec<&'a [u8]>>,
 }
@@ -153,8 +153,8 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    /// The order is that of usefulness: a browser that opens the address should read that it wants a WebSocket, not
-    /// that it lacks a key.
+    /// Checks the values. The most useful refusal comes first: a browser that opens the address must read that it needs a
+    /// WebSocket, not that it lacks a key.
     fn check(&self) -> Result<(), Refusal> {
         match self.length {
             None => {}
@@ -178,12 +178,12 @@ impl<'a> Fields<'a> {
             Some(key) if !accept::is_key(key) => return Err(Refusal::KEY_INVALID),
             Some(_) => {}
         }
-        // RFC 6455 sections 4.3 and 9.1: both lists name at least one, where they are sent at all.
+        // RFC 6455 sections 4.3 and 9.1: each list names at least one, if it is sent at all.
         if self.extensions.as_ref().is_some_and(Vec::is_empty) {
             return Err(Refusal::EXTENSIONS_INVALID);
         }
         let Some(protocols) = &self.protocols else { return Ok(()) };
-        // Sorted, because a head of the greatest size holds thousands of names: too many to compare each with each.
+        // Sorted, because the largest head holds thousands of names: too many to compare each with each.
         let mut sorted = protocols.clone();
         sorted.sort_unstable();
         if sorted.is_empty() || sorted.windows(2).any(|pair| matches!(pair, [one, next] if one == next)) {
@@ -209,7 +209,7 @@ fn end_to_end<'a>(lines: &[Header<'a>]) -> Vec<(&'a str, &'a [u8])> {
         .collect()
 }
 
-/// Written anew for the upstream, or meaningless there. Subprotocols and extensions pass as the client wrote them.
+/// Headers that are rebuilt for the upstream, or that mean nothing there. Subprotocols and extensions are passed on unchanged.
 const OWN: [&str; 5] = ["host", "content-length", "sec-websocket-key", "sec-websocket-version", "sec-websocket-accept"];
 
 fn refusal_for(error: HeadError) -> Refusal {
@@ -227,7 +227,7 @@ impl From<HeadError> for Refusal {
     }
 }
 
-/// Origin form, or absolute form, which section 3.2.2 of RFC 9112 makes every server accept.
+/// Reads a target in origin form, or in absolute form, which every server must accept (RFC 9112 section 3.2.2).
 fn target(target: &str) -> Result<(&str, Option<Authority<'_>>), Refusal> {
     let (path, authority) = if target.starts_with('/') {
         (target, None)
@@ -253,9 +253,9 @@ fn strip_scheme(target: &str) -> Option<&str> {
     })
 }
 
-/// `.` and `..`, percent-encoded or not, would let a client climb out of the target's own path. Clients remove them
-/// before they send (RFC 3986 section 5.2.4); who still sends them is probing. Servers that decode before they split
-/// take encoded separators for separators, so those do not hide a dot segment either.
+/// True if a path has a segment `.` or `..`, percent-encoded or not. With those a client could leave the target's own path.
+/// Clients remove them before they send (RFC 3986 section 5.2.4); a client that sends them is probing. Servers that decode before
+/// they split take encoded separators for separators, so encoded separators count here, too.
 fn has_dot_segment(path_and_query: &str) -> bool {
     const DECODED: [(&str, &str); 4] = [("%2e", "."), ("%2f", "/"), ("%3b", ";"), ("%5c", "\\")];
     let path = path_and_query.split('?').next().expected_or_default().to_ascii_lowercase();

@@ -1,8 +1,8 @@
 //! The upstream's half of the opening handshake, as a client reads it (RFC 6455 section 4.1), and the answer that
 //! Ringway writes to its own client from it.
 //!
-//! A tunnel stands open only behind [`Response::verify`]: bytes forwarded before the upstream's 101 is known to be
-//! one are the way requests get smuggled through proxies.
+//! A tunnel opens only after [`Response::verify`]: a proxy that forwards bytes before it has verified the upstream's 101 lets
+//! requests be smuggled through it.
 
 use httparse::Header;
 
@@ -14,7 +14,7 @@ use super::refusal::{self, Refusal};
 use super::request::Request;
 use crate::invariant::Invariant;
 
-/// What an upstream must answer, kept from the request until the response has come.
+/// The answer that an upstream must give, kept from the request until the response.
 #[derive(Debug)]
 pub struct Expected {
     accept: Accept,
@@ -22,7 +22,7 @@ pub struct Expected {
     extensions: Vec<Box<[u8]>>,
 }
 
-/// What no upstream can answer.
+/// An answer that no upstream can give.
 impl Default for Expected {
     fn default() -> Self {
         Self { accept: [0; 28], protocols: Vec::new(), extensions: Vec::new() }
@@ -30,14 +30,14 @@ impl Default for Expected {
 }
 
 impl Expected {
-    /// From what the client offered, and the accept value of the key that was sent upstream.
+    /// The answer to the client's offer, and to the key that was sent to the upstream.
     #[must_use]
     pub fn new(request: &Request<'_>, accept: Accept) -> Self {
         let owned = |names: &[&[u8]]| names.iter().map(|name| Box::from(*name)).collect();
         Self { accept, protocols: owned(&request.protocols), extensions: owned(&request.extensions) }
     }
 
-    /// What a client that offers no extension must be answered.
+    /// The answer to a client that offers no extension.
     #[must_use]
     pub fn without_extensions(accept: Accept, protocols: &[String]) -> Self {
         let protocols = protocols.iter().map(|name| Box::from(name.as_bytes())).collect();
@@ -54,23 +54,23 @@ pub struct Response<'a> {
     lines: Vec<Header<'a>>,
 }
 
-/// What the two ends agreed on.
+/// The result of the negotiation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreed {
     /// The reserved bits that the agreed extensions use.
     pub reserved: Reserved,
 }
 
-/// How long a response's body is, as far as its head tells (RFC 9112 section 6.3).
+/// The length of a response's body by its head (RFC 9112 section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyLength {
-    /// None, by its status.
+    /// The status allows no body.
     None,
-    /// As many bytes as Content-Length says.
+    /// Content-Length gives the number of bytes.
     Known(u64),
-    /// In chunks.
+    /// The body comes in chunks.
     Chunked,
-    /// Until the upstream closes.
+    /// The body ends when the upstream closes.
     UntilClose,
 }
 
@@ -99,18 +99,18 @@ impl<'a> Response<'a> {
         Ok(Self { status, reason: parsed.reason.unwrap_or_default(), lines })
     }
 
-    /// Whether this is an interim response that another one follows (RFC 9110 section 15.2).
+    /// True if this is an interim response that another one follows (RFC 9110 section 15.2).
     #[must_use]
     pub fn is_interim(&self) -> bool {
         self.status < 200 && self.status != 101
     }
 
-    /// Every rule of RFC 6455 section 4.1 for the answer.
+    /// Checks the answer by all rules of RFC 6455 section 4.1.
     ///
     /// # Errors
     /// The refusal to answer the client with.
     pub fn verify(&self, expected: &Expected) -> Result<Agreed, Refusal> {
-        // More than one protocol would be layers (RFC 9110 section 7.8), not the WebSocket that was asked for.
+        // More than one protocol would mean layers (RFC 9110 section 7.8), not the requested WebSocket.
         let mut upgrades = self.values("upgrade").flat_map(head::elements).peekable();
         let upgraded = upgrades.peek().is_some() && upgrades.all(|name| name.eq_ignore_ascii_case(b"websocket"));
         let connected = self.values("connection").any(|value| head::has_element(value, b"upgrade"));
@@ -121,8 +121,7 @@ impl<'a> Response<'a> {
         if accepts.next() != Some(expected.accept.as_slice()) || accepts.next().is_some() {
             return Err(Refusal::UPSTREAM_ACCEPT);
         }
-        // RFC 9110 section 8.6 forbids a length here. One of 0 says nothing that could be misread, and nchan sends it; it is
-        // not passed on.
+        // RFC 9110 section 8.6 forbids a length here. A length of 0 cannot be misread, and nchan sends one. It is not passed on.
         let mut lengths = self.values("content-length");
         let announced = lengths.next().is_some_and(|length| length != b"0") || lengths.next().is_some();
         if announced || self.values("transfer-encoding").next().is_some() {
@@ -131,7 +130,7 @@ impl<'a> Response<'a> {
         let mut protocols = self.values("sec-websocket-protocol");
         let chosen = protocols.next();
         let offered = |name: &[u8]| expected.protocols.iter().any(|offer| **offer == *name);
-        // What Connection names does not reach the client, who could not know what was agreed.
+        // Headers that Connection names do not reach the client, who would not know what was agreed.
         let passed = |header| !head::is_named_by_connection(&self.lines, header);
         let known = chosen.is_none_or(|name| offered(name) && passed("sec-websocket-protocol"));
         if protocols.next().is_some() || !known {
@@ -143,7 +142,7 @@ impl<'a> Response<'a> {
         for value in lines {
             agreed.extend(extension::extension_names(value).ok_or(Refusal::UPSTREAM_EXTENSION)?);
         }
-        // RFC 6455 section 9.1: a list that names nothing does not fit the grammar.
+        // RFC 6455 section 9.1: the grammar allows no list that names nothing.
         if named && agreed.is_empty() {
             return Err(Refusal::UPSTREAM_EXTENSION);
         }
@@ -154,8 +153,8 @@ impl<'a> Response<'a> {
         Ok(Agreed { reserved: extension::reserved_for(agreed.into_iter()) })
     }
 
-    /// Appends the client's 101: the accept value of its own key, and what the upstream said besides.
-    /// `lines` come behind it, each with its line end.
+    /// Appends the client's 101: the accept value of its own key, the upstream's other headers, and `lines`, each with its line
+    /// end.
     pub fn write_switching(&self, accept: &Accept, lines: &[u8], out: &mut Vec<u8>) {
         write_switching_head(accept, out);
         self.write_end_to_end(&["sec-websocket-accept", "content-length"], out);
@@ -175,10 +174,10 @@ impl<'a> Response<'a> {
         out.extend(b"\r\n");
     }
 
-    /// How the body of an answer that is not a 101 ends.
+    /// The length of the body of an answer that is not a 101.
     ///
     /// # Errors
-    /// Two ways at once, or a length that is not one: such an answer cannot be delimited.
+    /// The head gives the length in two ways, or gives an invalid one: the end of the body is unknown.
     pub fn body_length(&self) -> Result<BodyLength, Refusal> {
         if is_bodiless(self.status) {
             return Ok(BodyLength::None);
@@ -214,12 +213,13 @@ impl<'a> Response<'a> {
     }
 }
 
-/// Statuses whose answers have no body, whatever their headers say.
+/// True if answers with a status have no body, even if their headers say otherwise.
 fn is_bodiless(status: u16) -> bool {
     matches!(status, 100..=199 | 204 | 304)
 }
 
-/// Appends a whole 101 of our own: without extensions, with one of the subprotocols that were offered.
+/// Appends a whole 101 that Ringway answers itself: without extensions, with one of the offered subprotocols, and with `lines`, each
+/// with its line end.
 pub fn write_switching(accept: &Accept, protocol: Option<&[u8]>, lines: &[u8], out: &mut Vec<u8>) {
     write_switching_head(accept, out);
     if let Some(protocol) = protocol {

@@ -1,17 +1,16 @@
 //! Follows one direction of a WebSocket by its frame headers alone (RFC 6455 section 5).
 //!
-//! The caller gives [`Scanner::scan`] the bytes at hand and forwards the prefix that it declares good. A header is
-//! forwarded only once it is whole and right, so that what the other side has received always ends inside a frame
-//! whose header it knows, or between two frames: the only place where a frame of our own may go in. What is left
-//! over (at most 13 bytes of a header, or a control frame that is not yet whole: 130) the caller keeps and gives
-//! again with the bytes that follow. Payloads of data frames are never looked at, and the state is the same size
-//! however long they are.
+//! The caller passes the bytes at hand to [`Scanner::scan`], and forwards the prefix that the scanner declares good. A header is
+//! forwarded only once it is whole and valid. So the bytes forwarded always end inside a frame whose header the other side knows, or
+//! between two frames, the only place for a frame that Ringway inserts. The caller keeps the bytes left over, at most 13 of a
+//! header or 130 of a control frame, and passes them again with the bytes that follow. The scanner never reads payloads of data
+//! frames, and its state does not grow with them.
 
 use super::frame::{self, Header, Opcode, Reserved, Sender};
 use super::{Violation, close, mask};
 use crate::invariant::Invariant;
 
-/// Limits that a scanner enforces from the headers.
+/// Limits that a scanner enforces by the headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameLimits {
     /// The most payload bytes of one data frame.
@@ -20,7 +19,7 @@ pub struct FrameLimits {
     pub max_message_bytes: u64,
 }
 
-/// The state of one direction: what was promised by the last header, and where in a message it is.
+/// The state of one direction: the payload still to come after the last header, and the position in a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Scanner {
     remaining: u64,
@@ -31,54 +30,53 @@ pub struct Scanner {
     in_message: bool,
 }
 
-/// How far the bytes are good, and why the scan stopped there.
+/// The length of the good prefix, and the reason why the scan stopped there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scan {
     /// Bytes from the start that may be forwarded.
     pub used: usize,
-    /// What stands behind them.
+    /// The reason.
     pub stop: Stop,
 }
 
-/// Why a scan stopped.
+/// The reason why a scan stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// Nothing, or the start of a header or control frame: more bytes are needed.
+    /// More bytes are needed: nothing follows, or the start of a header or of a control frame.
     NeedMore,
-    /// A whole and valid control frame. It is the caller's choice to forward it or not; either way the scan goes on
-    /// behind it.
+    /// A whole and valid control frame follows. The caller forwards it or not, and continues the scan after it.
     Control(Control),
     /// A frame that breaks a rule.
     Violation(Violation),
 }
 
-/// What stands at the start of some bytes.
+/// The first part of some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// A data frame's header, now used up.
     Header(Header),
-    /// So many bytes of the payload of the frame that has begun, now used up.
+    /// The number of bytes of the current frame's payload, now used up.
     Payload(usize),
-    /// A whole and valid control frame. The caller goes on behind it.
+    /// A whole and valid control frame. The caller continues after it.
     Control(Control),
-    /// Nothing, or the start of a header or control frame: more bytes are needed.
+    /// More bytes are needed: nothing follows, or the start of a header or of a control frame.
     NeedMore,
     /// A frame that breaks a rule.
     Violation(Violation),
 }
 
-/// A control frame that stands whole in the scanned bytes.
+/// A control frame that is whole in the scanned bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Control {
-    /// Which one.
+    /// The frame's type.
     pub opcode: Opcode,
     /// Bytes of its header.
     pub header_len: usize,
     /// Bytes of the whole frame.
     pub frame_len: usize,
-    /// Its masking key, of a client's frame.
+    /// The masking key, if a client sent the frame.
     pub mask: Option<mask::Key>,
-    /// The code of a close frame that has one.
+    /// The code of a close frame, if it has one.
     pub close_code: Option<u16>,
 }
 
@@ -89,19 +87,19 @@ impl Scanner {
         Self { remaining: 0, message_bytes: 0, messages: 0, sender, reserved, in_message: false }
     }
 
-    /// Whether what was used so far ends between two frames.
+    /// True if the bytes used so far end between two frames.
     #[must_use]
     pub fn at_boundary(&self) -> bool {
         self.remaining == 0
     }
 
-    /// Whether what was used so far ends between two messages, or with a control frame there.
+    /// True if the bytes used so far end between two messages, or after a control frame between two.
     #[must_use]
     pub fn between_messages(&self) -> bool {
         self.remaining == 0 && !self.in_message
     }
 
-    /// Payload bytes still to come of the frame that has begun.
+    /// Payload bytes of the current frame that are still to come.
     #[must_use]
     pub fn remaining(&self) -> u64 {
         self.remaining
@@ -113,7 +111,7 @@ impl Scanner {
         self.messages
     }
 
-    /// Scans `bytes`, which begin where the last scan's `used` (and the control frame behind it, if any) ended.
+    /// Scans `bytes`, which begin where the last scan's `used`, and the control frame after it, ended.
     pub fn scan(&mut self, bytes: &[u8], limits: &FrameLimits) -> Scan {
         let mut used = 0_usize;
         loop {
@@ -134,7 +132,7 @@ impl Scanner {
         }
     }
 
-    /// Takes the one thing that stands at the start of `bytes`: for endpoints, which want the payloads.
+    /// Reads the first part of `bytes`. For endpoints, which need the payloads.
     #[inline]
     pub fn step(&mut self, bytes: &[u8], limits: &FrameLimits) -> Step {
         if bytes.is_empty() {
@@ -181,7 +179,8 @@ impl Scanner {
     }
 }
 
-/// A control frame is forwarded whole or not at all: a close must be judged, and a pong of ours taken out.
+/// Reads a whole control frame. It is forwarded whole or not at all: a close must be checked, and the pong to a ping of Ringway's
+/// is taken out.
 fn whole_control(bytes: &[u8], header: &Header) -> Result<Step, Violation> {
     let header_len = usize::from(header.header_len);
     let payload_len = usize::try_from(header.payload_len).unwrap_or(frame::MAX_CONTROL_PAYLOAD_BYTES);

@@ -1,8 +1,8 @@
-//! UTF-8 checked as it arrives (RFC 6455 section 8.1), for the endpoints of ours that read text.
+//! Checks UTF-8 as it arrives (RFC 6455 section 8.1), for endpoints that read text.
 
 use crate::invariant::Invariant;
 
-/// Follows a text across chunks; keeps at most three bytes of a character that is cut in two.
+/// Checks a text that comes in chunks. Keeps at most three bytes of a character that was cut.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Checker {
     held: [u8; 3],
@@ -10,7 +10,7 @@ pub struct Checker {
 }
 
 impl Checker {
-    /// Takes the next bytes of the text. `false` as soon as they cannot be part of any UTF-8 text.
+    /// Checks the next bytes of the text: `false` as soon as no UTF-8 text can hold them.
     #[must_use]
     pub fn push(&mut self, mut bytes: &[u8]) -> bool {
         while self.len > 0 {
@@ -29,7 +29,7 @@ impl Checker {
         self.keep_tail(bytes)
     }
 
-    /// Whether the text may end here.
+    /// True if the text may end here.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.len == 0

@@ -1,4 +1,4 @@
-//! How a peer can break RFC 6455's framing rules, and the close code each breach is answered with.
+//! The framing rules of RFC 6455 that a peer can break, and the close code that answers each breach.
 
 use std::fmt;
 
@@ -35,12 +35,12 @@ pub enum Violation {
     FrameTooBig,
     /// A message above the configured limit.
     MessageTooBig,
-    /// A text message or close reason that is not UTF-8 (8.1). Only endpoints look.
+    /// A text message or close reason that is not UTF-8 (8.1). Only endpoints check it.
     NotUtf8,
 }
 
 impl Violation {
-    /// The code to close the culprit with (RFC 6455 section 7.4.1).
+    /// The close code for the peer that broke the rule (RFC 6455 section 7.4.1).
     #[must_use]
     pub fn close_code(self) -> u16 {
         match self {

@@ -19,10 +19,10 @@ const MAX_COPIED_BYTES: usize = 16 * 1024;
 /// Segments sent with one call. The kernel takes more, and its copy of the list grows with each.
 const MAX_SLICES: usize = 32;
 
-/// Memory that each segment behind the first takes up beside its bytes.
+/// Memory that each segment after the first takes up beside its bytes.
 const SEGMENT_BYTES: usize = size_of::<Segment>();
 
-/// What one socket must still be sent, as a queue of segments.
+/// The bytes that one socket must still be sent, as a queue of segments.
 ///
 /// Shared segments are bounded by [`push_shared`](Self::push_shared). Owned ones are bounded by the caller, who reads nothing
 /// more from the source while the peer does not take what it was sent.
@@ -54,7 +54,7 @@ enum Segment {
 }
 
 impl Outbox {
-    /// Whether nothing is waiting.
+    /// True if nothing is waiting.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.waiting.is_none()
@@ -165,7 +165,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Forgets what is waiting.
+    /// Drops all bytes that are waiting.
     pub fn discard(&mut self, pool: &mut Pool) {
         if let Some(waiting) = self.waiting.take() {
             let Waiting { first, later, .. } = *waiting;
@@ -213,7 +213,7 @@ impl Waiting {
         self.sent = self.sent.saturating_add(n);
         while self.sent >= self.first.len() {
             let Some(next) = self.later.pop_front() else { return true };
-            debug_assert!(self.later_held >= next.cost(), "each segment behind the first was counted");
+            debug_assert!(self.later_held >= next.cost(), "each segment after the first was counted");
             self.later_held = self.later_held.saturating_sub(next.cost());
             self.sent = self.sent.saturating_sub(self.first.len());
             std::mem::replace(&mut self.first, next).free(pool);
@@ -250,7 +250,7 @@ impl Waiting {
 }
 
 /// Moves `bytes[sent..end]` to the front once `sent` is half of `end`: on average no byte is moved more than once.
-#[expect(clippy::disallowed_methods, reason = "`sent` and `end` are within `bytes`, and `sent` is not behind `end`")]
+#[expect(clippy::disallowed_methods, reason = "`sent` and `end` are within `bytes`, and `sent` is not after `end`")]
 fn make_room(bytes: &mut [u8], sent: &mut usize, end: &mut usize) {
     if *sent >= *end / 2 {
         bytes.copy_within(*sent..*end, 0);
@@ -284,7 +284,7 @@ impl Segment {
         }
     }
 
-    /// Memory that the segment takes up behind the first.
+    /// Memory that the segment takes up after the first.
     fn cost(&self) -> usize {
         self.len().saturating_add(SEGMENT_BYTES)
     }

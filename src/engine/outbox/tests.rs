@@ -101,7 +101,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// So many bytes that differ from those before and after.
+/// Returns `count` bytes that differ from those before and after.
 fn fresh(count: usize, next: &mut u8) -> Vec<u8> {
     let bytes = (0..count).map(|_| {
         *next = next.wrapping_mul(5).wrapping_add(17);
