@@ -202,8 +202,8 @@ impl ControlFrame {
     #[must_use]
     pub fn masked(&self, key: Key) -> Self {
         let mut masked = Self { bytes: [0; MAX_CONTROL_BYTES], len: 0 };
-        let (header, payload) = self.as_bytes().split_at_checked(UNMASKED_CONTROL_HEADER_BYTES).unwrap_or_default();
-        let [first, second] = header.first_chunk().copied().unwrap_or_default();
+        let (header, payload) = self.as_bytes().split_at_checked(UNMASKED_CONTROL_HEADER_BYTES).expected_or_default();
+        let [first, second] = header.first_chunk().copied().expected_or_default();
         debug_assert!(second & 0x80 == 0, "masked twice");
         masked.put(&[first, 0x80 | second]);
         masked.put(&key);
