@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof};
 use proptest::sample::{Index, select};
-use proptest::{prop_assert_eq, proptest};
+use proptest::{prop_assert_eq, prop_assume, proptest};
 use ringway::proto::authority::Authority;
 use ringway::routing::snapshot::Snapshot;
 
