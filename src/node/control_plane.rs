@@ -19,7 +19,7 @@ use tokio::task;
 use super::data_plane::InitialConfig;
 use super::declared::Declared;
 use super::log::SetLevel;
-use super::reload::{ReloadRequest, Reloader};
+use super::reload::{Process, ReloadRequest, Reloader};
 use super::state::NodeState;
 use super::{NodeError, addresses};
 use crate::command::Command;
@@ -28,7 +28,7 @@ use crate::control::admin::Admin;
 use crate::control::http::guard::AllowedHosts;
 use crate::control::http::server;
 use crate::control::last_good_snapshot::SnapshotWriter;
-use crate::control::manage::{self, Manager, Origin, Reconfigure, Started};
+use crate::control::manage::{self, Manager, Origin, Started};
 use crate::control::publish::shards::{Outlet, ShardPublisher};
 use crate::control::resolver::Resolver;
 use crate::control::runtime::BackgroundRuntime;
@@ -44,7 +44,6 @@ const STORE_PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct ControlPlane {
     runtime: BackgroundRuntime,
     manager: Manager,
-    reconfigure: Reconfigure<ShardPublisher>,
     store: JoinHandle<()>,
     declared: Option<Arc<Declared>>,
     outlet: Outlet,
@@ -107,7 +106,7 @@ impl ControlPlane {
             (publisher.outlet(), publisher.published(), publisher.begin());
         let environments = addresses::environments(configuration, bound);
         let started = Manager::start(origin, publisher, environments, manage::Settings::default());
-        let Started { manager, reconfigure, thread: store, .. } =
+        let Started { manager, thread: store, .. } =
             started.map_err(|problems| NodeError::Failed(problems.to_string()))?;
         let declared =
             apply.map(|path| Declared::new(path, manager.clone(), runtime.handle(), state.notes.clone()).map(Arc::new));
@@ -116,7 +115,7 @@ impl ControlPlane {
             declared.apply();
         }
         resolver.wait(patience);
-        Ok(Self { runtime, manager, reconfigure, store, declared, outlet, published, settings, upstream_tls })
+        Ok(Self { runtime, manager, store, declared, outlet, published, settings, upstream_tls })
     }
 
     /// The configuration that the shards begin with.
@@ -133,7 +132,7 @@ impl ControlPlane {
     /// # Errors
     /// The host has no thread for it.
     pub(super) fn attach(self, to: Attachment<'_>) -> Result<RunningControlPlane, NodeError> {
-        let Self { runtime, manager, reconfigure, store, declared, outlet, published, .. } = self;
+        let Self { runtime, manager, store, declared, outlet, published, .. } = self;
         let Attachment { state, configuration, .. } = to;
         outlet.attach(to.shards.clone());
         let allowed_hosts = AllowedHosts::from(configuration.allowed_hosts.clone());
@@ -147,14 +146,17 @@ impl ControlPlane {
             state.notes.clone(),
         );
         let configuration = Arc::new(ArcSwap::from_pointee(configuration));
+        manager.attach(Process {
+            configuration: Arc::clone(&configuration),
+            allowed_hosts,
+            level: to.level,
+            certificates: to.certificates,
+        });
         let reloader = Reloader {
             file: to.file.map(Path::to_owned),
             configuration: Arc::clone(&configuration),
             bound: to.bound,
-            reconfigure,
-            allowed_hosts,
-            level: to.level,
-            certificates: to.certificates,
+            manager: manager.clone(),
             declared,
             notes: state.notes.clone(),
         };

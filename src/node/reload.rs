@@ -21,9 +21,8 @@ use crate::api::Actor;
 use crate::config::file::reload::{Difference, Reload};
 use crate::config::file::{Configuration, Faults, File, Opened};
 use crate::control::http::guard::AllowedHosts;
-use crate::control::manage::{Reconfigure, Reconfigured};
+use crate::control::manage::{Manager, NewConfiguration, NodeChange, ProcessControl};
 use crate::control::notes::Notes;
-use crate::control::publish::shards::ShardPublisher;
 
 /// What the health page knows it by.
 const TOPIC: &str = "configuration";
@@ -43,16 +42,36 @@ pub(super) enum ReloadRequest {
 /// What a reload reaches.
 pub(super) struct Reloader {
     pub(super) file: Option<PathBuf>,
-    /// What is in force.
+    /// The active configuration.
     pub(super) configuration: Arc<ArcSwap<Configuration>>,
     /// The addresses that its listeners got.
     pub(super) bound: Vec<SocketAddr>,
-    pub(super) reconfigure: Reconfigure<ShardPublisher>,
-    pub(super) allowed_hosts: AllowedHosts,
-    pub(super) level: SetLevel,
-    pub(super) certificates: Sender<()>,
+    pub(super) manager: Manager,
     pub(super) declared: Option<Arc<Declared>>,
     pub(super) notes: Notes,
+}
+
+/// The parts of this process that a change of the node reaches besides its shards.
+pub(super) struct Process {
+    /// The active configuration.
+    pub(super) configuration: Arc<ArcSwap<Configuration>>,
+    pub(super) allowed_hosts: AllowedHosts,
+    pub(super) level: SetLevel,
+    /// Has the files of certificates read again.
+    pub(super) certificates: Sender<()>,
+}
+
+impl ProcessControl for Process {
+    fn configure(&mut self, configuration: &Arc<Configuration>) -> Result<(), String> {
+        self.allowed_hosts.replace(configuration.allowed_hosts.clone());
+        self.configuration.store(Arc::clone(configuration));
+        (self.level)(configuration.log.filter()?)
+    }
+
+    fn reload_certificates(&mut self) {
+        // An error says that there are no certificates.
+        let _ = self.certificates.send(());
+    }
 }
 
 impl Reloader {
@@ -65,8 +84,11 @@ impl Reloader {
         while let Some(request) = requests.recv().await {
             if request == ReloadRequest::Reload {
                 self.reload().await;
-                // An error says that there are no certificates.
-                let _ = self.certificates.send(());
+                let actor = Actor::node();
+                let reloaded = self.manager.change_node(&actor, NodeChange::ReloadCertificates).await;
+                if let Err(problems) = reloaded {
+                    warn!("certificates are not read again: {problems}");
+                }
             }
             if let Some(declared) = self.declared.clone() {
                 // A panic of it was logged already.
@@ -98,26 +120,21 @@ impl Reloader {
         let read = spawn_blocking(move || read(&path, &running).map_err(|faults| faults.to_string()));
         let (Reload { configuration, changed, kept }, opened) =
             read.await.unwrap_or_else(|error| Err(error.to_string()))?;
-        let filter = configuration.log.filter()?;
+        // A filter that cannot be read must refuse the reload before anything has changed.
+        configuration.log.filter()?;
         let environments = addresses::environments(&configuration, &self.bound);
         let (before, after) = sides(&changed);
         let configuration = Arc::new(configuration);
-        let next = Arc::clone(&configuration);
+        let new = NewConfiguration { configuration, opened, environments, before, after };
+        let change = NodeChange::Configure(Box::new(new));
         let actor = Actor::node();
-        let change = self.reconfigure.run(&actor, move |publisher, deployed| {
-            let prepared = publisher.reconfigure(&next, &opened, deployed)?;
-            Ok(Reconfigured { environments, prepared, before, after })
-        });
-        if let Err(problems) = change.await {
+        if let Err(problems) = self.manager.change_node(&actor, change).await {
             // This error alone says that the change is made: some shards have yet to confirm it.
             if problems.code != crate::api::problem::Code::NOT_IN_FORCE {
                 return Err(problems.to_string());
             }
             warn!("{problems}");
         }
-        self.allowed_hosts.replace(configuration.allowed_hosts.clone());
-        (self.level)(filter)?;
-        self.configuration.store(configuration);
         log_changes(&changed, &kept);
         Ok(())
     }

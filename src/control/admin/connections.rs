@@ -15,9 +15,10 @@ use super::extract::{self, Body, Names, Query, Who};
 use super::{Admin, page};
 use crate::api::problem::{Code, Fault, Faults};
 use crate::api::view::connections::{Closed, Closing, Connection, Traffic};
-use crate::api::{Action, Actor, ApiKey, EnvironmentName, Page};
+use crate::api::{Actor, ApiKey, EnvironmentName, Page};
 use crate::command::view::ConnectionView;
 use crate::control::http::problem::{CONNECTION_NOT_FOUND, Refused, SHARDS_SILENT};
+use crate::control::manage::NodeChange;
 use crate::control::page::{self as pages, List};
 use crate::control::shards::{Filter, Position, Silent};
 
@@ -183,8 +184,8 @@ fn filter(api: Option<ApiKey>, environment: Option<EnvironmentName>) -> Filter {
 
 /// Notes in the audit what was closed. It is done by now: a store that cannot note it does not undo it.
 async fn record(admin: &Admin, who: &Actor, subject: String, closing: u64) {
-    let after = serde_json::json!({ "closing": closing });
-    if let Err(problems) = admin.manager().record(who, Action::ConnectionsClose, subject, None, Some(after)).await {
+    let note = NodeChange::NoteClosing { subject, closing };
+    if let Err(problems) = admin.manager().change_node(who, note).await {
         warn!(%who, closing, why = problems.detail, "connections were closed, and the audit could not note it");
     }
 }

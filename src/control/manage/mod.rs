@@ -14,9 +14,8 @@ mod documents;
 mod environments;
 mod health;
 mod lifecycle;
-mod plane;
+mod node_change;
 mod projects;
-pub mod reconfigure;
 pub mod start;
 mod store_thread;
 #[cfg(test)]
@@ -27,14 +26,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::publish::Receipt;
-use super::store::audit::NewEntry;
 use crate::api::problem::Code;
-use crate::api::{Action, Actor, ApiKey, Change, Condition, Lifecycle, Problems, ProjectName, page};
+use crate::api::{Actor, ApiKey, Change, Condition, Lifecycle, Problems, ProjectName, page};
 use change::make;
 use change_context::{ChangeContext, Records};
 use health::Health;
@@ -42,7 +39,7 @@ use store_thread::{Job, Reader, StoreThread};
 
 pub use change::{Made, Mode};
 pub use documents::documents_invalid;
-pub use reconfigure::{Reconfigure, Reconfigured};
+pub use node_change::{NewConfiguration, NodeChange, ProcessControl};
 pub use start::{Origin, Started};
 
 /// Operations that may wait for the store's thread.
@@ -197,22 +194,6 @@ impl Manager {
         let (shown, receipt) = changed.await??;
         self.wait_for(receipt).await?;
         Ok(shown)
-    }
-
-    /// Adds an entry for what was done elsewhere, as closing connections is, even while the node drains. No secrets.
-    ///
-    /// # Errors
-    /// None of its own.
-    pub async fn record(
-        &self,
-        actor: &Actor,
-        action: Action,
-        subject: String,
-        before: Option<Value>,
-        after: Option<Value>,
-    ) -> Result<(), Problems> {
-        let (actor, entry) = (actor.clone(), NewEntry { action, subject, api: None, before, after });
-        self.ask(move |thread| thread.record(&actor, &entry)).await?
     }
 
     async fn wait_for(&self, receipt: Option<Receipt>) -> Result<(), Problems> {

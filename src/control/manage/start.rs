@@ -9,8 +9,6 @@ use tokio::sync::mpsc;
 
 use super::change_context::DeployedSet;
 use super::health::Health;
-use super::plane::{Held, Plane};
-use super::reconfigure::Reconfigure;
 use super::store_thread::{Job, Reopening, StoreThread, unavailable};
 use super::{Manager, QUEUE, Settings};
 use crate::api::problem::Code;
@@ -41,11 +39,9 @@ pub enum Origin {
 
 /// A manager that has begun.
 #[derive(Debug)]
-pub struct Started<P> {
+pub struct Started {
     /// Every operation.
     pub manager: Manager,
-    /// Reloads of the configuration.
-    pub reconfigure: Reconfigure<P>,
     /// Of the first snapshot.
     pub receipt: Option<Receipt>,
     /// Ends when no manager is left and what was asked is done; then the store is closed.
@@ -57,12 +53,12 @@ impl Manager {
     ///
     /// # Errors
     /// The publisher refuses what is deployed; the store cannot be read; there is no thread for it.
-    pub fn start<P: Publisher>(
+    pub fn start(
         origin: Origin,
-        publisher: P,
+        mut publisher: impl Publisher,
         environments: Environments,
         settings: Settings,
-    ) -> Result<Started<P>, Problems> {
+    ) -> Result<Started, Problems> {
         let (store, reopening, deployed) = match origin {
             Origin::Store(store) => {
                 let deployed = store.deployed()?;
@@ -80,13 +76,13 @@ impl Manager {
                 StoreHealth { state: StoreState::Unavailable, detail: Some(detail) }
             }
         });
-        let mut plane = Held { publisher, prepared: None };
-        plane.prepare_kept(&deployed)?;
-        let receipt = plane.publish();
+        publisher.prepare_kept(&deployed)?;
+        let receipt = publisher.publish();
         let mut thread = StoreThread {
             store,
             reopening,
-            plane: Box::new(plane),
+            publisher: Box::new(publisher),
+            process: None,
             environments,
             deployed: DeployedSet::new(deployed),
             latest: receipt.clone(),
@@ -98,7 +94,7 @@ impl Manager {
             Problems::new(Code::STORE_UNAVAILABLE, format!("The store's thread cannot be started: {error}."))
         })?;
         let manager = Manager { jobs, health, settings, is_draining: Arc::default() };
-        Ok(Started { reconfigure: Reconfigure::of(manager.clone()), manager, receipt, thread })
+        Ok(Started { manager, receipt, thread })
     }
 }
 

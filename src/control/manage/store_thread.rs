@@ -14,12 +14,12 @@ use super::Manager;
 use super::change::Mode;
 use super::change_context::{ChangeContext, DeployedSet, Records};
 use super::health::Health;
-use super::plane::Plane;
+use super::node_change::ProcessControl;
 use crate::api::problem::Code;
 use crate::api::view::health::StoreState;
 use crate::api::{Actor, Environments, Problems};
 use crate::config::units::show_duration;
-use crate::control::publish::Receipt;
+use crate::control::publish::{Publisher, Receipt};
 use crate::control::state_dir::StateDir;
 use crate::control::store::Store;
 use crate::control::store::audit::NewEntry;
@@ -34,7 +34,9 @@ pub(super) struct StoreThread {
     pub(super) store: Result<Store, StoreError>,
     /// While there is none, and it is tried again.
     pub(super) reopening: Option<Reopening>,
-    pub(super) plane: Box<dyn Plane>,
+    pub(super) publisher: Box<dyn Publisher>,
+    /// The process beside its shards, once it can be reached.
+    pub(super) process: Option<Box<dyn ProcessControl>>,
     pub(super) environments: Environments,
     pub(super) deployed: DeployedSet,
     /// Of what was published last.
@@ -98,7 +100,7 @@ impl StoreThread {
         if mode == Mode::DryRun {
             return Ok((value, None));
         }
-        if is_prepared && let Some(receipt) = self.plane.publish() {
+        if is_prepared && let Some(receipt) = self.publisher.publish() {
             self.latest = Some(receipt);
         }
         Ok((value, self.latest.clone().filter(|_| concerns_shards)))
@@ -127,7 +129,7 @@ impl StoreThread {
         let concerns_shards = context.concerns_shards;
         let is_prepared = self.deployed.is_changed();
         if is_prepared {
-            self.plane.prepare(self.deployed.all())?;
+            self.publisher.prepare(self.deployed.all())?;
         }
         match mode {
             Mode::Commit => transaction.commit()?,
@@ -263,10 +265,10 @@ impl StoreThread {
         let deployed = store.deployed()?;
         let is_other = deployed != *self.deployed.all();
         if is_other {
-            let prepared = self.plane.prepare_kept(&deployed);
+            let prepared = self.publisher.prepare_kept(&deployed);
             prepared.map_err(|problems| StoreError::Failed { why: problems.to_string() })?;
             self.deployed = DeployedSet::new(deployed);
-            self.latest = self.plane.publish().or(self.latest.take());
+            self.latest = self.publisher.publish().or(self.latest.take());
         }
         let deployments = self.deployed.all().len();
         info!(deployments, is_other, "the store is open: what is deployed is what it says");

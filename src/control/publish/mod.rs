@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::api::{Deployed, DeploymentId, Problems};
+use crate::config::file::{Configuration, Opened};
 use crate::routing::addresses::AddressCell;
 
 /// How long a change that is in force waits for the addresses of names that it brought.
@@ -25,29 +26,41 @@ const NAMES_PATIENCE: Duration = Duration::from_secs(1);
 /// How often it looks for them.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// What the store's thread asks of whoever runs the data plane. Calls come one at a time, in the order in which changes are
-/// committed; of two `prepare`s without a `publish` between them, the first was rolled back.
+/// Builds what the shards serve, and hands it to them. The store's thread calls it, in the order in which changes are
+/// committed.
+///
+/// Each of the three ways to prepare replaces what was prepared before and not published: that was rolled back.
 pub trait Publisher: Send + 'static {
-    /// What is ready to be put in force.
-    type Prepared: Send;
-
-    /// Checks and builds; nothing is in force yet. Called inside the transaction.
+    /// Checks and builds what these deployments lead to; nothing of it is active yet. Called inside the transaction.
     ///
     /// # Errors
     /// What cannot be served, and why: the transaction is rolled back, and the problem answered.
-    fn prepare(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<Self::Prepared, Problems>;
+    fn prepare(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<(), Problems>;
 
-    /// The same for what a store has kept and nobody has asked for now: what cannot be served any more must not keep all else
-    /// from being served. It is left out, and the log tells of it.
+    /// Like [`prepare`](Self::prepare), for deployments that a store has kept and nobody has asked for now. A deployment that
+    /// cannot be served any more must not keep the others from being served: it is left out, and the log says so.
     ///
     /// # Errors
     /// As [`prepare`](Self::prepare).
-    fn prepare_kept(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<Self::Prepared, Problems> {
+    fn prepare_kept(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<(), Problems> {
         self.prepare(deployed)
     }
 
-    /// Hands it to every shard; in force once the receipt says so. Called after the commit. Never fails.
-    fn publish(&mut self, prepared: Self::Prepared) -> Receipt;
+    /// Like [`prepare`](Self::prepare), with another configuration, which is the publisher's once it is published. Listeners
+    /// stay what they are: their number and order must be the same.
+    ///
+    /// # Errors
+    /// What cannot be served with it that can be served now.
+    fn prepare_with(
+        &mut self,
+        configuration: &Configuration,
+        opened: &Opened,
+        deployed: &BTreeMap<DeploymentId, Deployed>,
+    ) -> Result<(), Problems>;
+
+    /// Hands what was prepared last to every shard, which is active once the receipt says so; `None` if nothing was prepared
+    /// since. Called after the commit. Never fails.
+    fn publish(&mut self) -> Option<Receipt>;
 }
 
 /// Word of when something that was published is in force. Clones wait for the same.

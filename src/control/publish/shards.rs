@@ -38,6 +38,8 @@ pub struct ShardPublisher {
     names: Resolver,
     ground: Arc<Ground>,
     made: HashMap<DeploymentId, Made>,
+    /// What is ready to be published.
+    prepared: Option<Prepared>,
     number: watch::Sender<u64>,
     /// What was in force before, until no shard has it any more: none of them shall have to free it.
     outgoing: Vec<(Receipt, Arc<Snapshot>)>,
@@ -87,7 +89,7 @@ impl Made {
 
 /// A snapshot that is ready.
 #[derive(Debug)]
-pub struct Prepared {
+struct Prepared {
     snapshot: Snapshot,
     changed: Vec<(DeploymentId, Made)>,
     gone: Vec<DeploymentId>,
@@ -107,6 +109,7 @@ impl ShardPublisher {
             names,
             ground: Arc::new(Ground::new(configuration, opened)?),
             made: HashMap::new(),
+            prepared: None,
             number: watch::Sender::new(0),
             outgoing: Vec::new(),
         })
@@ -136,29 +139,6 @@ impl ShardPublisher {
         self.outlet.snapshot()
     }
 
-    /// Checks and builds what is to be in force with another configuration. Listeners stay what they are: their number and
-    /// order must be the same.
-    ///
-    /// # Errors
-    /// What cannot be served with it that can be served now.
-    pub fn reconfigure(
-        &mut self,
-        configuration: &Configuration,
-        opened: &Opened,
-        deployed: &BTreeMap<DeploymentId, Deployed>,
-    ) -> Result<Prepared, Problems> {
-        let ground = Ground::new(configuration, opened).map_err(|why| Problems::new(Code::FIELDS_INVALID, why))?;
-        let was_served = |id: &DeploymentId| self.made.get(id).is_some_and(|made| made.route.is_some());
-        let mut changed = Vec::with_capacity(deployed.len());
-        for (id, one) in deployed {
-            let made = make(one, &ground, &self.names, !was_served(id))?;
-            changed.push((*id, made.or_as_before(self.made.get(id))));
-        }
-        let routes = changed.iter().map(|(_, made)| made);
-        let snapshot = build(&ground, self.next_number(), routes)?;
-        Ok(Prepared { snapshot, changed, gone: Vec::new(), ground: Some(Arc::new(ground)) })
-    }
-
     fn next_number(&self) -> u64 {
         self.number.borrow().saturating_add(1)
     }
@@ -171,7 +151,7 @@ impl ShardPublisher {
     }
 
     /// What is to be in force with the configuration as it is; `forgives` says what may be left out if it cannot be served.
-    fn prepared(
+    fn built(
         &self,
         deployed: &BTreeMap<DeploymentId, Deployed>,
         forgives: impl Fn(DeploymentId, &Deployed) -> bool,
@@ -203,18 +183,40 @@ impl ShardPublisher {
 }
 
 impl Publisher for ShardPublisher {
-    type Prepared = Prepared;
-
-    fn prepare(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<Prepared, Problems> {
-        self.prepared(deployed, |id, one| self.was_broken(id, one) || !route::is_open(one))
+    fn prepare(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<(), Problems> {
+        self.prepared = None;
+        self.prepared = Some(self.built(deployed, |id, one| self.was_broken(id, one) || !route::is_open(one))?);
+        Ok(())
     }
 
-    fn prepare_kept(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<Prepared, Problems> {
-        self.prepared(deployed, |_, _| true)
+    fn prepare_kept(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<(), Problems> {
+        self.prepared = None;
+        self.prepared = Some(self.built(deployed, |_, _| true)?);
+        Ok(())
     }
 
-    fn publish(&mut self, prepared: Prepared) -> Receipt {
-        let Prepared { snapshot, changed, gone, ground } = prepared;
+    fn prepare_with(
+        &mut self,
+        configuration: &Configuration,
+        opened: &Opened,
+        deployed: &BTreeMap<DeploymentId, Deployed>,
+    ) -> Result<(), Problems> {
+        self.prepared = None;
+        let ground = Ground::new(configuration, opened).map_err(|why| Problems::new(Code::FIELDS_INVALID, why))?;
+        let was_served = |id: &DeploymentId| self.made.get(id).is_some_and(|made| made.route.is_some());
+        let mut changed = Vec::with_capacity(deployed.len());
+        for (id, one) in deployed {
+            let made = make(one, &ground, &self.names, !was_served(id))?;
+            changed.push((*id, made.or_as_before(self.made.get(id))));
+        }
+        let routes = changed.iter().map(|(_, made)| made);
+        let snapshot = build(&ground, self.next_number(), routes)?;
+        self.prepared = Some(Prepared { snapshot, changed, gone: Vec::new(), ground: Some(Arc::new(ground)) });
+        Ok(())
+    }
+
+    fn publish(&mut self) -> Option<Receipt> {
+        let Prepared { snapshot, changed, gone, ground } = self.prepared.take()?;
         let upstream_tls = ground.is_some();
         if let Some(ground) = ground {
             self.ground = ground;
@@ -246,7 +248,7 @@ impl Publisher for ShardPublisher {
         #[expect(clippy::disallowed_methods, reason = "no more is taken out than is there")]
         self.outgoing.drain(..self.outgoing.len().saturating_sub(MAX_OUTGOING));
         self.number.send_replace(number);
-        receipt
+        Some(receipt)
     }
 }
 

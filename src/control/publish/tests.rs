@@ -61,8 +61,8 @@ fn all(some: impl IntoIterator<Item = Deployed>) -> All {
 }
 
 fn publish(publisher: &mut ShardPublisher, deployed: &All) {
-    let prepared = publisher.prepare(deployed).unwrap();
-    assert!(publisher.publish(prepared).is_in_force());
+    publisher.prepare(deployed).unwrap();
+    assert!(publisher.publish().unwrap().is_in_force());
 }
 
 fn route(publisher: &ShardPublisher, id: u64) -> Option<Arc<Route>> {
@@ -130,8 +130,8 @@ fn the_state_of_an_api_is_what_a_shard_sees_of_its_route() {
 fn a_target_that_cannot_be_used_is_refused_but_does_not_keep_the_others_from_starting() {
     let mut publisher = publisher("");
     let mut deployments = all([deployed(1, 0, "ws://${GONE}"), deployed(2, 1, "ws://10.0.0.1")]);
-    let kept = publisher.prepare_kept(&deployments).unwrap();
-    publisher.publish(kept);
+    publisher.prepare_kept(&deployments).unwrap();
+    publisher.publish();
     assert_eq!((route(&publisher, 1).is_some(), route(&publisher, 2).is_some()), (false, true));
     // It goes on being left out, and is in nobody's way.
     deployments.insert(DeploymentId(3), deployed(3, 2, "ws://10.0.0.1"));
@@ -145,8 +145,8 @@ fn a_target_that_cannot_be_used_is_refused_but_does_not_keep_the_others_from_sta
     assert!(problems.errors[0].message.contains("GONE") && problems.errors[0].message.contains("development"));
     // A store that comes later is as one at the start; who is served already stays what it is.
     let before = route(&publisher, 2).unwrap();
-    let kept = publisher.prepare_kept(&deployments).unwrap();
-    publisher.publish(kept);
+    publisher.prepare_kept(&deployments).unwrap();
+    publisher.publish();
     assert!(route(&publisher, 4).is_none() && Arc::ptr_eq(&before, &route(&publisher, 2).unwrap()));
 }
 
@@ -158,11 +158,11 @@ fn another_configuration_must_serve_what_is_served() {
     let deployments = all([deployed(1, 0, "ws://${HOST}:9000")]);
     publish(&mut publisher, &deployments);
     let (without, opened) = configured(&WITH.replace("HOST", "OTHER"));
-    assert!(publisher.reconfigure(&without, &opened, &deployments).is_err());
+    assert!(publisher.prepare_with(&without, &opened, &deployments).is_err());
     assert_eq!(route(&publisher, 1).unwrap().endpoints[0].target.host, "10.0.0.7");
     let (other, opened) = configured(&WITH.replace("10.0.0.7", "10.0.0.8"));
-    let prepared = publisher.reconfigure(&other, &opened, &deployments).unwrap();
-    publisher.publish(prepared);
+    publisher.prepare_with(&other, &opened, &deployments).unwrap();
+    publisher.publish();
     assert_eq!(route(&publisher, 1).unwrap().endpoints[0].target.host, "10.0.0.8");
     // What was made of it before counts no more.
     publish(&mut publisher, &deployments);
@@ -183,8 +183,8 @@ fn what_another_configuration_does_not_change_is_the_same_object() {
     let mut reconfigured = |text: &str| {
         let before = routes(&publisher);
         let (configuration, opened) = configured(text);
-        let prepared = publisher.reconfigure(&configuration, &opened, &deployments).unwrap();
-        publisher.publish(prepared);
+        publisher.prepare_with(&configuration, &opened, &deployments).unwrap();
+        publisher.publish();
         let now = routes(&publisher);
         [0, 1, 2].map(|at| Arc::ptr_eq(&before[at], &now[at]))
     };

@@ -18,6 +18,7 @@ use crate::api::environment::Place;
 use crate::api::{Deployed, DeploymentId, Environments, Problems};
 use crate::command::Command;
 use crate::command::view::{ConnectionPage, Report};
+use crate::config::file::{Configuration, Opened};
 use crate::control::http::token::Token;
 use crate::control::manage::{Manager, Origin, Settings};
 use crate::control::publish::{Publisher, Receipt};
@@ -45,14 +46,21 @@ struct Answer {
 struct Everything;
 
 impl Publisher for Everything {
-    type Prepared = ();
-
     fn prepare(&mut self, _: &BTreeMap<DeploymentId, Deployed>) -> Result<(), Problems> {
         Ok(())
     }
 
-    fn publish(&mut self, (): ()) -> Receipt {
-        Receipt::new(1, []).0
+    fn prepare_with(
+        &mut self,
+        _: &Configuration,
+        _: &Opened,
+        _: &BTreeMap<DeploymentId, Deployed>,
+    ) -> Result<(), Problems> {
+        Ok(())
+    }
+
+    fn publish(&mut self) -> Option<Receipt> {
+        Some(Receipt::new(1, []).0)
     }
 }
 

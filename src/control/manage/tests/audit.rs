@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Node, key, me, of};
 use crate::api::{Action, Actor, ApiKey, AuditEntry, Condition, PageRequest};
-use crate::control::manage::AuditFilter;
+use crate::control::manage::{AuditFilter, NodeChange};
 
 async fn entries(node: &Node, filter: AuditFilter) -> Vec<AuditEntry> {
     node.manager.audit(filter, PageRequest { limit: 1000, cursor: None }).await.unwrap().items
@@ -89,7 +89,8 @@ async fn the_audit_is_filtered_and_comes_in_pages() {
         node.deploy(&key(&format!("default/{}:1.0", name.to_lowercase())), "development", json!({})).await.unwrap();
     }
     let node_itself = Actor::node();
-    let closed = node.manager.record(&node_itself, Action::ConnectionsClose, "connection 7".to_owned(), None, None);
+    let note = NodeChange::NoteClosing { subject: "connection 7".to_owned(), closing: 1 };
+    let closed = node.manager.change_node(&node_itself, note);
     closed.await.unwrap();
     let all = entries(&node, AuditFilter::default()).await;
     let ids: Vec<u64> = all.iter().map(|entry| entry.id).collect();

@@ -11,8 +11,7 @@ use super::{Node, key, me, of, word};
 use crate::api::view::Status;
 use crate::api::view::health::StoreState;
 use crate::api::{Condition, PageRequest};
-use crate::control::manage::{ApiFilter, AuditFilter, Mode, Origin, Reconfigured};
-use crate::control::publish::Publisher;
+use crate::control::manage::{ApiFilter, AuditFilter, Mode, Origin};
 use crate::control::state_dir::StateDir;
 use crate::control::store::fault::StoreError;
 
@@ -132,11 +131,7 @@ async fn without_a_store_what_was_deployed_goes_on() {
     assert_eq!(manager.deployed().await.unwrap(), deployed);
     assert_eq!(manager.environments().await.unwrap().len(), 3);
     // The configuration can still be reloaded.
-    let reloaded = node.reconfigure.run(me(), |fake, deployed| {
-        let prepared = fake.prepare(deployed)?;
-        Ok(Reconfigured { environments: super::environments(), prepared, before: json!({}), after: json!({}) })
-    });
-    reloaded.await.unwrap();
+    node.manager.change_node(me(), super::reload(super::environments())).await.unwrap();
     assert_eq!(node.fake.publications(), 2);
 }
 

@@ -1,14 +1,15 @@
 //! When a change is answered, and reloads of the configuration.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Node, environments, key, me, of, place, word};
-use crate::api::problem::Code;
-use crate::api::{Condition, Environments, Problems};
-use crate::control::manage::reconfigure::Reconfigured;
-use crate::control::publish::{Publisher, Receipt};
+use super::{Node, environments, key, me, of, place, reload, word};
+use crate::api::{Condition, Environments};
+use crate::config::file::Configuration;
+use crate::control::manage::{NodeChange, ProcessControl};
+use crate::control::publish::Receipt;
 
 #[tokio::test]
 async fn a_change_is_answered_when_every_shard_has_it() {
@@ -63,18 +64,7 @@ async fn a_reload_of_the_configuration_takes_its_turn() {
     node.deploy(&chat, "development", json!({})).await.unwrap();
     assert_eq!(word(node.manager.environment("testing").await), "environment-not-found");
     let places = vec![place("testing", 7000, &[("NEW", "secret")])];
-    let reloaded = node.reconfigure.run(me(), move |fake, deployed| {
-        assert_eq!(deployed.len(), 1);
-        let prepared = fake.prepare(deployed)?;
-        let environments = Environments::new(places);
-        Ok(Reconfigured {
-            environments,
-            prepared,
-            before: json!({"environments": 3}),
-            after: json!({"environments": 1}),
-        })
-    });
-    reloaded.await.unwrap();
+    node.manager.change_node(me(), reload(Environments::new(places))).await.unwrap();
     assert_eq!(node.manager.environment("testing").await.unwrap().variables, ["NEW"]);
     assert_eq!(node.manager.environments().await.unwrap().len(), 1);
     assert_eq!(node.audit().await.last().unwrap(), "me config.reload configuration");
@@ -86,12 +76,40 @@ async fn a_reload_of_the_configuration_takes_its_turn() {
     assert_eq!(node.fake.in_force(), [""; 0]);
 }
 
+/// What of a configuration does not reach the shards.
+struct Process(std::sync::mpsc::Sender<&'static str>);
+
+impl ProcessControl for Process {
+    fn configure(&mut self, _: &Arc<Configuration>) -> Result<(), String> {
+        self.0.send("configured").map_err(|error| error.to_string())
+    }
+
+    fn reload_certificates(&mut self) {
+        self.0.send("certificates").unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_the_node_reaches_the_process_and_drains_or_not() {
+    let node = Node::new();
+    let (send, reached) = std::sync::mpsc::channel();
+    node.manager.attach(Process(send));
+    node.manager.drain();
+    node.manager.change_node(me(), reload(environments())).await.unwrap();
+    node.manager.change_node(me(), NodeChange::ReloadCertificates).await.unwrap();
+    let note = NodeChange::NoteClosing { subject: "default/chat:1.0".to_owned(), closing: 7 };
+    node.manager.change_node(me(), note).await.unwrap();
+    assert_eq!(reached.try_iter().collect::<Vec<_>>(), ["configured", "certificates"]);
+    assert_eq!(node.audit().await, ["me config.reload configuration", "me connections.close default/chat:1.0"]);
+}
+
 #[tokio::test]
 async fn a_reload_that_is_refused_changes_nothing() {
     let node = Node::new();
     let publications = node.fake.publications();
-    let refused = node.reconfigure.run(me(), |_, _| Err(Problems::new(Code::FIELDS_INVALID, "No.")));
-    assert_eq!(refused.await.unwrap_err().detail, "No.");
+    node.fake.with(|seen| seen.refuses = true);
+    let refused = node.manager.change_node(me(), reload(Environments::new(Vec::new()))).await;
+    assert_eq!(refused.unwrap_err().detail, "The publisher refuses.");
     assert_eq!(node.fake.publications(), publications);
     assert_eq!(node.manager.environments().await.unwrap(), environments().views());
     assert_eq!(node.audit().await, [""; 0]);

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{environments, key, me, of, settings};
 use crate::api::{Condition, Deployed, DeploymentId, Problems};
+use crate::config::file::{Configuration, Opened};
 use crate::control::manage::{Manager, Origin};
 use crate::control::publish::{Publisher, Receipt};
 use crate::control::state_dir::StateDir;
@@ -29,14 +30,21 @@ const FILL: &str = r#"
 struct Counting;
 
 impl Publisher for Counting {
-    type Prepared = usize;
-
-    fn prepare(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<usize, Problems> {
-        Ok(deployed.len())
+    fn prepare(&mut self, _: &BTreeMap<DeploymentId, Deployed>) -> Result<(), Problems> {
+        Ok(())
     }
 
-    fn publish(&mut self, prepared: usize) -> Receipt {
-        Receipt::new(prepared as u64, []).0
+    fn prepare_with(
+        &mut self,
+        _: &Configuration,
+        _: &Opened,
+        _: &BTreeMap<DeploymentId, Deployed>,
+    ) -> Result<(), Problems> {
+        Ok(())
+    }
+
+    fn publish(&mut self) -> Option<Receipt> {
+        Some(Receipt::new(1, []).0)
     }
 }
 

@@ -18,10 +18,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{ApiFilter, AuditFilter, Manager, Origin, Reconfigure, Settings, Started};
+use super::{ApiFilter, AuditFilter, Manager, NewConfiguration, NodeChange, Origin, Settings, Started};
 use crate::api::environment::Place;
 use crate::api::problem::Code;
 use crate::api::{Actor, Api, ApiKey, Condition, Deployed, DeploymentId, Environments, PageRequest, Problems};
+use crate::config::file::{Configuration, File, Opened};
 use crate::control::publish::{Confirmations, Publisher, Receipt};
 use crate::control::state_dir::StateDir;
 use crate::control::store::Store;
@@ -30,6 +31,7 @@ use crate::control::store::Store;
 #[derive(Debug, Default)]
 struct Seen {
     prepared: u64,
+    ready: Option<BTreeMap<DeploymentId, Deployed>>,
     published: Vec<BTreeMap<DeploymentId, Deployed>>,
     /// Refuse what is to be prepared.
     refuses: bool,
@@ -64,21 +66,29 @@ impl Fake {
 }
 
 impl Publisher for Fake {
-    type Prepared = BTreeMap<DeploymentId, Deployed>;
-
-    fn prepare(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<Self::Prepared, Problems> {
+    fn prepare(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<(), Problems> {
         self.with(|seen| {
             seen.prepared += 1;
             if seen.refuses {
-                Err(Problems::new(Code::FIELDS_INVALID, "The publisher refuses."))
-            } else {
-                Ok(deployed.clone())
+                return Err(Problems::new(Code::FIELDS_INVALID, "The publisher refuses."));
             }
+            seen.ready = Some(deployed.clone());
+            Ok(())
         })
     }
 
-    fn publish(&mut self, prepared: Self::Prepared) -> Receipt {
+    fn prepare_with(
+        &mut self,
+        _: &Configuration,
+        _: &Opened,
+        deployed: &BTreeMap<DeploymentId, Deployed>,
+    ) -> Result<(), Problems> {
+        self.prepare(deployed)
+    }
+
+    fn publish(&mut self) -> Option<Receipt> {
         self.with(|seen| {
+            let prepared = seen.ready.take()?;
             seen.published.push(prepared);
             let (receipt, confirmations) = Receipt::new(seen.published.len() as u64, [0, 1]);
             confirmations.confirm(0);
@@ -87,7 +97,7 @@ impl Publisher for Fake {
             } else {
                 confirmations.confirm(1);
             }
-            receipt
+            Some(receipt)
         })
     }
 }
@@ -95,7 +105,6 @@ impl Publisher for Fake {
 /// A manager with a store in a folder of its own.
 struct Node {
     manager: Manager,
-    reconfigure: Reconfigure<Fake>,
     fake: Fake,
     thread: JoinHandle<()>,
     folder: TempDir,
@@ -122,6 +131,20 @@ fn environments() -> Environments {
     ])
 }
 
+/// A reload of the configuration that leads to these environments.
+fn reload(environments: Environments) -> NodeChange {
+    let file = File::read(None).unwrap();
+    let configuration = file.configuration().unwrap();
+    let opened = file.open(&configuration).unwrap();
+    NodeChange::Configure(Box::new(NewConfiguration {
+        configuration: Arc::new(configuration),
+        opened,
+        environments,
+        before: json!({}),
+        after: json!({}),
+    }))
+}
+
 fn settings() -> Settings {
     let (in_force_timeout, reopen_every) = (Duration::from_millis(100), Duration::from_millis(20));
     Settings { in_force_timeout, reopen_every, ..Settings::default() }
@@ -140,9 +163,8 @@ impl Node {
 
     fn with(folder: TempDir, origin: Origin) -> Self {
         let fake = Fake::default();
-        let Started { manager, reconfigure, thread, .. } =
-            Manager::start(origin, fake.clone(), environments(), settings()).unwrap();
-        Self { manager, reconfigure, fake, thread, folder }
+        let Started { manager, thread, .. } = Manager::start(origin, fake.clone(), environments(), settings()).unwrap();
+        Self { manager, fake, thread, folder }
     }
 
     /// Ends the node, and starts it again on the same store.
@@ -151,8 +173,8 @@ impl Node {
     }
 
     fn end(self) -> TempDir {
-        let Self { manager, reconfigure, thread, folder, .. } = self;
-        drop((manager, reconfigure));
+        let Self { manager, thread, folder, .. } = self;
+        drop(manager);
         thread.join().unwrap();
         folder
     }

@@ -4,6 +4,7 @@
 
 mod disks;
 mod killed;
+mod previous;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,6 +12,7 @@ use std::path::Path;
 use ringway::api::environment::Place;
 use ringway::api::request::{NewApi, NewDeployment};
 use ringway::api::{Actor, ApiKey, Condition, Deployed, DeploymentId, Environments, Problems};
+use ringway::config::file::{Configuration, Opened};
 use ringway::control::manage::{Manager, Origin, Settings, Started};
 use ringway::control::publish::{Publisher, Receipt};
 use ringway::control::state_dir::StateDir;
@@ -23,14 +25,21 @@ use crate::harness::until;
 struct Shards;
 
 impl Publisher for Shards {
-    type Prepared = ();
-
     fn prepare(&mut self, _: &BTreeMap<DeploymentId, Deployed>) -> Result<(), Problems> {
         Ok(())
     }
 
-    fn publish(&mut self, (): ()) -> Receipt {
-        Receipt::new(1, []).0
+    fn prepare_with(
+        &mut self,
+        _: &Configuration,
+        _: &Opened,
+        _: &BTreeMap<DeploymentId, Deployed>,
+    ) -> Result<(), Problems> {
+        Ok(())
+    }
+
+    fn publish(&mut self) -> Option<Receipt> {
+        Some(Receipt::new(1, []).0)
     }
 }
 
@@ -43,7 +52,7 @@ fn take(folder: &Path) -> Result<StateDir, StoreError> {
     })
 }
 
-fn open(folder: &Path) -> Result<Started<impl Publisher>, StoreError> {
+fn open(folder: &Path) -> Result<Started, StoreError> {
     let store = Store::open(&take(folder)?)?;
     let place = Place {
         name: "development".parse().unwrap(),
@@ -59,7 +68,7 @@ fn open(folder: &Path) -> Result<Started<impl Publisher>, StoreError> {
 }
 
 fn end(started: Started<impl Publisher>) {
-    drop((started.manager, started.reconfigure));
+    drop(started.manager);
     started.thread.join().unwrap();
 }
 

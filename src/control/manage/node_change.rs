@@ -1,0 +1,118 @@
+//! Changes of what concerns this process alone: configuration, certificates, live connections. Another node has its own,
+//! and must never make these; what nodes share is changed by a [`Change`](crate::api::Change).
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tracing::warn;
+
+use super::Manager;
+use super::store_thread::StoreThread;
+use crate::api::{Action, Actor, Environments, Problems};
+use crate::config::file::{Configuration, Opened};
+use crate::control::publish::Receipt;
+use crate::control::store::audit::NewEntry;
+
+/// One change of this process.
+#[derive(Debug)]
+pub enum NodeChange {
+    /// Makes another configuration active. Legal without a store as well, or with one that takes no changes: then the log
+    /// alone tells of it, and no entry of the audit.
+    Configure(Box<NewConfiguration>),
+    /// Reads certificates and keys from their files again.
+    ReloadCertificates,
+    /// Notes in the audit that live connections were told to close, even while the node drains.
+    NoteClosing {
+        /// The API, the environment, or the connection.
+        subject: String,
+        /// How many connections will close.
+        closing: u64,
+    },
+}
+
+/// A configuration that is to be active.
+#[derive(Debug)]
+pub struct NewConfiguration {
+    /// The configuration.
+    pub configuration: Arc<Configuration>,
+    /// What the files hold that the configuration names.
+    pub opened: Opened,
+    /// The environments, with the addresses that their listeners have.
+    pub environments: Environments,
+    /// For the audit: the options that change, as they were. No secrets.
+    pub before: Value,
+    /// For the audit: the options that change, as they will be. No secrets.
+    pub after: Value,
+}
+
+/// What a change reaches in the process beside its shards. Calls come from the store's thread, and must not wait for it.
+pub trait ProcessControl: Send + 'static {
+    /// Makes the rest of a configuration active, once the shards have been sent their part.
+    ///
+    /// # Errors
+    /// What could not be made active; all else is.
+    fn configure(&mut self, configuration: &Arc<Configuration>) -> Result<(), String>;
+
+    /// Has certificates and keys read again.
+    fn reload_certificates(&mut self);
+}
+
+impl Manager {
+    /// From now on changes of the node reach this process. Once.
+    pub fn attach(&self, process: impl ProcessControl) {
+        let attach = |thread: &mut StoreThread| thread.process = Some(Box::new(process));
+        // At the start nobody has asked for so much that there is no room.
+        let _ = self.jobs.try_send(Box::new(attach));
+    }
+
+    /// Makes a change of this process, and answers when it is active.
+    ///
+    /// # Errors
+    /// What the publisher refuses, and then nothing has changed; or `not-in-force`.
+    pub async fn change_node(&self, actor: &Actor, change: NodeChange) -> Result<(), Problems> {
+        let actor = actor.clone();
+        let receipt = self.ask(move |thread| thread.change_node(&actor, change)).await??;
+        self.wait_for(receipt).await
+    }
+}
+
+impl StoreThread {
+    fn change_node(&mut self, actor: &Actor, change: NodeChange) -> Result<Option<Receipt>, Problems> {
+        match change {
+            NodeChange::Configure(new) => self.configure(actor, *new),
+            NodeChange::ReloadCertificates => {
+                if let Some(process) = &mut self.process {
+                    process.reload_certificates();
+                }
+                Ok(None)
+            }
+            NodeChange::NoteClosing { subject, closing } => {
+                let (action, after) = (Action::ConnectionsClose, Some(json!({ "closing": closing })));
+                self.record(actor, &NewEntry { action, subject, api: None, before: None, after }).map(|()| None)
+            }
+        }
+    }
+
+    fn configure(&mut self, actor: &Actor, new: NewConfiguration) -> Result<Option<Receipt>, Problems> {
+        let NewConfiguration { configuration, opened, environments, before, after } = new;
+        self.publisher.prepare_with(&configuration, &opened, self.deployed.all())?;
+        self.latest = self.publisher.publish().or(self.latest.take());
+        self.environments = environments;
+        if let Some(process) = &mut self.process
+            && let Err(why) = process.configure(&configuration)
+        {
+            warn!("the configuration is active but for a part: {why}");
+        }
+        let entry = NewEntry {
+            action: Action::ConfigReload,
+            subject: "configuration".to_owned(),
+            api: None,
+            before: Some(before),
+            after: Some(after),
+        };
+        if let Err(problems) = self.record(actor, &entry) {
+            warn!("the configuration was reloaded, and the audit does not tell of it: {problems}");
+        }
+        Ok(self.latest.clone())
+    }
+}
