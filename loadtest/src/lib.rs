@@ -8,6 +8,7 @@ pub mod bench;
 pub mod cli;
 pub mod composer;
 pub mod control;
+pub mod failure;
 pub mod filler;
 pub mod message;
 pub mod plan;

@@ -1,7 +1,7 @@
 //! `ringway-load bench`: ringway beside other proxies, in turn on one CPU, and the report of it.
 //!
 //! [`plan`] says what is measured and [`peer`] of whom; [`mod@run`] starts proxies and generators as [`process`]es and collects
-//! [`result`]s; [`summary`] makes medians and ratios of them, and [`publish`] and [`page`] write the folder that people read. It never
+//! [`result`]s; [`summary`] makes medians and ratios of them, a [`table`] for each figure, and [`publish`] and [`page`] write the folder that people read. It never
 //! measures anything itself: each number comes from a report of the generator, run as a child.
 
 pub mod args;
@@ -14,6 +14,8 @@ pub mod publish;
 pub mod result;
 pub mod run;
 pub mod summary;
+pub mod table;
+mod wording;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -92,7 +94,7 @@ fn contenders(args: &BenchArgs) -> Result<Vec<Contender>, String> {
     let beside = beside();
     let exact = args.ringway.as_deref().or(beside.as_deref());
     let found = |peer: &'static Peer| {
-        let exact = exact.filter(|_| peer.id == summary::OURS);
+        let exact = exact.filter(|_| peer.id == table::OURS);
         (peer, peer::find(peer, args.downstream(), exact, &args.peer_path))
     };
     Ok(wanted.map(found).collect())
@@ -100,7 +102,7 @@ fn contenders(args: &BenchArgs) -> Result<Vec<Contender>, String> {
 
 /// The ringway that was built together with this program.
 fn beside() -> Option<PathBuf> {
-    let path = std::env::current_exe().ok()?.with_file_name(summary::OURS);
+    let path = std::env::current_exe().ok()?.with_file_name(table::OURS);
     path.is_file().then_some(path)
 }
 

@@ -4,9 +4,9 @@
 use askama::Template;
 
 use super::peer;
-use super::publish::{DOUBT, best, counted, heading, introduction, measured, ratio, took_part, value};
-use super::result::{MeasureRecord, Results};
-use super::summary::{OURS, Row, Table, program};
+use super::result::Results;
+use super::table::{MeasureRecord, OURS, Row, Table, program};
+use super::wording::{DOUBT, best, counted, heading, introduction, measured, ratio, took_part, value};
 use crate::report::chart::{Bar, BarChart, COLOURS, Group, STYLE, Size, Unit};
 
 /// The page, whole.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::downstream::Downstream;
 use super::peer;
-use super::plan::{self, Better, Figure};
+use super::plan::{self, Figure};
+use super::table::{MeasureRecord, Table};
 use crate::report::model::{Machine, Outcome, Report};
 
 /// The version of the format of `runs.json`.
@@ -34,7 +35,7 @@ pub struct Results {
     /// Whether a signal ended it before all was measured.
     pub interrupted: bool,
     /// What the runs come to.
-    pub tables: Vec<super::summary::Table>,
+    pub tables: Vec<Table>,
 }
 
 /// How it was measured.
@@ -103,19 +104,6 @@ pub struct FigureRecord {
     pub takes_part: Vec<String>,
     /// Peers with a reason in place of numbers.
     pub instead: BTreeMap<String, String>,
-}
-
-/// What was read from each run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MeasureRecord {
-    /// Its name in this file.
-    pub id: String,
-    /// What a reader calls it.
-    pub title: String,
-    /// Its unit.
-    pub unit: String,
-    /// Which way it is good.
-    pub better: Better,
 }
 
 /// One run of the generator, or the attempt.

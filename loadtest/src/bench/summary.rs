@@ -6,88 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use super::plan::Better;
-use super::result::{FigureRecord, MeasureRecord, PeerRecord, Run};
-
-/// Whom the others are compared with.
-pub const OURS: &str = "ringway";
-
-/// A figure's numbers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Table {
-    /// The figure.
-    pub figure: String,
-    /// Its heading.
-    pub title: String,
-    /// What the cells of a row are, in their order.
-    pub measures: Vec<MeasureRecord>,
-    /// A peer each.
-    pub rows: Vec<Row>,
-    /// A program each that was measured with several settings.
-    #[serde(default)]
-    pub best: Vec<Best>,
-}
-
-/// A program at the best that its settings gave.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Best {
-    /// What a reader calls it.
-    pub title: String,
-    /// One a measure: Ringway divided by the best of its settings, within each round.
-    pub ratios: Vec<Option<Spread>>,
-    /// Whether a run behind them is not to be trusted.
-    pub doubtful: bool,
-}
-
-/// A peer's numbers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Row {
-    /// The peer.
-    pub peer: String,
-    /// What a reader calls it.
-    pub title: String,
-    /// One a measure; `None` where there is no number.
-    pub cells: Vec<Option<Cell>>,
-    /// Whether one of the runs was void or failed, so that the numbers are not to be trusted.
-    pub doubtful: bool,
-    /// What has to be known beside the numbers, or why there are none.
-    pub notes: Vec<String>,
-}
-
-/// A number over all rounds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Cell {
-    /// What was measured.
-    pub value: Spread,
-    /// Ringway divided by this peer; `None` for Ringway itself and where one of the two has no number.
-    pub ratio: Option<Spread>,
-}
-
-/// The middle of several numbers, and how far they lie apart.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Spread {
-    /// The median.
-    pub median: f64,
-    /// The least.
-    pub min: f64,
-    /// The most.
-    pub max: f64,
-    /// How many there were.
-    pub rounds: usize,
-}
-
-impl Spread {
-    /// Of the numbers among them that are finite; `None` if there are none.
-    pub fn of(numbers: &[f64]) -> Option<Spread> {
-        let mut sorted: Vec<f64> = numbers.iter().copied().filter(|number| number.is_finite()).collect();
-        sorted.sort_by(f64::total_cmp);
-        let (min, max) = (*sorted.first()?, *sorted.last()?);
-        let (low, high) = (*sorted.get((sorted.len() - 1) / 2)?, *sorted.get(sorted.len() / 2)?);
-        Some(Spread { median: low / 2.0 + high / 2.0, min, max, rounds: sorted.len() })
-    }
-}
+use super::result::{FigureRecord, PeerRecord, Run};
+use super::table::{Best, Cell, MeasureRecord, OURS, Row, Spread, Table, program};
 
 /// The tables of all figures, those of which nothing is known left out.
 pub fn tables(figures: &[FigureRecord], peers: &[PeerRecord], runs: &[Run]) -> Vec<Table> {
@@ -125,11 +46,6 @@ fn row(figure: &FigureRecord, peer: &PeerRecord, runs: &[Run]) -> Option<Row> {
     }
     let doubtful = mine().any(Run::is_doubtful);
     Some(Row { peer: peer.id.clone(), title, cells, doubtful, notes })
-}
-
-/// A program's name: what stands before the settings in a peer's.
-pub(super) fn program(peer: &str) -> &str {
-    peer.split('-').next().unwrap_or(peer)
 }
 
 fn best(figure: &FigureRecord, peers: &[PeerRecord], runs: &[Run]) -> Vec<Best> {

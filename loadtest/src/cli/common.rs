@@ -11,7 +11,8 @@ use ringway::proto::head;
 use ringway::routing::target::{self, Target};
 use ringway::tls::client::server_name;
 
-use crate::control::{self, Failure, Job};
+use crate::control::{self, Job};
+use crate::failure::Failure;
 use crate::message::{Form, Format};
 use crate::plan::{FRAMES, Place, Plan, Speech, loopback_sources};
 use crate::report::model::{Scenario, Setting};

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::control::Failure;
+use crate::failure::Failure;
 use crate::report::{compare, json};
 
 #[derive(clap::Args, Debug)]

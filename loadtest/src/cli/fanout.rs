@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::common::{self, Common, Extra, MessageArgs, Publishers};
 use super::finish;
-use crate::control::{self, Failure};
+use crate::control;
+use crate::failure::Failure;
 use crate::plan::Speech;
 use crate::report::model::Scenario;
 use crate::schedule::Rate;

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::common::Common;
-use crate::control::{Failure, Outcome};
+use crate::control::Outcome;
+use crate::failure::Failure;
 use crate::report::model::Outcome as Word;
 use crate::report::{file, hlog, html, json, text};
 

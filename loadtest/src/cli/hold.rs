@@ -7,7 +7,8 @@ use ringway::config::units;
 
 use super::common::{Common, Extra};
 use super::finish;
-use crate::control::{self, Failure};
+use crate::control;
+use crate::failure::Failure;
 use crate::report::model::Scenario;
 use crate::shard::script::hold::Hold;
 

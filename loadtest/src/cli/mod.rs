@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::control::Failure;
+use crate::failure::Failure;
 
 /// Load for WebSocket servers and proxies: open loop, every answer checked, latency from the moment a message was due.
 #[derive(Debug, Parser)]

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::common::{self, Common, Extra};
 use super::finish;
-use crate::control::{self, Failure};
+use crate::control;
+use crate::failure::Failure;
 use crate::report::model::Scenario;
 use crate::schedule::Rate;
 use crate::shard::script::storm::{Pace, Storm};

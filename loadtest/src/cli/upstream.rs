@@ -12,7 +12,7 @@ use ringway::config::units::{self, Cpus};
 use ringway::engine::preflight;
 
 use super::common::{self, MessageArgs};
-use crate::control::Failure;
+use crate::failure::Failure;
 use crate::message::{Form, Format};
 use crate::schedule::Rate;
 use crate::upstream::chat::{self, Chat};

@@ -9,8 +9,6 @@ mod progress;
 mod totals;
 mod verdict;
 
-use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -26,6 +24,7 @@ use ringway::node::signals;
 pub use phases::Run;
 
 use crate::composer::Composer;
+use crate::failure::Failure;
 use crate::plan::Plan;
 use crate::record::{Event, Recorder};
 use crate::report::hlog::Interval;
@@ -87,31 +86,6 @@ pub struct Outcome {
     pub started: std::time::SystemTime,
     /// Latency, second by second.
     pub intervals: Vec<Interval>,
-}
-
-/// Why there is no report.
-#[derive(Debug)]
-pub enum Failure {
-    /// What was asked for cannot be.
-    Configuration(String),
-    /// It could not be done.
-    Failed(String),
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Configuration(text) | Self::Failed(text) => f.write_str(text),
-        }
-    }
-}
-
-impl std::error::Error for Failure {}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Failed(error.to_string())
-    }
 }
 
 /// The shards, as something that takes commands.

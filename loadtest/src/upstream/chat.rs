@@ -265,7 +265,7 @@ impl Role for Chat {
         }
     }
 
-    fn settle<T: Transport>(&mut self, peers: &mut Peers<'_, State>, cx: &mut Cx<'_, T>) {
+    fn settle<T: Transport>(&mut self, peers: &mut impl Peers<State>, cx: &mut Cx<'_, T>) {
         for letter in self.post.drain(..) {
             for slot in self.rooms.members(letter.room).iter().copied().filter(|slot| *slot != letter.except) {
                 let Some((wire, _)) = peers.open(slot) else { continue };
@@ -287,7 +287,7 @@ impl Role for Chat {
 }
 
 /// Closes who does not read, once.
-fn dismiss<T: Transport>(slot: Slot, peers: &mut Peers<'_, State>, cx: &mut Cx<'_, T>) {
+fn dismiss<T: Transport>(slot: Slot, peers: &mut impl Peers<State>, cx: &mut Cx<'_, T>) {
     if peers.open(slot).is_some() {
         cx.kit.totals.too_slow.add(1);
         peers.tell_to_leave(slot, TOO_SLOW.0, TOO_SLOW.1, cx.net);

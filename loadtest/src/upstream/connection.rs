@@ -3,6 +3,7 @@
 use std::mem;
 use std::time::Duration;
 
+use ringway::engine::slab::Slab;
 use ringway::engine::{Next, Slot, Socket, Time, Transport};
 use ringway::proto::refusal::Refusal;
 use ringway::proxy::terminated::Wire;
@@ -10,7 +11,7 @@ use ringway::proxy::terminated::Wire;
 use super::handshake::{self, Handshake};
 use super::leaving::{Leaving, Peer};
 use super::open::Open;
-use super::role::{Cx, Leave, Role};
+use super::role::{Cx, Leave, Peers, Role};
 
 /// From accept to the end of the request.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -32,6 +33,19 @@ enum Stage<S> {
     Gone,
 }
 
+impl<S> Peers<S> for Slab<Connection<S>> {
+    fn open(&mut self, slot: Slot) -> Option<(&mut Wire, &mut S)> {
+        self.get_mut(slot)?.open()
+    }
+
+    fn tell_to_leave<T: Transport>(&mut self, slot: Slot, code: u16, reason: &'static str, net: &mut T) {
+        if let Some(connection) = self.get_mut(slot) {
+            connection.tell_to_leave(code, reason);
+            net.wake(slot);
+        }
+    }
+}
+
 impl<S> Connection<S> {
     /// A connection that was accepted now.
     pub(super) fn new(socket: Socket, now: Time) -> Self {
@@ -39,7 +53,7 @@ impl<S> Connection<S> {
     }
 
     /// What a role may reach: nothing of who is about to leave.
-    pub(super) fn open(&mut self) -> Option<(&mut Wire, &mut S)> {
+    fn open(&mut self) -> Option<(&mut Wire, &mut S)> {
         match &mut self.stage {
             Stage::Open(open) if !open.is_told() => Some((&mut open.wire, &mut open.state)),
             _ => None,

@@ -22,7 +22,7 @@ use ringway::routing::snapshot::Snapshot;
 
 use super::host::{self, Ended, Outcome, Place};
 use super::totals::Count;
-use crate::control::Failure;
+use crate::failure::Failure;
 
 /// What the echo runs with.
 #[must_use]

@@ -72,7 +72,7 @@ impl Feed {
         }
     }
 
-    fn send<T: Transport>(&mut self, due: Due, slot: Slot, peers: &mut Peers<'_, State>, cx: &mut Cx<'_, T>) {
+    fn send<T: Transport>(&mut self, due: Due, slot: Slot, peers: &mut impl Peers<State>, cx: &mut Cx<'_, T>) {
         let Some((wire, state)) = peers.open(slot) else { return };
         let totals = &cx.kit.totals;
         // Drawn in any case, so that the same seed gives the same messages.
@@ -122,7 +122,7 @@ impl Role for Feed {
         self.queue.first().map(|(at, _)| *at)
     }
 
-    fn due<T: Transport>(&mut self, now: Time, peers: &mut Peers<'_, State>, cx: &mut Cx<'_, T>) {
+    fn due<T: Transport>(&mut self, now: Time, peers: &mut impl Peers<State>, cx: &mut Cx<'_, T>) {
         for _ in 0..MESSAGES_A_TURN {
             let Some(&(at, slot)) = self.queue.first().filter(|(at, _)| *at <= now) else { return };
             self.queue.remove(&(at, slot));

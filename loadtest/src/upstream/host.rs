@@ -17,7 +17,7 @@ use ringway::proto::refusal;
 use super::role::Role;
 use super::service::{Command, Upstream};
 use super::totals::{Sum, Totals};
-use crate::control::Failure;
+use crate::failure::Failure;
 
 /// How long everyone together may take to leave: longer than one connection may, which is twice five seconds for an echo
 /// whose client does not read.

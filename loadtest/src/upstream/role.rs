@@ -7,13 +7,11 @@
 use std::sync::Arc;
 
 use ringway::engine::pool::Pool;
-use ringway::engine::slab::Slab;
 use ringway::engine::{Fault, Slot, Time, Transport};
 use ringway::proto::Violation;
 use ringway::proto::scan::FrameLimits;
 use ringway::proxy::terminated::Wire;
 
-use super::connection::Connection;
 use super::totals::Totals;
 
 /// What all connections of a shard share.
@@ -64,23 +62,13 @@ impl From<Violation> for Leave {
     }
 }
 
-/// A shard's connections, as far as a role may reach them.
-#[derive(Debug)]
-pub struct Peers<'a, S>(pub(super) &'a mut Slab<Connection<S>>);
-
-impl<S> Peers<'_, S> {
+/// A shard's connections, as far as a role may reach them. `S` is what the role keeps of each.
+pub trait Peers<S> {
     /// A connection that is open and has not been told to leave.
-    pub fn open(&mut self, slot: Slot) -> Option<(&mut Wire, &mut S)> {
-        self.0.get_mut(slot)?.open()
-    }
+    fn open(&mut self, slot: Slot) -> Option<(&mut Wire, &mut S)>;
 
     /// Tells a connection to leave, with a close code and reason.
-    pub fn tell_to_leave<T: Transport>(&mut self, slot: Slot, code: u16, reason: &'static str, net: &mut T) {
-        if let Some(connection) = self.0.get_mut(slot) {
-            connection.tell_to_leave(code, reason);
-            net.wake(slot);
-        }
-    }
+    fn tell_to_leave<T: Transport>(&mut self, slot: Slot, code: u16, reason: &'static str, net: &mut T);
 }
 
 /// A role.
@@ -119,8 +107,8 @@ pub trait Role {
     }
 
     /// Does what is due.
-    fn due<T: Transport>(&mut self, _now: Time, _peers: &mut Peers<'_, Self::State>, _cx: &mut Cx<'_, T>) {}
+    fn due<T: Transport>(&mut self, _now: Time, _peers: &mut impl Peers<Self::State>, _cx: &mut Cx<'_, T>) {}
 
     /// Does what a step of one connection asks of others.
-    fn settle<T: Transport>(&mut self, _peers: &mut Peers<'_, Self::State>, _cx: &mut Cx<'_, T>) {}
+    fn settle<T: Transport>(&mut self, _peers: &mut impl Peers<Self::State>, _cx: &mut Cx<'_, T>) {}
 }

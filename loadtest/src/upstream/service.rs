@@ -10,7 +10,7 @@ use ringway::engine::{Next, Service, Slot, Socket, Time, Transport};
 use ringway::proto::close;
 
 use super::connection::Connection;
-use super::role::{Cx, Kit, Peers, Role};
+use super::role::{Cx, Kit, Role};
 use super::totals::Totals;
 
 /// What other threads can tell a shard.
@@ -55,7 +55,7 @@ impl<R: Role> Service for Upstream<R> {
         if next == Next::Done {
             self.connections.remove(slot);
         }
-        self.role.settle(&mut Peers(&mut self.connections), &mut cx);
+        self.role.settle(&mut self.connections, &mut cx);
         next
     }
 
@@ -85,7 +85,7 @@ impl<R: Role> Service for Upstream<R> {
     fn housekeep<T: Transport>(&mut self, net: &mut T) {
         let now = Time::of_the_clock();
         let mut cx = Cx { net, kit: &mut self.kit };
-        self.role.due(now, &mut Peers(&mut self.connections), &mut cx);
+        self.role.due(now, &mut self.connections, &mut cx);
     }
 
     fn is_accepting(&self) -> bool {
