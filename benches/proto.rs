@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringway::proto::accept::{accept_for, key_from};
-use ringway::proto::forward::{Via, write_request};
+use ringway::proto::forward::{Via, write_fields, write_start};
 use ringway::proto::frame::{Opcode, Reserved, Sender, write_header};
 use ringway::proto::head::{HeadLimits, find_end};
 use ringway::proto::mask;
@@ -93,8 +93,6 @@ fn handshake(criterion: &mut Criterion) {
 
     let key = key_from([7; 16]);
     let via = Via {
-        host: "10.0.0.1:9000",
-        base_path: "/base",
         key: &key,
         client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
         scheme: "http",
@@ -108,7 +106,8 @@ fn handshake(criterion: &mut Criterion) {
             let end = find_end(bytes, 0, &HEAD_LIMITS).expect("within the limit").expect("it is whole");
             let request = Request::parse(&bytes[..end], &HEAD_LIMITS).expect("it is valid");
             out.clear();
-            write_request(&request, &via, &mut out);
+            write_start("/base", request.path_and_query, "10.0.0.1:9000", &mut out);
+            write_fields(&request, &via, &mut out);
             out.len()
         });
     });

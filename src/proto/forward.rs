@@ -9,10 +9,6 @@ use super::request::Request;
 /// Values of the upstream's request that do not come from the client's request.
 #[derive(Clone, Copy, Debug)]
 pub struct Via<'a> {
-    /// The `Host` to send.
-    pub host: &'a str,
-    /// The target's own path, without a slash at its end, put before the client's.
-    pub base_path: &'a str,
     /// The key of this connection's own handshake.
     pub key: &'a Key,
     /// The client's address.
@@ -29,13 +25,8 @@ pub struct Via<'a> {
 /// trusted peer.
 pub const CLIENT_SUBJECT: &str = "Ringway-Client-Subject";
 
-/// Appends the request's head to `out`.
-pub fn write_request(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
-    write_start(via.base_path, request.path_and_query, via.host, out);
-    write_fields(request, via, out);
-}
-
-/// Appends the part of the head that differs between the endpoints of a route: the request line and `Host`.
+/// Appends the part of the head that differs between the endpoints of a route: the request line and `Host`. `base_path` is
+/// the target's own path, without a slash at its end. [`write_fields`] appends the rest.
 pub fn write_start(base_path: &str, path_and_query: &str, host: &str, out: &mut Vec<u8>) {
     out.extend(b"GET ");
     out.extend(base_path.as_bytes());

@@ -144,7 +144,7 @@ impl Handshake {
     ) -> Onward {
         let key = accept::key_from(nonce);
         let mut fields = Vec::with_capacity(head.len().saturating_add(512));
-        forward::write_fields(request, &self.via(request, &key, settings), &mut fields);
+        forward::write_fields(request, &self.via(&key, settings), &mut fields);
         let asked = Asked {
             accept: accept::accept_for(request.key),
             early: early.to_vec(),
@@ -165,10 +165,8 @@ impl Handshake {
         }
     }
 
-    fn via<'a>(&'a self, request: &Request<'a>, key: &'a accept::Key, settings: &Settings) -> Via<'a> {
+    fn via<'a>(&'a self, key: &'a accept::Key, settings: &Settings) -> Via<'a> {
         Via {
-            host: request.host.as_str(),
-            base_path: "",
             key,
             client: self.peer,
             scheme: if self.identity.is_some() { "https" } else { "http" },

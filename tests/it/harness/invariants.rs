@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use ringway::proto::accept::accept_for;
-use ringway::proto::forward::{Via, write_request};
+use ringway::proto::forward::{Via, write_fields, write_start};
 use ringway::proto::frame::{MAX_CONTROL_BYTES, Reserved, Sender};
 use ringway::proto::head::{self, HeadLimits};
 use ringway::proto::proxy_header::{self, MAX_V1_BYTES, MAX_V2_BYTES};
@@ -62,17 +62,11 @@ pub(crate) fn request(bytes: &[u8]) -> bool {
     let Ok(request) = Request::parse(head, &LIMITS) else { return false };
     assert!(request.path_and_query.starts_with('/'));
     for trusted in [false, true] {
-        let via = Via {
-            host: HOST,
-            base_path: "/base",
-            key: KEY,
-            client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
-            scheme: "http",
-            trusted,
-            subject: None,
-        };
+        let via =
+            Via { key: KEY, client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), scheme: "http", trusted, subject: None };
         let mut out = Vec::new();
-        write_request(&request, &via, &mut out);
+        write_start("/base", request.path_and_query, HOST, &mut out);
+        write_fields(&request, &via, &mut out);
         check_request(&request, &out, trusted);
     }
     true

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ringway::proto::forward::{Via, write_request};
+use ringway::proto::forward::{Via, write_fields, write_start};
 use ringway::proto::request::Request;
 
 use super::{ROOMY, instead, shown_head, starting, with};
@@ -12,6 +12,8 @@ struct Written {
     name: &'static str,
     request: Vec<u8>,
     via: Via<'static>,
+    /// The target's own path.
+    base_path: &'static str,
     /// The path on the first line.
     path: &'static str,
     /// Lines of the client that go on, in their place.
@@ -29,15 +31,15 @@ const TOLD: [&str; 4] = [
     "Forwarded: for=192.0.2.7;host=\"a.test\";proto=http",
 ];
 
+const HOST: &str = "up.test:9000";
+
 fn written(name: &'static str, request: Vec<u8>, kept: &'static [&'static str]) -> Written {
-    Written { name, request, via: via(), path: "/", kept, told: TOLD, subject: None }
+    Written { name, request, via: via(), base_path: "", path: "/", kept, told: TOLD, subject: None }
 }
 
 /// The way of a request from an untrusted 192.0.2.7 to `ws://up.test:9000`.
 fn via() -> Via<'static> {
     Via {
-        host: "up.test:9000",
-        base_path: "",
         key: b"AQIDBAUGBwgJCgsMDQ4PEA==",
         client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
         scheme: "http",
@@ -54,7 +56,7 @@ fn run(cases: Vec<Written>) {
     for case in cases {
         let mut lines = vec![
             format!("GET {} HTTP/1.1", case.path),
-            format!("Host: {}", case.via.host),
+            format!("Host: {HOST}"),
             "Upgrade: websocket".into(),
             "Connection: Upgrade".into(),
             "Sec-WebSocket-Version: 13".into(),
@@ -64,7 +66,8 @@ fn run(cases: Vec<Written>) {
         let expected = lines.join("\n") + "\n\n";
         let request = Request::parse(&case.request, &ROOMY).expect(case.name);
         let mut out = Vec::new();
-        write_request(&request, &case.via, &mut out);
+        write_start(case.base_path, request.path_and_query, HOST, &mut out);
+        write_fields(&request, &case.via, &mut out);
         assert_eq!(shown_head(&out), expected, "{}", case.name);
     }
 }
@@ -274,12 +277,12 @@ fn clients_and_targets_of_other_shapes() {
             ..written("a_client_that_came_by_tls_is_told_of", starting("GET / HTTP/1.1"), &[])
         },
         Written {
-            via: Via { base_path: "/base/v1", ..via() },
+            base_path: "/base/v1",
             path: "/base/v1/x?y",
             ..written("the_targets_own_path_comes_first", starting("GET /x?y HTTP/1.1"), &[])
         },
         Written {
-            via: Via { base_path: "/base", ..via() },
+            base_path: "/base",
             path: "/base/",
             ..written("the_root_below_the_targets_own_path", starting("GET / HTTP/1.1"), &[])
         },
