@@ -23,6 +23,18 @@ pub const SERVICE_RESTART: u16 = 1012;
 /// The server met an unexpected condition.
 pub const INTERNAL_ERROR: u16 = 1011;
 
+impl Violation {
+    /// The close code for the peer that broke the rule (RFC 6455 section 7.4.1).
+    #[must_use]
+    pub fn close_code(self) -> u16 {
+        match self {
+            Self::FrameTooBig | Self::MessageTooBig => MESSAGE_TOO_BIG,
+            Self::NotUtf8 => INVALID_PAYLOAD,
+            _ => PROTOCOL_ERROR,
+        }
+    }
+}
+
 /// True if a close frame may hold a code: those that RFC 6455 section 7.4.1 and IANA's registry define for the wire
 /// (1000-1003, 1007-1014), and 3000-4999, which section 7.4.2 leaves to libraries and applications.
 #[must_use]

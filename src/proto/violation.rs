@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::close;
-
 /// A rule that a peer broke. `Display` is written for a log: it names the rule and its section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
@@ -40,16 +38,6 @@ pub enum Violation {
 }
 
 impl Violation {
-    /// The close code for the peer that broke the rule (RFC 6455 section 7.4.1).
-    #[must_use]
-    pub fn close_code(self) -> u16 {
-        match self {
-            Self::FrameTooBig | Self::MessageTooBig => close::MESSAGE_TOO_BIG,
-            Self::NotUtf8 => close::INVALID_PAYLOAD,
-            _ => close::PROTOCOL_ERROR,
-        }
-    }
-
     /// A stable word for logs and counters.
     #[must_use]
     pub fn code(self) -> &'static str {
