@@ -1,14 +1,14 @@
-//! Which state of a thing somebody has seen, so that a change can be refused when another came between.
+//! Entity tags: a client says which state it has seen, and a change is refused if another came between.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A state of a thing, as an entity tag (RFC 9110 section 8.8.3): strong, and in quotation marks.
+/// The state of a resource as a strong entity tag (RFC 9110 section 8.8.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ETag {
-    /// The thing's number, which no other of its kind ever has.
+    /// The resource's number. No other resource of its kind ever has it.
     pub id: u64,
-    /// Counts its changes.
+    /// The number of changes so far.
     pub generation: u64,
 }
 
@@ -29,26 +29,26 @@ impl FromStr for ETag {
     }
 }
 
-/// An entity tag that is none of ours: it matches nothing.
+/// The error for an entity tag that this program did not make; such a tag matches nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotOurs;
 
-/// In which state a thing must be for a change to be made (RFC 9110 sections 13.1.1 and 13.1.2).
+/// The condition under which a change is made (RFC 9110 sections 13.1.1 and 13.1.2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Condition {
-    /// In any.
+    /// The change is made in any state.
     #[default]
     Always,
-    /// It must be there: `If-Match: *`.
+    /// The resource must exist: `If-Match: *`.
     Exists,
-    /// It must not be there: `If-None-Match: *`.
+    /// The resource must not exist: `If-None-Match: *`.
     Missing,
-    /// It must be one of these: `If-Match: "1-7"`. Tags that are none of ours are left out.
+    /// The resource must be in one of these states: `If-Match: "1-7"`. Foreign tags are left out.
     Matches(Vec<ETag>),
 }
 
 impl Condition {
-    /// Whether a thing in this state, or one that is not there, may be changed.
+    /// Whether a resource in this state may be changed; `None` stands for one that does not exist.
     #[must_use]
     pub fn holds(&self, current: Option<ETag>) -> bool {
         match self {
@@ -60,23 +60,23 @@ impl Condition {
     }
 }
 
-/// A thing, and the state that it is in.
+/// A resource and its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tagged<T> {
-    /// The thing.
+    /// The resource.
     pub value: T,
-    /// Its state.
+    /// The resource's state.
     pub etag: ETag,
 }
 
-/// A thing that was put where there may have been one already.
+/// The result of a PUT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Put<T> {
-    /// The thing.
+    /// The resource.
     pub value: T,
-    /// Its state.
+    /// The resource's state.
     pub etag: ETag,
-    /// Whether there was none before.
+    /// Whether the PUT created the resource.
     pub is_new: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What an API is found by: project, identifier and version; and the path that follows from them.
+//! An API's key: project, identifier and version, and the base path that follows from them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,10 +10,10 @@ use super::problem::{Fault, Faults, Problems};
 use super::text::{Name, plain};
 use super::version::Version;
 
-/// Characters of a project's, API's or environment's short name.
+/// The most characters that the name of a project or environment, or an identifier, may have.
 pub const MAX_SHORT_CHARS: usize = 60;
 
-/// The project of an API that names none.
+/// The project of an API that does not name one.
 pub const DEFAULT_PROJECT: &str = "default";
 
 macro_rules! short_names {
@@ -47,7 +47,7 @@ macro_rules! short_names {
 short_names! {
     /// A project's name: 1 to 60 of `a` to `z`, digits, and single hyphens between them.
     ProjectName
-    /// What stands for an API's name in paths: 1 to 60 of `a` to `z`, digits, and single hyphens between them.
+    /// An API's name in paths: 1 to 60 of `a` to `z`, digits, and single hyphens between them.
     Identifier
     /// An environment's name: 1 to 60 of `a` to `z`, digits, and single hyphens between them.
     EnvironmentName
@@ -74,10 +74,10 @@ impl Default for ProjectName {
 }
 
 impl Identifier {
-    /// Makes an identifier of a name: letters become small ones, and what stands between letters and digits one hyphen.
+    /// Derives an identifier from a name: lower-case letters and digits, with one hyphen for whatever separates them.
     ///
     /// # Errors
-    /// The name has letters beyond `a` to `z`, or no letter and no digit: then its owner must choose one.
+    /// The name has letters other than `a` to `z`, or neither a letter nor a digit: the request must give an identifier.
     pub fn from_name(name: &Name) -> Result<Self, Fault> {
         let name = name.as_str();
         if !name.is_ascii() {
@@ -93,7 +93,7 @@ impl Identifier {
     }
 }
 
-/// What an API is found by. As text: `project/identifier:1.0`.
+/// An API's key. As text: `project/identifier:1.0`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKey {
@@ -106,10 +106,10 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    /// Of three texts, as they stand in a path.
+    /// Reads the three parts of a path.
     ///
     /// # Errors
-    /// Every rule that one of them breaks.
+    /// Every rule that one of the parts breaks.
     pub fn of(project: &str, identifier: &str, version: &str) -> Result<Self, Problems> {
         let mut faults = Faults::default();
         let project = faults.keep("project", project.parse());
@@ -121,7 +121,7 @@ impl ApiKey {
         }
     }
 
-    /// Where it is served: `/{project}/{identifier}/v{version}`.
+    /// The base path: `/{project}/{identifier}/v{version}`.
     #[must_use]
     pub fn base_path(&self) -> String {
         format!("/{}/{}/v{}", self.project, self.identifier, self.version)

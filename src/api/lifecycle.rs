@@ -1,4 +1,4 @@
-//! The states of an API's life, the changes between them that are allowed, and what each means while it runs.
+//! The lifecycle of an API: its states, the changes between them that are allowed, and what each means for traffic.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,37 +8,37 @@ use utoipa::ToSchema;
 
 use super::problem::Fault;
 
-/// Days from an API's deprecation to its end, where nobody says otherwise.
+/// Days from an API's deprecation to its end, unless the request gives another end.
 pub const SUNSET_DAYS: i64 = 180;
 
-/// A state of an API's life. It is the API's, not an environment's.
+/// An API's lifecycle state. It applies to the API in all environments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub enum Lifecycle {
-    /// Being made.
+    /// The API is being made.
     Created,
-    /// Shown to early consumers.
+    /// Early consumers may use the API.
     #[serde(rename = "Pre-released")]
     PreReleased,
-    /// For everyone.
+    /// All consumers may use the API.
     Published,
-    /// Served, and consumers are told when it ends.
+    /// The API is served, and consumers are told when it ends.
     Deprecated,
-    /// Refused for the time being.
+    /// New handshakes are refused for the time being.
     Blocked,
-    /// Over.
+    /// The API has ended.
     Retired,
 }
 
-/// What a state means for a deployed API.
+/// The meaning of a state for traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtRunTime {
-    /// It is served.
+    /// The API is served.
     Served,
-    /// It is served, and each 101 says that it is deprecated and when it ends.
+    /// The API is served, and each 101 says that it is deprecated and when it ends.
     ServedWithNotice,
     /// New handshakes are refused (503 `api-blocked`), live connections drained.
     Refused,
-    /// It is deployed nowhere, and what it was found by is free.
+    /// The API is deployed nowhere, and its key is free.
     Gone,
 }
 
@@ -47,7 +47,7 @@ impl Lifecycle {
     pub const ALL: [Self; 6] =
         [Self::Created, Self::PreReleased, Self::Published, Self::Deprecated, Self::Blocked, Self::Retired];
 
-    /// The states that this one may become.
+    /// The states that may follow this one.
     #[must_use]
     pub const fn allowed(self) -> &'static [Self] {
         match self {
@@ -60,13 +60,13 @@ impl Lifecycle {
         }
     }
 
-    /// Whether this one may become another.
+    /// Whether `to` may follow this state.
     #[must_use]
     pub fn may_become(self, to: Self) -> bool {
         self.allowed().contains(&to)
     }
 
-    /// What it means for an API that is deployed.
+    /// The state's meaning for traffic.
     #[must_use]
     pub const fn at_run_time(self) -> AtRunTime {
         match self {
@@ -77,7 +77,7 @@ impl Lifecycle {
         }
     }
 
-    /// As it is written.
+    /// The state's word in JSON, YAML and on the command line.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -112,7 +112,7 @@ impl FromStr for Lifecycle {
 mod tests {
     use super::{AtRunTime, Lifecycle};
 
-    /// What each state (a line) may become (a column, in the order of the lines).
+    /// Which state (column) may follow which (line); columns are in the order of the lines.
     const TABLE: &str = "\
         Created       . yes yes .   .   .
         Pre-released  yes . yes .   .   .

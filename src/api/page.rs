@@ -3,29 +3,29 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Items of a page, where nobody says otherwise.
+/// Items of a page if the request does not give a limit.
 pub const DEFAULT_LIMIT: u16 = 100;
-/// Items of a page at most.
+/// The most items that a page may have.
 pub const MAX_LIMIT: u16 = 1000;
 
-/// Bytes of an answer with a page, but for one whose first item is longer: a page that would have more ends before it is full.
+/// The most bytes of a page's body. A page ends early rather than exceed them, unless its first item alone does.
 pub const MAX_ANSWER_BYTES: usize = 1 << 20;
 
-/// A part of a list, and where the next part begins.
+/// A part of a list, with the cursor of the next part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Page<T> {
-    /// In the list's order.
+    /// The items, in the list's order.
     pub items: Vec<T>,
-    /// What to ask for the next page with; nothing at the list's end.
+    /// The cursor of the next page; `null` at the end of the list.
     pub next: Option<String>,
 }
 
-/// Which part of a list is asked for.
+/// The part of a list that a client requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageRequest {
-    /// 1 to 1000 items.
+    /// The most items to return, 1 to 1000.
     pub limit: u16,
-    /// The `next` of the page before; nothing for the first.
+    /// `next` of the page before; `None` for the first page.
     pub cursor: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What is wrong with what somebody asked for: a stable word, a sentence, and each field that breaks a rule.
+//! Problems: why a request was refused, with a stable code, a sentence, and each field that breaks a rule.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use utoipa::ToSchema;
 /// A kind of problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Code {
-    /// The HTTP status of an answer that tells it.
+    /// The HTTP status of the answer.
     pub status: u16,
     /// A stable word, for programs.
     pub word: &'static str,
-    /// The same in a few words, for people; it does not vary.
+    /// A short title for people; it never varies.
     pub title: &'static str,
 }
 
@@ -52,32 +52,32 @@ codes! {
     NOT_IN_FORCE = 504 "not-in-force" "The change is made, and not yet in force everywhere";
 }
 
-/// Why an operation was refused. Nothing secret stands in it: it may be logged, and answered.
+/// The reason why an operation was refused. It holds no secret, so that it may be logged and sent to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems {
-    /// The kind.
+    /// The kind of problem.
     pub code: Code,
-    /// What happened, where, and what to do.
+    /// A sentence for people: what happened, where, and what to do.
     pub detail: String,
-    /// Of [`Code::FIELDS_INVALID`]: every rule that is broken.
+    /// Every rule that is broken, with [`Code::FIELDS_INVALID`]; otherwise empty.
     pub errors: Vec<FieldError>,
 }
 
 impl Problems {
-    /// A problem of no particular field.
+    /// A problem that concerns no particular field.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into(), errors: Vec::new() }
     }
 
-    /// Fields that break rules; `errors` has at least one.
+    /// A problem of fields that break rules. `errors` must not be empty.
     #[must_use]
     pub fn of_fields(errors: Vec<FieldError>) -> Self {
         let detail = errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect::<Vec<_>>();
         Self { code: Code::FIELDS_INVALID, detail: detail.join("; "), errors }
     }
 
-    /// The same, with each field's path standing below another: `changes[3].targets[0]`.
+    /// Prefixes each field's path with another path: `changes[3].targets[0]`.
     #[must_use]
     pub fn below(mut self, path: &str) -> Self {
         for error in &mut self.errors {
@@ -90,7 +90,7 @@ impl Problems {
         Self { code: self.code, ..Self::of_fields(self.errors) }
     }
 
-    /// What an answer says.
+    /// The body of the answer.
     #[must_use]
     pub fn document(&self) -> Problem {
         Problem {
@@ -118,15 +118,15 @@ pub struct Problem {
     /// Always `about:blank`: `code` tells the kinds apart.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The kind, in a few words that do not vary.
+    /// A short title that never varies.
     pub title: String,
-    /// The answer's status.
+    /// The HTTP status of the answer.
     pub status: u16,
     /// A stable word, for programs.
     pub code: String,
-    /// What happened, where, and what to do.
+    /// A sentence for people: what happened, where, and what to do.
     pub detail: String,
-    /// Every rule that a field breaks; empty where it is not about fields.
+    /// Every rule that a field breaks; empty if the problem does not concern fields.
     #[serde(default)]
     pub errors: Vec<FieldError>,
 }
@@ -134,31 +134,31 @@ pub struct Problem {
 /// A rule that a field breaks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FieldError {
-    /// Where: `name`, `targets[0]`.
+    /// The field's path: `name`, `targets[0]`.
     pub field: String,
-    /// Which rule: a stable word.
+    /// The rule: a stable word, for programs.
     pub rule: String,
-    /// What the rule is, and how it is broken.
+    /// The rule in words, and how the value breaks it.
     pub message: String,
 }
 
-/// A rule that a value breaks, wherever it stands.
+/// A rule that a value breaks, without the field's path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Which: a stable word.
+    /// The rule: a stable word, for programs.
     pub rule: &'static str,
-    /// What the rule is, and how it is broken. Nothing of the value, which may be a secret in the wrong place.
+    /// The rule in words, and how the value breaks it. The value is not repeated: it may be a secret in the wrong place.
     pub message: String,
 }
 
 impl Fault {
-    /// A broken rule.
+    /// A fault.
     #[must_use]
     pub fn new(rule: &'static str, message: impl Into<String>) -> Self {
         Self { rule, message: message.into() }
     }
 
-    /// The same, of a field.
+    /// Names the field that breaks the rule.
     #[must_use]
     pub fn at(self, field: impl Into<String>) -> FieldError {
         FieldError { field: field.into(), rule: self.rule.to_owned(), message: self.message }
@@ -173,38 +173,38 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// Collects what is wrong with several fields, so that all of it is told at once.
+/// The faults of several fields, collected so that a client learns all of them at once.
 #[derive(Debug, Default)]
 pub struct Faults(Vec<FieldError>);
 
 impl Faults {
-    /// Adds one.
+    /// Adds a fault of a field.
     pub fn add(&mut self, field: impl Into<String>, fault: Fault) {
         self.0.push(fault.at(field));
     }
 
-    /// The value, or nothing and its fault among the others.
+    /// Returns the checked value; or adds its fault, and returns `None`.
     pub fn keep<T>(&mut self, field: impl Into<String>, checked: Result<T, Fault>) -> Option<T> {
         checked.map_err(|fault| self.add(field, fault)).ok()
     }
 
-    /// Adds what another has collected. Whether that was nothing.
+    /// Adds the faults of another collection. Returns whether there were none.
     pub fn join(&mut self, other: Self) -> bool {
         let is_none = other.0.is_empty();
         self.0.extend(other.0);
         is_none
     }
 
-    /// What was collected.
+    /// All faults as one problem.
     #[must_use]
     pub fn into_problems(self) -> Problems {
         Problems::of_fields(self.0)
     }
 
-    /// Nothing, if nothing is wrong.
+    /// `Ok` if no fault was added.
     ///
     /// # Errors
-    /// Everything that was collected.
+    /// All faults as one problem.
     pub fn none(self) -> Result<(), Problems> {
         if self.0.is_empty() { Ok(()) } else { Err(self.into_problems()) }
     }

@@ -1,4 +1,4 @@
-//! Names and descriptions: what people read.
+//! Names and descriptions: text for people.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,13 +8,13 @@ use utoipa::ToSchema;
 
 use super::problem::Fault;
 
-/// Characters of a name.
+/// The most characters of a name.
 pub const MAX_NAME_CHARS: usize = 60;
-/// Characters of a description.
+/// The most characters of a description.
 pub const MAX_DESCRIPTION_CHARS: usize = 2000;
 
-/// An API's name: 1 to 60 letters (of any script), digits, spaces and `-_.`, with no space at either end. Nothing is cut off
-/// or put right: what was sent is what is kept, or it is refused.
+/// An API's name: 1 to 60 letters (of any script), digits, spaces and `-_.`, with no space at either end. A name is
+/// kept exactly as it was sent, or refused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String, min_length = 1, max_length = 60, examples("Chat App API"))]
@@ -52,7 +52,7 @@ impl FromStr for Name {
     }
 }
 
-/// What an API or a project is for: up to 2,000 characters, without control characters other than the ends of lines and tabs.
+/// A description of an API or a project: up to 2,000 characters, without control characters other than line feeds and tabs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String, max_length = 2000)]
@@ -82,7 +82,7 @@ impl FromStr for Description {
     }
 }
 
-/// How a checked text is read from and written as a plain one.
+/// Conversions between a checked text type and `String`.
 macro_rules! plain {
     ($($name:ident)*) => {$(
         impl TryFrom<String> for $name {

@@ -7,7 +7,7 @@ use crate::invariant::Invariant;
 /// Reads a duration: a whole number and its unit, `ms`, `s`, `m` or `h`.
 ///
 /// # Errors
-/// What is wrong, for the one who wrote it.
+/// A message for the person who wrote the text.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text)?;
     let millis = match unit {
@@ -38,7 +38,7 @@ pub fn optional_duration(text: &str) -> Result<Optional<Duration>, String> {
 /// Reads a number of bytes: plain, or with `KiB`, `MiB` or `GiB`.
 ///
 /// # Errors
-/// What is wrong, for the one who wrote it.
+/// A message for the person who wrote the text.
 pub fn bytes(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text)?;
     let factor = match unit {
@@ -58,7 +58,7 @@ pub fn bytes(text: &str) -> Result<u64, String> {
 /// A count above zero.
 ///
 /// # Errors
-/// What is wrong, for the one who wrote it.
+/// A message for the person who wrote the text.
 pub fn count(text: &str) -> Result<u64, String> {
     match text.parse() {
         Ok(0) => Err("it must be more than 0".to_owned()),

@@ -10,16 +10,16 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::problem::Fault;
 
-/// Each of the two numbers is this at most.
+/// The greatest value of either number.
 pub const MAX_NUMBER: u16 = 9999;
 
 /// `major.minor`: two numbers from 0 to 9999, without zeros before them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Version {
-    /// Changes that break consumers.
+    /// Increased by changes that break consumers.
     pub major: u16,
-    /// Changes that do not.
+    /// Increased by changes that do not break consumers.
     pub minor: u16,
 }
 

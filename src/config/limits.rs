@@ -1,5 +1,5 @@
-//! Limits and deadlines, as flags and in the configuration file: one definition of each. The table in docs/limits.md is
-//! these, and a test compares the two.
+//! Limits and deadlines, as flags and in the configuration file: one definition of each. A test compares them with the table
+//! in docs/limits.md.
 
 use std::fmt;
 use std::time::Duration;
@@ -90,7 +90,7 @@ pub struct LimitArgs {
 }
 
 impl Default for LimitArgs {
-    /// What holds where nothing else is said.
+    /// The defaults of the flags.
     fn default() -> Self {
         #[derive(Parser)]
         struct Flags {
@@ -165,9 +165,9 @@ impl From<&LimitArgs> for EnvironmentLimits {
 pub struct OutOfRange {
     /// The flag that sets it.
     pub flag: &'static str,
-    /// What it is called in the file, below `limits`.
+    /// The option in the file, below `limits`.
     pub field: &'static str,
-    /// What it is, and what it must be.
+    /// The value, and its range.
     pub why: String,
 }
 
@@ -180,10 +180,10 @@ impl fmt::Display for OutOfRange {
 impl std::error::Error for OutOfRange {}
 
 impl LimitArgs {
-    /// What the stages go by.
+    /// The limits on heads.
     ///
     /// # Errors
-    /// Which option is out of its range, and what the range is.
+    /// The option that is out of its range, and the range.
     pub fn head(&self) -> Result<HeadLimits, OutOfRange> {
         if !(256..=MAX_HEAD_BYTES).contains(&self.max_head_bytes) {
             let why = format!("is {}; it must be from 256 to {MAX_HEAD_BYTES}", self.max_head_bytes);
@@ -203,10 +203,10 @@ impl LimitArgs {
         FrameLimits { max_frame_bytes: self.max_frame_bytes, max_message_bytes: self.max_message_bytes }
     }
 
-    /// What the kernel is told.
+    /// The socket options.
     ///
     /// # Errors
-    /// Which option is out of its range, and what the range is.
+    /// The option that is out of its range, and the range.
     pub fn keepalive(&self) -> Result<KeepAlive, OutOfRange> {
         for (flag, field, value, max) in [
             ("--tcp-user-timeout", "tcp_user_timeout_ms", self.tcp_user_timeout.0, MAX_USER_TIMEOUT),

@@ -4,7 +4,7 @@ use clap::{Args, Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
-/// How and what is logged, as the operator wrote it.
+/// Format and level of the log, as the operator wrote them.
 #[derive(Args, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[command(next_help_heading = "Log")]
 #[serde(deny_unknown_fields, default)]
@@ -19,18 +19,18 @@ pub struct LogArgs {
     pub log_level: String,
 }
 
-/// How the log is written.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// For programs: an object a line.
+    /// One JSON object a line, for programs.
     Json,
 }
 
-/// The resolver's own lines, several for each failure, some with text of an outsider's: what matters of them is said by
-/// the thread that asks. A filter that names `hickory_resolver`, `hickory_net` or `hickory_proto` still has them.
+/// Silences the resolver library: it logs several lines for each failure, some with text from outside, and the resolver
+/// thread logs what matters. A filter that names `hickory_resolver`, `hickory_net` or `hickory_proto` shows them again.
 const QUIET: &str = "hickory=off";
 
 impl Default for LogArgs {
@@ -45,10 +45,10 @@ impl Default for LogArgs {
 }
 
 impl LogArgs {
-    /// What is logged, read.
+    /// The parsed filter.
     ///
     /// # Errors
-    /// What is wrong with the filter.
+    /// The filter's fault.
     pub fn filter(&self) -> Result<EnvFilter, String> {
         EnvFilter::try_new(format!("{QUIET},{}", self.log_level))
             .map_err(|error| format!("`{}` is not a level or a filter: {error}", self.log_level))

@@ -1,7 +1,8 @@
-//! What the operator wrote, turned into what the program runs.
+//! Configuration: flags and files, turned into what the program runs.
 //!
-//! In: flags, or a file ([`mod@file`]). Out: limits, files of TLS, environments, checked as a whole; or an error that names the
-//! option, where it stands, what is wrong with it and what would be right. It opens files, and no socket.
+//! In: flags, or a file ([`mod@file`]). Out: limits, policies, TLS files and environments, checked as a whole; or errors that
+//! name the option, its place in the file, the fault and a correct value. This folder opens files and must never open a
+//! socket.
 
 pub mod file;
 pub mod limits;

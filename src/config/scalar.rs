@@ -1,5 +1,5 @@
-//! Values as they stand in the configuration file: a number in the unit that the option's name ends with, or text as a
-//! flag takes it. Both are read by the same functions as flags ([`units`](super::units)).
+//! Values of the configuration file: a number in the unit that the option's name ends with, or text as a flag takes it.
+//! [`units`](super::units) reads both, as it reads flags.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,11 +12,11 @@ use serde::ser::{Serialize, Serializer};
 
 use super::units::{self, Cpus, Optional};
 
-/// What the visitor below needs to know of a kind of value.
+/// A kind of value for [`Reader`].
 trait Kind {
     type Value;
     const EXPECTED: &'static str;
-    /// What a bare number is counted in, as a flag has it.
+    /// The unit of a bare number.
     const UNIT: &'static str = "";
     fn read(text: &str) -> Result<Self::Value, String>;
 }
@@ -155,7 +155,7 @@ impl Serialize for Optional<u64> {
     }
 }
 
-/// Text that is read into something, and shown as text again.
+/// A value that is written as text.
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident: $value:ty, $read:path, $expected:literal) => {
         $(#[$doc])*
@@ -201,21 +201,21 @@ text!(
     Server: SocketAddr, units::dns_server, "text with an address and perhaps a port such as \"10.0.0.53:53\""
 );
 
-/// A value that may be a secret: it shows in no error, no log and no `config show`.
+/// A value that may be a secret. Errors, logs and `config show` never contain it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(String);
 
-/// What stands for a secret where one is shown.
+/// The text shown in place of a secret.
 const MASKED: &str = "********";
 
 impl Secret {
-    /// A secret of this value.
+    /// Wraps a value.
     #[must_use]
     pub fn new(value: impl Into<String>) -> Self {
         Self(value.into())
     }
 
-    /// The value itself: not for anything that is written or shown.
+    /// The value itself. It must not be logged or shown.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -236,7 +236,7 @@ impl Serialize for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        // An error of serde's own would show what stands there instead of text.
+        // serde's own error would show the value.
         #[derive(serde::Deserialize)]
         #[serde(untagged)]
         enum Given {

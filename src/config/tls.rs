@@ -1,4 +1,4 @@
-//! TLS as flags and in the configuration file: what a listener shows and asks for, and how upstreams are spoken to.
+//! TLS options, as flags and in the configuration file: of listeners, and of connections to upstreams.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::tls::client::{self, ClientFiles, ClientTls, Trust};
 use crate::tls::pem::PemFile;
 use crate::tls::server::{ClientCertificates, ServerTls};
 
-/// The listener's side, as the operator wrote it. None of it: plain text.
+/// A listener's options, as the operator wrote them. Without any the listener speaks plain text.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "TLS for clients")]
 pub struct ListenTlsArgs {
@@ -29,7 +29,7 @@ pub struct ListenTlsArgs {
     pub client_cert: Option<ClientCertArg>,
 }
 
-/// What `--client-cert` may say.
+/// The values of `--client-cert`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientCertArg {
@@ -41,7 +41,7 @@ pub enum ClientCertArg {
     Required,
 }
 
-/// How the operator calls the options: as flags, or in the file.
+/// The names of the options for messages: as flags, or as in the file.
 #[derive(Clone, Copy, Debug)]
 pub struct Names {
     certificate: &'static str,
@@ -55,7 +55,7 @@ pub struct Names {
 }
 
 impl Names {
-    /// As flags.
+    /// The names of the flags.
     pub const FLAGS: Self = Self {
         certificate: "--tls-cert",
         key: "--tls-key",
@@ -66,7 +66,7 @@ impl Names {
         upstream_key: "--upstream-key",
         upstream_insecure: "--upstream-insecure-skip-verify",
     };
-    /// In the file, below a listener or `upstream_tls`.
+    /// The names in the file, below a listener or `upstream_tls`.
     pub const FILE: Self = Self {
         certificate: "cert",
         key: "key",
@@ -80,15 +80,15 @@ impl Names {
 }
 
 impl ListenTlsArgs {
-    /// What to serve in TLS; `None` for plain text. Reads no file.
+    /// The listener's TLS; `None` for plain text. Reads no file.
     ///
     /// # Errors
-    /// Which option does not fit the others.
+    /// The option that contradicts the others.
     pub fn server(&self) -> Result<Option<ServerTls>, String> {
         self.server_named(&Names::FLAGS)
     }
 
-    /// The same, for options that are called so.
+    /// [`server`](Self::server) with messages that use these names.
     ///
     /// # Errors
     /// As for [`server`](Self::server).
@@ -119,7 +119,7 @@ impl ListenTlsArgs {
         let ca = self.client_ca.as_ref().map(|path| PemFile::new(names.client_ca, path));
         match (self.client_cert, ca) {
             (None | Some(ClientCertArg::Off), None) => Ok(ClientCertificates::Off),
-            // Off with authorities at hand is how to switch asking off for a while.
+            // An operator switches client certificates off for a while without removing the authorities.
             (Some(ClientCertArg::Off), Some(_)) => Ok(ClientCertificates::Off),
             (None | Some(ClientCertArg::Required), Some(ca)) => Ok(ClientCertificates::Required(ca)),
             (Some(ClientCertArg::Optional), Some(ca)) => Ok(ClientCertificates::Optional(ca)),
@@ -132,7 +132,7 @@ impl ListenTlsArgs {
     }
 }
 
-/// The upstream's side, as the operator wrote it.
+/// Options of connections to the upstream, as the operator wrote them.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "TLS to the upstream (wss:// and https:// targets)")]
 pub struct UpstreamTlsArgs {
@@ -154,11 +154,11 @@ pub struct UpstreamTlsArgs {
 }
 
 impl UpstreamTlsArgs {
-    /// How to speak to the target in TLS: what a shard makes sessions with, and what is asked of the target; `None` where
-    /// it is spoken to in plain text. Reads the files.
+    /// The TLS configuration of a shard's sessions, and what the target's certificate must be; `None` for a plain-text target.
+    /// Reads the files.
     ///
     /// # Errors
-    /// Which option does not fit the target or the others, or which file is wrong.
+    /// The option that contradicts the target or the others, or the file that cannot be used.
     pub fn client(&self, target: &Target) -> Result<Option<(ClientTls, UpstreamTls)>, String> {
         if !target.tls {
             return match self.given() {
@@ -182,10 +182,10 @@ impl UpstreamTlsArgs {
         Ok(Some((client, UpstreamTls { name, is_verified, trust: 0 })))
     }
 
-    /// Whom to trust and what to show, for options that are called so. Reads no file.
+    /// The authorities to trust and the certificate to present; messages use these names. Reads no file.
     ///
     /// # Errors
-    /// Which option does not fit the others.
+    /// The option that contradicts the others.
     pub fn files(&self, names: &Names) -> Result<ClientFiles, String> {
         let Names { upstream_cert, upstream_key, .. } = names;
         let identity = match (&self.upstream_cert, &self.upstream_key) {
@@ -212,7 +212,7 @@ impl UpstreamTlsArgs {
         }
     }
 
-    /// The first of the options that was given.
+    /// The first option that was given.
     fn given(&self) -> Option<&'static str> {
         [
             (!self.upstream_ca.is_empty(), "--upstream-ca"),

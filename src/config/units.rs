@@ -8,10 +8,10 @@ use ipnet::IpNet;
 pub use crate::api::units::{Optional, bytes, count, duration, optional_count, optional_duration, show_duration};
 use crate::proto::head;
 
-/// A header to send, as `Name: value`.
+/// Reads a header to send: `Name: value`.
 ///
 /// # Errors
-/// What is wrong, for the one who wrote it.
+/// A message for the person who wrote the text.
 pub fn header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or_else(|| format!("`{text}` is not of the form `Name: value`"))?;
     let value = value.trim();
@@ -21,10 +21,10 @@ pub fn header(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// A network, or an address as the network that it alone is in.
+/// Reads a network; an address counts as a network of its own.
 ///
 /// # Errors
-/// What is wrong, for the one who wrote it.
+/// A message for the person who wrote the text.
 pub fn network(text: &str) -> Result<IpNet, String> {
     let address = || text.parse::<IpAddr>().map(IpNet::from).ok();
     text.parse()
@@ -33,21 +33,21 @@ pub fn network(text: &str) -> Result<IpNet, String> {
         .ok_or_else(|| format!("`{text}` is neither an address nor a network; write for example 10.0.0.0/8 or ::1"))
 }
 
-/// An address and a port.
+/// Reads an address and a port.
 ///
 /// # Errors
-/// What is wrong, for the one who wrote it.
+/// A message for the person who wrote the text.
 pub fn socket(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| format!("`{text}` is not an address with a port; write for example 127.0.0.1:8080 or [::]:8080"))
 }
 
-/// A server of DNS: an address, and a port if that is not 53.
+/// Reads a DNS server: an address, with a port unless that is 53.
 ///
 /// # Errors
-/// What is wrong, for the one who wrote it.
+/// A message for the person who wrote the text.
 pub fn dns_server(text: &str) -> Result<SocketAddr, String> {
-    /// Where DNS is asked (RFC 1035 section 4.2).
+    /// The port of DNS (RFC 1035 section 4.2).
     const PORT: u16 = 53;
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let address = || bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, PORT)).ok();
@@ -56,10 +56,10 @@ pub fn dns_server(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-/// A list of CPUs: numbers and ranges, in order, each once.
+/// Reads a list of CPUs: numbers and ranges, each CPU once.
 ///
 /// # Errors
-/// What is wrong, for the one who wrote it.
+/// A message for the person who wrote the text.
 pub fn cpus(text: &str) -> Result<Cpus, String> {
     let mut cpus = Vec::new();
     for part in text.split(',') {

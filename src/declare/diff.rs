@@ -1,4 +1,4 @@
-//! What would change, for people: a unified diff a document, of what the node holds and what it would hold.
+//! Differences for people: for each document a unified diff between what the node holds and what it would hold.
 
 use similar::TextDiff;
 
@@ -6,13 +6,13 @@ use super::document::Document;
 use super::held::Held;
 use super::written::Written;
 
-/// Lines around a change.
+/// Unchanged lines shown around a change.
 const CONTEXT: usize = 3;
 
-/// The differences, one behind the other; nothing where nothing would change.
+/// The diffs of all documents, one after the other; empty if nothing would change.
 ///
 /// # Errors
-/// What is held cannot be written as YAML.
+/// An API cannot be written as YAML.
 pub fn unified(held: &Held, documents: &[Document]) -> Result<String, String> {
     let mut all = String::new();
     for document in documents {

@@ -1,4 +1,5 @@
-//! A document, checked: what an API should be. What it leaves out stays as it is, or is as in a new API.
+//! A checked document: the desired state of an API. A field that it leaves out stays as it is on the node; a new API gets the
+//! field's default.
 
 use std::fmt;
 
@@ -8,48 +9,48 @@ use crate::api::request::OwnTargets;
 use crate::api::view::Status;
 use crate::api::{ApiKey, Definition, EnvironmentName, Lifecycle, Name};
 
-/// What `apiVersion` must be.
+/// The value of `apiVersion`.
 pub const API_VERSION: &str = "ringway/v1";
-/// What `kind` must be.
+/// The value of `kind`.
 pub const KIND: &str = "Api";
 
-/// What an API should be.
+/// The desired state of an API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
-    /// Where it stands, for people.
+    /// The document's place, for messages.
     pub origin: Origin,
-    /// What the API is found by.
+    /// The API's key.
     pub key: ApiKey,
     /// The definition; a field that the document leaves out has its default.
     pub definition: Definition,
     /// The fields of the definition that the document gives.
     pub given: Vec<&'static str>,
-    /// Its state.
+    /// The lifecycle state.
     pub lifecycle: Option<Lifecycle>,
-    /// For consumers; with `Published`, `Deprecated` and `Blocked` only.
+    /// The name for consumers; only with `Published`, `Deprecated` and `Blocked`.
     pub display_name: Option<Name>,
-    /// When it ends; with `Deprecated` only.
+    /// The end of the API; only with `Deprecated`.
     pub sunset_at: Option<Timestamp>,
-    /// Since when it has been deprecated; with `Deprecated` only.
+    /// The time of the deprecation; only with `Deprecated`.
     pub deprecated_at: Option<Timestamp>,
-    /// Where it should be deployed, each environment once.
+    /// The desired deployments, each environment once.
     pub deployments: Vec<Declared>,
 }
 
-/// That an API should be deployed in an environment.
+/// The desired deployment in an environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declared {
-    /// Where.
+    /// The environment.
     pub environment: EnvironmentName,
-    /// Which revision; without it the document's own definition.
+    /// The revision; `None` for the document's own definition.
     pub revision: Option<u64>,
     /// The environment's own targets.
     pub targets: OwnTargets,
-    /// Whether it takes connections; as it is if not given, and in a new deployment it does.
+    /// The status. If left out it stays as it is; a new deployment takes connections.
     pub status: Option<Status>,
 }
 
-/// Where something stands in a file. Lines and columns count from 1; line 0 is the file as a whole.
+/// A place in a file. Lines and columns count from 1; line 0 is the file as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The file.

@@ -1,4 +1,4 @@
-//! Files of documents: one, or all `*.yaml` and `*.yml` in a folder and those below it, in the order of their names.
+//! Files of documents: one file, or all `*.yaml` and `*.yml` files in a folder and below, in the order of their names.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -8,17 +8,17 @@ use super::document::{Document, Origin};
 use super::read::{self, Fault};
 use crate::api::view::apply::DocumentFile;
 
-/// The most that is read of a file, and of all of them.
+/// The most bytes of a file, and of all files together.
 const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 const MAX_TOTAL_BYTES: u64 = 256 * 1024 * 1024;
-/// Files in a folder at most, and folders in one another.
+/// The most files, and the most folders inside one another.
 const MAX_FILES: usize = 100_000;
 const MAX_DEPTH: usize = 32;
 
 /// Reads the documents of a file or a folder.
 ///
 /// # Errors
-/// Everything that is wrong in them, with file, line and column.
+/// All faults, with file, line and column.
 pub fn documents(path: &Path) -> Result<Vec<Document>, Vec<Fault>> {
     let (texts, mut unread) = collect(path);
     match read::files(&texts) {
@@ -63,7 +63,7 @@ fn collect(path: &Path) -> (Vec<DocumentFile>, Vec<Fault>) {
     (texts, unread)
 }
 
-/// The files that a path stands for.
+/// The files that a path names.
 fn listed(path: &Path) -> Result<Vec<PathBuf>, Fault> {
     let about = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
     if !about.is_dir() {
@@ -77,7 +77,7 @@ fn listed(path: &Path) -> Result<Vec<PathBuf>, Fault> {
     Ok(files)
 }
 
-/// Adds what is in a folder, in the order of the names. Hidden files and folders are left out: an editor's, or git's.
+/// Adds the files of a folder, in the order of their names. Hidden files and folders, such as git's, are skipped.
 fn below(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Fault> {
     if depth > MAX_DEPTH {
         return Err(fault(folder, format!("folders are more than {MAX_DEPTH} deep: does a link lead in a circle?")));
@@ -121,7 +121,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Fault {
     fault(path, text.split(" (os error").next().unwrap_or_default().to_lowercase())
 }
 
-/// A fault of a file as a whole.
+/// A fault of a whole file.
 fn fault(path: &Path, message: String) -> Fault {
     Fault { origin: Origin { file: path.display().to_string(), line: 0, column: 0 }, field: None, message }
 }

@@ -1,5 +1,5 @@
-//! What a node holds as documents, and what it would hold: YAML with its fields in one order, so that a file changes only
-//! where something did.
+//! The export: APIs as YAML documents, as the node holds them or would hold them. Fields have a fixed order, so that a file
+//! changes only where the API did.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use crate::api::request::OwnTargets;
 use crate::api::view::Status;
 use crate::api::{ApiKey, Definition, EnvironmentName, Lifecycle, Name, TargetUrl};
 
-/// A document as it is written.
+/// A document of the export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Written {
     #[serde(rename = "apiVersion")]
@@ -35,16 +35,16 @@ pub struct Written {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct WrittenDeployment {
     environment: String,
-    /// Only where something else than the definition runs.
+    /// Written only if something other than the current definition runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     revision: Option<u64>,
-    /// Empty where the environment has none of its own: so it is put back, too.
+    /// Empty if the environment has no targets of its own, so that applying the export restores that, too.
     targets: Vec<String>,
     status: Status,
 }
 
 impl Written {
-    /// What is held.
+    /// An API as the node holds it.
     #[must_use]
     pub fn held(held: &HeldApi) -> Self {
         let definition = &held.api.definition;
@@ -54,7 +54,8 @@ impl Written {
         written
     }
 
-    /// What would be held after a document was applied; nothing where nothing would be. `environments` is their order.
+    /// An API as the node would hold it after a document was applied; `None` if it would not exist. `environments` is their
+    /// order.
     #[must_use]
     pub fn applied(document: &Document, held: Option<&HeldApi>, environments: &[EnvironmentName]) -> Option<Self> {
         let lifecycle = document.lifecycle.or(held.map(|held| held.api.lifecycle)).unwrap_or(Lifecycle::Created);
@@ -95,7 +96,7 @@ impl Written {
         }
     }
 
-    /// What is written in some states only, because in others it cannot be given.
+    /// Sets the fields that only some states allow.
     fn of_state(
         &mut self,
         display_name: Option<&Name>,
@@ -112,10 +113,10 @@ impl Written {
         }
     }
 
-    /// As YAML.
+    /// The document as YAML.
     ///
     /// # Errors
-    /// It cannot be written, which a checked document always can.
+    /// The document cannot be serialised; checked values always can.
     pub fn yaml(&self) -> Result<String, String> {
         serde_saphyr::to_string(self).map_err(|error| error.to_string())
     }
@@ -134,7 +135,7 @@ impl WrittenDeployment {
     }
 
     fn become_declared(&mut self, declared: &Declared, held: Option<&HeldApi>, wanted: &Definition) {
-        // A revision that is the definition needs no number.
+        // A revision that equals the definition needs no number.
         let is_another = |number: &u64| held.and_then(|held| held.revisions.get(number)) != Some(wanted);
         self.revision = declared.revision.filter(is_another);
         match &declared.targets {
@@ -146,7 +147,7 @@ impl WrittenDeployment {
     }
 }
 
-/// Where it is deployed; a revision has its number if it is not this definition.
+/// The API's deployments; a revision's number is written if it differs from this definition.
 fn deployments(held: &HeldApi, definition: &Definition) -> Vec<WrittenDeployment> {
     let written = held.api.deployments.iter().map(|it| WrittenDeployment {
         environment: it.environment.to_string(),

@@ -1,12 +1,12 @@
-//! A name's addresses: which of them are dialled, and in what order.
+//! The addresses of a name: which of them are dialled, and in what order.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Addresses of a name that are kept at most.
+/// The most addresses of a name that are kept.
 pub const MAX_ADDRESSES: usize = 16;
 
-/// Each address once, an IPv4 address that is written as an IPv6 one as what it is, in the order in which they came.
+/// Each address once, in the order given. IPv4-mapped IPv6 addresses become IPv4 addresses.
 #[must_use]
 pub fn distinct(found: impl IntoIterator<Item = IpAddr>) -> Vec<IpAddr> {
     let mut seen = HashSet::new();
@@ -33,8 +33,8 @@ pub fn order(found: &[IpAddr], ipv6_routed: bool) -> Vec<IpAddr> {
     }
 }
 
-/// Why an address is not dialled when it came out of DNS, whose answers may be an outsider's: it means this host, this
-/// link, or nobody in particular. What the operator wrote down is not asked.
+/// The reason why an address from DNS is not dialled: it means this host, this link, or no particular host, and an outsider
+/// may have written the answer. Addresses that the operator configured are not checked.
 #[must_use]
 pub fn refused_from_dns(address: IpAddr) -> Option<&'static str> {
     match address.to_canonical() {
@@ -61,7 +61,7 @@ fn refused_v4(address: Ipv4Addr) -> Option<&'static str> {
 }
 
 fn refused_v6(address: Ipv6Addr) -> Option<&'static str> {
-    /// Where Amazon's hosts find their credentials: the one metadata service that is not link-local.
+    /// Amazon's metadata service, which hands out credentials: the only such service that is not link-local.
     const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
     if address.is_loopback() {
         Some("loopback")
@@ -91,9 +91,9 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// Of an address with the prefix that a network may use for a NAT64 of its own (RFC 8215). How long the network's prefix
-/// is, and with it where the IPv4 address stands (RFC 6052 section 2.2), cannot be told: every place counts. What is
-/// empty in one may be filling of another, and counts if it is empty in all.
+/// Checks an address with the local NAT64 prefix (RFC 8215). The length of the network's prefix, and so the position of the
+/// IPv4 address (RFC 6052 section 2.2), is unknown: every position is checked. A zero address at one position may be padding
+/// of another, so it counts only if all positions are zero.
 fn refused_in_local_nat64(address: Ipv6Addr) -> Option<&'static str> {
     let [0, 0x64, 0xff, 0x9b, 0, 1, a, b, _, c, d, e, f, g, h, i] = address.octets() else { return None };
     let places = [[f, g, h, i], [c, d, e, f], [b, c, d, e], [a, b, c, d]].map(Ipv4Addr::from);

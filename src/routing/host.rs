@@ -1,11 +1,11 @@
-//! Which host names an environment answers to.
+//! Patterns of host names that an environment answers to.
 
 use std::fmt;
 
 use super::name::{self, NameError};
 use crate::proto::authority::canonical;
 
-/// A host name, or with `*.` before it any name below one. Lower case, without a dot at its end.
+/// A host name, or `*.` and a name for all names below it. In lower case, without a dot at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HostPattern {
     name: Box<str>,
@@ -16,7 +16,7 @@ impl HostPattern {
     /// Reads `name` or `*.name`.
     ///
     /// # Errors
-    /// What is wrong with the name.
+    /// The name's fault.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let (name, any_below) = text.strip_prefix("*.").map_or((text, false), |name| (name, true));
         name::check(name)?;

@@ -1,7 +1,8 @@
-//! Where a connection goes, as pure data: no socket, no clock.
+//! Routing: which route a connection takes, as pure data.
 //!
-//! In: what the operator configured and deployed, as the control plane has worked it out. Out: the route of a connection
-//! ([`snapshot::Snapshot::find`]), and where its endpoints are. It knows nothing of the planes that use it.
+//! In: deployments and configuration, as the control plane prepared them. Out: the route of a connection
+//! ([`snapshot::Snapshot::find`]) and its endpoints' addresses. This folder must never read a clock, open a socket, or import
+//! one of the planes that use it.
 
 pub mod addresses;
 pub mod consumer;

@@ -1,22 +1,22 @@
-//! A host name: whether DNS can have it.
+//! The rules that DNS has for host names.
 
 use std::fmt;
 
-/// RFC 1035 section 2.3.4.
+/// The most bytes of a label (RFC 1035 section 2.3.4).
 const MAX_LABEL: usize = 63;
-/// The same, written with dots and without the one at its end.
+/// The most bytes of a name, written with dots and without one at the end.
 pub(super) const MAX_NAME: usize = 253;
 
-/// Why a host is not a name of DNS.
+/// The reason why a host is not a DNS name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameError {
-    /// Nothing before, between or behind dots.
+    /// A label is empty.
     EmptyLabel,
-    /// More than 63 bytes between dots.
+    /// A label is longer than 63 bytes.
     LongLabel,
-    /// More than 253 bytes.
+    /// The name is longer than 253 bytes.
     Long,
-    /// A byte that is in no host's name.
+    /// A byte that no host name contains.
     Byte,
 }
 
@@ -34,11 +34,11 @@ impl fmt::Display for NameError {
 
 impl std::error::Error for NameError {}
 
-/// Whether a host can be looked up. Underscores are no part of a host's name (RFC 952) and in use all the same; a dot at the
-/// end says that the name is whole.
+/// Checks that DNS can look a host up. Underscores are allowed: RFC 952 excludes them, but they are in use. A dot at the end
+/// marks an absolute name.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The name's fault.
 pub fn check(host: &str) -> Result<(), NameError> {
     let host = host.strip_suffix('.').unwrap_or(host);
     if host.split('.').any(str::is_empty) {

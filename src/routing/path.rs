@@ -1,25 +1,25 @@
-//! A request's path as base paths are matched with it: percent-encoding normalised once (RFC 3986 section 6.2.2), so that
-//! `/a%2Db` is `/a-b`, and an encoded slash never ends a segment.
+//! A request's path in the form in which base paths are matched: percent-encoding normalised once (RFC 3986 section 6.2.2),
+//! so that `/a%2Db` is `/a-b`, and an encoded slash never ends a segment.
 
 use crate::invariant::Invariant;
 
-/// The beginning of a path, normalised, with the places where a base path may end.
+/// The normalised beginning of a path, with the positions at which a base path may end.
 #[derive(Debug, Default)]
 pub(super) struct Normalised {
     text: String,
-    /// Ends of segments: in the normalised text, and in the path as it came.
+    /// The end of each segment: in the normalised text, and in the original path.
     ends: Vec<(usize, usize)>,
 }
 
 impl Normalised {
-    /// Reads so many segments, and so many bytes of them, at most. `path` begins with a slash and has no query.
+    /// Reads at most `max_segments` segments with `max_bytes` bytes. `path` begins with a slash and has no query.
     pub(super) fn read(path: &str, max_segments: usize, max_bytes: usize) -> Self {
         let mut normalised = Self::default();
         let mut at = 0_usize;
         while normalised.ends.len() < max_segments {
             let Some(segment) = path.get(at..).and_then(|rest| rest.strip_prefix('/')) else { break };
             let segment = segment.split('/').next().expected_or_default();
-            // Encoded, a byte takes three.
+            // An encoded byte takes three.
             if normalised.text.len().saturating_add(segment.len()) > max_bytes.saturating_mul(3) {
                 break;
             }
@@ -31,14 +31,14 @@ impl Normalised {
         normalised
     }
 
-    /// What may be a base path, the longest first, each with where it ends in the path as it came.
+    /// The possible base paths, the longest first, each with its end in the original path.
     pub(super) fn prefixes(&self) -> impl Iterator<Item = (&str, usize)> {
         let longest_first = self.ends.iter().rev();
         longest_first.filter_map(|(end, at)| self.text.get(..*end).map(|text| (text, *at)))
     }
 }
 
-/// Decodes what need not be encoded, and writes the rest in upper case.
+/// Decodes characters that need no encoding, and writes the other encodings in upper case.
 fn push_normalised(segment: &str, out: &mut String) {
     let mut rest = segment;
     while let Some((before, behind)) = rest.split_once('%') {

@@ -1,29 +1,29 @@
-//! What holds for a connection once its route is known: limits on what passes, and waits.
+//! The limits and deadlines that a shard applies to the connections of a route.
 
 use std::time::Duration;
 
 use crate::proto::scan::FrameLimits;
 
-/// Limits and waits of a route, or of a connection that has none yet.
+/// Limits and deadlines of a route, or of connections that have no route yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Limits on frames and messages.
     pub frames: FrameLimits,
-    /// Waits.
+    /// Deadlines.
     pub timeouts: Timeouts,
-    /// Over how long the ends of many connections are spread that are to end for one reason: clients that all come back
-    /// at once would be a storm. Zero ends them all at once.
+    /// The time over which connections are closed if many must be closed for one reason, so that their clients do not all
+    /// reconnect at once. Zero closes them at once.
     pub drain_window: Duration,
 }
 
-/// Waits, each absolute from the moment it names. Those that are optional are off when `None`.
+/// Deadlines, each counted from the moment that its description names. `None` switches an optional one off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// From accept to the 101. It begins before there is a route: only that of the listener counts.
+    /// From accept to the 101. The wait begins before the route is known, so a shard uses the node's value.
     pub handshake: Duration,
     /// From the first dial to an established upstream connection, over all endpoints and addresses.
     pub connect: Duration,
-    /// Without a byte relayed in either direction.
+    /// Time without a byte relayed in either direction.
     pub idle: Option<Duration>,
     /// Silence of a side after which it is sent a ping.
     pub ping_interval: Option<Duration>,

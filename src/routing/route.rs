@@ -12,14 +12,14 @@ use super::policy::Policy;
 use super::target::Target;
 use crate::proto::refusal::Refusal;
 
-/// Names a route for as long as its API is deployed in its environment, through all its changes.
+/// A route's identity. It stays for as long as the API is deployed in the environment, through all changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RouteId(pub u64);
 
 /// The fingerprint of connections that have no endpoint.
 pub const NO_ENDPOINT: u64 = 0;
 
-/// Whose route it is: the labels of its figures and of the records of its connections.
+/// The labels of a route's metrics and of its connections' records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RouteLabels {
     /// The API's project.
@@ -41,11 +41,11 @@ impl fmt::Display for RouteLabels {
 /// One API in one environment.
 #[derive(Debug)]
 pub struct Route {
-    /// Its name.
+    /// The route's identity.
     pub id: RouteId,
-    /// Whose it is; `None` where there is but one route, and nothing to tell it from.
+    /// The labels; `None` if there is only one route.
     pub labels: Option<Arc<RouteLabels>>,
-    /// The listener that it is served at.
+    /// The index of the listener.
     pub listener: u16,
     /// Whether it takes connections.
     pub gate: Gate,
@@ -54,11 +54,11 @@ pub struct Route {
     /// The endpoints of a relay: at least one, taken in turn. One that cannot be reached is passed over for the next. Empty for
     /// any other service.
     pub endpoints: Box<[Endpoint]>,
-    /// Whether the upstream gets the client's `Host` and not the target's own.
+    /// Whether the upstream gets the client's `Host` header instead of the target's own host.
     pub preserve_host: bool,
-    /// Header lines that the client's 101 has besides, each with its line end.
+    /// Additional header lines of the client's 101, each with its line end.
     pub answer_lines: Box<[u8]>,
-    /// What holds for its connections.
+    /// Limits and deadlines of the connections.
     pub policy: Arc<Policy>,
 }
 
@@ -75,17 +75,17 @@ pub enum Service {
 /// Whether a route takes connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Gate {
-    /// It does.
+    /// The route takes connections.
     #[default]
     Open,
-    /// Its API is blocked.
+    /// The API is blocked.
     Blocked,
-    /// It is stopped in its environment.
+    /// The deployment is stopped.
     Stopped,
 }
 
 impl Gate {
-    /// What a client is told that comes to it while it is closed.
+    /// The refusal for new clients; `None` if the gate is open.
     #[must_use]
     pub fn refusal(self) -> Option<Refusal> {
         match self {
@@ -96,32 +96,32 @@ impl Gate {
     }
 }
 
-/// One of the places a route's connections may go to.
+/// An endpoint: an upstream that a route's connections may go to.
 #[derive(Debug)]
 pub struct Endpoint {
     /// The URL.
     pub target: Target,
-    /// What is asked of it where it is spoken to in TLS.
+    /// The TLS requirements, for a TLS target.
     pub tls: Option<UpstreamTls>,
-    /// Its addresses.
+    /// The addresses of the target's host.
     pub addresses: Arc<AddressCell>,
     /// See [`fingerprint`](Self::fingerprint).
     fingerprint: u64,
 }
 
-/// What an upstream that is spoken to in TLS has to show.
+/// The TLS requirements for an upstream.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UpstreamTls {
-    /// The name its certificate must bear, and that is sent as SNI if it is not an address.
+    /// The name in the upstream's certificate; also sent as SNI unless it is an address.
     pub name: ServerName<'static>,
-    /// Whether its certificate is verified: `false` only by a flag that says `insecure`.
+    /// Whether the certificate is verified: `false` only by an option that says `insecure`.
     pub is_verified: bool,
-    /// Which of a shard's client configurations its sessions are made with.
+    /// The index of the shard's TLS client configuration.
     pub trust: u16,
 }
 
 impl Endpoint {
-    /// An endpoint.
+    /// Creates an endpoint.
     #[must_use]
     pub fn new(target: Target, tls: Option<UpstreamTls>, addresses: Arc<AddressCell>) -> Self {
         let mut hasher = DefaultHasher::new();
@@ -129,15 +129,15 @@ impl Endpoint {
         Self { target, tls, addresses, fingerprint: hasher.finish() }
     }
 
-    /// Tells it from any other endpoint, however its route changes: a connection remembers where it goes by it. Where the
-    /// name's addresses change, or what is asked of the endpoint's TLS, it stays: that counts for new connections.
+    /// Identifies the endpoint through all changes of its route: a connection remembers its endpoint by it. Changes of the
+    /// host's addresses or of the TLS requirements do not change it: they apply to new connections.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
 
-    /// Whether there is nothing to tell it from the other by. Two places are the same if they are one, or have one address
-    /// written in their target.
+    /// Whether both endpoints are equal. Their address cells are equal if they are the same object, or if the target names an
+    /// address.
     fn is_same(&self, other: &Self) -> bool {
         let is_same_host = Arc::ptr_eq(&self.addresses, &other.addresses) || self.target.host.parse::<IpAddr>().is_ok();
         is_same_host && self.target == other.target && self.tls == other.tls
@@ -145,7 +145,7 @@ impl Endpoint {
 }
 
 impl Route {
-    /// Whether there is nothing to tell it from the other by: who has the one need not look at the other.
+    /// Whether both routes are equal: a shard that has one need not look at the other.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         let Self { id, labels, listener, gate, service, endpoints, preserve_host, answer_lines, policy } = self;

@@ -1,4 +1,4 @@
-//! Everything that is in force: immutable, shared by all shards, replaced as a whole.
+//! The snapshot of all active routes: immutable, shared by all shards, replaced as a whole.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,27 +12,27 @@ use super::route::{Route, RouteId};
 use crate::invariant::Invariant;
 use crate::proto::authority::{Authority, canonical};
 
-/// What is in force. Made by a [`Builder`], asked by [`find`](Self::find) for a connection and by
-/// [`route`](Self::route) for a route by its name.
+/// All active routes. A [`Builder`] makes a snapshot; [`find`](Self::find) finds the route of a connection, and
+/// [`route`](Self::route) a route by its identity.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     number: u64,
-    /// By the listener's place.
+    /// The hosts of each listener, by index.
     listeners: Vec<Hosts>,
     sites: Vec<Paths>,
     routes: HashMap<RouteId, Arc<Route>>,
 }
 
-/// A route that was found.
+/// The route of a request.
 #[derive(Debug)]
 pub struct Found<'a> {
     /// The route.
     pub route: &'a Arc<Route>,
-    /// What stands behind its base path: empty, or from a slash or question mark on, as it came.
+    /// The rest of the path after the base path, unchanged: empty, or beginning with a slash or question mark.
     pub rest: &'a str,
 }
 
-/// Which site a host name belongs to, on one listener.
+/// The sites of one listener, by host name.
 #[derive(Debug, Default)]
 struct Hosts {
     exact: HashMap<Box<str>, usize>,
@@ -44,7 +44,7 @@ struct Hosts {
 #[derive(Debug, Default)]
 struct Paths {
     exact: HashMap<Box<str>, Arc<Route>>,
-    /// With the minor version that it is.
+    /// The route of the newest minor version, with that version.
     newest: HashMap<Box<str>, (u32, Arc<Route>)>,
     any: Option<Arc<Route>>,
     max_segments: usize,
@@ -52,7 +52,7 @@ struct Paths {
 }
 
 impl Snapshot {
-    /// A route for everything that comes through the first listener.
+    /// A snapshot with one route for every request on the first listener.
     #[must_use]
     pub fn of_one(route: Route) -> Self {
         let route = Arc::new(route);
@@ -61,25 +61,25 @@ impl Snapshot {
         Self { number: 0, listeners: vec![listener], sites: vec![site], routes: HashMap::from([(route.id, route)]) }
     }
 
-    /// Counts snapshots of a process: a later one has a greater number.
+    /// The snapshot's number: a later snapshot of the process has a greater one.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// How many routes there are.
+    /// The number of routes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.routes.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no routes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.routes.is_empty()
     }
 
-    /// A route by its name.
+    /// The route with this identity.
     #[must_use]
     pub fn route(&self, id: RouteId) -> Option<&Arc<Route>> {
         self.routes.get(&id)
@@ -90,8 +90,8 @@ impl Snapshot {
         self.routes.values()
     }
 
-    /// The route for a request: by the listener it came through, its host, and the longest base path that its path begins
-    /// with. `path_and_query` begins with a slash. Costs a few look-ups, however many routes there are.
+    /// The route of a request: by its listener, its host, and the longest base path that its path begins with.
+    /// `path_and_query` begins with a slash. Takes a few hash look-ups, however many routes there are.
     #[must_use]
     pub fn find<'a>(&'a self, listener: u16, authority: Authority<'_>, path_and_query: &'a str) -> Option<Found<'a>> {
         let site = self.listeners.get(usize::from(listener))?.site(authority)?;
@@ -105,7 +105,7 @@ impl Hosts {
             return self.any;
         }
         let host = canonical(authority.host());
-        // No pattern is for what is no name; and each dot of it would cost a look-up.
+        // A text that is no host name matches no pattern, and each of its dots would cost a look-up.
         if host.len() > MAX_NAME {
             return self.any;
         }
@@ -139,8 +139,8 @@ impl Paths {
     }
 }
 
-/// Where an API is served: `/{project}/{identifier}/v{major}.{minor}`, and without the minor version where no newer minor
-/// of the same major is there.
+/// An API's base path: `/{project}/{identifier}/v{major}.{minor}`. The path without the minor version leads to the newest
+/// minor version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BasePath {
     /// `/{project}/{identifier}`, in characters that need no percent-encoding.
@@ -157,7 +157,7 @@ impl fmt::Display for BasePath {
     }
 }
 
-/// Two things that cannot be in force at once: what they both claim.
+/// A conflict between two sites or routes: what both of them claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict(pub String);
 
@@ -169,11 +169,11 @@ impl fmt::Display for Conflict {
 
 impl std::error::Error for Conflict {}
 
-/// The base paths that are served on one listener for some host names, or for all others.
+/// A site: the base paths that a listener serves for some host names, or for all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Site(usize);
 
-/// Makes a snapshot: first its sites ([`site`](Self::site)), then the routes on them ([`add`](Self::add),
+/// Builds a snapshot: first the sites ([`site`](Self::site)), then their routes ([`add`](Self::add),
 /// [`add_everything`](Self::add_everything)).
 #[derive(Debug, Default)]
 pub struct Builder {
@@ -181,17 +181,17 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Without routes; `listeners` is how many each shard has.
+    /// Begins a snapshot. `listeners` is the number of listeners of each shard.
     #[must_use]
     pub fn new(number: u64, listeners: u16) -> Self {
         let listeners = (0..listeners).map(|_| Hosts::default()).collect();
         Self { snapshot: Snapshot { number, listeners, ..Snapshot::default() } }
     }
 
-    /// A site on a listener, for these hosts, or if there are none for all that no other site there claims.
+    /// Adds a site to a listener for these hosts; without hosts, for all that no other site of the listener claims.
     ///
     /// # Errors
-    /// Another site claims one of them, or there is no such listener.
+    /// Another site claims one of the hosts, or the listener does not exist.
     pub fn site(&mut self, listener: u16, hosts: &[HostPattern]) -> Result<Site, Conflict> {
         let site = self.snapshot.sites.len();
         let table = self.snapshot.listeners.get_mut(usize::from(listener));
@@ -210,10 +210,10 @@ impl Builder {
         Ok(Site(site))
     }
 
-    /// Serves an API at its base path.
+    /// Adds a route at its base path.
     ///
     /// # Errors
-    /// Another is served there.
+    /// Another route has that base path.
     pub fn add(&mut self, site: Site, path: &BasePath, route: Arc<Route>) -> Result<(), Conflict> {
         self.snapshot.routes.insert(route.id, Arc::clone(&route));
         let Some(paths) = self.snapshot.sites.get_mut(site.0) else { return Err(Conflict(path.to_string())) };
@@ -235,10 +235,10 @@ impl Builder {
         }
     }
 
-    /// Serves every path of a site that has no route of its own. Nothing of the path is taken away.
+    /// Adds a route for every path of a site that has no route of its own. The upstream gets the whole path.
     ///
     /// # Errors
-    /// Another does so already.
+    /// Another route has all paths already.
     pub fn add_everything(&mut self, site: Site, route: Arc<Route>) -> Result<(), Conflict> {
         self.snapshot.routes.insert(route.id, Arc::clone(&route));
         let Some(paths) = self.snapshot.sites.get_mut(site.0) else { return Err(Conflict("every path".to_owned())) };
@@ -248,7 +248,7 @@ impl Builder {
         }
     }
 
-    /// The snapshot.
+    /// Finishes the snapshot.
     #[must_use]
     pub fn build(self) -> Snapshot {
         self.snapshot

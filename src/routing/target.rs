@@ -11,30 +11,30 @@ use crate::proto::authority::{Authority, AuthorityError};
 pub struct Target {
     /// Host name or address, without brackets.
     pub host: String,
-    /// The port; where the URL has none 443 with TLS, and 80 without.
+    /// The port; without one in the URL 443 with TLS and 80 otherwise.
     pub port: u16,
-    /// Whether it is spoken to in TLS. Never tried without where this is set.
+    /// Whether connections use TLS. If set, plain text is never tried.
     pub tls: bool,
-    /// `host[:port]` as it goes into the `Host` header.
+    /// `host[:port]` for the `Host` header.
     pub authority: String,
     /// The path, without a slash at its end; empty for the root.
     pub base_path: String,
 }
 
-/// Why a URL is not a target.
+/// The reason why a URL is not a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetError {
-    /// No scheme, or one that is not of the four.
+    /// The scheme is missing, or none of the four.
     Scheme,
-    /// The host is missing or not one, or the port is not a number from 1 to 65535.
+    /// The host is missing or invalid, or the port is not a number from 1 to 65535.
     Authority,
-    /// A user name or password stands in the URL.
+    /// The URL contains a user name or password.
     UserInfo,
-    /// A query or fragment, which would collide with the client's own.
+    /// The URL has a query or fragment, which would collide with the client's own.
     Query,
-    /// A fragment in a URL to connect to: it is never sent.
+    /// The URL to connect to has a fragment, which is never sent.
     Fragment,
-    /// A byte that has no place in a path.
+    /// The path has a byte that paths cannot contain.
     Path,
 }
 
@@ -89,10 +89,10 @@ impl FromStr for Target {
     }
 }
 
-/// Reads the URL a client connects to: where it is, and the path and query to ask for there.
+/// Reads the URL that a client connects to: its target, and the path and query to request.
 ///
 /// # Errors
-/// As for a target; a query is allowed.
+/// The rules of a target, except that a query is allowed.
 pub fn client_url(url: &str) -> Result<(Target, String), TargetError> {
     let (base, query) = url.split_once('?').map_or((url, None), |(base, query)| (base, Some(query)));
     if url.contains('#') {

@@ -141,7 +141,7 @@ fn only_environment(api: &Api) -> Result<String, Failure> {
     }
 }
 
-/// The one promotion that is possible, as far as it is not named.
+/// The only possible promotion that fits the flags.
 fn only_promotion(
     api: &Api,
     order: &[String],

@@ -1,4 +1,4 @@
-//! `ringway api lifecycle`: where an API is in its life, and where it goes.
+//! `ringway api lifecycle`: shows an API's lifecycle state and changes it.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -34,7 +34,7 @@ pub(super) struct Args {
     yes: bool,
 }
 
-/// For clap: a state, in small or capital letters, with its hyphen or without.
+/// Parses a state for clap: in lower or upper case, with its hyphen or without.
 pub(super) fn state(text: &str) -> Result<Lifecycle, String> {
     let plain = |text: &str| text.replace('-', "").to_ascii_lowercase();
     Lifecycle::ALL.into_iter().find(|state| plain(state.as_str()) == plain(text)).ok_or_else(|| {
@@ -43,9 +43,9 @@ pub(super) fn state(text: &str) -> Result<Lifecycle, String> {
     })
 }
 
-/// For clap: a time, or a day, which begins at midnight UTC.
+/// Parses a time for clap, or a day, which begins at midnight UTC.
 pub(in crate::cli) fn time(text: &str) -> Result<Timestamp, String> {
-    // A time of day without a zone is no time: it is not taken for its day.
+    // A time of day without a zone is refused rather than read as its day.
     let day = || Some(text).filter(|text| text.len() == "2027-06-30".len())?.parse::<Date>().ok();
     let midnight = || day().and_then(|day| day.to_zoned(TimeZone::UTC).ok()).map(|day| day.timestamp());
     let read = text.parse().ok().or_else(midnight);
@@ -82,7 +82,7 @@ pub(super) fn run(args: &Args, client: &Client, globals: &GlobalOptions) -> Resu
     write(&view, globals)
 }
 
-/// Shows where a published API's connections will go, and has it confirmed: the targets that were.
+/// Asks the user to confirm the targets of the API that is to be published, and returns them.
 fn publishing(
     args: &Args,
     api: &Api,

@@ -1,5 +1,5 @@
-//! What an API is called on the command line: `identifier`, `identifier:1.0`, `project/identifier`,
-//! `project/identifier:1.0`. What is left out must be clear.
+//! References to APIs on the command line: `identifier`, `identifier:1.0`, `project/identifier` or
+//! `project/identifier:1.0`. A reference must match exactly one API.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::cli::client::{Client, ResourcePath};
 use crate::cli::{Failure, program};
 use crate::declare::held;
 
-/// What was written.
+/// A reference as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) struct Reference {
     project: Option<ProjectName>,
@@ -46,10 +46,10 @@ impl fmt::Display for Reference {
 }
 
 impl Reference {
-    /// The whole name of the API that it means. Asks the node if something was left out.
+    /// The key of the API. Asks the node if project or version was left out.
     ///
     /// # Errors
-    /// There is none, or there are several.
+    /// No API matches, or several do.
     pub(in crate::cli) fn key(&self, client: &Client) -> Result<ApiKey, Failure> {
         if let (Some(project), Some(version)) = (&self.project, self.version) {
             return Ok(ApiKey { project: project.clone(), identifier: self.identifier.clone(), version });
@@ -60,7 +60,7 @@ impl Reference {
         self.only(&all).map_err(Failure::Failed)
     }
 
-    /// The one that it means among those that there are. A retired one counts only where no other does.
+    /// The only API that matches. Retired APIs count only if no other API matches.
     fn only(&self, all: &[Api]) -> Result<ApiKey, String> {
         let fits =
             |api: &&Api| api.identifier == self.identifier && self.version.is_none_or(|version| version == api.version);

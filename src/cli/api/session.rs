@@ -47,14 +47,14 @@ pub(super) fn run(args: &Args, client: &Client) -> Result<ExitCode, Failure> {
     ws::open(&url, &args.options)
 }
 
-/// The URL with a path behind it.
+/// The URL with a path appended.
 fn joined(url: &str, path: &str) -> String {
     let begins = path.is_empty() || path.starts_with(['/', '?']);
     format!("{}{}{path}", url.trim_end_matches('/'), if begins { "" } else { "/" })
 }
 
-/// Where to dial: a listener on all addresses is reached at loopback, or where its node is. One on a loopback of another
-/// host is not reached at all.
+/// The address to dial. A listener on all addresses is reached at loopback, or at the node's address if that is another host;
+/// a loopback listener of another host cannot be reached.
 fn dialled(url: &str, remote_host: Option<&str>) -> Result<String, String> {
     let (parsed, path) = target::client_url(url).map_err(|error| error.to_string())?;
     let Ok(address) = parsed.host.parse::<IpAddr>() else { return Ok(url.to_owned()) };

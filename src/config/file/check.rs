@@ -1,4 +1,4 @@
-//! All that was written, seen together: does it fit, and what comes of it.
+//! The check of a file as a whole: do its options fit one another? The result is the configuration.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ use crate::routing::host::HostPattern;
 use crate::routing::name;
 use crate::tls::client::ClientFiles;
 
-/// Environments, and of each of them hosts and variables.
+/// The most environments, and the most hosts and variables of each.
 const MAX_ENVIRONMENTS: usize = 64;
 const MAX_HOSTS: usize = 256;
 const MAX_VARIABLES: usize = 256;
@@ -33,7 +33,7 @@ impl Findings<'_> {
     }
 }
 
-/// Makes the configuration of what was written.
+/// Checks the options together and builds the configuration.
 pub(super) fn check(document: &Document<'_>, written: Written) -> Result<Configuration, Faults> {
     let mut findings = Findings { document, faults: Vec::new() };
     process(&mut findings, &written);
@@ -55,7 +55,7 @@ pub(super) fn check(document: &Document<'_>, written: Written) -> Result<Configu
         let limits = environment.limits.over(&written.limits);
         made.push(Environment { name, external, internal, hosts, variables, limits, upstream_tls });
     }
-    // With one left out their places would be others.
+    // Indices are only right if no environment was left out.
     if made.len() == written.environments.len() {
         listeners::tell_apart(&mut findings, &listeners, &made);
     }
@@ -79,7 +79,7 @@ pub(super) fn check(document: &Document<'_>, written: Written) -> Result<Configu
     })
 }
 
-/// What is the whole process's.
+/// Checks the options of the process.
 fn process(findings: &mut Findings<'_>, written: &Written) {
     let limits = OptionPath::root("limits");
     let ranges = [written.limits.head().err(), written.limits.keepalive().err()];
@@ -163,7 +163,7 @@ fn variables(
         if let Err(fault) = target::check_variable(name) {
             findings.add(&option, fault.message);
         }
-        // What is in it is not told.
+        // The value may be a secret: no message repeats it.
         let value = value.reveal();
         if value.len() > target::MAX_TARGET_BYTES {
             findings.add(&option, format!("the value is longer than {} bytes", target::MAX_TARGET_BYTES));

@@ -1,4 +1,4 @@
-//! The text of a configuration file: read into what the operator wrote, with every error in it and where that stands.
+//! The text of a configuration file as a tree, and the places of its options and errors.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,38 +7,38 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, Deserializer};
 
-/// So many errors are told at once. The first are the ones to mend.
+/// The most errors reported at once; the first ones should be fixed first.
 const MAX_FAULTS: usize = 50;
 
-/// One thing that is wrong.
+/// A fault of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Line and column, from 1, if it stands anywhere.
+    /// Line and column, from 1; `None` for a fault of the whole file.
     pub at: Option<(usize, usize)>,
-    /// Which option, for example `environments[0].name`; empty if it is not an option's.
+    /// The option, such as `environments[0].name`; empty if the fault concerns none.
     pub option: String,
-    /// What is wrong, and what would be right.
+    /// The fault, and a correct value.
     pub why: String,
 }
 
-/// All that is wrong with a file.
+/// All faults of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults {
-    /// The file as it was named.
+    /// The file, as the operator named it.
     pub file: String,
-    /// At least one, in the order in which they stand.
+    /// At least one fault, in the order of their places.
     pub faults: Vec<Fault>,
 }
 
 impl Faults {
-    /// One that is the whole file's.
+    /// A fault of the whole file.
     pub(super) fn whole(file: &str, why: impl Into<String>) -> Self {
         Self { file: file.to_owned(), faults: vec![Fault { at: None, option: String::new(), why: why.into() }] }
     }
 }
 
 impl fmt::Display for Faults {
-    /// A line each: `FILE:LINE:COLUMN: OPTION: what is wrong`.
+    /// One line a fault: `FILE:LINE:COLUMN: OPTION: what is wrong`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, Fault { at, option, why }) in self.faults.iter().enumerate() {
             f.write_str(if index > 0 { "\n" } else { "" })?;
@@ -54,7 +54,7 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
-/// Where an option stands in the tree of them: `environments[0].external.listen`.
+/// The path of an option: `environments[0].external.listen`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct OptionPath(Vec<Step>);
 
@@ -94,7 +94,7 @@ impl fmt::Display for OptionPath {
     }
 }
 
-/// A file's text and the tree in it.
+/// A file's text and its tree.
 #[derive(Debug)]
 pub(super) struct Document<'t> {
     name: &'t str,
@@ -103,7 +103,7 @@ pub(super) struct Document<'t> {
 }
 
 impl<'t> Document<'t> {
-    /// Reads the text, as far as its form goes.
+    /// Parses the text as TOML.
     pub(super) fn parse(name: &'t str, text: &'t str) -> Result<Self, Faults> {
         let (root, errors) = DeTable::parse_recoverable(text);
         let document = Self { name, text, root };
@@ -118,8 +118,8 @@ impl<'t> Document<'t> {
         Err(document.faults(errors.iter().map(fault).collect()))
     }
 
-    /// What it says, as far as each option's own value goes. An entry that cannot be read is taken out and told of, and the
-    /// rest is read again: so all of them are found.
+    /// Reads the values of all options. An entry that cannot be read becomes a fault, is removed, and the rest is read again:
+    /// so all such entries are found.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Faults> {
         let mut rest = self.root.clone();
         let mut faults = Vec::new();
@@ -131,7 +131,7 @@ impl<'t> Document<'t> {
             };
             let span = error.span().unwrap_or_default();
             let is_removed = find(rest.get_ref(), &span).is_some_and(|path| remove(rest.get_mut(), &path.0));
-            // As it was written: what was taken out before counts there.
+            // Found in the original tree, where indices still count the entries that were removed.
             let option = find(self.root.get_ref(), &span);
             faults.push(Fault {
                 at: error.span().map(|span| self.line_and_column(span.start)),
@@ -144,14 +144,14 @@ impl<'t> Document<'t> {
         }
     }
 
-    /// A fault of an option: told where it stands, or where the nearest thing around it does.
+    /// A fault at the place of an option, or of the nearest table around it.
     pub(super) fn fault(&self, option: &OptionPath, why: impl Into<String>) -> Fault {
         let at = (1..=option.0.len()).rev().find_map(|length| span(self.root.get_ref(), option.0.get(..length)?));
         let at = at.map(|span| self.line_and_column(span.start));
         Fault { at, option: option.to_string(), why: why.into() }
     }
 
-    /// Faults, in the order in which they stand.
+    /// The faults in the order of their places.
     pub(super) fn faults(&self, mut faults: Vec<Fault>) -> Faults {
         faults.sort_by_key(|fault| fault.at);
         faults.truncate(MAX_FAULTS);
@@ -166,7 +166,7 @@ impl<'t> Document<'t> {
     }
 }
 
-/// The entry with this span, or with a key or value of this span: the innermost.
+/// The innermost entry whose key or value has this span.
 fn find(table: &DeTable<'_>, span: &Range<usize>) -> Option<OptionPath> {
     for (key, value) in table {
         let step = Step::Key(key.get_ref().to_string());
@@ -192,7 +192,7 @@ fn find_in(value: &Spanned<DeValue<'_>>, span: &Range<usize>) -> Option<Vec<Step
     }
 }
 
-/// Takes an entry out, if it is there.
+/// Removes an entry. Returns whether it was there.
 fn remove(table: &mut DeTable<'_>, path: &[Step]) -> bool {
     let Some((Step::Key(key), rest)) = path.split_first() else { return false };
     let Some(found) = table.keys().find(|found| found.get_ref() == key).cloned() else { return false };
@@ -220,7 +220,7 @@ fn remove_in(value: &mut Spanned<DeValue<'_>>, path: &[Step]) -> bool {
     }
 }
 
-/// Where the value of an option stands.
+/// The span of an option's value.
 fn span(table: &DeTable<'_>, path: &[Step]) -> Option<Range<usize>> {
     let (Step::Key(key), rest) = path.split_first()? else { return None };
     let (_, mut value) = table.iter().find(|(found, _)| found.get_ref() == key)?;

@@ -1,4 +1,4 @@
-//! The listeners of all environments together: each address once, and no request that could be for two environments.
+//! The listeners of all environments: each address once, and no request that could belong to two environments.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use super::{Environment, Listener};
 use crate::config::scalar::{Listen, Network};
 use crate::config::tls::{ListenTlsArgs, Names};
 
-/// The listeners, and the places among them of each environment's external and internal one.
+/// The listeners, and for each environment the indices of its external and internal listener.
 pub(super) fn of(findings: &mut Findings<'_>, written: &Written) -> (Vec<Listener>, Vec<[usize; 2]>) {
     let mut gathered = Gathered::default();
     let mut places = Vec::new();
@@ -25,20 +25,20 @@ pub(super) fn of(findings: &mut Findings<'_>, written: &Written) -> (Vec<Listene
 #[derive(Default)]
 struct Gathered<'w> {
     listeners: Vec<Listener>,
-    /// What each of them was made of.
+    /// The options that each listener was made of.
     written: Vec<&'w written::Listener>,
 }
 
 impl<'w> Gathered<'w> {
-    /// The place of a listener, which is another's if that has its address.
+    /// The index of a listener; environments with the same address share one.
     fn add(&mut self, findings: &mut Findings<'_>, option: OptionPath, written: &'w written::Listener) -> usize {
         let Some(Listen(listen)) = written.listen else {
             findings
                 .add(&option.key("listen"), "is missing: write the address to listen on, such as \"127.0.0.1:8082\"");
-            // Never looked at: there will be no configuration.
+            // The fault above means that no configuration will use this index.
             return usize::MAX;
         };
-        // Each port 0 is another port.
+        // The kernel gives each port 0 a different port.
         let same = self.listeners.iter().position(|other| other.listen == listen && listen.port() > 0);
         if let Some((place, first)) = same.and_then(|place| Some((place, self.written.get(place)?))) {
             let says_nothing = written::Listener { listen: written.listen.clone(), ..Default::default() };
@@ -89,7 +89,7 @@ fn listener(
     Listener { listen, tls, proxy_protocol, option }
 }
 
-/// The admin API and the metrics listen on addresses of their own.
+/// Checks that the admin API and the metrics have addresses of their own.
 fn others(findings: &mut Findings<'_>, written: &Written, listeners: &[Listener]) {
     let admin = (OptionPath::root("admin").key("listen"), written.admin.listen.0);
     let metrics = written.metrics.listen.as_ref();
@@ -110,7 +110,7 @@ fn same(one: SocketAddr, other: SocketAddr) -> bool {
     one == other && one.port() > 0
 }
 
-/// Whether `all` is every address of `one`'s kind, at the same port.
+/// Whether `all` is the unspecified address that includes `one`, at the same port.
 fn covers(all: SocketAddr, one: SocketAddr) -> bool {
     all != one
         && all.port() == one.port()
@@ -119,7 +119,7 @@ fn covers(all: SocketAddr, one: SocketAddr) -> bool {
         && all.is_ipv4() == one.is_ipv4()
 }
 
-/// Finds environments that answer to the same requests.
+/// Reports environments that would answer the same requests.
 pub(super) fn tell_apart(findings: &mut Findings<'_>, listeners: &[Listener], environments: &[Environment]) {
     for (index, environment) in environments.iter().enumerate() {
         let option = OptionPath::root("environments").index(index);

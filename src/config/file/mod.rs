@@ -1,11 +1,10 @@
-//! The configuration file: what the operator wrote, and what the program runs with.
+//! The configuration file.
 //!
 //! ```text
 //! ringway.toml -> document (form) -> written (each value) -> check (all of it together) -> Configuration -> open (files)
 //! ```
 //!
-//! Every step tells all that it finds wrong, with the line, the column and the option. Without a file there are the
-//! defaults, which go the same way.
+//! Every step reports all its faults, with line, column and option. Without a file the defaults take the same way.
 
 mod check;
 mod document;
@@ -34,95 +33,95 @@ use crate::tls::client::{ClientFiles, ClientTls, Trust};
 use crate::tls::pem::LoadError;
 use crate::tls::server::{Served, ServerTls};
 
-/// Bytes of the longest file: with 64 environments of 256 variables there is room to spare.
+/// The most bytes of a file: ample for 64 environments with 256 variables each.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// What the program runs with: checked as a whole, never changed.
+/// A configuration: checked as a whole, and immutable.
 #[derive(Clone, Debug)]
 pub struct Configuration {
     /// The CPUs to run on; all if `None`.
     pub cpus: Option<Cpus>,
-    /// Where the admin API listens.
+    /// The admin API's address.
     pub admin: SocketAddr,
-    /// Names that the admin API may be called by, besides the usual ones of this host.
+    /// Host names of the admin API besides `localhost` and its address.
     pub allowed_hosts: Vec<String>,
-    /// Where metrics are served without a token.
+    /// The address where metrics are served without a token.
     pub metrics: Option<SocketAddr>,
-    /// How and what is logged.
+    /// Format and level of the log.
     pub log: LogArgs,
-    /// Peers whose word on earlier hops is believed.
+    /// Peers whose `X-Forwarded-*` and `Forwarded` headers are believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Servers of DNS to ask, and not the host's own; those if there are none.
+    /// DNS servers to use; if there are none, the host's own.
     pub resolver: Vec<SocketAddr>,
-    /// Over how long the ends of many connections are spread.
+    /// The time over which many connections that must be closed are spread.
     pub drain_window: Duration,
     /// Whether upstreams get the client's `Host` and not the target's own.
     pub preserve_host: bool,
     /// What holds for the process, and for a connection as long as its environment is not known.
     pub limits: LimitArgs,
-    /// Each once, though several environments may share one.
+    /// The listeners. Several environments may share one.
     pub listeners: Vec<Listener>,
-    /// In their order: an API is promoted from one to the next.
+    /// The environments, in order: an API is promoted from one to the next.
     pub environments: Vec<Environment>,
     written: Written,
 }
 
-/// An address to listen on.
+/// A listener.
 #[derive(Clone, Debug)]
 pub struct Listener {
     /// The address; port 0 for any free one.
     pub listen: SocketAddr,
-    /// How clients are spoken to in TLS; `None` for plain text.
+    /// TLS with clients; `None` for plain text.
     pub tls: Option<ServerTls>,
-    /// Peers that must begin with a PROXY header.
+    /// Peers that must begin with a PROXY protocol header.
     pub proxy_protocol: Vec<IpNet>,
-    /// Where it is written.
+    /// The listener's option in the file.
     option: OptionPath,
 }
 
 impl Listener {
-    /// Where it is written, for people.
+    /// The listener's option in the file, for messages.
     #[must_use]
     pub fn name(&self) -> String {
         self.option.to_string()
     }
 }
 
-/// A place for APIs to run in.
+/// An environment.
 #[derive(Clone, Debug)]
 pub struct Environment {
-    /// Its name.
+    /// The environment's name.
     pub name: EnvironmentName,
-    /// The place of its listener for external APIs in [`Configuration::listeners`].
+    /// The index of the external listener in [`Configuration::listeners`].
     pub external: usize,
-    /// The same for internal APIs.
+    /// The index of the internal listener.
     pub internal: usize,
-    /// The host names that it answers to; if there are none, to all that no other environment claims.
+    /// The host names that the environment answers to; if there are none, all that no other environment claims.
     pub hosts: Vec<HostPattern>,
-    /// What `${NAME}` in a target stands for.
+    /// The values of `${NAME}` in targets.
     pub variables: BTreeMap<String, Secret>,
     /// What holds for its connections.
     pub limits: LimitArgs,
-    /// How its upstreams are spoken to in TLS.
+    /// TLS with upstreams.
     pub upstream_tls: ClientFiles,
 }
 
-/// What the files hold that a configuration names.
+/// The contents of the files that a configuration names.
 #[derive(Debug)]
 pub struct Opened {
-    /// By listener: its certificates.
+    /// The certificates of each listener.
     pub served: Vec<Option<Served>>,
-    /// By environment: what upstreams are spoken to with. It may fail only where nothing was written: on a host that trusts
-    /// nobody, which is no matter until a target wants TLS.
+    /// The TLS configuration of each environment's upstreams. Kept as an error only for environments without TLS options: an
+    /// empty trust store of the host matters only once a target uses TLS.
     pub upstream_tls: Vec<Result<ClientTls, LoadError>>,
 }
 
-/// A file that was read, or what stands in for one.
+/// A file's text, or the defaults in its place.
 #[derive(Debug)]
 pub struct File {
     name: String,
     text: String,
-    /// What paths in it are relative to.
+    /// The folder that relative paths start from.
     folder: PathBuf,
 }
 
@@ -130,7 +129,7 @@ impl File {
     /// Reads the file; without one, the defaults.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// The file cannot be read.
     pub fn read(path: Option<&Path>) -> Result<Self, Faults> {
         let Some(path) = path else {
             return Ok(Self { name: "(defaults)".to_owned(), text: String::new(), folder: PathBuf::new() });
@@ -140,10 +139,10 @@ impl File {
         Ok(Self { name, text, folder: path.parent().map(Path::to_owned).unwrap_or_default() })
     }
 
-    /// What it says, checked as a whole. Reads no other file.
+    /// Checks the file as a whole. Reads no other file.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// All faults of the file.
     pub fn configuration(&self) -> Result<Configuration, Faults> {
         let document = self.document()?;
         let written = self.written(&document)?;
@@ -157,10 +156,10 @@ impl File {
         Ok(written)
     }
 
-    /// Reads the files that a configuration of this file names.
+    /// Reads the files that a configuration names.
     ///
     /// # Errors
-    /// All that is wrong with them.
+    /// All faults of those files.
     pub fn open(&self, configuration: &Configuration) -> Result<Opened, Faults> {
         let document = self.document()?;
         let mut faults = Vec::new();
@@ -175,7 +174,7 @@ impl File {
         let mut upstream_tls: Vec<Result<ClientTls, LoadError>> = Vec::new();
         for (index, environment) in configuration.environments.iter().enumerate() {
             let files = &environment.upstream_tls;
-            // Read once: the host's store of authorities has hundreds of them.
+            // Equal options are read once: the host's trust store has hundreds of authorities.
             let same =
                 configuration.environments.iter().zip(&upstream_tls).find(|(other, _)| other.upstream_tls == *files);
             let loaded = same.map_or_else(|| ClientTls::load(files), |(_, loaded)| loaded.clone());
@@ -196,16 +195,16 @@ impl File {
 }
 
 impl Configuration {
-    /// All of it with its defaults, as it would be written, without the values of variables.
+    /// All options with their defaults, in the file's form. Values of variables are masked.
     #[must_use]
     pub fn shown(&self) -> serde_json::Value {
-        // Nothing in it can fail to be written.
+        // Serialising these types cannot fail.
         serde_json::to_value(&self.written).unwrap_or_default()
     }
 }
 
 fn read_text(path: &Path) -> Result<String, String> {
-    // Asked before it is opened: opening a pipe would wait for who writes to it.
+    // Checked before opening: opening a pipe would wait for a writer.
     let kind = std::fs::metadata(path).map_err(|error| format!("it cannot be read: {error}"))?;
     if !kind.is_file() {
         return Err("it is not a regular file".to_owned());

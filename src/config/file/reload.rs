@@ -1,5 +1,4 @@
-//! A file that is read again while the program runs: what of it can be had at once, what has to wait for a restart, and
-//! what is another than before.
+//! A reload: which options of the file apply at once, which wait for a restart, and which changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,37 +8,37 @@ use super::document::Faults;
 use super::written::{Environment, Listener, Written};
 use super::{Configuration, File, check};
 
-/// What a file that is read again leads to.
+/// The result of a reload.
 #[derive(Debug)]
 pub struct Reload {
-    /// What is to be in force: with the listeners and environments that there are.
+    /// The new configuration, with the listeners and environments of the running process.
     pub configuration: Configuration,
-    /// What is another in it than before.
+    /// The options that change.
     pub changed: Vec<Difference>,
-    /// What the file has otherwise, and keeps its value until a restart: its value, and the file's.
+    /// The options whose new value waits for a restart: the running value, and the file's.
     pub kept: Vec<Difference>,
 }
 
-/// An option that has two values; none where it is not there. Values of variables are not shown.
+/// An option with two different values. Values of variables are not shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// `environments.production.limits.idle_timeout_ms`.
     pub option: String,
-    /// What it was, or is.
+    /// The value before; `None` if the option was absent.
     pub before: Option<Value>,
-    /// What it is, or would be.
+    /// The value after; `None` if the option is absent.
     pub after: Option<Value>,
 }
 
 impl File {
-    /// What the file says now, for a program that runs with another configuration.
+    /// Checks the file against the configuration that the program runs with.
     ///
     /// # Errors
-    /// All that is wrong with it; what runs stays as it is.
+    /// All faults of the file; the running configuration stays active.
     pub fn reload(&self, running: &Configuration) -> Result<Reload, Faults> {
         let document = self.document()?;
         let written = self.written(&document)?;
-        // First by itself, as a start would have it.
+        // The file must be right by itself, as at a start.
         let alone = check::check(&document, written.clone())?;
         let configuration = check::check(&document, merged(written, &running.written))?;
         let changed = differences(&running.written, &configuration.written);
@@ -48,7 +47,7 @@ impl File {
     }
 }
 
-/// What was written now, with what cannot change while the program runs from what was written then.
+/// The new file, with the running values of options that need a restart.
 fn merged(now: Written, then: &Written) -> Written {
     let mut limits = now.limits;
     limits.max_connections = then.limits.max_connections;
@@ -73,12 +72,12 @@ fn merged(now: Written, then: &Written) -> Written {
     Written { cpus: then.cpus.clone(), metrics: then.metrics.clone(), admin, log, limits, environments, ..now }
 }
 
-/// A listener stays where it is, and speaks as it does: whom its balancers are is all that may change.
+/// A listener keeps its address and TLS; only its balancers may change.
 fn listener(now: Listener, then: &Listener) -> Listener {
     Listener { proxy_protocol: now.proxy_protocol, ..then.clone() }
 }
 
-/// Every option that has not the same value in both.
+/// Every option that differs.
 fn differences(before: &Written, after: &Written) -> Vec<Difference> {
     let ([before_values, after_values], secrets) = ([before, after].map(values), other_secrets(before, after));
     let names: BTreeSet<&String> = before_values.keys().chain(after_values.keys()).collect();
@@ -91,10 +90,10 @@ fn differences(before: &Written, after: &Written) -> Vec<Difference> {
     names.iter().filter(differs).map(|name| difference(name)).collect()
 }
 
-/// Options and their values, environments by their names.
+/// All options with their values; environments by name.
 fn values(written: &Written) -> BTreeMap<String, Value> {
     let mut all = BTreeMap::new();
-    // Nothing in it can fail to be written.
+    // Serialising these types cannot fail.
     let mut whole = serde_json::to_value(written).unwrap_or_default();
     if let Some(environments) = whole.as_object_mut().and_then(|whole| whole.remove("environments")) {
         for (order, environment) in environments.as_array().into_iter().flatten().enumerate() {
@@ -121,7 +120,7 @@ fn flatten(value: &Value, path: &str, into: &mut BTreeMap<String, Value>) {
     }
 }
 
-/// Variables that stand for something else: that shows in no value.
+/// The variables whose value changed: masked values do not show that.
 fn other_secrets(before: &Written, after: &Written) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for environment in &after.environments {

@@ -1,4 +1,4 @@
-//! What the operator wrote, option by option: the shape of `ringway.toml`, and what stands where nothing is written.
+//! The shape of `ringway.toml`, option by option, and the defaults.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -80,8 +80,7 @@ pub(super) struct UpstreamTls {
     pub(super) insecure_skip_verify: bool,
 }
 
-/// The environments that are there when none is written, in their order, with the ports of their external and their
-/// internal listener.
+/// The environments of a file without environments, in order, with the ports of their external and internal listeners.
 const USUAL: [(&str, u16, u16); 2] = [("development", 8081, 8091), ("production", 8080, 8090)];
 
 impl Default for Written {
@@ -108,7 +107,7 @@ impl Default for Admin {
 }
 
 impl Written {
-    /// Writes down what holds where nothing is written.
+    /// Fills in the default environments and their addresses.
     pub(super) fn complete(&mut self) {
         if self.environments.is_empty() {
             let named = |(name, ..): &(&str, u16, u16)| Environment { name: (*name).to_owned(), ..Default::default() };
@@ -130,7 +129,7 @@ fn local(port: u16) -> SocketAddr {
 }
 
 impl Written {
-    /// Makes paths that are relative to the file's folder whole.
+    /// Makes relative paths absolute; they start from the file's folder.
     pub(super) fn resolve(&mut self, folder: &Path) {
         for environment in &mut self.environments {
             let Environment { external, internal, upstream_tls, .. } = environment;
