@@ -1,4 +1,4 @@
-//! Who changed what, when.
+//! The audit: who changed what, and when.
 
 use std::fmt;
 
@@ -9,18 +9,18 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// Characters of an actor's name.
+/// The most characters that an actor's name may have.
 pub const MAX_ACTOR_CHARS: usize = 64;
 
-/// What the program calls itself.
+/// The actor's name for changes that the program makes itself.
 const NODE: &str = "ringway";
 
-/// Who asks for a change: 1 to 64 visible ASCII characters. It is what a client says of itself, and no proof.
+/// The actor of a change: 1 to 64 visible ASCII characters. A client names itself; nothing proves the name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor(String);
 
 impl Actor {
-    /// Reads what a client says of itself.
+    /// Reads the name that a client gives itself; `None` if it breaks the rules or is the program's own.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let is_name = (1..=MAX_ACTOR_CHARS).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
@@ -28,19 +28,19 @@ impl Actor {
         (is_name && name != NODE).then(|| Self(name.to_owned()))
     }
 
-    /// Whoever has the admin token and says nothing of itself.
+    /// The actor of a client that has the admin token and names nobody.
     #[must_use]
     pub fn admin() -> Self {
         Self("admin".to_owned())
     }
 
-    /// The program itself, at its start or on a signal.
+    /// The program itself: at its start, or on a signal.
     #[must_use]
     pub fn node() -> Self {
         Self(NODE.to_owned())
     }
 
-    /// The name.
+    /// The actor's name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -55,7 +55,7 @@ impl fmt::Display for Actor {
 
 macro_rules! actions {
     ($($name:ident = $word:literal $doc:literal;)*) => {
-        /// What was done.
+        /// The action that was taken.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         pub enum Action {
             $(#[doc = $doc] #[serde(rename = $word)] $name,)*
@@ -75,7 +75,7 @@ macro_rules! actions {
             /// Every action.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// As it is written.
+            /// The action's word in JSON and in filters.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -119,34 +119,34 @@ impl std::str::FromStr for Action {
     }
 }
 
-/// A word that is no action.
+/// The error for a word that names no action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownAction;
 
-/// A change that was made. Entries are added and never changed; their numbers have no gaps.
+/// An entry of the audit. Entries are added and never changed; their numbers have no gaps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditEntry {
-    /// From 1.
+    /// The entry's number, from 1.
     pub id: u64,
-    /// When.
+    /// The time of the change.
     pub at: Timestamp,
-    /// Who asked for it.
+    /// The actor who asked for the change.
     pub who: String,
-    /// What was done.
+    /// The action that was taken.
     pub action: Action,
-    /// To what: `default/chat-app-api:1.0`, with ` @development` where it is about an environment.
+    /// The subject: `default/chat-app-api:1.0`, followed by ` @development` if the change concerns one environment.
     pub subject: String,
-    /// What was there before.
+    /// The subject before the change; `null` if it did not exist.
     #[schema(value_type = Option<Object>)]
     pub before: Option<Value>,
-    /// What is there now.
+    /// The subject after the change; `null` if it no longer exists.
     #[schema(value_type = Option<Object>)]
     pub after: Option<Value>,
 }
 
 impl fmt::Display for UnknownAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("it is no action")
+        f.write_str("there is no such action")
     }
 }
 

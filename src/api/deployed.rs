@@ -9,9 +9,10 @@ use utoipa::ToSchema;
 use super::definition::Access;
 use super::key::{ApiKey, EnvironmentName};
 use super::lifecycle::Lifecycle;
+use super::policy::Policies;
 use super::target::TargetUrl;
 
-/// A deployment's number: the same for as long as the API is deployed in that environment, and never used again.
+/// A deployment's number. It stays for as long as the API is deployed in that environment, and is never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct DeploymentId(pub u64);
@@ -22,30 +23,33 @@ impl fmt::Display for DeploymentId {
     }
 }
 
-/// A revision of an API in an environment: all that is needed to serve it, but the environment's variables.
+/// A revision of an API in an environment: everything needed to serve it except the environment's variables.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Deployed {
-    /// Its number.
+    /// The deployment's number.
     pub id: DeploymentId,
-    /// What the API is found by.
+    /// The API's key.
     pub key: ApiKey,
-    /// The API's number, which no other API ever has.
+    /// The API's number. No other API ever has it.
     pub api_id: u64,
-    /// Where it is deployed.
+    /// The environment.
     pub environment: EnvironmentName,
-    /// Which revision.
+    /// The revision's number.
     pub revision: u64,
-    /// Which of the environment's listeners serve it.
+    /// The access mode: which of the environment's listeners serve the API.
     pub access: Access,
-    /// Where its connections go, as written: the environment's own targets, or the revision's. 1 to 16.
+    /// The targets, as written: the environment's own, or the revision's. 1 to 16.
     pub targets: Vec<TargetUrl>,
-    /// The API's state.
+    /// The policies that the revision names. A snapshot of a version without policies has none.
+    #[serde(default, skip_serializing_if = "Policies::is_empty")]
+    pub policies: Policies,
+    /// The API's lifecycle state.
     pub lifecycle: Lifecycle,
-    /// Since when the API is deprecated, if it is.
+    /// The time since which the API has been deprecated.
     pub deprecated_at: Option<Timestamp>,
-    /// When a deprecated API ends.
+    /// The end of a deprecated API.
     pub sunset_at: Option<Timestamp>,
-    /// Whether it was stopped: new handshakes are refused (503 `api-stopped`), live connections drained.
+    /// Whether an operator stopped it: new handshakes are refused (503 `api-stopped`), live connections drained.
     pub stopped: bool,
 }

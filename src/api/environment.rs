@@ -1,4 +1,4 @@
-//! Environments: ordered places to run in, with what differs from one to the next.
+//! Environments: the ordered places that APIs run in.
 
 use std::collections::BTreeMap;
 
@@ -7,88 +7,106 @@ use utoipa::ToSchema;
 
 use super::definition::Access;
 use super::key::EnvironmentName;
+use super::policy::{Effective, Policies, PolicyValues, Source};
 use super::problem::{Code, Problems};
 
-/// An environment as the program runs it.
+/// An environment with the addresses that its listeners are bound to.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Place {
-    /// Its name.
+pub struct RunningEnvironment {
+    /// The environment's name.
     pub name: EnvironmentName,
-    /// Where its external listener is reached, as `host:port`.
+    /// The external listener's address, as `host:port`.
     pub external: String,
-    /// Where its internal listener is reached, as `host:port`.
+    /// The internal listener's address, as `host:port`.
     pub internal: String,
-    /// Where consumers begin, without a slash at the end: `wss://chat.example.com`.
+    /// The beginning of every URL of the external listener, without a slash at the end: `wss://chat.example.com`.
     pub external_url: String,
-    /// The same of the internal listener.
+    /// The beginning of every URL of the internal listener.
     pub internal_url: String,
-    /// The host names that it is served at; none: at any.
+    /// The host names that the environment answers to; if there are none, to any.
     pub hosts: Vec<String>,
-    /// What `${NAME}` in a target stands for. Values may be secrets.
+    /// The values of `${NAME}` in targets. They may be secrets.
     pub variables: BTreeMap<String, String>,
+    /// The policies that the environment's configuration names.
+    pub policies: Policies,
 }
 
-impl std::fmt::Debug for Place {
+impl std::fmt::Debug for RunningEnvironment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let variables: Vec<_> = self.variables.keys().collect();
-        f.debug_struct("Place").field("name", &self.name).field("variables", &variables).finish_non_exhaustive()
+        f.debug_struct("RunningEnvironment")
+            .field("name", &self.name)
+            .field("variables", &variables)
+            .finish_non_exhaustive()
     }
 }
 
-/// The environments that there are, in their order: an API is promoted from one to the next.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Environments(Vec<Place>);
+/// All environments, in their order: an API is promoted from one to the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Environments {
+    /// The node's value of every policy.
+    policies: PolicyValues,
+    list: Vec<RunningEnvironment>,
+}
 
 impl Environments {
-    /// In the order given; each name once, which the configuration has checked.
+    /// Environments in their order, with the node's policies. The configuration has checked that each name is there once.
     #[must_use]
-    pub fn new(places: Vec<Place>) -> Self {
-        Self(places)
+    pub fn new(policies: PolicyValues, list: Vec<RunningEnvironment>) -> Self {
+        Self { policies, list }
     }
 
-    /// In their order.
-    pub fn iter(&self) -> impl Iterator<Item = &Place> {
-        self.0.iter()
-    }
-
-    /// The one with this name.
+    /// The policies in effect for an API that names these: in an environment, or before it is deployed anywhere.
     #[must_use]
-    pub fn find(&self, name: &str) -> Option<&Place> {
-        self.0.iter().find(|place| place.name.as_str() == name)
+    pub fn effective(&self, api: &Policies, environment: Option<&RunningEnvironment>) -> Effective {
+        let environment = environment.map(|environment| (Source::Environment, &environment.policies));
+        let layers: Vec<_> = [(Source::Api, api)].into_iter().chain(environment).collect();
+        Effective::of(&self.policies, &layers)
     }
 
-    /// The same, where it must be there.
+    /// The environments, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &RunningEnvironment> {
+        self.list.iter()
+    }
+
+    /// The environment of this name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&RunningEnvironment> {
+        self.list.iter().find(|place| place.name.as_str() == name)
+    }
+
+    /// The environment of this name, for operations that need it.
     ///
     /// # Errors
-    /// It is not, and which there are.
-    pub fn known(&self, name: &str) -> Result<&Place, Problems> {
+    /// `environment-not-found`, with the names that there are.
+    pub fn known(&self, name: &str) -> Result<&RunningEnvironment, Problems> {
         self.find(name).ok_or_else(|| {
-            let names: Vec<&str> = self.0.iter().map(|place| place.name.as_str()).collect();
+            let names: Vec<&str> = self.list.iter().map(|place| place.name.as_str()).collect();
             let detail = format!("There is no environment of that name; there are: {}.", names.join(", "));
             Problems::new(Code::ENVIRONMENT_NOT_FOUND, detail)
         })
     }
 
-    /// The one after this one in the order.
+    /// The environment after this one in the order.
     #[must_use]
-    pub fn after(&self, name: &str) -> Option<&Place> {
-        self.0.iter().skip_while(|place| place.name.as_str() != name).nth(1)
+    pub fn after(&self, name: &str) -> Option<&RunningEnvironment> {
+        self.list.iter().skip_while(|place| place.name.as_str() != name).nth(1)
     }
 
-    /// The last: what publishing is about.
+    /// The last environment: publishing an API concerns it.
     #[must_use]
-    pub fn last(&self) -> Option<&Place> {
-        self.0.last()
+    pub fn last(&self) -> Option<&RunningEnvironment> {
+        self.list.last()
     }
 
-    /// As others are shown them.
+    /// The environments as the admin API shows them.
     #[must_use]
     pub fn views(&self) -> Vec<Environment> {
-        self.0.iter().zip(0..).map(|(place, order)| place.view(order)).collect()
+        self.list.iter().zip(0..).map(|(place, order)| place.view(order)).collect()
     }
 }
 
-impl Place {
+impl RunningEnvironment {
     fn view(&self, order: u32) -> Environment {
         Environment {
             name: self.name.clone(),
@@ -100,7 +118,7 @@ impl Place {
         }
     }
 
-    /// Where consumers reach what is served at a base path.
+    /// The URL of a base path, for consumers.
     #[must_use]
     pub fn url(&self, access: Access, base_path: &str) -> String {
         let begin = match access {
@@ -111,22 +129,22 @@ impl Place {
     }
 }
 
-/// An environment as others are shown it: names of variables only, because values may be secrets.
+/// An environment. Variables are shown by name only, because their values may be secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Environment {
-    /// Its name.
+    /// The environment's name.
     pub name: EnvironmentName,
-    /// Its place in the order, from 0.
+    /// The environment's place in the order, from 0.
     pub order: u32,
-    /// Where its external listener is reached.
+    /// The external listener's address.
     #[schema(examples("127.0.0.1:8081"))]
     pub external: String,
-    /// Where its internal listener is reached.
+    /// The internal listener's address.
     #[schema(examples("127.0.0.1:8091"))]
     pub internal: String,
-    /// The host names that it is served at; none: at any.
+    /// The host names that the environment answers to; if there are none, to any.
     pub hosts: Vec<String>,
-    /// What `${NAME}` may name in a target.
+    /// The names of the variables that targets may use as `${NAME}`.
     pub variables: Vec<String>,
 }
 
@@ -134,11 +152,12 @@ pub struct Environment {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{Environments, Place};
-    use crate::api::Access;
+    use super::{Environments, RunningEnvironment};
+    use crate::api::policy::tests::defaults;
+    use crate::api::{Access, Policies};
 
-    fn place(name: &str) -> Place {
-        Place {
+    fn place(name: &str) -> RunningEnvironment {
+        RunningEnvironment {
             name: name.parse().unwrap(),
             external: "127.0.0.1:8081".to_owned(),
             internal: "127.0.0.1:8091".to_owned(),
@@ -146,12 +165,13 @@ mod tests {
             internal_url: "ws://127.0.0.1:8091".to_owned(),
             hosts: vec!["chat.example.com".to_owned()],
             variables: BTreeMap::from([("TOKEN".to_owned(), "secret".to_owned())]),
+            policies: Policies::default(),
         }
     }
 
     #[test]
     fn environments_have_an_order() {
-        let all = Environments::new(["development", "staging", "production"].map(place).to_vec());
+        let all = Environments::new(defaults(), ["development", "staging", "production"].map(place).to_vec());
         let after = |name| all.after(name).map(|place| place.name.as_str());
         assert_eq!(after("development"), Some("staging"));
         assert_eq!(after("staging"), Some("production"));
@@ -167,7 +187,7 @@ mod tests {
     #[test]
     fn nobody_is_shown_what_a_variable_is() {
         let place = place("development");
-        let shown = serde_json::to_string(&Environments::new(vec![place.clone()]).views()).unwrap();
+        let shown = serde_json::to_string(&Environments::new(defaults(), vec![place.clone()]).views()).unwrap();
         assert!(shown.contains("TOKEN") && !shown.contains("secret"), "{shown}");
         assert!(!format!("{place:?}").contains("secret"));
     }

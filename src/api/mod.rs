@@ -1,8 +1,8 @@
 //! The domain model: projects, APIs, revisions, deployments, lifecycle, and the rules of each.
 //!
-//! In: what somebody wrote, as [`request`] has it. Out: either the checked thing, or every rule that it breaks with the
-//! field that breaks it ([`problem`]). What others are shown is in [`view`]. Pure: no store, no clock, no socket; time
-//! comes in as an argument. The words, and the JSON they have everywhere, are docs/apis.md's.
+//! In: requests and documents as clients wrote them ([`request`], [`definition`]). Out: checked values, or every rule that
+//! is broken with the field that breaks it ([`problem`]); and the answers of the admin API ([`view`]). This folder must
+//! never touch a store, a clock or a socket: time comes in as an argument. docs/apis.md defines the words.
 
 pub mod audit;
 pub mod change;
@@ -22,6 +22,7 @@ pub mod text;
 pub mod units;
 pub mod version;
 pub mod view;
+pub mod written;
 
 pub use audit::{Action, Actor, AuditEntry};
 pub use change::Change;

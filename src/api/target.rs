@@ -1,4 +1,4 @@
-//! Where an API's connections go, as it is written: URLs, with `${NAME}` where an environment fills something in.
+//! Targets as they are written: URLs in which `${NAME}` stands for a variable of an environment.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,15 +13,15 @@ use super::text::plain;
 use crate::routing::name;
 use crate::routing::target::{Target, TargetError};
 
-/// Targets of an API.
+/// The most targets that an API may have.
 pub const MAX_TARGETS: usize = 16;
-/// Bytes of a target, as written and as filled in.
+/// The most bytes of a target, as written and with its variables filled in.
 pub const MAX_TARGET_BYTES: usize = 2048;
-/// Bytes of a variable's name.
+/// The most bytes of a variable's name.
 pub const MAX_VARIABLE_BYTES: usize = 64;
 
 /// A target as it is written: a `ws`, `wss`, `http` or `https` URL without user, query and fragment, in which `${NAME}` stands
-/// for a variable of the environment it is deployed in. One without variables has been checked whole.
+/// for a variable of the environment that the API is deployed in. A target without variables is checked completely.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String, min_length = 1, max_length = 2048, examples("ws://127.0.0.1:9000/chat", "${CHAT_URL}"))]
@@ -29,7 +29,7 @@ pub struct TargetUrl(String);
 
 plain! { TargetUrl }
 
-/// A piece of a target as it is written.
+/// A piece of a target: plain text or a variable.
 #[derive(Debug)]
 enum Piece<'a> {
     Text(&'a str),
@@ -37,30 +37,30 @@ enum Piece<'a> {
 }
 
 impl TargetUrl {
-    /// As it is written.
+    /// The target as it is written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The variables that it names.
+    /// The names of the variables in the target.
     #[must_use]
     pub fn variables(&self) -> Vec<&str> {
         let pieces = pieces(&self.0).unwrap_or_default();
         pieces.iter().filter_map(|piece| if let Piece::Variable(name) = piece { Some(*name) } else { None }).collect()
     }
 
-    /// Whether both are the same target, as far as that is known without an environment.
+    /// Whether both are the same target, as far as that can be known without an environment.
     fn is_same(&self, other: &Self) -> bool {
         let nothing = BTreeMap::new();
         self == other
             || matches!((self.expand(&nothing), other.expand(&nothing)), (Ok(one), Ok(other)) if is_same(&one, &other))
     }
 
-    /// Fills in variables and reads the outcome.
+    /// Fills in the variables and reads the resulting URL.
     ///
     /// # Errors
-    /// A variable that is not there, or what is wrong with the outcome, of which nothing is repeated: it may hold secrets.
+    /// A variable is missing, or the URL breaks a rule. The message does not repeat the URL, which may hold secrets.
     pub fn expand(&self, variables: &BTreeMap<String, String>) -> Result<Target, Fault> {
         let mut url = String::with_capacity(self.0.len());
         let mut is_filled = false;
@@ -104,8 +104,8 @@ impl FromStr for TargetUrl {
     }
 }
 
-/// Of a target with variables, what none of them can make right: what is found only when it is deployed is stored and in the
-/// audit by then, and may be a password.
+/// Checks what no variable can make right in a target with variables. A password must be refused now: at the deployment it
+/// would already be in the store and the audit.
 fn check_written(pieces: &[Piece<'_>]) -> Result<(), Fault> {
     let stand_in = |piece: &Piece<'_>| match piece {
         Piece::Text(text) => (*text).to_owned(),
@@ -145,10 +145,10 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, Fault> {
     Ok(pieces)
 }
 
-/// Whether a variable may have this name: 1 to 64 of `A` to `Z`, `a` to `z`, digits and `_`, not beginning with a digit.
+/// Checks a variable's name: 1 to 64 of `A` to `Z`, `a` to `z`, digits and `_`, not beginning with a digit.
 ///
 /// # Errors
-/// The rule.
+/// The rule that the name breaks.
 pub fn check_variable(name: &str) -> Result<(), Fault> {
     let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && !name.starts_with(|c: char| c.is_ascii_digit());
@@ -159,7 +159,7 @@ pub fn check_variable(name: &str) -> Result<(), Fault> {
     Err(Fault::new("variable-name", rule))
 }
 
-/// Reads a URL in which nothing is left to fill in.
+/// Reads a URL without variables.
 fn read(url: &str) -> Result<Target, Fault> {
     if url.len() > MAX_TARGET_BYTES {
         return Err(too_long(url.len()));
@@ -171,20 +171,20 @@ fn read(url: &str) -> Result<Target, Fault> {
     Ok(target)
 }
 
-/// That a target stands there already.
+/// The fault for a target that is listed twice.
 #[must_use]
-pub fn twice() -> Fault {
+pub fn duplicate_target() -> Fault {
     Fault::new("twice", "the same target stands before it")
 }
 
-/// Whether two targets are one, however they are written: `ws://a` and `http://A:80/`.
+/// Whether two URLs name the same target: `ws://a` and `http://A:80/` do.
 #[must_use]
 pub fn is_same(one: &Target, other: &Target) -> bool {
     let place = |target: &Target| (target.tls, target.host.to_ascii_lowercase(), target.port, target.base_path.clone());
     place(one) == place(other)
 }
 
-/// Checks an API's targets: how many, each of them, and that none is there twice. `field` is what they are called.
+/// Checks an API's targets: their number, each of them, and that none is listed twice. `field` is their path.
 pub(super) fn check_all(field: &str, texts: &[String], faults: &mut Faults) -> Vec<TargetUrl> {
     if texts.is_empty() || texts.len() > MAX_TARGETS {
         let count = texts.len();
@@ -196,7 +196,7 @@ pub(super) fn check_all(field: &str, texts: &[String], faults: &mut Faults) -> V
         let here = format!("{field}[{at}]");
         let Some(target) = faults.keep(here.as_str(), text.parse::<TargetUrl>()) else { continue };
         if kept.iter().any(|before| before.is_same(&target)) {
-            faults.add(here, twice());
+            faults.add(here, duplicate_target());
         }
         kept.push(target);
     }

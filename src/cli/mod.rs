@@ -126,9 +126,9 @@ impl From<Faults> for Failure {
     }
 }
 
-impl From<OutOfRange> for Failure {
-    fn from(error: OutOfRange) -> Self {
-        Self::Configuration(error.to_string())
+impl From<Vec<OutOfRange>> for Failure {
+    fn from(errors: Vec<OutOfRange>) -> Self {
+        Self::Configuration(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     }
 }
 

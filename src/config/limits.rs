@@ -2,18 +2,20 @@
 //! in docs/limits.md.
 
 use std::fmt;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeSeed, Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::scalar;
 use super::units::{self, Optional};
+use crate::api::policy::POLICIES;
+use crate::api::{Policies, PolicyValues};
 use crate::engine::keepalive::KeepAlive;
 use crate::invariant::Invariant;
 use crate::proto::head::{HeadLimits, MAX_LINES};
-use crate::proto::scan::FrameLimits;
-use crate::routing::policy::{Policy, Timeouts};
 
 /// A head must fit the memory that a shard reads into.
 const MAX_HEAD_BYTES: u64 = 32 * 1024;
@@ -82,7 +84,7 @@ pub struct LimitArgs {
     pub max_message_bytes: u64,
     /// Most connections of the process [default: as many as its file descriptors allow]
     #[arg(long, value_name = "N", value_parser = units::count)]
-    #[serde(with = "scalar::count::given")]
+    #[serde(with = "scalar::optional_count")]
     pub max_connections: Option<u64>,
     /// Most connections from one IPv4 address or IPv6 /64, or off
     #[arg(long, value_name = "N", default_value = "off", value_parser = units::optional_count)]
@@ -101,61 +103,104 @@ impl Default for LimitArgs {
     }
 }
 
-/// Those of the limits that an environment may set for its own connections: what holds once that is known. What it does
-/// not set is as for the whole process.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct EnvironmentLimits {
-    /// As [`LimitArgs::connect_timeout`].
-    #[serde(rename = "connect_timeout_ms", with = "scalar::time::given")]
-    pub connect_timeout: Option<Duration>,
-    /// As [`LimitArgs::idle_timeout`].
-    #[serde(rename = "idle_timeout_ms")]
-    pub idle_timeout: Option<Optional<Duration>>,
-    /// As [`LimitArgs::ping_interval`].
-    #[serde(rename = "ping_interval_ms")]
-    pub ping_interval: Option<Optional<Duration>>,
-    /// As [`LimitArgs::pong_timeout`].
-    #[serde(rename = "pong_timeout_ms", with = "scalar::time::given")]
-    pub pong_timeout: Option<Duration>,
-    /// As [`LimitArgs::close_timeout`].
-    #[serde(rename = "close_timeout_ms", with = "scalar::time::given")]
-    pub close_timeout: Option<Duration>,
-    /// As [`LimitArgs::max_frame_bytes`].
-    #[serde(with = "scalar::size::given")]
-    pub max_frame_bytes: Option<u64>,
-    /// As [`LimitArgs::max_message_bytes`].
-    #[serde(with = "scalar::size::given")]
-    pub max_message_bytes: Option<u64>,
+/// The limits and deadlines of the process, checked: those that are not policies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From accept to the 101.
+    pub handshake_timeout: Duration,
+    /// From SIGTERM or SIGINT to the end of the process.
+    pub drain_timeout: Duration,
+    /// Limits on heads of requests and responses.
+    pub head: HeadLimits,
+    /// The options of every connection's sockets.
+    pub keepalive: KeepAlive,
+    /// The most connections of the process; `None` for as many as the file descriptors allow.
+    pub max_connections: Option<u64>,
+    /// The most connections from one IPv4 address or IPv6 /64.
+    pub max_connections_per_address: Option<u64>,
 }
 
+/// An environment's `limits` in the file: the policies that it names, each without `limits.` before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EnvironmentLimits(pub Policies);
+
+/// The names that an environment's `limits` may hold.
+static NAMES: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| POLICIES.iter().filter_map(|policy| policy.name.strip_prefix(PREFIX)).collect());
+
+/// The prefix of policies that are limits.
+const PREFIX: &str = "limits.";
+
 impl EnvironmentLimits {
-    /// All limits, with these in place of the process's.
+    /// All limits: the environment's own, and the node's for the rest.
     #[must_use]
-    pub fn over(&self, process: &LimitArgs) -> LimitArgs {
-        LimitArgs {
-            connect_timeout: self.connect_timeout.unwrap_or(process.connect_timeout),
-            idle_timeout: self.idle_timeout.unwrap_or(process.idle_timeout),
-            ping_interval: self.ping_interval.unwrap_or(process.ping_interval),
-            pong_timeout: self.pong_timeout.unwrap_or(process.pong_timeout),
-            close_timeout: self.close_timeout.unwrap_or(process.close_timeout),
-            max_frame_bytes: self.max_frame_bytes.unwrap_or(process.max_frame_bytes),
-            max_message_bytes: self.max_message_bytes.unwrap_or(process.max_message_bytes),
-            ..process.clone()
+    pub fn completed(&self, node: &PolicyValues) -> Self {
+        let mut whole = self.0.clone();
+        let named: Vec<&str> = self.0.named().into_iter().map(|(name, _)| name).collect();
+        for (policy, value) in POLICIES.iter().zip(node.all()) {
+            if policy.name.starts_with(PREFIX) && !named.contains(&policy.name) {
+                // A value that was shown can be read.
+                let is_set = whole.set(policy.name, &value);
+                debug_assert!(matches!(is_set, Some(Ok(()))), "{}", policy.name);
+            }
         }
+        Self(whole)
     }
 }
 
-impl From<&LimitArgs> for EnvironmentLimits {
-    fn from(limits: &LimitArgs) -> Self {
-        Self {
-            connect_timeout: Some(limits.connect_timeout),
-            idle_timeout: Some(limits.idle_timeout),
-            ping_interval: Some(limits.ping_interval),
-            pong_timeout: Some(limits.pong_timeout),
-            close_timeout: Some(limits.close_timeout),
-            max_frame_bytes: Some(limits.max_frame_bytes),
-            max_message_bytes: Some(limits.max_message_bytes),
+impl Serialize for EnvironmentLimits {
+    fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
+        into.collect_map(
+            self.0.named().into_iter().filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?, value))),
+        )
+    }
+}
+
+impl<'de> Deserialize<'de> for EnvironmentLimits {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(LimitsVisitor)
+    }
+}
+
+/// Reads names and values by seeds of their own, so that each fault has its place in the file.
+struct LimitsVisitor;
+struct NameSeed;
+struct ValueSeed<'p>(&'p mut Policies, &'static str);
+
+impl<'de> Visitor<'de> for LimitsVisitor {
+    type Value = EnvironmentLimits;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table of limits")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<EnvironmentLimits, A::Error> {
+        let mut policies = Policies::default();
+        while let Some(name) = map.next_key_seed(NameSeed)? {
+            map.next_value_seed(ValueSeed(&mut policies, name))?;
+        }
+        Ok(EnvironmentLimits(policies))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for NameSeed {
+    type Value = &'static str;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<&'static str, D::Error> {
+        let name = String::deserialize(from)?;
+        let known = NAMES.iter().copied().find(|known| *known == name);
+        known.ok_or_else(|| D::Error::unknown_field(&name, NAMES.as_slice()))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        let value = serde_json::Value::deserialize(from)?;
+        match self.0.set(&format!("{PREFIX}{}", self.1), &value) {
+            Some(Err(fault)) => Err(D::Error::custom(fault)),
+            _ => Ok(()),
         }
     }
 }
@@ -180,11 +225,25 @@ impl fmt::Display for OutOfRange {
 impl std::error::Error for OutOfRange {}
 
 impl LimitArgs {
-    /// The limits on heads.
+    /// The limits and deadlines that are not policies, checked.
     ///
     /// # Errors
-    /// The option that is out of its range, and the range.
-    pub fn head(&self) -> Result<HeadLimits, OutOfRange> {
+    /// Every option that is out of its range, with the range.
+    pub fn checked(&self) -> Result<Limits, Vec<OutOfRange>> {
+        match (self.head(), self.keepalive()) {
+            (Ok(head), Ok(keepalive)) => Ok(Limits {
+                handshake_timeout: self.handshake_timeout,
+                drain_timeout: self.drain_timeout,
+                head,
+                keepalive,
+                max_connections: self.max_connections,
+                max_connections_per_address: self.max_connections_per_address.0,
+            }),
+            (head, keepalive) => Err(head.err().into_iter().chain(keepalive.err()).collect()),
+        }
+    }
+
+    fn head(&self) -> Result<HeadLimits, OutOfRange> {
         if !(256..=MAX_HEAD_BYTES).contains(&self.max_head_bytes) {
             let why = format!("is {}; it must be from 256 to {MAX_HEAD_BYTES}", self.max_head_bytes);
             return Err(OutOfRange { flag: "--max-head-bytes", field: "max_head_bytes", why });
@@ -197,17 +256,7 @@ impl LimitArgs {
         Ok(HeadLimits { max_bytes: usize::try_from(self.max_head_bytes).expected_or(usize::MAX), max_lines })
     }
 
-    /// What the scanner goes by.
-    #[must_use]
-    pub fn frames(&self) -> FrameLimits {
-        FrameLimits { max_frame_bytes: self.max_frame_bytes, max_message_bytes: self.max_message_bytes }
-    }
-
-    /// The socket options.
-    ///
-    /// # Errors
-    /// The option that is out of its range, and the range.
-    pub fn keepalive(&self) -> Result<KeepAlive, OutOfRange> {
+    fn keepalive(&self) -> Result<KeepAlive, OutOfRange> {
         for (flag, field, value, max) in [
             ("--tcp-user-timeout", "tcp_user_timeout_ms", self.tcp_user_timeout.0, MAX_USER_TIMEOUT),
             ("--tcp-keepalive", "tcp_keepalive_ms", self.tcp_keepalive.0, MAX_KEEPALIVE),
@@ -220,22 +269,18 @@ impl LimitArgs {
         Ok(KeepAlive { user_timeout: self.tcp_user_timeout.0, probes: self.tcp_keepalive.0 })
     }
 
-    /// What holds for connections, with a window for those that end for one reason.
+    /// The node's value of every policy.
     #[must_use]
-    pub fn policy(&self, drain_window: Duration) -> Policy {
-        Policy { frames: self.frames(), timeouts: self.timeouts(), drain_window }
-    }
-
-    /// What the deadlines are.
-    #[must_use]
-    pub fn timeouts(&self) -> Timeouts {
-        Timeouts {
-            handshake: self.handshake_timeout,
-            connect: self.connect_timeout,
-            idle: self.idle_timeout.0,
-            ping_interval: self.ping_interval.0,
-            pong: self.pong_timeout,
-            close: self.close_timeout,
+    pub fn policies(&self, preserve_host: bool) -> PolicyValues {
+        PolicyValues {
+            preserve_host,
+            connect_timeout: self.connect_timeout,
+            idle_timeout: self.idle_timeout,
+            ping_interval: self.ping_interval,
+            pong_timeout: self.pong_timeout,
+            close_timeout: self.close_timeout,
+            max_frame_bytes: self.max_frame_bytes,
+            max_message_bytes: self.max_message_bytes,
         }
     }
 }

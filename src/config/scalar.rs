@@ -47,7 +47,7 @@ fn read<'de, K: Kind, D: Deserializer<'de>>(from: D) -> Result<K::Value, D::Erro
     from.deserialize_any(Reader::<K>(PhantomData))
 }
 
-/// A kind of number, its functions for `#[serde(with)]`, and those of a value that may be absent.
+/// A kind of number, and its functions for `#[serde(with)]`.
 macro_rules! kind {
     ($name:ident: $value:ty, $read:path, $unit:literal, $expected:literal, $shown:expr) => {
         pub(super) mod $name {
@@ -72,26 +72,6 @@ macro_rules! kind {
                 let shown: fn(&$value) -> u64 = $shown;
                 into.serialize_u64(shown(value))
             }
-
-            pub(in crate::config) mod given {
-                use super::*;
-
-                pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
-                    from: D,
-                ) -> Result<Option<$value>, D::Error> {
-                    super::deserialize(from).map(Some)
-                }
-
-                pub(in crate::config) fn serialize<S: Serializer>(
-                    value: &Option<$value>,
-                    into: S,
-                ) -> Result<S::Ok, S::Error> {
-                    match value {
-                        Some(value) => super::serialize(value, into),
-                        None => into.serialize_none(),
-                    }
-                }
-            }
         }
     };
 }
@@ -99,6 +79,22 @@ macro_rules! kind {
 kind!(time: Duration, units::duration, "ms", "a number of milliseconds, or text such as \"30s\"", millis);
 kind!(size: u64, units::bytes, "", "a number of bytes, or text such as \"64KiB\"", |bytes| *bytes);
 kind!(count: u64, units::count, "", "a whole number above 0", |count| *count);
+
+/// A count that may be left out, for `#[serde(with)]`.
+pub(super) mod optional_count {
+    use super::{Deserializer, Serializer, count};
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+        count::deserialize(from).map(Some)
+    }
+
+    pub(in crate::config) fn serialize<S: Serializer>(value: &Option<u64>, into: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => count::serialize(value, into),
+            None => into.serialize_none(),
+        }
+    }
+}
 
 fn millis(duration: &Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)

@@ -202,3 +202,35 @@ impl Writing {
         written.await.unwrap_or_else(|error| Err(error.to_string()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{read, write};
+    use crate::control::state_dir::SNAPSHOT;
+
+    /// A file of the version before policies, and before SHA-256.
+    const FIRST_FORM: &str = r#"{"form":1,"sha1":"a69abc75bae710539222c4bbb14f034ed63be8af","deployed":[{"id":1,"key":{"project":"default","identifier":"chat","version":"1.0"},"api_id":1,"environment":"development","revision":1,"access":"external","targets":["ws://10.0.0.1:9000"],"lifecycle":"Created","deprecated_at":null,"sunset_at":null,"stopped":false}]}"#;
+
+    #[test]
+    fn a_file_of_an_earlier_version_is_read_and_written_again_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(SNAPSHOT), FIRST_FORM).unwrap();
+        let deployed = read(folder.path()).unwrap();
+        assert!(deployed.values().all(|one| one.policies.is_empty()));
+        write(folder.path(), deployed.values().cloned().collect()).unwrap();
+        assert_eq!(read(folder.path()).unwrap(), deployed);
+    }
+
+    #[test]
+    fn policies_of_a_deployment_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(SNAPSHOT), FIRST_FORM).unwrap();
+        let mut deployed = read(folder.path()).unwrap();
+        for one in deployed.values_mut() {
+            one.policies =
+                serde_json::from_str(r#"{"preserve_host":true,"limits":{"idle_timeout_ms":"off"}}"#).unwrap();
+        }
+        write(folder.path(), deployed.values().cloned().collect()).unwrap();
+        assert_eq!(read(folder.path()).unwrap(), deployed);
+    }
+}

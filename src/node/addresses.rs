@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tracing::warn;
 
 use crate::api::Environments;
-use crate::api::environment::Place;
+use crate::api::environment::RunningEnvironment;
 use crate::config::file::{Configuration, Environment};
 use crate::control::state_dir::{ADMIN_ADDRESS, Existing, write_whole};
 use crate::proto::authority::{bracketed, reached_locally};
@@ -39,7 +39,7 @@ pub(super) fn environments(configuration: &Configuration, bound: &[SocketAddr]) 
     let place = |environment: &Environment| {
         let [external, internal] =
             [environment.external, environment.internal].map(|place| at(configuration, bound, place));
-        Place {
+        RunningEnvironment {
             name: environment.name.clone(),
             external: external.0.to_string(),
             internal: internal.0.to_string(),
@@ -51,9 +51,10 @@ pub(super) fn environments(configuration: &Configuration, bound: &[SocketAddr]) 
                 .iter()
                 .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
                 .collect(),
+            policies: environment.policies.clone(),
         }
     };
-    Environments::new(configuration.environments.iter().map(place).collect())
+    Environments::new(configuration.policies.clone(), configuration.environments.iter().map(place).collect())
 }
 
 /// A listener's address, and whether it speaks TLS.

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::capacity::Capacity;
-use crate::config::limits::LimitArgs;
+use crate::api::PolicyValues;
+use crate::config::limits::Limits;
 use crate::config::units::show_duration;
 
 /// Says it, on a thread of its own: nobody may be reading, or the pipe may be full, and that is no reason not to serve,
@@ -17,20 +18,20 @@ pub(crate) fn say(text: String) -> io::Result<()> {
 }
 
 /// What it has to serve with and what bounds it, a line each.
-pub(super) fn bounds(capacity: &Capacity, limits: &LimitArgs) -> String {
+pub(super) fn bounds(capacity: &Capacity, limits: &Limits, policies: &PolicyValues) -> String {
     let Capacity { cpus, max_connections: connections, max_descriptors: descriptors } = capacity;
     let optional = |value: Option<Duration>| value.map_or_else(|| "off".to_owned(), show_duration);
-    let (shards, max_message, max_frame) = (cpus.len(), limits.max_message_bytes, limits.max_frame_bytes);
+    let (shards, max_message, max_frame) = (cpus.len(), policies.max_message_bytes, policies.max_frame_bytes);
     let deadlines = format!(
         "handshake {}, connect {}, idle {}, ping every {}, pong {}, unacknowledged {}, keepalive {}, close {}, drain {}",
         show_duration(limits.handshake_timeout),
-        show_duration(limits.connect_timeout),
-        optional(limits.idle_timeout.0),
-        optional(limits.ping_interval.0),
-        show_duration(limits.pong_timeout),
-        optional(limits.tcp_user_timeout.0),
-        optional(limits.tcp_keepalive.0),
-        show_duration(limits.close_timeout),
+        show_duration(policies.connect_timeout),
+        optional(policies.idle_timeout.0),
+        optional(policies.ping_interval.0),
+        show_duration(policies.pong_timeout),
+        optional(limits.keepalive.user_timeout),
+        optional(limits.keepalive.probes),
+        show_duration(policies.close_timeout),
         show_duration(limits.drain_timeout),
     );
     let cpus = cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");

@@ -97,11 +97,10 @@ impl ControlPlane {
         apply: Option<&Path>,
         bound: &[SocketAddr],
     ) -> Result<Self, NodeError> {
-        let patience = configuration.limits.connect_timeout;
+        let patience = configuration.policies.connect_timeout;
         let runtime = BackgroundRuntime::start("control")?;
         let resolver = Resolver::start(runtime.handle(), patience);
-        let publisher =
-            ShardPublisher::new(configuration, opened, resolver.clone()).map_err(NodeError::Configuration)?;
+        let publisher = ShardPublisher::new(configuration, opened, resolver.clone());
         let (outlet, published, (settings, upstream_tls)) =
             (publisher.outlet(), publisher.published(), publisher.begin());
         let environments = addresses::environments(configuration, bound);

@@ -3,7 +3,6 @@
 use std::{fmt, io};
 
 use crate::config::file::Faults;
-use crate::config::limits::OutOfRange;
 
 /// Why a node does not start, or ended.
 #[derive(Debug)]
@@ -33,11 +32,5 @@ impl From<io::Error> for NodeError {
 impl From<Faults> for NodeError {
     fn from(faults: Faults) -> Self {
         Self::Configuration(faults.to_string())
-    }
-}
-
-impl From<OutOfRange> for NodeError {
-    fn from(error: OutOfRange) -> Self {
-        Self::Configuration(error.to_string())
     }
 }

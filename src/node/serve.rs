@@ -95,7 +95,7 @@ impl Prepared {
         let file = File::read(options.config.as_deref())?;
         let configuration = file.configuration()?;
         let opened = file.open(&configuration)?;
-        let keepalive = configuration.limits.keepalive()?;
+        let keepalive = configuration.limits.keepalive;
         let log = log::install(&configuration.log)?;
         warn_of(&configuration, &opened);
         let capacity = Capacity::of_host(
@@ -109,7 +109,7 @@ impl Prepared {
             listeners: listeners(&configuration, &opened),
             capacity,
             keepalive,
-            max_per_address: configuration.limits.max_connections_per_address.0,
+            max_per_address: configuration.limits.max_connections_per_address,
             ring_completions: options.ring_completions,
             // A reload may have the log show them.
             records: Records::Logged,
@@ -153,7 +153,7 @@ impl Bound {
         let announcement = format!(
             "{}{}",
             addresses::announcement(&options.state, &configuration, &bound, &admin),
-            announce::bounds(data_plane.capacity(), &configuration.limits)
+            announce::bounds(data_plane.capacity(), &configuration.limits, &configuration.policies)
         );
         let admin = admin.first().copied().unwrap_or(configuration.admin);
         let control_plane = control_plane.attach(Attachment {

@@ -16,7 +16,8 @@ use super::events::{Events, Signals};
 use super::log::{self, LogGuard};
 use super::running::Records;
 use super::{NodeError, Shutdown, announce};
-use crate::config::limits::LimitArgs;
+use crate::api::PolicyValues;
+use crate::config::limits::Limits;
 use crate::config::log::LogArgs;
 use crate::config::units::Cpus;
 use crate::control::certificates;
@@ -44,7 +45,9 @@ pub(crate) struct Options {
     pub(crate) ring_completions: Option<u32>,
     /// What clients are spoken to with; `None` for plain text.
     pub(crate) tls: Option<ServerTls>,
-    pub(crate) limits: LimitArgs,
+    pub(crate) limits: Limits,
+    /// Limits and deadlines of connections.
+    pub(crate) policies: PolicyValues,
     pub(crate) log: LogArgs,
     /// Where connections go; without one every message comes back.
     pub(crate) upstream: Option<Upstream>,
@@ -87,7 +90,8 @@ struct Parts {
     initial: InitialConfig,
     /// What is served, with the target's addresses and the certificates.
     headline: String,
-    limits: LimitArgs,
+    limits: Limits,
+    policies: PolicyValues,
     /// Looks the target's name up, if it has one.
     runtime: Option<BackgroundRuntime>,
     log: LogGuard,
@@ -100,9 +104,9 @@ impl Prepared {
     /// # Errors
     /// One of these cannot be used.
     pub(crate) fn new(options: Options) -> Result<Self, NodeError> {
-        let Options { listen, tls, limits, upstream, .. } = &options;
-        let settings = settings(&options)?;
-        let keepalive = limits.keepalive()?;
+        let Options { listen, tls, limits, policies, upstream, .. } = &options;
+        let settings = settings(&options);
+        let keepalive = limits.keepalive;
         let tls = tls.as_ref().map(read_certificates).transpose()?;
         let log = log::install(&options.log)?;
         let trust = upstream.as_ref().and_then(|upstream| upstream.trust.clone());
@@ -113,7 +117,7 @@ impl Prepared {
             None => (1, "echo: every message comes back".to_owned()),
         };
         let capacity = Capacity::of_host(options.cpus.as_ref(), limits.max_connections, descriptors_each, 0)?;
-        let found = upstream.as_ref().map(|upstream| find(&upstream.question, limits.connect_timeout)).transpose()?;
+        let found = upstream.as_ref().map(|upstream| find(&upstream.question, policies.connect_timeout)).transpose()?;
         let (cell, runtime) = found.map_or((None, None), |found| (Some(found.cell), found.runtime));
         describe(&mut headline, cell.as_deref(), tls.as_ref());
         // Connections whose upstream is not verified are counted, whatever the log is set to.
@@ -122,7 +126,7 @@ impl Prepared {
             listeners: vec![Listener { address: *listen, name: None, tls }],
             capacity,
             keepalive,
-            max_per_address: limits.max_connections_per_address.0,
+            max_per_address: limits.max_connections_per_address,
             ring_completions: options.ring_completions,
             records: if is_recorded { Records::Logged } else { Records::Off },
         };
@@ -136,7 +140,17 @@ impl Prepared {
             snapshot: Arc::new(Snapshot::of_one(route)),
             upstream_tls: trust.into_iter().collect(),
         };
-        Ok(Self { data_plane, parts: Parts { initial, headline, limits: options.limits, runtime, log: log.guard } })
+        Ok(Self {
+            data_plane,
+            parts: Parts {
+                initial,
+                headline,
+                limits: options.limits,
+                policies: options.policies,
+                runtime,
+                log: log.guard,
+            },
+        })
     }
 
     /// Binds the address.
@@ -154,7 +168,7 @@ impl Bound {
     /// # Errors
     /// The host has no thread, ring or descriptor for them.
     pub(crate) fn start(self, signals: Signals) -> Result<Running, NodeError> {
-        let Self { data_plane, parts: Parts { initial, headline, limits, runtime, log } } = self;
+        let Self { data_plane, parts: Parts { initial, headline, limits, policies, runtime, log } } = self;
         let address = data_plane.addresses().iter().map(SocketAddr::to_string).collect::<String>();
         let (hangup, reread) = channel();
         let events = Events::watch(signals, move || {
@@ -163,7 +177,7 @@ impl Bound {
             }
         })?;
         let data_plane = data_plane.start(events, initial, reread)?;
-        let bounds = announce::bounds(data_plane.capacity(), &limits);
+        let bounds = announce::bounds(data_plane.capacity(), &limits, &policies);
         let announcement = format!("listening on {address}\n  {headline}\n{bounds}");
         Ok(Running { data_plane, announcement, drain_timeout: limits.drain_timeout, runtime, log })
     }
@@ -224,13 +238,13 @@ fn relay(upstream: Upstream, addresses: Arc<AddressCell>, policy: Arc<Policy>) -
     }
 }
 
-fn settings(options: &Options) -> Result<Settings, NodeError> {
-    Ok(Settings {
-        head: options.limits.head()?,
-        policy: Arc::new(options.limits.policy(Duration::ZERO)),
+fn settings(options: &Options) -> Settings {
+    Settings {
+        head: options.limits.head,
+        policy: Arc::new(options.policies.route_policy(options.limits.handshake_timeout, Duration::ZERO)),
         trusted_proxies: options.trusted_proxies.clone(),
         proxy_protocol: vec![options.proxy_protocol.clone()],
-    })
+    }
 }
 
 fn read_certificates(tls: &ServerTls) -> Result<(ServerTls, Served), NodeError> {

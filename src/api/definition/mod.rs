@@ -7,18 +7,18 @@
 
 mod access;
 mod macros;
-mod written;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 pub use self::access::{Access, Kind};
 use self::macros::fields;
-pub use self::written::Written;
 use super::key::{ApiKey, Identifier, ProjectName};
+use super::policy::{Policies, PolicyTree};
 use super::problem::{Faults, Problems};
 use super::target::TargetUrl;
 use super::text::{Description, Name};
+use super::written::Written;
 
 fields! {
     /// The API's name, for people: 1 to 60 letters, digits, spaces and `-_.`.
@@ -36,6 +36,9 @@ fields! {
 
     /// Always `WebSocket`.
     "type" kind: Kind as Option<String>, default, [value_type = Option<Kind>];
+
+    /// Policies of the API: those that it names decide over the node's, and those of an environment over both.
+    "policies" policies: Policies as Option<PolicyTree>, default, [value_type = Option<Policies>];
 }
 
 impl NewDefinition {

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 pub use self::effective::{Effective, EffectivePolicy, Source};
 use self::macros::policies;
-pub use self::tree::PolicyTree;
+pub use self::tree::{PolicyTree, unknown};
 pub use self::value::PolicyValue;
 use super::problem::Fault;
 use super::units::Optional;
@@ -43,6 +43,8 @@ pub enum Live {
     AtOnce,
     /// When the connection's timers are next looked at: with the next bytes that pass, or when the old time is up.
     NextTimer,
+    /// When the connection's close begins.
+    NextClose,
     /// Only connections that are opened from then on have it.
     NextHandshake,
 }
@@ -64,7 +66,7 @@ policies! {
     "limits.pong_timeout_ms" pong_timeout: Duration, NextTimer;
 
     /// From the beginning of a close to its end by force.
-    "limits.close_timeout_ms" close_timeout: Duration, NextTimer;
+    "limits.close_timeout_ms" close_timeout: Duration, NextClose;
 
     /// Payload bytes of a frame.
     "limits.max_frame_bytes" max_frame_bytes: u64, AtOnce;
@@ -82,4 +84,4 @@ impl Policies {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::api) mod tests;

@@ -5,11 +5,12 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Effective, POLICIES, Policies, PolicyTree, PolicyValues, Source};
-use crate::api::definition::Written;
 use crate::api::problem::Faults;
 use crate::api::units::Optional;
+use crate::api::written::Written;
 
-fn defaults() -> PolicyValues {
+/// A node's values.
+pub(in crate::api) fn defaults() -> PolicyValues {
     PolicyValues {
         preserve_host: false,
         connect_timeout: Duration::from_secs(5),

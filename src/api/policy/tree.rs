@@ -7,9 +7,9 @@ use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type}
 use utoipa::{PartialSchema, ToSchema};
 
 use super::{POLICIES, Policies};
-use crate::api::definition::Written;
 use crate::api::nearest::nearest;
 use crate::api::problem::{Fault, Faults};
+use crate::api::written::Written;
 
 /// Characters of an unknown name that a message repeats.
 const MAX_REPEATED_CHARS: usize = 60;
@@ -88,7 +88,7 @@ fn read(object: &Map<String, Value>, prefix: &str, field: &str, policies: &mut P
 
 /// The fault of a name that no policy has.
 #[must_use]
-pub(super) fn unknown(name: &str) -> Fault {
+pub fn unknown(name: &str) -> Fault {
     let message = match nearest(name, POLICIES.iter().map(|policy| policy.name)) {
         Some(name) => format!("there is no such policy: did you mean `{name}`?"),
         None => {

@@ -1,27 +1,28 @@
-//! What somebody asks for, as they wrote it: nothing in here has been checked but its shape. An unknown field is refused.
+//! Requests as clients send them: only the JSON's shape has been checked. An unknown field is refused.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use super::definition::{NewApi, NewDefinition, Written};
+pub use super::definition::{NewApi, NewDefinition};
 use super::lifecycle::Lifecycle;
 use super::problem::{Fault, Faults, Problems};
 use super::target::TargetUrl;
 use super::text::{Description, Name};
+use super::written::Written;
 
-/// What is to be changed of a project, or what a new one is.
+/// A project, new or changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewProject {
-    /// Up to 2,000 characters.
+    /// The project's description: up to 2,000 characters.
     #[serde(default)]
     #[schema(max_length = 2000)]
     pub description: String,
 }
 
 impl NewProject {
-    /// Reads it.
+    /// Checks the request.
     ///
     /// # Errors
     /// Every rule that a field breaks.
@@ -30,29 +31,29 @@ impl NewProject {
     }
 }
 
-/// What to run in an environment.
+/// The revision to run in an environment, and the environment's own targets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewDeployment {
-    /// The revision; without it the definition as it is now, which becomes a revision if it is not the latest already.
+    /// The revision. If left out, the current definition, which becomes a revision unless it is the latest one already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub revision: Option<u64>,
-    /// The environment's own targets; without them it keeps its own if it has any. An empty list goes back to the revision's.
+    /// The environment's own targets. If left out, the environment keeps those it has; an empty list means the revision's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_items = 16)]
     pub targets: Option<Vec<String>>,
 }
 
-/// What an environment's own targets are to be. In JSON: null keeps them, an empty list removes them.
+/// A change of an environment's own targets. In JSON: null keeps them, an empty list removes them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Option<Vec<TargetUrl>>", into = "Option<Vec<TargetUrl>>")]
 pub enum OwnTargets {
-    /// As they are.
+    /// The environment keeps its own targets, if it has any.
     Keep,
-    /// None: the revision's count.
+    /// The environment has no targets of its own: the revision's are used.
     Revisions,
-    /// These.
+    /// The environment has these targets of its own.
     These(Vec<TargetUrl>),
 }
 
@@ -89,94 +90,95 @@ fn own_targets(texts: Option<&[String]>) -> Result<OwnTargets, Problems> {
 }
 
 impl NewDeployment {
-    /// Reads the targets.
+    /// Checks the targets.
     ///
     /// # Errors
-    /// Every rule that one breaks.
+    /// Every rule that a target breaks.
     pub fn own_targets(&self) -> Result<OwnTargets, Problems> {
         own_targets(self.targets.as_deref())
     }
 }
 
-/// What runs in one environment is to run in the next.
+/// A promotion: the revision that runs in one environment is deployed in the next.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Promotion {
-    /// The environment it runs in.
+    /// The environment that the revision runs in.
     #[schema(examples("development"))]
     pub from: String,
-    /// The one behind it in the order.
+    /// The next environment in the order.
     #[schema(examples("production"))]
     pub to: String,
-    /// The next environment's own targets; without them those in use in `from` are kept. An empty list stands for the revision's.
+    /// The next environment's own targets. If left out, those in use in `from`; an empty list means the revision's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_items = 16)]
     pub targets: Option<Vec<String>>,
 }
 
 impl Promotion {
-    /// Reads the targets.
+    /// Checks the targets.
     ///
     /// # Errors
-    /// Every rule that one breaks.
+    /// Every rule that a target breaks.
     pub fn own_targets(&self) -> Result<OwnTargets, Problems> {
         own_targets(self.targets.as_deref())
     }
 }
 
-/// A revision to go back to.
+/// A rollback to another revision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rollback {
-    /// Its number.
+    /// The revision's number.
     #[schema(minimum = 1)]
     pub revision: u64,
 }
 
-/// A change of an API's lifecycle.
+/// A change of an API's lifecycle state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewLifecycle {
-    /// The state to be in.
+    /// The new state.
     #[schema(value_type = Lifecycle)]
     pub state: String,
-    /// For consumers, with `Published` only: the one it had, or the name if not given.
+    /// The display name for consumers; only with `Published`. If left out, the one the API had, or else its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 1, max_length = 60)]
     pub display_name: Option<String>,
-    /// When it will be gone, with `Deprecated` only: the time it had, or 180 days after its deprecation if not given. A past one
-    /// is taken if it is the one it had, or comes with `deprecated_at`.
+    /// The end of the API; only with `Deprecated`. If left out, the end it had, or else 180 days after its deprecation. A past
+    /// time is accepted only if the API has it already, or together with `deprecated_at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Timestamp>)]
     pub sunset_at: Option<String>,
-    /// Since when it has been deprecated, with `Deprecated` only and not in the future: the time it had, or now if not given. For
-    /// an API that is put back as it was elsewhere.
+    /// The time of the deprecation, not in the future; only with `Deprecated`. If left out, the time it had, or else now. Used
+    /// to restore an API from an export.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Timestamp>)]
     pub deprecated_at: Option<String>,
-    /// With `Published` only: the targets that are meant to be in use in the last environment. Others there refuse the change.
+    /// The targets that the client expects in the last environment; only with `Published`. If others are in use there, the
+    /// change is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_items = 1, max_items = 16)]
     pub production_targets: Option<Vec<String>>,
 }
 
-/// The same, checked.
+/// A checked [`NewLifecycle`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LifecycleChange {
-    /// The state to be in.
+    /// The new state.
     pub state: Lifecycle,
-    /// With `Published` only.
+    /// Only with `Published`.
     pub display_name: Option<Name>,
-    /// With `Deprecated` only.
+    /// Only with `Deprecated`.
     pub sunset_at: Option<Timestamp>,
-    /// With `Deprecated` only, and not in the future.
+    /// Only with `Deprecated`, and not in the future.
     pub deprecated_at: Option<Timestamp>,
-    /// With `Published` only.
+    /// Only with `Published`.
     pub production_targets: Option<Vec<TargetUrl>>,
 }
 
 impl NewLifecycle {
-    /// Reads it, for an API that has this end already, or none.
+    /// Checks the request for an API that has this end, or none.
     ///
     /// # Errors
     /// Every rule that a field breaks.
@@ -211,10 +213,10 @@ impl NewLifecycle {
     }
 }
 
-/// A time, as it is kept: to the millisecond.
+/// Reads a time (RFC 3339) and rounds it to the millisecond, as the store keeps it.
 ///
 /// # Errors
-/// It is none.
+/// The text is not a time.
 pub fn moment(text: &str) -> Result<Timestamp, Fault> {
     let at: Option<Timestamp> = text.parse().ok();
     let kept = at.and_then(|at| Timestamp::from_millisecond(at.as_millisecond()).ok());
@@ -226,7 +228,7 @@ fn since(text: &str, now: Timestamp) -> Result<Timestamp, Fault> {
     if at > now { Err(Fault::new("future", "it must not be in the future")) } else { Ok(at) }
 }
 
-/// `may_be_past` where it is no news; it is not before `floor`.
+/// Checks the end of an API: not past unless `may_be_past`, and not before `floor`.
 fn sunset(at: Timestamp, now: Timestamp, may_be_past: bool, floor: Option<Timestamp>) -> Result<Timestamp, Fault> {
     if at <= now && !may_be_past {
         let message = "it must not be in the past, but with `deprecated_at`, which says since when it is deprecated";

@@ -1,4 +1,4 @@
-//! What others are shown of the model: the JSON of every answer.
+//! The answers of the admin API, as JSON: also what the command line reads.
 
 pub mod apply;
 pub mod connections;
@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::definition::Definition;
 use super::key::{EnvironmentName, Identifier, ProjectName};
 use super::lifecycle::Lifecycle;
+use super::policy::EffectivePolicy;
 use super::target::TargetUrl;
 use super::text::{Description, Name};
 use super::version::Version;
@@ -19,116 +20,127 @@ use super::version::Version;
 /// A project.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Project {
-    /// Its name.
+    /// The project's name.
     pub name: ProjectName,
-    /// What it is for.
+    /// The project's description.
     pub description: Description,
-    /// How many APIs it has, retired ones included.
+    /// The number of its APIs, including retired ones.
     pub apis: u64,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
-    /// By whom.
+    /// The actor of that change.
     pub created_by: String,
-    /// When its description was last changed.
+    /// The time of the last change of the description.
     pub updated_at: Timestamp,
-    /// By whom.
+    /// The actor of that change.
     pub updated_by: String,
 }
 
 /// An API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Api {
-    /// Its number, which no other API ever has.
+    /// The API's number. No other API ever has it.
     pub id: u64,
-    /// Its project.
+    /// The API's project.
     pub project: ProjectName,
-    /// What stands for its name in paths.
+    /// The API's name in paths.
     pub identifier: Identifier,
-    /// Its version.
+    /// The API's version.
     pub version: Version,
-    /// The definition as it is now; a deployment runs a revision of it.
+    /// The current definition. A deployment runs a revision, which may be an earlier one.
     #[serde(flatten)]
     pub definition: Definition,
-    /// For consumers, once it is published.
+    /// The name for consumers, once the API is published.
     pub display_name: Option<Name>,
-    /// Where it is served; follows from project, identifier and version.
+    /// The path that the API is served at; it follows from project, identifier and version.
     #[schema(read_only, examples("/default/chat-app-api/v1.0"))]
     pub base_path: String,
-    /// Its state.
+    /// The API's lifecycle state.
     pub lifecycle: Lifecycle,
-    /// Since when it is deprecated.
+    /// The time since which the API has been deprecated.
     pub deprecated_at: Option<Timestamp>,
-    /// When it ends, if it is deprecated.
+    /// The end of a deprecated API.
     pub sunset_at: Option<Timestamp>,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
-    /// By whom.
+    /// The actor of that change.
     pub created_by: String,
-    /// When its definition or lifecycle was last changed.
+    /// The time of the last change of definition or lifecycle.
     pub updated_at: Timestamp,
-    /// By whom.
+    /// The actor of that change.
     pub updated_by: String,
-    /// The number of its latest revision, if it has any.
+    /// The number of the latest revision, if there is one.
     pub latest_revision: Option<u64>,
-    /// Where it is deployed, in the environments' order.
+    /// The API's deployments, in the environments' order.
     pub deployments: Vec<Deployment>,
 }
 
-/// A definition as it was when it was deployed. It never changes.
+/// A revision: a definition as it was when it was deployed. It never changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Revision {
-    /// From 1.
+    /// The revision's number, from 1.
     pub number: u64,
-    /// What the API was.
+    /// The definition.
     pub definition: Definition,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
-    /// By whom.
+    /// The actor of that change.
     pub created_by: String,
 }
 
-/// Whether a deployment takes connections.
+/// The policies in effect for an API, each with the layer that its value comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EffectivePolicies {
+    /// The environment that was asked for; `null`: what holds wherever the environment says nothing else.
+    pub environment: Option<EnvironmentName>,
+    /// The revision that runs there; `null`: the definition as it is now.
+    pub revision: Option<u64>,
+    /// Every policy.
+    pub policies: Vec<EffectivePolicy>,
+}
+
+/// The status of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// It does, if the API's lifecycle lets it.
+    /// The deployment takes connections, if the API's lifecycle allows it.
     Running,
-    /// It was stopped.
+    /// An operator stopped the deployment.
     Stopped,
 }
 
-/// A revision in an environment.
+/// A deployment: a revision in an environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Deployment {
-    /// Where.
+    /// The environment.
     pub environment: EnvironmentName,
-    /// Which.
+    /// The revision's number.
     pub revision: u64,
     /// The environment's own targets, if it has any.
     pub targets: Option<Vec<TargetUrl>>,
-    /// The targets in use, as they are written: the environment's own, or the revision's.
+    /// The targets in use, as written: the environment's own, or the revision's.
     pub effective_targets: Vec<TargetUrl>,
-    /// Whether it takes connections.
+    /// The deployment's status.
     pub status: Status,
-    /// When this revision with these targets was deployed.
+    /// The time at which this revision was deployed with these targets.
     pub deployed_at: Timestamp,
-    /// By whom.
+    /// The actor of that change.
     pub deployed_by: String,
-    /// Where it is reached; nothing where the environment is no longer configured.
+    /// The URL for consumers; `null` if the environment is no longer configured.
     #[schema(examples("ws://127.0.0.1:8081/default/chat-app-api/v1.0"))]
     pub url: Option<String>,
 }
 
-/// An API's life so far, and where it may go.
+/// An API's lifecycle: its state, what may follow, and its history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LifecycleView {
-    /// Where it is.
+    /// The API's state.
     pub state: Lifecycle,
-    /// Where it may go from there.
+    /// The states that may follow.
     pub allowed: Vec<Lifecycle>,
-    /// How it came there, the oldest change first.
+    /// The changes so far, the oldest first.
     pub history: Vec<LifecycleEntry>,
-    /// Of an answer to a change: what was allowed, and may be a mistake all the same.
+    /// In the answer to a change: things that are allowed but may be a mistake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warnings: Option<Vec<String>>,
 }
@@ -136,12 +148,12 @@ pub struct LifecycleView {
 /// A change of lifecycle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LifecycleEntry {
-    /// When.
+    /// The time of the change.
     pub at: Timestamp,
-    /// Who asked for it.
+    /// The actor who asked for the change.
     pub who: String,
-    /// From where.
+    /// The state before.
     pub from: Lifecycle,
-    /// To where.
+    /// The state after.
     pub to: Lifecycle,
 }

@@ -36,7 +36,7 @@ pub(super) struct UpdateArgs {
     definition: DefinitionFlags,
 }
 
-/// For clap: the fields of a definition that a new API must have.
+/// Marks the flags that a new API needs as required.
 fn required(arg: clap::Arg) -> clap::Arg {
     let is_required = arg.is_required_set() || ["name", "target"].contains(&arg.get_id().as_str());
     arg.required(is_required)
@@ -66,7 +66,7 @@ pub(super) fn create(args: &CreateArgs, client: &Client, globals: &GlobalOptions
     show::write(&api, globals)
 }
 
-/// What is not given stays as it is; if somebody else has changed it meanwhile, nothing is.
+/// Changes the fields that are given. The node refuses the change if another client changed the API meanwhile.
 pub(super) fn update(args: &UpdateArgs, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
     let place = place(&args.reference.key(client)?);
     let is = client.tagged::<Api>(&place)?;
@@ -127,8 +127,7 @@ mod tests {
         let asked = node.asked();
         let put = asked.last().unwrap();
         assert_eq!((put.line.as_str(), put.header("if-match")), ("PUT /api/v1/apis/default/chat/1.0", Some("\"1-7\"")));
-        let body =
-            r#"{"name":"Chat App","description":"","access":"internal","targets":["ws://b"],"type":"WebSocket"}"#;
+        let body = r#"{"name":"Chat App","description":"","access":"internal","targets":["ws://b"],"type":"WebSocket","policies":{}}"#;
         assert_eq!(put.body, body);
     }
 }

@@ -1,6 +1,13 @@
 //! The flags that set fields of an API's definition: the same for `ringway api create` and `update`.
 
-use crate::api::{Access, NewDefinition};
+use std::ffi::OsStr;
+
+use clap::builder::{PossibleValue, TypedValueParser};
+use serde_json::Value;
+
+use crate::api::policy::{POLICIES, unknown};
+use crate::api::problem::Fault;
+use crate::api::{Access, NewDefinition, Policies};
 
 #[derive(clap::Args, Debug, Default)]
 #[group(multiple = true)]
@@ -17,6 +24,16 @@ pub(super) struct DefinitionFlags {
     /// Which of an environment's listeners serve it: external or internal [new API: external]
     #[arg(long, value_name = "MODE", value_parser = access)]
     pub(super) access: Option<Access>,
+    /// A policy of the API, as limits.idle_timeout_ms=5m; `NAME=` goes back to the node's value; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = PolicyParser, hide_possible_values = true)]
+    pub(super) policy: Vec<PolicyChange>,
+}
+
+/// A change of a policy; `None` takes the policy out of the API's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PolicyChange {
+    name: String,
+    value: Option<Value>,
 }
 
 impl DefinitionFlags {
@@ -34,10 +51,85 @@ impl DefinitionFlags {
         if let Some(access) = self.access {
             definition.access = Some(access.to_string());
         }
+        for PolicyChange { name, value } in &self.policy {
+            definition.policies.get_or_insert_default().put(name, value.clone());
+        }
     }
 }
 
-/// For clap: an access mode.
+/// Parses an access mode for clap.
 fn access(text: &str) -> Result<Access, String> {
-    text.parse().map_err(|fault: crate::api::problem::Fault| fault.message)
+    text.parse().map_err(|fault: Fault| fault.message)
+}
+
+/// Parses `NAME=VALUE` or `NAME=` for clap. Completions offer the names.
+#[derive(Clone)]
+struct PolicyParser;
+
+impl TypedValueParser for PolicyParser {
+    type Value = PolicyChange;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<PolicyChange, clap::Error> {
+        policy.parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(POLICIES.iter().map(|policy| PossibleValue::new(policy.name).help(policy.form))))
+    }
+}
+
+fn policy(text: &str) -> Result<PolicyChange, String> {
+    let (name, value) = text.split_once('=').ok_or("it must be NAME=VALUE, or NAME= for the node's value")?;
+    let value = Some(value).filter(|value| !value.is_empty()).map(|value| match value.parse::<u64>() {
+        Ok(number) => number.into(),
+        Err(_) => value.parse::<bool>().map_or_else(|_| value.into(), Value::Bool),
+    });
+    // Without a value only the name is checked.
+    match Policies::default().set(name, value.as_ref().unwrap_or(&Value::Null)) {
+        None => Err(unknown(name).message),
+        Some(Err(fault)) if value.is_some() => Err(format!("{name}: {}", fault.message)),
+        Some(_) => Ok(PolicyChange { name: name.to_owned(), value }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::policy;
+
+    #[test]
+    fn a_policy_is_set_in_every_form_that_the_configuration_takes() {
+        for (text, name, value) in [
+            ("limits.idle_timeout_ms=60000", "limits.idle_timeout_ms", Some(json!(60000))),
+            ("limits.idle_timeout_ms=5m", "limits.idle_timeout_ms", Some(json!("5m"))),
+            ("limits.idle_timeout_ms=off", "limits.idle_timeout_ms", Some(json!("off"))),
+            ("limits.max_message_bytes=64KiB", "limits.max_message_bytes", Some(json!("64KiB"))),
+            ("preserve_host=true", "preserve_host", Some(json!(true))),
+            ("preserve_host=", "preserve_host", None),
+        ] {
+            let read = policy(text).unwrap();
+            assert_eq!((read.name.as_str(), read.value), (name, value), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_policy_that_is_wrong_is_refused_before_anything_is_sent() {
+        for (text, says) in [
+            ("preserve_host", "NAME=VALUE"),
+            ("preserve_hosts=true", "did you mean `preserve_host`?"),
+            ("idle_timeout=", "did you mean `limits.idle_timeout_ms`?"),
+            ("preserve_host=1", "it must be `true` or `false`"),
+            ("limits.connect_timeout_ms=off", "whole number"),
+            ("limits.max_frame_bytes=0", "more than 0"),
+        ] {
+            let why = policy(text).unwrap_err();
+            assert!(why.contains(says), "{text}: {why}");
+        }
+    }
 }

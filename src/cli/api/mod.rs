@@ -1,5 +1,5 @@
-//! `ringway api`: APIs made, changed, deployed, promoted and published, a file a group of verbs. Each is a request or two
-//! to the admin API; what it answers goes to standard output.
+//! `ringway api`: commands that create, change, deploy, promote and publish APIs; one file for each group of verbs. Each
+//! command sends one or two requests to the admin API and prints the answer to standard output.
 
 mod change;
 mod deploy;
@@ -50,7 +50,7 @@ enum Verb {
     /// Make a stopped deployment accept connections again
     Start(deploy::PlaceArgs),
     /// List the revisions of an API, newest first
-    Revisions(show::ShowArgs),
+    Revisions(show::RevisionsArgs),
     /// Run another revision in an environment, which keeps its own targets
     Rollback(deploy::RollbackArgs),
     /// Show the lifecycle state of an API, or change it: publish, deprecate, block, retire
@@ -75,23 +75,23 @@ pub(super) fn run(args: &Args, globals: &GlobalOptions) -> Result<ExitCode, Fail
         Verb::Revisions(args) => show::revisions(args, &client, globals),
         Verb::Rollback(args) => deploy::rollback(args, &client, globals),
         Verb::Lifecycle(args) => lifecycle::run(args, &client, globals),
-        // It ends as the session does.
+        // The session decides the exit code.
         Verb::Test(args) => return session::run(args, &client),
     }?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where an API is in the admin API.
+/// The path of an API in the admin API.
 pub(super) fn place(key: &ApiKey) -> ResourcePath {
     ResourcePath::new(["apis", key.project.as_str(), key.identifier.as_str(), &key.version.to_string()])
 }
 
-/// The API that a reference means.
+/// The API that a reference names.
 fn found(reference: &Reference, client: &Client) -> Result<Api, Failure> {
     client.get(&place(&reference.key(client)?))
 }
 
-/// The words for a deployment's state.
+/// The word for a deployment's status.
 fn status(deployment: &Deployment) -> &'static str {
     match deployment.status {
         Status::Running => "running",

@@ -1,13 +1,16 @@
 //! `ringway api list`, `show` and `revisions`.
 
+use serde_json::Value;
+
 use super::{found, place, status, texts};
+use crate::api::view::EffectivePolicies;
 use crate::api::{Api, Deployment, Lifecycle, Revision};
 use crate::cli::Failure;
 use crate::cli::api::lifecycle::state;
 use crate::cli::api::reference::Reference;
 use crate::cli::client::{Client, ResourcePath};
 use crate::cli::global_options::GlobalOptions;
-use crate::cli::output::{list_cell, table};
+use crate::cli::output::{list_cell, note, table};
 use crate::declare::held;
 
 #[derive(clap::Args, Debug)]
@@ -31,6 +34,19 @@ pub(super) struct ListArgs {
 
 #[derive(clap::Args, Debug)]
 pub(super) struct ShowArgs {
+    /// The API: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
+    #[arg(value_name = "REF")]
+    reference: Reference,
+    /// Show the policies in effect, and for each whether the node, the API or the environment decides it
+    #[arg(long)]
+    effective: bool,
+    /// With --effective: in this environment, for the revision that runs there
+    #[arg(long, value_name = "NAME", requires = "effective")]
+    env: Option<String>,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct RevisionsArgs {
     /// The API: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
     #[arg(value_name = "REF")]
     reference: Reference,
@@ -58,10 +74,34 @@ pub(super) fn list(args: &ListArgs, client: &Client, globals: &GlobalOptions) ->
 }
 
 pub(super) fn show(args: &ShowArgs, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
+    if args.effective {
+        return effective(args, client, globals);
+    }
     write(&found(&args.reference, client)?, globals)
 }
 
-pub(super) fn revisions(args: &ShowArgs, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
+fn effective(args: &ShowArgs, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
+    let key = args.reference.key(client)?;
+    let policies = place(&key).at("policies").with_some("environment", args.env.as_deref());
+    let effective: EffectivePolicies = client.get(&policies)?;
+    if args.env.is_some() && effective.revision.is_none() {
+        note(&format!("{key} is not deployed there: these are the policies of its definition as it is now"));
+    }
+    globals.output.write(&effective, |effective| {
+        let rows = effective
+            .policies
+            .iter()
+            .map(|policy| vec![policy.name.clone(), value(&policy.value), policy.source.to_string()]);
+        table(&["POLICY", "VALUE", "FROM"], rows)
+    })
+}
+
+/// A policy's value without the quotes that JSON needs.
+fn value(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+pub(super) fn revisions(args: &RevisionsArgs, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
     let api = found(&args.reference, client)?;
     let revisions: Vec<Revision> = client.list(&place(&held::key(&api)).at("revisions"), None)?;
     let header = ["REVISION", "CREATED", "BY", "DEPLOYED", "NAME", "ACCESS", "TARGETS"];
@@ -80,7 +120,7 @@ pub(super) fn revisions(args: &ShowArgs, client: &Client, globals: &GlobalOption
     })
 }
 
-/// An API, whole.
+/// Writes an API with its deployments.
 pub(super) fn write(api: &Api, globals: &GlobalOptions) -> Result<(), Failure> {
     globals.output.write(api, |api| {
         let fields = fields(api).into_iter().map(|(name, value)| vec![name.to_owned(), value]);
@@ -92,7 +132,7 @@ pub(super) fn write(api: &Api, globals: &GlobalOptions) -> Result<(), Failure> {
     })
 }
 
-/// Deployments, a line each.
+/// A table of deployments.
 pub(super) fn deployed(deployments: &[Deployment]) -> String {
     let header = ["ENVIRONMENT", "REVISION", "STATUS", "TARGETS", "URL"];
     table(
@@ -122,6 +162,9 @@ fn fields(api: &Api) -> Vec<(&'static str, String)> {
     let mut add = |name, value: Option<String>| fields.extend(value.map(|value| (name, value)));
     add("display name", api.display_name.as_ref().map(ToString::to_string));
     add("description", Some(api.definition.description.to_string()).filter(|text| !text.is_empty()));
+    let policies = api.definition.policies.named();
+    let policies: Vec<String> = policies.iter().map(|(name, set)| format!("{name}={}", value(set))).collect();
+    add("policies", Some(policies.join(", ")).filter(|text| !text.is_empty()));
     add("deprecated", api.deprecated_at.map(|at| at.to_string()));
     add("ends", api.sunset_at.map(|at| at.to_string()));
     add("latest revision", api.latest_revision.map(|number| number.to_string()));

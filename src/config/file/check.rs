@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::document::{Document, Fault, Faults, OptionPath};
+use super::document::{Document, Faults, OptionPath};
+use super::findings::Findings;
 use super::written::{self, Written};
 use super::{Configuration, Environment, listeners};
 use crate::api::{EnvironmentName, target};
-use crate::config::limits::OutOfRange;
+use crate::config::limits::{Limits, OutOfRange};
 use crate::config::scalar::{Listen, Network, Secret, Server};
 use crate::config::tls::{Names, UpstreamTlsArgs};
 use crate::config::units::show_duration;
@@ -21,22 +22,10 @@ const MAX_ENVIRONMENTS: usize = 64;
 const MAX_HOSTS: usize = 256;
 const MAX_VARIABLES: usize = 256;
 
-/// What has been found so far.
-pub(super) struct Findings<'d> {
-    document: &'d Document<'d>,
-    faults: Vec<Fault>,
-}
-
-impl Findings<'_> {
-    pub(super) fn add(&mut self, option: &OptionPath, why: impl Into<String>) {
-        self.faults.push(self.document.fault(option, why));
-    }
-}
-
 /// Checks the options together and builds the configuration.
 pub(super) fn check(document: &Document<'_>, written: Written) -> Result<Configuration, Faults> {
-    let mut findings = Findings { document, faults: Vec::new() };
-    process(&mut findings, &written);
+    let mut findings = Findings::new(document);
+    let limits = process(&mut findings, &written);
     let environments = OptionPath::root("environments");
     if written.environments.len() > MAX_ENVIRONMENTS {
         findings.add(&environments, format!("there are more than {MAX_ENVIRONMENTS}"));
@@ -52,16 +41,14 @@ pub(super) fn check(document: &Document<'_>, written: Written) -> Result<Configu
         let hosts = hosts(&mut findings, &option.key("hosts"), &environment.hosts);
         let variables = variables(&mut findings, &option.key("variables"), &environment.variables);
         let upstream_tls = upstream_tls(&mut findings, &option.key("upstream_tls"), &environment.upstream_tls);
-        let limits = environment.limits.over(&written.limits);
-        made.push(Environment { name, external, internal, hosts, variables, limits, upstream_tls });
+        let policies = environment.limits.0.clone();
+        made.push(Environment { name, external, internal, hosts, variables, policies, upstream_tls });
     }
     // Indices are only right if no environment was left out.
     if made.len() == written.environments.len() {
         listeners::tell_apart(&mut findings, &listeners, &made);
     }
-    if !findings.faults.is_empty() {
-        return Err(document.faults(findings.faults));
-    }
+    let limits = findings.into_result(limits)?;
     Ok(Configuration {
         cpus: written.cpus.as_ref().map(|list| list.0.clone()),
         admin: written.admin.listen.0,
@@ -71,20 +58,20 @@ pub(super) fn check(document: &Document<'_>, written: Written) -> Result<Configu
         trusted_proxies: written.trusted_proxies.iter().map(|Network(network)| *network).collect(),
         resolver: written.resolver.iter().map(|Server(address)| *address).collect(),
         drain_window: written.drain_window,
-        preserve_host: written.preserve_host,
-        limits: written.limits.clone(),
+        policies: written.limits.policies(written.preserve_host),
+        limits,
         listeners,
         environments: made,
         written,
     })
 }
 
-/// Checks the options of the process.
-fn process(findings: &mut Findings<'_>, written: &Written) {
-    let limits = OptionPath::root("limits");
-    let ranges = [written.limits.head().err(), written.limits.keepalive().err()];
-    for OutOfRange { field, why, .. } in ranges.into_iter().flatten() {
-        findings.add(&limits.key(field), why);
+/// Checks the options of the process, and returns its limits unless one is out of range.
+fn process(findings: &mut Findings<'_>, written: &Written) -> Option<Limits> {
+    let option = OptionPath::root("limits");
+    let checked = written.limits.checked();
+    for OutOfRange { field, why, .. } in checked.as_ref().err().into_iter().flatten() {
+        findings.add(&option.key(field), why);
     }
     let (window, timeout) = (written.drain_window, written.limits.drain_timeout);
     if window >= timeout {
@@ -103,6 +90,7 @@ fn process(findings: &mut Findings<'_>, written: &Written) {
             findings.add(&allowed.index(index), format!("`{host}` {why}"));
         }
     }
+    checked.ok()
 }
 
 /// A name or an address, with a port or without. An IPv6 address without a port needs no brackets.

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::check::Findings;
 use super::document::OptionPath;
+use super::findings::Findings;
 use super::written::{self, Written};
 use super::{Environment, Listener};
 use crate::config::scalar::{Listen, Network};

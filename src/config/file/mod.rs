@@ -8,6 +8,7 @@
 
 mod check;
 mod document;
+mod findings;
 mod listeners;
 pub mod reload;
 mod written;
@@ -23,11 +24,11 @@ use ipnet::IpNet;
 use self::document::{Document, OptionPath};
 pub use self::document::{Fault, Faults};
 use self::written::Written;
-use super::limits::LimitArgs;
+use super::limits::Limits;
 use super::log::LogArgs;
 pub use super::scalar::Secret;
 use super::units::Cpus;
-use crate::api::EnvironmentName;
+use crate::api::{EnvironmentName, Policies, PolicyValues};
 use crate::routing::host::HostPattern;
 use crate::tls::client::{ClientFiles, ClientTls, Trust};
 use crate::tls::pem::LoadError;
@@ -55,10 +56,10 @@ pub struct Configuration {
     pub resolver: Vec<SocketAddr>,
     /// The time over which many connections that must be closed are spread.
     pub drain_window: Duration,
-    /// Whether upstreams get the client's `Host` and not the target's own.
-    pub preserve_host: bool,
-    /// What holds for the process, and for a connection as long as its environment is not known.
-    pub limits: LimitArgs,
+    /// Limits of the process.
+    pub limits: Limits,
+    /// The node's value of every policy.
+    pub policies: PolicyValues,
     /// The listeners. Several environments may share one.
     pub listeners: Vec<Listener>,
     /// The environments, in order: an API is promoted from one to the next.
@@ -100,8 +101,8 @@ pub struct Environment {
     pub hosts: Vec<HostPattern>,
     /// The values of `${NAME}` in targets.
     pub variables: BTreeMap<String, Secret>,
-    /// What holds for its connections.
-    pub limits: LimitArgs,
+    /// The policies that the environment names: they decide over those of APIs and of the node.
+    pub policies: Policies,
     /// TLS with upstreams.
     pub upstream_tls: ClientFiles,
 }
@@ -199,7 +200,7 @@ impl Configuration {
     #[must_use]
     pub fn shown(&self) -> serde_json::Value {
         // Serialising these types cannot fail.
-        serde_json::to_value(&self.written).unwrap_or_default()
+        serde_json::to_value(self.written.whole()).unwrap_or_default()
     }
 }
 

@@ -94,7 +94,7 @@ fn differences(before: &Written, after: &Written) -> Vec<Difference> {
 fn values(written: &Written) -> BTreeMap<String, Value> {
     let mut all = BTreeMap::new();
     // Serialising these types cannot fail.
-    let mut whole = serde_json::to_value(written).unwrap_or_default();
+    let mut whole = serde_json::to_value(written.whole()).unwrap_or_default();
     if let Some(environments) = whole.as_object_mut().and_then(|whole| whole.remove("environments")) {
         for (order, environment) in environments.as_array().into_iter().flatten().enumerate() {
             let name = environment.get("name").and_then(Value::as_str).unwrap_or_default();

@@ -119,8 +119,19 @@ impl Written {
                 environment.external.listen.get_or_insert(Listen(local(*external)));
                 environment.internal.listen.get_or_insert(Listen(local(*internal)));
             }
-            environment.limits = EnvironmentLimits::from(&environment.limits.over(&self.limits));
         }
+    }
+}
+
+impl Written {
+    /// The file with every option written out: for `config show`, and to compare at a reload.
+    pub(super) fn whole(&self) -> Self {
+        let mut whole = self.clone();
+        let node = self.limits.policies(self.preserve_host);
+        for environment in &mut whole.environments {
+            environment.limits = environment.limits.completed(&node);
+        }
+        whole
     }
 }
 

@@ -19,6 +19,7 @@ pub mod health;
 mod lifecycle;
 pub mod openapi;
 mod page;
+mod policies;
 mod projects;
 mod revisions;
 pub mod snapshot;
@@ -127,6 +128,7 @@ fn described() -> OpenApiRouter<Admin> {
     let resources = OpenApiRouter::new()
         .merge(projects::routes())
         .merge(apis::routes())
+        .merge(policies::routes())
         .merge(revisions::routes())
         .merge(deployments::routes())
         .merge(lifecycle::routes())

@@ -7,6 +7,7 @@ use super::{ApiFilter, Manager, clamp, projects, views};
 use crate::api::etag::{Put, Tagged};
 use crate::api::problem::Code;
 use crate::api::request::{NewApi, NewDefinition};
+use crate::api::view::EffectivePolicies;
 use crate::api::{
     Action, Actor, Api, ApiKey, Change, Condition, Definition, Lifecycle, Page, PageRequest, Problems, Revision,
 };
@@ -51,6 +52,30 @@ impl Manager {
             let row = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(&key))?;
             let etag = row.etag();
             Ok(Tagged { value: views::api(reader.connection, reader.environments, row)?, etag })
+        })
+        .await
+    }
+
+    /// The policies in effect for an API: of the revision that runs in an environment, or of the definition as it is now.
+    ///
+    /// # Errors
+    /// `api-not-found`, `environment-not-found`.
+    pub async fn policies(&self, key: &ApiKey, environment: Option<String>) -> Result<EffectivePolicies, Problems> {
+        let key = key.clone();
+        self.read(move |reader| {
+            let api = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(&key))?;
+            let environment = environment.as_deref().map(|name| reader.environments.known(name)).transpose()?;
+            let running = match environment {
+                Some(environment) => deployments::find(reader.connection, api.id, environment.name.as_str())?,
+                None => None,
+            };
+            let definition = running.as_ref().map_or(&api.definition, |running| &running.definition);
+            let effective = reader.environments.effective(&definition.policies, environment);
+            Ok(EffectivePolicies {
+                environment: environment.map(|environment| environment.name.clone()),
+                revision: running.as_ref().map(|running| running.revision),
+                policies: effective.list(),
+            })
         })
         .await
     }

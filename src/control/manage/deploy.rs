@@ -4,7 +4,7 @@ use super::change::Made;
 use super::change_context::ChangeContext;
 use super::deployments::{changed, existing, shown};
 use super::{Manager, apis as api_operations};
-use crate::api::environment::Place;
+use crate::api::environment::RunningEnvironment;
 use crate::api::etag::{Put, Tagged};
 use crate::api::problem::{Code, Fault, Faults};
 use crate::api::request::{NewDeployment, OwnTargets, Promotion, Rollback};
@@ -156,7 +156,7 @@ pub(super) fn promote(
 }
 
 /// Where a promotion leads: to the environment behind the one it comes from.
-fn next<'a>(context: &ChangeContext<'a>, from: &str, to: &str) -> Result<&'a Place, Problems> {
+fn next<'a>(context: &ChangeContext<'a>, from: &str, to: &str) -> Result<&'a RunningEnvironment, Problems> {
     let mut faults = Faults::default();
     for (field, name) in [("from", from), ("to", to)] {
         let known = context.environments.known(name);
@@ -212,7 +212,7 @@ fn current(context: &ChangeContext<'_>, api: &ApiRow) -> Result<Revision, Proble
 struct Plan<'a> {
     action: Action,
     api: ApiRow,
-    place: &'a Place,
+    place: &'a RunningEnvironment,
     revision: Revision,
     /// The environment's own targets.
     own: Option<Vec<TargetUrl>>,
@@ -255,7 +255,7 @@ fn run(context: &mut ChangeContext<'_>, plan: &Plan<'_>) -> Result<bool, Problem
 }
 
 /// Checks targets with a place's variables filled in.
-fn check_targets(place: &Place, targets: &[TargetUrl]) -> Result<(), Problems> {
+fn check_targets(place: &RunningEnvironment, targets: &[TargetUrl]) -> Result<(), Problems> {
     let mut faults = Faults::default();
     let mut seen = Vec::with_capacity(targets.len());
     for (at, written) in targets.iter().enumerate() {
@@ -265,7 +265,7 @@ fn check_targets(place: &Place, targets: &[TargetUrl]) -> Result<(), Problems> {
             continue;
         };
         if seen.iter().any(|before| target::is_same(before, &expanded)) {
-            faults.add(field, in_place(target::twice()));
+            faults.add(field, in_place(target::duplicate_target()));
         }
         seen.push(expanded);
     }

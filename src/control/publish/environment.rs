@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::api::Access;
+use crate::api::policy::{Effective, Source};
+use crate::api::{Access, Policies, PolicyValues};
 use crate::config::file::{Configuration, Opened};
 use crate::invariant::Invariant;
-use crate::proto::head::HeadLimits;
 use crate::routing::host::HostPattern;
 use crate::routing::policy::Policy;
 use crate::routing::settings::Settings;
@@ -22,7 +23,6 @@ pub(super) struct Ground {
     /// How upstreams are spoken to in TLS: environments name theirs by its place.
     pub(super) trust: Vec<ClientTls>,
     pub(super) resolver: Arc<[SocketAddr]>,
-    pub(super) preserve_host: bool,
     listeners: u16,
 }
 
@@ -33,9 +33,37 @@ pub(super) struct Environment {
     internal: u16,
     hosts: Vec<HostPattern>,
     pub(super) variables: BTreeMap<String, String>,
-    pub(super) policy: Arc<Policy>,
+    layers: Layers,
+    /// For APIs that name no policy: they share one.
+    usual: Treatment,
     /// The place of its trust, or why there is none.
     pub(super) trust: Result<u16, String>,
+}
+
+/// The layers of policies around an API's own, and the times of a route that are no policies.
+#[derive(Debug)]
+struct Layers {
+    node: PolicyValues,
+    environment: Policies,
+    handshake_timeout: Duration,
+    drain_window: Duration,
+}
+
+/// What the policies of all layers make of a route.
+#[derive(Clone, Debug)]
+pub(super) struct Treatment {
+    pub(super) preserve_host: bool,
+    pub(super) policy: Arc<Policy>,
+}
+
+impl Layers {
+    fn treatment(&self, api: &Policies) -> Treatment {
+        let layers = [(Source::Api, api), (Source::Environment, &self.environment)];
+        let effective = Effective::of(&self.node, &layers);
+        let values = effective.values();
+        let policy = Arc::new(values.route_policy(self.handshake_timeout, self.drain_window));
+        Treatment { preserve_host: values.preserve_host, policy }
+    }
 }
 
 /// Where an environment's routes go.
@@ -55,6 +83,11 @@ impl Sites {
 }
 
 impl Environment {
+    /// How connections of an API that names these policies are treated here.
+    pub(super) fn treatment(&self, api: &Policies) -> Treatment {
+        if api.is_empty() { self.usual.clone() } else { self.layers.treatment(api) }
+    }
+
     /// The place of the listener that serves APIs of this access mode.
     pub(super) fn listener(&self, access: Access) -> u16 {
         match access {
@@ -66,7 +99,7 @@ impl Environment {
 
 impl Ground {
     /// `opened` is what the files hold that the configuration names.
-    pub(super) fn new(configuration: &Configuration, opened: &Opened) -> Result<Self, String> {
+    pub(super) fn new(configuration: &Configuration, opened: &Opened) -> Self {
         let window = configuration.drain_window;
         let mut trust = Vec::new();
         let mut environments = BTreeMap::new();
@@ -76,31 +109,36 @@ impl Ground {
                 short(trust.len().saturating_sub(1))
             });
             let variables = environment.variables.iter();
+            let layers = Layers {
+                node: configuration.policies.clone(),
+                environment: environment.policies.clone(),
+                handshake_timeout: configuration.limits.handshake_timeout,
+                drain_window: window,
+            };
             let known = Environment {
                 external: short(environment.external),
                 internal: short(environment.internal),
                 hosts: environment.hosts.clone(),
                 variables: variables.map(|(name, value)| (name.clone(), value.reveal().to_owned())).collect(),
-                policy: Arc::new(environment.limits.policy(window)),
+                usual: layers.treatment(&Policies::default()),
+                layers,
                 trust: place,
             };
             environments.insert(environment.name.as_str().to_owned(), known);
         }
-        let head: HeadLimits = configuration.limits.head().map_err(|error| error.to_string())?;
         let settings = Arc::new(Settings {
-            head,
-            policy: Arc::new(configuration.limits.policy(window)),
+            head: configuration.limits.head,
+            policy: Arc::new(configuration.policies.route_policy(configuration.limits.handshake_timeout, window)),
             trusted_proxies: configuration.trusted_proxies.clone(),
             proxy_protocol: configuration.listeners.iter().map(|listener| listener.proxy_protocol.clone()).collect(),
         });
-        Ok(Self {
+        Self {
             settings,
             environments,
             trust,
             resolver: configuration.resolver.as_slice().into(),
-            preserve_host: configuration.preserve_host,
             listeners: short(configuration.listeners.len()),
-        })
+        }
     }
 
     /// A snapshot with this number and no route, and each environment's sites in it.

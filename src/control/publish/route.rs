@@ -37,6 +37,7 @@ pub(super) fn of(deployed: &Deployed, ground: &Ground, names: &Resolver) -> Resu
     if endpoints.len() < deployed.targets.len() {
         return Err(faults.into_problems());
     }
+    let treatment = environment.treatment(&deployed.policies);
     Ok(Route {
         id: RouteId(deployed.id.0),
         labels: Some(Arc::new(labels(deployed))),
@@ -44,9 +45,9 @@ pub(super) fn of(deployed: &Deployed, ground: &Ground, names: &Resolver) -> Resu
         gate: gate(deployed),
         service: Service::Relay,
         endpoints: endpoints.into_boxed_slice(),
-        preserve_host: ground.preserve_host,
+        preserve_host: treatment.preserve_host,
         answer_lines: notice(deployed),
-        policy: Arc::clone(&environment.policy),
+        policy: treatment.policy,
     })
 }
 

@@ -100,19 +100,17 @@ struct Prepared {
 impl ShardPublisher {
     /// For shards that are still to be started: they begin with what is published first, and [`begin`](Self::begin), and
     /// are then attached to the [`outlet`](Self::outlet).
-    ///
-    /// # Errors
-    /// The configuration asks for what cannot be.
-    pub fn new(configuration: &Configuration, opened: &Opened, names: Resolver) -> Result<Self, String> {
-        Ok(Self {
+    #[must_use]
+    pub fn new(configuration: &Configuration, opened: &Opened, names: Resolver) -> Self {
+        Self {
             outlet: Outlet::default(),
             names,
-            ground: Arc::new(Ground::new(configuration, opened)?),
+            ground: Arc::new(Ground::new(configuration, opened)),
             made: HashMap::new(),
             prepared: None,
             number: watch::Sender::new(0),
             outgoing: Vec::new(),
-        })
+        }
     }
 
     /// Where snapshots go.
@@ -202,7 +200,7 @@ impl Publisher for ShardPublisher {
         deployed: &BTreeMap<DeploymentId, Deployed>,
     ) -> Result<(), Problems> {
         self.prepared = None;
-        let ground = Ground::new(configuration, opened).map_err(|why| Problems::new(Code::FIELDS_INVALID, why))?;
+        let ground = Ground::new(configuration, opened);
         let was_served = |id: &DeploymentId| self.made.get(id).is_some_and(|made| made.route.is_some());
         let mut changed = Vec::with_capacity(deployed.len());
         for (id, one) in deployed {

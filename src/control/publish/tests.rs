@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use super::Publisher;
 use super::shards::ShardPublisher;
-use crate::api::{Access, Deployed, DeploymentId, Lifecycle};
+use crate::api::{Access, Deployed, DeploymentId, Lifecycle, Policies};
 use crate::config::file::{Configuration, File, Opened};
 use crate::control::resolver::Resolver;
 use crate::control::runtime::BackgroundRuntime;
@@ -37,7 +37,7 @@ fn runtime() -> &'static Handle {
 fn publisher(text: &str) -> ShardPublisher {
     let (configuration, opened) = configured(text);
     let names = Resolver::start(runtime(), Duration::from_secs(1));
-    ShardPublisher::new(&configuration, &opened, names).unwrap()
+    ShardPublisher::new(&configuration, &opened, names)
 }
 
 fn deployed(id: u64, minor: u64, target: &str) -> Deployed {
@@ -49,6 +49,7 @@ fn deployed(id: u64, minor: u64, target: &str) -> Deployed {
         revision: 1,
         access: Access::External,
         targets: vec![target.parse().unwrap()],
+        policies: Policies::default(),
         lifecycle: Lifecycle::Created,
         deprecated_at: None,
         sunset_at: None,
@@ -167,6 +168,36 @@ fn another_configuration_must_serve_what_is_served() {
     // What was made of it before counts no more.
     publish(&mut publisher, &deployments);
     assert_eq!(route(&publisher, 1).unwrap().endpoints[0].target.host, "10.0.0.8");
+}
+
+#[test]
+fn policies_of_an_api_decide_over_the_nodes_and_an_environments_over_both() {
+    let mut publisher = publisher(
+        "preserve_host = true\nlimits.idle_timeout_ms = 1000\nlimits.close_timeout_ms = 2000\n[[environments]]\n\
+         name = \"development\"\nlimits.idle_timeout_ms = 3000\n[[environments]]\nname = \"production\"\n",
+    );
+    let policies = |text: &str| serde_json::from_str::<Policies>(text).unwrap();
+    let here = |id, policies| Deployed { policies, ..deployed(id, id, "ws://10.0.0.1") };
+    let there = |id, policies| Deployed { environment: "production".parse().unwrap(), ..here(id, policies) };
+    let own = policies(r#"{"preserve_host": false, "limits": {"idle_timeout_ms": "off", "max_frame_bytes": 7}}"#);
+    let none = Policies::default();
+    let deployments = all([here(1, none.clone()), here(2, none), here(3, own.clone()), there(4, own.clone())]);
+    publish(&mut publisher, &deployments);
+    let seen = |id| {
+        let route = route(&publisher, id).unwrap();
+        let (timeouts, frames) = (route.policy.timeouts, route.policy.frames);
+        (
+            route.preserve_host,
+            timeouts.idle.map(|idle| idle.as_millis()),
+            timeouts.close.as_millis(),
+            frames.max_frame_bytes,
+        )
+    };
+    assert_eq!(seen(1), (true, Some(3000), 2000, 64 << 20));
+    assert_eq!(seen(3), (false, Some(3000), 2000, 7));
+    assert_eq!(seen(4), (false, None, 2000, 7));
+    let shared = [1, 2].map(|id| route(&publisher, id).unwrap());
+    assert!(Arc::ptr_eq(&shared[0].policy, &shared[1].policy), "APIs without policies share one");
 }
 
 #[test]

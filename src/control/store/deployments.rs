@@ -120,6 +120,7 @@ fn read_deployed(row: &Row<'_>) -> rusqlite::Result<Deployed> {
         environment: row.get("environment")?,
         revision,
         access: definition.access,
+        policies: definition.policies,
         targets: targets.map_or(definition.targets, |Json(targets)| targets),
         lifecycle: row.get("lifecycle")?,
         deprecated_at: maybe("deprecated_at")?,

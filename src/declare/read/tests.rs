@@ -42,6 +42,18 @@ fn what_is_left_out_is_left_open_and_a_version_without_quotes_is_itself() {
 }
 
 #[test]
+fn policies_are_read_as_they_are_written_and_off_is_no_boolean() {
+    let text = format!(
+        "{HEAD}policies:\n  preserve_host: true\n  limits: {{idle_timeout_ms: off, ping_interval_ms: 5m, max_frame_bytes: 7}}\n"
+    );
+    let read = documents("f.yaml", &text).unwrap();
+    let shown = serde_json::to_value(&read[0].definition.policies).unwrap();
+    let limits = serde_json::json!({ "idle_timeout_ms": "off", "ping_interval_ms": 300_000, "max_frame_bytes": 7 });
+    assert_eq!(shown, serde_json::json!({ "preserve_host": true, "limits": limits }));
+    assert_eq!(read[0].given, ["name", "targets", "policies"]);
+}
+
+#[test]
 fn every_broken_rule_is_told_with_its_place() {
     let text = "apiVersion: v1\nkind: Pod\nproject: Bad\nname: a/b\nidentifier: '-'\nversion: one\ntargets:\n- ws://a\n- ftp://b\n\
                 access: both\nlifecycle: published\nsunset_at: soon\ndeployments:\n- environment: a\n  targets: [ws://x, http://]\n\

@@ -65,7 +65,8 @@ pub(super) fn documents(file: &str, text: &str) -> Result<Vec<Tree>, Fault> {
     let budget = serde_saphyr::budget! {
         max_documents: MAX_DOCUMENTS, max_nodes: MAX_NODES, max_events: MAX_NODES,
     };
-    let options = serde_saphyr::options! { budget: budget };
+    // `off` is a value of policies, and no boolean.
+    let options = serde_saphyr::options! { budget: budget, strict_booleans: true };
     let read: Vec<Spanned<Unplaced>> =
         serde_saphyr::from_multiple_with_options(text, options).map_err(|error| syntax(file, text, &error))?;
     Ok(read.into_iter().map(|spanned| placed(spanned, text)).collect())

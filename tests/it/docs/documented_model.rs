@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 use ringway::api::lifecycle::AtRunTime;
+use ringway::api::policy::{Live, POLICIES};
 use ringway::api::problem::Code;
 use ringway::api::request::{NewApi, NewDeployment, NewLifecycle, NewProject};
 use ringway::api::{Lifecycle, Problems};
+use ringway::config::limits::LimitArgs;
 use serde_json::{Value, json};
 
 use crate::harness::documents::{document, rows};
@@ -52,7 +54,7 @@ fn every_bad_value_gets_what_the_table_says() {
         let [of, field, written, rule, message] = row[..] else { panic!("{row:?}") };
         let told = field.split('`').nth(1).unwrap();
         // The identifier is made of the name.
-        let given = if field.ends_with("of the name") { "name" } else { told.split('[').next().unwrap() };
+        let given = if field.ends_with("of the name") { "name" } else { told.split(['[', '.']).next().unwrap() };
         let problems = refused(of, given, value(written.trim_matches('`')));
         assert_eq!(problems.errors.len(), 1, "{row:?}: {problems}");
         let error = &problems.errors[0];
@@ -80,6 +82,25 @@ fn the_table_of_the_lifecycle_is_the_programs() {
         };
         assert!(cells[7].starts_with(meaning), "{line}");
     }
+}
+
+#[test]
+fn the_table_of_policies_is_the_programs() {
+    let text = document("docs/apis.md");
+    let starts = ["| `preserve_host` | `true`", "| `limits."];
+    let rows = starts.iter().flat_map(|start| rows(&text, start));
+    let documented: Vec<String> = rows.map(|row| row.join(" | ")).collect();
+    let node = LimitArgs::default().policies(false);
+    let all = POLICIES.iter().zip(node.all()).map(|(policy, default)| {
+        let live = match policy.live {
+            Live::AtOnce => "at once",
+            Live::NextTimer => "from the next bytes, or when the old time is up",
+            Live::NextClose => "when their close begins",
+            Live::NextHandshake => "from the next handshake",
+        };
+        format!("`{}` | {} | `{default}` | {live}", policy.name, policy.form)
+    });
+    assert_eq!(documented, all.collect::<Vec<_>>());
 }
 
 #[test]

@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Configuration, File};
-use crate::config::limits::{EnvironmentLimits, LimitArgs};
+use crate::api::PolicyValues;
+use crate::config::limits::{EnvironmentLimits, LimitArgs, Limits};
 use crate::config::units::Optional;
 use crate::tls::testing::{Authority, Folder};
 
@@ -23,6 +24,12 @@ fn read(text: &str) -> Configuration {
 
 fn faults(text: &str) -> String {
     file(text).configuration().map(|_| ()).unwrap_err().to_string()
+}
+
+/// What holds without a file.
+fn defaults() -> (Limits, PolicyValues) {
+    let limits = LimitArgs::default();
+    (limits.checked().unwrap(), limits.policies(false))
 }
 
 fn shipped(name: &str) -> String {
@@ -73,7 +80,7 @@ fn without_a_file_there_are_two_environments_on_this_host() {
     assert_eq!(shown, ["development 127.0.0.1:8081 127.0.0.1:8091", "production 127.0.0.1:8080 127.0.0.1:8090"]);
     assert_eq!((configuration.admin.to_string().as_str(), configuration.metrics), ("127.0.0.1:9600", None));
     assert_eq!(configuration.drain_window, Duration::from_secs(5));
-    assert_eq!(configuration.limits, LimitArgs::default());
+    assert_eq!((configuration.limits, configuration.policies), defaults());
 }
 
 #[test]
@@ -100,19 +107,22 @@ fn the_shipped_file_has_every_option() {
 }
 
 #[test]
-fn the_environments_limits_are_the_processs_by_name_and_value() {
+fn limits_of_an_environment_have_the_names_of_the_nodes_and_without_them_its_values() {
     let process = serde_json::to_value(LimitArgs::default()).unwrap();
-    let environment = serde_json::to_value(EnvironmentLimits::from(&LimitArgs::default())).unwrap();
+    let node = LimitArgs::default().policies(false);
+    let environment = serde_json::to_value(EnvironmentLimits::default().completed(&node)).unwrap();
     for (name, value) in environment.as_object().unwrap() {
         assert_eq!(process.get(name), Some(value), "{name}");
     }
     let text = "limits.idle_timeout_ms = \"off\"\nlimits.max_frame_bytes = 7\n[[environments]]\nname = \"production\"\n\
                 limits = { idle_timeout_ms = 5000, max_message_bytes = \"1KiB\" }";
     let configuration = read(text);
-    let limits = &configuration.environments[0].limits;
-    assert_eq!(configuration.limits.idle_timeout, Optional(None));
-    assert_eq!(limits.idle_timeout, Optional(Some(Duration::from_secs(5))));
-    assert_eq!((limits.max_frame_bytes, limits.max_message_bytes), (7, 1024));
+    let policies = &configuration.environments[0].policies;
+    assert_eq!(configuration.policies.idle_timeout, Optional(None));
+    assert_eq!(policies.idle_timeout, Some(Optional(Some(Duration::from_secs(5)))));
+    assert_eq!((policies.max_frame_bytes, policies.max_message_bytes), (None, Some(1024)));
+    let shown = &configuration.shown()["environments"][0]["limits"];
+    assert_eq!((&shown["max_frame_bytes"], &shown["max_message_bytes"]), (&json!(7), &json!(1024)));
 }
 
 #[test]
@@ -124,9 +134,12 @@ fn numbers_are_in_the_unit_of_the_name_and_text_is_as_for_flags() {
         ("max_connections = 7", "max_connections = \"7\""),
         ("max_connections_per_address = 7", "max_connections_per_address = \"7\""),
     ] {
-        let [number, text] = [number, text].map(|line| read(&format!("[limits]\n{line}")).limits);
+        let [number, text] = [number, text].map(|line| {
+            let Configuration { limits, policies, .. } = read(&format!("[limits]\n{line}"));
+            (limits, policies)
+        });
         assert_eq!(number, text);
-        assert_ne!(number, LimitArgs::default());
+        assert_ne!(number, defaults());
     }
 }
 

@@ -14,11 +14,12 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use super::Admin;
-use crate::api::environment::Place;
-use crate::api::{Deployed, DeploymentId, Environments, Problems};
+use crate::api::environment::RunningEnvironment;
+use crate::api::{Deployed, DeploymentId, Environments, Policies, Problems};
 use crate::command::Command;
 use crate::command::view::{ConnectionPage, Report};
 use crate::config::file::{Configuration, Opened};
+use crate::config::limits::LimitArgs;
 use crate::control::http::token::Token;
 use crate::control::manage::{Manager, Origin, Settings};
 use crate::control::publish::{Publisher, Receipt};
@@ -75,8 +76,8 @@ fn shard(command: Command) {
     }
 }
 
-fn place(name: &str, port: u16) -> Place {
-    Place {
+fn place(name: &str, port: u16) -> RunningEnvironment {
+    RunningEnvironment {
         name: name.parse().unwrap(),
         external: format!("127.0.0.1:{port}"),
         internal: format!("127.0.0.1:{}", port + 10),
@@ -84,6 +85,7 @@ fn place(name: &str, port: u16) -> Place {
         internal_url: format!("ws://127.0.0.1:{}", port + 10),
         hosts: Vec::new(),
         variables: BTreeMap::from([("CHAT".to_owned(), "ws://10.0.0.1:9000".to_owned())]),
+        policies: Policies::default(),
     }
 }
 
@@ -92,7 +94,10 @@ impl Node {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDir::take(folder.path()).unwrap();
         let origin = Origin::Store(Store::open(&state).unwrap());
-        let environments = Environments::new(vec![place("development", 8081), place("production", 8080)]);
+        let environments = Environments::new(
+            LimitArgs::default().policies(false),
+            vec![place("development", 8081), place("production", 8080)],
+        );
         let started = Manager::start(origin, Everything, environments, Settings::default()).unwrap();
         std::fs::write(folder.path().join(ADMIN_TOKEN), SECRET).unwrap();
         std::fs::set_permissions(folder.path().join(ADMIN_TOKEN), std::fs::Permissions::from_mode(0o600)).unwrap();

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{Node, environments, key, me, of, place, reload, word};
 use crate::api::{Condition, Environments};
 use crate::config::file::Configuration;
+use crate::config::limits::LimitArgs;
 use crate::control::manage::{NodeChange, ProcessControl};
 use crate::control::publish::Receipt;
 
@@ -64,7 +65,10 @@ async fn a_reload_of_the_configuration_takes_its_turn() {
     node.deploy(&chat, "development", json!({})).await.unwrap();
     assert_eq!(word(node.manager.environment("testing").await), "environment-not-found");
     let places = vec![place("testing", 7000, &[("NEW", "secret")])];
-    node.manager.change_node(me(), reload(Environments::new(places))).await.unwrap();
+    node.manager
+        .change_node(me(), reload(Environments::new(LimitArgs::default().policies(false), places)))
+        .await
+        .unwrap();
     assert_eq!(node.manager.environment("testing").await.unwrap().variables, ["NEW"]);
     assert_eq!(node.manager.environments().await.unwrap().len(), 1);
     assert_eq!(node.audit().await.last().unwrap(), "me config.reload configuration");

@@ -19,10 +19,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{ApiFilter, AuditFilter, Manager, NewConfiguration, NodeChange, Origin, Settings, Started};
-use crate::api::environment::Place;
+use crate::api::environment::RunningEnvironment;
 use crate::api::problem::Code;
-use crate::api::{Actor, Api, ApiKey, Condition, Deployed, DeploymentId, Environments, PageRequest, Problems};
+use crate::api::{
+    Actor, Api, ApiKey, Condition, Deployed, DeploymentId, Environments, PageRequest, Policies, Problems,
+};
 use crate::config::file::{Configuration, File, Opened};
+use crate::config::limits::LimitArgs;
 use crate::control::publish::{Confirmations, Publisher, Receipt};
 use crate::control::state_dir::StateDir;
 use crate::control::store::Store;
@@ -110,9 +113,9 @@ struct Node {
     folder: TempDir,
 }
 
-fn place(name: &str, port: u16, variables: &[(&str, &str)]) -> Place {
+fn place(name: &str, port: u16, variables: &[(&str, &str)]) -> RunningEnvironment {
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Place {
+    RunningEnvironment {
         name: name.parse().unwrap(),
         external: format!("127.0.0.1:{port}"),
         internal: format!("127.0.0.1:{}", port + 10),
@@ -120,15 +123,19 @@ fn place(name: &str, port: u16, variables: &[(&str, &str)]) -> Place {
         internal_url: format!("ws://127.0.0.1:{}", port + 10),
         hosts: Vec::new(),
         variables: variables.collect(),
+        policies: Policies::default(),
     }
 }
 
 fn environments() -> Environments {
-    Environments::new(vec![
-        place("development", 8081, &[("HOST", "10.0.0.1"), ("SAME", "10.0.0.1")]),
-        place("staging", 8082, &[("HOST", "10.0.0.2")]),
-        place("production", 8080, &[]),
-    ])
+    Environments::new(
+        LimitArgs::default().policies(false),
+        vec![
+            place("development", 8081, &[("HOST", "10.0.0.1"), ("SAME", "10.0.0.1")]),
+            place("staging", 8082, &[("HOST", "10.0.0.2")]),
+            place("production", 8080, &[]),
+        ],
+    )
 }
 
 /// A reload of the configuration that leads to these environments.

@@ -4,5 +4,6 @@
 mod ends;
 mod listeners;
 mod paths;
+mod policies;
 mod redeploy;
 mod story;

@@ -9,10 +9,11 @@ mod previous;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ringway::api::environment::Place;
+use ringway::api::environment::RunningEnvironment;
 use ringway::api::request::{NewApi, NewDeployment};
-use ringway::api::{Actor, ApiKey, Condition, Deployed, DeploymentId, Environments, Problems};
+use ringway::api::{Actor, ApiKey, Condition, Deployed, DeploymentId, Environments, Policies, Problems};
 use ringway::config::file::{Configuration, Opened};
+use ringway::config::limits::LimitArgs;
 use ringway::control::manage::{Manager, Origin, Settings, Started};
 use ringway::control::publish::{Publisher, Receipt};
 use ringway::control::state_dir::StateDir;
@@ -54,7 +55,7 @@ fn take(folder: &Path) -> Result<StateDir, StoreError> {
 
 fn open(folder: &Path) -> Result<Started, StoreError> {
     let store = Store::open(&take(folder)?)?;
-    let place = Place {
+    let place = RunningEnvironment {
         name: "development".parse().unwrap(),
         external: String::new(),
         internal: String::new(),
@@ -62,8 +63,9 @@ fn open(folder: &Path) -> Result<Started, StoreError> {
         internal_url: String::new(),
         hosts: Vec::new(),
         variables: BTreeMap::new(),
+        policies: Policies::default(),
     };
-    let environments = Environments::new(vec![place]);
+    let environments = Environments::new(LimitArgs::default().policies(false), vec![place]);
     Ok(Manager::start(Origin::Store(store), Shards, environments, Settings::default()).unwrap())
 }
 

@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use crate::api::problem::{Fault, Faults};
-use crate::api::target::{self, TargetUrl};
+use super::problem::{Fault, Faults};
+use super::target::{self, TargetUrl};
 
 /// The form in which a request or a document gives a field whose checked type is `T`.
 pub trait Written<T>: Sized {

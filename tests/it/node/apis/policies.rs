@@ -1,0 +1,179 @@
+//! Policies of an API, as its users and its clients meet them: over the admin API, the command line and a document, and on
+//! the wire.
+
+use serde_json::{Value, json};
+
+use crate::harness::Upstream;
+use crate::harness::frame::CLOSE;
+use crate::harness::node::{Home, Node, USUAL, alive, through, ws};
+use crate::harness::peer::header;
+
+fn api(name: &str, upstream: &Upstream, policies: &Value) -> Value {
+    json!({ "name": name, "version": "1.0", "targets": [ws(upstream.address())], "policies": policies })
+}
+
+/// Makes an API with policies, deploys it in development, and gives its path in the admin API and its base path.
+fn serve(node: &Node, name: &str, upstream: &Upstream, policies: &Value) -> (String, String) {
+    let api = node.make_with(&api(name, upstream, policies));
+    node.deploy(&api, "development");
+    let base = node.admin.get(&api).expect(200)["base_path"].as_str().unwrap().to_owned();
+    (api, base)
+}
+
+#[test]
+fn preserve_host_holds_for_the_api_that_names_it_and_for_no_other() {
+    for (node_wide, policies, others) in
+        [("false", json!({ "preserve_host": true }), false), ("true", json!({ "preserve_host": false }), true)]
+    {
+        let (node, upstream) = (Node::start(&format!("preserve_host = {node_wide}")), Upstream::listen());
+        let (_, with) = serve(&node, "With", &upstream, &policies);
+        let (_, without) = serve(&node, "Without", &upstream, &json!({}));
+        let own = upstream.address().to_string();
+        for (path, is_preserved) in [(&with, !others), (&without, others)] {
+            let (_client, _server, request, _) = through(node.external("development"), path, &upstream);
+            let expected = if is_preserved { "proxy.test" } else { own.as_str() };
+            assert_eq!(header(&request, "host"), Some(expected), "{path} with {node_wide}");
+        }
+    }
+}
+
+#[test]
+fn a_limit_holds_for_the_api_that_names_it_and_an_environment_decides_over_it() {
+    // The last environment of the file is production.
+    let configuration = format!("{USUAL}limits.max_frame_bytes = 8\n");
+    let (node, upstream) = (Node::with(&configuration), Upstream::listen());
+    let (small, base) = serve(&node, "Small", &upstream, &json!({ "limits": { "max_frame_bytes": 4 } }));
+    let (_, free) = serve(&node, "Free", &upstream, &json!({}));
+    node.deploy(&small, "production");
+    let sends_five = |environment: &str, path: &str| {
+        let (mut client, mut server, ..) = through(node.external(environment), path, &upstream);
+        client.say("12345");
+        let passed = server.frame().opcode() != CLOSE;
+        if passed { None } else { client.close().0 }
+    };
+    assert_eq!(sends_five("development", &base), Some(1009));
+    assert_eq!(sends_five("development", &free), None);
+    assert_eq!(sends_five("production", &base), None);
+}
+
+#[test]
+fn a_new_frame_limit_holds_for_open_connections_at_once_and_a_new_preserve_host_from_the_next_handshake() {
+    let (node, upstream) = (Node::start(""), Upstream::listen());
+    let (path, base) = serve(&node, "Chat", &upstream, &json!({}));
+    let (mut client, mut server, ..) = through(node.external("development"), &base, &upstream);
+    alive(&mut client, &mut server);
+    let definition = json!({ "name": "Chat", "targets": [ws(upstream.address())],
+        "policies": { "preserve_host": true, "limits": { "max_frame_bytes": 4 } } });
+    node.admin.put(&path, &definition).expect(200);
+    alive(&mut client, &mut server);
+    node.deploy(&path, "development");
+    let (_next, _next_server, request, _) = through(node.external("development"), &base, &upstream);
+    assert_eq!(header(&request, "host"), Some("proxy.test"));
+    alive(&mut client, &mut server);
+    client.say("12345");
+    assert_eq!(client.close().0, Some(1009));
+}
+
+#[test]
+fn a_new_idle_timeout_reaches_an_open_connection() {
+    let (node, upstream) = (Node::start(""), Upstream::listen());
+    let (path, base) = serve(&node, "Chat", &upstream, &json!({}));
+    let (mut client, _server, ..) = through(node.external("development"), &base, &upstream);
+    let definition = json!({ "name": "Chat", "targets": [ws(upstream.address())],
+        "policies": { "limits": { "idle_timeout_ms": 100 } } });
+    node.admin.put(&path, &definition).expect(200);
+    node.deploy(&path, "development");
+    client.say("up");
+    assert_eq!(client.close().0, Some(1001));
+}
+
+/// Policies in every order and form that one may write.
+const POLICIES: &str =
+    r#"{"limits":{"idle_timeout_ms":300000,"max_message_bytes":65536,"ping_interval_ms":"off"},"preserve_host":true}"#;
+
+#[test]
+fn the_command_line_a_document_and_the_admin_api_make_the_same_revision() {
+    let home = Home::new(USUAL);
+    let node = home.start();
+    let policies = [
+        "preserve_host=true",
+        "limits.idle_timeout_ms=5m",
+        "limits.ping_interval_ms=off",
+        "limits.max_message_bytes=64KiB",
+    ];
+    let flags: Vec<&str> = policies.iter().flat_map(|policy| ["--policy", policy]).collect();
+    let create = ["api", "create", "--name", "Chat", "--version", "1.0", "--target", "ws://127.0.0.1:9"];
+    home.works(&[&create[..], &flags].concat());
+    let file = home.file("two.yaml");
+    let document = "apiVersion: ringway/v1\nkind: Api\nname: Chat\nversion: '2.0'\ntargets: [ws://127.0.0.1:9]\npolicies:\n  \
+        preserve_host: true\n  limits: {idle_timeout_ms: 5m, ping_interval_ms: off, max_message_bytes: 64KiB}\n";
+    std::fs::write(&file, document).unwrap();
+    home.works(&["apply", "-f", file.to_str().unwrap()]);
+    let sent: Value = serde_json::from_str(POLICIES).unwrap();
+    node.make_with(&json!({ "name": "Chat", "version": "3.0", "targets": ["ws://127.0.0.1:9"], "policies": sent }));
+    let revisions = ["1.0", "2.0", "3.0"].map(|version| {
+        let path = format!("/apis/default/chat/{version}");
+        node.deploy(&path, "development");
+        node.admin.get(&format!("{path}/revisions/1")).expect(200)["definition"].clone()
+    });
+    assert_eq!(revisions[0]["policies"], sent);
+    assert!(revisions.iter().all(|revision| *revision == revisions[0]), "{revisions:#?}");
+    // What is exported and applied again is nothing to do.
+    let all = home.file("all.yaml");
+    std::fs::write(&all, home.works(&["export"])).unwrap();
+    assert_eq!(home.works(&["apply", "-f", all.to_str().unwrap(), "--dry-run"]), "");
+    assert_eq!(home.works(&["diff", "-f", all.to_str().unwrap()]), "");
+    // A policy is taken out, another changed, the rest stays.
+    home.works(&["api", "update", "chat:1.0", "--policy", "preserve_host=", "--policy", "limits.idle_timeout_ms=off"]);
+    let left = json!({ "limits": { "idle_timeout_ms": "off", "ping_interval_ms": "off", "max_message_bytes": 65536 } });
+    assert_eq!(node.admin.get("/apis/default/chat/1.0").expect(200)["policies"], left);
+}
+
+#[test]
+fn what_is_in_effect_is_shown_with_the_layer_that_decides() {
+    let home = Home::new(&format!("limits.close_timeout_ms = 4000{}limits.idle_timeout_ms = 7000\n", USUAL));
+    let node = home.start();
+    let path = node.make_with(&json!({ "name": "Chat", "version": "1.0", "targets": ["ws://127.0.0.1:9"],
+        "policies": { "preserve_host": true, "limits": { "idle_timeout_ms": 1000 } } }));
+    node.deploy(&path, "production");
+    home.works(&["api", "update", "chat", "--policy", "preserve_host="]);
+    let shown = |more: &[&str]| home.works(&[&["api", "show", "chat", "--effective"], more].concat());
+    let line = |text: &str, name: &str| -> Vec<String> {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {text}"));
+        line.split_whitespace().skip(1).map(str::to_owned).collect()
+    };
+    let now = shown(&[]);
+    assert_eq!(line(&now, "preserve_host"), ["false", "node"]);
+    assert_eq!(line(&now, "limits.idle_timeout_ms"), ["1000", "api"]);
+    assert_eq!(line(&now, "limits.close_timeout_ms"), ["4000", "node"]);
+    // The revision that runs there still has it.
+    let there = shown(&["--env", "production"]);
+    assert_eq!(line(&there, "preserve_host"), ["true", "api"]);
+    assert_eq!(line(&there, "limits.idle_timeout_ms"), ["7000", "environment"]);
+    let answer = node.admin.get(&format!("{path}/policies?environment=production")).expect(200);
+    assert_eq!((&answer["environment"], &answer["revision"]), (&json!("production"), &json!(1)));
+    assert_eq!(
+        node.admin.get(&format!("{path}/policies?environment=nowhere")).expect(404)["code"],
+        "environment-not-found"
+    );
+}
+
+#[test]
+fn all_faults_of_a_document_are_reported_with_their_places() {
+    let home = Home::new(USUAL);
+    let _node = home.start();
+    let file = home.file("bad.yaml");
+    let document = "apiVersion: ringway/v1\nkind: Api\nname: Chat\nversion: '1.0'\ntargets: [ftp://a]\npolicies:\n  preserve_hots: true\n  \
+        limits:\n    idle_timeout_ms: 5 minutes\n    max_frame_bytes: 0\n";
+    std::fs::write(&file, document).unwrap();
+    let (code, _, said) = home.run(&["apply", "-f", file.to_str().unwrap()]);
+    assert_eq!(code, 3, "{said}");
+    for expected in [
+        "bad.yaml:5:11: targets[0]: it must begin with",
+        "bad.yaml:7:18: policies.preserve_hots: there is no such policy: did you mean `preserve_host`?",
+        "bad.yaml:9:22: policies.limits.idle_timeout_ms: `minutes` is not a unit",
+        "bad.yaml:10:22: policies.limits.max_frame_bytes: it must be more than 0",
+    ] {
+        assert!(said.contains(expected), "{expected}\nis not in\n{said}");
+    }
+}
