@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::Subcommand;
 
@@ -36,7 +36,7 @@ struct DevCert {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let Verb::DevCert(args) = &args.verb;
-    let (files, authority) = dev_cert::create(&args.out, &args.names)?;
+    let (files, authority) = dev_cert::create(&args.out, &args.names, SystemTime::now())?;
     let text = explained(args, &files, authority);
     // Nobody may be reading.
     let _ = io::stdout().lock().write_all(text.as_bytes());

@@ -64,22 +64,23 @@ pub enum AuthorityIs {
     Existing,
 }
 
-/// Creates a certificate for these names in a folder, signed by the authority that the folder has, or by a new one.
+/// Creates a certificate for these names in a folder, valid from `now`, signed by the authority that the folder has, or by a new
+/// one.
 ///
 /// # Errors
 /// A name cannot be in a certificate, or a file is in the way or cannot be used.
-pub fn create(folder: &Path, names: &[String]) -> Result<(Files, AuthorityIs), DevCertError> {
+pub fn create(folder: &Path, names: &[String], now: SystemTime) -> Result<(Files, AuthorityIs), DevCertError> {
     names.iter().try_for_each(|name| check_name(name))?;
     let files = Files::below(folder);
     fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
-    let found = Authority::find(&files)?;
+    let found = Authority::find(&files, now)?;
     // Before anything is written.
     let existing = existing_leaf(found.as_ref(), &files)?;
     let (authority, is) = match found {
         Some(authority) => (authority, AuthorityIs::Existing),
-        None => (Authority::make(&files)?, AuthorityIs::Created),
+        None => (Authority::make(&files, now)?, AuthorityIs::Created),
     };
-    make_leaf(&authority, names, &files, existing)?;
+    make_leaf(&authority, names, &files, existing, now)?;
     Ok((files, is))
 }
 
@@ -123,16 +124,16 @@ struct Authority {
 
 impl Authority {
     /// Reads the authority of the folder, which has both of its files or neither.
-    fn find(files: &Files) -> Result<Option<Self>, DevCertError> {
+    fn find(files: &Files, now: SystemTime) -> Result<Option<Self>, DevCertError> {
         match (is_there(&files.ca)?, is_there(&files.ca_key)?) {
-            (true, true) => Self::read(files).map(Some),
+            (true, true) => Self::read(files, now).map(Some),
             (false, false) => Ok(None),
             (true, false) => Err(half(&files.ca, &files.ca_key)),
             (false, true) => Err(half(&files.ca_key, &files.ca)),
         }
     }
 
-    fn read(files: &Files) -> Result<Self, DevCertError> {
+    fn read(files: &Files, now: SystemTime) -> Result<Self, DevCertError> {
         let refused = |error: LoadError| DevCertError::Failed(error.to_string());
         let (file, key_file) = (PemFile::new("the authority", &files.ca), PemFile::new("its key", &files.ca_key));
         let certificates = file.read().and_then(|bytes| file.certificates(&bytes)).map_err(refused)?;
@@ -140,7 +141,7 @@ impl Authority {
             return Err(refused(file.error("there is more than one certificate in it")));
         };
         let described = Certificate::read(certificate).map_err(|error| refused(file.error(error)))?;
-        let needed = SystemTime::now().checked_add(LEAF_VALIDITY);
+        let needed = now.checked_add(LEAF_VALIDITY);
         if needed.is_none_or(|needed| described.not_after < needed) {
             let until = &described.expires;
             let why = format!(
@@ -174,11 +175,11 @@ impl Authority {
             && algorithms.iter().any(|algorithm| algorithm.verify_signature(key, text, signature).is_ok())
     }
 
-    fn make(files: &Files) -> Result<Self, DevCertError> {
+    fn make(files: &Files, now: SystemTime) -> Result<Self, DevCertError> {
         // Two authorities with one name and different keys confuse what trusts both.
         let mut number = [0; 4];
         getrandom::fill(&mut number).map_err(|error| DevCertError::Failed(error.to_string()))?;
-        let mut params = params(CA_VALIDITY);
+        let mut params = params(now, CA_VALIDITY);
         let name = format!("Ringway development CA {:08x}", u32::from_be_bytes(number));
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -232,8 +233,14 @@ fn is_key_of(key: &KeyPair, certificate: &CertificateDer<'_>) -> bool {
     parsed.is_ok_and(|(_, parsed)| parsed.public_key().raw == key.subject_public_key_info())
 }
 
-fn make_leaf(authority: &Authority, names: &[String], files: &Files, existing: Existing) -> Result<(), DevCertError> {
-    let mut params = params(LEAF_VALIDITY);
+fn make_leaf(
+    authority: &Authority,
+    names: &[String],
+    files: &Files,
+    existing: Existing,
+    now: SystemTime,
+) -> Result<(), DevCertError> {
+    let mut params = params(now, LEAF_VALIDITY);
     params.subject_alt_names = CertificateParams::new(names).map_err(|error| not_made(&error))?.subject_alt_names;
     params.distinguished_name.push(DnType::CommonName, "Ringway development certificate");
     params.use_authority_key_identifier_extension = true;
@@ -246,8 +253,8 @@ fn make_leaf(authority: &Authority, names: &[String], files: &Files, existing: E
 }
 
 #[expect(clippy::arithmetic_side_effects, reason = "the calendar goes on until the year 9999")]
-fn params(validity: Duration) -> CertificateParams {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+fn params(now: SystemTime, validity: Duration) -> CertificateParams {
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();

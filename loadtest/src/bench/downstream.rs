@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use ringway::tls::dev_cert;
 use rustls::ClientConfig;
@@ -116,7 +117,8 @@ impl Certificate {
     /// What could not be made.
     pub fn new() -> Result<Self, String> {
         let made = Scratch::new()?;
-        dev_cert::create(made.path(), &NAMES.map(str::to_owned)).map_err(|error| error.to_string())?;
+        dev_cert::create(made.path(), &NAMES.map(str::to_owned), SystemTime::now())
+            .map_err(|error| error.to_string())?;
         Ok(Self { made })
     }
 
