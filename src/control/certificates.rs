@@ -1,5 +1,7 @@
-//! Certificates that change while they are served: their files are looked at every second, and read anew when they have
-//! changed or when told to (SIGHUP). A change that cannot be used changes nothing but the log.
+//! Certificates that change while they are served. A thread checks their files every second, and reads them again when they have
+//! changed or on SIGHUP. Files that cannot be used change nothing; the log says why.
+//!
+//! In: the listeners' files, requests to read them. Out: TLS configurations for the shards. Open connections keep theirs.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -15,28 +17,28 @@ use crate::engine::background;
 use crate::tls::certificate;
 use crate::tls::server::{Served, ServerTls, fingerprint};
 
-/// How often files are looked at. By looking, not by being told: a link that is swapped, as Kubernetes does, and a file
-/// system over a network tell nobody.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often certificates that will expire are warned of.
+/// The interval of the checks. The kernel is not asked to notify: it does not for a link that is swapped, as Kubernetes does, nor
+/// on a file system over a network.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+/// The interval of warnings of certificates that will expire.
 const WARN_EVERY: Duration = Duration::from_secs(24 * 3600);
 
-/// A listener whose clients are spoken to in TLS.
+/// A listener that speaks TLS.
 #[derive(Debug)]
 pub struct Listener {
-    /// Which of the shards' listeners it is.
+    /// Its index among the shards' listeners.
     pub place: u16,
-    /// What the log calls it.
+    /// Its name in the log.
     pub name: String,
-    /// What the operator gave.
+    /// The operator's options.
     pub tls: ServerTls,
-    /// What is served at the start.
+    /// The certificates at the start.
     pub served: Served,
 }
 
-/// Starts to watch the files of all listeners, on one thread, for as long as `hung_up` can be heard. Each word from it has
-/// all of them read anew, changed or not. `tell` is given a listener's place and what is to be served there from now on,
-/// and says whether all who must know have taken it: if not, it is called again at the next look.
+/// Watches the files of all listeners, on one thread, until the sender of `hung_up` is dropped. Each message of `hung_up` makes it
+/// read all files, changed or not. `tell` gets a listener's place and its new configuration, and returns `true` if every shard has
+/// taken it: if not, it is called again at the next check.
 ///
 /// # Errors
 /// There is no thread for it.
@@ -48,33 +50,33 @@ pub fn watch(
     let mut watched: Vec<_> = listeners.into_iter().map(Watched::new).collect();
     background::start("certificates", move || {
         loop {
-            let is_told = match hung_up.recv_timeout(LOOK_EVERY) {
-                Ok(()) => true,
-                Err(RecvTimeoutError::Timeout) => false,
+            let trigger = match hung_up.recv_timeout(CHECK_EVERY) {
+                Ok(()) => Trigger::Request,
+                Err(RecvTimeoutError::Timeout) => Trigger::Interval,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            look_at_all(&mut watched, SystemTime::now(), is_told, &mut tell);
+            check_all(&mut watched, SystemTime::now(), trigger, &mut tell);
         }
     })?;
     Ok(())
 }
 
-/// Logs what is to be said of certificates at the start: which will expire, or have.
+/// Logs a warning for each certificate that has expired or soon will, at the start.
 pub fn warn_at_start<'s>(served: impl IntoIterator<Item = &'s Served>) {
     let now = SystemTime::now();
     report_warnings(served.into_iter().flat_map(|served| warnings(served, now)));
 }
 
-/// Looks at the files of each listener once: what is wrong with one does not keep the others from theirs.
-fn look_at_all(
+/// Checks the files of each listener once. A fault of one listener does not hold up the others.
+fn check_all(
     watched: &mut [Watched],
     now: SystemTime,
-    is_told: bool,
+    trigger: Trigger,
     tell: &mut impl FnMut(u16, &Arc<ServerConfig>) -> bool,
 ) {
     let mut warnings = Vec::new();
     for watched in watched {
-        for news in watched.look(now, is_told) {
+        for news in watched.look(now, trigger) {
             report(&watched.name, news, &mut warnings);
         }
         watched.hand_over(tell);
@@ -82,16 +84,25 @@ fn look_at_all(
     report_warnings(warnings);
 }
 
-/// What a look has found, for the log.
+/// The reason for a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trigger {
+    /// The interval: files are read only if their stamps have changed.
+    Interval,
+    /// A request: all files are read.
+    Request,
+}
+
+/// The finding of a check, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum News {
-    /// Other certificates are served from now on.
+    /// New connections get other certificates from now on.
     Changed(String),
-    /// Told to read the files, and they are as they were.
+    /// The files were read on request, and are unchanged.
     Unchanged(String),
-    /// The files cannot be used: why, and what is served all the same.
+    /// The files cannot be used: the reason, and the certificates that stay in use.
     Kept { why: String, serving: String },
-    /// A certificate that clients will not take, now or soon.
+    /// A certificate that has expired or soon will.
     Warning(String),
 }
 
@@ -106,7 +117,7 @@ fn report(listener: &str, news: News, warnings: &mut Vec<String>) {
     }
 }
 
-/// Each once: listeners may well serve the same certificate.
+/// Logs each warning once: several listeners may serve the same certificate.
 fn report_warnings(warnings: impl IntoIterator<Item = String>) {
     for warning in warnings.into_iter().collect::<BTreeSet<_>>() {
         warn!("{warning}");
@@ -118,12 +129,12 @@ struct Watched {
     name: String,
     tls: ServerTls,
     served: Served,
-    /// Of the files when they were last read.
+    /// The stamps of the files when they were last read.
     stamps: Vec<Option<Stamp>>,
-    /// Of what was last read, whether it could be used or not.
+    /// The fingerprint of the files that were last read, usable or not.
     seen: u64,
-    /// Whether what is served has still to be told.
-    is_untold: bool,
+    /// `true` until every shard has taken the new configuration.
+    is_pending: bool,
     next_warning: SystemTime,
 }
 
@@ -135,21 +146,21 @@ fn later(now: SystemTime) -> SystemTime {
 impl Watched {
     fn new(listener: Listener) -> Self {
         let Listener { place, name, tls, served } = listener;
-        // The start has warned already.
+        // The start has logged its warnings already.
         let next_warning = later(SystemTime::now());
-        // No stamps: the first look reads, and finds what has changed since the start.
+        // No stamps: the first check reads the files, and finds what has changed since the start.
         let (seen, stamps) = (served.fingerprint, Vec::new());
-        Self { place, name, tls, served, stamps, seen, is_untold: false, next_warning }
+        Self { place, name, tls, served, stamps, seen, is_pending: false, next_warning }
     }
 
-    /// Looks at the files once, and reads them if something has happened to them or if `is_told`.
-    fn look(&mut self, now: SystemTime, is_told: bool) -> Vec<News> {
+    /// Checks the files once, and reads them if their stamps have changed, or on request.
+    fn look(&mut self, now: SystemTime, trigger: Trigger) -> Vec<News> {
         let mut news = Vec::new();
-        // Before the files are read: what happens to them while they are is seen the next time.
+        // Taken before the files are read: a change in between is then seen at the next check.
         let stamps: Vec<_> = self.tls.files().map(|file| Stamp::of(&file.path)).collect();
-        if is_told || stamps != self.stamps {
+        if trigger == Trigger::Request || stamps != self.stamps {
             self.stamps = stamps;
-            self.read(now, is_told, &mut news);
+            self.read(now, trigger, &mut news);
         }
         if now >= self.next_warning {
             self.next_warning = later(now);
@@ -158,25 +169,25 @@ impl Watched {
         news
     }
 
-    fn read(&mut self, now: SystemTime, is_told: bool, news: &mut Vec<News>) {
+    fn read(&mut self, now: SystemTime, trigger: Trigger, news: &mut Vec<News>) {
         let read = self.tls.read();
         let seen = fingerprint(&read);
         if seen == self.served.fingerprint {
-            // As they are served: untouched, or put back after an attempt that failed.
-            if is_told || self.seen != seen {
+            // The files in use: unchanged, or restored after an attempt that failed.
+            if trigger == Trigger::Request || self.seen != seen {
                 news.push(News::Unchanged(self.serving()));
             }
             self.seen = seen;
             return;
         }
-        if seen == self.seen && !is_told {
+        if seen == self.seen && trigger == Trigger::Interval {
             return;
         }
         self.seen = seen;
         match self.tls.build(read, Some(&self.served)) {
             Ok(served) => {
                 self.served = served;
-                self.is_untold = true;
+                self.is_pending = true;
                 news.push(News::Changed(self.serving()));
                 news.extend(warnings(&self.served, now).map(News::Warning));
             }
@@ -185,8 +196,8 @@ impl Watched {
     }
 
     fn hand_over(&mut self, tell: &mut impl FnMut(u16, &Arc<ServerConfig>) -> bool) {
-        if self.is_untold {
-            self.is_untold = !tell(self.place, &self.served.config);
+        if self.is_pending {
+            self.is_pending = !tell(self.place, &self.served.config);
         }
     }
 
@@ -205,7 +216,7 @@ mod tests {
     use std::path::PathBuf;
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-    use super::{Listener, News, WARN_EVERY, Watched, look_at_all};
+    use super::{Listener, News, Trigger, WARN_EVERY, Watched, check_all};
     use crate::tls::server::{ClientCertificates, ServerTls};
     use crate::tls::testing::{Authority, Folder, Pair};
 
@@ -226,7 +237,7 @@ mod tests {
         }
 
         fn look(&mut self) -> Vec<News> {
-            self.watched.look(self.now, false)
+            self.watched.look(self.now, Trigger::Interval)
         }
     }
 
@@ -250,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_served_once_and_told_until_it_is_taken() {
+    fn a_change_is_sent_to_the_shards_until_all_have_it() {
         let mut scene = Scene::new();
         assert_eq!(scene.look(), []);
         scene.watched.hand_over(&mut |_, _| panic!("there is nothing to tell"));
@@ -269,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_file_keeps_the_old_ones_and_is_told_of_once_for_each_change() {
+    fn a_bad_file_keeps_the_old_certificates_and_is_logged_once_for_each_change() {
         let mut scene = Scene::new();
         let next = scene.authority.leaf(&["second.test"]);
         let half = next.certificate.get(..100).unwrap();
@@ -293,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_back_is_said_to_be_as_it_was() {
+    fn restored_files_are_reported_as_unchanged() {
         let mut scene = Scene::new();
         let old = std::fs::read_to_string(scene.folder.path("cert.pem")).unwrap();
         scene.folder.write("cert.pem", "");
@@ -316,25 +327,25 @@ mod tests {
         symlink("data/cert.pem", folder.path("cert.pem")).unwrap();
         symlink("data/key.pem", folder.path("key.pem")).unwrap();
         let mut watched = watch((folder.path("cert.pem"), folder.path("key.pem")));
-        assert_eq!(watched.look(SystemTime::now(), false), []);
+        assert_eq!(watched.look(SystemTime::now(), Trigger::Interval), []);
         symlink("two", folder.path("data.new")).unwrap();
         std::fs::rename(folder.path("data.new"), folder.path("data")).unwrap();
-        let news = watched.look(SystemTime::now(), false);
+        let news = watched.look(SystemTime::now(), Trigger::Interval);
         assert!(is_changed(&news, "second.test"), "{news:?}");
     }
 
     #[test]
-    fn who_asks_is_answered_even_if_nothing_has_changed() {
+    fn a_request_is_answered_even_if_nothing_has_changed() {
         let mut scene = Scene::new();
-        assert!(matches!(scene.watched.look(scene.now, true).as_slice(), [News::Unchanged(_)]));
+        assert!(matches!(scene.watched.look(scene.now, Trigger::Request).as_slice(), [News::Unchanged(_)]));
         scene.folder.write("key.pem", "");
         for _ in 0..2 {
-            assert!(matches!(scene.watched.look(scene.now, true).as_slice(), [News::Kept { .. }]));
+            assert!(matches!(scene.watched.look(scene.now, Trigger::Request).as_slice(), [News::Kept { .. }]));
         }
     }
 
     #[test]
-    fn a_certificate_near_its_end_is_warned_of_when_it_comes_and_once_a_day() {
+    fn a_certificate_near_its_end_is_warned_of_at_its_change_and_once_a_day() {
         let mut scene = Scene::new();
         let end = scene.now + Duration::from_secs(3 * 24 * 3600);
         write(&scene.folder, &scene.authority.until(&["a.test"], end.duration_since(UNIX_EPOCH).unwrap()));
@@ -349,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn each_listener_is_told_of_its_own_certificates_whatever_becomes_of_the_others() {
+    fn each_listener_gets_its_own_certificates_even_if_those_of_others_fail() {
         const NONE: [u16; 0] = [];
         let (folder, authority) = (Folder::new(), Authority::new("ca"));
         let pair = |at: u16| (folder.path(&format!("{at}.cert")), folder.path(&format!("{at}.key")));
@@ -360,22 +371,22 @@ mod tests {
         (0..2).for_each(|at| write(at, &authority.leaf(&["first.test"])));
         // The third one serves what the second one does.
         let mut watched = [(3, 0), (5, 1), (7, 1)].map(|(place, at)| watch_at(place, pair(at)));
-        let mut look = |is_told| {
+        let mut look = |trigger| {
             let mut told = Vec::new();
-            look_at_all(&mut watched, SystemTime::now(), is_told, &mut |place, _| {
+            check_all(&mut watched, SystemTime::now(), trigger, &mut |place, _| {
                 told.push(place);
                 true
             });
             told
         };
-        assert_eq!(look(false), NONE);
+        assert_eq!(look(Trigger::Interval), NONE);
         write(1, &authority.leaf(&["second.test"]));
-        assert_eq!(look(false), [5, 7]);
+        assert_eq!(look(Trigger::Interval), [5, 7]);
         folder.write("0.cert", "nonsense");
         write(1, &authority.leaf(&["third.test"]));
-        assert_eq!(look(true), [5, 7]);
+        assert_eq!(look(Trigger::Request), [5, 7]);
         write(0, &authority.leaf(&["second.test"]));
-        assert_eq!(look(true), [3]);
-        assert_eq!(look(true), NONE);
+        assert_eq!(look(Trigger::Request), [3]);
+        assert_eq!(look(Trigger::Request), NONE);
     }
 }

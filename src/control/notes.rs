@@ -1,25 +1,25 @@
-//! What went wrong and stays so, for the health page: the log told of it once, and scrolls away.
+//! Problems that last, for the health page: the log shows them only once.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// One problem a topic. Clones are the same.
+/// At most one problem a topic. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Notes(Arc<Mutex<BTreeMap<&'static str, String>>>);
 
 impl Notes {
-    /// Something is wrong, in place of what was wrong with this topic before. Whether that is news.
+    /// Sets the problem of a topic. Returns `true` if it differs from the one before.
     pub fn set(&self, topic: &'static str, problem: String) -> bool {
         let before = self.lock().insert(topic, problem.clone());
         before != Some(problem)
     }
 
-    /// Nothing is wrong with it any more. Whether something was.
+    /// Removes the problem of a topic. Returns `true` if there was one.
     pub fn clear(&self, topic: &'static str) -> bool {
         self.lock().remove(topic).is_some()
     }
 
-    /// What is wrong now.
+    /// All problems, by topic.
     #[must_use]
     pub fn all(&self) -> Vec<String> {
         self.lock().values().cloned().collect()

@@ -1,10 +1,10 @@
-//! What tells a file from what it was, without reading it.
+//! A file's identity and times, which tell whether the file has changed without reading it.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Which file it is, how long, and when it was last touched: seconds and nanoseconds.
+/// The file's inode, size and times, in seconds and nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     device: u64,
@@ -15,7 +15,7 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    /// Follows links. `None` for a file that cannot be looked at.
+    /// The stamp of a file, after links are followed; `None` if the file cannot be examined.
     pub(super) fn of(path: impl AsRef<Path>) -> Option<Self> {
         let data = fs::metadata(path).ok()?;
         Some(Self {

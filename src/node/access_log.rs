@@ -10,7 +10,10 @@ use super::log::ACCESS;
 use crate::proxy::journal::JournalReader;
 use crate::proxy::record::{Record, UNVERIFIED_UPSTREAMS};
 
-/// Starts the writer. It ends when the last shard has.
+/// Starts the writer, which ends after the last shard.
+///
+/// # Errors
+/// The host has no thread for it.
 pub(super) fn start(reader: JournalReader) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("journal".to_owned()).spawn(move || {
         let mut reported = 0;
@@ -32,7 +35,7 @@ pub(super) fn start(reader: JournalReader) -> std::io::Result<JoinHandle<()>> {
     })
 }
 
-/// Says how many records were lost since this was said last.
+/// Logs how many records were lost since the last report.
 fn report_lost(reader: &JournalReader, reported: &mut u64) {
     let dropped = reader.dropped.load(Ordering::Relaxed);
     if dropped > *reported {
@@ -41,7 +44,7 @@ fn report_lost(reader: &JournalReader, reported: &mut u64) {
     }
 }
 
-/// A version of TLS as people write it.
+/// The version's usual spelling.
 fn version(version: ProtocolVersion) -> &'static str {
     match version {
         ProtocolVersion::TLSv1_2 => "1.2",

@@ -1,4 +1,4 @@
-//! Where a node is reached: told to people, to clients of the admin API, and to commands on the same host.
+//! A node's addresses: for people, for clients of the admin API, and for commands on the same host.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,11 +12,11 @@ use crate::config::file::{Configuration, Environment};
 use crate::control::state_dir::{ADMIN_ADDRESS, Existing, write_whole};
 use crate::proto::authority::{bracketed, reached_locally};
 
-/// The file in the state directory with the address of the admin listener, for as long as the node runs.
+/// The file in the state directory that names the admin listener's address. Dropping this removes the file.
 pub(super) struct AddressFile(PathBuf);
 
 impl AddressFile {
-    /// Writes it. A disk that takes no file is no reason not to serve.
+    /// Writes the file. A node whose disk takes no file serves all the same, and logs a warning.
     pub(super) fn write(folder: &Path, address: SocketAddr) -> Self {
         let path = folder.join(ADMIN_ADDRESS);
         let written = write_whole(&path, format!("{address}\n").as_bytes(), Existing::Replaced);
@@ -29,12 +29,12 @@ impl AddressFile {
 
 impl Drop for AddressFile {
     fn drop(&mut self) {
-        // What is left of it says where a node was.
+        // A file that remains names an address where no node listens.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// The environments with the addresses that their listeners got.
+/// The environments with the bound addresses of their listeners.
 pub(super) fn environments(configuration: &Configuration, bound: &[SocketAddr]) -> Environments {
     let place = |environment: &Environment| {
         let [external, internal] =
@@ -57,7 +57,7 @@ pub(super) fn environments(configuration: &Configuration, bound: &[SocketAddr]) 
     Environments::new(configuration.policies.clone(), configuration.environments.iter().map(place).collect())
 }
 
-/// A listener's address, and whether it speaks TLS.
+/// A listener's bound address, and `true` if the listener speaks TLS.
 fn at(configuration: &Configuration, bound: &[SocketAddr], place: usize) -> (SocketAddr, bool) {
     let listener = configuration.listeners.get(place);
     let address = bound.get(place).copied().or(listener.map(|listener| listener.listen));
@@ -65,7 +65,7 @@ fn at(configuration: &Configuration, bound: &[SocketAddr], place: usize) -> (Soc
     (address.unwrap_or(nowhere), listener.is_some_and(|listener| listener.tls.is_some()))
 }
 
-/// Where consumers begin.
+/// The URL that consumers connect to; an API's path follows.
 fn url(environment: &Environment, (address, is_tls): (SocketAddr, bool)) -> String {
     let (scheme, usual) = if is_tls { ("wss", 443) } else { ("ws", 80) };
     let named = environment.hosts.iter().map(ToString::to_string).find(|host| !host.starts_with("*."));
@@ -73,7 +73,7 @@ fn url(environment: &Environment, (address, is_tls): (SocketAddr, bool)) -> Stri
     if address.port() == usual { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:{}", address.port()) }
 }
 
-/// What the node says of itself at the start.
+/// The node's state directory and addresses, for people.
 pub(super) fn announcement(
     state: &Path,
     configuration: &Configuration,

@@ -1,4 +1,4 @@
-//! What a serving command says of itself at the start, on standard output.
+//! The announcement of a command that serves, on standard output: addresses and limits.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -8,8 +8,11 @@ use crate::api::PolicyValues;
 use crate::config::limits::Limits;
 use crate::config::units::show_duration;
 
-/// Says it, on a thread of its own: nobody may be reading, or the pipe may be full, and that is no reason not to serve,
-/// or not to hear a signal.
+/// Writes the announcement on a thread of its own: where nobody reads the pipe, the write blocks, and the process must still
+/// serve and hear signals.
+///
+/// # Errors
+/// The host has no thread for it.
 pub(crate) fn say(text: String) -> io::Result<()> {
     std::thread::Builder::new().name("announce".to_owned()).spawn(move || {
         let _ = io::stdout().lock().write_all(text.as_bytes());
@@ -17,7 +20,7 @@ pub(crate) fn say(text: String) -> io::Result<()> {
     Ok(())
 }
 
-/// What it has to serve with and what bounds it, a line each.
+/// The shards, limits and deadlines, a line each.
 pub(super) fn bounds(capacity: &Capacity, limits: &Limits, policies: &PolicyValues) -> String {
     let Capacity { cpus, max_connections: connections, max_descriptors: descriptors } = capacity;
     let optional = |value: Option<Duration>| value.map_or_else(|| "off".to_owned(), show_duration);

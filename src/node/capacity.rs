@@ -1,4 +1,4 @@
-//! What this host has to serve with.
+//! The host's CPUs, connections and file descriptors, checked before anything is bound.
 
 use tracing::warn;
 
@@ -6,7 +6,7 @@ use super::NodeError;
 use crate::config::units::Cpus;
 use crate::engine::preflight;
 
-/// CPUs, connections and descriptors.
+/// The resources that the process serves with.
 pub(super) struct Capacity {
     pub(super) cpus: Vec<usize>,
     pub(super) max_connections: u64,
@@ -14,7 +14,11 @@ pub(super) struct Capacity {
 }
 
 impl Capacity {
-    /// Checks the host, too. A connection takes so many descriptors, and what else the command does so many.
+    /// Checks the host, and decides on CPUs and on the limit of connections. A connection needs `descriptors_each` file
+    /// descriptors, and the rest of the process `descriptors_beside`. Without `max_connections` the descriptors decide.
+    ///
+    /// # Errors
+    /// The kernel lacks something, a CPU cannot be used, or a resource limit is too low.
     pub(super) fn of_host(
         cpus: Option<&Cpus>,
         max_connections: Option<u64>,

@@ -37,7 +37,7 @@ use crate::engine::mailbox;
 use crate::routing::settings::Settings;
 use crate::tls::client::ClientTls;
 
-/// How long the store may take to close at the end.
+/// The time that the store has to close at the end.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A control plane that no shard hears of yet. The store's thread and the control runtime run.
@@ -52,7 +52,7 @@ pub(super) struct ControlPlane {
     upstream_tls: Vec<ClientTls>,
 }
 
-/// What a control plane is attached to.
+/// The parts of the process that a control plane is attached to.
 pub(super) struct Attachment<'a> {
     /// The admin API's listener, and that of figures alone if there is one.
     pub(super) sockets: Vec<TcpListener>,
@@ -61,7 +61,7 @@ pub(super) struct Attachment<'a> {
     /// The configuration file, if there is one.
     pub(super) file: Option<&'a Path>,
     pub(super) configuration: Configuration,
-    /// The addresses that the data plane's listeners got.
+    /// The bound addresses of the data plane's listeners.
     pub(super) bound: Vec<SocketAddr>,
     /// Sets what is logged.
     pub(super) level: SetLevel,
@@ -78,7 +78,7 @@ pub(super) struct RunningControlPlane {
     admin: server::Running,
     snapshot: SnapshotWriter,
     reload: task::JoinHandle<()>,
-    /// What is active; a reload replaces it.
+    /// The active configuration; a reload replaces it.
     configuration: Arc<ArcSwap<Configuration>>,
     runtime: BackgroundRuntime,
 }
@@ -88,7 +88,7 @@ impl ControlPlane {
     /// its upstreams: the first clients must not be refused for a name that is still being looked up.
     ///
     /// # Errors
-    /// What is deployed cannot be served, the declared files cannot be read, or the host has no thread for it.
+    /// A deployment cannot be served, the declared files cannot be read, or the host has no thread for it.
     pub(super) fn start(
         configuration: &Configuration,
         opened: &Opened,
@@ -169,7 +169,7 @@ impl ControlPlane {
 }
 
 impl RunningControlPlane {
-    /// Refuses changes from now on. How long connections may take to close.
+    /// Refuses changes from now on. Returns the time that connections have to close.
     pub(super) fn begin_drain(&self) -> Duration {
         self.manager.drain();
         self.configuration.load().limits.drain_timeout

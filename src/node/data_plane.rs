@@ -46,11 +46,11 @@ pub(super) struct Listener {
     pub(super) tls: Option<(ServerTls, Served)>,
 }
 
-/// What the shards serve until the control plane changes it.
+/// The configuration that the shards serve until the control plane changes it.
 pub(super) struct InitialConfig {
     pub(super) settings: Arc<Settings>,
     pub(super) snapshot: Arc<Snapshot>,
-    /// What upstreams are spoken to with, by [`trust`](crate::routing::route::UpstreamTls::trust).
+    /// The TLS of upstream connections, by [`trust`](crate::routing::route::UpstreamTls::trust).
     pub(super) upstream_tls: Vec<ClientTls>,
 }
 
@@ -94,7 +94,7 @@ impl DataPlane {
 }
 
 impl BoundDataPlane {
-    /// The addresses that the listeners got, in their order.
+    /// The bound addresses of the listeners, in their order.
     pub(super) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -131,7 +131,7 @@ impl BoundDataPlane {
 }
 
 impl RunningDataPlane {
-    /// Where commands go, one sender a shard.
+    /// The shards' senders for commands, in order.
     pub(super) fn senders(&self) -> Vec<Sender<Command>> {
         self.shards.senders()
     }

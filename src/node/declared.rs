@@ -1,4 +1,4 @@
-//! `--apply`: what files declare, applied to this very node, at its start and on SIGHUP.
+//! `--apply`: the APIs that files declare, applied to this node at its start and on SIGHUP.
 
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,10 @@ use crate::control::notes::Notes;
 use crate::declare::node::lines;
 use crate::declare::{Document, files};
 
-/// What the health page knows it by.
+/// The topic of these problems on the health page.
 const TOPIC: &str = "apply";
 
-/// Declared state, and the node that is to hold it.
+/// The files, and the node that they are applied to.
 pub(super) struct Declared {
     path: PathBuf,
     manager: Manager,
@@ -24,7 +24,10 @@ pub(super) struct Declared {
 }
 
 impl Declared {
-    /// Reads the files once, so that mistakes in them end the start.
+    /// Reads the files once, so that the start fails on a mistake in them.
+    ///
+    /// # Errors
+    /// A file cannot be read, or has mistakes: all of them, with their lines.
     pub(super) fn new(path: &Path, manager: Manager, runtime: &Handle, notes: Notes) -> Result<Self, NodeError> {
         read(path).map_err(NodeError::Configuration)?;
         Ok(Self { path: path.to_owned(), manager, runtime: runtime.clone(), notes })

@@ -1,19 +1,19 @@
-//! What the main thread waits for: signals, requests to stop, and shards that end.
+//! The events that the main thread waits for: signals, requests to stop, and shards that end.
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::{NodeError, signals};
 
-/// What the main thread waits for.
+/// An event for the main thread.
 pub(super) enum Event {
     /// SIGTERM, SIGINT, or the program's own request.
     Stop,
-    /// A shard has ended, and how.
+    /// A shard has ended, with this result.
     Ended(io::Result<()>),
 }
 
-/// Where requests to stop and to reload come from.
+/// The source of requests to stop and to reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signals {
     /// SIGTERM, SIGINT and SIGHUP of this process.
@@ -22,14 +22,14 @@ pub enum Signals {
     Ignored,
 }
 
-/// Both ends of what the main thread waits for.
+/// Both ends of the main thread's queue of events.
 pub(super) struct Events {
     pub(super) sender: Sender<Event>,
     pub(super) receiver: Receiver<Event>,
 }
 
 impl Events {
-    /// Hears signals from now on, if that is wanted. `hung_up` is called for each SIGHUP, on the signals' thread.
+    /// Hears signals from now on, if `signals` says so, and calls `hung_up` for each SIGHUP, on the signals' thread.
     ///
     /// # Errors
     /// The handlers cannot be installed, or there is no thread for them.

@@ -14,10 +14,13 @@ const MAX_LINES: usize = 16_384;
 /// The target of the one record that a connection leaves.
 pub(super) const ACCESS: &str = "ringway::access";
 
-/// Sets the log up: whether connections are to be recorded, and what must live until the last line is out.
+/// Sets up the log.
 ///
-/// Lines go to standard error from a thread of their own: a pipe that nobody empties blocks that thread alone, and
-/// neither a shard nor a shutdown waits for it. What does not fit its queue is lost.
+/// A thread of its own writes the lines to standard error: a pipe that nobody reads blocks that thread alone, and neither a
+/// shard nor a shutdown waits for it. Lines that do not fit its queue are lost.
+///
+/// # Errors
+/// The filter cannot be used.
 pub(super) fn install(args: &LogArgs) -> Result<Log, NodeError> {
     let filter = args.filter().map_err(|error| NodeError::Configuration(format!("--log-level {error}")))?;
     let (writer, guard) = NonBlockingBuilder::default()
@@ -25,7 +28,7 @@ pub(super) fn install(args: &LogArgs) -> Result<Log, NodeError> {
         .buffered_lines_limit(MAX_LINES)
         .thread_name("log")
         .finish(std::io::stderr());
-    // Whoever read the log may have died: an error message about that would end the process.
+    // The reader of the log may have died: an error message about that would end the process.
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).log_internal_errors(false);
     let (level, installed): (SetLevel, _) = match args.log_format {
         LogFormat::Json => {
@@ -40,7 +43,7 @@ pub(super) fn install(args: &LogArgs) -> Result<Log, NodeError> {
             (Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())), builder.try_init())
         }
     };
-    // A program that has a log of its own keeps it, and decides what is in it.
+    // A program that has set up a log of its own keeps it and its filter.
     let level = if installed.is_ok() { level } else { Box::new(|_| Ok(())) };
     Ok(Log {
         recorded: tracing::enabled!(target: ACCESS, tracing::Level::INFO),
@@ -49,11 +52,11 @@ pub(super) fn install(args: &LogArgs) -> Result<Log, NodeError> {
     })
 }
 
-/// The log, as long as this lives.
+/// A log that is set up.
 pub(super) struct Log {
-    /// Whether connections are to be recorded.
+    /// `true` if the log shows the records of connections.
     pub(super) recorded: bool,
-    /// Sets what is logged from now on.
+    /// Replaces the filter.
     pub(super) level: SetLevel,
     pub(super) guard: LogGuard,
 }
@@ -63,5 +66,5 @@ pub(super) struct LogGuard {
     _guard: WorkerGuard,
 }
 
-/// Sets what is logged.
+/// Replaces the filter of the log.
 pub(super) type SetLevel = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;

@@ -26,7 +26,7 @@ mod state;
 
 pub use self::error::NodeError;
 
-/// How a process that served came to its end.
+/// The end of a process that served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shutdown {
     /// All connections were closed, or the time to drain was over.

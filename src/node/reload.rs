@@ -24,7 +24,7 @@ use crate::control::http::guard::AllowedHosts;
 use crate::control::manage::{Manager, NewConfiguration, NodeChange, ProcessControl};
 use crate::control::notes::Notes;
 
-/// What the health page knows it by.
+/// The topic of these problems on the health page.
 const TOPIC: &str = "configuration";
 
 /// Reloads that may wait. When so many wait, one of them is a [`Reload`](ReloadRequest::Reload), which does all there is to do.
@@ -39,12 +39,12 @@ pub(super) enum ReloadRequest {
     Declare,
 }
 
-/// What a reload reaches.
+/// The parts of the process that a reload changes.
 pub(super) struct Reloader {
     pub(super) file: Option<PathBuf>,
     /// The active configuration.
     pub(super) configuration: Arc<ArcSwap<Configuration>>,
-    /// The addresses that its listeners got.
+    /// The bound addresses of its listeners.
     pub(super) bound: Vec<SocketAddr>,
     pub(super) manager: Manager,
     pub(super) declared: Option<Arc<Declared>>,
@@ -148,7 +148,7 @@ fn read(path: &Path, running: &Configuration) -> Result<(Reload, Opened), Faults
     Ok((reload, opened))
 }
 
-/// What was, and what is, for the audit.
+/// The changed options before and after, for the audit.
 fn sides(changed: &[Difference]) -> (Value, Value) {
     let side = |of: fn(&Difference) -> &Option<Value>| {
         let given = changed.iter().filter_map(|it| Some((it.option.clone(), of(it).clone()?)));

@@ -22,7 +22,7 @@ use crate::proxy::admission::Admission;
 use crate::proxy::journal::{self, JournalSource};
 use crate::proxy::service::Proxy;
 
-/// What the shards are started with.
+/// The options of the shards.
 pub(super) struct Start<'a> {
     pub(super) capacity: &'a Capacity,
     pub(super) max_per_address: Option<u64>,
@@ -31,7 +31,7 @@ pub(super) struct Start<'a> {
     pub(super) records: Records,
 }
 
-/// What becomes of the records that connections leave.
+/// The destination of connections' records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Records {
     /// They go to the log.
@@ -86,7 +86,7 @@ impl RunningShards {
         Ok(Self { shards, count: plan.cpus.len(), stop, events, admission, writer })
     }
 
-    /// Where commands go, one sender a shard.
+    /// The shards' senders for commands, in order.
     pub(super) fn senders(&self) -> Vec<Sender<Command>> {
         self.shards.senders().to_vec()
     }
@@ -113,8 +113,8 @@ impl RunningShards {
         Ok(shutdown)
     }
 
-    /// Waits for a signal, tells the shards to drain, and waits for that. A shard that fails takes the process with it, in
-    /// order: whoever supervises it starts a whole one.
+    /// Waits for a signal, tells the shards to drain, and waits until they end. When a shard fails the others drain and the
+    /// process ends: its supervisor then starts a whole one.
     fn serve_and_drain(&self, begin_drain: impl FnOnce() -> Duration) -> Result<Shutdown, NodeError> {
         let Self { shards, count, events, admission, .. } = self;
         let (mut running, mut failure): (usize, _) = (*count, None);
@@ -161,7 +161,8 @@ impl RunningShards {
     }
 }
 
-/// Tells all shards, even if one has too many commands waiting. Says whether all have it: if not, all are to be told again.
+/// Sends a command to every shard, even if the queue of one is full. Returns `true` if all have it; else the caller must send
+/// it to all of them again.
 pub(super) fn tell_all<C>(shards: &[Sender<C>], command: impl Fn() -> C) -> bool {
     shards.iter().map(|shard| shard.send(command()).is_ok()).fold(true, |all, one| all & one)
 }

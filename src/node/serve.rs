@@ -133,8 +133,8 @@ impl Bound {
     /// Starts the control plane, which makes the first snapshot, then the shards with it, then the admin API.
     ///
     /// # Errors
-    /// What is deployed or declared cannot be served, or the host has no thread, ring or descriptor left. Threads that were
-    /// started end with the process.
+    /// A deployment cannot be served, the declared files cannot be applied, or the host has no thread, ring or descriptor left.
+    /// Threads that were started end with the process.
     pub fn start(self, signals: Signals) -> Result<Running, NodeError> {
         let Self { data_plane, admin: sockets, origin, state, common } = self;
         let Common { options, configuration, opened, log } = common;

@@ -1,12 +1,11 @@
-//! Signals that end a program, or tell it to read its files anew, on a thread of their own: for `ringway` and the load
-//! generator alike.
+//! Signals that end a program or make it reload, on a thread of their own; `ringway` and the load generator use it.
 
 use std::io;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// Calls `heard` for each SIGINT and SIGTERM, with the number of those before it, until it returns `false`.
+/// Calls `heard` for each SIGINT and SIGTERM, with the number of earlier ones, until `heard` returns `false`.
 ///
 /// # Errors
 /// The handlers cannot be installed, or there is no thread for them.
@@ -14,10 +13,10 @@ pub fn watch(heard: impl FnMut(usize) -> bool + Send + 'static) -> io::Result<()
     start(Signals::new([SIGINT, SIGTERM])?, heard, || {})
 }
 
-/// The same, and calls `hung_up` for each SIGHUP, which then ends nothing.
+/// Like [`watch`], and calls `hung_up` for each SIGHUP, which then no longer ends the process.
 ///
 /// # Errors
-/// As [`watch`].
+/// See [`watch`].
 pub fn watch_with_hangups(
     heard: impl FnMut(usize) -> bool + Send + 'static,
     hung_up: impl FnMut() + Send + 'static,

@@ -43,22 +43,22 @@ pub(crate) struct Options {
     pub(crate) cpus: Option<Cpus>,
     /// Completions that a shard's ring has room for; the engine's own number if `None`.
     pub(crate) ring_completions: Option<u32>,
-    /// What clients are spoken to with; `None` for plain text.
+    /// The TLS of client connections; `None` for plain text.
     pub(crate) tls: Option<ServerTls>,
     pub(crate) limits: Limits,
     /// Limits and deadlines of connections.
     pub(crate) policies: PolicyValues,
     pub(crate) log: LogArgs,
-    /// Where connections go; without one every message comes back.
+    /// The target of connections; an echo has none.
     pub(crate) upstream: Option<Upstream>,
 }
 
-/// Where connections go.
+/// The target, and how it is reached.
 pub(crate) struct Upstream {
     pub(crate) target: Target,
     pub(crate) preserve_host: bool,
     pub(crate) tls: Option<UpstreamTls>,
-    /// What is looked up to find the target.
+    /// The name or address to look up.
     pub(crate) question: Question,
     /// Each shard gets a configuration of its own from this.
     pub(crate) trust: Option<ClientTls>,
@@ -88,7 +88,7 @@ pub(crate) struct Running {
 /// The parts that the first two phases share.
 struct Parts {
     initial: InitialConfig,
-    /// What is served, with the target's addresses and the certificates.
+    /// The service, with the target's addresses and the certificates, for people.
     headline: String,
     limits: Limits,
     policies: PolicyValues,
@@ -156,7 +156,7 @@ impl Prepared {
     /// Binds the address.
     ///
     /// # Errors
-    /// It cannot be listened on.
+    /// The address cannot be listened on.
     pub(crate) fn bind(self) -> Result<Bound, NodeError> {
         Ok(Bound { data_plane: self.data_plane.bind()?, parts: self.parts })
     }

@@ -1,4 +1,4 @@
-//! A node's state directory: the store or what stands in for it, the token, and what is wrong with them.
+//! A node's state directory: the store or the last good snapshot, and the admin token.
 
 use std::path::Path;
 
@@ -12,16 +12,20 @@ use crate::control::notes::Notes;
 use crate::control::state_dir::StateDir;
 use crate::control::store::Store;
 
-/// The state directory of this node, which nobody else uses meanwhile.
+/// The state directory, locked: no other node can use it until this is dropped.
 pub(super) struct NodeState {
     state: StateDir,
     pub(super) token: Token,
-    /// What goes wrong beside the store, and stays so.
+    /// Problems that last, for the health page.
     pub(super) notes: Notes,
 }
 
 impl NodeState {
-    /// Takes the directory; makes it, the token and the store where they are not there. Also where deployments come from.
+    /// Locks the directory, and creates it, the token and the store where they are missing. Also returns the source of the
+    /// deployments.
+    ///
+    /// # Errors
+    /// Another node has the directory, a file of it cannot be used, or there is neither a store nor a snapshot to serve.
     pub(super) fn open(path: &Path) -> Result<(Self, Origin), NodeError> {
         let state = StateDir::take(path).map_err(|error| NodeError::Failed(error.to_string()))?;
         let token = Token::of_state(state.path()).map_err(|error| NodeError::Failed(error.to_string()))?;
@@ -29,13 +33,12 @@ impl NodeState {
         Ok((Self { state, token, notes: Notes::default() }, origin))
     }
 
-    /// Where it is.
     pub(super) fn path(&self) -> &Path {
         self.state.path()
     }
 }
 
-/// The store; without one, what was deployed when it was last in order.
+/// Opens the store; if that fails, reads the last good snapshot.
 fn origin(state: &StateDir) -> Result<Origin, NodeError> {
     let why = match Store::open(state) {
         Ok(store) => return Ok(Origin::Store(store)),

@@ -12,13 +12,13 @@ const MAX_REASON: usize = 200;
 pub(super) enum Fault {
     NoSuchName,
     NoAddress,
-    /// All that came must not come out of DNS.
+    /// DNS gave only addresses that it must not give.
     NothingAllowed,
     /// No server answered in time.
     Timeout(Duration),
-    /// The last server that was asked, and what came of it.
+    /// The last server that was asked, and its failure.
     Server(SocketAddr, String),
-    /// It could not even be asked.
+    /// No server could be asked.
     Unable(String),
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for Fault {
 }
 
 impl Fault {
-    /// Whether it says nothing of the name, only of who was asked.
+    /// Returns `true` if the fault is the servers', and says nothing of the name.
     pub(super) fn may_pass(&self) -> bool {
         matches!(self, Self::Timeout(_) | Self::Server(..))
     }

@@ -1,4 +1,4 @@
-//! The files of name resolution: when they change, and what they say.
+//! /etc/hosts and /etc/resolv.conf, read again when they change.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -16,17 +16,17 @@ use crate::control::stamp::Stamp;
 const HOSTS: &str = "/etc/hosts";
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
-/// A file of names that is longer is not one.
+/// Bytes that are read of a file; the rest of a longer one is ignored.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Both files, as they were last looked at. They are read when they have changed, not for each name.
+/// Both files as they were last read. A look-up reads them only if they have changed.
 #[derive(Debug)]
 pub(super) struct Files {
     stamps: Option<[Option<Stamp>; 2]>,
     host: Arc<Host>,
 }
 
-/// What they say, or why they cannot be read.
+/// The contents of the files, or the reason why one cannot be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Host {
     pub(super) hosts: Result<Hosts, Fault>,
@@ -34,7 +34,7 @@ pub(super) struct Host {
 }
 
 impl Files {
-    /// Reads them.
+    /// Reads both files.
     pub(super) fn new() -> Self {
         let stamps = stamps();
         let mut files = Self { stamps: None, host: Arc::new(Host::read()) };
@@ -42,9 +42,9 @@ impl Files {
         files
     }
 
-    /// What they say now, and whether that is something else than at the last call.
+    /// The contents now, and `true` if they differ from those of the last call.
     pub(super) fn look(&mut self) -> (Arc<Host>, bool) {
-        // Before they are read: a change that comes in between is then seen at the next call.
+        // Taken before the files are read: a change in between is then seen at the next call.
         let stamps = stamps();
         if self.stamps == Some(stamps) {
             return (Arc::clone(&self.host), false);
@@ -58,7 +58,7 @@ impl Files {
         (Arc::clone(&self.host), is_news)
     }
 
-    /// What could not be read is read again at the next call.
+    /// Remembers the stamps, unless a file could not be read: the next call then reads it again.
     fn remember(&mut self, stamps: [Option<Stamp>; 2]) {
         self.stamps = (self.host.hosts.is_ok() && self.host.resolv_conf.is_ok()).then_some(stamps);
     }
@@ -78,7 +78,7 @@ impl Host {
     }
 }
 
-/// A file's text; empty if there is none.
+/// Reads a file's text, which is empty if there is no file.
 fn read(path: &str) -> io::Result<String> {
     let mut bytes = Vec::new();
     match File::open(path) {
@@ -89,7 +89,7 @@ fn read(path: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// What /etc/hosts says.
+/// The addresses of /etc/hosts, by name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Hosts(HashMap<Box<str>, Vec<IpAddr>>);
 
@@ -106,19 +106,19 @@ impl Hosts {
         Self(hosts)
     }
 
-    /// The addresses of every line that has the name, in their order.
+    /// The addresses of every line with the name, in their order.
     pub(super) fn lookup(&self, name: &str) -> &[IpAddr] {
         self.0.get(name.to_ascii_lowercase().as_str()).map(Vec::as_slice).unwrap_or_default()
     }
 }
 
-/// What /etc/resolv.conf says.
+/// The options of /etc/resolv.conf that are used.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ResolvConf {
     pub(super) servers: Vec<SocketAddr>,
     /// The search domains.
     pub(super) search: Vec<Name>,
-    /// The number of dots from which a name is tried as it stands first.
+    /// A name with so many dots or more is tried as an absolute name first.
     pub(super) ndots: usize,
 }
 

@@ -1,5 +1,4 @@
-//! One look-up of a name, as getaddrinfo does it: /etc/hosts, then the servers, over the search domains; A and AAAA at
-//! once.
+//! One look-up of a name, as getaddrinfo does it: /etc/hosts, then the servers, over the search domains; A and AAAA at once.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -17,21 +16,21 @@ use super::files::Host;
 use super::question::Question;
 use super::servers::{Server, Servers};
 
-/// How often the servers are gone through.
+/// Rounds over all servers, until one answers.
 const ROUNDS: usize = 2;
-/// How long it may take over all servers and search domains.
+/// The limit of a look-up over all servers and search domains.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where an answer comes from, and how long it holds.
+/// The source of an answer, and how long the answer is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// /etc/hosts, or the meaning of `localhost`: until the file changes.
+    /// /etc/hosts, or the meaning of `localhost`: valid until the file changes.
     Host,
-    /// DNS, for as long as it says.
+    /// DNS: valid for this time.
     Dns(Duration),
 }
 
-/// An answer. One of the two families may have failed, the other one not.
+/// An answer. One of the two families may have failed.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) origin: Origin,
@@ -45,7 +44,7 @@ impl Question {
         let host = self.host.strip_suffix('.').unwrap_or(&self.host);
         let mut found = files.hosts.as_ref().map_err(Fault::clone)?.lookup(host).to_vec();
         if found.is_empty() && is_localhost(host) {
-            // RFC 6761 section 6.3: it is never asked for.
+            // RFC 6761 section 6.3: DNS is never asked for localhost.
             found = vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()];
         }
         if !found.is_empty() {
@@ -67,7 +66,7 @@ impl Question {
                 Ok(answer) => return Ok(answer),
                 Err(Fault::NoSuchName) => {}
                 Err(other) => {
-                    // What could not be asked by its own name is not looked for elsewhere: another host may have it there.
+                    // If the name itself could not be looked up, no search domain is tried: another host may have that name.
                     let own =
                         name.to_ascii().trim_end_matches('.').eq_ignore_ascii_case(self.host.trim_end_matches('.'));
                     if own && other != Fault::NoAddress {
@@ -86,14 +85,14 @@ fn is_localhost(host: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost")
 }
 
-/// The absolute names that a name may mean, in the order in which they are asked for.
+/// The absolute names that a name may stand for, in the order in which they are tried (resolv.conf(5), `search`).
 fn meanings(host: &str, search: &[Name], ndots: usize) -> Result<Vec<Name>, Fault> {
     let unable = |error: &dyn fmt::Display| Fault::Unable(format!("`{host}` is not a name of DNS: {error}"));
     let mut name = Name::from_str_relaxed(host).map_err(|error| unable(&error))?;
     if name.is_fqdn() {
         return Ok(vec![name]);
     }
-    // A name that gets too long with a domain is not one.
+    // A name that is too long with a search domain is skipped.
     let mut names: Vec<Name> = search.iter().filter_map(|domain| name.clone().append_domain(domain).ok()).collect();
     name.set_fqdn(true);
     let own = if host.matches('.').count() >= ndots { 0 } else { names.len() };
@@ -104,9 +103,9 @@ fn meanings(host: &str, search: &[Name], ndots: usize) -> Result<Vec<Name>, Faul
     Ok(names)
 }
 
-/// Asks for A and AAAA at once. A family without a record is empty; if both are, that is a fault.
+/// Asks for A and AAAA at once. A family without a record is empty; two empty ones are a fault.
 async fn both(servers: &Arc<[Arc<Server>]>, name: &Name) -> Result<Answer, Fault> {
-    // A set, so that what still runs when nobody waits for it any more is stopped.
+    // A set, which stops its task when this look-up is dropped.
     let mut other = tokio::task::JoinSet::new();
     other.spawn(ask(Arc::clone(servers), name.clone(), RecordType::AAAA));
     let v4 = ask(Arc::clone(servers), name.clone(), RecordType::A).await;
@@ -130,7 +129,7 @@ async fn both(servers: &Arc<[Arc<Server>]>, name: &Name) -> Result<Answer, Fault
     Ok(Answer { origin: Origin::Dns(ttl), v4: family(v4), v6: family(v6) })
 }
 
-/// Asks one server after the other, until one knows.
+/// Asks one server after the other, until one answers.
 async fn ask(servers: Arc<[Arc<Server>]>, name: Name, kind: RecordType) -> Result<(Vec<IpAddr>, Duration), Fault> {
     let mut fault = Fault::Unable("there is no server to ask".to_owned());
     for server in std::iter::repeat_n(&servers, ROUNDS).flat_map(|servers| servers.iter()) {
@@ -147,7 +146,7 @@ async fn ask(servers: Arc<[Arc<Server>]>, name: Name, kind: RecordType) -> Resul
     Err(fault)
 }
 
-/// The addresses in an answer that are the name's, or those of what it is an alias of, and how long they hold.
+/// The addresses of the name in an answer, or of the names that it is an alias of, and how long they are valid.
 fn read(lookup: &Lookup, name: &Name, kind: RecordType) -> Option<(Vec<IpAddr>, Duration)> {
     let mut names = HashSet::from([name]);
     let mut ttl = u32::MAX;

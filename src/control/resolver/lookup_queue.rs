@@ -1,4 +1,4 @@
-//! What all names share when they are looked up: the queue, the files, the servers, and the log's limit.
+//! The queue of look-ups, with the files, the servers and the log's limit that all names share.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -10,9 +10,9 @@ use super::files::{Files, Host};
 use super::log_limit::LogLimit;
 use super::servers::Servers;
 
-/// So many names are looked up at a time.
+/// Names that are looked up at one time.
 pub(super) const LOOKUPS: u32 = 64;
-/// And so many of those that had no answer the last time: they may take long, and leave room for the others.
+/// Of these, names whose last look-up failed: such look-ups may take long, and must not hold up the others.
 const LOOKUPS_OF_FAILING: u32 = 48;
 
 #[derive(Debug)]
@@ -25,19 +25,19 @@ pub(super) struct LookupQueue {
     failing: Arc<Semaphore>,
 }
 
-/// The permission to look a name up, until it is dropped.
+/// The permission to look a name up, until this is dropped.
 #[derive(Debug)]
 pub(super) struct LookupPermit {
     _all: Option<OwnedSemaphorePermit>,
     _failing: Option<OwnedSemaphorePermit>,
 }
 
-/// What became of a name's last look-up.
+/// The result of a name's last look-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Last {
-    /// It had an answer, or there was none before.
+    /// An answer, or no look-up yet.
     Fine,
-    /// It had none.
+    /// No answer.
     Failed,
 }
 
@@ -54,7 +54,7 @@ impl LookupQueue {
         }
     }
 
-    /// Waits in line, first come, first served. It is never closed.
+    /// Waits for a permit, first come, first served.
     pub(super) async fn permit(&self, last: Last) -> LookupPermit {
         let failing = match last {
             Last::Fine => None,
@@ -63,7 +63,7 @@ impl LookupQueue {
         LookupPermit { _all: Arc::clone(&self.all).acquire_owned().await.ok(), _failing: failing }
     }
 
-    /// What the files say now. If that is something else than before, everyone hears of it.
+    /// The contents of the files now. Every name is notified if they have changed.
     pub(super) fn files(&self) -> Arc<Host> {
         let (host, is_news) = self.files.lock().unwrap_or_else(PoisonError::into_inner).look();
         if is_news {
@@ -72,15 +72,15 @@ impl LookupQueue {
         host
     }
 
-    /// Hears of changes of the files from now on.
+    /// Is notified of changes of the files from now on.
     pub(super) fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
     }
 
-    /// What is to be done every few seconds, whatever becomes of names.
-    pub(super) fn look_around(&self) {
+    /// Checks the files and logs how many messages were suppressed; called every few seconds.
+    pub(super) fn check_files(&self) {
         self.files();
-        self.log_limit.tell_left_out(Instant::now());
+        self.log_limit.report_suppressed(Instant::now());
     }
 }
 

@@ -27,15 +27,14 @@ pub use self::question::{DNS_PORT, Question, show};
 use self::watched_name::WatchedName;
 use crate::routing::addresses::AddressCell;
 
-/// How often the files are looked at, and names that nobody needs any more are let go: a change counts at most so much
-/// later.
+/// The interval at which the files are checked for changes, and names that nobody holds any more are dropped.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 
-/// File descriptors that look-ups may need at the same time: a question for A, and one for AAAA.
+/// File descriptors that look-ups may need at the same time: each asks for A and AAAA at once.
 pub const MAX_DESCRIPTORS: u64 = LOOKUPS as u64 * 2;
 
-/// The names that are followed. [`follow`](Self::follow) gives a place at once, [`wait`](Self::wait) waits for first
-/// answers.
+/// The watched names. [`follow`](Self::follow) returns an address cell at once, [`wait`](Self::wait) waits for first answers.
+/// Clones share the names.
 #[derive(Clone, Debug)]
 pub struct Resolver(Arc<Shared>);
 
@@ -48,7 +47,7 @@ struct Shared {
     patience: Duration,
 }
 
-/// A name, and who asks for it.
+/// A watched name: its address cell, and the task that looks it up.
 #[derive(Debug)]
 struct Entry {
     place: Weak<AddressCell>,
@@ -71,8 +70,8 @@ impl Resolver {
         Self(shared)
     }
 
-    /// Where a name is, from now on and for as long as the place is held; the same place for the same question. It has no
-    /// addresses until there is an answer. Who is written as an address is there: nobody is asked.
+    /// Watches a name for as long as its address cell is held. The cell is empty until the first answer; the same question gets
+    /// the same cell. A host that is written as an address is not looked up.
     #[must_use]
     pub fn follow(&self, question: Question) -> Arc<AddressCell> {
         if let Some(address) = question.address() {
@@ -93,25 +92,24 @@ impl Resolver {
         place
     }
 
-    /// Waits until each name that is followed has had its first answer, or the failure that counts as one; for `patience`
-    /// at most.
+    /// Blocks until every watched name has had its first answer, or the failure that counts as one; for `patience` at most.
     pub fn wait(&self, patience: Duration) {
         self.0.unanswered.wait(patience);
     }
 
-    /// How many names are followed.
+    /// The number of watched names.
     #[must_use]
     pub fn count(&self) -> usize {
         lock(&self.0.table).len()
     }
 }
 
-/// Looks at the files, and lets go of names that nobody holds, until there is neither a resolver nor a name left.
+/// Checks the files and drops names that nobody holds, until there is neither a resolver nor a name left.
 async fn maintain(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        shared.queue.look_around();
-        let is_empty = shared.let_go();
+        shared.queue.check_files();
+        let is_empty = shared.drop_unused();
         if is_empty && Arc::strong_count(&shared) == 1 {
             return;
         }
@@ -119,8 +117,8 @@ async fn maintain(shared: Arc<Shared>) {
 }
 
 impl Shared {
-    /// Stops to ask for what nobody holds any more. Says whether nothing is left.
-    fn let_go(&self) -> bool {
+    /// Ends the tasks of names that nobody holds. Returns `true` if no name is left.
+    fn drop_unused(&self) -> bool {
         let mut table = lock(&self.table);
         table.retain(|_, entry| {
             let is_held = entry.place.strong_count() > 0;
@@ -129,7 +127,7 @@ impl Shared {
             }
             is_held
         });
-        // The names of a day may be few after the many of the night.
+        // A large deployment may have been undone: the table gives its memory back.
         if table.len().saturating_mul(4) < table.capacity() {
             table.shrink_to_fit();
         }

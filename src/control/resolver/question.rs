@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// Where DNS is asked (RFC 1035 section 4.2).
 pub const DNS_PORT: u16 = 53;
 
-/// What is looked up, and whom to ask.
+/// A name, and the servers to ask.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Question {
     /// The name.
@@ -18,7 +18,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// Where the host is that is written as an address.
+    /// The address, if the host is written as one.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         self.host.parse().ok().map(|address| SocketAddr::new(address, self.port))

@@ -1,25 +1,24 @@
-//! How a name stands: the last good answer, since when there is none better, when to ask again and when to speak of it.
-//! Time comes in as an argument.
+//! The times of a name: when it is looked up again, and when a failure is logged. Time comes in as an argument.
 
 use std::time::{Duration, Instant};
 
-/// An answer is asked for again within these bounds, whatever its TTL.
+/// The bounds of an answer's TTL.
 const TTL_MIN: Duration = Duration::from_secs(1);
 const TTL_MAX: Duration = Duration::from_secs(300);
-/// After a failure it is asked again so soon, then half as often each time.
+/// The first retry after a failure, and the longest; the time doubles from one to the next.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(30);
-/// A failure is spoken of again after so long, then after twice as long each time.
+/// The first reminder of a failure in the log, and the longest pause between two; the pause doubles.
 const REMINDER_MIN: Duration = Duration::from_secs(30);
 const REMINDER_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// A name, seen over time: [`answered`](Self::answered) and [`failed`](Self::failed) are told what came, and say whether
-/// that is news.
+/// The times of one name. The results of look-ups go in by [`answered`](Self::answered) and [`failed`](Self::failed), which
+/// also say what must be logged; [`rest`](Self::rest) says how long to wait.
 #[derive(Debug)]
 pub(super) struct RefreshSchedule {
     answered_at: Option<Instant>,
     trouble: Option<Trouble>,
-    /// When to ask again; `None` until a file changes.
+    /// The next look-up; `None` until a file changes.
     due: Option<Instant>,
 }
 
@@ -36,8 +35,8 @@ impl RefreshSchedule {
         Self { answered_at: None, trouble: None, due: Some(now) }
     }
 
-    /// There is an answer, which holds for `ttl`, or until a file changes. `jitter` is from 0 to 255: the answer is asked for
-    /// up to a tenth earlier, so that many proxies do not ask at once. Says for how long there was none, if there was none.
+    /// Notes an answer, which is valid for `ttl`, or until a file changes. `jitter` is from 0 to 255: the next look-up comes up to
+    /// a tenth earlier, so that many proxies do not ask at once. Returns how long look-ups had failed, if they had.
     pub(super) fn answered(&mut self, now: Instant, ttl: Option<Duration>, jitter: u8) -> Option<Duration> {
         self.answered_at = Some(now);
         self.due = ttl.and_then(|ttl| {
@@ -48,32 +47,32 @@ impl RefreshSchedule {
         self.trouble.take().map(|trouble| now.saturating_duration_since(trouble.since))
     }
 
-    /// There is none. Says whether it is time to speak of it.
+    /// Notes a failure. Returns `true` if the failure must be logged.
     pub(super) fn failed(&mut self, now: Instant) -> bool {
         let mut trouble =
             self.trouble.unwrap_or(Trouble { since: now, retry: RETRY_MIN, remind_at: now, reminder: REMINDER_MIN });
-        let speak = now >= trouble.remind_at;
-        if speak {
+        let must_log = now >= trouble.remind_at;
+        if must_log {
             trouble.remind_at = now.checked_add(trouble.reminder).unwrap_or(now);
             trouble.reminder = trouble.reminder.saturating_mul(2).min(REMINDER_MAX);
         }
         self.due = now.checked_add(trouble.retry);
         trouble.retry = trouble.retry.saturating_mul(2).min(RETRY_MAX);
         self.trouble = Some(trouble);
-        speak
+        must_log
     }
 
-    /// Whether the last look-up failed.
+    /// Returns `true` if the last look-up failed.
     pub(super) fn is_troubled(&self) -> bool {
         self.trouble.is_some()
     }
 
-    /// How old the answer in use is.
+    /// The age of the answer in use.
     pub(super) fn age(&self, now: Instant) -> Option<Duration> {
         self.answered_at.map(|at| now.saturating_duration_since(at))
     }
 
-    /// How long there is nothing to do, as far as time goes.
+    /// The time until the next look-up; `None` until a file changes.
     pub(super) fn rest(&self, now: Instant) -> Option<Duration> {
         self.due.map(|due| due.saturating_duration_since(now))
     }
@@ -108,15 +107,15 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_retried_ever_more_slowly_and_spoken_of_ever_more_rarely() {
+    fn failures_are_retried_ever_more_slowly_and_logged_ever_more_rarely() {
         let start = Instant::now();
         let mut schedule = RefreshSchedule::new(start);
         schedule.answered(start, Some(SECOND * 60), 0);
         let mut now = start + SECOND * 60;
-        let (mut rests, mut spoken) = (Vec::new(), Vec::new());
+        let (mut rests, mut logged) = (Vec::new(), Vec::new());
         while now < start + SECOND * 1000 {
             if schedule.failed(now) {
-                spoken.push(schedule.age(now).unwrap().as_secs());
+                logged.push(schedule.age(now).unwrap().as_secs());
             }
             let rest = schedule.rest(now).unwrap();
             rests.push(rest.as_secs());
@@ -124,7 +123,7 @@ mod tests {
         }
         assert_eq!(rests[..7], [1, 2, 4, 8, 16, 30, 30]);
         assert!(rests[6..].iter().all(|rest| *rest == 30));
-        assert_eq!(spoken, [60, 91, 151, 271, 511, 991]);
+        assert_eq!(logged, [60, 91, 151, 271, 511, 991]);
         assert_eq!(schedule.answered(now, Some(SECOND), 0), Some(now - start - SECOND * 60));
         assert_eq!(schedule.answered(now, Some(SECOND), 0), None);
         assert!(!schedule.is_troubled());

@@ -1,5 +1,4 @@
-//! DNS servers: each is asked through a resolver of its own, so that the order, the time each may take, and what is kept
-//! of an answer are ours.
+//! DNS servers. Each has a resolver of its own, so that the order of servers, their timeouts and caching are decided here.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -15,16 +14,18 @@ use hickory_resolver::proto::rr::{Name, RecordType};
 
 use super::fault::Fault;
 
-/// How long one server may take over one question. A server that has gone away must not cost much, whatever
-/// /etc/resolv.conf allows.
+/// The limit of one question to one server. A server that is gone must not cost much, whatever /etc/resolv.conf allows.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The servers that are being asked: look-ups at the same time share them, and one that nobody asks is forgotten.
+/// The servers in use: look-ups at the same time share them, and a server that nobody asks is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Servers(Mutex<HashMap<SocketAddr, Weak<Server>>>);
 
 impl Servers {
     /// The server at an address.
+    ///
+    /// # Errors
+    /// No resolver can be made for it.
     pub(super) fn at(&self, address: SocketAddr) -> Result<Arc<Server>, Fault> {
         let mut servers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(server) = servers.get(&address).and_then(Weak::upgrade) {
@@ -37,7 +38,7 @@ impl Servers {
     }
 }
 
-/// A server.
+/// A server, and how it is asked.
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) address: SocketAddr,
@@ -46,8 +47,8 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Asks it: over UDP, and over TCP what does not fit a datagram. That connection is the question's own: a server may
-    /// end it behind each answer, and others would lose theirs.
+    /// Asks the server over UDP, and over TCP if the answer does not fit a datagram. Each question has a connection of its own:
+    /// a server may close it after any answer, and other questions on it would fail.
     pub(super) async fn ask(&self, name: &Name, kind: RecordType) -> Result<Lookup, NetError> {
         let asked = async {
             match self.by_udp.lookup(name.clone(), kind).await {

@@ -1,4 +1,4 @@
-//! One name that is followed: asked for again and again, its last good answer kept in its place.
+//! One watched name: looked up again and again, with the last good answer in its address cell.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Weak};
@@ -18,23 +18,23 @@ use crate::config::units::show_duration;
 use crate::routing::addresses::AddressCell;
 use crate::routing::dial_order::{self, MAX_ADDRESSES};
 
-/// A first answer that failed is asked for again this soon.
+/// The retry of a first look-up that failed.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
-/// An answer in which one family failed is asked for again this soon.
+/// The TTL of an answer in which one family failed.
 const HALF_ANSWER_TTL: Duration = Duration::from_secs(5);
 
-/// There is one for each name, mostly asleep: what only a look-up needs lives no longer than that.
+/// A name has one of these, mostly asleep: data that only a look-up needs is dropped after it.
 #[derive(Debug)]
 pub(super) struct WatchedName {
     question: Arc<Question>,
-    /// What is to have the addresses. Whoever uses it holds it; when nobody does there is nothing left to do.
+    /// The address cell. Routes hold it; the task ends when none does.
     place: Weak<AddressCell>,
     queue: Arc<LookupQueue>,
     changes: watch::Receiver<()>,
     schedule: RefreshSchedule,
-    /// All of the last good answer, sorted: its order may change with every answer, and is no news.
+    /// All addresses of the last good answer, sorted: their order may differ in every answer, which is no change.
     known: Box<[IpAddr]>,
-    /// What was left out of an answer, and why, when that was last logged.
+    /// The refused addresses that were last logged, with the reasons.
     refused: Vec<(IpAddr, &'static str)>,
     refused_line: Pause,
     changed_line: Pause,
@@ -57,22 +57,22 @@ impl WatchedName {
         }
     }
 
-    /// Goes on until it is stopped. `waiting` ends with the first answer, or when that has had `patience`.
+    /// Looks the name up until the task is aborted. `waiting` is dropped at the first answer, or after `patience`.
     pub(super) async fn run(mut self, patience: Duration, waiting: Waiting) {
         let permit = self.queue.permit(Last::Fine).await;
         let found = Box::pin(self.first(permit, patience)).await;
-        self.judge(found, Instant::now());
+        self.take_result(found, Instant::now());
         drop(waiting);
         loop {
             self.rest().await;
             let last = if self.schedule.is_troubled() { Last::Failed } else { Last::Fine };
             let permit = self.queue.permit(last).await;
             let found = Box::pin(self.look_up(permit)).await;
-            self.judge(found, Instant::now());
+            self.take_result(found, Instant::now());
         }
     }
 
-    /// Asks, and goes on asking for `patience` if that says nothing of the name.
+    /// The first look-up, retried for `patience` while servers fail and so say nothing of the name.
     async fn first(&mut self, permit: LookupPermit, patience: Duration) -> Result<Answer, Fault> {
         let (mut permit, mut fault) = (Some(permit), Fault::Timeout(patience));
         let looking = async {
@@ -93,23 +93,23 @@ impl WatchedName {
 
     async fn look_up(&mut self, _permit: LookupPermit) -> Result<Answer, Fault> {
         let files = self.queue.files();
-        // What they say is looked up now.
+        // This look-up uses the files as they are now.
         self.changes.mark_unchanged();
         self.question.look_up(&files, &self.queue.servers).await
     }
 
-    /// Waits until it is time to ask again, or a file has changed.
+    /// Waits until the next look-up is due, or a file has changed.
     async fn rest(&mut self) {
         let changed = self.changes.changed();
-        // The other end is in `queue`, and stays.
+        // An error cannot happen: `queue` holds the other end.
         let _ = match self.schedule.rest(Instant::now()) {
             Some(rest) => tokio::time::timeout(rest, changed).await.unwrap_or(Ok(())),
             None => changed.await,
         };
     }
 
-    /// Takes what a look-up came to.
-    fn judge(&mut self, found: Result<Answer, Fault>, now: Instant) {
+    /// Takes the result of a look-up.
+    fn take_result(&mut self, found: Result<Answer, Fault>, now: Instant) {
         let Some(place) = self.place.upgrade() else { return };
         match found.and_then(|answer| self.usable(answer, now)) {
             Ok((addresses, ttl)) => self.answered(&addresses, ttl, &place, now),
@@ -117,7 +117,7 @@ impl WatchedName {
         }
     }
 
-    /// The addresses of an answer that may be used, and how long they hold.
+    /// The addresses of an answer that may be used, and how long they are valid.
     fn usable(&mut self, answer: Answer, now: Instant) -> Result<(Vec<IpAddr>, Option<Duration>), Fault> {
         let Answer { origin, v4, v6 } = answer;
         let mut ttl = match origin {
@@ -129,7 +129,7 @@ impl WatchedName {
             match family {
                 Ok(addresses) => found.extend(addresses),
                 Err(_) => {
-                    // Then what is known of it still counts.
+                    // The known addresses of this family stay in use.
                     kept.extend(self.known.iter().filter(|address| address.is_ipv4() == is_ipv4));
                     ttl = ttl.map(|ttl| ttl.min(HALF_ANSWER_TTL));
                 }
@@ -147,8 +147,8 @@ impl WatchedName {
         }
     }
 
-    /// Leaves out what DNS must not name. What is only `kept` of such a kind can have come from /etc/hosts alone, which
-    /// has the name no more.
+    /// Removes addresses that DNS must not give. If such an address is in `kept`, it came from /etc/hosts, which no longer has
+    /// the name.
     fn refuse(&mut self, found: &mut Vec<IpAddr>, kept: &[IpAddr], now: Instant) {
         let mut refused = Vec::new();
         found.retain(|address| {
@@ -157,7 +157,7 @@ impl WatchedName {
             why.is_none()
         });
         refused.sort_unstable();
-        if !refused.is_empty() && refused != self.refused && self.may_say(Line::Refused, now) {
+        if !refused.is_empty() && refused != self.refused && self.may_log(Line::Refused, now) {
             let name = &self.question.host;
             let (before, answered): (Vec<_>, Vec<_>) =
                 refused.iter().copied().partition(|(address, _)| kept.contains(address));
@@ -193,17 +193,17 @@ impl WatchedName {
         let is_first = self.schedule.age(now).is_none();
         let failed_for = self.schedule.answered(now, ttl, jitter());
         match failed_for {
-            Some(time) if self.may_say(Line::Again, now) => {
+            Some(time) if self.may_log(Line::Again, now) => {
                 let (name, failed_for, addresses) = (&self.question.host, show_age(time), show(&ordered));
                 info!(name, failed_for, addresses, "the target's name is resolved again");
             }
-            None if !is_first && is_news && self.may_say(Line::Changed, now) => {
+            None if !is_first && is_news && self.may_log(Line::Changed, now) => {
                 let (name, addresses, was) = (&self.question.host, show(&ordered), show(before.addresses()));
                 info!(name, addresses, was, "the target's addresses have changed");
             }
             _ => {}
         }
-        if is_news && known.len() > ordered.len() && self.may_say(Line::TooMany, now) {
+        if is_news && known.len() > ordered.len() && self.may_log(Line::TooMany, now) {
             let (name, found, used) = (&self.question.host, known.len(), ordered.len());
             warn!(name, found, used, "the target's name has more addresses than are used");
         }
@@ -219,17 +219,17 @@ impl WatchedName {
         }
         let (name, why, age) = (self.question.host.clone(), fault.to_string(), self.schedule.age(now));
         match age {
-            Some(age) if self.may_say(Line::Stale, now) => warn!(
+            Some(age) if self.may_log(Line::Stale, now) => warn!(
                 name,
                 why,
                 age = show_age(age),
                 addresses = show(place.load().addresses()),
                 "the target's name is not resolved any more: its last good answer stays in use"
             ),
-            None if self.may_say(Line::Unresolved, now) => error!(
+            None if self.may_log(Line::Unresolved, now) => error!(
                 name,
                 why,
-                "the target's name is not resolved: until it is nothing goes there, and clients get 503 where there is no \
+                "the target's name is not resolved: until it is, no connection goes there, and clients get 503 where there is no \
                  other endpoint; check the name, and that the DNS servers can be reached (those of /etc/resolv.conf, of \
                  --resolver, or of `resolver` in the configuration)"
             ),
@@ -237,19 +237,20 @@ impl WatchedName {
         }
     }
 
-    /// Whether a line may be logged: for this name, if its answers may bring it about again and again, and for all.
-    fn may_say(&mut self, line: Line, now: Instant) -> bool {
+    /// Returns `true` if a message may be logged: within the limit of this name for messages that its answers may repeat, and
+    /// within that of all names.
+    fn may_log(&mut self, line: Line, now: Instant) -> bool {
         let of_this_name = match line {
             Line::Refused => self.refused_line.is_over(now),
             Line::Changed => self.changed_line.is_over(now),
             Line::TooMany => self.too_many_line.is_over(now),
             Line::Unresolved | Line::Stale | Line::Again => true,
         };
-        of_this_name && self.queue.log_limit.may_say(line, now)
+        of_this_name && self.queue.log_limit.may_log(line, now)
     }
 }
 
-/// Addresses that are left out, and why.
+/// Refused addresses with the reasons, for the log.
 fn show_refused(refused: &[(IpAddr, &'static str)]) -> String {
     let shown = refused.iter().take(MAX_ADDRESSES).map(|(address, why)| format!("{address} ({why})"));
     shown.collect::<Vec<_>>().join(", ")
@@ -259,7 +260,7 @@ fn show_age(age: Duration) -> String {
     show_duration(Duration::from_secs(age.as_secs().max(1)))
 }
 
-/// Whether this host has a way to any of the IPv6 addresses. Connecting a datagram socket asks the routing table, and
+/// Returns `true` if this host has a route to any of the IPv6 addresses. Connecting a datagram socket looks the route up, and
 /// sends nothing.
 fn ipv6_is_routed(found: &[IpAddr]) -> bool {
     let mut ipv6 = found.iter().filter(|address| address.is_ipv6()).take(MAX_ADDRESSES).peekable();
@@ -272,7 +273,7 @@ fn ipv6_is_routed(found: &[IpAddr]) -> bool {
 
 fn jitter() -> u8 {
     let mut byte = [0];
-    // Without it everything still works.
+    // Without randomness everything still works.
     let _ = getrandom::fill(&mut byte);
     let [byte] = byte;
     byte
