@@ -152,7 +152,7 @@ impl Ending {
         let at_boundary = leg.scanner.at_boundary();
         let broke_rules = matches!(end, End::Violated(culprit, _) if culprit == side);
         let has_ended = end == End::Ended(side);
-        let input = if leg.close_received.is_some() || broke_rules || has_ended || plan.is_dead {
+        let input = if leg.close_received().is_some() || broke_rules || has_ended || plan.is_dead {
             InputMode::Dropped
         } else if plan.is_forwarded {
             InputMode::Forwarded
@@ -214,7 +214,7 @@ impl Ending {
             }
             Pumped::Broken(side, fault) if side == self.leg.side && fault == TRUNCATED => {
                 // This side may still receive. If it has sent its close frame, nothing was cut off.
-                if self.leg.close_received.is_none() {
+                if self.leg.close_received().is_none() {
                     other.close_by(&Plan::for_end(End::Broken(side, fault)));
                 }
                 self.input = InputMode::Dropped;
@@ -236,7 +236,7 @@ impl Ending {
 
     /// The other side ended without an answer to this side's close frame: this side gets its own code back.
     fn answer_own_close(&mut self) {
-        if let (Some(code), None) = (self.leg.close_received, self.plan.close) {
+        if let (Some(code), None) = (self.leg.close_received(), self.plan.close) {
             let code = if close::may_be_sent(code) { code } else { close::NORMAL };
             self.plan.close = Some(CloseFrame { code, reason: "" });
         }
@@ -276,7 +276,7 @@ impl Ending {
 
     /// Sends this side its close frame once nothing more is forwarded to it, and if a frame may stand there.
     fn send_close<T: Transport>(&mut self, other: &Self, cx: &mut Context<'_, T>) {
-        let can_be_sent = !self.plan.is_dead && !self.shut && self.leg.close_sent.is_none();
+        let can_be_sent = !self.plan.is_dead && !self.shut && self.leg.close_sent().is_none();
         if !can_be_sent || !other.is_silent() || !other.at_boundary {
             return;
         }
@@ -300,10 +300,10 @@ impl Ending {
             self.close(cx);
             return;
         }
-        let answered = self.leg.close_received.is_some() || self.over || self.forced;
+        let answered = self.leg.close_received().is_some() || self.over || self.forced;
         let is_all_sent = flushed && other.is_silent();
         // A close frame is answered before the connection ends; an end without one is passed on as it came.
-        if !self.shut && is_all_sent && (answered || self.leg.close_sent.is_none()) {
+        if !self.shut && is_all_sent && (answered || self.leg.close_sent().is_none()) {
             cx.net.shutdown(self.leg.socket);
             self.shut = true;
         }

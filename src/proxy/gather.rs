@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_comes_whole_is_not_copied() {
+    fn a_head_that_arrives_at_once_is_not_copied() {
         let received = b"GET / HTTP/1.1\r\n\r\n";
         let mut gather = Gather::default();
         gather.add(received);

@@ -1,5 +1,6 @@
 //! One side of a tunnel: its socket, the state of its stream of frames, the bytes that it has not taken yet, and its pings.
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use super::context::Context;
@@ -35,8 +36,8 @@ pub(super) struct Leg {
     probe: Option<Probe>,
     /// Pings of the other side that this side has not answered.
     unanswered_pings: u8,
-    pub(super) close_received: Option<u16>,
-    pub(super) close_sent: Option<u16>,
+    close_received: Option<NonZeroU16>,
+    close_sent: Option<NonZeroU16>,
 }
 
 /// A check whether a side is alive.
@@ -142,7 +143,7 @@ impl Leg {
     pub(super) fn send_close<T: Transport>(&mut self, close: CloseFrame, cx: &mut Context<'_, T>) -> Result<(), Fault> {
         let mask = self.mask(cx);
         let frame = ControlFrame::close(close.code, close.reason, mask);
-        self.close_sent = Some(close.code);
+        self.close_sent = NonZeroU16::new(close.code);
         self.outbox.send(self.socket, cx.net, frame.as_bytes())
     }
 
@@ -153,14 +154,24 @@ impl Leg {
         }
     }
 
+    /// The code of the close frame from this side; 1005 for one without a code.
+    pub(super) fn close_received(&self) -> Option<u16> {
+        self.close_received.map(NonZeroU16::get)
+    }
+
+    /// The code of the close frame that was sent to this side; 1005 for one without a code.
+    pub(super) fn close_sent(&self) -> Option<u16> {
+        self.close_sent.map(NonZeroU16::get)
+    }
+
     /// Notes a close frame from this side.
     pub(super) fn note_close(&mut self, control: &Control) {
-        self.close_received = Some(control.close_code.unwrap_or(close::NO_STATUS));
+        self.close_received = recorded_code(control);
     }
 
     /// Notes that the other side's close frame was forwarded to this side.
     pub(super) fn note_close_forwarded(&mut self, control: &Control) {
-        self.close_sent = Some(control.close_code.unwrap_or(close::NO_STATUS));
+        self.close_sent = recorded_code(control);
     }
 
     /// Notes that a ping of the other side was forwarded to this side.
@@ -275,8 +286,13 @@ impl Leg {
         SideRecord {
             messages: self.scanner.messages(),
             bytes: self.received_bytes,
-            close_received: self.close_received,
-            close_sent: self.close_sent,
+            close_received: self.close_received(),
+            close_sent: self.close_sent(),
         }
     }
+}
+
+/// The code of a valid close frame, for the record. The scanner has refused codes below 1000.
+fn recorded_code(control: &Control) -> Option<NonZeroU16> {
+    NonZeroU16::new(control.close_code.unwrap_or(close::NO_STATUS))
 }

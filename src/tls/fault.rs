@@ -67,7 +67,7 @@ mod tests {
     use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 
     #[test]
-    fn what_an_operator_can_act_on_has_a_name_of_its_own() {
+    fn a_fault_that_an_operator_can_mend_has_a_name_of_its_own() {
         for (error, fault) in [
             (Error::InvalidCertificate(CertificateError::Expired), TlsFault::CertificateExpired),
             (Error::InvalidCertificate(CertificateError::NotValidForName), TlsFault::CertificateName),

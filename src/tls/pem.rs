@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_file_is_said() {
+    fn an_error_says_what_is_wrong_with_a_file() {
         let leaf = Authority::new("ca").leaf(&["a.test"]);
         let cut = leaf.certificate.split("-----END").next().unwrap();
         let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAEC\n-----END ENCRYPTED PRIVATE KEY-----\n";
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_said() {
+    fn an_error_says_why_a_file_cannot_be_read() {
         let folder = Folder::new();
         let at = |name: &str| PemFile::new("--tls-key", folder.path(name));
         let error = |name: &str| at(name).read().unwrap_err().to_string();

@@ -236,6 +236,6 @@ mod tests {
     /// Memory bounds the number of connections of a host.
     #[test]
     fn an_open_connection_stays_within_its_budget() {
-        assert!(size_of::<Option<Connection>>() <= 344, "{} bytes", size_of::<Option<Connection>>());
+        assert!(size_of::<Option<Connection>>() <= 336, "{} bytes", size_of::<Option<Connection>>());
     }
 }

@@ -95,7 +95,7 @@ fn of_two_keys_for_one_name_a_client_gets_the_one_it_can_use() {
 }
 
 #[test]
-fn clients_certificates_are_asked_for_as_told_and_a_wrong_one_is_never_taken() {
+fn client_certificates_are_asked_for_as_configured_and_an_invalid_one_is_refused() {
     let (files, ours, theirs) = (Files::new(), Authority::new("ours"), Authority::new("theirs"));
     let pair = files.pair("server", &ours.leaf(&["a.test"]));
     let ca = files.ca(&ours.certificate);

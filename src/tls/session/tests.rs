@@ -101,7 +101,7 @@ impl Both {
     fn new() -> Self {
         let (mut both, server, _) = Self::apart(1);
         let hello = both.said();
-        // The first bytes were received by who was here before, the others come as they come.
+        // The first bytes were received before the session started, the others arrive later.
         let (early, late) = hello.split_at(7);
         both.net.came.extend(late);
         both.ours().accept_tls(SOCKET, server, early).unwrap();
