@@ -4,9 +4,9 @@ use ringway::engine::{Next, Transport};
 use ringway::proto::terminated::Event;
 use ringway::proxy::terminated::{Arrival, Wire};
 
-use super::client::HEAD;
+use super::kit::{Cx, HEAD};
 use super::post::Replies;
-use super::script::{Cx, Script};
+use super::script::Script;
 use crate::record::Trouble;
 
 /// Receives in one step.

@@ -8,11 +8,12 @@ use ringway::engine::{Fault, Slot, Time, Transport};
 use ringway::proto::frame::Opcode;
 use ringway::proxy::terminated::Wire;
 
-use super::{Cx, Opened, Run, Script};
+use super::{Opened, Run, Script};
 use crate::message::{Checker, Stamp};
 use crate::schedule::{Rate, Schedule};
 use crate::shard::client::Client;
-use crate::shard::crew::{Crew, Kit};
+use crate::shard::crew::Crew;
+use crate::shard::kit::{Cx, Kit};
 
 /// Answers that one connection may wait for in an open loop.
 const MAX_AWAITED: usize = 65_536;

@@ -13,12 +13,13 @@ use ringway::proxy::terminated::Wire;
 
 use super::hearing::{Hearing, Place};
 use super::talk::{self, Said, Talk};
-use super::{Cx, Opened, Run, Script};
+use super::{Opened, Run, Script};
 use crate::message::{Checker, Stamp};
 use crate::plan::Speech;
 use crate::schedule::{Due, Rate, Schedule, Share};
 use crate::shard::client::Client;
-use crate::shard::crew::{Crew, Kit};
+use crate::shard::crew::Crew;
+use crate::shard::kit::{Cx, Kit};
 
 /// Why a message could not be published whose publisher is gone.
 const NO_PUBLISHER: &str = "not published: the publisher is gone";

@@ -5,10 +5,11 @@ use std::time::Duration;
 use ringway::engine::{Fault, Time, Transport};
 use ringway::proxy::terminated::Wire;
 
-use super::{Cx, Opened, Run, Script};
+use super::{Opened, Run, Script};
 use crate::schedule::{Rate, Schedule};
 use crate::shard::client::Client;
 use crate::shard::crew::Crew;
+use crate::shard::kit::Cx;
 
 /// The scenario.
 #[derive(Debug)]

@@ -12,21 +12,13 @@ pub mod storm;
 pub mod talk;
 
 use ringway::engine::{Fault, Time, Transport};
-
 use ringway::proto::frame::Opcode;
 use ringway::proxy::terminated::Wire;
 
-use super::crew::{Crew, Kit};
+use super::crew::Crew;
+use super::kit::Cx;
 use crate::record::{Recorder, Window};
 use crate::schedule::Due;
-
-/// What a call may use besides the connection.
-pub struct Cx<'a, T> {
-    /// The shard's network and clock.
-    pub net: &'a mut T,
-    /// What all connections of a shard share.
-    pub kit: &'a mut Kit,
-}
 
 /// What is to become of a connection that got its 101.
 #[derive(Debug)]

@@ -3,10 +3,11 @@
 use ringway::engine::{Fault, Time, Transport};
 use ringway::proxy::terminated::Wire;
 
-use super::{Cx, Opened, Run, Script};
+use super::{Opened, Run, Script};
 use crate::record::Recorder;
 use crate::schedule::{Due, Rate, Schedule};
 use crate::shard::crew::Crew;
+use crate::shard::kit::Cx;
 
 /// When connections are begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,9 +18,7 @@ use crate::harness::documents::{document, rows};
 const KNOWN: &[&str] = &[
     "import each other: src/config/file/check.rs, src/config/file/listeners.rs",
     "import each other: src/control/manage/change.rs, src/control/manage/deploy.rs",
-    "import each other: src/control/manage/health.rs, src/control/manage/store_thread.rs",
-    "import each other: loadtest/src/shard/client.rs, loadtest/src/shard/conversation.rs, loadtest/src/shard/crew.rs, loadtest/src/shard/script/mod.rs",
-    "src/config/file/tests.rs is to be the mod.rs of the folder beside it",
+    "import each other: src/control/manage/health.rs, src/control/manage/node_change.rs, src/control/manage/store_thread.rs",
 ];
 
 fn collect(folder: &Path, root: &Path, files: &mut Vec<(String, String)>) {
