@@ -1,6 +1,6 @@
 //! The probe behind docs/decisions/0001: a blind TCP relay on glommio's own sockets, to measure what they cost.
 //!
-//! `cargo run --release --example glommio_relay -- LISTEN_PORT UPSTREAM_PORT CPU`. It knows no WebSocket, no limit and no
+//! `cargo run --profile dist --example glommio_relay -- LISTEN_PORT UPSTREAM_PORT CPU`. It knows no WebSocket, no limit and no
 //! deadline: whatever it costs is the least that a proxy built that way would.
 
 #![allow(clippy::print_stderr, clippy::unwrap_used, reason = "a probe, not a product")]

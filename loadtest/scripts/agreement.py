@@ -21,7 +21,7 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-RELEASE = os.path.join(HERE, "..", "..", "target", "release")
+DIST = os.path.join(HERE, "..", "..", "target", "dist")
 
 
 def free_ports(count):
@@ -51,7 +51,7 @@ def wait_until_it_listens(port, process):
 
 def ours(proxy, upstream, pid, conns, size, secs, rate):
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
-        command = [os.path.join(RELEASE, "ringway-load"), "echo", "--url", f"ws://127.0.0.1:{proxy}/chat",
+        command = [os.path.join(DIST, "ringway-load"), "echo", "--url", f"ws://127.0.0.1:{proxy}/chat",
                    "--upstream", f"127.0.0.1:{upstream}", "--connections", str(conns), "--size", str(size),
                    "--duration", f"{secs}s", "--warmup", "200ms", "--cpus", "1", "--pid", str(pid), "--close", "reset",
                    "--no-progress", "--json", file.name] + (["--rate", str(rate)] if rate else [])
@@ -86,7 +86,7 @@ def main():
     settings = [(int(size), 1000 if int(size) < 16384 else 200, 0) for size in args.sizes.split(",") if size]
     settings += [(64, 1000, int(rate)) for rate in args.rates.split(",") if rate]
     proxy, upstream = free_ports(2)
-    process = subprocess.Popen(["taskset", "-c", "0", os.path.join(RELEASE, "ringway"), "proxy", "--listen",
+    process = subprocess.Popen(["taskset", "-c", "0", os.path.join(DIST, "ringway"), "proxy", "--listen",
                                 f"127.0.0.1:{proxy}", "--target", f"ws://127.0.0.1:{upstream}", "--cpus", "0"],
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

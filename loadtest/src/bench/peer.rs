@@ -106,7 +106,7 @@ pub const PEERS: &[Peer] = &[
         id: "ringway",
         title: "Ringway",
         program: Some(("ringway", &["--version"])),
-        install: "cargo build --release",
+        install: "cargo build --profile dist --workspace",
         arguments: &[
             "proxy",
             "--listen",
