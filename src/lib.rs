@@ -1,11 +1,12 @@
 //! Ringway, a WebSocket API proxy: the crate's map, in the order data flows.
 //!
-//! A connection comes in through [`engine`], which knows sockets and time and nothing of WebSocket; [`proxy`] takes it
-//! through its stages, over [`tls`] where that is asked for, with [`proto`] to say what the bytes mean and [`routing`]
-//! to say where they go. [`config`] turns what the operator wrote into what those run with, [`control`] keeps that true
-//! while they run, [`node`] wires both in a process, and [`cli`] starts it all. [`declare`] compares what files say of APIs with what is held.
+//! A client's connection comes in through [`engine`], which knows sockets and time and nothing of WebSocket. [`proxy`] takes it
+//! through its stages, over [`tls`] if the listener speaks TLS. [`proto`] reads and writes the protocol, and [`routing`] chooses
+//! the target. [`config`] turns the operator's file into settings, [`api`] has the model of APIs and its rules, [`control`] keeps
+//! APIs and publishes changes to the shards, [`declare`] compares YAML documents with the APIs that a node has, and [`command`] is
+//! the language between both planes. [`node`] wires all of them in one process, and [`cli`] is the command line.
 
-// The program never panics on input: in a release build a panic ends the process, and with it every connection.
+// No input may cause a panic: in a release build a panic ends the process, and with it every connection.
 #![cfg_attr(
     not(test),
     deny(
@@ -26,7 +27,7 @@ pub mod api;
     clippy::arithmetic_side_effects,
     clippy::panic,
     clippy::disallowed_methods,
-    reason = "a command serves one person, and ends"
+    reason = "a command serves one person, who sees its panic"
 )]
 pub mod cli;
 pub mod command;

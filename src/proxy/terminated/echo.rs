@@ -7,6 +7,7 @@
 use super::wire::{Arrival, Wire, since_boot};
 use crate::command::Cause;
 use crate::engine::{Fault, Next, Socket, Time, Transport};
+use crate::invariant::Invariant;
 use crate::proto::Violation;
 use crate::proto::frame::{self, Header, Opcode};
 use crate::proto::terminated::{Event, Expired, Timeouts};
@@ -108,7 +109,7 @@ impl Echo {
     /// Whether to receive although the client has not taken all that it was sent. A client may send a whole message before
     /// it reads any of the answer: if we waited for it, both would wait for each other.
     fn may_receive_more<T: Transport>(&self, cx: &Context<'_, T>) -> bool {
-        let held = u64::try_from(self.wire.waiting()).unwrap_or(u64::MAX);
+        let held = u64::try_from(self.wire.waiting()).expected_or(u64::MAX);
         let websocket = &self.wire.websocket;
         websocket.close_sent().is_none() && !websocket.between_messages() && held < cx.policy().frames.max_message_bytes
     }
@@ -173,7 +174,7 @@ impl Echo {
     ) -> Result<(), Violation> {
         let limits = cx.policy().frames;
         let mut at = 0_usize;
-        let received = cx.scratch.get_mut(..end).unwrap_or_default();
+        let received = cx.scratch.get_mut(..end).expected_or_default();
         loop {
             match self.wire.websocket.next(received, &mut at, &limits) {
                 Event::Frame(header) => self.begin(&header, out),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::engine::outbox::Outbox;
 use crate::engine::pool::Pool;
 use crate::engine::{Fault, Received, Socket, Time, Transport};
+use crate::invariant::Invariant;
 use crate::proto::frame::{ControlFrame, Opcode};
 use crate::proto::mask::Key;
 use crate::proto::terminated::WebSocket;
@@ -70,7 +71,7 @@ impl Wire {
     #[inline]
     pub fn receive<T: Transport>(&mut self, net: &mut T, scratch: &mut [u8]) -> Arrival {
         let start = self.websocket.restore(scratch);
-        match net.recv(self.socket, scratch.get_mut(start..).unwrap_or_default()) {
+        match net.recv(self.socket, scratch.get_mut(start..).expected_or_default()) {
             Received::Bytes(received) => {
                 self.websocket.received(since_boot(net.now()));
                 Arrival::Bytes { received, end: start.saturating_add(received) }
