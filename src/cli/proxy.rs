@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::Failure;
 use super::single_target::{self, SingleTargetArgs};
-use crate::config::tls::UpstreamTlsArgs;
+use crate::config::tls::args::UpstreamTlsArgs;
 use crate::config::units;
 use crate::control::resolver::Question;
 use crate::node::single_target::{Options, Upstream};

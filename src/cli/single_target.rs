@@ -8,7 +8,7 @@ use clap::Args;
 use super::{Failure, exit_code};
 use crate::config::limits::LimitArgs;
 use crate::config::log::LogArgs;
-use crate::config::tls::ListenTlsArgs;
+use crate::config::tls::args::ListenTlsArgs;
 use crate::config::units::{self, Cpus};
 use crate::node::announce;
 use crate::node::events::Signals;

@@ -10,7 +10,7 @@ use super::{Configuration, Environment, listeners};
 use crate::api::{EnvironmentName, target};
 use crate::config::limits::{Limits, OutOfRange};
 use crate::config::scalar::{Listen, Network, Secret, Server};
-use crate::config::tls::{Names, UpstreamTlsArgs};
+use crate::config::tls::{Names, UpstreamOptions};
 use crate::config::units::show_duration;
 use crate::proto::authority::{Authority, AuthorityError};
 use crate::routing::host::HostPattern;
@@ -163,12 +163,11 @@ fn variables(
 }
 
 fn upstream_tls(findings: &mut Findings<'_>, option: &OptionPath, written: &written::UpstreamTls) -> ClientFiles {
-    let options = UpstreamTlsArgs {
-        upstream_ca: written.ca.clone(),
-        upstream_cert: written.cert.clone(),
-        upstream_key: written.key.clone(),
-        upstream_insecure_skip_verify: written.insecure_skip_verify,
-        upstream_server_name: None,
+    let options = UpstreamOptions {
+        ca: written.ca.clone(),
+        cert: written.cert.clone(),
+        key: written.key.clone(),
+        insecure_skip_verify: written.insecure_skip_verify,
     };
     options.files(&Names::FILE).unwrap_or_else(|why| {
         findings.add(option, why);

@@ -7,7 +7,7 @@ use super::findings::Findings;
 use super::written::{self, Written};
 use super::{Environment, Listener};
 use crate::config::scalar::{Listen, Network};
-use crate::config::tls::{ListenTlsArgs, Names};
+use crate::config::tls::{ListenOptions, Names};
 
 /// The listeners, and for each environment the indices of its external and internal listener.
 pub(super) fn of(findings: &mut Findings<'_>, written: &Written) -> (Vec<Listener>, Vec<[usize; 2]>) {
@@ -75,13 +75,12 @@ fn listener(
     written: &written::Listener,
     listen: SocketAddr,
 ) -> Listener {
-    let options = ListenTlsArgs {
-        tls_cert: written.tls.iter().map(|pair| pair.cert.clone()).collect(),
-        tls_key: written.tls.iter().map(|pair| pair.key.clone()).collect(),
+    let options = ListenOptions {
+        pairs: written.tls.iter().map(|pair| (pair.cert.clone(), pair.key.clone())).collect(),
         client_ca: written.client_ca.clone(),
         client_cert: written.client_cert,
     };
-    let tls = options.server_named(&Names::FILE).unwrap_or_else(|why| {
+    let tls = options.server(&Names::FILE).unwrap_or_else(|why| {
         findings.add(&option, why);
         None
     });
