@@ -2,8 +2,8 @@
 //!
 //! In: the table below. Out: the checked [`Definition`], and everything that is spelled like it: the admin API's requests
 //! and their schema, the JSON of an answer and of a stored revision, the fields of a YAML document, the differences that a
-//! plan names, the export. To add a field, add a line here and a flag in `cli/api/change.rs`; docs/decisions/0011 lists
-//! what follows by itself.
+//! plan names, the export. To add a field, add a line here and a flag in `cli/api/flags.rs`; docs/decisions/0011 lists what
+//! follows by itself. This folder must never know who sends or keeps a definition.
 
 mod access;
 mod macros;

@@ -6,8 +6,8 @@
 //! itself**; the order is node < API < environment.
 //!
 //! A policy's name is its path in JSON, YAML and the configuration file: `limits.idle_timeout_ms` is `idle_timeout_ms`
-//! inside `limits`. To add a policy, add a line to the table, its default in `config/file/check.rs`, and the place that
-//! obeys it.
+//! inside `limits`. To add a policy, add a line to the table, the node's value in `config/limits.rs`, and the effect
+//! (`api/policy/effective.rs`, `control/publish/environment.rs`). This folder must never know where a layer was written.
 
 mod effective;
 mod macros;

@@ -119,6 +119,11 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "ringway api create --name Prices --version 2.1 --project trading --access internal \
                  --target ws://10.0.0.7:9000 --target ws://10.0.0.8:9000",
             ),
+            example(
+                "Create an API with policies of its own",
+                "ringway api create --name Chat --version 1.0 --target ws://10.0.0.7:9000 \
+                 --policy limits.idle_timeout_ms=5m --policy preserve_host=true",
+            ),
         ],
     ),
     (
@@ -136,12 +141,20 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             example("Show an API, its targets and its deployments", "ringway api show chat-app-api"),
             example("Show one version of several as YAML", "ringway api show chat-app-api:1.0 -o yaml"),
+            example(
+                "Show the policies in effect, and the layer that decides each",
+                "ringway api show chat-app-api --effective --env production",
+            ),
         ],
     ),
     (
         "api update",
         &[
             example("Change the targets of an API", "ringway api update chat-app-api --target ws://10.0.0.9:9000"),
+            example(
+                "Set a policy and take another out",
+                "ringway api update chat-app-api --policy limits.idle_timeout_ms=off --policy preserve_host=",
+            ),
             example("Then deploy the change", "ringway api deploy chat-app-api --env development"),
         ],
     ),
