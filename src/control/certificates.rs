@@ -26,9 +26,9 @@ const WARN_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// A listener that speaks TLS.
 #[derive(Debug)]
 pub struct Listener {
-    /// Its index among the shards' listeners.
+    /// The index among the shards' listeners.
     pub place: u16,
-    /// Its name in the log.
+    /// The name in the log.
     pub name: String,
     /// The operator's options.
     pub tls: ServerTls,

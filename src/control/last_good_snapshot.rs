@@ -28,15 +28,15 @@ const FORM: u32 = 2;
 const FORM_WITH_SHA1: u32 = 1;
 /// The most that is read: 100,000 deployments with targets of the usual length, or 4,000 with sixteen of the longest.
 const MAX_BYTES: u64 = 128 * 1024 * 1024;
-/// How often it is written at most, and after a failure.
+/// The pause after a write, and after one that failed.
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
-/// How long the last write at the end of the process may wait for the store.
+/// The limit of a question to the store: at the end of the process the last write waits for it.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// What the health page knows it by.
+/// The topic of these problems on the health page.
 const TOPIC: &str = "snapshot";
 
-/// What stands in the file.
+/// The contents of the file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Kept {

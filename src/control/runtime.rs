@@ -14,7 +14,7 @@ use crate::engine::background;
 
 /// Threads for work that blocks: a reload's files, the last good snapshot. Each ends when it has been idle for ten seconds.
 const MAX_BLOCKING_THREADS: usize = 4;
-/// How long [`stop`](BackgroundRuntime::stop) waits for work that blocks.
+/// The limit of [`stop`](BackgroundRuntime::stop)'s wait for work that blocks.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One thread that runs every task, and a few on demand for [work that blocks](tokio::task::spawn_blocking). All of them come
@@ -49,7 +49,7 @@ impl BackgroundRuntime {
         Ok(Self { handle, stop, thread })
     }
 
-    /// Where tasks are spawned. A thread that is not one of the runtime's may also block on a future with it.
+    /// The handle that spawns tasks. A thread that is not one of the runtime's may also block on a future with it.
     #[must_use]
     pub fn handle(&self) -> &Handle {
         &self.handle

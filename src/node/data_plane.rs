@@ -80,7 +80,7 @@ impl DataPlane {
         let mut addresses = Vec::with_capacity(self.listeners.len());
         let mut inlets: Vec<Vec<Inlet>> = std::iter::repeat_with(Vec::new).take(shards).collect();
         for Listener { address, tls, .. } in &self.listeners {
-            // The bytes that a client gets for whom there is no file descriptor.
+            // The answer to a client when no file descriptor is left.
             let refusal = if tls.is_some() { &crate::tls::NO_ROOM } else { refusal::no_descriptors() };
             let (bound, sockets) = listener::bind(*address, shards, self.keepalive)
                 .map_err(|error| NodeError::Failed(format!("cannot listen on {address}: {error}")))?;

@@ -1,6 +1,6 @@
 //! A proxy or an echo from options alone: one address, and one target or none. No files of APIs, no store, no admin API.
 //!
-//! It starts in the phases of a node ([`serve`](super::serve)): [`Prepared`] has checked the options, read the certificates and
+//! The phases are those of a node ([`serve`](super::serve)): [`Prepared`] has checked the options, read the certificates and
 //! resolved the target; [`Bound`] listens; [`Running`] serves.
 
 use std::net::SocketAddr;

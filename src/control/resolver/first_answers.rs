@@ -1,4 +1,4 @@
-//! How the start of a process waits until each name has had its first answer.
+//! First answers: the start of a process waits until each name has had one.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

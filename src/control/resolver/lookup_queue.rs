@@ -12,7 +12,7 @@ use super::servers::Servers;
 
 /// Names that are looked up at one time.
 pub(super) const LOOKUPS: u32 = 64;
-/// Of these, names whose last look-up failed: such look-ups may take long, and must not hold up the others.
+/// The part of these whose last look-up may have failed: such look-ups may take long, and must not hold up the others.
 const LOOKUPS_OF_FAILING: u32 = 48;
 
 #[derive(Debug)]

@@ -1,5 +1,5 @@
-//! Where targets are: each name that is followed is a task that looks it up again and again, and puts the last good answer
-//! into its address cell, where shards read it. docs/names.md has the rules.
+//! The addresses of targets. Each watched name is a task that looks it up again and again, and puts the last good answer into its
+//! address cell, where shards read it. docs/names.md has the rules.
 //!
 //! In: questions, /etc/hosts, /etc/resolv.conf, answers of DNS servers. Out: address cells. No shard ever waits for a name.
 

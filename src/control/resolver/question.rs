@@ -1,9 +1,9 @@
-//! What is looked up, and which servers are asked.
+//! A question: the name to look up, and the servers to ask.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// Where DNS is asked (RFC 1035 section 4.2).
+/// The port of DNS servers (RFC 1035 section 4.2).
 pub const DNS_PORT: u16 = 53;
 
 /// A name, and the servers to ask.
