@@ -69,7 +69,7 @@ fn open(folder: &Path) -> Result<Started, StoreError> {
     Ok(Manager::start(Origin::Store(store), Shards, environments, Settings::default()).unwrap())
 }
 
-fn end(started: Started<impl Publisher>) {
+fn end(started: Started) {
     drop(started.manager);
     started.thread.join().unwrap();
 }
