@@ -1,8 +1,8 @@
 //! Values that the code around them makes sure of.
 //!
-//! No input may end the process, so a release build goes on with a harmless value where an invariant is broken. A build with
-//! debug assertions stops there and names the line: unit tests, the simulator and the fuzzers have them on. Never for what a
-//! peer, a file or the kernel can cause.
+//! No input may end the process, so a release build goes on with a harmless value where an invariant is broken. A build
+//! with debug assertions stops there and names the line: unit tests, the simulator and the fuzzers have them on. Never
+//! for what a peer, a file or the kernel can cause.
 
 /// An `Option` or a `Result` that holds a value unless the code around it is wrong.
 pub(crate) trait Invariant<T>: Sized {

@@ -1,10 +1,11 @@
 //! Ringway, a WebSocket API proxy: the crate's map, in the order data flows.
 //!
-//! A client's connection comes in through [`engine`], which knows sockets and time and nothing of WebSocket. [`proxy`] takes it
-//! through its stages, over [`tls`] if the listener speaks TLS. [`proto`] reads and writes the protocol, and [`routing`] chooses
-//! the target. [`config`] turns the operator's file into settings, [`api`] has the model of APIs and its rules, [`control`] keeps
-//! APIs and publishes changes to the shards, [`declare`] compares YAML documents with the APIs that a node has, and [`command`] is
-//! the language between both planes. [`node`] wires all of them in one process, and [`cli`] is the command line.
+//! A client's connection comes in through [`engine`], which knows sockets and time and nothing of WebSocket. [`proxy`]
+//! takes it through its stages, over [`tls`] if the listener speaks TLS. [`proto`] reads and writes the protocol, and
+//! [`routing`] chooses the target. [`config`] turns the operator's file into settings, [`api`] has the model of APIs
+//! and its rules, [`control`] keeps APIs and publishes changes to the shards, [`declare`] compares YAML documents with
+//! the APIs that a node has, and [`command`] is the language between both planes. [`node`] wires all of them in one
+//! process, and [`cli`] is the command line.
 
 // No input may cause a panic: in a release build a panic ends the process, and with it every connection.
 #![cfg_attr(

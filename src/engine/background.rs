@@ -20,8 +20,8 @@ pub fn start<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 's
     })
 }
 
-/// Makes the calling thread nicer, as [`start`] does with a thread of its own. Where that is forbidden it competes with the
-/// shards as an equal.
+/// Makes the calling thread nicer, as [`start`] does with a thread of its own. Where that is forbidden it competes with
+/// the shards as an equal.
 pub fn yield_to_shards() {
     let _ = sys::be_nicer(NICER);
 }

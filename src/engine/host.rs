@@ -1,7 +1,7 @@
 //! Starts shards: one thread, one glommio executor and one ring a CPU.
 //!
-//! glommio places the executors and runs one task on each: the shard's loop, which sleeps in a ring of its own. The measurements
-//! that led to this are in docs/decisions/0001.
+//! glommio places the executors and runs one task on each: the shard's loop, which sleeps in a ring of its own. The
+//! measurements that led to this are in docs/decisions/0001.
 
 use std::io;
 use std::sync::mpsc::sync_channel;
@@ -23,8 +23,8 @@ const PREEMPT: Duration = Duration::from_secs(3600);
 /// Memory that glommio registers for file I/O. A shard does none.
 const IO_MEMORY_BYTES: usize = 64 * 1024;
 
-/// The slice of CPU time that a shard asks for: the shortest that the kernel grants. Where a shard shares its CPU with the
-/// control plane or with other processes, it must not wait until one of those has used up a long slice.
+/// The slice of CPU time that a shard asks for: the shortest that the kernel grants. Where a shard shares its CPU with
+/// the control plane or with other processes, it must not wait until one of those has used up a long slice.
 const SLICE: Duration = Duration::from_micros(100);
 
 /// The running shards.
@@ -33,9 +33,9 @@ pub struct Shards<C> {
 }
 
 impl<C: Send + 'static> Shards<C> {
-    /// Starts one shard a CPU, and waits until each has its ring. `listeners` holds each shard's own. `service` makes the
-    /// service on the shard's thread, from the shard's index among all and the way to its peers. `ended` is called when a
-    /// shard has ended, with its result.
+    /// Starts one shard a CPU, and waits until each has its ring. `listeners` holds each shard's own. `service` makes
+    /// the service on the shard's thread, from the shard's index among all and the way to its peers. `ended` is called
+    /// when a shard has ended, with its result.
     ///
     /// # Errors
     /// A shard could not start: which one, and why. The caller must end the process: the other shards are abandoned.

@@ -9,16 +9,16 @@ use socket2::{SockRef, TcpKeepalive};
 /// Unanswered probes after which the kernel gives up, if no user timeout is set.
 const PROBES: u32 = 3;
 
-/// Socket options of a shard's sockets. With the default the kernel sends no probes, and waits a quarter of an hour for an
-/// acknowledgement.
+/// Socket options of a shard's sockets. With the default the kernel sends no probes, and waits a quarter of an hour for
+/// an acknowledgement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeepAlive {
-    /// TCP_USER_TIMEOUT (RFC 5482, tcp(7)): the time for which bytes may stay unacknowledged, or a window closed, before the
-    /// connection breaks with [`Fault::TimedOut`](super::Fault::TimedOut). With `probes` set, a silent peer has as long to
-    /// answer. In milliseconds, at most 2^31 - 1.
+    /// TCP_USER_TIMEOUT (RFC 5482, tcp(7)): the time for which bytes may stay unacknowledged, or a window closed,
+    /// before the connection breaks with [`Fault::TimedOut`](super::Fault::TimedOut). With `probes` set, a silent peer
+    /// has as long to answer. In milliseconds, at most 2^31 - 1.
     pub user_timeout: Option<Duration>,
-    /// SO_KEEPALIVE, TCP_KEEPIDLE and TCP_KEEPINTVL: the silence after which the kernel probes a peer, and the time between
-    /// two probes. In whole seconds, rounded up, at most 32,767.
+    /// SO_KEEPALIVE, TCP_KEEPIDLE and TCP_KEEPINTVL: the silence after which the kernel probes a peer, and the time
+    /// between two probes. In whole seconds, rounded up, at most 32,767.
     pub probes: Option<Duration>,
 }
 

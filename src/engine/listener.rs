@@ -12,12 +12,12 @@ use super::sys;
 /// Connections that the kernel holds for a busy shard. The kernel cuts the number to net.core.somaxconn.
 const BACKLOG: i32 = 4096;
 
-/// Binds one listener a shard to one address: the kernel spreads connections over them. For port 0 the kernel chooses a port
-/// once.
+/// Binds one listener a shard to one address: the kernel spreads connections over them. For port 0 the kernel chooses a
+/// port once.
 ///
 /// # Errors
-/// The address cannot be bound, or another process listens on it. That is checked first: SO_REUSEPORT, which lets shards
-/// share an address, would let another process take half of the connections unnoticed.
+/// The address cannot be bound, or another process listens on it. That is checked first: SO_REUSEPORT, which lets
+/// shards share an address, would let another process take half of the connections unnoticed.
 pub fn bind(address: SocketAddr, shards: usize, keepalive: KeepAlive) -> io::Result<(SocketAddr, Vec<OwnedFd>)> {
     if address.port() != 0 {
         let alone = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
@@ -130,8 +130,8 @@ impl Listener {
 }
 
 impl Drop for Listener {
-    /// Shuts the socket down. Closing the descriptor would not be enough: the armed poll holds the file, so the address would
-    /// still listen, and its connections would hang.
+    /// Shuts the socket down. Closing the descriptor would not be enough: the armed poll holds the file, so the address
+    /// would still listen, and its connections would hang.
     fn drop(&mut self) {
         let _ = socket2::SockRef::from(&self.fd).shutdown(std::net::Shutdown::Both);
     }
@@ -141,8 +141,8 @@ fn reserve() -> Option<OwnedFd> {
     std::fs::File::open("/dev/null").ok().map(OwnedFd::from)
 }
 
-/// Answers and closes without waiting. Unread bytes would make the close a reset, which can destroy the answer, so what has
-/// come is read before the answer and after it. Bytes that come later may still cause a reset.
+/// Answers and closes without waiting. Unread bytes would make the close a reset, which can destroy the answer, so what
+/// has come is read before the answer and after it. Bytes that come later may still cause a reset.
 fn say_and_close(fd: OwnedFd, text: &[u8]) {
     let mut stream = TcpStream::from(fd);
     let mut discarded = [0; 8192];

@@ -1,8 +1,8 @@
 //! A shard's mailbox: two bounded queues that other threads fill, and a bell that wakes the shard's ring.
 //!
-//! Commands come from the control plane, mail from the process's other shards. Each queue has its own bound, so a flood of
-//! one leaves room for the other. A full queue is the sender's answer; no sender ever waits. The bell is a counter in the
-//! kernel: it is rung once for all that is queued while the shard sleeps or works.
+//! Commands come from the control plane, mail from the process's other shards. Each queue has its own bound, so a flood
+//! of one leaves room for the other. A full queue is the sender's answer; no sender ever waits. The bell is a counter
+//! in the kernel: it is rung once for all that is queued while the shard sleeps or works.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -85,8 +85,8 @@ impl<M> Peers<M> {
         self.senders.len()
     }
 
-    /// Queues mail for the shard with this index, which gets it as [`Service::mail`](super::Service::mail), and wakes that
-    /// shard if it sleeps. Never blocks.
+    /// Queues mail for the shard with this index, which gets it as [`Service::mail`](super::Service::mail), and wakes
+    /// that shard if it sleeps. Never blocks.
     ///
     /// # Errors
     /// The mail itself: the shard has [`MAX_MAIL`] waiting, or has ended, or there is none with this index.
@@ -115,13 +115,13 @@ impl Bell {
         }
     }
 
-    /// Makes the next `ring` write again. The shard calls this before it empties the queues, and reads the returned number
-    /// of rings for its counts alone.
+    /// Makes the next `ring` write again. The shard calls this before it empties the queues, and reads the returned
+    /// number of rings for its counts alone.
     ///
     /// The counter is cleared first, and the flag after it. A sender that comes in between finds the flag still set and
-    /// does not ring; the shard sees what it queued, because the swap reads that sender's own swap. The other order would
-    /// let a sender ring in between, clear that ring, and leave the flag set with the counter at zero: nobody would ring
-    /// again, and the shard would sleep over full queues.
+    /// does not ring; the shard sees what it queued, because the swap reads that sender's own swap. The other order
+    /// would let a sender ring in between, clear that ring, and leave the flag set with the counter at zero: nobody
+    /// would ring again, and the shard would sleep over full queues.
     fn silence(&self) -> u64 {
         self.silence_with(|| {})
     }

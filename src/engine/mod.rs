@@ -1,7 +1,8 @@
 //! A shard's loop: ring, readiness, sockets, deadlines and wake-ups.
 //!
-//! In: listeners, a [`Service`], commands from the control plane, mail from the process's other shards. Out: calls of the
-//! service, which works through a [`Transport`]. The engine knows nothing of WebSocket; a service cannot tell that there is a ring.
+//! In: listeners, a [`Service`], commands from the control plane, mail from the process's other shards. Out: calls of
+//! the service, which works through a [`Transport`]. The engine knows nothing of WebSocket; a service cannot tell that
+//! there is a ring.
 //!
 //! [`host`] starts one `shard` a CPU on glommio's executors. A shard sleeps in its own `ring`, which says "ready"
 //! and no more: no buffer is ever lent to the kernel, so nothing a connection owns can outlive it there. What became

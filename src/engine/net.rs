@@ -71,7 +71,8 @@ impl Net {
         entry.owner = owner;
         self.arm(socket);
         if self.sockets.is_closing(socket) {
-            // The service closed it before there was a poll to cancel. The cancellation follows the poll, and frees the place.
+            // The service closed it before there was a poll to cancel. The cancellation follows the poll, and frees the
+            // place.
             self.ring.cancel(token_of(socket));
         } else if owner.is_none() {
             self.close(socket);
@@ -209,7 +210,8 @@ impl Transport for Net {
             return;
         }
         if self.sockets.close(socket) {
-            // The poll holds the file: the descriptor is closed after the poll's last completion, in this turn or the next.
+            // The poll holds the file: the descriptor is closed after the poll's last completion, in this turn or the
+            // next.
             self.ring.cancel(token_of(socket));
         }
     }
@@ -235,8 +237,8 @@ impl Transport for Net {
     fn random(&mut self, into: &mut [u8]) {
         for byte in into {
             if self.random_used >= RANDOM_BYTES {
-                // The kernel's generator cannot fail once it is seeded. If it did, a mask would be predictable, which is
-                // better than a shard that ends.
+                // The kernel's generator cannot fail once it is seeded. If it did, a mask would be predictable, which
+                // is better than a shard that ends.
                 let _ = getrandom::fill(&mut self.random);
                 self.random_used = 0;
             }

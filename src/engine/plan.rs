@@ -21,7 +21,7 @@ pub enum Wait {
     /// Sleeps in its ring.
     #[default]
     Sleep,
-    /// Polls its ring without sleeping: saves ten microseconds or more of wake-up, at the price of a whole CPU. For the load
-    /// generator, which must not measure its own sleep.
+    /// Polls its ring without sleeping: saves ten microseconds or more of wake-up, at the price of a whole CPU. For the
+    /// load generator, which must not measure its own sleep.
     Poll,
 }

@@ -1,10 +1,10 @@
-//! The buffers that a shard receives into. One is in use at a time: the scratch. If the peer does not take what was received,
-//! the connection keeps the buffer itself, and the shard takes another: back-pressure copies nothing. The buffer that was given
-//! back last is used first, while it is still in the CPU's cache.
+//! The buffers that a shard receives into. One is in use at a time: the scratch. If the peer does not take what was
+//! received, the connection keeps the buffer itself, and the shard takes another: back-pressure copies nothing. The
+//! buffer that was given back last is used first, while it is still in the CPU's cache.
 
-/// The most bytes of one receive: a message of 128 KiB fits with its header. Twice as much would make messages of 1 MiB a
-/// little cheaper; half as much would make them a tenth dearer. A connection whose peer does not read holds as much memory
-/// (docs/decisions/0002).
+/// The most bytes of one receive: a message of 128 KiB fits with its header. Twice as much would make messages of 1 MiB
+/// a little cheaper; half as much would make them a tenth dearer. A connection whose peer does not read holds as much
+/// memory (docs/decisions/0002).
 pub const BUFFER_BYTES: usize = 128 * 1024 + 256;
 
 /// Unused buffers that a shard keeps: 4 MiB.

@@ -37,8 +37,8 @@ impl Host {
         }
     }
 
-    /// Keeps this thread, and the threads that it starts, off the shards' CPUs, if the process has others. Shards still run on
-    /// their own CPUs.
+    /// Keeps this thread, and the threads that it starts, off the shards' CPUs, if the process has others. Shards still
+    /// run on their own CPUs.
     pub fn keep_off(&self, shards: &[usize]) {
         let others: Vec<usize> = self.cpus.iter().copied().filter(|cpu| !shards.contains(cpu)).collect();
         if !others.is_empty() {
@@ -125,9 +125,9 @@ impl fmt::Display for Missing {
 
 impl std::error::Error for Missing {}
 
-/// Checks the host, and prepares the process: raises the soft limit on descriptors to the hard one, and switches huge pages
-/// off for the process. An allocator keeps a whole huge page for a few small objects: an idle connection took 1,047 bytes with
-/// them, and 496 without.
+/// Checks the host, and prepares the process: raises the soft limit on descriptors to the hard one, and switches huge
+/// pages off for the process. An allocator keeps a whole huge page for a few small objects: an idle connection took
+/// 1,047 bytes with them, and 496 without.
 ///
 /// # Errors
 /// The first requirement that is not met.
@@ -149,8 +149,8 @@ pub fn check() -> Result<Host, Missing> {
     Ok(Host { max_descriptors: if raised { hard } else { soft }, cpus })
 }
 
-/// Checks that there are descriptors for the shards and for one connection, and that glommio's executors can lock the memory
-/// they need.
+/// Checks that there are descriptors for the shards and for one connection, and that glommio's executors can lock the
+/// memory they need.
 ///
 /// # Errors
 /// A limit is too small.

@@ -1,7 +1,8 @@
 //! A shard's io_uring. It has one use: it reports when a descriptor is ready.
 //!
-//! All requests are multishot polls and cancellations. None refers to memory of the process, so none can outlive the memory
-//! that it points to. The kernel completes polls when the loop enters the ring (DEFER_TASKRUN): no interrupt, no signal.
+//! All requests are multishot polls and cancellations. None refers to memory of the process, so none can outlive the
+//! memory that it points to. The kernel completes polls when the loop enters the ring (DEFER_TASKRUN): no interrupt, no
+//! signal.
 
 #![allow(unsafe_code, reason = "the ring takes requests whose memory it cannot check")]
 
@@ -16,7 +17,8 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 /// Submissions that the ring gathers before it must enter the kernel.
 const SUBMISSIONS: u32 = 256;
 
-/// Completions that the ring has room for. The kernel keeps armed polls in 256 buckets, the most it has, from this size on.
+/// Completions that the ring has room for. The kernel keeps armed polls in 256 buckets, the most it has, from this size
+/// on.
 pub(super) const COMPLETIONS: u32 = 8192;
 
 /// The user data of cancellations, whose completions nothing waits for.
@@ -68,8 +70,8 @@ impl Ring {
         self.push(&entry.user_data(token));
     }
 
-    /// Cancels the poll with this token. The poll reports its end with a last completion. POLL_REMOVE would not do: it fails
-    /// with EALREADY while an event is being reported, and the poll stays.
+    /// Cancels the poll with this token. The poll reports its end with a last completion. POLL_REMOVE would not do: it
+    /// fails with EALREADY while an event is being reported, and the poll stays.
     pub(super) fn cancel(&mut self, token: u64) {
         let entry = opcode::AsyncCancel::new(token).build();
         self.push(&entry.user_data(IGNORED).flags(squeue::Flags::SKIP_SUCCESS));
@@ -137,7 +139,8 @@ impl Ring {
     }
 
     fn try_push(&mut self, entry: &squeue::Entry) -> bool {
-        // SAFETY: a poll or cancellation refers to no memory. For a descriptor that is closed the kernel returns an error.
+        // SAFETY: a poll or cancellation refers to no memory. For a descriptor that is closed the kernel returns an
+        // error.
         unsafe { self.ring.submission().push(entry) }.is_ok()
     }
 }

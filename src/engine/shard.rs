@@ -1,8 +1,8 @@
-//! The loop: take completions, mark connections ready, accept, take commands and mail, expire deadlines, step what is ready,
-//! enter the ring.
+//! The loop: take completions, mark connections ready, accept, take commands and mail, expire deadlines, step what is
+//! ready, enter the ring.
 //!
-//! Fairness: each turn has a bounded number of steps, accepts, commands and mails, so that none of them waits for ever under any
-//! load. A connection that used up its budget goes to the end of the list.
+//! Fairness: each turn has a bounded number of steps, accepts, commands and mails, so that none of them waits for ever
+//! under any load. A connection that used up its budget goes to the end of the list.
 
 use std::io;
 use std::time::Duration;
@@ -27,8 +27,8 @@ const COMMANDS_PER_TURN: usize = 64;
 const MAILS_PER_TURN: usize = 256;
 /// Connections that each listener accepts in one turn.
 const ACCEPTS_PER_TURN: usize = 64;
-/// Times the loop enters the ring in one turn while it accepts connections. An enter that does not wait delivers some twenty
-/// completions, and the accepts of one turn cause many more. At other times one enter is enough, and cheaper.
+/// Times the loop enters the ring in one turn while it accepts connections. An enter that does not wait delivers some
+/// twenty completions, and the accepts of one turn cause many more. At other times one enter is enough, and cheaper.
 const ENTERS_WHILE_ACCEPTING: usize = 8;
 /// A pause of the whole process (SIGSTOP, a suspended virtual machine) after which all completions are taken before any
 /// deadline expires: peers may have sent in time.
@@ -113,7 +113,7 @@ impl<S: Service> Shard<S> {
                 self.take_completions();
             }
             self.accept();
-            self.obey();
+            self.take_commands_and_mail();
             self.expire();
             self.step_what_is_ready();
             // Clients that came before the listeners closed are still served, or refused.
@@ -204,7 +204,7 @@ impl<S: Service> Shard<S> {
         self.arriving = self.sources.iter().any(|source| source.pending || source.paused_until.is_some());
     }
 
-    fn obey(&mut self) {
+    fn take_commands_and_mail(&mut self) {
         if !self.rung && !self.unread {
             return;
         }

@@ -1,14 +1,15 @@
 //! A shard's table of sockets: the descriptor, owner and readiness of each.
 //!
-//! The place of a closed socket is reused only after the last completion of its poll. Until then a completion may still come,
-//! and must find neither another socket in that place nor another file under that descriptor.
+//! The place of a closed socket is reused only after the last completion of its poll. Until then a completion may still
+//! come, and must find neither another socket in that place nor another file under that descriptor.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::transport::{Slot, Socket};
 use crate::invariant::Invariant;
 
-/// Readiness, kept until a call proves otherwise. A hang-up and an error are never cleared: their event comes only once.
+/// Readiness, kept until a call proves otherwise. A hang-up and an error are never cleared: their event comes only
+/// once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ready(u8);
 

@@ -204,9 +204,9 @@ pub(super) fn run_on(cpus: &[usize]) -> io::Result<()> {
     }
 }
 
-/// Asks the kernel for slices of this length for the calling thread. From Linux 6.12 on, a thread that wakes runs before those
-/// with longer slices. Its share of the CPU, its policy and its nice value stay the same. A thread with a real-time policy is
-/// left alone.
+/// Asks the kernel for slices of this length for the calling thread. From Linux 6.12 on, a thread that wakes runs
+/// before those with longer slices. Its share of the CPU, its policy and its nice value stay the same. A thread with a
+/// real-time policy is left alone.
 pub(super) fn ask_for_slices_of(time: Duration) -> io::Result<()> {
     let mut attributes = MaybeUninit::<libc::sched_attr>::zeroed();
     let size = u32::try_from(size_of::<libc::sched_attr>()).expected_or_default();

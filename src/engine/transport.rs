@@ -1,7 +1,7 @@
 //! The boundary of the engine: the [`Service`] that it runs, and the [`Transport`] that the service works through.
 //!
-//! The real transport is a shard's sockets. The simulator's transport is a table of byte queues, with a clock that the test
-//! owns. The same services run over both.
+//! The real transport is a shard's sockets. The simulator's transport is a table of byte queues, with a clock that the
+//! test owns. The same services run over both.
 
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
@@ -39,8 +39,8 @@ pub enum Received {
 /// The result of a send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// The number of bytes taken: all of them, or as many as there was room for. After less than all, the engine steps the
-    /// connection when there is room again.
+    /// The number of bytes taken: all of them, or as many as there was room for. After less than all, the engine steps
+    /// the connection when there is room again.
     Bytes(usize),
     /// There is no room: the engine steps the connection when there is.
     Blocked,
@@ -68,8 +68,8 @@ pub enum Next {
 ///   [`close`](Self::close), [`wake`](Self::wake). [`abort`](Self::abort) is for the load generator alone, and so is an
 ///   address to dial from.
 ///
-/// A call that did not answer [`Received::Blocked`] or [`Sent::Blocked`] may be repeated at once. After a blocked one the
-/// engine steps the socket's owner when trying again makes sense.
+/// A call that did not answer [`Received::Blocked`] or [`Sent::Blocked`] may be repeated at once. After a blocked one
+/// the engine steps the socket's owner when trying again makes sense.
 pub trait Transport {
     /// The time of this turn.
     fn now(&self) -> Time;
@@ -102,8 +102,9 @@ pub trait Transport {
         Sent::Bytes(sent)
     }
 
-    /// Passes on bytes that sends took and the transport still holds: `true` once it holds none. Adds the number of bytes passed
-    /// on to `progress`. A plain socket holds none; a layer that encrypts may. While it holds any, sends are blocked.
+    /// Passes on bytes that sends took and the transport still holds: `true` once it holds none. Adds the number of
+    /// bytes passed on to `progress`. A plain socket holds none; a layer that encrypts may. While it holds any, sends
+    /// are blocked.
     ///
     /// # Errors
     /// The connection is broken.
@@ -122,8 +123,8 @@ pub trait Transport {
     /// The number of sent bytes that the peer has not acknowledged yet; 0 if unknown.
     fn unacknowledged(&self, socket: Socket) -> usize;
 
-    /// Begins to connect on behalf of `owner`, from the given address of this host, or from one that the kernel chooses. The first
-    /// send reports whether it worked.
+    /// Begins to connect on behalf of `owner`, from the given address of this host, or from one that the kernel
+    /// chooses. The first send reports whether it worked.
     ///
     /// # Errors
     /// The dial failed at once.
@@ -135,7 +136,8 @@ pub trait Transport {
     /// Closes the socket. If bytes are unread, the peer gets a reset.
     fn close(&mut self, socket: Socket);
 
-    /// Closes the socket with a reset, even if bytes are on their way. Nothing stays in the kernel, not even a TIME-WAIT.
+    /// Closes the socket with a reset, even if bytes are on their way. Nothing stays in the kernel, not even a
+    /// TIME-WAIT.
     fn abort(&mut self, socket: Socket);
 
     /// Has the engine step `slot` in this turn or the next.
@@ -175,12 +177,12 @@ pub trait Service {
     /// [`Infallible`](std::convert::Infallible).
     type Mail: Send + 'static;
 
-    /// Takes a new connection and returns its slot. After `None` the engine closes the connection. `listener` is the index of
-    /// its listener among the shard's.
+    /// Takes a new connection and returns its slot. After `None` the engine closes the connection. `listener` is the
+    /// index of its listener among the shard's.
     fn accept<T: Transport>(&mut self, net: &mut T, socket: Socket, peer: SocketAddr, listener: u16) -> Option<Slot>;
 
-    /// Does what a connection can do now. The engine calls this when one of its sockets has changed, when its deadline has
-    /// passed, when it was woken, and sometimes without a cause.
+    /// Does what a connection can do now. The engine calls this when one of its sockets has changed, when its deadline
+    /// has passed, when it was woken, and sometimes without a cause.
     fn step<T: Transport>(&mut self, net: &mut T, slot: Slot) -> Next;
 
     /// Carries out a command.
@@ -195,7 +197,8 @@ pub trait Service {
     /// Does work of the whole service that is due.
     fn housekeep<T: Transport>(&mut self, net: &mut T);
 
-    /// True if to go on accepting. Once `false`, connections in the backlog are still accepted; then the listeners close.
+    /// True as long as the shard must accept. Once `false`, connections in the backlog are still accepted; then the listeners
+    /// close.
     fn is_accepting(&self) -> bool;
 
     /// True if the shard may end.

@@ -1,8 +1,8 @@
 //! Deadlines: one coarse timer wheel a shard, with one entry a slot.
 //!
-//! An entry is armed for the earliest moment at which its slot may have something to do. Activity that postpones this moment
-//! does not touch the wheel: the entry fires, the slot finds nothing due, and names its next deadline. So a busy connection
-//! costs the wheel nothing.
+//! An entry is armed for the earliest moment at which its slot may have something to do. Activity that postpones this
+//! moment does not touch the wheel: the entry fires, the slot finds nothing due, and names its next deadline. So a busy
+//! connection costs the wheel nothing.
 
 use super::time::Time;
 use super::transport::Slot;

@@ -7,7 +7,8 @@ use sha1::{Digest, Sha1};
 /// The text that section 1.3 appends to the key before hashing.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Accepts unused last bits that are not zero: RFC 4648 section 3.5 leaves that to the decoder, and nothing here depends on them.
+/// Accepts unused last bits that are not zero: RFC 4648 section 3.5 leaves that to the decoder, and nothing here
+/// depends on them.
 const LENIENT: GeneralPurpose =
     GeneralPurpose::new(&base64::alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 

@@ -1,5 +1,5 @@
-//! `host [":" port]`, as a `Host` header, a request's target and a URL hold it (RFC 3986 section 3.2). The one place that
-//! takes it apart: two readings of one name are what request smuggling is made of.
+//! `host [":" port]`, as a `Host` header, a request's target and a URL hold it (RFC 3986 section 3.2). The one place
+//! that takes it apart: two readings of one name are what request smuggling is made of.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -24,8 +24,8 @@ pub enum AuthorityError {
 }
 
 impl<'a> Authority<'a> {
-    /// Reads a host name, an IPv4 address or an IPv6 address in brackets, and the port after it. A port may have leading
-    /// zeros, and may be empty, which is none (RFC 3986 section 3.2.3).
+    /// Reads a host name, an IPv4 address or an IPv6 address in brackets, and the port after it. A port may have
+    /// leading zeros, and may be empty, which is none (RFC 3986 section 3.2.3).
     ///
     /// # Errors
     /// The text is not an authority.
@@ -95,7 +95,8 @@ pub fn bracketed(host: &str) -> Cow<'_, str> {
     if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]").into() } else { host.into() }
 }
 
-/// The address under which a program on the same host reaches a listener. A listener on all addresses is reached at loopback.
+/// The address under which a program on the same host reaches a listener. A listener on all addresses is reached at
+/// loopback.
 #[must_use]
 pub fn reached_locally(listening: SocketAddr) -> SocketAddr {
     let ip = match listening.ip() {

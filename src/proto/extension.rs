@@ -1,5 +1,5 @@
-//! `Sec-WebSocket-Extensions` and `Sec-WebSocket-Protocol` (RFC 6455 sections 4.1, 9.1 and 11.3.4): the names offered, the names
-//! agreed on, and the reserved bits that those may set.
+//! `Sec-WebSocket-Extensions` and `Sec-WebSocket-Protocol` (RFC 6455 sections 4.1, 9.1 and 11.3.4): the names offered,
+//! the names agreed on, and the reserved bits that those may set.
 
 use super::frame::Reserved;
 use super::head;

@@ -15,18 +15,18 @@ pub struct Via<'a> {
     pub client: IpAddr,
     /// The scheme of the client's connection: `http` or `https`.
     pub scheme: &'static str,
-    /// True if to believe what the client says about earlier hops.
+    /// True if the proxy trusts what the client says about earlier hops.
     pub trusted: bool,
     /// The subject of the client's verified certificate, safe as a header's value.
     pub subject: Option<&'a str>,
 }
 
-/// The header with the subject of the client's certificate. Only Ringway writes it: one from a client is dropped, even from a
-/// trusted peer.
+/// The header with the subject of the client's certificate. Only Ringway writes it: one from a client is dropped, even
+/// from a trusted peer.
 pub const CLIENT_SUBJECT: &str = "Ringway-Client-Subject";
 
-/// Appends the part of the head that differs between the endpoints of a route: the request line and `Host`. `base_path` is
-/// the target's own path, without a slash at its end. [`write_fields`] appends the rest.
+/// Appends the part of the head that differs between the endpoints of a route: the request line and `Host`. `base_path`
+/// is the target's own path, without a slash at its end. [`write_fields`] appends the rest.
 pub fn write_start(base_path: &str, path_and_query: &str, host: &str, out: &mut Vec<u8>) {
     out.extend(b"GET ");
     out.extend(base_path.as_bytes());
@@ -55,10 +55,10 @@ pub fn write_fields(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
     out.extend(b"\r\n");
 }
 
-/// True if a header is dropped because it tells an upstream who the client is. A client that may set such headers can pose as
-/// anyone. Those of a trusted peer are passed on, except the four that are rebuilt from them. A header with another byte in place
-/// of `-` counts as the same header: CGI programs read `X_Forwarded_For` as `X-Forwarded-For`, and some read any byte that is
-/// neither letter nor digit so.
+/// True if a header is dropped because it tells an upstream who the client is. A client that may set such headers can
+/// pose as anyone. Those of a trusted peer are passed on, except the four that are rebuilt from them. A header with
+/// another byte in place of `-` counts as the same header: CGI programs read `X_Forwarded_For` as `X-Forwarded-For`,
+/// and some read any byte that is neither letter nor digit so.
 fn is_dropped(name: &str, trusted: bool) -> bool {
     const WRITTEN_ANEW: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"];
     if !name.starts_with(['x', 'X', 'f', 'F', 'r', 'R']) {

@@ -1,5 +1,5 @@
-//! Rules that the heads of HTTP/1.1 requests and responses share (RFC 9112): the end of a head, the bytes that it may hold, and
-//! lists (RFC 9110 section 5.6.1).
+//! Rules that the heads of HTTP/1.1 requests and responses share (RFC 9112): the end of a head, the bytes that it may
+//! hold, and lists (RFC 9110 section 5.6.1).
 
 use httparse::Header;
 use memchr::memmem;
@@ -16,8 +16,8 @@ pub struct HeadLimits {
 /// The most header lines any configuration can allow.
 pub const MAX_LINES: usize = 128;
 
-/// The reason why bytes are not a valid head. The caller chooses the status to answer with: it differs between requests and
-/// responses.
+/// The reason why bytes are not a valid head. The caller chooses the status to answer with: it differs between requests
+/// and responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadError {
     /// Longer than the limit.
@@ -30,8 +30,8 @@ pub enum HeadError {
     Version,
 }
 
-/// The length of the head at the start of `bytes`, with its empty line; `None` while it is incomplete. The first `seen` bytes
-/// were searched before, and are not searched again.
+/// The length of the head at the start of `bytes`, with its empty line; `None` while it is incomplete. The first `seen`
+/// bytes were searched before, and are not searched again.
 ///
 /// # Errors
 /// [`HeadError::TooLarge`] once it is certain that the head is longer than the limit.
@@ -45,8 +45,8 @@ pub fn find_end(bytes: &[u8], seen: usize, limits: &HeadLimits) -> Result<Option
     }
 }
 
-/// True if bytes that are not yet a whole head can still become one. So a client that speaks TLS or another protocol is refused
-/// at its first byte, and not at the deadline.
+/// True if bytes that are not yet a whole head can still become one. So a client that speaks TLS or another protocol is
+/// refused at its first byte, and not at the deadline.
 #[must_use]
 pub fn may_become_request(bytes: &[u8]) -> bool {
     bytes == b"\r"
@@ -59,8 +59,9 @@ pub fn without_empty_line(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\r\n").unwrap_or(bytes)
 }
 
-/// Checks the line ends of a head, and the number of lines. RFC 9112 lets a recipient accept a lone LF as a line's end (section
-/// 2.2). Two parsers that disagree about that make request smuggling possible, so a lone CR or LF is refused, and so is a NUL.
+/// Checks the line ends of a head, and the number of lines. RFC 9112 lets a recipient accept a lone LF as a line's end
+/// (section 2.2). Two parsers that disagree about that make request smuggling possible, so a lone CR or LF is refused,
+/// and so is a NUL.
 ///
 /// # Errors
 /// [`HeadError::Malformed`], or [`HeadError::TooManyLines`].
@@ -107,8 +108,8 @@ pub fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|byte| is_token_byte(*byte))
 }
 
-/// The elements of a comma-separated list, without the white space around them, and without empty elements, as section 5.6.1.2
-/// requires of recipients. Not for lists whose elements may be quoted.
+/// The elements of a comma-separated list, without the white space around them, and without empty elements, as section
+/// 5.6.1.2 requires of recipients. Not for lists whose elements may be quoted.
 pub fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }
@@ -119,8 +120,8 @@ pub fn has_element(value: &[u8], token: &[u8]) -> bool {
     elements(value).any(|element| element.eq_ignore_ascii_case(token))
 }
 
-/// True if a header is for the next hop only and never passed on (RFC 9110 section 7.6.1), even if `Connection` does not name
-/// it.
+/// True if a header is for the next hop only and never passed on (RFC 9110 section 7.6.1), even if `Connection` does
+/// not name it.
 #[must_use]
 pub fn is_hop_by_hop(name: &str) -> bool {
     const NAMES: [&str; 9] = [
@@ -137,11 +138,11 @@ pub fn is_hop_by_hop(name: &str) -> bool {
     NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// The most names that `Connection` may list. Each is compared with each header's name: without a limit a head of commas would
-/// cost milliseconds.
+/// The most names that `Connection` may list. Each is compared with each header's name: without a limit a head of
+/// commas would cost milliseconds.
 const MAX_CONNECTION_NAMES: usize = 32;
 
-/// True if the `Connection` lines of a head list more names than that.
+/// True if the `Connection` lines of a head list more names than [`MAX_CONNECTION_NAMES`].
 pub(super) fn names_too_many_connections(lines: &[Header<'_>]) -> bool {
     let connection = lines.iter().filter(|line| line.name.eq_ignore_ascii_case("connection"));
     let names = connection.map(|line| line.value.split(|byte| *byte == b',').count());

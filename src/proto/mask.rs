@@ -5,8 +5,8 @@ use crate::invariant::Invariant;
 /// A frame's masking key, as on the wire.
 pub type Key = [u8; 4];
 
-/// Masks or unmasks `payload` in place. `offset` is the position of its first byte in the frame's payload: a payload may come in
-/// pieces.
+/// Masks or unmasks `payload` in place. `offset` is the position of its first byte in the frame's payload: a payload
+/// may come in pieces.
 pub fn apply(payload: &mut [u8], key: Key, offset: u64) {
     let word = word_at(key, offset);
     let (words, tail) = payload.as_chunks_mut::<8>();

@@ -1,6 +1,7 @@
 //! The WebSocket protocol, without I/O: bytes in, decisions and bytes out.
 //!
-//! In: the bytes that a peer sent. Out: their meaning, or the exact rule that they break. Two parts, used in this order:
+//! In: the bytes that a peer sent. Out: their meaning, or the exact rule that they break. Two parts, used in this
+//! order:
 //!
 //! - the opening handshake (HTTP): [`head`] finds the end of a head, [`request`] reads the client's request and [`authority`] its
 //!   host, [`forward`] writes the upstream's request, [`response`] verifies the upstream's answer, and [`refusal`] is the answer

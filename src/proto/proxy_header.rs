@@ -1,8 +1,9 @@
-//! The PROXY protocol, versions 1 and 2 (haproxy.org, proxy-protocol.txt): the client on whose behalf a balancer connects.
+//! The PROXY protocol, versions 1 and 2 (haproxy.org, proxy-protocol.txt): the client on whose behalf a balancer
+//! connects.
 //!
-//! The `ppp` crate is not used: it takes a line that was cut off before its last number for a broken one, waits for ever for the
-//! rest of certain whole headers, and does not bound version 2. Here the answer depends on the bytes alone, not on how they were
-//! cut, and later bytes never change an answer.
+//! The `ppp` crate is not used: it takes a line that was cut off before its last number for a broken one, waits for
+//! ever for the rest of certain whole headers, and does not bound version 2. Here the answer depends on the bytes
+//! alone, not on how they were cut, and later bytes never change an answer.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -11,7 +12,8 @@ use crate::invariant::Invariant;
 
 /// The longest line of version 1, its CR LF included (section 2.1).
 pub const MAX_V1_BYTES: usize = 107;
-/// The longest header of version 2 that is accepted. The protocol allows 64 KiB, but the bytes after the addresses are ignored.
+/// The longest header of version 2 that is accepted. The protocol allows 64 KiB, but the bytes after the addresses are
+/// ignored.
 pub const MAX_V2_BYTES: usize = 4096;
 
 const V1_START: &[u8] = b"PROXY ";
@@ -23,8 +25,8 @@ const V2_FIXED: usize = 16;
 /// A whole header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProxyHeader {
-    /// The client's address. `None` if the balancer names none (LOCAL, UNKNOWN) or one that is not TCP over IP: then the peer of the
-    /// connection counts as the client.
+    /// The client's address. `None` if the balancer names none (LOCAL, UNKNOWN) or one that is not TCP over IP: then
+    /// the peer of the connection counts as the client.
     pub source: Option<SocketAddr>,
     /// Bytes of the header. The client's bytes follow.
     pub len: usize,
@@ -78,8 +80,8 @@ pub fn parse(bytes: &[u8]) -> Result<Option<ProxyHeader>, Malformed> {
     }
 }
 
-/// The number of bytes to receive next after `bytes`, which are not a whole header yet, at least one. For version 2 never more
-/// than the header has; for version 1, which does not declare its length, never more than it may have.
+/// The number of bytes to receive next after `bytes`, which are not a whole header yet, at least one. For version 2
+/// never more than the header has; for version 1, which does not declare its length, never more than it may have.
 #[must_use]
 pub fn wanted(bytes: &[u8]) -> usize {
     let whole = match bytes.first() {

@@ -1,9 +1,9 @@
 //! The receiving end of a WebSocket: bytes in, frames and pieces of unmasked payload out.
 //!
-//! For each receive, [`Reader::restore`] copies the bytes left over from the last one to the start of a buffer, the caller receives
-//! more bytes after them, and calls [`Reader::next`] until it returns [`Piece::NeedMore`]. Payloads are unmasked in place and
-//! returned in pieces, so that a frame of any length takes no memory. Between two receives the reader keeps the start of a header,
-//! or an incomplete control frame: at most 130 bytes.
+//! For each receive, [`Reader::restore`] copies the bytes left over from the last one to the start of a buffer, the
+//! caller receives more bytes after them, and calls [`Reader::next`] until it returns [`Piece::NeedMore`]. Payloads are
+//! unmasked in place and returned in pieces, so that a frame of any length takes no memory. Between two receives the
+//! reader keeps the start of a header, or an incomplete control frame: at most 130 bytes.
 
 use super::frame::{Header, Opcode, Reserved, Sender};
 use super::mask::{self, Key};

@@ -135,8 +135,8 @@ pub(super) fn write_status_line(status: u16, reason: &[u8], out: &mut Vec<u8>) {
     out.extend(b"\r\n");
 }
 
-/// Appends the `Connection` line of an answer after which the connection is closed. A 426 must name the protocol to upgrade to, and
-/// `Connection` must name each header that is for this hop alone (RFC 9110 sections 7.8 and 15.5.22).
+/// Appends the `Connection` line of an answer after which the connection is closed. A 426 must name the protocol to
+/// upgrade to, and `Connection` must name each header that is for this hop alone (RFC 9110 sections 7.8 and 15.5.22).
 pub(super) fn write_close(status: u16, out: &mut Vec<u8>) {
     out.extend(match status {
         426 => &b"Connection: close, Upgrade\r\nUpgrade: websocket\r\n"[..],

@@ -1,7 +1,7 @@
 //! The client's half of the opening handshake, as a server reads it (RFC 6455 section 4.2.1, RFC 9112).
 //!
-//! [`Request::parse`] turns a whole head into values, or names the first rule that it breaks. [`super::forward`] writes the
-//! upstream's request from these values alone.
+//! [`Request::parse`] turns a whole head into values, or names the first rule that it breaks. [`super::forward`] writes
+//! the upstream's request from these values alone.
 
 use httparse::Header;
 
@@ -84,8 +84,8 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Checks a request whose head an HTTP server has parsed: for listeners where not every request is a handshake. Returns the
-/// accept value that the client waits for.
+/// Checks a request whose head an HTTP server has parsed: for listeners where not every request is a handshake. Returns
+/// the accept value that the client waits for.
 ///
 /// # Errors
 /// The refusal to answer with.
@@ -101,7 +101,8 @@ pub fn check_parsed<'a>(method: &str, lines: impl Iterator<Item = Header<'a>>) -
     fields.key.map(accept::accept_for).ok_or(Refusal::KEY_MISSING)
 }
 
-/// The most subprotocols, and the most extensions, that a client may offer. They are kept until the upstream has answered.
+/// The most subprotocols, and the most extensions, that a client may offer. They are kept until the upstream has
+/// answered.
 const MAX_NAMES: usize = 64;
 
 /// The values of the handshake's own headers, filled in line by line.
@@ -153,8 +154,8 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    /// Checks the values. The most useful refusal comes first: a browser that opens the address must read that it needs a
-    /// WebSocket, not that it lacks a key.
+    /// Checks the values. The most useful refusal comes first: a browser that opens the address must read that it needs
+    /// a WebSocket, not that it lacks a key.
     fn check(&self) -> Result<(), Refusal> {
         match self.length {
             None => {}
@@ -209,7 +210,8 @@ fn end_to_end<'a>(lines: &[Header<'a>]) -> Vec<(&'a str, &'a [u8])> {
         .collect()
 }
 
-/// Headers that are rebuilt for the upstream, or that mean nothing there. Subprotocols and extensions are passed on unchanged.
+/// Headers that are rebuilt for the upstream, or that mean nothing there. Subprotocols and extensions are passed on
+/// unchanged.
 const OWN: [&str; 5] = ["host", "content-length", "sec-websocket-key", "sec-websocket-version", "sec-websocket-accept"];
 
 fn refusal_for(error: HeadError) -> Refusal {
@@ -253,9 +255,9 @@ fn strip_scheme(target: &str) -> Option<&str> {
     })
 }
 
-/// True if a path has a segment `.` or `..`, percent-encoded or not. With those a client could leave the target's own path.
-/// Clients remove them before they send (RFC 3986 section 5.2.4); a client that sends them is probing. Servers that decode before
-/// they split take encoded separators for separators, so encoded separators count here, too.
+/// True if a path has a segment `.` or `..`, percent-encoded or not. With those a client could leave the target's own
+/// path. Clients remove them before they send (RFC 3986 section 5.2.4); a client that sends them is probing. Servers
+/// that decode before they split take encoded separators for separators, so encoded separators count here, too.
 fn has_dot_segment(path_and_query: &str) -> bool {
     const DECODED: [(&str, &str); 4] = [("%2e", "."), ("%2f", "/"), ("%3b", ";"), ("%5c", "\\")];
     let path = path_and_query.split('?').next().expected_or_default().to_ascii_lowercase();

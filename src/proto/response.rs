@@ -1,8 +1,8 @@
 //! The upstream's half of the opening handshake, as a client reads it (RFC 6455 section 4.1), and the answer that
 //! Ringway writes to its own client from it.
 //!
-//! A tunnel opens only after [`Response::verify`]: a proxy that forwards bytes before it has verified the upstream's 101 lets
-//! requests be smuggled through it.
+//! A tunnel opens only after [`Response::verify`]: a proxy that forwards bytes before it has verified the upstream's
+//! 101 lets requests be smuggled through it.
 
 use httparse::Header;
 
@@ -121,7 +121,8 @@ impl<'a> Response<'a> {
         if accepts.next() != Some(expected.accept.as_slice()) || accepts.next().is_some() {
             return Err(Refusal::UPSTREAM_ACCEPT);
         }
-        // RFC 9110 section 8.6 forbids a length here. A length of 0 cannot be misread, and nchan sends one. It is not passed on.
+        // RFC 9110 section 8.6 forbids a length here. A length of 0 cannot be misread, and nchan sends one. It is not
+        // passed on.
         let mut lengths = self.values("content-length");
         let announced = lengths.next().is_some_and(|length| length != b"0") || lengths.next().is_some();
         if announced || self.values("transfer-encoding").next().is_some() {
@@ -153,8 +154,8 @@ impl<'a> Response<'a> {
         Ok(Agreed { reserved: extension::reserved_for(agreed.into_iter()) })
     }
 
-    /// Appends the client's 101: the accept value of its own key, the upstream's other headers, and `lines`, each with its line
-    /// end.
+    /// Appends the client's 101: the accept value of its own key, the upstream's other headers, and `lines`, each with
+    /// its line end.
     pub fn write_switching(&self, accept: &Accept, lines: &[u8], out: &mut Vec<u8>) {
         write_switching_head(accept, out);
         self.write_end_to_end(&["sec-websocket-accept", "content-length"], out);
@@ -218,8 +219,8 @@ fn is_bodiless(status: u16) -> bool {
     matches!(status, 100..=199 | 204 | 304)
 }
 
-/// Appends a whole 101 that Ringway answers itself: without extensions, with one of the offered subprotocols, and with `lines`, each
-/// with its line end.
+/// Appends a whole 101 that Ringway answers itself: without extensions, with one of the offered subprotocols, and with
+/// `lines`, each with its line end.
 pub fn write_switching(accept: &Accept, protocol: Option<&[u8]>, lines: &[u8], out: &mut Vec<u8>) {
     write_switching_head(accept, out);
     if let Some(protocol) = protocol {

@@ -1,10 +1,10 @@
 //! Follows one direction of a WebSocket by its frame headers alone (RFC 6455 section 5).
 //!
-//! The caller passes the bytes at hand to [`Scanner::scan`], and forwards the prefix that the scanner declares good. A header is
-//! forwarded only once it is whole and valid. So the bytes forwarded always end inside a frame whose header the other side knows, or
-//! between two frames, the only place for a frame that Ringway inserts. The caller keeps the bytes left over, at most 13 of a
-//! header or 130 of a control frame, and passes them again with the bytes that follow. The scanner never reads payloads of data
-//! frames, and its state does not grow with them.
+//! The caller passes the bytes at hand to [`Scanner::scan`], and forwards the prefix that the scanner declares good. A
+//! header is forwarded only once it is whole and valid. So the bytes forwarded always end inside a frame whose header
+//! the other side knows, or between two frames, the only place for a frame that Ringway inserts. The caller keeps the
+//! bytes left over, at most 13 of a header or 130 of a control frame, and passes them again with the bytes that follow.
+//! The scanner never reads payloads of data frames, and its state does not grow with them.
 
 use super::frame::{self, Header, Opcode, Reserved, Sender};
 use super::{Violation, close, mask};
@@ -179,8 +179,8 @@ impl Scanner {
     }
 }
 
-/// Reads a whole control frame. It is forwarded whole or not at all: a close must be checked, and the pong to a ping of Ringway's
-/// is taken out.
+/// Reads a whole control frame. It is forwarded whole or not at all: a close must be checked, and the pong to a ping of
+/// Ringway's is taken out.
 fn whole_control(bytes: &[u8], header: &Header) -> Result<Step, Violation> {
     let header_len = usize::from(header.header_len);
     let payload_len = usize::try_from(header.payload_len).unwrap_or(frame::MAX_CONTROL_PAYLOAD_BYTES);

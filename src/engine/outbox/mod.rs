@@ -1,7 +1,7 @@
 //! Bytes that a peer has not taken yet, in order. Empty, and without memory, as long as the peer keeps up.
 //!
-//! In: bytes to copy, the shard's scratch buffer, or memory that many connections share. Out: one system call for as many of
-//! them as it takes. The queue never copies shared memory.
+//! In: bytes to copy, the shard's scratch buffer, or memory that many connections share. Out: one system call for as
+//! many of them as it takes. The queue never copies shared memory.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -12,8 +12,8 @@ use super::pool::Pool;
 use super::transport::{Sent, Socket, Transport};
 use crate::invariant::Invariant;
 
-/// The rest of a receive is copied up to this size, and its buffer is free for others; of a larger rest the outbox keeps the
-/// buffer itself.
+/// The rest of a receive is copied up to this size, and its buffer is free for others; of a larger rest the outbox
+/// keeps the buffer itself.
 const MAX_COPIED_BYTES: usize = 16 * 1024;
 
 /// Segments sent with one call. The kernel takes more, and its copy of the list grows with each.
@@ -24,8 +24,8 @@ const SEGMENT_BYTES: usize = size_of::<Segment>();
 
 /// The bytes that one socket must still be sent, as a queue of segments.
 ///
-/// Shared segments are bounded by [`push_shared`](Self::push_shared). Owned ones are bounded by the caller, who reads nothing
-/// more from the source while the peer does not take what it was sent.
+/// Shared segments are bounded by [`push_shared`](Self::push_shared). Owned ones are bounded by the caller, who reads
+/// nothing more from the source while the peer does not take what it was sent.
 #[derive(Debug, Default)]
 pub struct Outbox {
     waiting: Option<Box<Waiting>>,
@@ -147,8 +147,8 @@ impl Outbox {
     /// [`flush`](Self::flush), which sends many segments with one call.
     ///
     /// # Errors
-    /// With this segment the outbox would [hold](Self::held) more than `max_held` bytes. Nothing was queued: `max_held` must
-    /// leave room for the longest segment.
+    /// With this segment the outbox would [hold](Self::held) more than `max_held` bytes. Nothing was queued: `max_held`
+    /// must leave room for the longest segment.
     pub fn push_shared(&mut self, bytes: &Arc<[u8]>, max_held: usize) -> Result<(), Full> {
         if bytes.is_empty() {
             return Ok(());

@@ -1,8 +1,8 @@
 //! One end of an open WebSocket, for connections that Ringway terminates itself: echo, the chat of `ringway demo`,
 //! `ringway ws`, the test page's socket and both ends of the load generator.
 //!
-//! In: received bytes and the time. Out: [`Event`]s, and the control frames that RFC 6455 asks for in return. Nothing here
-//! reads a clock, touches a socket or gathers a message; payloads are unmasked and handed out where they lie.
+//! In: received bytes and the time. Out: [`Event`]s, and the control frames that RFC 6455 asks for in return. Nothing
+//! here reads a clock, touches a socket or gathers a message; payloads are unmasked and handed out where they lie.
 //!
 //! The folder lies in `proto` because both planes use it, and neither may import the other. Two drivers do the I/O:
 //! `proxy::terminated` on a shard's transport, `control::http::websocket` on a tokio stream.
@@ -25,8 +25,9 @@ use super::violation::Violation;
 /// Times are durations since a moment that the owner chooses and keeps.
 ///
 /// Inputs: [`keep`](Self::keep), [`restore`](Self::restore), [`received`](Self::received), [`next`](Self::next),
-/// [`close`](Self::close), [`expired`](Self::expired). Outputs: [`next`](Self::next), [`take_control`](Self::take_control),
-/// [`write_message`](Self::write_message), [`next_deadline`](Self::next_deadline). All others are getters.
+/// [`close`](Self::close), [`expired`](Self::expired). Outputs: [`next`](Self::next),
+/// [`take_control`](Self::take_control), [`write_message`](Self::write_message),
+/// [`next_deadline`](Self::next_deadline). All others are getters.
 ///
 /// Order of calls for each receive: `restore`, the receive itself, `received`, then `next` until it returns
 /// [`Event::NeedMore`]. After each event the owner may call `take_control`; a control frame that it takes must go out
@@ -92,7 +93,8 @@ pub enum Event<'b> {
         /// The reason, which may be empty.
         reason: &'b str,
     },
-    /// The peer broke a rule. The cut of the bytes decides how much of a text before a bad character was handed out. A close frame waits in [`WebSocket::take_control`], then the connection must end.
+    /// The peer broke a rule. The cut of the bytes decides how much of a text before a bad character was handed out. A
+    /// close frame waits in [`WebSocket::take_control`], then the connection must end.
     Violation(Violation),
     /// All bytes are used.
     NeedMore,
@@ -155,8 +157,8 @@ impl WebSocket {
         self.reader.keep(early);
     }
 
-    /// Copies the bytes that the last receive left over to the start of `buffer` and returns how many they are. New bytes
-    /// must follow them.
+    /// Copies the bytes that the last receive left over to the start of `buffer` and returns how many they are. New
+    /// bytes must follow them.
     #[inline]
     pub fn restore(&self, buffer: &mut [u8]) -> usize {
         self.reader.restore(buffer)
@@ -260,8 +262,8 @@ impl WebSocket {
         }
     }
 
-    /// Takes a control frame that is due: first the pong, then the close. `key` gives a fresh masking key and is called on
-    /// the client's end only. Nothing is due after a close.
+    /// Takes a control frame that is due: first the pong, then the close. `key` gives a fresh masking key and is called
+    /// on the client's end only. Nothing is due after a close.
     #[inline]
     pub fn take_control(&mut self, key: impl FnOnce() -> Key) -> Option<ControlFrame> {
         let frame = match self.pong.take() {
