@@ -136,7 +136,7 @@ async fn serve(listener: std::net::TcpListener, room: Room) -> io::Result<()> {
 
 /// A handshake, whatever its path.
 async fn enter(State(room): State<Arc<Room>>, Query(asked): Query<Asked>, mut request: Request) -> Response {
-    let upgrade = match Upgrade::new(&mut request) {
+    let upgrade = match Upgrade::new(&mut request, &[]) {
         Ok(upgrade) => upgrade,
         Err(refusal) => return (status(refusal.status), format!("{}\n", refusal.detail)).into_response(),
     };

@@ -23,6 +23,7 @@ mod policies;
 mod projects;
 mod revisions;
 pub mod snapshot;
+mod test_socket;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +39,7 @@ use axum::routing::get;
 use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
+use self::test_socket::MAX_TEST_SOCKETS;
 use super::http::guard::{AllowedHosts, Guard, MAX_BODY_BYTES, guard};
 use super::http::token::Token;
 use super::manage::Manager;
@@ -59,6 +61,8 @@ struct Parts {
     notes: Notes,
     /// Held while documents are applied.
     apply_turn: Semaphore,
+    /// One permit for each test socket that may be open.
+    test_sockets: Arc<Semaphore>,
 }
 
 /// Gives what the health page says besides: what went wrong at the start or at a reload, and stays so.
@@ -78,7 +82,8 @@ impl Admin {
     pub fn new(manager: Manager, shards: ShardClient, notes: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Self {
         let metrics = Metrics::new(shards.clone(), manager.clone());
         let (notes, apply_turn) = (Notes(Box::new(notes)), Semaphore::new(1));
-        Self(Arc::new(Parts { manager, shards, metrics, notes, apply_turn }))
+        let test_sockets = Arc::new(Semaphore::new(MAX_TEST_SOCKETS));
+        Self(Arc::new(Parts { manager, shards, metrics, notes, apply_turn, test_sockets }))
     }
 
     fn manager(&self) -> &Manager {
@@ -91,6 +96,10 @@ impl Admin {
 
     fn apply_turn(&self) -> &Semaphore {
         &self.0.apply_turn
+    }
+
+    fn test_sockets(&self) -> &Arc<Semaphore> {
+        &self.0.test_sockets
     }
 
     fn notes(&self) -> Vec<String> {
@@ -137,7 +146,8 @@ fn described() -> OpenApiRouter<Admin> {
         .merge(connections::routes())
         .merge(audit::routes())
         .merge(snapshot::routes())
-        .merge(health::routes());
+        .merge(health::routes())
+        .merge(test_socket::routes());
     OpenApiRouter::new().nest(PREFIX, resources)
 }
 

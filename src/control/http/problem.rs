@@ -31,6 +31,7 @@ codes! {
     JSON_SYNTAX = 400 "json-syntax" "The body is not JSON";
     JSON_SHAPE = 400 "json-shape" "The body is JSON of another shape";
     BODY_BROKEN = 400 "body-broken" "The body ended before it was whole";
+    HANDSHAKE_INVALID = 400 "handshake-invalid" "The WebSocket handshake breaks a rule";
     REQUEST_REFUSED = 400 "request-refused" "The request cannot be answered";
     TOKEN = 401 "token" "The token is missing or wrong";
     ORIGIN_NOT_ALLOWED = 403 "origin-not-allowed" "Pages of other sites may not call";

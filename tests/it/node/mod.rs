@@ -17,4 +17,5 @@ mod neighbours;
 mod reload;
 mod serve;
 mod store;
+mod test_socket;
 mod threads;

@@ -13,11 +13,13 @@ use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName,
-    ORIGIN, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+    ORIGIN, SEC_WEBSOCKET_PROTOCOL, TRANSFER_ENCODING, UPGRADE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use tokio::time::timeout;
 
 use super::problem::{self, Refused, in_our_words};
@@ -28,6 +30,8 @@ use crate::proto::authority::Authority;
 pub(crate) const MAX_BODY_BYTES: usize = 1 << 20;
 /// How long a request may take from its head to its answer. Each step within has a shorter time of its own.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// A subprotocol that begins so goes on with the token in base64url.
+const BEARER_PROTOCOL: &str = "ringway.bearer.";
 /// What may be asked without the token: only whether anybody answers.
 const OPEN: &str = "/api/v1/health/live";
 const NOT_FOR_BROWSERS: [(HeaderName, HeaderValue); 3] = [
@@ -148,15 +152,23 @@ impl Guard {
     fn knows(&self, headers: &HeaderMap) -> Result<(), Refused> {
         let Some(token) = &self.0.token else { return Ok(()) };
         let mut given = headers.get_all(AUTHORIZATION).iter();
-        let (Some(credentials), None) = (given.next(), given.next()) else {
-            return Err(Refused::new(
-                problem::TOKEN,
-                "Every call needs `Authorization: Bearer TOKEN`, once; TOKEN is in the file admin-token of the state directory.",
-            ));
+        let is_known = match (given.next(), given.next()) {
+            (Some(credentials), None) => {
+                let bearer = credentials.to_str().ok().and_then(|text| text.split_once(' '));
+                bearer.is_some_and(|(scheme, given)| {
+                    scheme.eq_ignore_ascii_case("bearer") && token.is(given.trim_matches(' '))
+                })
+            }
+            (None, _) if headers.contains_key(UPGRADE) => {
+                bearer_protocol(headers).is_some_and(|given| token.is(&given))
+            }
+            _ => {
+                return Err(Refused::new(
+                    problem::TOKEN,
+                    "Every call needs `Authorization: Bearer TOKEN`, once; TOKEN is in the file admin-token of the state directory.",
+                ));
+            }
         };
-        let bearer = credentials.to_str().ok().and_then(|text| text.split_once(' '));
-        let is_known = bearer
-            .is_some_and(|(scheme, given)| scheme.eq_ignore_ascii_case("bearer") && token.is(given.trim_matches(' ')));
         if is_known {
             return Ok(());
         }
@@ -165,6 +177,13 @@ impl Guard {
             "This is not the token: it is in the file admin-token of the state directory.",
         ))
     }
+}
+
+/// The token in the subprotocol of a WebSocket's handshake: a page in a browser cannot send `Authorization` with one.
+fn bearer_protocol(headers: &HeaderMap) -> Option<String> {
+    let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|line| line.to_str().ok());
+    let token = offered.flat_map(|line| line.split(',')).find_map(|name| name.trim().strip_prefix(BEARER_PROTOCOL))?;
+    String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(token).ok()?).ok()
 }
 
 /// Whether a listener may be called so: by the usual names of this host, by the address that the caller has reached, or

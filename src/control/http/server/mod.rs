@@ -1,5 +1,7 @@
 //! HTTP/1.1 on a listener, with a bound on everything that a client can make it wait for or hold.
 
+mod session;
+
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -23,6 +25,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+pub(crate) use self::session::Session;
 use super::guard::CameIn;
 use super::socket::{self, Bounded};
 
@@ -159,7 +162,11 @@ async fn converse(
 ) {
     let _ = stream.set_nodelay(true);
     let Ok(local) = stream.local_addr() else { return };
-    let service = service_fn(move |request: hyper::Request<Incoming>| answer(router.clone(), local, request));
+    let session = Session::new(stop.clone());
+    let service = {
+        let session = session.clone();
+        service_fn(move |request: hyper::Request<Incoming>| answer(router.clone(), local, session.clone(), request))
+    };
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(bounds.head)
@@ -168,7 +175,8 @@ async fn converse(
         .max_buf_size(BUFFER_BYTES)
         // A client that ends its sending behind its request still gets its answer.
         .half_close(true);
-    let conversation = http.serve_connection(TokioIo::new(Bounded::new(stream, bounds.socket)), service);
+    let stream = TokioIo::new(Bounded::new(stream, bounds.socket));
+    let conversation = http.serve_connection(stream, service).with_upgrades();
     tokio::pin!(conversation);
     let ended = tokio::select! {
         ended = &mut conversation => ended,
@@ -179,12 +187,20 @@ async fn converse(
     };
     if let Err(error) = ended {
         debug!(%peer, %error, "a connection to the admin listener broke");
+    } else if let Some(conversation) = session.take() {
+        conversation.await;
     }
 }
 
-async fn answer(router: Router, local: SocketAddr, request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
+async fn answer(
+    router: Router,
+    local: SocketAddr,
+    session: Session,
+    request: hyper::Request<Incoming>,
+) -> Result<Response, Infallible> {
     let mut request: Request = request.map(Body::new);
     request.extensions_mut().insert(CameIn(local));
+    request.extensions_mut().insert(session);
     TowerToHyperService::new(router).call(request).await
 }
 

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, UPGRADE};
+use axum::http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use httparse::Header;
@@ -23,20 +23,27 @@ pub type Upgraded = TokioIo<hyper::upgrade::Upgraded>;
 #[derive(Debug)]
 pub struct Upgrade {
     accept: Accept,
+    protocol: Option<&'static str>,
     upgrade: OnUpgrade,
 }
 
 impl Upgrade {
-    /// Checks a request by the rules that hold on a shard (RFC 6455 section 4.2.1).
+    /// Checks a request by the rules that hold on a shard (RFC 6455 section 4.2.1). Of the subprotocols that the client
+    /// offers, the first of `protocols` is selected.
     ///
     /// # Errors
     /// The rule that the request breaks.
-    pub fn new(request: &mut Request) -> Result<Self, Refusal> {
+    pub fn new(request: &mut Request, protocols: &[&'static str]) -> Result<Self, Refusal> {
         let headers = request.headers().iter();
         let lines = headers.map(|(name, value)| Header { name: name.as_str(), value: value.as_bytes() });
         let accept = request::check_parsed(request.method().as_str(), lines)?;
+        let offers = |name: &str| {
+            let lines = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|line| line.to_str().ok());
+            lines.flat_map(|line| line.split(',')).any(|offered| offered.trim() == name)
+        };
+        let protocol = protocols.iter().copied().find(|name| offers(name));
         let upgrade = request.extensions_mut().remove().ok_or(Refusal::UPGRADE_REQUIRED)?;
-        Ok(Self { accept, upgrade })
+        Ok(Self { accept, protocol, upgrade })
     }
 
     /// The client's 101, and a future that must be run: `talk` begins once the client has the 101.
@@ -45,12 +52,15 @@ impl Upgrade {
         F: FnOnce(WebSocketStream<Upgraded>) -> T + Send + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
-        let Self { accept, upgrade } = self;
+        let Self { accept, protocol, upgrade } = self;
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        if let Some(protocol) = protocol {
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
+        }
         if let Ok(accept) = HeaderValue::from_bytes(&accept) {
             headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
         }
