@@ -17,7 +17,7 @@ use crate::invariant::Invariant;
 
 /// Longer ones are not ours.
 const MAX_BYTES: usize = 1024;
-/// What stands around the items of a page, with a cursor.
+/// Bytes of a page besides its items, with a cursor.
 const FRAME_BYTES: usize = 2 * MAX_BYTES;
 
 /// A list, so that one's cursor is not taken for another's.
@@ -50,10 +50,10 @@ pub(crate) fn write(list: List, after: impl Serialize) -> String {
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(&(list.tag(), after)).unwrap_or_default())
 }
 
-/// What stands in one.
+/// Reads a cursor of a list.
 ///
 /// # Errors
-/// It is none of this list's.
+/// The cursor is not one of this list.
 pub(crate) fn read<T: DeserializeOwned>(list: List, cursor: Option<&str>) -> Result<Option<T>, Problems> {
     let Some(cursor) = cursor else { return Ok(None) };
     let bytes = if cursor.len() <= MAX_BYTES { URL_SAFE_NO_PAD.decode(cursor).ok() } else { None };
@@ -86,7 +86,7 @@ impl<T: Serialize> Filling<T> {
         Self { items: Vec::new(), limit: usize::from(limit), room, goes_on: false }
     }
 
-    /// So many items of the list tell whether it goes on.
+    /// The number of items to read from the list: one more than the page has shows that the list goes on.
     pub(crate) fn asks_for(&self) -> u64 {
         u64::try_from(self.limit).expected_or(u64::MAX).saturating_add(1)
     }

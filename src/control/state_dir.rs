@@ -66,12 +66,12 @@ impl StateDir {
         Ok(Self { path: path.to_owned(), _lock: Some(Arc::new(file)) })
     }
 
-    /// The same, and taken: where no file could be made to lock there may be one by now.
+    /// This directory with the lock: where no lock file could be created, it may be possible by now.
     pub(in crate::control) fn locked(&self) -> Result<Self, StoreError> {
         if self._lock.is_some() { Ok(self.clone()) } else { Self::take(&self.path) }
     }
 
-    /// Where it is.
+    /// The path of the directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -83,7 +83,7 @@ impl StateDir {
         self.path.join(DATABASE)
     }
 
-    /// What tells that there was a store where there is none now, or nothing is left of it: then this is no first start.
+    /// The file that shows that there was a store where there is none now, or an empty one: this is no first start.
     pub(in crate::control) fn lost_store(&self) -> Option<PathBuf> {
         let is_empty = match fs::metadata(self.database()) {
             Ok(file) if file.is_file() && file.len() == 0 => true,
@@ -98,7 +98,7 @@ impl StateDir {
         self.snapshot().filter(|_| is_empty)
     }
 
-    /// What a node that had a store has left beside it.
+    /// The last good snapshot, which a node with a store leaves beside it.
     pub(in crate::control) fn snapshot(&self) -> Option<PathBuf> {
         Some(self.path.join(SNAPSHOT)).filter(|path| fs::symlink_metadata(path).is_ok())
     }
@@ -123,13 +123,13 @@ impl StateDir {
         written
     }
 
-    /// Whether changes that are not yet in the database's own file wait beside it.
+    /// True if changes wait in SQLite's log that are not yet in the database itself.
     pub(in crate::control) fn has_log(&self) -> bool {
         fs::metadata(self.log()).is_ok_and(|log| log.len() > 0)
     }
 }
 
-/// What becomes of a file that has the name already.
+/// Keep or replace a file that has the name already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
     /// The file stays, and writing fails with [`ErrorKind::AlreadyExists`].
@@ -172,12 +172,12 @@ fn open_lock(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Whether what cannot be written may still be read.
+/// True for an error that says that a file may be read but not written.
 pub(in crate::control) fn is_read_only(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied)
 }
 
-/// What the holder of a lock has written into it: a line, and no more than that.
+/// The text that the holder of a lock has written into it: one line at most.
 fn holder(file: &File) -> String {
     let mut text = String::new();
     let _ = file.take(64).read_to_string(&mut text);

@@ -1,10 +1,10 @@
-//! What a node holds, as far as documents are compared with it.
+//! The part of a node that documents are compared with.
 
 use std::collections::BTreeMap;
 
 use crate::api::{Api, ApiKey, Definition, EnvironmentName, Lifecycle};
 
-/// What a node holds.
+/// The environments and APIs of a node.
 #[derive(Clone, Debug, Default)]
 pub struct Held {
     /// The environments, in their order.
@@ -18,25 +18,25 @@ pub struct Held {
 pub struct HeldApi {
     /// The API.
     pub api: Api,
-    /// What each revision is that is deployed somewhere.
+    /// The definitions of the revisions that are deployed somewhere.
     pub revisions: BTreeMap<u64, Definition>,
 }
 
 impl HeldApi {
-    /// What the API is found by.
+    /// The key of the API.
     #[must_use]
     pub fn key(&self) -> ApiKey {
         key(&self.api)
     }
 }
 
-/// What an API is found by.
+/// The key of an API.
 #[must_use]
 pub fn key(api: &Api) -> ApiKey {
     ApiKey { project: api.project.clone(), identifier: api.identifier.clone(), version: api.version }
 }
 
-/// Whether an API counts: one that is retired has freed what it was found by.
+/// True for an API that counts: a retired one has freed its key.
 #[must_use]
 pub fn counts(api: &Api) -> bool {
     api.lifecycle != Lifecycle::Retired

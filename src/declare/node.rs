@@ -1,4 +1,4 @@
-//! What documents are compared with: a node, as far as it is read.
+//! Reading a node, to compare documents with it.
 
 use std::collections::BTreeSet;
 
@@ -24,10 +24,10 @@ pub trait Node {
     /// They cannot be read.
     fn apis(&mut self) -> Result<Vec<Api>, Self::Error>;
 
-    /// What a revision of an API is.
+    /// The definition of a revision of an API.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// The node cannot be read.
     fn revision(&mut self, key: &ApiKey, number: u64) -> Result<Definition, Self::Error>;
 }
 
@@ -40,7 +40,7 @@ pub fn lines(faults: &[Fault]) -> String {
 /// Reads what a node holds: every API if `keys` is nothing, else these.
 ///
 /// # Errors
-/// It cannot be read.
+/// The node cannot be read.
 pub fn held<N: Node>(node: &mut N, keys: Option<&BTreeSet<ApiKey>>) -> Result<Held, N::Error> {
     let mut held = Held { environments: node.environments()?, ..Held::default() };
     for api in node.apis()?.into_iter().filter(held::counts) {
@@ -61,7 +61,7 @@ pub fn held<N: Node>(node: &mut N, keys: Option<&BTreeSet<ApiKey>>) -> Result<He
 /// Reads what a node holds of the APIs that documents are about.
 ///
 /// # Errors
-/// It cannot be read.
+/// The node cannot be read.
 pub fn held_of<N: Node>(node: &mut N, documents: &[Document]) -> Result<Held, N::Error> {
     let keys: BTreeSet<ApiKey> = documents.iter().map(|document| document.key.clone()).collect();
     held(node, Some(&keys))

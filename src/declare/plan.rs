@@ -1,4 +1,4 @@
-//! What has to be done for a node to hold what documents say: a pure function of the two.
+//! The steps that make a node hold what documents say: a pure function of the two.
 //!
 //! Steps come in the documents' order, and for each API in the order in which they are safe: its definition, its
 //! deployments in the environments' order, its lifecycle. What is so already gets no step, so that a plan that was carried
@@ -159,7 +159,7 @@ impl Planner<'_> {
     }
 }
 
-/// What the definition should be: the document's, and where it is silent what it is.
+/// The definition that a document asks for: its fields, and for those it leaves out the held ones.
 pub(super) fn definition(document: &Document, held: Option<&HeldApi>) -> Definition {
     let mut wanted = document.definition.clone();
     if let Some(held) = held {

@@ -9,25 +9,25 @@ use crate::command::view::Stage;
 /// A live connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Connection {
-    /// What it is closed by. No other connection ever has it while the process runs.
+    /// The id to close the connection by. No other connection has it while the process runs.
     #[schema(pattern = "^[0-9]{1,5}-[0-9]{1,20}$", examples("0-17"))]
     pub id: String,
     /// The client's address and port.
     #[schema(examples("192.0.2.7:50312"))]
     pub client: String,
-    /// The path it asked for, without its query; empty before it has asked.
+    /// The path that the client requested, without its query; empty before the request has arrived.
     pub path: String,
-    /// The API, as `project/identifier:version`, once it is known.
+    /// The API, as `project/identifier:version`; null before the request was routed.
     #[schema(examples("default/chat-app-api:1.0"))]
     pub api: Option<String>,
-    /// The environment, once it is known.
+    /// The environment; null before the request was routed.
     pub environment: Option<String>,
-    /// How far it has come.
+    /// The stage that the connection has reached.
     pub stage: Stage,
-    /// The version of TLS that the client speaks, if it does.
+    /// The TLS version of the client's connection; null without TLS.
     #[schema(examples("TLSv1_3"))]
     pub tls: Option<String>,
-    /// Milliseconds since it was accepted.
+    /// Milliseconds since the connection was accepted.
     pub age_ms: u64,
     /// Data messages so far.
     pub messages: Traffic,
@@ -35,7 +35,7 @@ pub struct Connection {
     pub bytes: Traffic,
 }
 
-/// What passed through a connection, by who sent it.
+/// Messages or bytes of a connection, by sender.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Traffic {
     /// From the client.
@@ -44,24 +44,24 @@ pub struct Traffic {
     pub from_upstream: u64,
 }
 
-/// Which connections to close: all of an API, of an environment, or of an API in an environment.
+/// The connections to close: all of an API, of an environment, or of an API in an environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(min_properties = 1)]
 pub struct Closing {
-    /// Those in this environment.
+    /// Close connections in this environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<EnvironmentName>)]
     pub environment: Option<String>,
-    /// Those of this API: `project/identifier:version`.
+    /// Close connections of this API: `project/identifier:version`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(examples("default/chat-app-api:1.0"))]
     pub api: Option<String>,
 }
 
-/// What closing came to.
+/// The outcome of closing connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Closed {
-    /// How many connections will end, over the drain windows of their environments.
+    /// The number of connections that will close, over the drain windows of their environments.
     pub closing: u64,
 }

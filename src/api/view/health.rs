@@ -3,45 +3,45 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// How the process fares.
+/// The health of the process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
-    /// In a word.
+    /// The health in a word.
     pub status: HealthStatus,
-    /// The program's version.
+    /// The version of the program.
     pub version: String,
     /// The number of the snapshot that was published last.
     pub snapshot: u64,
     /// The store.
     pub store: StoreHealth,
-    /// Each shard.
+    /// Every shard.
     pub shards: Vec<ShardHealth>,
     /// What is wrong, and what to do; empty if nothing is.
     pub problems: Vec<String>,
 }
 
-/// How the process fares, in a word.
+/// The health of the process, in a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
-    /// Nothing is wrong.
+    /// There are no problems.
     Ok,
-    /// Traffic flows; something is wrong all the same.
+    /// Traffic is served, but there are problems.
     Degraded,
 }
 
-/// How a shard fares.
+/// The health of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ShardHealth {
-    /// Its number.
+    /// The number of the shard.
     pub shard: usize,
-    /// Whether it answers.
+    /// The shard answers.
     pub answers: bool,
-    /// Whether it has ended, and with it its connections: the process is about to end.
+    /// The shard has ended, and its connections with it: the process is about to end.
     pub ended: bool,
-    /// The number of the snapshot it goes by.
+    /// The number of the snapshot that the shard uses.
     pub snapshot: Option<u64>,
-    /// Connections that it holds.
+    /// Connections of the shard.
     pub connections: Option<usize>,
 }
 
@@ -52,25 +52,25 @@ pub struct Alive {
     pub alive: bool,
 }
 
-/// How the store is, for the health page.
+/// The health of the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StoreHealth {
-    /// What can be done.
+    /// The operations that the store takes.
     pub state: StoreState,
-    /// What is wrong, if something is.
+    /// The problem, if there is one.
     pub detail: Option<String>,
 }
 
-/// What can be done with the store.
+/// The operations that the store takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StoreState {
-    /// Everything.
+    /// Reads and changes.
     Ok,
-    /// It can be read; the disk takes no changes.
+    /// Reads; the disk is read-only.
     ReadOnly,
-    /// It can be read; the disk is full.
+    /// Reads; the disk is full.
     Full,
-    /// Nothing, or not for sure: what was deployed goes on.
+    /// None, or none reliably: deployments are served all the same.
     Unavailable,
 }

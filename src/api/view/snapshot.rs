@@ -5,20 +5,20 @@ use utoipa::ToSchema;
 
 use crate::api::Page;
 
-/// What is in force.
+/// The active snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InForce {
     /// The number of the snapshot that was published last.
     pub number: u64,
-    /// Whether every shard goes by it.
+    /// Every shard uses this snapshot.
     pub everywhere: bool,
-    /// How many deployments it has.
+    /// The number of deployments in it.
     pub deployed: usize,
-    /// A page of them, and of those that are gone and have connections still ending.
+    /// A page of its deployments, and of undeployed ones whose connections are still draining.
     pub deployments: Page<Served>,
 }
 
-/// A deployment as the shards know it.
+/// A deployment as the shards serve it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Served {
     /// The deployment's number.
@@ -28,33 +28,33 @@ pub struct Served {
     pub api: String,
     /// The environment.
     pub environment: String,
-    /// Whether it takes connections.
+    /// Whether the deployment takes connections.
     pub state: ServedState,
     /// WebSockets that are open.
     pub open: u64,
-    /// Connections that are to end; null if none is.
+    /// The drain that is under way; null if there is none.
     pub draining: Option<Draining>,
 }
 
-/// Whether a deployment takes connections.
+/// The state of a deployment on the shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ServedState {
-    /// It does.
+    /// The deployment takes connections.
     Open,
     /// Its API is blocked.
     Blocked,
-    /// It was stopped.
+    /// The deployment is stopped.
     Stopped,
-    /// It is not deployed any more.
+    /// The API is not deployed there any more.
     Undeployed,
 }
 
-/// How far the ending of connections has come.
+/// The progress of a drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Draining {
-    /// Connections that have still to be told.
+    /// Connections that have still to be closed.
     pub left: u64,
-    /// How many there were to tell.
+    /// Connections that there were to close.
     pub of: u64,
 }

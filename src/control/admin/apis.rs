@@ -20,14 +20,14 @@ use crate::api::{
 use crate::control::http::problem::{QUERY_INVALID, Refused};
 use crate::control::manage::ApiFilter;
 
-/// Characters of a text to look for.
+/// Characters of the longest text to search for.
 const MAX_TEXT_CHARS: usize = 200;
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(show, put, delete))
 }
 
-/// The names that an API's path has.
+/// The names in an API's path.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(super) struct Place {
@@ -48,7 +48,7 @@ impl Place {
     }
 }
 
-/// Where an API is found.
+/// The path of an API.
 pub(super) fn location(key: &ApiKey) -> String {
     format!("/api/v1/apis/{}/{}/{}", key.project, key.identifier, key.version)
 }
@@ -57,22 +57,22 @@ pub(super) fn location(key: &ApiKey) -> String {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Asked {
-    /// Those of this project.
+    /// Only APIs of this project.
     #[param(nullable = false, value_type = Option<ProjectName>)]
     project: Option<String>,
-    /// Those in this state.
+    /// Only APIs in this state.
     #[param(nullable = false, value_type = Option<Lifecycle>)]
     lifecycle: Option<String>,
-    /// Those deployed in this environment.
+    /// Only APIs deployed in this environment.
     #[param(nullable = false, value_type = Option<EnvironmentName>)]
     environment: Option<String>,
-    /// Those with this in name, display name, identifier or description.
+    /// Only APIs with this text in name, display name, identifier or description.
     #[param(nullable = false, max_length = 200)]
     q: Option<String>,
-    /// Items of the page; 100 if not given.
+    /// The most items that the page has; 100 if not given.
     #[param(nullable = false, minimum = 1, maximum = 1000)]
     limit: Option<u16>,
-    /// `next` of the page before.
+    /// The `next` of the page before; without it the first page.
     #[param(nullable = false, max_length = 1024)]
     cursor: Option<String>,
 }
@@ -100,7 +100,7 @@ impl Asked {
 /// List APIs, in the order of project, identifier and version
 #[utoipa::path(get, path = "/apis", tag = "apis", params(Asked),
     responses(
-        (status = 200, body = Page<Api>, description = "A page of them"),
+        (status = 200, body = Page<Api>, description = "A page of APIs"),
         (status = 422, description = "`fields-invalid`")))]
 async fn list(State(admin): State<Admin>, Query(mut asked): Query<Asked>) -> Result<Json<Page<Api>>, Refused> {
     let filter = asked.filter()?;
@@ -108,10 +108,10 @@ async fn list(State(admin): State<Admin>, Query(mut asked): Query<Asked>) -> Res
     Ok(Json(admin.manager().apis(filter, page).await?))
 }
 
-/// Make an API, and its project if need be
+/// Create an API, and its project if there is none
 #[utoipa::path(post, path = "/apis", tag = "apis", request_body = NewApi,
     responses(
-        (status = 201, body = Api, description = "It was made"),
+        (status = 201, body = Api, description = "The API was created"),
         (status = 409, description = "`api-exists`"),
         (status = 422, description = "`fields-invalid`")))]
 async fn create(State(admin): State<Admin>, Who(who): Who, Body(new): Body<NewApi>) -> Result<Response, Refused> {
@@ -124,19 +124,19 @@ async fn create(State(admin): State<Admin>, Who(who): Who, Body(new): Body<NewAp
 /// Show an API
 #[utoipa::path(get, path = "/apis/{project}/{identifier}/{version}", tag = "apis", params(Place),
     responses(
-        (status = 200, body = Api, description = "It"),
+        (status = 200, body = Api, description = "The API"),
         (status = 404, description = "`api-not-found`"),
         (status = 422, description = "`fields-invalid`")))]
 async fn show(State(admin): State<Admin>, Names(place): Names<Place>) -> Result<Response, Refused> {
     Ok(etag::shown(admin.manager().api(&place.key()?).await?))
 }
 
-/// Change an API's definition, or make the API
+/// Update an API's definition, or create the API
 #[utoipa::path(put, path = "/apis/{project}/{identifier}/{version}", tag = "apis", params(Place),
     request_body = NewDefinition,
     responses(
-        (status = 200, body = Api, description = "It was there, and is now so"),
-        (status = 201, body = Api, description = "It was made"),
+        (status = 200, body = Api, description = "The API existed and was updated"),
+        (status = 201, body = Api, description = "The API was created"),
         (status = 412, description = "`condition-failed`"),
         (status = 422, description = "`fields-invalid`")))]
 async fn put(
@@ -154,7 +154,7 @@ async fn put(
 /// Undeploy an API everywhere and delete it
 #[utoipa::path(delete, path = "/apis/{project}/{identifier}/{version}", tag = "apis", params(Place),
     responses(
-        (status = 204, description = "It is gone, or was not there"),
+        (status = 204, description = "The API was deleted, or did not exist"),
         (status = 412, description = "`condition-failed`"),
         (status = 422, description = "`fields-invalid`")))]
 async fn delete(

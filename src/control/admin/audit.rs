@@ -23,20 +23,20 @@ pub(super) fn routes() -> OpenApiRouter<Admin> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Asked {
-    /// Those about this API: `project/identifier:version`.
+    /// Only changes of this API: `project/identifier:version`.
     #[param(
         nullable = false,
         pattern = r"^[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*:[0-9]{1,4}\.[0-9]{1,4}$",
         example = "default/chat-app-api:1.0"
     )]
     api: Option<String>,
-    /// Those of this time or later.
+    /// Only changes made at this time or later.
     #[param(nullable = false, value_type = Option<Timestamp>)]
     since: Option<String>,
-    /// Items of the page; 100 if not given.
+    /// The most items that the page has; 100 if not given.
     #[param(nullable = false, minimum = 1, maximum = 1000)]
     limit: Option<u16>,
-    /// `next` of the page before.
+    /// The `next` of the page before; without it the first page.
     #[param(nullable = false, max_length = 1024)]
     cursor: Option<String>,
 }
@@ -44,7 +44,7 @@ struct Asked {
 /// List changes, the newest first
 #[utoipa::path(get, path = "/audit", tag = "audit", params(Asked),
     responses(
-        (status = 200, body = Page<AuditEntry>, description = "A page of them"),
+        (status = 200, body = Page<AuditEntry>, description = "A page of changes"),
         (status = 422, description = "`fields-invalid`")))]
 async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Result<Json<Page<AuditEntry>>, Refused> {
     let since = asked.since.map(|text| text.parse::<Timestamp>()).transpose().map_err(|_| {

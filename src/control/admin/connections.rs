@@ -1,4 +1,4 @@
-//! Live connections: listed, and ended in order.
+//! Live connections: listed, and closed in order.
 
 use std::net::IpAddr;
 
@@ -46,23 +46,23 @@ fn shown(shard: usize, view: &ConnectionView) -> Connection {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Asked {
-    /// Those of this API: `project/identifier:version`.
+    /// Only connections of this API: `project/identifier:version`.
     #[param(
         nullable = false,
         pattern = r"^[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*:[0-9]{1,4}\.[0-9]{1,4}$",
         example = "default/chat-app-api:1.0"
     )]
     api: Option<String>,
-    /// Those in this environment.
+    /// Only connections in this environment.
     #[param(nullable = false, value_type = Option<EnvironmentName>)]
     environment: Option<String>,
-    /// Those from this address.
+    /// Only connections from this client address.
     #[param(nullable = false, example = "192.0.2.7")]
     client: Option<String>,
-    /// Items of the page; 100 if not given.
+    /// The most items that the page has; 100 if not given.
     #[param(nullable = false, minimum = 1, maximum = 1000)]
     limit: Option<u16>,
-    /// `next` of the page before.
+    /// The `next` of the page before; without it the first page.
     #[param(nullable = false, max_length = 1024)]
     cursor: Option<String>,
 }
@@ -70,7 +70,7 @@ struct Asked {
 /// List live connections
 #[utoipa::path(get, path = "/connections", tag = "connections", params(Asked),
     responses(
-        (status = 200, body = Page<Connection>, description = "A page of them. One that comes meanwhile may be missing"),
+        (status = 200, body = Page<Connection>, description = "A page of connections. A connection that was accepted meanwhile may be missing"),
         (status = 422, description = "`fields-invalid`"),
         (status = 504, description = "`shards-silent`")))]
 async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Result<Json<Page<Connection>>, Refused> {
@@ -89,7 +89,7 @@ async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Result<
     Ok(Json(Page { items, next: next.map(|next| pages::write(List::Connections, next)) }))
 }
 
-/// A connection's name in a path.
+/// The name in a connection's path.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 struct Place {
@@ -101,7 +101,7 @@ struct Place {
 /// Close a connection, with 1001 on both sides
 #[utoipa::path(delete, path = "/connections/{id}", tag = "connections", params(Place),
     responses(
-        (status = 204, description = "It is closing"),
+        (status = 204, description = "The connection is closing"),
         (status = 404, description = "`connection-not-found`"),
         (status = 504, description = "`shards-silent`")))]
 async fn close_one(
@@ -112,7 +112,7 @@ async fn close_one(
     admin.manager().takes_changes()?;
     let id = place.id.split_once('-').and_then(|(shard, number)| Some((shard.parse().ok()?, number.parse().ok()?)));
     let Some((shard, number)) = id else { return Err(no_connection()) };
-    whatever_happens(async move {
+    run_to_completion(async move {
         if !admin.shards().close_one(shard, number).await? {
             return Err(no_connection());
         }
@@ -122,10 +122,10 @@ async fn close_one(
     .await
 }
 
-/// Close many connections, with 1001 on both sides, spread over their drain window
+/// Close the connections of an API or an environment, with 1001 on both sides, spread over their drain window
 #[utoipa::path(post, path = "/connections/close", tag = "connections", request_body = Closing,
     responses(
-        (status = 200, body = Closed, description = "How many will end"),
+        (status = 200, body = Closed, description = "The number of connections that will close"),
         (status = 422, description = "`fields-invalid`"),
         (status = 504, description = "`shards-silent`")))]
 async fn close(
@@ -146,7 +146,7 @@ async fn close(
         return Err(Refused::field(Code::FIELDS_INVALID, "api", "required", asked));
     }
     admin.manager().takes_changes()?;
-    whatever_happens(async move {
+    run_to_completion(async move {
         let answers = admin.shards().close(&filter).await?;
         let closing = answers.sum();
         let environment = filter.environment.map(|name| format!("@{name}"));
@@ -158,23 +158,23 @@ async fn close(
     .await
 }
 
-/// Goes on when the caller is gone: what is closed is noted.
-async fn whatever_happens<T: Send + 'static>(
+/// Runs `work` even if the HTTP client disconnects, so that the audit entry is always written.
+async fn run_to_completion<T: Send + 'static>(
     work: impl Future<Output = Result<T, Refused>> + Send + 'static,
 ) -> Result<T, Refused> {
     let done = tokio::spawn(work).await;
     done.unwrap_or_else(|_| {
-        Err(Refused::new(SHARDS_SILENT, "The process ends. What was asked for may be done all the same."))
+        Err(Refused::new(SHARDS_SILENT, "The process is ending. The connections may be closed all the same."))
     })
 }
 
 fn no_connection() -> Refused {
-    Refused::new(CONNECTION_NOT_FOUND, "There is no such connection: it may have ended.")
+    Refused::new(CONNECTION_NOT_FOUND, "There is no such connection: it may have ended already.")
 }
 
 impl From<Silent> for Refused {
     fn from(silent: Silent) -> Self {
-        Self::new(SHARDS_SILENT, format!("In this process {silent}. What was asked for may be done all the same."))
+        Self::new(SHARDS_SILENT, format!("In this process {silent}. The connections may be closed all the same."))
     }
 }
 
@@ -182,7 +182,7 @@ fn filter(api: Option<ApiKey>, environment: Option<EnvironmentName>) -> Filter {
     Filter { api: api.map(|key| key.to_string()), environment: environment.map(String::from) }
 }
 
-/// Notes in the audit what was closed. It is done by now: a store that cannot note it does not undo it.
+/// Adds the audit entry of closed connections. A store that cannot take the entry does not reopen them.
 async fn record(admin: &Admin, who: &Actor, subject: String, closing: u64) {
     let note = NodeChange::NoteClosing { subject, closing };
     if let Err(problems) = admin.manager().change_node(who, note).await {

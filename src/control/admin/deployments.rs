@@ -53,11 +53,11 @@ fn location(key: &ApiKey, deployment: &Deployment) -> String {
     format!("{}/deployments/{}", apis::location(key), deployment.environment)
 }
 
-/// List where an API is deployed, in the environments' order
+/// List an API's deployments, in the order of the environments
 #[utoipa::path(get, path = "/apis/{project}/{identifier}/{version}/deployments", tag = "deployments",
     params(apis::Place),
     responses(
-        (status = 200, body = Page<Deployment>, description = "All of them"),
+        (status = 200, body = Page<Deployment>, description = "All deployments of the API"),
         (status = 404, description = "`api-not-found`"),
         (status = 422, description = "`fields-invalid`")))]
 async fn list(State(admin): State<Admin>, Names(place): Names<apis::Place>) -> Result<Json<Page<Deployment>>, Refused> {
@@ -69,7 +69,7 @@ async fn list(State(admin): State<Admin>, Names(place): Names<apis::Place>) -> R
 #[utoipa::path(get, path = "/apis/{project}/{identifier}/{version}/deployments/{environment}", tag = "deployments",
     params(Place),
     responses(
-        (status = 200, body = Deployment, description = "It"),
+        (status = 200, body = Deployment, description = "The deployment"),
         (status = 404, description = "`api-not-found`, `environment-not-found`, `deployment-not-found`"),
         (status = 422, description = "`fields-invalid`")))]
 async fn show(State(admin): State<Admin>, Names(place): Names<Place>) -> Result<Response, Refused> {
@@ -80,8 +80,8 @@ async fn show(State(admin): State<Admin>, Names(place): Names<Place>) -> Result<
 #[utoipa::path(put, path = "/apis/{project}/{identifier}/{version}/deployments/{environment}", tag = "deployments",
     params(Place), request_body = NewDeployment,
     responses(
-        (status = 200, body = Deployment, description = "It was deployed there, and is now so"),
-        (status = 201, body = Deployment, description = "It is deployed there from now on"),
+        (status = 200, body = Deployment, description = "The API was deployed there before, and the deployment was updated"),
+        (status = 201, body = Deployment, description = "The API is now deployed there"),
         (status = 404, description = "`api-not-found`, `environment-not-found`"),
         (status = 409, description = "`api-retired`"),
         (status = 412, description = "`condition-failed`"),
@@ -99,11 +99,11 @@ async fn deploy(
     Ok(etag::put(put, location))
 }
 
-/// Take an API out of an environment
+/// Undeploy an API from an environment
 #[utoipa::path(delete, path = "/apis/{project}/{identifier}/{version}/deployments/{environment}",
     tag = "deployments", params(Place),
     responses(
-        (status = 204, description = "It is not deployed there any more, or was not"),
+        (status = 204, description = "The API was undeployed, or was not deployed there"),
         (status = 404, description = "`environment-not-found`"),
         (status = 412, description = "`condition-failed`"),
         (status = 422, description = "`fields-invalid`")))]
@@ -117,11 +117,11 @@ async fn undeploy(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Have a deployment refuse connections
+/// Stop a deployment: refuse handshakes, and drain live connections
 #[utoipa::path(post, path = "/apis/{project}/{identifier}/{version}/deployments/{environment}/stop",
     tag = "deployments", params(Place),
     responses(
-        (status = 200, body = Deployment, description = "It is stopped"),
+        (status = 200, body = Deployment, description = "The deployment is stopped"),
         (status = 404, description = "`api-not-found`, `environment-not-found`, `deployment-not-found`"),
         (status = 412, description = "`condition-failed`"),
         (status = 422, description = "`fields-invalid`")))]
@@ -135,11 +135,11 @@ async fn stop(
     Ok(etag::shown(admin.manager().stop(&who, &place.key()?, &place.environment, condition).await?))
 }
 
-/// Have a stopped deployment take connections again
+/// Start a stopped deployment
 #[utoipa::path(post, path = "/apis/{project}/{identifier}/{version}/deployments/{environment}/start",
     tag = "deployments", params(Place),
     responses(
-        (status = 200, body = Deployment, description = "It runs"),
+        (status = 200, body = Deployment, description = "The deployment is running"),
         (status = 404, description = "`api-not-found`, `environment-not-found`, `deployment-not-found`"),
         (status = 412, description = "`condition-failed`"),
         (status = 422, description = "`fields-invalid`")))]
@@ -153,11 +153,11 @@ async fn start(
     Ok(etag::shown(admin.manager().start_again(&who, &place.key()?, &place.environment, condition).await?))
 }
 
-/// Run another revision where one runs
+/// Run another revision of an API where one is deployed
 #[utoipa::path(post, path = "/apis/{project}/{identifier}/{version}/deployments/{environment}/rollback",
     tag = "deployments", params(Place), request_body = Rollback,
     responses(
-        (status = 200, body = Deployment, description = "This revision is deployed"),
+        (status = 200, body = Deployment, description = "The revision is deployed"),
         (status = 404, description = "`api-not-found`, `environment-not-found`, `deployment-not-found`"),
         (status = 412, description = "`condition-failed`"),
         (status = 422, description = "`fields-invalid`")))]
@@ -171,12 +171,12 @@ async fn rollback(
     Ok(etag::shown(admin.manager().rollback(&who, &place.key()?, &place.environment, to, condition).await?))
 }
 
-/// Run what one environment has in the next
+/// Deploy what runs in one environment to the next
 #[utoipa::path(post, path = "/apis/{project}/{identifier}/{version}/promote", tag = "deployments",
     params(apis::Place), request_body = Promotion,
     responses(
-        (status = 200, body = Deployment, description = "It was deployed there, and is now so"),
-        (status = 201, body = Deployment, description = "It is deployed there from now on"),
+        (status = 200, body = Deployment, description = "The API was deployed there before, and the deployment was updated"),
+        (status = 201, body = Deployment, description = "The API is now deployed there"),
         (status = 404, description = "`api-not-found`"),
         (status = 409, description = "`promotion-order`, `not-deployed`, `api-retired`"),
         (status = 412, description = "`condition-failed`"),

@@ -26,7 +26,7 @@ struct Place {
 
 /// List environments, in their order
 #[utoipa::path(get, path = "/environments", tag = "environments",
-    responses((status = 200, body = Page<Environment>, description = "All of them")))]
+    responses((status = 200, body = Page<Environment>, description = "All environments")))]
 async fn list(State(admin): State<Admin>) -> Result<Json<Page<Environment>>, Refused> {
     Ok(Json(Page { items: admin.manager().environments().await?, next: None }))
 }
@@ -34,7 +34,7 @@ async fn list(State(admin): State<Admin>) -> Result<Json<Page<Environment>>, Ref
 /// Show an environment
 #[utoipa::path(get, path = "/environments/{name}", tag = "environments", params(Place),
     responses(
-        (status = 200, body = Environment, description = "It"),
+        (status = 200, body = Environment, description = "The environment"),
         (status = 404, description = "`environment-not-found`")))]
 async fn show(State(admin): State<Admin>, Names(place): Names<Place>) -> Result<Json<Environment>, Refused> {
     Ok(Json(admin.manager().environment(&place.name).await?))

@@ -1,5 +1,5 @@
-//! What a request carries, taken apart: its body, its query, the names in its path. What does not fit is a problem that
-//! names the field.
+//! The parts of a request: its body, its query, the names in its path. A part that does not fit is a problem that names the
+//! field.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::api::{Actor, ApiKey};
 use crate::control::http::guard::{self, BodyLimit};
 use crate::control::http::problem::{self, Refused, echo};
 
-/// How long a body may take to arrive.
+/// The longest time that a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A body that must be there, as JSON.
@@ -35,7 +35,7 @@ pub(super) struct Query<T>(pub(super) T);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Names<T>(pub(super) T);
 
-/// Who asks, as `Ringway-Actor` says: for the audit. Whoever says nothing is `admin`.
+/// The client's name for the audit, from the header `Ringway-Actor`; `admin` without one.
 #[derive(Clone, Debug)]
 pub(super) struct Who(pub(super) Actor);
 

@@ -12,9 +12,9 @@ pub(super) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::new().routes(routes!(show)).routes(routes!(live))
 }
 
-/// Show how the process fares: its store, its shards, what is in force
+/// Show the health of the process: its store, its shards, the active snapshot
 #[utoipa::path(get, path = "/health", tag = "health",
-    responses((status = 200, body = Health, description = "How it fares, well or not")))]
+    responses((status = 200, body = Health, description = "The health, good or not")))]
 async fn show(State(admin): State<Admin>) -> Json<Health> {
     let (reports, store, number) =
         (admin.shards().reports().await, admin.manager().health(), admin.shards().snapshot().number());
@@ -43,7 +43,7 @@ async fn show(State(admin): State<Admin>) -> Json<Health> {
         match shard.snapshot {
             None => problems.push(format!("Shard {} does not answer: the process should be restarted.", shard.shard)),
             Some(own) if own < number => {
-                problems.push(format!("Shard {} goes by snapshot {own}, and {number} was published.", shard.shard));
+                problems.push(format!("Shard {} still uses snapshot {own}, and {number} was published.", shard.shard));
             }
             Some(_) => {}
         }
@@ -56,16 +56,16 @@ async fn show(State(admin): State<Admin>) -> Json<Health> {
 fn store_problem(store: &StoreHealth) -> Option<String> {
     let what = match store.state {
         StoreState::Ok => return None,
-        StoreState::ReadOnly => "The store can only be read: changes are refused until its disk takes them.",
+        StoreState::ReadOnly => "The store is read-only: changes are refused until its disk can be written.",
         StoreState::Full => "The store's disk is full: changes are refused until there is room.",
-        StoreState::Unavailable => "The store cannot be used: what was deployed goes on from the last good snapshot.",
+        StoreState::Unavailable => "The store cannot be used: deployments are served from the last good snapshot.",
     };
     Some(store.detail.as_ref().map_or_else(|| what.to_owned(), |detail| format!("{what} {detail}")))
 }
 
-/// Tell that the process lives; needs no token
+/// Show that the process is alive; needs no token
 #[utoipa::path(get, path = "/health/live", tag = "health", security(()),
-    responses((status = 200, body = Alive, description = "It does")))]
+    responses((status = 200, body = Alive, description = "The process is alive")))]
 async fn live() -> Json<Alive> {
     Json(Alive { alive: true })
 }

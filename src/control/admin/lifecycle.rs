@@ -1,4 +1,4 @@
-//! Lifecycle: where an API is in its life, and where it may go.
+//! Lifecycle: the state of an API, and the states that it may change to.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -16,22 +16,22 @@ pub(super) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::new().routes(routes!(show, change))
 }
 
-/// Show where an API is in its life, and how it came there
+/// Show an API's lifecycle state, the states that it may change to, and its history
 #[utoipa::path(get, path = "/apis/{project}/{identifier}/{version}/lifecycle", tag = "lifecycle",
     params(apis::Place),
     responses(
-        (status = 200, body = LifecycleView, description = "It"),
+        (status = 200, body = LifecycleView, description = "The lifecycle"),
         (status = 404, description = "`api-not-found`"),
         (status = 422, description = "`fields-invalid`")))]
 async fn show(State(admin): State<Admin>, Names(place): Names<apis::Place>) -> Result<Response, Refused> {
     Ok(etag::shown(admin.manager().lifecycle(&place.key()?).await?))
 }
 
-/// Change where an API is in its life: publish it, deprecate it, block it, retire it
+/// Change an API's lifecycle state: publish, deprecate, block or retire it
 #[utoipa::path(put, path = "/apis/{project}/{identifier}/{version}/lifecycle", tag = "lifecycle",
     params(apis::Place), request_body = NewLifecycle,
     responses(
-        (status = 200, body = LifecycleView, description = "It is there now"),
+        (status = 200, body = LifecycleView, description = "The lifecycle after the change"),
         (status = 404, description = "`api-not-found`"),
         (status = 409, description = "`lifecycle-not-allowed`, `targets-differ`"),
         (status = 412, description = "`condition-failed`"),

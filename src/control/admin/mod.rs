@@ -46,10 +46,10 @@ use super::manage::Manager;
 use super::metrics::{self, Metrics};
 use super::shards::ShardClient;
 
-/// Where all of the API is.
+/// The prefix of every path of the API.
 pub const PREFIX: &str = "/api/v1";
 
-/// What the handlers work with. Clones are the same.
+/// The state that the handlers share. Clones share it too.
 #[derive(Clone, Debug)]
 pub struct Admin(Arc<Parts>);
 
@@ -65,7 +65,7 @@ struct Parts {
     test_sockets: Arc<Semaphore>,
 }
 
-/// Gives what the health page says besides: what went wrong at the start or at a reload, and stays so.
+/// Returns further problems for the health page: what failed at the start or at a reload, and has not been mended.
 type Says = Box<dyn Fn() -> Vec<String> + Send + Sync>;
 
 struct Notes(Says);
@@ -77,7 +77,7 @@ impl fmt::Debug for Notes {
 }
 
 impl Admin {
-    /// Over this manager and these shards; `notes` gives what the health page says besides, one problem a text.
+    /// Creates the handlers' state. `notes` returns further problems for the health page, one a text.
     #[must_use]
     pub fn new(manager: Manager, shards: ShardClient, notes: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Self {
         let metrics = Metrics::new(shards.clone(), manager.clone());
@@ -106,8 +106,8 @@ impl Admin {
         (self.0.notes.0)()
     }
 
-    /// What the admin listener serves: the API, its description, and the figures. `hosts` are names that it is called by
-    /// besides those of this host.
+    /// The router of the admin listener: the API, its description, and the metrics. `hosts` are names that clients may call it
+    /// by besides those of this host.
     pub fn router(&self, token: Token, hosts: impl Into<AllowedHosts>) -> Router {
         let (api, description) = described().split_for_parts();
         let description = openapi::finish(description);
@@ -123,7 +123,7 @@ impl Admin {
             .with_state(self.clone())
     }
 
-    /// What a listener of figures alone serves. It asks for no token.
+    /// The router of a listener that serves metrics alone, without a token.
     pub fn metrics_router(&self) -> Router {
         Router::new()
             .route("/metrics", get(figures))
@@ -132,7 +132,7 @@ impl Admin {
     }
 }
 
-/// The API with its description, as far as it follows from the handlers.
+/// The API, and the part of its description that the handlers give.
 fn described() -> OpenApiRouter<Admin> {
     let resources = OpenApiRouter::new()
         .merge(projects::routes())

@@ -15,10 +15,10 @@ use super::{described, extract};
 use crate::api::Problem;
 use crate::control::http::problem;
 
-/// What the token is called in the description.
+/// The name of the token's security scheme.
 const TOKEN: &str = "token";
 
-/// The description, as `docs/openapi.json` has it.
+/// The description, as in `docs/openapi.json`.
 #[must_use]
 pub fn document() -> String {
     let (_, description) = described().split_for_parts();
@@ -81,14 +81,22 @@ fn finish_operation(method: &HttpMethod, operation: &mut Operation) {
     if changes {
         parameters.push(header(
             extract::ACTOR.as_str(),
-            "Who asks, for the audit; `admin` if not given",
+            "The name of the client, for the audit; `admin` if not given",
             r"^[!-~]{1,64}$",
         ));
     }
     if has_condition {
         let tags = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
-        parameters.push(header("If-Match", "Only if it is in one of these states, or is there at all (`*`)", tags));
-        parameters.push(header("If-None-Match", "Only if it is not there yet: `*`", r"^\*$"));
+        parameters.push(header(
+            "If-Match",
+            "Make the change only if the resource has one of these entity tags, or exists at all (`*`)",
+            tags,
+        ));
+        parameters.push(header(
+            "If-None-Match",
+            "Make the change only if the resource does not exist yet: `*`",
+            r"^\*$",
+        ));
     }
     let has_parameters = !parameters.is_empty();
     let has_body = operation.request_body.is_some();
@@ -141,15 +149,15 @@ fn finish_operation(method: &HttpMethod, operation: &mut Operation) {
         }
         let is_tagged = has_state && matches!(status.as_str(), "200" | "201");
         if is_tagged {
-            response.headers.insert("ETag".to_owned(), text_header("The state that it is in"));
+            response.headers.insert("ETag".to_owned(), text_header("The entity tag of the resource"));
         }
         if status == "201" {
-            response.headers.insert("Location".to_owned(), text_header("Where it is"));
+            response.headers.insert("Location".to_owned(), text_header("The path of the resource"));
         }
     }
 }
 
-/// Whether an operation shows a single thing that conditions can be about.
+/// True for an operation that shows one resource with its entity tag.
 fn is_shown_with_state(operation: &Operation) -> bool {
     let names = ["projects-show", "apis-create", "apis-show", "deployments-show", "lifecycle-show"];
     operation.operation_id.as_deref().is_some_and(|id| names.contains(&id))

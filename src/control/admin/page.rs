@@ -4,13 +4,13 @@ use crate::api::PageRequest;
 use crate::api::page::{DEFAULT_LIMIT, MAX_LIMIT};
 use crate::control::http::problem::{QUERY_INVALID, Refused};
 
-/// Bytes of the longest cursor that is looked at.
+/// Bytes of the longest cursor that is read.
 const MAX_CURSOR_BYTES: usize = 1024;
 
-/// What `limit` and `cursor` ask for.
+/// Reads `limit` and `cursor` of a query.
 ///
 /// # Errors
-/// No item, or more than a page has; a cursor longer than any of ours.
+/// The limit is 0 or more than a page has; the cursor is longer than any of ours.
 pub(super) fn asked(limit: Option<u16>, cursor: Option<String>) -> Result<PageRequest, Refused> {
     let limit = limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {

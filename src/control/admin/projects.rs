@@ -1,4 +1,4 @@
-//! Projects: what APIs are grouped by. The first API of one makes it; here it gets a description, or goes.
+//! Projects, which group APIs. The first API of a project creates it; here a project gets a description, or is deleted.
 
 use axum::Json;
 use axum::extract::State;
@@ -25,10 +25,10 @@ pub(super) fn routes() -> OpenApiRouter<Admin> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Asked {
-    /// Items of the page; 100 if not given.
+    /// The most items that the page has; 100 if not given.
     #[param(nullable = false, minimum = 1, maximum = 1000)]
     limit: Option<u16>,
-    /// `next` of the page before.
+    /// The `next` of the page before; without it the first page.
     #[param(nullable = false, max_length = 1024)]
     cursor: Option<String>,
 }
@@ -50,7 +50,7 @@ impl Place {
 
 /// List projects, in the order of their names
 #[utoipa::path(get, path = "/projects", tag = "projects", params(Asked),
-    responses((status = 200, body = Page<Project>, description = "A page of them")))]
+    responses((status = 200, body = Page<Project>, description = "A page of projects")))]
 async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Result<Json<Page<Project>>, Refused> {
     let page = page::asked(asked.limit, asked.cursor)?;
     Ok(Json(admin.manager().projects(page).await?))
@@ -59,18 +59,18 @@ async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Result<
 /// Show a project
 #[utoipa::path(get, path = "/projects/{project}", tag = "projects", params(Place),
     responses(
-        (status = 200, body = Project, description = "It"),
+        (status = 200, body = Project, description = "The project"),
         (status = 404, description = "`project-not-found`"),
         (status = 422, description = "`fields-invalid`")))]
 async fn show(State(admin): State<Admin>, Names(place): Names<Place>) -> Result<Response, Refused> {
     Ok(etag::shown(admin.manager().project(&place.name()?).await?))
 }
 
-/// Make a project, or change its description
+/// Create a project, or update its description
 #[utoipa::path(put, path = "/projects/{project}", tag = "projects", params(Place), request_body = NewProject,
     responses(
-        (status = 200, body = Project, description = "It was there, and is now so"),
-        (status = 201, body = Project, description = "It was made"),
+        (status = 200, body = Project, description = "The project existed and was updated"),
+        (status = 201, body = Project, description = "The project was created"),
         (status = 412, description = "`condition-failed`"),
         (status = 422, description = "`fields-invalid`")))]
 async fn put(
@@ -88,7 +88,7 @@ async fn put(
 /// Delete a project that has no APIs
 #[utoipa::path(delete, path = "/projects/{project}", tag = "projects", params(Place),
     responses(
-        (status = 204, description = "It is gone, or was not there"),
+        (status = 204, description = "The project was deleted, or did not exist"),
         (status = 409, description = "`project-not-empty`"),
         (status = 412, description = "`condition-failed`"),
         (status = 422, description = "`fields-invalid`")))]

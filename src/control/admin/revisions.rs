@@ -20,10 +20,10 @@ pub(super) fn routes() -> OpenApiRouter<Admin> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Asked {
-    /// Items of the page; 100 if not given.
+    /// The most items that the page has; 100 if not given.
     #[param(nullable = false, minimum = 1, maximum = 1000)]
     limit: Option<u16>,
-    /// `next` of the page before.
+    /// The `next` of the page before; without it the first page.
     #[param(nullable = false, max_length = 1024)]
     cursor: Option<String>,
 }
@@ -49,7 +49,7 @@ struct Place {
 #[utoipa::path(get, path = "/apis/{project}/{identifier}/{version}/revisions", tag = "revisions",
     params(apis::Place, Asked),
     responses(
-        (status = 200, body = Page<Revision>, description = "A page of them"),
+        (status = 200, body = Page<Revision>, description = "A page of revisions"),
         (status = 404, description = "`api-not-found`"),
         (status = 422, description = "`fields-invalid`")))]
 async fn list(
@@ -65,7 +65,7 @@ async fn list(
 #[utoipa::path(get, path = "/apis/{project}/{identifier}/{version}/revisions/{number}", tag = "revisions",
     params(Place),
     responses(
-        (status = 200, body = Revision, description = "It"),
+        (status = 200, body = Revision, description = "The revision"),
         (status = 404, description = "`api-not-found`, `revision-not-found`"),
         (status = 422, description = "`fields-invalid`")))]
 async fn show(State(admin): State<Admin>, Names(place): Names<Place>) -> Result<Json<Revision>, Refused> {

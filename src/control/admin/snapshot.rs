@@ -1,4 +1,4 @@
-//! The snapshot: what is in force on the shards, and which connections of what was in force before are still ending.
+//! The active snapshot: the deployments that the shards serve, and the drains that are under way.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,18 +28,18 @@ pub(super) fn routes() -> OpenApiRouter<Admin> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Asked {
-    /// Items of the page; 100 if not given.
+    /// The most items that the page has; 100 if not given.
     #[param(nullable = false, minimum = 1, maximum = 1000)]
     limit: Option<u16>,
-    /// `next` of the page before.
+    /// The `next` of the page before; without it the first page.
     #[param(nullable = false, max_length = 1024)]
     cursor: Option<String>,
 }
 
-/// Show what is in force, and how far the ending of connections has come
+/// Show the active snapshot, and the progress of drains
 #[utoipa::path(get, path = "/snapshot", tag = "snapshot", params(Asked),
     responses(
-        (status = 200, body = InForce, description = "It"),
+        (status = 200, body = InForce, description = "The active snapshot"),
         (status = 504, description = "`shards-silent`")))]
 async fn show(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Result<Json<InForce>, Refused> {
     let page = page::asked(asked.limit, asked.cursor)?;

@@ -7,9 +7,9 @@ use axum::response::{IntoResponse, Response};
 
 use crate::api::problem::{Code, FieldError, Problems};
 
-/// What a problem document is sent as.
+/// The media type of a problem document.
 pub const CONTENT: &str = "application/problem+json";
-/// Of a text that repeats what the client sent, this many bytes are repeated.
+/// The most bytes of a client's text that a problem repeats.
 const MAX_ECHO_BYTES: usize = 300;
 /// Seconds after which what is too busy may be asked again.
 const AGAIN_SECS: u16 = 5;
@@ -107,7 +107,7 @@ impl IntoResponse for Refused {
     }
 }
 
-/// What a library answered in words of its own, as a problem document; its `Allow` stays.
+/// Turns an error that a library answered into a problem document, and keeps its `Allow`.
 pub(crate) fn in_our_words(response: Response) -> Response {
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();

@@ -10,20 +10,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-/// What a connection is bounded by.
+/// The bounds of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// How long a client may take nothing of its answer.
+    /// The longest time that a client may take no byte of its answer.
     pub(super) write: Duration,
-    /// How long a client may take for all of its answer, once it does not take it at once.
+    /// The longest time that a client may take for all of its answer, once it does not take it at once.
     pub(super) answer: Duration,
-    /// How long, and how many bytes, are read and dropped behind the last answer. A socket that is closed with something
+    /// The time and the bytes that are read and dropped after the last answer. A socket that is closed with something
     /// unread is reset, and that destroys the answer on its way.
     pub(super) linger: Duration,
     pub(super) linger_bytes: usize,
 }
 
-/// Of every listener.
+/// The bounds on every listener.
 pub(super) const BOUNDS: Bounds = Bounds {
     write: Duration::from_secs(20),
     answer: Duration::from_secs(60),
@@ -48,7 +48,7 @@ impl Bounded {
         Self { stream, bounds, stuck: None, slow: None, lingering: None }
     }
 
-    /// What a write came to, or that it has come to nothing for too long.
+    /// The outcome of a write, or a timeout if the client has taken nothing for too long.
     fn bound(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if written.is_ready() {
             self.stuck = None;

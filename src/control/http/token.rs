@@ -59,7 +59,7 @@ impl Token {
         if is_token { Ok(Self(text.into())) } else { Err(fail(TokenFault::Content)) }
     }
 
-    /// Whether a client has given this token, in a time that depends on nothing but the given text's length.
+    /// True if a client has given this token. The time this takes depends on nothing but the length of the given text.
     #[must_use]
     pub fn is(&self, given: &str) -> bool {
         verify_slices_are_equal(self.0.as_bytes(), given.as_bytes()).is_ok()
@@ -99,7 +99,7 @@ enum TokenFault {
     Make(io::Error),
     /// Others may read it; its mode.
     Readable(u32),
-    /// It holds no token.
+    /// The file holds no token.
     Content,
 }
 

@@ -159,7 +159,7 @@ impl Manager {
     }
 }
 
-/// Where an API stands in the list.
+/// The position of an API in the list.
 fn position(api: &Api) -> Position {
     (api.project.to_string(), api.identifier.to_string(), api.version.major, api.version.minor, api.id)
 }

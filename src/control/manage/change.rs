@@ -1,33 +1,9 @@
 //! From a [`Change`] to what it does, inside its transaction.
 
-use super::change_context::ChangeContext;
+use super::change_context::{ChangeContext, Made};
 use super::{apis, deploy, deployments, lifecycle, projects};
 use crate::api::view::Status;
 use crate::api::{Change, Condition, Problems};
-
-/// What a change did, beside what the store shows after it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Made {
-    /// The project, API or deployment was not there before.
-    pub is_new: bool,
-    /// What was allowed, and may be a mistake all the same.
-    pub warnings: Vec<String>,
-}
-
-/// Whether changes are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// They are committed, and active on every shard when they are answered.
-    Commit,
-    /// They are checked as far as a commit checks them, and then rolled back.
-    DryRun,
-}
-
-impl Made {
-    pub(super) fn of(is_new: bool) -> Self {
-        Self { is_new, warnings: Vec::new() }
-    }
-}
 
 /// Makes a change of something that is in the state that `condition` asks for.
 pub(super) fn make(context: &mut ChangeContext<'_>, change: &Change, condition: &Condition) -> Result<Made, Problems> {

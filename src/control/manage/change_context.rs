@@ -15,7 +15,7 @@ use crate::control::store::deployments;
 #[derive(Debug, Default)]
 pub(super) struct DeployedSet {
     now: BTreeMap<DeploymentId, Deployed>,
-    /// What stood there before, the latest last.
+    /// The deployments that uncommitted changes have replaced, the latest last.
     before: Vec<(DeploymentId, Option<Deployed>)>,
 }
 
@@ -32,7 +32,7 @@ impl DeployedSet {
         !self.before.is_empty()
     }
 
-    /// What is to stand there; nothing: none.
+    /// Sets or removes a deployment.
     fn set(&mut self, id: DeploymentId, deployed: Option<Deployed>) {
         if self.now.get(&id) == deployed.as_ref() {
             return;
@@ -44,12 +44,12 @@ impl DeployedSet {
         self.before.push((id, before));
     }
 
-    /// The change is made.
+    /// Keeps what was changed.
     pub(super) fn commit(&mut self) {
         self.before.clear();
     }
 
-    /// It is not, and everything is as it was.
+    /// Undoes everything since the last commit.
     pub(super) fn roll_back(&mut self) {
         while let Some((id, before)) = self.before.pop() {
             match before {
@@ -60,15 +60,39 @@ impl DeployedSet {
     }
 }
 
-/// What an operation works with, inside its transaction.
+/// The outcome of a change, besides what the store shows after it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// The project, API or deployment was not there before.
+    pub is_new: bool,
+    /// Warnings of what was allowed but may be a mistake.
+    pub warnings: Vec<String>,
+}
+
+/// Commit or dry run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// They are committed, and active on every shard when they are answered.
+    Commit,
+    /// They are checked as far as a commit checks them, and then rolled back.
+    DryRun,
+}
+
+impl Made {
+    pub(super) fn of(is_new: bool) -> Self {
+        Self { is_new, warnings: Vec::new() }
+    }
+}
+
+/// The state that a change works with, inside its transaction.
 pub(super) struct ChangeContext<'a> {
     pub(super) connection: &'a Connection,
     pub(super) environments: &'a Environments,
     pub(super) actor: &'a Actor,
-    /// When it is made: to the millisecond, as it is stored.
+    /// The time of the change: to the millisecond, as it is stored.
     pub(super) now: Timestamp,
     pub(super) deployed: &'a mut DeployedSet,
-    /// Whether the change is about what shards serve. It is then answered when they serve it, even if nothing was left to
+    /// True if the change is about what shards serve. The change is then answered when they serve it, even if nothing was left to
     /// change: an earlier attempt may have made it without seeing it active.
     pub(super) concerns_shards: bool,
     pub(super) records: Records,

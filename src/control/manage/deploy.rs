@@ -1,7 +1,6 @@
-//! How a deployment comes about: deploying, promoting, rolling back. Validation first; nothing is deployed half.
+//! Deploying, promoting and rolling back. Everything is validated first; nothing is deployed in part.
 
-use super::change::Made;
-use super::change_context::ChangeContext;
+use super::change_context::{ChangeContext, Made};
 use super::deployments::{changed, existing, shown};
 use super::{Manager, apis as api_operations};
 use crate::api::environment::RunningEnvironment;
@@ -15,7 +14,7 @@ use crate::control::store::apis::ApiRow;
 use crate::control::store::deployments::{self, DeploymentRow, NewRow};
 use crate::control::store::revisions;
 
-/// How a deployment comes about.
+/// Deploying, promoting and rolling back.
 impl Manager {
     /// Runs a revision in an environment. Nothing happens if it runs there with these targets.
     ///
@@ -82,7 +81,7 @@ impl Manager {
     }
 }
 
-/// What a deployment is to be.
+/// The deployment that a change asks for.
 pub(super) struct Wanted<'a> {
     pub(super) revision: Option<u64>,
     pub(super) targets: &'a OwnTargets,
@@ -155,7 +154,7 @@ pub(super) fn promote(
     run(context, &Plan { action: Action::ApiPromote, api, place, revision, own, status, before })
 }
 
-/// Where a promotion leads: to the environment behind the one it comes from.
+/// The environment that a promotion leads to: the one after `from`.
 fn next<'a>(context: &ChangeContext<'a>, from: &str, to: &str) -> Result<&'a RunningEnvironment, Problems> {
     let mut faults = Faults::default();
     for (field, name) in [("from", from), ("to", to)] {
@@ -208,7 +207,7 @@ fn current(context: &ChangeContext<'_>, api: &ApiRow) -> Result<Revision, Proble
     revision(context, api, number)
 }
 
-/// What is to run where.
+/// A revision to run in an environment.
 struct Plan<'a> {
     action: Action,
     api: ApiRow,
@@ -217,7 +216,7 @@ struct Plan<'a> {
     /// The environment's own targets.
     own: Option<Vec<TargetUrl>>,
     status: Status,
-    /// What is deployed there.
+    /// The deployment that is there now.
     before: Option<DeploymentRow>,
 }
 
@@ -230,7 +229,7 @@ impl Plan<'_> {
         self.status == Status::Stopped
     }
 
-    /// Whether there is nothing to do.
+    /// True if the environment runs this already.
     fn is_so(&self) -> bool {
         let stopped = self.is_stopped();
         let same = |row: &DeploymentRow| {

@@ -14,7 +14,7 @@ use crate::control::store::deployments::{self, DeploymentRow};
 
 /// Deployments. Their state is their API's: they have its entity tag.
 impl Manager {
-    /// Where an API is deployed, in the environments' order.
+    /// The deployments of an API, in the order of the environments.
     ///
     /// # Errors
     /// `api-not-found`.
@@ -82,7 +82,7 @@ impl Manager {
     /// Has a stopped deployment take connections again. Nothing happens if it runs.
     ///
     /// # Errors
-    /// As [`Self::stop`].
+    /// Those of [`Self::stop`].
     pub async fn start_again(
         &self,
         actor: &Actor,

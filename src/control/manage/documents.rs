@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::change::{Mode, make};
-use super::change_context::{ChangeContext, Records};
+use super::change::make;
+use super::change_context::{ChangeContext, Mode, Records};
 use super::store_thread::{Outcome, Reader, StoreThread};
 use super::{Manager, views};
 use crate::api::problem::Code;
@@ -62,7 +62,7 @@ fn apply(thread: &mut StoreThread, actor: &Actor, documents: &[Document], mode: 
     Ok((steps, receipt))
 }
 
-/// What the store holds of the APIs that documents are about.
+/// Reads the APIs that documents are about from the store.
 fn held(reader: &Reader<'_>, documents: &[Document]) -> Result<Held, Problems> {
     let environments = reader.environments.iter().map(|environment| environment.name.clone()).collect();
     let mut held = Held { environments, ..Held::default() };

@@ -16,7 +16,7 @@ use crate::control::store::deployments::{self, DeploymentRow};
 
 /// An API's life.
 impl Manager {
-    /// Where an API is in its life, and may go.
+    /// The lifecycle state of an API, and the states that it may change to.
     ///
     /// # Errors
     /// `api-not-found`.
@@ -90,7 +90,7 @@ pub(super) fn set(
     Ok(warnings)
 }
 
-/// What an API's life is after a change that is allowed.
+/// The lifecycle of an API after a change that is allowed.
 fn after(api: &ApiRow, change: LifecycleChange, now: Timestamp) -> Life {
     let was = &api.life;
     let (deprecated_at, sunset_at) = match change.state {

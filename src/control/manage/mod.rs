@@ -15,6 +15,7 @@ mod environments;
 mod health;
 mod lifecycle;
 mod node_change;
+mod process_control;
 mod projects;
 pub mod start;
 mod store_thread;
@@ -37,22 +38,23 @@ use change_context::{ChangeContext, Records};
 use health::Health;
 use store_thread::{Job, Reader, StoreThread};
 
-pub use change::{Made, Mode};
+pub use change_context::{Made, Mode};
 pub use documents::documents_invalid;
-pub use node_change::{NewConfiguration, NodeChange, ProcessControl};
+pub use node_change::{NewConfiguration, NodeChange};
+pub use process_control::ProcessControl;
 pub use start::{Origin, Started};
 
 /// Operations that may wait for the store's thread.
 const QUEUE: usize = 256;
 
-/// What operations go by.
+/// The deadlines of operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How long an operation waits for the shards.
+    /// The longest wait for the shards.
     pub in_force_timeout: Duration,
-    /// How long one waits for a place in the queue, and then for the store.
+    /// The longest wait for a place in the queue, and then for the store.
     pub store_timeout: Duration,
-    /// How often a store is tried again that could not be opened.
+    /// The interval between attempts to open a store that could not be opened.
     pub reopen_every: Duration,
 }
 
@@ -69,11 +71,11 @@ impl Default for Settings {
 /// Which APIs are listed; all conditions count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApiFilter {
-    /// Of this project.
+    /// Only APIs of this project.
     pub project: Option<ProjectName>,
-    /// In this state.
+    /// Only APIs in this state.
     pub lifecycle: Option<Lifecycle>,
-    /// Deployed in this environment.
+    /// Only APIs deployed in this environment.
     pub environment: Option<String>,
     /// With this in name, display name, identifier or description; of ASCII letters small and capital ones are the same.
     pub text: Option<String>,
@@ -105,7 +107,7 @@ impl Manager {
         self.is_draining.store(true, Ordering::Release);
     }
 
-    /// Whether changes are refused because the process is about to end.
+    /// True once changes are refused because the process is about to end.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.is_draining.load(Ordering::Acquire)
@@ -156,7 +158,7 @@ impl Manager {
     /// Makes changes in their order, all of them or none, and answers what each did once all are active.
     ///
     /// # Errors
-    /// What refuses the first change that is refused, its fields below `changes[n]`.
+    /// The problem of the first change that is refused, its fields below `changes[n]`.
     pub async fn apply(&self, actor: &Actor, changes: Vec<Change>, mode: Mode) -> Result<Vec<Made>, Problems> {
         self.takes_changes()?;
         let actor = actor.clone();

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::Manager;
+use super::process_control::ProcessControl;
 use super::store_thread::StoreThread;
 use crate::api::{Action, Actor, Environments, Problems};
 use crate::config::file::{Configuration, Opened};
@@ -25,7 +26,7 @@ pub enum NodeChange {
     NoteClosing {
         /// The API, the environment, or the connection.
         subject: String,
-        /// How many connections will close.
+        /// The number of connections that will close.
         closing: u64,
     },
 }
@@ -35,7 +36,7 @@ pub enum NodeChange {
 pub struct NewConfiguration {
     /// The configuration.
     pub configuration: Arc<Configuration>,
-    /// What the files hold that the configuration names.
+    /// The contents of the files that the configuration names.
     pub opened: Opened,
     /// The environments, with the addresses that their listeners have.
     pub environments: Environments,
@@ -43,18 +44,6 @@ pub struct NewConfiguration {
     pub before: Value,
     /// For the audit: the options that change, as they will be. No secrets.
     pub after: Value,
-}
-
-/// What a change reaches in the process beside its shards. Calls come from the store's thread, and must not wait for it.
-pub trait ProcessControl: Send + 'static {
-    /// Makes the rest of a configuration active, once the shards have been sent their part.
-    ///
-    /// # Errors
-    /// What could not be made active; all else is.
-    fn configure(&mut self, configuration: &Arc<Configuration>) -> Result<(), String>;
-
-    /// Has certificates and keys read again.
-    fn reload_certificates(&mut self);
 }
 
 impl Manager {
@@ -68,7 +57,7 @@ impl Manager {
     /// Makes a change of this process, and answers when it is active.
     ///
     /// # Errors
-    /// What the publisher refuses, and then nothing has changed; or `not-in-force`.
+    /// The publisher's problem, and then nothing has changed; or `not-in-force`.
     pub async fn change_node(&self, actor: &Actor, change: NodeChange) -> Result<(), Problems> {
         let actor = actor.clone();
         let receipt = self.ask(move |thread| thread.change_node(&actor, change)).await??;

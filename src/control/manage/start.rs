@@ -1,4 +1,4 @@
-//! Where the manager begins: with a store, or with what the last good snapshot says.
+//! Starting the manager, with a store or from the last good snapshot.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,7 +20,7 @@ use crate::control::store::Store;
 use crate::control::store::fault::StoreError;
 use crate::engine::background;
 
-/// Where deployments come from.
+/// The source of the deployments at the start.
 #[derive(Debug)]
 pub enum Origin {
     /// The store.
@@ -28,11 +28,11 @@ pub enum Origin {
     /// The last good snapshot, because there is no store: it is served, and every operation answers `store-unavailable`, until
     /// the store can be opened after all.
     Snapshot {
-        /// Where the store should be.
+        /// The state directory, where the store should be.
         state: StateDir,
         /// Why there is no store.
         why: StoreError,
-        /// What is deployed.
+        /// The deployments of the last good snapshot.
         deployed: BTreeMap<DeploymentId, Deployed>,
     },
 }
@@ -42,7 +42,7 @@ pub enum Origin {
 pub struct Started {
     /// Every operation.
     pub manager: Manager,
-    /// Of the first snapshot.
+    /// The receipt of the first snapshot.
     pub receipt: Option<Receipt>,
     /// Ends when no manager is left and what was asked is done; then the store is closed.
     pub thread: JoinHandle<()>,

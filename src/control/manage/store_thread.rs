@@ -11,12 +11,11 @@ use tokio::time::sleep;
 use tracing::info;
 
 use super::Manager;
-use super::change::Mode;
-use super::change_context::{ChangeContext, DeployedSet, Records};
+use super::change_context::{ChangeContext, DeployedSet, Mode, Records};
 use super::health::Health;
-use super::node_change::ProcessControl;
+use super::process_control::ProcessControl;
 use crate::api::problem::Code;
-use crate::api::view::health::StoreState;
+use crate::api::view::health::{StoreHealth, StoreState};
 use crate::api::{Actor, Environments, Problems};
 use crate::config::units::show_duration;
 use crate::control::publish::{Publisher, Receipt};
@@ -194,6 +193,17 @@ impl Reopening {
 }
 
 impl Manager {
+    /// The health of the store. Never waits. While the store takes no changes, a call has the store probed again.
+    #[must_use]
+    pub fn health(&self) -> StoreHealth {
+        let health = self.health.get();
+        if health.state != StoreState::Ok {
+            // If there is no place in the queue, it will be looked at another time.
+            let _ = self.jobs.try_send(Box::new(StoreThread::probe));
+        }
+        health
+    }
+
     /// Has a store that could not be opened tried again from now on, every [`reopen_every`](super::Settings::reopen_every), by
     /// a task of `runtime`; call this once the shards are told of what is published. When the store is there `then` is called,
     /// on the store's thread: it must not wait for it. Without such a store nothing happens.

@@ -31,7 +31,7 @@ pub(super) fn api(connection: &Connection, environments: &Environments, row: Api
     })
 }
 
-/// Where an API is deployed, in the environments' order; those that are no longer configured come last.
+/// The deployments of an API in the order of the environments, those in unconfigured environments last.
 pub(super) fn deployments(
     connection: &Connection,
     environments: &Environments,
@@ -58,7 +58,7 @@ pub(super) fn deployment(environments: &Environments, key: &ApiKey, row: Deploym
     }
 }
 
-/// Of an API, what the audit keeps.
+/// An API, as the audit keeps it.
 pub(super) fn audited_api(row: &ApiRow) -> Value {
     // Nothing in a definition can fail to be written.
     let mut kept = serde_json::to_value(&row.definition).unwrap_or_default();
@@ -68,7 +68,7 @@ pub(super) fn audited_api(row: &ApiRow) -> Value {
     kept
 }
 
-/// Of an API with its life and where it is deployed.
+/// An API with its lifecycle and deployments, as the audit keeps it.
 pub(super) fn audited_whole(row: &ApiRow, deployments: &[DeploymentRow]) -> Value {
     let (mut whole, life) = (audited_api(row), audited_life(&row.life));
     if let (Some(whole), Value::Object(life)) = (whole.as_object_mut(), life) {
@@ -78,7 +78,7 @@ pub(super) fn audited_whole(row: &ApiRow, deployments: &[DeploymentRow]) -> Valu
     whole
 }
 
-/// Of an API's lifecycle.
+/// An API's lifecycle, as the audit keeps it.
 pub(super) fn audited_life(life: &Life) -> Value {
     json!({
         "lifecycle": life.state,
@@ -88,7 +88,7 @@ pub(super) fn audited_life(life: &Life) -> Value {
     })
 }
 
-/// Of a deployment.
+/// A deployment, as the audit keeps it.
 pub(super) fn audited_deployment(row: &DeploymentRow) -> Value {
     json!({
         "environment": row.environment,

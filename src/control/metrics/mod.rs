@@ -1,4 +1,4 @@
-//! What shards count, in the text that Prometheus reads (OpenMetrics). docs/metrics.md has every figure.
+//! The counters of the shards in the text format that Prometheus reads (OpenMetrics). docs/metrics.md has every metric.
 //!
 //! Shards keep plain counters and hand them over when asked; everything here happens on the control plane's thread. What a
 //! counter says never falls while the process lives: shards keep the counts of deployments that are gone, and a shard that
@@ -28,14 +28,14 @@ use crate::command::tally::Tally;
 use crate::command::view::Report;
 use crate::routing::route::RouteLabels;
 
-/// What the text is sent as.
+/// The media type of the text.
 pub const CONTENT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// How long a text is given to whoever asks: it is long where there are many APIs.
+/// The time for which one text answers every scrape: it is long where there are many APIs.
 const SHARED_FOR: Duration = Duration::from_millis(500);
-/// How long the audit's last number is waited for: the store may be busy.
+/// The longest wait for the audit's last number: the store may be busy.
 const AUDIT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Where figures come from. Clones share what they remember.
+/// The sources of the metrics. Clones share what they remember.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     shards: ShardClient,
@@ -45,7 +45,7 @@ pub struct Metrics {
     text: Arc<tokio::sync::Mutex<Option<(Instant, Bytes)>>>,
 }
 
-/// What was last heard, for when nothing is.
+/// The last values, for a source that does not answer.
 #[derive(Debug, Default)]
 struct Known {
     reports: BTreeMap<usize, Report>,

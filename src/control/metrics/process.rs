@@ -1,4 +1,4 @@
-//! What the kernel says of this process, in `/proc/self`.
+//! Figures of this process, from `/proc/self`.
 
 use std::fs;
 

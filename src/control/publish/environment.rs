@@ -1,4 +1,4 @@
-//! What a route needs to know of the environment that its API is deployed in, worked out once for each configuration.
+//! The part of a configuration that routes depend on, worked out once for each configuration.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use crate::tls::client::ClientTls;
 pub(super) struct Ground {
     pub(super) settings: Arc<Settings>,
     pub(super) environments: BTreeMap<String, Environment>,
-    /// How upstreams are spoken to in TLS: environments name theirs by its place.
+    /// TLS configurations for upstreams; environments refer to them by index.
     pub(super) trust: Vec<ClientTls>,
     pub(super) resolver: Arc<[SocketAddr]>,
     listeners: u16,
@@ -66,7 +66,7 @@ impl Layers {
     }
 }
 
-/// Where an environment's routes go.
+/// The sites of an environment in the snapshot.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sites {
     external: Site,

@@ -51,19 +51,19 @@ pub(super) fn of(deployed: &Deployed, ground: &Ground, names: &Resolver) -> Resu
     })
 }
 
-/// Where it is served.
+/// The path that serves the deployment.
 pub(super) fn base_path(deployed: &Deployed) -> BasePath {
     let key = &deployed.key;
     let (major, minor) = (u32::from(key.version.major), u32::from(key.version.minor));
     BasePath { prefix: format!("/{}/{}", key.project, key.identifier), major, minor }
 }
 
-/// Whether new connections are taken: if not, it does not matter where they would go.
+/// True if the deployment takes new connections; if not, its targets do not matter.
 pub(super) fn is_open(deployed: &Deployed) -> bool {
     gate(deployed) == Gate::Open
 }
 
-/// Whether it is served at all: a retired API has no path.
+/// True if the deployment is served at all: a retired API has no path.
 pub(super) fn is_served(deployed: &Deployed) -> bool {
     deployed.lifecycle.at_run_time() != AtRunTime::Gone
 }
@@ -98,7 +98,7 @@ fn endpoint(target: Target, environment: &Environment, ground: &Ground, names: &
     Ok(Endpoint::new(target, tls, names.follow(question)))
 }
 
-/// What consumers of a deprecated API are told with their 101: since when it is (RFC 9745), and when it ends (RFC 8594).
+/// The fields that a deprecated API adds to its 101: `Deprecation` (RFC 9745) and `Sunset` (RFC 8594).
 fn notice(deployed: &Deployed) -> Box<[u8]> {
     let mut lines = String::new();
     if deployed.lifecycle.at_run_time() == AtRunTime::ServedWithNotice {

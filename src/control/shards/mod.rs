@@ -15,7 +15,7 @@ use crate::engine::mailbox::{Sender, Unsent};
 use crate::routing::route::{RouteId, RouteLabels};
 use crate::routing::snapshot::Snapshot;
 
-/// How long a shard may take to answer.
+/// The longest time that a shard may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Sends a command to a shard, and gives it back if the shard does not take it.
@@ -31,14 +31,14 @@ struct Asked {
     patience: Duration,
 }
 
-/// What was answered, by shard, and the shards that did not answer.
+/// The answers by shard, and the shards that did not answer.
 #[derive(Clone, Debug)]
 pub struct Answers<T> {
     /// Each with its shard's number.
     pub got: Vec<(usize, T)>,
-    /// Those that had time to and may yet, in their order.
+    /// Shards that did not answer in time but may yet, in their order.
     pub silent: Vec<usize>,
-    /// Those that have ended, and with them their connections, in their order: the process is about to end.
+    /// Shards that have ended, and their connections with them, in their order: the process is about to end.
     pub ended: Vec<usize>,
 }
 
@@ -49,13 +49,13 @@ pub struct Silent(pub Vec<usize>);
 /// Which connections are meant; all conditions count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Of this API, as `project/identifier:version`.
+    /// Only connections of this API, as `project/identifier:version`.
     pub api: Option<String>,
-    /// In this environment.
+    /// Only connections in this environment.
     pub environment: Option<String>,
 }
 
-/// Where a page of connections begins: a shard, and a place in its table.
+/// The start of a page of connections: a shard, and an index in its table.
 pub type Position = (usize, u32);
 
 impl fmt::Debug for ShardClient {
@@ -122,19 +122,19 @@ impl ShardClient {
         Self(Arc::new(Asked { shards, snapshot: Box::new(snapshot), patience }))
     }
 
-    /// How many there are.
+    /// The number of shards.
     #[must_use]
     pub fn count(&self) -> usize {
         self.0.shards.len()
     }
 
-    /// What was published last.
+    /// The snapshot that was published last.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         (self.0.snapshot)()
     }
 
-    /// How all of them fare.
+    /// Asks every shard for its report.
     pub async fn reports(&self) -> Answers<Report> {
         self.ask_all(|_, reply| Some(Command::Report(reply))).await
     }

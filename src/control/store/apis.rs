@@ -24,7 +24,7 @@ pub(crate) struct ApiRow {
     pub(crate) updated_by: String,
 }
 
-/// What of an API its lifecycle decides.
+/// The part of an API that its lifecycle decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Life {
     pub(crate) state: Lifecycle,
@@ -42,7 +42,7 @@ pub(crate) struct Filter<'a> {
     pub(crate) text: Option<&'a str>,
 }
 
-/// Where an API stands in the list.
+/// The position of an API in the list.
 pub(crate) type Position = (String, String, u16, u16, u64);
 
 impl ApiRow {
@@ -88,7 +88,7 @@ pub(crate) fn find(connection: &Connection, key: &ApiKey) -> rusqlite::Result<Op
     Ok(of_key(connection, key)?.into_iter().next())
 }
 
-/// Those behind a position, in the list's order, until `take` has enough.
+/// Reads APIs after a position, in the list's order, until `take` has enough.
 pub(crate) fn list<E: From<rusqlite::Error>>(
     connection: &Connection,
     filter: &Filter<'_>,

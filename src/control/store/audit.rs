@@ -14,12 +14,12 @@ use crate::api::{Action, Actor, ApiKey, AuditEntry, Lifecycle};
 /// Entries of an API's life that are shown, the latest.
 const MAX_HISTORY: u64 = 1000;
 
-/// What an entry is to say.
+/// An entry to add.
 #[derive(Clone, Debug)]
 pub(crate) struct NewEntry {
     pub(crate) action: Action,
     pub(crate) subject: String,
-    /// Of an API: what it is found by, and its number.
+    /// The key and the number of the API that the entry is about.
     pub(crate) api: Option<(ApiKey, u64)>,
     pub(crate) before: Option<Value>,
     pub(crate) after: Option<Value>,
@@ -60,7 +60,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     })
 }
 
-/// Those before a number, the newest first, until `take` has enough.
+/// Reads entries before a number, the newest first, until `take` has enough.
 pub(crate) fn list<E: From<rusqlite::Error>>(
     connection: &Connection,
     api: Option<&ApiKey>,

@@ -58,7 +58,7 @@ pub(crate) fn find(connection: &Connection, api: u64, environment: &str) -> rusq
     sql::first(connection, &select, params![Number(api), environment], read)
 }
 
-/// What is to run in an environment.
+/// The revision to run in an environment, and how.
 #[derive(Clone, Debug)]
 pub(crate) struct NewRow<'a> {
     pub(crate) revision: u64,

@@ -1,4 +1,4 @@
-//! What is wrong with the store, and who can put it right.
+//! Errors of the store, and who can put them right.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ pub enum StoreError {
     InUse {
         /// The lock that it holds.
         lock: PathBuf,
-        /// What stands in it: the node's process number.
+        /// The lock's text: the node's process number.
         by: String,
     },
     /// The state directory cannot be made, or a file of it not opened.
@@ -26,9 +26,9 @@ pub enum StoreError {
         /// Why.
         why: String,
     },
-    /// It was written by a newer program.
+    /// A newer program wrote the store.
     Newer {
-        /// Its form.
+        /// The form of the store.
         found: i32,
         /// The newest form that this program knows.
         known: usize,
@@ -37,23 +37,23 @@ pub enum StoreError {
     Foreign,
     /// There was a store, and its file is missing or empty.
     Missing {
-        /// What tells that there was one.
+        /// The file that shows that there was one.
         told_by: PathBuf,
     },
-    /// What it holds is not what was written.
+    /// The store is damaged.
     Broken {
-        /// How that shows.
+        /// The damage that was found.
         why: String,
     },
-    /// It can be read and not changed.
+    /// The store can be read but not written.
     ReadOnly,
-    /// Its disk is full.
+    /// The store's disk is full.
     Full,
     /// A tool of somebody else's holds it.
     Busy,
     /// Anything else.
     Failed {
-        /// What the library says.
+        /// The message of the library.
         why: String,
     },
 }

@@ -25,7 +25,7 @@ use super::state_dir::{self, StateDir};
 use crate::api::{Deployed, DeploymentId};
 use fault::StoreError;
 
-/// How long a lock is waited for that somebody else holds, who looks at the store with a tool of his own.
+/// The longest wait for a lock that another program holds, such as a tool that reads the store.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Statements that are kept prepared: more than the program has.
@@ -44,7 +44,7 @@ pub struct Store {
     connection: Connection,
     /// Held as long as the store is open.
     state: StateDir,
-    /// Whether it was opened to be read alone, because it could not be changed then.
+    /// True if the store was opened to be read only, because it could not be written then.
     is_read_only: bool,
 }
 
@@ -53,12 +53,12 @@ impl Store {
     /// Where it cannot be changed it is opened to be read.
     ///
     /// # Errors
-    /// It is damaged, newer than the program or not ours, or it cannot be opened.
+    /// The store is damaged, newer than the program or another program's, or it cannot be opened.
     pub fn open(state: &StateDir) -> Result<Self, StoreError> {
         Self::attempt(state, Attempt::First)
     }
 
-    /// The same for one that could not be opened before: it must be without damage anywhere, and nobody is waited for who holds it.
+    /// Retries a store that failed to open: checks the whole file for damage, and does not wait for another process's lock.
     pub(super) fn open_again(state: &StateDir) -> Result<Self, StoreError> {
         Self::attempt(&state.locked()?, Attempt::Again)
     }
@@ -183,7 +183,7 @@ impl Store {
     /// Every deployment there is.
     ///
     /// # Errors
-    /// It cannot be read, or does not hold what a program of ours has written.
+    /// The store cannot be read, or holds values that this program does not write.
     pub fn deployed(&self) -> Result<BTreeMap<DeploymentId, Deployed>, StoreError> {
         let all = deployments::all_deployed(&self.connection)?;
         Ok(all.into_iter().map(|deployed| (deployed.id, deployed)).collect())

@@ -38,7 +38,7 @@ pub(crate) fn find(connection: &Connection, name: &ProjectName) -> rusqlite::Res
     sql::first(connection, &format!("{SELECT} WHERE name = ?1"), [name], read)
 }
 
-/// Those behind `after`, in the order of their names, until `take` has enough.
+/// Reads projects after `after`, in the order of their names, until `take` has enough.
 pub(crate) fn list<E: From<rusqlite::Error>>(
     connection: &Connection,
     after: &str,

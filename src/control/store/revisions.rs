@@ -20,7 +20,7 @@ pub(crate) fn find(connection: &Connection, api: u64, number: u64) -> rusqlite::
     sql::first(connection, select, [Number(api), Number(number)], read)
 }
 
-/// Those before a number, the newest first, until `take` has enough.
+/// Reads revisions before a number, the newest first, until `take` has enough.
 pub(crate) fn list<E: From<rusqlite::Error>>(
     connection: &Connection,
     api: u64,

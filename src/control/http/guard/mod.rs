@@ -1,4 +1,4 @@
-//! Who may call: what every request is checked for before anything of it is looked at.
+//! The guard of a router: the checks that every request must pass before a handler sees it.
 //!
 //! A page in the operator's browser can send requests here, to this address or to a name of its own that it points
 //! here. It must neither change nor read anything, and several things keep it from that: it does not have the token;
@@ -28,11 +28,11 @@ use crate::proto::authority::Authority;
 
 /// Bytes of the longest body on a route that has no limit of its own.
 pub(crate) const MAX_BODY_BYTES: usize = 1 << 20;
-/// How long a request may take from its head to its answer. Each step within has a shorter time of its own.
+/// The longest time from the head of a request to its answer. Each step within has a shorter limit of its own.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// A subprotocol that begins so goes on with the token in base64url.
 const BEARER_PROTOCOL: &str = "ringway.bearer.";
-/// What may be asked without the token: only whether anybody answers.
+/// The one path that needs no token: it says only that the process is alive.
 const OPEN: &str = "/api/v1/health/live";
 const NOT_FOR_BROWSERS: [(HeaderName, HeaderValue); 3] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -40,7 +40,7 @@ const NOT_FOR_BROWSERS: [(HeaderName, HeaderValue); 3] = [
     (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'")),
 ];
 
-/// What a listener asks of its callers.
+/// The rules that a listener has for its clients.
 #[derive(Clone, Debug)]
 pub(crate) struct Guard(Arc<Rules>);
 
@@ -81,7 +81,7 @@ impl From<Vec<String>> for AllowedHosts {
     }
 }
 
-/// Where a connection came in; the server notes it in each of its requests.
+/// The local address that a connection came in on; the server notes it in each request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CameIn(pub(super) SocketAddr);
 
@@ -186,7 +186,7 @@ fn bearer_protocol(headers: &HeaderMap) -> Option<String> {
     String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(token).ok()?).ok()
 }
 
-/// Whether a listener may be called so: by the usual names of this host, by the address that the caller has reached, or
+/// True if a client may call the listener by this name: a usual name of this host, the address that the client has reached, or
 /// by one of `hosts`. An address in a URL belongs to no site, so its port is not looked at.
 fn is_ours(named: Authority<'_>, hosts: &[String], came_in: Option<IpAddr>) -> bool {
     let address = named.address();
@@ -257,7 +257,7 @@ fn too_slow() -> Refused {
     Refused::new(problem::REQUEST_TIMEOUT, detail)
 }
 
-/// Whether a body is said to be `application/json`, with `charset=utf-8` if anything.
+/// True if a body is declared as `application/json`, with no parameter but `charset=utf-8`.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let mut given = headers.get_all(CONTENT_TYPE).iter();
     let (Some(kind), None) = (given.next(), given.next()) else { return false };

@@ -29,16 +29,16 @@ pub(crate) use self::session::Session;
 use super::guard::CameIn;
 use super::socket::{self, Bounded};
 
-/// What a listener bounds.
+/// The bounds of a listener.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     /// Connections at one time.
     pub(super) connections: usize,
     /// Beyond these, how many may be told so at one time. Who comes then is closed without a word.
     pub(super) refusing: usize,
-    /// How long a request's head may take to arrive, and how long a connection may be idle between two.
+    /// The longest time for a request's head to arrive, and for a connection to be idle between two requests.
     pub(super) head: Duration,
-    /// Of each connection's socket.
+    /// The bounds of each connection's socket.
     pub(super) socket: socket::Bounds,
 }
 
@@ -49,9 +49,9 @@ pub(super) const BOUNDS: Bounds =
 /// Header lines of a request, and bytes of its head.
 const MAX_HEADERS: usize = 64;
 const MAX_HEAD_BYTES: usize = 16 << 10;
-/// What hyper buffers of a connection.
+/// Bytes that hyper buffers for a connection.
 const BUFFER_BYTES: usize = 64 << 10;
-/// How long what is being answered may still take when the process stops.
+/// The longest time that requests under way may take when the process stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 /// After an accept that failed: with no descriptor left the next would fail at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -61,7 +61,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Listener {
     /// Bound already.
     pub socket: std::net::TcpListener,
-    /// What answers.
+    /// The router that answers.
     pub router: Router,
     /// Connections at one time.
     pub connections: usize,

@@ -112,7 +112,7 @@ async fn a_reload_that_is_refused_changes_nothing() {
     let node = Node::new();
     let publications = node.fake.publications();
     node.fake.with(|seen| seen.refuses = true);
-    let refused = node.manager.change_node(me(), reload(Environments::new(Vec::new()))).await;
+    let refused = node.manager.change_node(me(), reload(environments())).await;
     assert_eq!(refused.unwrap_err().detail, "The publisher refuses.");
     assert_eq!(node.fake.publications(), publications);
     assert_eq!(node.manager.environments().await.unwrap(), environments().views());

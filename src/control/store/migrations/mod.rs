@@ -10,7 +10,7 @@ pub(super) const APPLICATION_ID: i32 = 0x5269_6e67;
 /// Each brings a store from the form before to the next. What is here has been let out into the world and is never changed.
 pub(super) const MIGRATIONS: &[&str] = &[include_str!("0001.sql"), include_str!("0002.sql")];
 
-/// What a file says it is.
+/// The form that a file declares.
 pub(super) struct Form {
     application_id: i32,
     version: i32,
@@ -27,15 +27,15 @@ impl Form {
         })
     }
 
-    /// Whether nothing was ever put into it.
+    /// True for a database that nothing was ever put into.
     pub(super) fn is_new(&self) -> bool {
         self.application_id == 0 && self.version == 0 && self.is_empty
     }
 
-    /// How many of the migrations it has had.
+    /// The number of migrations that it has had.
     ///
     /// # Errors
-    /// It is not ours, or has had more than there are.
+    /// The database is another program's, or has had more migrations than there are.
     pub(super) fn migrated(&self, known: usize) -> Result<usize, StoreError> {
         if self.is_new() {
             return Ok(0);

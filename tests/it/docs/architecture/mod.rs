@@ -17,7 +17,6 @@ use crate::harness::documents::{document, rows};
 /// Faults that are being mended.
 const KNOWN: &[&str] = &[
     "import each other: src/config/file/check.rs, src/config/file/listeners.rs",
-    "import each other: src/control/manage/change.rs, src/control/manage/deploy.rs",
     "import each other: src/control/manage/health.rs, src/control/manage/node_change.rs, src/control/manage/store_thread.rs",
 ];
 
