@@ -50,6 +50,6 @@ pub struct Deployed {
     pub deprecated_at: Option<Timestamp>,
     /// The end of a deprecated API.
     pub sunset_at: Option<Timestamp>,
-    /// Whether an operator stopped it: new handshakes are refused (503 `api-stopped`), live connections drained.
+    /// True if an operator stopped it: new handshakes are refused (503 `api-stopped`), live connections drained.
     pub stopped: bool,
 }

@@ -48,7 +48,7 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// Whether a resource in this state may be changed; `None` stands for one that does not exist.
+    /// True if a resource in this state may be changed; `None` stands for one that does not exist.
     #[must_use]
     pub fn holds(&self, current: Option<ETag>) -> bool {
         match self {
@@ -76,7 +76,7 @@ pub struct Put<T> {
     pub value: T,
     /// The resource's state.
     pub etag: ETag,
-    /// Whether the PUT created the resource.
+    /// True if the PUT created the resource.
     pub is_new: bool,
 }
 

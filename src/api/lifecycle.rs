@@ -60,7 +60,7 @@ impl Lifecycle {
         }
     }
 
-    /// Whether `to` may follow this state.
+    /// True if `to` may follow this state.
     #[must_use]
     pub fn may_become(self, to: Self) -> bool {
         self.allowed().contains(&to)

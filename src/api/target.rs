@@ -50,7 +50,7 @@ impl TargetUrl {
         pieces.iter().filter_map(|piece| if let Piece::Variable(name) = piece { Some(*name) } else { None }).collect()
     }
 
-    /// Whether both are the same target, as far as that can be known without an environment.
+    /// True if both are the same target, as far as that can be known without an environment.
     fn is_same(&self, other: &Self) -> bool {
         let nothing = BTreeMap::new();
         self == other
@@ -177,7 +177,7 @@ pub fn duplicate_target() -> Fault {
     Fault::new("twice", "the same target stands before it")
 }
 
-/// Whether two URLs name the same target: `ws://a` and `http://A:80/` do.
+/// True if two URLs name the same target: `ws://a` and `http://A:80/` do.
 #[must_use]
 pub fn is_same(one: &Target, other: &Target) -> bool {
     let place = |target: &Target| (target.tls, target.host.to_ascii_lowercase(), target.port, target.base_path.clone());

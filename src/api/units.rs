@@ -30,7 +30,7 @@ const MAX_DURATION_MS: u64 = 366 * 24 * 3_600_000;
 /// A duration, or `off`.
 ///
 /// # Errors
-/// As [`duration`].
+/// The errors of [`duration`].
 pub fn optional_duration(text: &str) -> Result<Optional<Duration>, String> {
     optional(text, duration)
 }
@@ -70,7 +70,7 @@ pub fn count(text: &str) -> Result<u64, String> {
 /// A count above zero, or `off`.
 ///
 /// # Errors
-/// As [`count`].
+/// The errors of [`count`].
 pub fn optional_count(text: &str) -> Result<Optional<u64>, String> {
     optional(text, count)
 }

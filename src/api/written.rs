@@ -1,4 +1,4 @@
-//! How a field's value is read from the form that people and programs send it in.
+//! Conversions between a field's checked value and the form in which requests and documents give it.
 
 use std::str::FromStr;
 

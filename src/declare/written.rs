@@ -258,7 +258,7 @@ mod tests {
                 apply(&mut shelf, &wanted).unwrap();
                 let after = shelf.held();
                 let mut is = after.apis.get(&wanted[0].key).map(Written::held);
-                // What the node chooses where a document leaves it open.
+                // Values that the node chooses if the document leaves them out.
                 for written in [&mut predicted, &mut is].into_iter().flatten() {
                     if wanted[0].sunset_at.is_none() { written.sunset_at = None; }
                     if wanted[0].deprecated_at.is_none() { written.deprecated_at = None; }

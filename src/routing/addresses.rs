@@ -1,4 +1,4 @@
-//! Where an endpoint is: the addresses that the control plane resolved, read by a shard when it dials.
+//! The addresses of an endpoint: those that the control plane resolved, read by a shard when it dials.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

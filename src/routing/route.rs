@@ -47,14 +47,14 @@ pub struct Route {
     pub labels: Option<Arc<RouteLabels>>,
     /// The index of the listener.
     pub listener: u16,
-    /// Whether it takes connections.
+    /// The gate: open, or why not.
     pub gate: Gate,
-    /// What answers its connections.
+    /// The service that answers its connections.
     pub service: Service,
     /// The endpoints of a relay: at least one, taken in turn. One that cannot be reached is passed over for the next. Empty for
     /// any other service.
     pub endpoints: Box<[Endpoint]>,
-    /// Whether the upstream gets the client's `Host` header instead of the target's own host.
+    /// Sends the client's `Host` header to the upstream instead of the target's own host.
     pub preserve_host: bool,
     /// Additional header lines of the client's 101, each with its line end.
     pub answer_lines: Box<[u8]>,
@@ -62,7 +62,7 @@ pub struct Route {
     pub policy: Arc<Policy>,
 }
 
-/// What answers a route's connections.
+/// The service that answers a route's connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Service {
     /// An upstream: one of the route's endpoints.
@@ -72,7 +72,7 @@ pub enum Service {
     Echo,
 }
 
-/// Whether a route takes connections.
+/// The gate of a route: it takes connections, or refuses them for a reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Gate {
     /// The route takes connections.
@@ -114,7 +114,7 @@ pub struct Endpoint {
 pub struct UpstreamTls {
     /// The name in the upstream's certificate; also sent as SNI unless it is an address.
     pub name: ServerName<'static>,
-    /// Whether the certificate is verified: `false` only by an option that says `insecure`.
+    /// Verifies the certificate; `false` only by an option that says `insecure`.
     pub is_verified: bool,
     /// The index of the shard's TLS client configuration.
     pub trust: u16,
@@ -136,7 +136,7 @@ impl Endpoint {
         self.fingerprint
     }
 
-    /// Whether both endpoints are equal. Their address cells are equal if they are the same object, or if the target names an
+    /// True if both endpoints are equal. Their address cells are equal if they are the same object, or if the target names an
     /// address.
     fn is_same(&self, other: &Self) -> bool {
         let is_same_host = Arc::ptr_eq(&self.addresses, &other.addresses) || self.target.host.parse::<IpAddr>().is_ok();
@@ -145,7 +145,7 @@ impl Endpoint {
 }
 
 impl Route {
-    /// Whether both routes are equal: a shard that has one need not look at the other.
+    /// True if both routes are equal: a shard that has one need not look at the other.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         let Self { id, labels, listener, gate, service, endpoints, preserve_host, answer_lines, policy } = self;
@@ -156,7 +156,7 @@ impl Route {
         is_same && endpoints.iter().zip(&other.endpoints).all(|(one, other)| one.is_same(other))
     }
 
-    /// Whether a connection to the endpoint with this fingerprint may go on; [`NO_ENDPOINT`] is that of a connection that ends
+    /// True if a connection to the endpoint with this fingerprint may go on; [`NO_ENDPOINT`] is that of a connection that ends
     /// here.
     #[must_use]
     pub fn goes_to(&self, fingerprint: u64) -> bool {

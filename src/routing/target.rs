@@ -13,7 +13,7 @@ pub struct Target {
     pub host: String,
     /// The port; without one in the URL 443 with TLS and 80 otherwise.
     pub port: u16,
-    /// Whether connections use TLS. If set, plain text is never tried.
+    /// Connections use TLS; plain text is then never tried.
     pub tls: bool,
     /// `host[:port]` for the `Host` header.
     pub authority: String,

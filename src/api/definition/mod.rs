@@ -24,13 +24,13 @@ fields! {
     /// The API's name, for people: 1 to 60 letters, digits, spaces and `-_.`.
     "name" name: Name as String, [min_length = 1, max_length = 60, examples("Chat App API")];
 
-    /// What the API is for: up to 2,000 characters.
+    /// A description of the API: up to 2,000 characters.
     "description" description: Description as Option<String>, default, [max_length = 2000];
 
     /// The access mode: which of an environment's listeners serve the API. `external` if left out.
     "access" access: Access as Option<String>, default, [value_type = Option<Access>];
 
-    /// Where the API's connections go: 1 to 16 URLs. An environment may have targets of its own instead.
+    /// The targets of the API's connections: 1 to 16 URLs. An environment may have targets of its own instead.
     "targets" targets: Vec<TargetUrl> as Vec<String>,
         [min_items = 1, max_items = 16, examples(json!(["ws://127.0.0.1:9000"]))];
 

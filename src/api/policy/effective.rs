@@ -1,4 +1,4 @@
-//! What is in effect once all layers are laid over one another.
+//! The policies in effect: the result of merging all layers.
 
 use std::fmt;
 use std::time::Duration;
@@ -46,7 +46,7 @@ pub struct EffectivePolicy {
     /// The policy's name.
     #[schema(examples("limits.idle_timeout_ms"))]
     pub name: String,
-    /// Its value: a time in milliseconds, a size in bytes, `off`, or a boolean.
+    /// The policy's value: a time in milliseconds, a size in bytes, `off`, or a boolean.
     pub value: Value,
     /// The layer that the value comes from.
     pub source: Source,
@@ -88,7 +88,7 @@ impl Effective {
 }
 
 impl PolicyValues {
-    /// What a shard obeys. The two times that are not policies are the node's.
+    /// The limits and deadlines of a route. Two of its times are no policies: they are the node's.
     #[must_use]
     pub fn route_policy(&self, handshake_timeout: Duration, drain_window: Duration) -> RoutePolicy {
         RoutePolicy {

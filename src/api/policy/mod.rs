@@ -25,32 +25,32 @@ pub use self::value::PolicyValue;
 use super::problem::Fault;
 use super::units::Optional;
 
-/// What is known of a policy besides its values.
+/// A policy: its name and what holds for all its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Its path: `limits.idle_timeout_ms`.
+    /// The policy's path: `limits.idle_timeout_ms`.
     pub name: &'static str,
     /// The values that it takes, for people.
     pub form: &'static str,
-    /// When a change reaches connections that are open.
+    /// The moment at which a change reaches open connections.
     pub live: Live,
 }
 
-/// When a changed policy reaches connections that are open.
+/// The moment at which a changed policy reaches open connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Live {
-    /// With the next bytes that pass.
+    /// The next bytes that pass are subject to it.
     AtOnce,
-    /// When the connection's timers are next looked at: with the next bytes that pass, or when the old time is up.
+    /// The connection's deadlines are computed again with its next bytes, or when the old deadline is due.
     NextTimer,
-    /// When the connection's close begins.
+    /// The close of a connection takes the value that is active when it begins.
     NextClose,
-    /// Only connections that are opened from then on have it.
+    /// Only new connections have it.
     NextHandshake,
 }
 
 policies! {
-    /// Whether the upstream gets the client's `Host` header, and not the target's own host.
+    /// Sends the client's `Host` header to the upstream instead of the target's own host.
     "preserve_host" preserve_host: bool, NextHandshake;
 
     /// From the first dial to an established upstream connection, over all its addresses.
@@ -76,7 +76,7 @@ policies! {
 }
 
 impl Policies {
-    /// Whether the layer names no policy.
+    /// True if the layer names no policy.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

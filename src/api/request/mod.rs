@@ -197,7 +197,7 @@ impl NewLifecycle {
         let display_name = self.display_name.as_deref().and_then(|name| faults.keep("display_name", name.parse()));
         let deprecated_at = self.deprecated_at.as_deref().and_then(|at| faults.keep("deprecated_at", since(at, now)));
         let sunset_at = self.sunset_at.as_deref().and_then(|at| {
-            // Who says since when it is deprecated puts back what was, and does not announce what is to come.
+            // A request with `deprecated_at` restores an API; it announces nothing new.
             let (is_told, floor) = (self.deprecated_at.is_some(), deprecated_at);
             faults.keep("sunset_at", moment(at).and_then(|at| sunset(at, now, is_told || end == Some(at), floor)))
         });

@@ -16,7 +16,7 @@ pub(super) struct CreateArgs {
     /// Version of the API, as MAJOR.MINOR
     #[arg(long, value_name = "M.M")]
     version: String,
-    /// Its name in paths [default: made of the name]; it cannot be changed later
+    /// The API's name in paths [default: derived from the name]; it cannot be changed later
     #[arg(long, value_name = "IDENTIFIER")]
     identifier: Option<String>,
     /// Project of the API [default: default]

@@ -15,16 +15,16 @@ pub(super) struct DefinitionFlags {
     /// Name of the API: 1 to 60 letters, digits, spaces and `-_.`
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
-    /// Where its connections go: a ws://, wss://, http:// or https:// URL; may be repeated, and replaces all targets
+    /// Target of the API's connections: a ws://, wss://, http:// or https:// URL; may be repeated, and replaces all targets
     #[arg(long, value_name = "URL")]
     pub(super) target: Vec<String>,
     /// Description for people
     #[arg(long, value_name = "TEXT")]
     pub(super) description: Option<String>,
-    /// Which of an environment's listeners serve it: external or internal [new API: external]
+    /// Access mode: external or internal, the environment's listeners that serve the API [new API: external]
     #[arg(long, value_name = "MODE", value_parser = access)]
     pub(super) access: Option<Access>,
-    /// A policy of the API, as limits.idle_timeout_ms=5m; `NAME=` goes back to the node's value; may be repeated
+    /// Policy of the API, such as limits.idle_timeout_ms=5m; `NAME=` takes it out; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = PolicyParser, hide_possible_values = true)]
     pub(super) policy: Vec<PolicyChange>,
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a file, collected while it is checked as a whole.
+//! The faults of a file, collected while it is checked as a whole.
 
 use super::document::{Document, Fault, Faults, OptionPath};
 

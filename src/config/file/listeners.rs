@@ -109,7 +109,7 @@ fn same(one: SocketAddr, other: SocketAddr) -> bool {
     one == other && one.port() > 0
 }
 
-/// Whether `all` is the unspecified address that includes `one`, at the same port.
+/// True if `all` is the unspecified address that includes `one`, at the same port.
 fn covers(all: SocketAddr, one: SocketAddr) -> bool {
     all != one
         && all.port() == one.port()

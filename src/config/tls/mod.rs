@@ -74,7 +74,7 @@ pub struct ListenOptions {
     pub pairs: Vec<(PathBuf, PathBuf)>,
     /// The authorities whose certificates clients may show, in PEM.
     pub client_ca: Option<PathBuf>,
-    /// Whether clients are asked for a certificate.
+    /// Requests client certificates, or not; by default if there is a `client_ca`.
     pub client_cert: Option<ClientCertArg>,
 }
 
@@ -126,7 +126,7 @@ pub struct UpstreamOptions {
     pub cert: Option<PathBuf>,
     /// The private key of that certificate, in PEM.
     pub key: Option<PathBuf>,
-    /// Whether any certificate is accepted.
+    /// Accepts any certificate.
     pub insecure_skip_verify: bool,
 }
 

@@ -35,19 +35,19 @@ const REQUIRED: [&str; 5] = ["apiVersion", "kind", "name", "version", "targets"]
 /// The fields of a deployment in a document.
 const DEPLOYMENT: [&str; 4] = ["environment", "revision", "targets", "status"];
 
-/// Whether a document, or a deployment in it, has a field of this name.
+/// True if a document, or a deployment in it, has a field of this name.
 fn is_field(name: &str) -> bool {
     [&ABOUT[..], Definition::FIELDS, &DEPLOYMENT[..]].iter().any(|names| names.contains(&name))
 }
 
-/// What is wrong in a file.
+/// A fault of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Where.
+    /// The fault's place.
     pub origin: Origin,
-    /// In which field, if it is about one.
+    /// The field, if the fault concerns one.
     pub field: Option<String>,
-    /// What, and what to do.
+    /// The fault, and what to do.
     pub message: String,
 }
 
@@ -92,10 +92,10 @@ pub fn files(files: &[DocumentFile]) -> Result<Vec<Document>, Vec<Fault>> {
     if faults.is_empty() { Ok(all) } else { Err(faults) }
 }
 
-/// Refuses two documents for one API, whatever files they are in.
+/// Refuses two documents for one API, also in different files.
 ///
 /// # Errors
-/// Each one that is not the first, with where the first is.
+/// Every document after the first, with the first one's place.
 fn distinct(documents: &[Document]) -> Result<(), Vec<Fault>> {
     let mut first: BTreeMap<&ApiKey, &Origin> = BTreeMap::new();
     let mut faults = Vec::new();
@@ -235,7 +235,7 @@ impl Reader<'_> {
     fn definition(&mut self, tree: &Tree, given: &Given<'_>) -> Option<(ApiKey, Definition)> {
         let before = self.faults.len();
         let mut written = NewDefinition::default();
-        // Of what could not be read, or is missing, nothing more is said.
+        // A field that is missing or could not be read has its fault already.
         let mut unread: BTreeSet<&str> = REQUIRED.into_iter().filter(|name| given.value(name).is_none()).collect();
         for name in Definition::FIELDS {
             let Some(value) = given.value(name) else { continue };

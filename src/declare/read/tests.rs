@@ -1,11 +1,11 @@
-//! What is read from YAML, and every fault with its place.
+//! Documents read from YAML, and every fault with its place.
 
 use super::{distinct, documents};
 use crate::api::request::OwnTargets;
 use crate::api::view::Status;
 use crate::api::{Access, Lifecycle};
 
-/// What is told of a text.
+/// The faults of a text.
 fn faults(text: &str) -> Vec<String> {
     documents("f.yaml", text).unwrap_err().iter().map(ToString::to_string).collect()
 }

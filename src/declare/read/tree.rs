@@ -17,7 +17,7 @@ const MAX_NODES: usize = 20_000_000;
 /// A value and its place.
 #[derive(Debug)]
 pub(super) struct Tree {
-    /// Where the value is used: for an alias, the place of the alias.
+    /// The place where the value is used; for an alias, the place of the alias.
     pub(super) at: Location,
     node: Node,
 }
@@ -49,7 +49,7 @@ pub(super) struct Field {
     pub(super) value: Tree,
 }
 
-/// Why a value does not have the form that is asked for.
+/// The reason why a value does not have the requested form.
 #[derive(Debug)]
 pub(super) struct Misfit {
     /// The innermost value that does not fit.
@@ -83,7 +83,7 @@ impl Tree {
         if let Node::List(items) = &self.node { Some(items) } else { None }
     }
 
-    /// Whether a field with this value counts as left out.
+    /// True if a field with this value counts as left out.
     pub(super) fn is_null(&self) -> bool {
         matches!(self.node, Node::Null)
     }

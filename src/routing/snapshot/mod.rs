@@ -73,7 +73,7 @@ impl Snapshot {
         self.routes.len()
     }
 
-    /// Whether there are no routes.
+    /// True if there are no routes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.routes.is_empty()

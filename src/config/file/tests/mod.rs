@@ -1,4 +1,4 @@
-//! What the file may hold, what comes of it, and what is said of what it may not.
+//! Files that are right with the configuration they lead to, and the faults of files that are not.
 
 mod documented;
 
@@ -26,7 +26,7 @@ fn faults(text: &str) -> String {
     file(text).configuration().map(|_| ()).unwrap_err().to_string()
 }
 
-/// What holds without a file.
+/// The limits and policies without a file.
 fn defaults() -> (Limits, PolicyValues) {
     let limits = LimitArgs::default();
     (limits.checked().unwrap(), limits.policies(false))
