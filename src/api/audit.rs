@@ -87,22 +87,22 @@ macro_rules! actions {
 }
 
 actions! {
-    ApiCreate = "api.create" "An API was made.";
+    ApiCreate = "api.create" "An API was created.";
     ApiUpdate = "api.update" "An API's definition was changed.";
     ApiDelete = "api.delete" "An API was deleted, with its revisions and deployments.";
-    ApiDeploy = "api.deploy" "A revision was deployed in an environment.";
-    ApiPromote = "api.promote" "What runs in an environment was deployed in the next.";
-    ApiUndeploy = "api.undeploy" "An API was taken out of an environment.";
+    ApiDeploy = "api.deploy" "A revision was deployed to an environment.";
+    ApiPromote = "api.promote" "The revision of one environment was deployed to the next.";
+    ApiUndeploy = "api.undeploy" "An API was removed from an environment.";
     ApiStop = "api.stop" "A deployment was stopped.";
     ApiStart = "api.start" "A stopped deployment was started.";
-    ApiRollback = "api.rollback" "A deployment went to a given revision.";
+    ApiRollback = "api.rollback" "A deployment was rolled back to another revision.";
     ApiLifecycle = "api.lifecycle" "An API's lifecycle changed.";
     ApiApply = "api.apply" "What a document declares of an API was applied.";
-    ProjectCreate = "project.create" "A project was made.";
+    ProjectCreate = "project.create" "A project was created.";
     ProjectUpdate = "project.update" "A project's description was changed.";
     ProjectDelete = "project.delete" "A project was deleted.";
     ConnectionsClose = "connections.close" "Live connections were closed.";
-    ConfigReload = "config.reload" "The configuration was read anew and is in force.";
+    ConfigReload = "config.reload" "The configuration was reloaded.";
 }
 
 impl fmt::Display for Action {

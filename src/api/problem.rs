@@ -29,27 +29,27 @@ macro_rules! codes {
 
 codes! {
     CURSOR_INVALID = 400 "cursor-invalid" "The cursor is not one of this list";
-    PROJECT_NOT_FOUND = 404 "project-not-found" "There is no such project";
-    API_NOT_FOUND = 404 "api-not-found" "There is no such API";
-    REVISION_NOT_FOUND = 404 "revision-not-found" "There is no such revision";
-    ENVIRONMENT_NOT_FOUND = 404 "environment-not-found" "There is no such environment";
+    PROJECT_NOT_FOUND = 404 "project-not-found" "The project does not exist";
+    API_NOT_FOUND = 404 "api-not-found" "The API does not exist";
+    REVISION_NOT_FOUND = 404 "revision-not-found" "The revision does not exist";
+    ENVIRONMENT_NOT_FOUND = 404 "environment-not-found" "The environment does not exist";
     DEPLOYMENT_NOT_FOUND = 404 "deployment-not-found" "The API is not deployed there";
-    API_EXISTS = 409 "api-exists" "There is such an API already";
-    NOT_DEPLOYED = 409 "not-deployed" "There is nothing deployed to promote";
+    API_EXISTS = 409 "api-exists" "The API exists already";
+    NOT_DEPLOYED = 409 "not-deployed" "Nothing is deployed to promote";
     API_RETIRED = 409 "api-retired" "The API is retired";
     PROJECT_NOT_EMPTY = 409 "project-not-empty" "The project has APIs";
     LIFECYCLE_NOT_ALLOWED = 409 "lifecycle-not-allowed" "The lifecycle does not allow this change";
     PROMOTION_ORDER = 409 "promotion-order" "An API is promoted to the next environment in the order";
     TARGETS_DIFFER = 409 "targets-differ" "Other targets are deployed";
-    CONDITION_FAILED = 412 "condition-failed" "It has been changed since it was read";
+    CONDITION_FAILED = 412 "condition-failed" "The resource has changed since it was read";
     FIELDS_INVALID = 422 "fields-invalid" "Fields break rules";
     DOCUMENTS_INVALID = 422 "documents-invalid" "Documents cannot be applied";
-    STORE_READ_ONLY = 503 "store-read-only" "The store can only be read";
+    STORE_READ_ONLY = 503 "store-read-only" "The store is read-only";
     STORE_FULL = 503 "store-full" "The store's disk is full";
     STORE_UNAVAILABLE = 503 "store-unavailable" "The store cannot be used";
     DRAINING = 503 "draining" "The node is shutting down";
     BUSY = 503 "busy" "Too many operations are waiting";
-    NOT_IN_FORCE = 504 "not-in-force" "The change is made, and not yet in force everywhere";
+    NOT_IN_FORCE = 504 "not-in-force" "The change is committed, and not yet active on every shard";
 }
 
 /// The reason why an operation was refused. It holds no secret, so that it may be logged and sent to the client.

@@ -174,7 +174,7 @@ fn read(url: &str) -> Result<Target, Fault> {
 /// The fault for a target that is listed twice.
 #[must_use]
 pub fn duplicate_target() -> Fault {
-    Fault::new("twice", "the same target stands before it")
+    Fault::new("twice", "the same target is listed before it")
 }
 
 /// True if two URLs name the same target: `ws://a` and `http://A:80/` do.

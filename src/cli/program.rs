@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// How the program was called, `target/release/ringway` for example, quoted where a shell needs it.
+/// The program as the user called it, `target/release/ringway` for example, quoted where a shell needs it.
 pub(super) fn name() -> String {
     called(first_argument().as_deref())
 }

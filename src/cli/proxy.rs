@@ -30,7 +30,7 @@ pub(super) struct Args {
     resolver: Vec<SocketAddr>,
     #[command(flatten)]
     serve: SingleTargetArgs,
-    // Behind the others: what follows a group without a heading of its own is shown under the group's.
+    // Last, because clap shows options after a group under the heading of that group.
     #[command(flatten)]
     tls: UpstreamTlsArgs,
 }
@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     single_target::run(Options { trusted_proxies, upstream, ..args.serve.options()? })
 }
 
-/// What is asked to find the target, if it is a name.
+/// The question to resolve for the target, if it is a name.
 fn question(args: &Args) -> Result<Question, Failure> {
     let target = &args.target;
     let Target { host, port, .. } = target;

@@ -181,7 +181,7 @@ impl Writing {
                 let path = self.folder.join(SNAPSHOT);
                 let text = format!("the last good snapshot cannot be written to {}: {why}", path.display());
                 if self.notes.set(TOPIC, text.clone()) {
-                    warn!("{text}; until it can, what it says is older than what is served");
+                    warn!("{text}; until then the file is older than the active state");
                 }
                 false
             }

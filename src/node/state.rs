@@ -51,6 +51,6 @@ fn origin(state: &StateDir) -> Result<Origin, NodeError> {
         NodeError::Failed(format!("{why}\n  and there is no last good snapshot to serve meanwhile: {none}"))
     })?;
     let deployments = deployed.len();
-    error!(deployments, "{why}; what was deployed last is served meanwhile, and nothing can be changed");
+    error!(deployments, "{why}; the node serves the last good snapshot meanwhile, and refuses changes");
     Ok(Origin::Snapshot { state: state.clone(), why, deployed })
 }

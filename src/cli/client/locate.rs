@@ -1,5 +1,5 @@
-//! Where the node is and what lets us in: the files of a state directory, or what the line names. What is read is
-//! checked before it goes anywhere.
+//! Finds the address of a node and its token: in the files of a state directory, or in what the command line names. The
+//! values are checked before they are used.
 
 use std::fmt;
 use std::fs::File;
@@ -15,16 +15,16 @@ use crate::control::state_dir::{self, ADMIN_ADDRESS, ADMIN_TOKEN};
 use crate::proto::authority::{Authority, reached_locally};
 use crate::tls::pem::PemFile;
 
-/// The most that is read of either.
+/// The most bytes that are read of either file.
 const MAX_FILE_BYTES: u64 = 4096;
 
-/// A node that was found, and how.
+/// The address and the token of a node, and how they were found.
 #[derive(Debug)]
 pub(super) struct NodeAccess {
     /// `http://ADDRESS` or `https://NAME`, without a slash at its end.
     pub(super) base: String,
     pub(super) token: String,
-    /// The host that `--admin` named, if it is another.
+    /// The host in `--admin`, if it is not this one.
     pub(super) remote_host: Option<String>,
     by: By,
 }
@@ -45,7 +45,7 @@ impl fmt::Display for NodeAccess {
 }
 
 impl NodeAccess {
-    /// Why a node cannot be reached, and what to do.
+    /// The reason that a node cannot be reached, and what to do.
     pub(super) fn unreachable(&self, error: &ureq::Error) -> String {
         let why = match error {
             ureq::Error::Io(error) => reason(error),
@@ -66,7 +66,7 @@ impl NodeAccess {
     }
 }
 
-/// Finds the node that the line names.
+/// Finds the node that the command line names.
 pub(super) fn node(globals: &GlobalOptions) -> Result<NodeAccess, Failure> {
     let usage = |why: &str| Err(Failure::Usage(why.to_owned()));
     match (&globals.admin, &globals.token_file) {
@@ -129,7 +129,7 @@ fn named(url: &str, token_file: &Path, ca: Option<&Path>) -> Result<NodeAccess, 
     Ok(NodeAccess { base, token: token(token_file)?, remote_host, by: By::Admin })
 }
 
-/// A URL as it may be shown: what stands before an `@` may be a secret.
+/// A URL that may be printed: text before an `@` may be a secret and is left out.
 fn shown_url(url: &str) -> String {
     match url.rsplit_once('@') {
         Some((_, rest)) => format!("..@{}", output::without_controls(rest)),
@@ -146,7 +146,7 @@ fn token(path: &Path) -> Result<String, Failure> {
     };
     let text = text.map_err(|error| unreadable(path, &error))?;
     let token = text.trim();
-    // What it holds instead is not shown: it may be another secret.
+    // The content is not shown, because it may be another secret.
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Failure::NotAuthorised(format!("{}: there is no token in it", path.display())));
     }
@@ -170,13 +170,13 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
     }
 }
 
-/// An error without the number that the system has for it.
+/// The text of an error without the number of the operating system.
 fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
-/// Whose word counts for an https:// node.
+/// The authorities that the client trusts for an https:// node.
 pub(super) fn authorities(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, Failure> {
     let Some(path) = file else {
         let found = rustls_native_certs::load_native_certs();
@@ -191,7 +191,7 @@ pub(super) fn authorities(file: Option<&Path>) -> Result<Vec<CertificateDer<'sta
     certificates.map_err(|error| Failure::Configuration(error.to_string()))
 }
 
-/// Who is at the keyboard, as the audit is told it: visible ASCII, at most 64 of it.
+/// The operating system's user, as the actor for the audit: visible ASCII, at most 64 characters.
 pub(super) fn user() -> String {
     use std::os::unix::fs::MetadataExt;
     let uid = std::fs::metadata("/proc/self").map(|own| own.uid()).ok();

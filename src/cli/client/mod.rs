@@ -26,7 +26,7 @@ use crate::api::Page;
 use crate::api::problem::Code;
 use crate::tls;
 
-/// How long connecting may take, and all of a request: a change is answered when every shard has it in force.
+/// Limits for connecting and for a whole request: the node answers a change when it is active on every shard.
 const CONNECT: Duration = Duration::from_secs(5);
 const WHOLE: Duration = Duration::from_secs(60);
 /// The most of an answer that is read: a page of a thousand APIs with all their targets is less.
@@ -42,7 +42,7 @@ pub(super) struct Client {
     actor: String,
 }
 
-/// What was answered, with the tag that an update of it has to bring back.
+/// An answer with its entity tag, which an update must send back.
 pub(super) struct Tagged<T> {
     pub(super) value: T,
     pub(super) etag: Option<String>,
@@ -186,7 +186,7 @@ impl Client {
         })
     }
 
-    /// What a refusal says: its problem document, or what can be said without one.
+    /// The message of a refusal: from its problem document, or from its status alone.
     fn refusal(&self, mut response: Response<ureq::Body>) -> Failure {
         let status = response.status();
         let kind = kind(&response);

@@ -8,10 +8,10 @@ use ureq::http::StatusCode;
 use crate::api::problem::Code;
 
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
-/// The most of one that is read.
+/// The most bytes of a document that are read.
 pub(super) const MAX_BYTES: u64 = 1024 * 1024;
 
-/// What of it is shown. Another program's document may have less than ours.
+/// The members that are shown. Another program's document may lack some.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Problem {
@@ -28,12 +28,12 @@ struct FieldError {
     message: String,
 }
 
-/// The message.
+/// The message for a user, from a status and a problem document.
 pub(super) fn message(status: StatusCode, document: &[u8]) -> String {
     let Ok(problem) = serde_json::from_slice::<Problem>(document) else {
         return format!("answered {status} with a problem document that cannot be read");
     };
-    // Fields have lines of their own: a detail that says the same is left out.
+    // Each field has a line of its own, so a detail that repeats it is left out.
     let is_said_below = problem.errors.iter().any(|error| problem.detail.contains(&error.message));
     let is_title = problem.detail.is_empty() || (is_said_below && !problem.title.is_empty());
     let mut text = if is_title { problem.title } else { problem.detail };
@@ -47,7 +47,7 @@ pub(super) fn message(status: StatusCode, document: &[u8]) -> String {
     text.trim_start().to_owned()
 }
 
-/// Whether a problem document has this code.
+/// True if a problem document has this code.
 pub(super) fn is(document: &[u8], code: Code) -> bool {
     serde_json::from_slice::<Problem>(document).is_ok_and(|problem| problem.code == code.word)
 }

@@ -1,13 +1,13 @@
-//! Where something is in the admin API: a path and a query that are right whatever stands in them.
+//! The path and query of a resource in the admin API, encoded.
 
 use std::fmt::{self, Write as _};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What stands in a segment of a path as it is.
+/// The characters of a path segment that need encoding.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Where something is in the admin API: segments of a path, and a query.
+/// The path and query of a resource in the admin API.
 #[derive(Clone, Debug, Default)]
 pub(in crate::cli) struct ResourcePath {
     path: String,
@@ -24,19 +24,19 @@ impl ResourcePath {
         place
     }
 
-    /// The same, further down.
+    /// Appends a path segment, encoded.
     pub(in crate::cli) fn at(&self, segment: &str) -> Self {
         Self { path: format!("{}/{}", self.path, utf8_percent_encode(segment, SEGMENT)), query: self.query.clone() }
     }
 
-    /// The same with a parameter.
+    /// Adds a query parameter, encoded.
     pub(in crate::cli) fn with(mut self, name: &str, value: &str) -> Self {
         let separator = if self.query.is_empty() { '?' } else { '&' };
         let _ = write!(self.query, "{separator}{name}={}", utf8_percent_encode(value, SEGMENT));
         self
     }
 
-    /// The same with a parameter if there is a value for it.
+    /// Adds a query parameter if it has a value.
     pub(in crate::cli) fn with_some(self, name: &str, value: Option<&str>) -> Self {
         match value {
             Some(value) => self.with(name, value),

@@ -1,5 +1,4 @@
-//! A node that is none, for the tests of its clients: a listener that answers each request as the test says, and
-//! remembers what it was asked.
+//! A fake node for the tests of clients: a listener that answers each request as the test says, and records the requests.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -32,11 +31,11 @@ impl Asked {
     }
 }
 
-/// What is answered: a status, header lines, a body.
+/// An answer: status, header lines, body.
 pub(in crate::cli) struct Answer(pub(in crate::cli) u16, pub(in crate::cli) String, pub(in crate::cli) String);
 
 impl Answer {
-    /// JSON.
+    /// An answer of 200 with JSON.
     pub(in crate::cli) fn json(body: &str) -> Self {
         Self(200, "content-type: application/json\r\n".to_owned(), body.to_owned())
     }
@@ -53,14 +52,14 @@ impl Answer {
     }
 }
 
-/// The node that is none. Its threads end with the test's process.
+/// A fake node. Its threads end with the process of the test.
 pub(in crate::cli) struct FakeNode {
     pub(in crate::cli) folder: Folder,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl FakeNode {
-    /// One that answers so. It can be found by the state directory that is its folder.
+    /// Starts a node that answers with `answer`. Its folder is its state directory.
     pub(in crate::cli) fn new(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let folder = Folder::new();
@@ -77,17 +76,17 @@ impl FakeNode {
         Self { folder, asked }
     }
 
-    /// A client of it.
+    /// A client of this node.
     pub(in crate::cli) fn client(&self) -> Client {
         Client::new(&at_state(&self.folder.path(""))).unwrap()
     }
 
-    /// What it was asked so far.
+    /// The requests so far.
     pub(in crate::cli) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 
-    /// The same, lines only.
+    /// The request lines so far.
     pub(in crate::cli) fn lines(&self) -> Vec<String> {
         self.asked().into_iter().map(|asked| asked.line).collect()
     }

@@ -425,7 +425,11 @@ mod tests {
         for words in &mut commands {
             words.retain(|word| !word.is_empty());
         }
-        let name = |words: &Vec<String>| words.first().is_some_and(|first| first.ends_with("ringway"));
+        let name = |words: &Vec<String>| {
+            words.first().is_some_and(|first| {
+                first == "ringway" || (first.starts_with("target/") && first.ends_with("/ringway"))
+            })
+        };
         commands.into_iter().filter(name).collect()
     }
 

@@ -106,7 +106,7 @@ impl Options {
             .map_err(|error| Failure::Configuration(error.to_string()))?;
         if !client.is_verified() {
             let warning =
-                "--tls-insecure-skip-verify: the server may be anyone, and whoever is in between reads everything";
+                "--tls-insecure-skip-verify: the server may be anyone, and anyone on the path reads everything";
             let _ = writeln!(io::stderr(), "ringway: {warning}");
         }
         Ok(Some((client.for_shard_without_resumption(), name)))

@@ -128,7 +128,7 @@ pub(super) fn tell_apart(findings: &mut Findings<'_>, listeners: &[Listener], en
             let address = address(environment.external);
             findings.add(
                 &option.key("internal").key("listen"),
-                format!("{address} is the external listener, too: whoever reaches one would reach the other"),
+                format!("{address} is the external listener, too: clients of one would reach the other"),
             );
         }
         for earlier in environments.iter().take(index) {

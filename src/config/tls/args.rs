@@ -78,7 +78,7 @@ impl UpstreamTlsArgs {
         if !target.tls {
             return match self.given() {
                 Some(option) => Err(format!(
-                    "{option} is of use with a TLS target only; {target} is plain text, write wss:// or remove the option"
+                    "{option} applies to TLS targets only; {target} is plain text, write wss:// or remove the option"
                 )),
                 None => Ok(None),
             };

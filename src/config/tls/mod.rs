@@ -87,7 +87,7 @@ impl ListenOptions {
         let clients = self.clients(names)?;
         if self.pairs.is_empty() {
             let useless =
-                |option| format!("{option} is of use with TLS only; give {} and {}", names.certificate, names.key);
+                |option| format!("{option} applies to TLS only; give {} and {}", names.certificate, names.key);
             return match (&self.client_ca, self.client_cert) {
                 (None, None | Some(ClientCertArg::Off)) => Ok(None),
                 (Some(_), _) => Err(useless(names.client_ca)),

@@ -39,8 +39,8 @@ fn flags_of_the_listener_that_do_not_fit_each_other_are_named() {
         (listen(0, 1, false, None), "--tls-cert is given 0 times"),
         (listen(1, 1, false, Some(Required)), "--client-cert required needs --client-ca"),
         (listen(1, 1, false, Some(Optional)), "--client-cert optional needs --client-ca"),
-        (listen(0, 0, true, None), "--client-ca is of use with TLS only"),
-        (listen(0, 0, true, Some(Off)), "--client-ca is of use with TLS only"),
+        (listen(0, 0, true, None), "--client-ca applies to TLS only"),
+        (listen(0, 0, true, Some(Off)), "--client-ca applies to TLS only"),
         (listen(0, 0, false, Some(Required)), "--client-cert required needs --client-ca"),
     ] {
         let error = args.server().map(|_| ()).unwrap_err();
@@ -55,7 +55,7 @@ fn flags_of_the_upstream_that_do_not_fit_are_named() {
     let none = UpstreamTlsArgs::default;
     assert!(none().client(&plain).unwrap().is_none());
     for (target, args, says) in [
-        (&plain, UpstreamTlsArgs { upstream_ca: vec!["x".into()], ..none() }, "--upstream-ca is of use with a TLS"),
+        (&plain, UpstreamTlsArgs { upstream_ca: vec!["x".into()], ..none() }, "--upstream-ca applies to TLS"),
         (&plain, UpstreamTlsArgs { upstream_insecure_skip_verify: true, ..none() }, "ws://a is plain text"),
         (&tls, UpstreamTlsArgs { upstream_cert: Some("x".into()), ..none() }, "--upstream-cert needs --upstream-key"),
         (&tls, UpstreamTlsArgs { upstream_key: Some("x".into()), ..none() }, "--upstream-key needs --upstream-cert"),

@@ -186,6 +186,6 @@ fn filter(api: Option<ApiKey>, environment: Option<EnvironmentName>) -> Filter {
 async fn record(admin: &Admin, who: &Actor, subject: String, closing: u64) {
     let note = NodeChange::NoteClosing { subject, closing };
     if let Err(problems) = admin.manager().change_node(who, note).await {
-        warn!(%who, closing, why = problems.detail, "connections were closed, and the audit could not note it");
+        warn!(%who, closing, why = problems.detail, "connections were closed, but the audit entry could not be written");
     }
 }

@@ -36,7 +36,7 @@ codes! {
     TOKEN = 401 "token" "The token is missing or wrong";
     ORIGIN_NOT_ALLOWED = 403 "origin-not-allowed" "Pages of other sites may not call";
     PATH_NOT_FOUND = 404 "path-not-found" "There is nothing at this path";
-    CONNECTION_NOT_FOUND = 404 "connection-not-found" "There is no such connection";
+    CONNECTION_NOT_FOUND = 404 "connection-not-found" "The connection does not exist";
     METHOD_NOT_ALLOWED = 405 "method-not-allowed" "This path has no such method";
     BODY_TIMEOUT = 408 "body-timeout" "The body did not arrive in time";
     BODY_TOO_LARGE = 413 "body-too-large" "The body is too large";

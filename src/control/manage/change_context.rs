@@ -146,9 +146,9 @@ pub(super) fn check(
         return Ok(());
     }
     let why = match (condition, current) {
-        (Condition::Missing, _) => "is there already, and If-None-Match asks that it is not",
-        (_, None) => "is not there, and If-Match asks that it is",
-        _ => "has been changed since it was read: read it again, and decide anew",
+        (Condition::Missing, _) => "exists already, and If-None-Match requires that it does not",
+        (_, None) => "does not exist, and If-Match requires that it does",
+        _ => "has changed since it was read: read it again before you change it",
     };
     Err(Problems::new(Code::CONDITION_FAILED, format!("{what} {why}.")))
 }

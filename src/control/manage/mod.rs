@@ -209,7 +209,7 @@ impl Manager {
         let limit = self.settings.in_force_timeout;
         receipt.wait(limit).await.map_err(|missing| {
             let detail = format!(
-                "The change is made, but {missing} after {} ms: they go by it as soon as they can. See the health page.",
+                "The change is committed, but {missing} after {} ms: they use it as soon as they can. See the health page.",
                 limit.as_millis()
             );
             Problems::new(Code::NOT_IN_FORCE, detail)

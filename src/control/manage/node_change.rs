@@ -100,7 +100,7 @@ impl StoreThread {
             after: Some(after),
         };
         if let Err(problems) = self.record(actor, &entry) {
-            warn!("the configuration was reloaded, and the audit does not tell of it: {problems}");
+            warn!("the configuration was reloaded, but the audit entry could not be written: {problems}");
         }
         Ok(self.latest.clone())
     }

@@ -281,7 +281,7 @@ impl StoreThread {
             self.latest = self.publisher.publish().or(self.latest.take());
         }
         let deployments = self.deployed.all().len();
-        info!(deployments, is_other, "the store is open: what is deployed is what it says");
+        info!(deployments, is_other, "the store is open: its deployments are active");
         let probed = store.probe();
         self.store = Ok(store);
         self.probed(probed);

@@ -57,67 +57,67 @@ macro_rules! families {
 }
 
 families! {
-    "ringway_build" Info "version", "The program.",
+    "ringway_build" Info "version", "Version of the program.",
         |out, _| out.0.encode_info(&[("version", env!("CARGO_PKG_VERSION"))]);
-    "ringway_snapshot_number" Gauge "", "The number of the snapshot that was published last.",
+    "ringway_snapshot_number" Gauge "", "Number of the latest published snapshot.",
         |out, scrape| out.gauge(&[], scrape.snapshot);
-    "ringway_deployments" Gauge "", "Deployments in that snapshot.",
+    "ringway_deployments" Gauge "", "Deployments in the latest snapshot.",
         |out, scrape| out.gauge(&[], count(scrape.deployed));
-    "ringway_store_state" Gauge "state", "1 for the state that the store is in, 0 for the others.",
+    "ringway_store_state" Gauge "state", "1 for the current state of the store, 0 for the others.",
         store;
-    "ringway_audit_entries" Counter "", "Entries of the audit.",
+    "ringway_audit_entries" Counter "", "Entries in the audit.",
         |out, scrape| out.counter(&[], scrape.audit);
-    "ringway_connections_open" Gauge deployment!(), "WebSockets that are open.",
+    "ringway_connections_open" Gauge deployment!(), "Open WebSockets.",
         |out, scrape| tallies(out, scrape, |out, labels, tally| out.gauge(labels, tally.open));
-    "ringway_connections_opened" Counter deployment!(), "WebSockets that came to be open.",
+    "ringway_connections_opened" Counter deployment!(), "WebSockets opened.",
         |out, scrape| tallies(out, scrape, |out, labels, tally| out.counter(labels, tally.opened));
-    "ringway_draining_connections" Gauge deployment!(), "Connections that have still to be told to end.",
+    "ringway_draining_connections" Gauge deployment!(), "Connections that a drain has not closed yet.",
         draining;
-    "ringway_handshakes" Counter deployment!("result"), "Handshakes that have ended, by what became of them.",
+    "ringway_handshakes" Counter deployment!("result"), "Finished handshakes, by result.",
         handshakes;
-    "ringway_refusals" Counter deployment!("reason"), "Handshakes that were refused, by the code of the refusal.",
+    "ringway_refusals" Counter deployment!("reason"), "Refused handshakes, by the code of the refusal.",
         |out, scrape| tallies(out, scrape, |out, labels, tally| out.each(labels, "reason", &tally.refused));
-    "ringway_messages" Counter deployment!("direction"), "Data messages that were passed on.",
+    "ringway_messages" Counter deployment!("direction"), "Data messages relayed.",
         |out, scrape| tallies(out, scrape, |out, labels, tally| out.both(labels, tally.messages));
-    "ringway_bytes" Counter deployment!("direction"), "Bytes of frames that were passed on.",
+    "ringway_bytes" Counter deployment!("direction"), "Bytes of frames relayed.",
         |out, scrape| tallies(out, scrape, |out, labels, tally| out.both(labels, tally.bytes));
     "ringway_closes" Counter deployment!("side, code"), "Close frames received, by the side that sent them and their code.",
         closes;
-    "ringway_ends" Counter deployment!("reason"), "WebSockets that have ended, by why.",
+    "ringway_ends" Counter deployment!("reason"), "Ended WebSockets, by reason.",
         |out, scrape| tallies(out, scrape, |out, labels, tally| out.each(labels, "reason", &tally.ended));
-    "ringway_dial_seconds" Histogram deployment!(), "From the first dial to a connection to the upstream.",
+    "ringway_dial_seconds" Histogram deployment!(), "Time from the first connection attempt to an established upstream connection.",
         |out, scrape| tallies(out, scrape, |out, labels, tally| out.histogram(labels, &tally.dial));
-    "ringway_handshake_seconds" Histogram deployment!(), "From a client's connection to its 101.",
+    "ringway_handshake_seconds" Histogram deployment!(), "Time from accept to the 101 response.",
         |out, scrape| tallies(out, scrape, |out, labels, tally| out.histogram(labels, &tally.handshake));
-    "ringway_shard_up" Gauge "shard", "Whether the shard has answered this scrape; if not, its other figures are older.",
+    "ringway_shard_up" Gauge "shard", "1 if the shard answered this scrape; 0 if its other values are older.",
         up;
-    "ringway_shard_snapshot_number" Gauge "shard", "The number of the snapshot that it goes by.",
+    "ringway_shard_snapshot_number" Gauge "shard", "Number of the snapshot that the shard uses.",
         |out, scrape| each_shard(out, scrape, |out, labels, report| out.gauge(labels, report.snapshot));
-    "ringway_shard_connections" Gauge "shard", "Connections that it holds, handshakes included.",
+    "ringway_shard_connections" Gauge "shard", "Connections of the shard, handshakes included.",
         |out, scrape| each_shard(out, scrape, |out, labels, report| out.gauge(labels, count(report.connections)));
-    "ringway_shard_running_seconds" Counter "shard", "How long its loop has been running.",
+    "ringway_shard_running_seconds" Counter "shard", "Running time of the shard's loop.",
         |out, scrape| each_shard(out, scrape, |out, labels, report| {
             out.seconds(labels, report.figures.running.as_secs_f64())
         });
-    "ringway_shard_busy_seconds" Counter "shard", "How long of that it had something to do.",
+    "ringway_shard_busy_seconds" Counter "shard", "Running time with work to do.",
         |out, scrape| each_shard(out, scrape, |out, labels, report| {
             out.seconds(labels, report.figures.running.saturating_sub(report.figures.idle).as_secs_f64())
         });
-    "ringway_shard_ready" Gauge "shard", "Connections on its list of what is ready.",
+    "ringway_shard_ready" Gauge "shard", "Connections in the shard's list of ready ones.",
         |out, scrape| each_shard(out, scrape, |out, labels, report| out.gauge(labels, count(report.figures.ready)));
-    "ringway_shard_ring_enters" Counter "shard", "Times it entered its io_uring.",
+    "ringway_shard_ring_enters" Counter "shard", "Times that the shard entered its io_uring.",
         |out, scrape| each_shard(out, scrape, |out, labels, report| out.counter(labels, report.figures.enters));
-    "ringway_shard_completions" Counter "shard", "Completions it took from its io_uring.",
+    "ringway_shard_completions" Counter "shard", "Completions that the shard took from its io_uring.",
         |out, scrape| each_shard(out, scrape, |out, labels, report| out.counter(labels, report.figures.completions));
     "process_cpu_seconds" Counter "", "Processor time of the process, user and system.",
         |out, scrape| out.seconds(&[], scrape.process.cpu_seconds);
-    "process_open_fds" Gauge "", "File descriptors that are open.",
+    "process_open_fds" Gauge "", "Open file descriptors.",
         |out, scrape| out.gauge(&[], scrape.process.open_fds);
-    "process_max_fds" Gauge "", "File descriptors that may be open.",
+    "process_max_fds" Gauge "", "Maximum number of open file descriptors.",
         |out, scrape| out.gauge(&[], scrape.process.max_fds);
-    "process_resident_memory_bytes" Gauge "", "Memory that is resident.",
+    "process_resident_memory_bytes" Gauge "", "Resident memory.",
         |out, scrape| out.gauge(&[], scrape.process.resident_bytes);
-    "process_start_time_seconds" Gauge "", "When the process was started, in seconds since 1970.",
+    "process_start_time_seconds" Gauge "", "Start time of the process, in seconds since 1970.",
         |out, scrape| out.0.encode_gauge(&scrape.process.start_seconds);
 }
 

@@ -147,7 +147,7 @@ impl Confirmations {
 impl fmt::Display for NotInForce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shards = self.shards.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
-        write!(f, "snapshot {} is not yet in force on shards {shards}", self.number)
+        write!(f, "snapshot {} is not yet active on shards {shards}", self.number)
     }
 }
 

@@ -295,7 +295,7 @@ fn send_later(index: usize, shard: Sender<Command>, command: Command) {
                 Err(Unsent::Full(back)) => command = back,
             }
         }
-        error!(shard = index, "a shard did not take a change: it goes by what was in force before");
+        error!(shard = index, "a shard did not accept a change and keeps the previous snapshot");
     };
     warn!(shard = index, "a shard has too many commands waiting: a change is sent to it again");
     if let Err(error) = background::start("resend", retry) {

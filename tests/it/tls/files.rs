@@ -86,7 +86,7 @@ fn a_bad_file_ends_the_start_with_3_and_is_named() {
         (ca(&["--client-ca", &empty, "--client-cert", "optional"]), "it is empty".to_owned()),
         (ca(&["--client-ca", &broken]), "certificate 1 in it cannot be used as an authority".to_owned()),
         (ca(&["--client-cert", "required"]), "--client-cert required needs --client-ca".to_owned()),
-        (listen(&["--client-ca", &cert]), "--client-ca is of use with TLS only".to_owned()),
+        (listen(&["--client-ca", &cert]), "--client-ca applies to TLS only".to_owned()),
     ] {
         assert_eq!((code, stdout.as_str()), (3, ""), "{stderr}");
         assert!(stderr.contains(&says), "{says:?} is not in {stderr:?}");
@@ -103,7 +103,7 @@ fn what_does_not_fit_the_target_ends_the_start_with_3_and_is_named() {
     };
     let (plain, tls) = ("http://127.0.0.1:9", "https://127.0.0.1:9");
     for ((code, stdout, stderr), says) in [
-        (proxy(plain, &["--upstream-ca", &cert]), "--upstream-ca is of use with a TLS target only".to_owned()),
+        (proxy(plain, &["--upstream-ca", &cert]), "--upstream-ca applies to TLS targets only".to_owned()),
         (proxy(plain, &["--upstream-insecure-skip-verify"]), "ws://127.0.0.1:9 is plain text".to_owned()),
         (proxy(tls, &["--upstream-ca", &none]), format!("--upstream-ca {none}: there is no such file")),
         (proxy(tls, &["--upstream-ca", &empty]), format!("--upstream-ca {empty}: there is no certificate in it")),

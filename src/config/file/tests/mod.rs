@@ -272,7 +272,7 @@ fn what_does_not_fit_together_is_told_with_its_place() {
             &environments("internal.tls = [{ cert = \"a\", key = \"b\" }]\ninternal.client_cert = \"required\""),
             "environments[1].internal: client_cert required needs client_ca",
         ),
-        (&environments("internal.client_ca = \"a\""), "environments[1].internal: client_ca is of use with TLS only"),
+        (&environments("internal.client_ca = \"a\""), "environments[1].internal: client_ca applies to TLS only"),
         (&environments("upstream_tls.cert = \"a\""), "ringway.toml:9:1: environments[1].upstream_tls: cert needs key"),
         (
             &environments("upstream_tls = { ca = [\"a\"], insecure_skip_verify = true }"),

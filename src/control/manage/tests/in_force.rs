@@ -44,7 +44,7 @@ async fn a_receipt_tells_who_is_missing() {
     confirmations.confirm(1);
     let missing = receipt.clone().wait(Duration::from_millis(20)).await.unwrap_err();
     assert_eq!((missing.number, missing.shards.as_slice()), (7, &[0, 2][..]));
-    assert_eq!(missing.to_string(), "snapshot 7 is not yet in force on shards 0, 2");
+    assert_eq!(missing.to_string(), "snapshot 7 is not yet active on shards 0, 2");
     let waiting = tokio::spawn(receipt.clone().wait(Duration::from_secs(10)));
     confirmations.confirm(0);
     confirmations.confirm(2);
