@@ -24,16 +24,16 @@ use super::certificate::Certificate;
 use super::client::server_name;
 use super::pem::{LoadError, PemFile};
 
-/// How long a certificate is valid. Browsers allow 398 days at most, and the hour before its creation counts.
+/// The validity of a certificate. Browsers allow 398 days at most, the hour before its creation included.
 pub const LEAF_VALIDITY: Duration = Duration::from_secs(397 * 24 * 3600);
 const CA_VALIDITY: Duration = Duration::from_secs(3650 * 24 * 3600);
-/// How long before its creation a certificate is valid: the clocks of two machines differ.
+/// The time before its creation from which a certificate is valid: the clocks of two machines differ.
 const BEFORE: Duration = Duration::from_secs(3600);
 
 const KEY_MODE: u32 = 0o600;
 const CERTIFICATE_MODE: u32 = 0o644;
 
-/// Why there is no certificate.
+/// The reason why no certificate was created.
 #[derive(Debug)]
 pub enum DevCertError {
     /// A name cannot be in a certificate.
@@ -55,12 +55,12 @@ pub struct Files {
     pub key: PathBuf,
 }
 
-/// What became of the authority.
+/// The origin of the authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthorityIs {
     /// Created now.
     Created,
-    /// One that the folder had.
+    /// The folder had one.
     Existing,
 }
 
@@ -150,7 +150,7 @@ impl Authority {
             return Err(refused(file.error(why)));
         }
         let bytes = key_file.read().map_err(refused)?;
-        // Found wrong here, it is said so in words; what is wrong beyond that, rcgen says.
+        // A fault that is found here has an error in plain words; rcgen reports the others.
         key_file.private_key(&bytes).map_err(refused)?;
         let key = std::str::from_utf8(&bytes).ok().and_then(|text| KeyPair::from_pem(text).ok());
         let key = key.ok_or_else(|| refused(key_file.error("the key in it cannot be used to sign")))?;
@@ -176,7 +176,7 @@ impl Authority {
     }
 
     fn make(files: &Files, now: SystemTime) -> Result<Self, DevCertError> {
-        // Two authorities with one name and different keys confuse what trusts both.
+        // Two authorities with one name and different keys confuse a client that trusts both.
         let mut number = [0; 4];
         getrandom::fill(&mut number).map_err(|error| DevCertError::Failed(error.to_string()))?;
         let mut params = params(now, CA_VALIDITY);
@@ -186,7 +186,7 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = new_key()?;
         let certificate = params.self_signed(&key).map_err(|error| not_made(&error))?;
-        // The key first: without its certificate it is of no use, and the other way round it would be missed.
+        // The key is written first: a key without its certificate does no harm, a certificate without its key is useless.
         write(&files.ca_key, key.serialize_pem().as_bytes(), KEY_MODE, Existing::Kept)?;
         write(&files.ca, certificate.pem().as_bytes(), CERTIFICATE_MODE, Existing::Kept)?;
         let certificate = certificate.der().clone();
@@ -194,8 +194,8 @@ impl Authority {
     }
 }
 
-/// Says whether an existing certificate and key may be replaced: only if this folder's authority has signed them, since a key
-/// that is lost is lost for good.
+/// Checks that an existing certificate and key may be replaced: only if this folder's authority has signed them, because an
+/// overwritten key is lost for good.
 fn existing_leaf(authority: Option<&Authority>, files: &Files) -> Result<Existing, DevCertError> {
     let (has_certificate, has_key) = (is_there(&files.certificate)?, is_there(&files.key)?);
     let (file, key_file) = (PemFile::new("the certificate", &files.certificate), PemFile::new("the key", &files.key));
@@ -291,10 +291,10 @@ fn write_linking(
     create_file(&temporary, bytes, mode)?;
     let placed = match existing {
         Existing::Replaced => fs::rename(&temporary, path),
-        // A second name, unlike a new one, is refused where there is a file.
+        // A hard link, unlike a rename, fails if the file exists.
         Existing::Kept => match link(&temporary, path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
-            // Not all file systems have second names. Then it is seen while it is written, and is new all the same.
+            // Not all file systems have hard links. There a reader may see the file while it is written.
             Err(_) => create_file(path, bytes, mode),
             Ok(()) => Ok(()),
         },
