@@ -1,5 +1,8 @@
 //! The real process forwards a handshake: which path, which headers, which subprotocol the upstream and the client see.
 
+use tungstenite::handshake::derive_accept_key;
+
+use crate::harness::frame::{FIN, TEXT, masked, plain};
 use crate::harness::peer::{header, headers};
 use crate::harness::{Peer, Ringway, Upstream, client, open};
 
@@ -41,6 +44,29 @@ fn path_and_query_are_appended_to_the_targets_base_path() {
         server.switch(&request, "");
         client.head();
     }
+}
+
+#[test]
+fn heads_that_arrive_one_byte_at_a_time_open_the_tunnel_and_no_frame_after_them_is_lost() {
+    let upstream = Upstream::listen();
+    let ringway = Ringway::proxy(upstream.address(), &[]);
+    let mut client = Peer::connect(ringway.address());
+    let long = "x".repeat(2000);
+    let (from_client, from_upstream) = (masked(FIN | TEXT, b"early"), plain(FIN | TEXT, b"hello"));
+    let head = client::handshake("/", &format!("X-Long: {long}\r\n"));
+    head.as_bytes().iter().chain(&from_client).for_each(|byte| client.send(&[*byte]));
+    let mut server = upstream.accept();
+    let request = server.head();
+    assert_eq!(values(&request, "x-long"), [long.as_str()]);
+    let accept = derive_accept_key(header(&request, "sec-websocket-key").expect("a key").as_bytes());
+    let head = format!(
+        "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+         Connection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+    );
+    head.as_bytes().iter().chain(&from_upstream).for_each(|byte| server.send(&[*byte]));
+    assert!(client.head().starts_with("HTTP/1.1 101 "));
+    assert_eq!(client.exactly(from_upstream.len()), from_upstream);
+    assert_eq!(server.exactly(from_client.len()), from_client);
 }
 
 #[test]
