@@ -31,11 +31,11 @@ use crate::report::hlog::Interval;
 use crate::report::model::{Report, Scenario, Setting};
 use crate::report::threshold::Threshold;
 use crate::schedule::{Rate, Share};
-use crate::shard::crew::Crew;
-use crate::shard::kit::Kit;
+use crate::shard::clients::Clients;
 use crate::shard::load::{Command, Load};
 use crate::shard::pair::{Either, Pair};
 use crate::shard::script::Script;
+use crate::shard::state::ShardState;
 use crate::tls::Tls;
 use crate::upstream::mirror::Mirror;
 use crate::upstream::service::{self, Upstream};
@@ -169,7 +169,7 @@ where
     let (plan, told) = (Arc::clone(&job.plan), events.clone());
     let load = move |index| {
         let seed = plan.seed.wrapping_add(index as u64);
-        let kit = Kit {
+        let state = ShardState {
             composer: Composer::new(plan.format.clone()),
             recorder: Recorder::new(index, told.clone(), Time::of_the_clock()),
             pool: ringway::engine::pool::Pool::default(),
@@ -179,7 +179,7 @@ where
             plan: Arc::clone(&plan),
         };
         let share = Share { index: index as u64, of: of as u64 };
-        Load::new(Crew::new(kit, share), script())
+        Load::new(Clients::new(state, share), script())
     };
     match job.upstream {
         None => {

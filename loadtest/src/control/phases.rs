@@ -15,7 +15,7 @@ use crate::proc;
 use crate::record::{Event, Window};
 use crate::report::model::{Scenario, TargetUse};
 use crate::schedule::Rate;
-use crate::shard::crew::Opening;
+use crate::shard::clients::Opening;
 use crate::shard::load::Command;
 use crate::shard::script;
 

@@ -12,7 +12,7 @@ pub struct Client<S> {
     pub(super) number: u32,
     pub(super) due: Time,
     pub(super) deadline: Time,
-    /// Whether it is the first of all: someone waits to hear how it fares.
+    /// `true` for the first connection of the run, whose outcome is reported at once.
     pub(super) probe: bool,
     pub(super) stage: Stage<S>,
 }
@@ -28,25 +28,25 @@ pub(super) enum Stage<S> {
 }
 
 impl<S> Client<S> {
-    /// A connection that has not begun: it keeps a place.
+    /// A connection that has not started: it reserves a slot.
     #[must_use]
     pub fn vacant() -> Self {
         let never = Time::default();
         Self { number: 0, due: never, deadline: never, probe: false, stage: Stage::Gone }
     }
 
-    /// A connection that was begun.
+    /// A connection whose socket connects.
     pub fn new(number: u32, due: Time, deadline: Time, socket: Socket, key: Key, probe: bool) -> Self {
         Self { number, due, deadline, probe, stage: Stage::Connecting { socket, key } }
     }
 
-    /// Its number, over all shards.
+    /// The number of the connection, over all shards.
     #[must_use]
     pub fn number(&self) -> u32 {
         self.number
     }
 
-    /// The open connection, for who wants to send on it.
+    /// The connection's wire and the scenario's state, if it is open.
     pub fn open(&mut self) -> Option<(u32, &mut Wire, &mut S)> {
         match &mut self.stage {
             Stage::Open { wire, state, .. } => Some((self.number, wire, state)),
@@ -54,13 +54,13 @@ impl<S> Client<S> {
         }
     }
 
-    /// Whether it stands.
+    /// `true` if the connection is open.
     #[must_use]
     pub fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open { .. })
     }
 
-    /// Whether it is still on its way to standing.
+    /// `true` if the connection is not open yet.
     #[must_use]
     pub fn is_opening(&self) -> bool {
         matches!(self.stage, Stage::Connecting { .. } | Stage::Answering { .. } | Stage::Declined { .. })

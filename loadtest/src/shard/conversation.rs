@@ -1,18 +1,18 @@
-//! An open connection: what waits goes out, what comes is taken to pieces for the scenario.
+//! An open connection: sends waiting bytes, and gives the scenario the events of the received ones.
 
 use ringway::engine::{Next, Transport};
 use ringway::proto::terminated::Event;
 use ringway::proxy::terminated::{Arrival, Wire};
 
-use super::kit::{Cx, HEAD};
 use super::post::Replies;
 use super::script::Script;
+use super::state::{Cx, HEAD};
 use crate::record::Trouble;
 
 /// Receives in one step.
 const RECEIVES: usize = 4;
 
-/// An open connection: sends what waits, takes what comes.
+/// Sends waiting bytes, receives, and reads.
 pub(super) fn converse<T, P>(
     wire: &mut Wire,
     state: &mut P::State,
@@ -25,7 +25,7 @@ where
     T: Transport,
     P: Script,
 {
-    wire.flush(cx.net, &mut cx.kit.pool).map_err(Trouble::broken)?;
+    wire.flush(cx.net, &mut cx.shard.pool).map_err(Trouble::broken)?;
     for _ in 0..RECEIVES {
         match wire.receive(cx.net, scratch) {
             Arrival::Bytes { end, .. } => read(end, wire, state, replies.as_deref_mut(), script, scratch, cx)?,
@@ -37,7 +37,7 @@ where
     Ok(Next::Again)
 }
 
-/// Takes what stands in the scratch.
+/// Reads the first `end` bytes of the scratch.
 pub(super) fn read<T, P>(
     end: usize,
     wire: &mut Wire,
@@ -51,7 +51,7 @@ where
     T: Transport,
     P: Script,
 {
-    let (mut at, frames) = (0, cx.kit.plan.frames);
+    let (mut at, frames) = (0, cx.shard.plan.frames);
     let bytes = scratch.get_mut(..end).unwrap_or_default();
     if let Some(replies) = replies {
         let used = replies.read(bytes, &HEAD)?;

@@ -16,21 +16,22 @@ use ringway::tls::fault::explained;
 
 use super::client::{Client, Stage};
 use super::conversation::{converse, read};
-use super::kit::{Cx, HEAD, Kit};
 use super::post::Replies;
 use super::script::{Opened, Script};
 use super::secure;
+use super::state::{Cx, HEAD, ShardState};
 use crate::plan::Speech;
 use crate::record::{Event, Trouble};
 
 /// Receives in one step.
 const RECEIVES: usize = 4;
-/// How long a peer may take over closing.
+/// The longest wait for the server to finish the closing handshake.
 const CLOSING: Duration = Duration::from_secs(2);
-/// How long the first connection's refusal is listened to, and how much of it.
+/// The time and the number of bytes for which the first connection's refusal is read.
 const LISTENING: Duration = Duration::from_secs(1);
 const MAX_BODY_BYTES: usize = 4096;
-/// What a step leaves the connection in.
+
+/// The result of a step.
 enum Turn<S> {
     To(Stage<S>),
     Stay(Next, Stage<S>),
@@ -85,7 +86,7 @@ impl<S> Client<S> {
         P: Script<State = S>,
     {
         let mut request = Vec::with_capacity(512);
-        let plan = &cx.kit.plan;
+        let plan = &cx.shard.plan;
         let place = plan.place(self.number);
         let speech = place.speech;
         let asked = ClientRequest {
@@ -101,11 +102,10 @@ impl<S> Client<S> {
         let mut wire = Wire::client(socket, cx.net.now());
         // The scenarios compare what comes with what they sent.
         wire.websocket.skip_text_check();
-        // The first send tells whether the connection stands, TLS and all. Whatever part of the request it does not take,
-        // waits.
+        // The first send tells whether the socket is connected and TLS agreed. The rest of the request waits.
         let sent = cx.net.send(socket, &request);
         if let (Sent::Bytes(_), Some(agreed)) = (sent, secure::agreed(cx.net, socket)) {
-            cx.kit.recorder.secured(agreed);
+            cx.shard.recorder.secured(agreed);
         }
         match sent {
             Sent::Bytes(n) => match wire.send(cx.net, request.get(n..).unwrap_or_default()) {
@@ -132,7 +132,7 @@ impl<S> Client<S> {
         T: Transport,
         P: Script<State = S>,
     {
-        if let Err(fault) = wire.flush(cx.net, &mut cx.kit.pool) {
+        if let Err(fault) = wire.flush(cx.net, &mut cx.shard.pool) {
             return self.fail(wire.socket, Trouble::connecting(fault), cx);
         }
         let seen = head.len();
@@ -148,7 +148,7 @@ impl<S> Client<S> {
                 return Turn::Stay(Next::Wait(Some(self.deadline)), Stage::Answering { wire, key, head });
             }
             Received::End => return self.fail(wire.socket, Trouble::Handshake("closed without an answer"), cx),
-            // A server says no to a client's TLS only once the client is done with it (RFC 8446 section 4.4.2.4).
+            // A server may refuse a client's certificate after the client has finished its handshake (RFC 8446 section 4.4.2.4).
             Received::Failed(Fault::Tls(fault)) => return self.fail(wire.socket, Trouble::Tls(fault), cx),
             Received::Failed(fault) => return self.fail(wire.socket, Trouble::Handshake(fault.code()), cx),
         };
@@ -165,7 +165,7 @@ impl<S> Client<S> {
             };
             let (answer, behind) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
             match Response::parse(answer, &HEAD) {
-                // Another answer follows, and may be here already.
+                // Another response follows, and may have been received already.
                 Ok(response) if response.is_interim() => (bytes, seen) = (behind, 0),
                 Ok(response) => break (response, behind),
                 Err(refusal) => return self.fail(wire.socket, Trouble::Handshake(refusal.detail), cx),
@@ -174,7 +174,7 @@ impl<S> Client<S> {
         if response.status != 101 {
             return self.decline(wire.socket, response.status, behind, cx);
         }
-        let expected = Expected::without_extensions(accept::accept_for(&key), &cx.kit.plan.protocols);
+        let expected = Expected::without_extensions(accept::accept_for(&key), &cx.shard.plan.protocols);
         if let Err(refusal) = response.verify(&expected) {
             return self.fail(wire.socket, Trouble::Handshake(refusal.detail), cx);
         }
@@ -182,7 +182,7 @@ impl<S> Client<S> {
         self.enter(wire, None, script, scratch, cx)
     }
 
-    /// The 101 has come, or none is needed.
+    /// Opens the connection: the 101 has come, or none is needed.
     fn enter<T, P>(
         &mut self,
         mut wire: Wire,
@@ -196,14 +196,14 @@ impl<S> Client<S> {
         P: Script<State = S>,
     {
         let now = Time::of_the_clock();
-        cx.kit.recorder.opened(self.due, now);
+        cx.shard.recorder.opened(self.due, now);
         if mem::take(&mut self.probe) {
-            cx.kit.recorder.tell(Event::Probed(Ok(())));
+            cx.shard.recorder.tell(Event::Probed(Ok(())));
         }
         match script.opened(self.number, self.due, &mut wire, cx) {
-            Opened::Leave => self.leave(wire, false, cx),
+            Opened::Leave => self.leave(wire, cx),
             Opened::Stay(mut state) => {
-                // What came behind the head is there to be read before more is received.
+                // Bytes that came with the head are read before more is received.
                 let end = wire.websocket.restore(scratch);
                 let read = read(end, &mut wire, &mut state, replies.as_mut(), script, scratch, cx);
                 self.stage = Stage::Open { wire, state, replies };
@@ -218,7 +218,7 @@ impl<S> Client<S> {
         }
     }
 
-    /// An open connection ended, and was not to.
+    /// Closes an open connection that was lost.
     fn lose<T, P>(&mut self, why: Trouble, script: &mut P, cx: &mut Cx<'_, T>)
     where
         T: Transport,
@@ -226,50 +226,53 @@ impl<S> Client<S> {
     {
         if let Stage::Open { mut wire, state, .. } = mem::replace(&mut self.stage, Stage::Gone) {
             script.ended(state, cx);
-            cx.kit.recorder.ended(why);
-            wire.close(cx.net, &mut cx.kit.pool);
+            cx.shard.recorder.ended(why);
+            wire.close(cx.net, &mut cx.shard.pool);
         }
     }
 
     /// Ends an open connection on purpose.
-    fn leave<T: Transport>(&mut self, mut wire: Wire, without_a_word: bool, cx: &mut Cx<'_, T>) -> Turn<S> {
-        cx.kit.recorder.left();
-        if without_a_word {
-            wire.close(cx.net, &mut cx.kit.pool);
-            return Turn::Gone;
-        }
-        if cx.kit.plan.reset {
-            wire.abort(cx.net, &mut cx.kit.pool);
+    fn leave<T: Transport>(&mut self, mut wire: Wire, cx: &mut Cx<'_, T>) -> Turn<S> {
+        cx.shard.recorder.left();
+        if cx.shard.plan.reset {
+            wire.abort(cx.net, &mut cx.shard.pool);
             return Turn::Gone;
         }
         self.deadline = cx.net.now().after(CLOSING);
         if wire.send_close(cx.net, close::NORMAL, "").is_err() {
-            wire.close(cx.net, &mut cx.kit.pool);
+            wire.close(cx.net, &mut cx.shard.pool);
             return Turn::Gone;
         }
         Turn::To(Stage::Closing { wire })
     }
 
-    /// Ends it on purpose, whatever stage it is in.
+    /// Ends the connection on purpose, in any stage.
     pub fn dismiss<T, P>(&mut self, script: &mut P, cx: &mut Cx<'_, T>) -> Next
     where
         T: Transport,
         P: Script<State = S>,
     {
         let turn = match mem::replace(&mut self.stage, Stage::Gone) {
-            Stage::Open { wire, state, replies } => {
+            // A connection for POSTs has no closing handshake.
+            Stage::Open { mut wire, state, replies: Some(_) } => {
                 script.ended(state, cx);
-                self.leave(wire, replies.is_some(), cx)
+                cx.shard.recorder.left();
+                wire.close(cx.net, &mut cx.shard.pool);
+                Turn::Gone
             }
-            // What was due in the window and has not come is lost; before it, nobody is to blame.
+            Stage::Open { wire, state, replies: None } => {
+                script.ended(state, cx);
+                self.leave(wire, cx)
+            }
+            // A connection that was due in the window and is not open is lost; one that was due before it is not counted.
             Stage::Connecting { socket, .. } | Stage::Declined { socket, .. } => {
-                cx.kit.recorder.lost(self.due, 1);
+                cx.shard.recorder.lost(self.due, 1);
                 cx.net.close(socket);
                 Turn::Gone
             }
             Stage::Answering { mut wire, .. } => {
-                cx.kit.recorder.lost(self.due, 1);
-                wire.close(cx.net, &mut cx.kit.pool);
+                cx.shard.recorder.lost(self.due, 1);
+                wire.close(cx.net, &mut cx.shard.pool);
                 Turn::Gone
             }
             Stage::Closing { wire } => Turn::To(Stage::Closing { wire }),
@@ -286,15 +289,15 @@ impl<S> Client<S> {
 
     fn await_close<T: Transport>(&mut self, mut wire: Wire, scratch: &mut [u8], cx: &mut Cx<'_, T>) -> Turn<S> {
         for _ in 0..RECEIVES {
-            let flushed = wire.flush(cx.net, &mut cx.kit.pool);
+            let flushed = wire.flush(cx.net, &mut cx.shard.pool);
             match wire.receive(cx.net, scratch) {
                 Arrival::Blocked if cx.net.now() < self.deadline && flushed.is_ok() => {
                     return Turn::Stay(Next::Wait(Some(self.deadline)), Stage::Closing { wire });
                 }
-                // The server closes first (RFC 6455 section 7.1.1): until then all that comes is behind the times.
+                // The server ends the connection first (RFC 6455 section 7.1.1). Bytes that come until then do not count.
                 Arrival::Bytes { .. } if flushed.is_ok() && cx.net.now() < self.deadline => {}
                 _ => {
-                    wire.close(cx.net, &mut cx.kit.pool);
+                    wire.close(cx.net, &mut cx.shard.pool);
                     return Turn::Gone;
                 }
             }
@@ -329,27 +332,27 @@ impl<S> Client<S> {
         }
         body.truncate(MAX_BODY_BYTES);
         if mem::take(&mut self.probe) {
-            cx.kit.recorder.tell(Event::Probed(Err(one_line(status, &body))));
+            cx.shard.recorder.tell(Event::Probed(Err(one_line(status, &body))));
         }
         self.fail(socket, Trouble::Status(status), cx)
     }
 
     fn fail<T: Transport>(&mut self, socket: Socket, why: Trouble, cx: &mut Cx<'_, T>) -> Turn<S> {
         cx.net.close(socket);
-        cx.kit.recorder.failed(why);
+        cx.shard.recorder.failed(why);
         if mem::take(&mut self.probe) {
             let text = match why {
                 Trouble::Connect(reason) => format!("cannot connect: {reason}"),
                 Trouble::Tls(fault) => explained(fault),
                 _ => format!("the handshake failed: {}", why.reason()),
             };
-            cx.kit.recorder.tell(Event::Probed(Err(text)));
+            cx.shard.recorder.tell(Event::Probed(Err(text)));
         }
         Turn::Gone
     }
 }
 
-/// A refusal as a line that a terminal can show.
+/// Describes a refusal in one line without control characters.
 fn one_line(status: u16, body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -361,21 +364,21 @@ fn one_line(status: u16, body: &[u8]) -> String {
     }
 }
 
-/// Begins to connect.
+/// Starts to connect.
 ///
 /// # Errors
-/// What made it fail at once.
+/// The fault, if connecting fails at once.
 pub(super) fn dial<S, T: SecureTransport>(
     number: u32,
     due: Time,
     owner: Slot,
     probe: bool,
-    kit: &mut Kit,
+    shard: &mut ShardState,
     net: &mut T,
 ) -> Result<Client<S>, Fault> {
-    let place = kit.plan.place(number);
-    let socket = net.dial(owner, kit.plan.source(number), place.address)?;
-    if let Some((config, name)) = kit.tls.as_ref().zip(place.tls.as_ref())
+    let place = shard.plan.place(number);
+    let socket = net.dial(owner, shard.plan.source(number), place.address)?;
+    if let Some((config, name)) = shard.tls.as_ref().zip(place.tls.as_ref())
         && let Err(fault) = net.connect_tls(socket, Arc::clone(config), name.clone())
     {
         net.close(socket);
@@ -383,6 +386,6 @@ pub(super) fn dial<S, T: SecureTransport>(
     }
     let mut nonce = [0; 16];
     net.random(&mut nonce);
-    let deadline = net.now().after(kit.plan.timeout);
+    let deadline = net.now().after(shard.plan.timeout);
     Ok(Client::new(number, due, deadline, socket, accept::key_from(nonce), probe))
 }

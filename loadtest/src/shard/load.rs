@@ -7,36 +7,36 @@ use std::time::Duration;
 use ringway::engine::{Next, Service, Slot, Socket, Time, Transport};
 use ringway::tls::secured::{Secured, Sessions};
 
-use super::crew::{Crew, Opening};
+use super::clients::{Clients, Opening};
 use super::script::{Run, Script};
 use crate::record::Event;
 
-/// How long a closed storm rests when a connection could not even be begun.
+/// The pause of a closed storm after a connection that could not be started.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Outside of a step no socket is received from, which is what a session would want its owner stepped for; and a step
+/// The owner of a TLS session outside of any step. A session wakes its owner only after a receive, and none happens there; a step
 /// without a cause does no harm.
 const NOBODY: Slot = Slot(0);
 
-/// What the thread that runs the phases can tell a shard. In this order, each optional but the last.
+/// Commands from the thread that runs the phases. They come in this order; all but the last are optional.
 #[derive(Clone, Copy, Debug)]
 pub enum Command {
-    /// Open connections. Again once those before are settled.
+    /// Opens connections. May be repeated once the earlier ones are settled.
     Open(Opening),
-    /// Begin with messages.
+    /// Starts the messages.
     Run(Run),
-    /// End the message phase at this moment, if it would end later.
+    /// Ends the message phase at this time, if it would end later.
     Cut(Time),
-    /// Hand over, and tell whether anything is still awaited: now, and from then on as soon as nothing is.
+    /// Hands the counts over, and reports `Drained` as soon as no answer is awaited.
     Drain,
-    /// Wait no longer for answers: what has not come is lost.
+    /// Stops waiting for answers: those that have not come are lost.
     Close,
 }
 
 /// One shard of the generator.
 #[derive(Debug)]
 pub struct Load<P: Script> {
-    crew: Crew<P::State>,
+    clients: Clients<P::State>,
     script: P,
     sessions: Sessions,
     scratch: Vec<u8>,
@@ -46,30 +46,30 @@ pub struct Load<P: Script> {
 
 impl<P: Script> Load<P> {
     /// A shard that waits for commands.
-    pub fn new(mut crew: Crew<P::State>, script: P) -> Self {
-        let scratch = crew.kit.pool.take();
-        Self { crew, script, sessions: Sessions::default(), scratch, draining: false, closing: false }
+    pub fn new(mut clients: Clients<P::State>, script: P) -> Self {
+        let scratch = clients.shard.pool.take();
+        Self { clients, script, sessions: Sessions::default(), scratch, draining: false, closing: false }
     }
 
     fn dial<T: Transport>(&mut self, net: &mut T) {
         let net = &mut Secured::new(net, &mut self.sessions, NOBODY);
-        self.crew.dial_what_is_due(&mut self.script, net);
+        self.clients.dial_what_is_due(&mut self.script, net);
         let now = Time::of_the_clock();
         while !self.closing
-            && let Some(due) = self.script.wants_connection(now, &mut self.crew.kit.recorder)
+            && let Some(due) = self.script.wants_connection(now, &mut self.clients.shard.recorder)
         {
-            if !self.crew.dial(due, false, &mut self.script, net) {
+            if !self.clients.dial(due, false, &mut self.script, net) {
                 self.script.pause(now.after(PAUSE));
             }
         }
     }
 
     fn say_if_drained<T: Transport>(&mut self, net: &T) {
-        // What was due and has not been sent yet has no answer either.
+        // A message that was due and has not been sent has no answer either.
         if self.draining && self.script.next_due().is_none() && self.script.is_drained() {
             self.draining = false;
-            self.crew.kit.recorder.hand_over(Time::of_the_clock(), net.figures().idle);
-            self.crew.kit.recorder.tell(Event::Drained);
+            self.clients.shard.recorder.hand_over(Time::of_the_clock(), net.figures().idle);
+            self.clients.shard.recorder.tell(Event::Drained);
         }
     }
 }
@@ -90,8 +90,8 @@ impl<P: Script> Service for Load<P> {
 
     fn step<T: Transport>(&mut self, net: &mut T, slot: Slot) -> Next {
         let secured = &mut Secured::new(net, &mut self.sessions, slot);
-        let next = self.crew.step(slot, &mut self.script, &mut self.scratch, secured);
-        if next == Next::Done || self.crew.next_dial().is_some() {
+        let next = self.clients.step(slot, &mut self.script, &mut self.scratch, secured);
+        if next == Next::Done || self.clients.next_dial().is_some() {
             self.dial(net);
         }
         self.say_if_drained(net);
@@ -101,18 +101,18 @@ impl<P: Script> Service for Load<P> {
     fn command<T: Transport>(&mut self, net: &mut T, command: Command) {
         match command {
             Command::Open(opening) => {
-                self.crew.open(opening);
+                self.clients.open(opening);
                 self.dial(net);
             }
             Command::Run(run) => {
-                self.crew.kit.recorder.measure(run.window);
-                self.crew.line_up();
+                self.clients.shard.recorder.measure(run.window);
+                self.clients.line_up();
                 let net = &mut Secured::new(net, &mut self.sessions, NOBODY);
-                self.script.run(&run, &mut self.crew, net);
+                self.script.run(&run, &mut self.clients, net);
             }
             Command::Cut(at) => {
-                self.crew.stop_opening();
-                self.crew.kit.recorder.cut(at);
+                self.clients.stop_opening();
+                self.clients.shard.recorder.cut(at);
                 self.script.cut(at);
             }
             Command::Drain => {
@@ -121,9 +121,9 @@ impl<P: Script> Service for Load<P> {
             }
             Command::Close => {
                 self.closing = true;
-                self.crew.kit.closing = true;
-                self.crew.dismiss(&mut self.script, &mut Secured::new(net, &mut self.sessions, NOBODY));
-                self.crew.kit.recorder.hand_over(Time::of_the_clock(), net.figures().idle);
+                self.clients.shard.closing = true;
+                self.clients.dismiss(&mut self.script, &mut Secured::new(net, &mut self.sessions, NOBODY));
+                self.clients.shard.recorder.hand_over(Time::of_the_clock(), net.figures().idle);
             }
         }
     }
@@ -136,15 +136,15 @@ impl<P: Script> Service for Load<P> {
         if self.closing {
             return None;
         }
-        let update = Some(self.crew.kit.recorder.next_update());
-        [update, self.crew.next_dial(), self.script.next_due()].into_iter().flatten().min()
+        let update = Some(self.clients.shard.recorder.next_update());
+        [update, self.clients.next_dial(), self.script.next_due()].into_iter().flatten().min()
     }
 
     fn housekeep<T: Transport>(&mut self, net: &mut T) {
         let now = Time::of_the_clock();
-        self.script.due(now, &mut self.crew, &mut Secured::new(net, &mut self.sessions, NOBODY));
+        self.script.due(now, &mut self.clients, &mut Secured::new(net, &mut self.sessions, NOBODY));
         self.dial(net);
-        self.crew.kit.recorder.update(now, net.figures().idle);
+        self.clients.shard.recorder.update(now, net.figures().idle);
         self.say_if_drained(net);
     }
 
@@ -153,6 +153,6 @@ impl<P: Script> Service for Load<P> {
     }
 
     fn is_finished(&self) -> bool {
-        self.closing && self.crew.is_empty()
+        self.closing && self.clients.is_empty()
     }
 }

@@ -1,5 +1,4 @@
-//! Two services on one shard: one dials, the other accepts. So one CPU plays both ends of a proxy, and neither end knows
-//! of the other.
+//! Two services on one shard: one dials, the other accepts. One CPU plays both ends of a proxy, and neither end knows the other.
 //!
 //! The first service's slots are the even ones, the second's the odd ones.
 
@@ -9,12 +8,12 @@ use std::time::SystemTime;
 
 use ringway::engine::{Fault, Figures, Next, Received, Sent, Service, Slot, Socket, Time, Transport};
 
-/// Both.
+/// Both services.
 #[derive(Debug)]
 pub struct Pair<A, B> {
-    /// The one that dials. The shard ends when it is finished.
+    /// The service that dials. The shard ends when this service is finished.
     first: A,
-    /// The one that accepts.
+    /// The service that accepts.
     second: B,
 }
 
@@ -28,7 +27,7 @@ pub enum Either<A, B> {
 }
 
 impl<A, B> Pair<A, B> {
-    /// Both.
+    /// Pairs the services.
     pub fn new(first: A, second: B) -> Self {
         Self { first, second }
     }
@@ -164,12 +163,12 @@ impl<A: Service, B: Service> Service for Pair<A, B> {
         }
     }
 
-    /// Once the first is done, there is nobody left to accept.
+    /// Stops with either service: without the first there are no clients to accept.
     fn is_accepting(&self) -> bool {
         self.first.is_accepting() && self.second.is_accepting()
     }
 
-    /// The second has nobody to serve once the first is gone: what is left of it ends with the process.
+    /// Follows the first service: the second has no clients after it, and ends with the process.
     fn is_finished(&self) -> bool {
         self.first.is_finished()
     }

@@ -5,7 +5,7 @@ use ringway::proto::response::{BodyLength, Response};
 
 use crate::record::Trouble;
 
-/// What follows a connection on which messages are posted.
+/// Reads the responses on a connection on which messages are posted.
 #[derive(Clone, Debug, Default)]
 pub struct Replies {
     /// Bytes of the last answer's body that are still to come.
@@ -13,10 +13,10 @@ pub struct Replies {
 }
 
 impl Replies {
-    /// Takes what came, and tells how much of it was used: the rest is the start of a head.
+    /// Reads received bytes and returns how many it used: the rest is the start of a head.
     ///
     /// # Errors
-    /// A message was not taken, or the answer cannot be followed.
+    /// A message was refused, or the response cannot be parsed.
     pub fn read(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<usize, Trouble> {
         let mut used = 0_usize;
         loop {

@@ -1,18 +1,18 @@
-//! Dials, steps and dismisses the clients of a crew.
+//! Dials, steps and dismisses the clients of a shard.
 
 use ringway::engine::{Next, Slot, Time, Transport};
 use ringway::tls::SecureTransport;
 
 use super::client::Client;
-use super::crew::Crew;
-use super::kit::Cx;
+use super::clients::Clients;
 use super::life;
 use super::script::Script;
+use super::state::Cx;
 use crate::record::{Event, Trouble};
 use crate::schedule::Due;
 
-impl<S> Crew<S> {
-    /// Opens what is due.
+impl<S> Clients<S> {
+    /// Opens the connections that are due.
     pub fn dial_what_is_due<T, P>(&mut self, script: &mut P, net: &mut T)
     where
         T: SecureTransport,
@@ -40,9 +40,9 @@ impl<S> Crew<S> {
         let number = u32::try_from(due.number).unwrap_or(u32::MAX);
         let begun = self.begin(number, due.at, probe, net);
         if let Err(why) = begun {
-            self.kit.recorder.failed(why);
+            self.shard.recorder.failed(why);
             if probe {
-                self.kit.recorder.tell(Event::Probed(Err(format!("cannot connect: {}", why.reason()))));
+                self.shard.recorder.tell(Event::Probed(Err(format!("cannot connect: {}", why.reason()))));
             }
             script.gone(number);
         }
@@ -51,17 +51,17 @@ impl<S> Crew<S> {
 
     fn begin<T: SecureTransport>(&mut self, number: u32, due: Time, probe: bool, net: &mut T) -> Result<(), Trouble> {
         const TOO_MANY: Trouble = Trouble::Connect("too-many-open");
-        if self.connections.len() >= self.kit.plan.max_connections {
+        if self.connections.len() >= self.shard.plan.max_connections {
             return Err(TOO_MANY);
         }
         let slot = self.connections.insert(Client::vacant()).map_err(|_| TOO_MANY)?;
-        match life::dial(number, due, slot, probe, &mut self.kit, net) {
+        match life::dial(number, due, slot, probe, &mut self.shard, net) {
             Ok(client) => {
                 if let Some(place) = self.connections.get_mut(slot) {
                     *place = client;
                 }
                 self.in_flight += 1;
-                // The first step names the deadline.
+                // The first step sets the deadline.
                 net.wake(slot);
                 Ok(())
             }
@@ -80,7 +80,7 @@ impl<S> Crew<S> {
     {
         let Some(client) = self.connections.get_mut(slot) else { return Next::Done };
         let was_opening = client.is_opening();
-        let next = client.step(script, scratch, &mut Cx { net, kit: &mut self.kit });
+        let next = client.step(script, scratch, &mut Cx { net, shard: &mut self.shard });
         self.after_step(slot, was_opening, next, script);
         next
     }
@@ -109,9 +109,9 @@ impl<S> Crew<S> {
         for slot in slots {
             let Some(client) = self.connections.get_mut(slot) else { continue };
             let was_opening = client.is_opening();
-            let next = client.dismiss(script, &mut Cx { net, kit: &mut self.kit });
+            let next = client.dismiss(script, &mut Cx { net, shard: &mut self.shard });
             self.after_step(slot, was_opening, next, script);
-            // The next step names its deadline.
+            // The next step sets its deadline.
             net.wake(slot);
         }
     }

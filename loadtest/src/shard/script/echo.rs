@@ -1,5 +1,5 @@
-//! `echo`: each message comes back. In an open loop messages go out when they are due, whatever became of the ones
-//! before; in a closed loop each connection keeps so many on their way.
+//! `echo`: each message comes back. In an open loop messages go out when they are due, whether or not earlier ones were
+//! answered; in a closed loop each connection keeps a fixed number of messages unanswered.
 
 use std::collections::VecDeque;
 
@@ -12,21 +12,21 @@ use super::{Opened, Run, Script};
 use crate::message::{Checker, Stamp};
 use crate::schedule::{Rate, Schedule};
 use crate::shard::client::Client;
-use crate::shard::crew::Crew;
-use crate::shard::kit::{Cx, Kit};
+use crate::shard::clients::Clients;
+use crate::shard::state::{Cx, ShardState};
 
 /// Answers that one connection may wait for in an open loop.
 const MAX_AWAITED: usize = 65_536;
 
-/// Why a message could not be sent whose connection is gone.
+/// The recorded reason if the connection of a due message is gone.
 const NO_CONNECTION: &str = "not sent: the connection is gone";
 
-/// When messages go out.
+/// The pace of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loop {
-    /// So many a second, over all connections and shards.
+    /// Open loop: messages a second, over all connections and shards.
     Open(Rate),
-    /// So many on their way on each connection.
+    /// Closed loop: unanswered messages on each connection.
     Closed(u32),
 }
 
@@ -37,14 +37,14 @@ pub struct Echo {
     connections: u64,
     pace: Loop,
     schedule: Option<Schedule>,
-    /// When a closed loop begins.
+    /// The time at which a closed loop starts.
     begin: Option<Time>,
     until: Time,
     /// Answers that all connections wait for.
     awaited: usize,
 }
 
-/// What is kept of a connection.
+/// The state of one connection.
 #[derive(Debug)]
 pub struct State {
     number: u32,
@@ -53,7 +53,7 @@ pub struct State {
     /// The number of the first awaited one.
     first: u64,
     awaited: VecDeque<Awaited>,
-    /// How many of them have no answer.
+    /// Number of awaited messages without an answer.
     unanswered: usize,
     /// The highest number that was answered, and one.
     highest: u64,
@@ -81,12 +81,12 @@ impl Echo {
         wire: &mut Wire,
         cx: &mut Cx<'_, T>,
     ) -> Result<(), Fault> {
-        let Kit { plan, composer, recorder, random, .. } = &mut *cx.kit;
+        let ShardState { plan, composer, recorder, random, .. } = &mut *cx.shard;
         if wire.waiting() > plan.max_waiting_bytes || state.unanswered >= MAX_AWAITED {
             recorder.unsent(at, "not sent: too many waiting on the connection");
             return Ok(());
         }
-        // A reply that so many others have overtaken will not come: it is not to keep the rest from being sent.
+        // A reply that so many later ones have overtaken will not come, and must not stop the rest from being sent.
         if state.awaited.len() >= MAX_AWAITED
             && let Some(oldest) = state.awaited.front_mut()
         {
@@ -107,19 +107,19 @@ impl Echo {
         wire.send(cx.net, composer.compose(&stamp, len, key))
     }
 
-    fn send_on<T: Transport>(&mut self, slot: Slot, at: Time, crew: &mut Crew<State>, net: &mut T) {
-        let (client, kit) = crew.with_kit(slot);
+    fn send_on<T: Transport>(&mut self, slot: Slot, at: Time, clients: &mut Clients<State>, net: &mut T) {
+        let (client, shard) = clients.with_shard(slot);
         let Some((_, wire, state)) = client.and_then(Client::open) else {
-            return kit.recorder.unsent(at, NO_CONNECTION);
+            return shard.recorder.unsent(at, NO_CONNECTION);
         };
-        if self.send(at, state, wire, &mut Cx { net, kit }).is_err() {
-            // It is broken, and its next step finds out how.
+        if self.send(at, state, wire, &mut Cx { net, shard }).is_err() {
+            // The connection is broken: its next step records the fault.
             net.wake(slot);
         }
     }
 
     fn answered<T: Transport>(&mut self, stamp: &Stamp, len: usize, state: &mut State, cx: &mut Cx<'_, T>) {
-        let recorder = &mut cx.kit.recorder;
+        let recorder = &mut cx.shard.recorder;
         if stamp.number < state.first {
             return recorder.duplicate();
         }
@@ -177,20 +177,20 @@ impl Script for Echo {
 
     #[inline]
     fn payload<T: Transport>(&mut self, state: &mut State, piece: &[u8], cx: &mut Cx<'_, T>) {
-        state.checker.push(piece, cx.kit.composer.format());
+        state.checker.push(piece, cx.shard.composer.format());
     }
 
     #[inline]
     fn message<T: Transport>(&mut self, state: &mut State, wire: &mut Wire, cx: &mut Cx<'_, T>) -> Result<(), Fault> {
         let len = state.checker.len();
-        match state.checker.finish(cx.kit.composer.format()) {
+        match state.checker.finish(cx.shard.composer.format()) {
             Some(stamp) if stamp.from == state.number => self.answered(&stamp, len, state, cx),
-            _ => cx.kit.recorder.mismatched(),
+            _ => cx.shard.recorder.mismatched(),
         }
         if let Loop::Closed(_) = self.pace {
             let now = Time::of_the_clock();
             if now < self.until {
-                cx.kit.recorder.due(now, now);
+                cx.shard.recorder.due(now, now);
                 return self.send(now, state, wire, cx);
             }
         }
@@ -199,16 +199,16 @@ impl Script for Echo {
 
     fn ended<T: Transport>(&mut self, state: State, cx: &mut Cx<'_, T>) {
         for awaited in state.awaited.iter().filter(|awaited| !awaited.answered) {
-            cx.kit.recorder.lost(awaited.at, 1);
+            cx.shard.recorder.lost(awaited.at, 1);
             self.awaited -= 1;
         }
     }
 
-    fn run<T: Transport>(&mut self, run: &Run, crew: &mut Crew<State>, _net: &mut T) {
+    fn run<T: Transport>(&mut self, run: &Run, clients: &mut Clients<State>, _net: &mut T) {
         self.until = run.window.until;
         match self.pace {
             Loop::Open(rate) => {
-                let schedule = Schedule::new(rate, crew.share(), run.start, run.window.until);
+                let schedule = Schedule::new(rate, clients.share(), run.start, run.window.until);
                 self.schedule = Some(schedule.around(self.connections));
             }
             Loop::Closed(_) => self.begin = Some(run.start),
@@ -219,21 +219,21 @@ impl Script for Echo {
         self.begin.or_else(|| self.schedule.as_ref()?.next())
     }
 
-    fn due<T: Transport>(&mut self, now: Time, crew: &mut Crew<State>, net: &mut T) {
+    fn due<T: Transport>(&mut self, now: Time, clients: &mut Clients<State>, net: &mut T) {
         while let Some(due) = self.schedule.as_mut().and_then(|schedule| schedule.take(now)) {
-            crew.kit.recorder.due(due.at, now);
-            match crew.next_in_line() {
-                Some(slot) => self.send_on(slot, due.at, crew, net),
-                None => crew.kit.recorder.unsent(due.at, NO_CONNECTION),
+            clients.shard.recorder.due(due.at, now);
+            match clients.next_in_line() {
+                Some(slot) => self.send_on(slot, due.at, clients, net),
+                None => clients.shard.recorder.unsent(due.at, NO_CONNECTION),
             }
         }
         if let (Loop::Closed(each), Some(_)) = (self.pace, self.begin.take_if(|at| *at <= now)) {
-            for place in 0..crew.order.len() {
+            for place in 0..clients.order.len() {
                 for _ in 0..each {
                     let now = Time::of_the_clock();
-                    crew.kit.recorder.due(now, now);
-                    if let Some(slot) = crew.order.get(place).copied() {
-                        self.send_on(slot, now, crew, net);
+                    clients.shard.recorder.due(now, now);
+                    if let Some(slot) = clients.order.get(place).copied() {
+                        self.send_on(slot, now, clients, net);
                     }
                 }
             }

@@ -1,8 +1,8 @@
-//! `fanout`: what some publish, all others hear.
+//! `fanout`: some connections publish, and all others receive each message.
 //!
 //! Connections below a number subscribe, the others publish. Each delivery is checked against its publisher's numbers: one
 //! that was skipped is missing until it comes (out of order) or the run ends (lost), one that came before is a duplicate.
-//! How much was published and heard is what shards share, so that each knows what is still owed.
+//! Shards share the counts of published and received messages, so that each knows how many are still to come.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,38 +18,38 @@ use crate::message::{Checker, Stamp};
 use crate::plan::Speech;
 use crate::schedule::{Due, Rate, Schedule, Share};
 use crate::shard::client::Client;
-use crate::shard::crew::Crew;
-use crate::shard::kit::{Cx, Kit};
+use crate::shard::clients::Clients;
+use crate::shard::state::{Cx, ShardState};
 
-/// Why a message could not be published whose publisher is gone.
+/// The recorded reason if the publisher of a due message is gone.
 const NO_PUBLISHER: &str = "not published: the publisher is gone";
 
-/// What the shards of a run share.
+/// Counts that the shards of a run share.
 #[derive(Debug, Default)]
 pub struct Shared {
-    /// Messages that were published, and those of them that count.
+    /// Published messages, and those in the measured window.
     published: AtomicU64,
     counted: AtomicU64,
-    /// Deliveries of them in a chat, and those that count.
+    /// Deliveries in a chat, and those in the measured window.
     delivered: AtomicU64,
     delivered_counted: AtomicU64,
     /// Users who have joined a chat.
     joined: AtomicU64,
-    /// Whether what a chat lost was counted.
+    /// `true` once the messages that a chat lost were counted.
     settled: AtomicBool,
 }
 
-/// Who takes part.
+/// The connections of a run and their roles.
 #[derive(Clone, Copy, Debug)]
 pub struct Cast {
     /// Connections with a lower number subscribe.
     pub subscribers: u32,
-    /// So many behind them publish. Without any, messages are the server's own, and only what is missing between two of
-    /// them counts as lost.
+    /// Number of publishers, which have the next numbers. With 0 the server publishes, and only gaps between its messages count as
+    /// lost.
     pub publishers: u32,
     /// Messages a second, over all publishers.
     pub rate: Option<Rate>,
-    /// What is spoken. In a chat publishers hear each other too.
+    /// The form of messages. In a chat, publishers receive each other's messages too.
     pub talk: Talk,
 }
 
@@ -61,14 +61,14 @@ pub struct Fanout {
     schedule: Option<Schedule>,
     /// Publishers of this shard, in turn.
     line: Vec<Slot>,
-    /// Subscribers of this shard, and what they have heard.
+    /// Subscribers of this shard, and the messages that they received.
     alive: u64,
     heard: u64,
-    /// A chat's message on its way in or out.
+    /// Buffer for one chat message.
     text: Vec<u8>,
 }
 
-/// What is kept of a connection.
+/// The state of one connection.
 #[derive(Debug)]
 pub struct Member {
     number: u32,
@@ -77,7 +77,7 @@ pub struct Member {
     next: u64,
     checker: Checker,
     hearing: Hearing,
-    /// What it heard that counts.
+    /// Received messages in the measured window.
     counted: u64,
     /// The message so far, in a chat.
     text: Vec<u8>,
@@ -90,16 +90,16 @@ impl Fanout {
         Self { cast, shared, schedule: None, line: Vec::new(), alive: 0, heard: 0, text: Vec::new() }
     }
 
-    fn publish<T: Transport>(&mut self, due: &Due, crew: &mut Crew<Member>, net: &mut T) {
+    fn publish<T: Transport>(&mut self, due: &Due, clients: &mut Clients<Member>, net: &mut T) {
         let turn = usize::try_from(due.number).unwrap_or(0).checked_rem(self.line.len());
         let Some(slot) = turn.and_then(|turn| self.line.get(turn)).copied() else {
-            return crew.kit.recorder.unsent(due.at, NO_PUBLISHER);
+            return clients.shard.recorder.unsent(due.at, NO_PUBLISHER);
         };
-        let (client, kit) = crew.with_kit(slot);
+        let (client, shard) = clients.with_shard(slot);
         let Some((number, wire, member)) = client.and_then(Client::open) else {
-            return kit.recorder.unsent(due.at, NO_PUBLISHER);
+            return shard.recorder.unsent(due.at, NO_PUBLISHER);
         };
-        let Kit { plan, composer, recorder, random, .. } = kit;
+        let ShardState { plan, composer, recorder, random, .. } = shard;
         if wire.waiting() > plan.max_waiting_bytes {
             return recorder.unsent(due.at, "not published: too many waiting on the connection");
         }
@@ -125,13 +125,13 @@ impl Fanout {
             }
         };
         if sent.is_err() {
-            // It is broken, and its next step finds out how.
+            // The connection is broken: its next step records the fault.
             net.wake(slot);
         }
     }
 
     fn deliver<T: Transport>(&mut self, stamp: Option<Stamp>, len: usize, member: &mut Member, cx: &mut Cx<'_, T>) {
-        let recorder = &mut cx.kit.recorder;
+        let recorder = &mut cx.shard.recorder;
         let Some(stamp) = stamp else { return recorder.mismatched() };
         match member.hearing.hear(&stamp) {
             Place::Again => return recorder.duplicate(),
@@ -152,7 +152,7 @@ impl Fanout {
         let text = std::mem::take(&mut member.text);
         match talk::read(&text) {
             Said::Data(message) => {
-                let format = cx.kit.composer.format();
+                let format = cx.shard.composer.format();
                 member.checker.push(message.as_bytes(), format);
                 let stamp = member.checker.finish(format);
                 self.deliver(stamp, message.len(), member, cx);
@@ -161,7 +161,7 @@ impl Fanout {
                 self.shared.joined.fetch_add(1, Ordering::Relaxed);
             }
             Said::Connect(_) | Said::Else => {}
-            Said::Nonsense => cx.kit.recorder.mismatched(),
+            Said::Nonsense => cx.shard.recorder.mismatched(),
         }
         member.text = text;
         member.text.clear();
@@ -185,7 +185,7 @@ impl Script for Fanout {
         self.alive += u64::from(!publishes);
         if let Talk::Chat { .. } = self.cast.talk {
             let text = talk::connect(number).into_bytes();
-            // Where it fails the connection is broken, and its next step finds out how.
+            // If this fails the connection is broken: its next step records the fault.
             let _ = wire.send_message(cx.net, Opcode::Text, &text);
         }
         Opened::Stay(Member {
@@ -202,12 +202,12 @@ impl Script for Fanout {
     #[inline]
     fn payload<T: Transport>(&mut self, member: &mut Member, piece: &[u8], cx: &mut Cx<'_, T>) {
         match self.cast.talk {
-            // What is longer than anything that was said is not it, whole or cut.
-            Talk::Chat { .. } if member.text.len() > cx.kit.plan.max_waiting_bytes => {}
+            // A text longer than any that was sent is none of them, and need not be kept whole.
+            Talk::Chat { .. } if member.text.len() > cx.shard.plan.max_waiting_bytes => {}
             Talk::Chat { .. } => member.text.extend_from_slice(piece),
-            // What a publisher hears is the server's affair.
+            // A publisher's received messages are not checked.
             Talk::Plain if member.publishes => {}
-            Talk::Plain => member.checker.push(piece, cx.kit.composer.format()),
+            Talk::Plain => member.checker.push(piece, cx.shard.composer.format()),
         }
     }
 
@@ -217,7 +217,7 @@ impl Script for Fanout {
             Talk::Plain if member.publishes => {}
             Talk::Plain => {
                 let len = member.checker.len();
-                let stamp = member.checker.finish(cx.kit.composer.format());
+                let stamp = member.checker.finish(cx.shard.composer.format());
                 self.deliver(stamp, len, member, cx);
             }
         }
@@ -228,8 +228,8 @@ impl Script for Fanout {
         self.alive -= u64::from(!member.publishes);
         self.heard -= member.hearing.count();
         let missing = match self.cast.talk {
-            // Who was to hear what, only the server knows: what is missing counts once, for all, at the end.
-            Talk::Chat { others, .. } if cx.kit.closing && !self.shared.settled.swap(true, Ordering::Relaxed) => {
+            // Only the server knows who receives what: missing messages are counted once, for all, at the end.
+            Talk::Chat { others, .. } if cx.shard.closing && !self.shared.settled.swap(true, Ordering::Relaxed) => {
                 let counted = self.shared.counted.load(Ordering::Relaxed);
                 counted.saturating_mul(others).saturating_sub(self.shared.delivered_counted.load(Ordering::Relaxed))
             }
@@ -238,24 +238,24 @@ impl Script for Fanout {
             Talk::Plain if self.cast.publishers == 0 => member.hearing.missing(),
             Talk::Plain => self.shared.counted.load(Ordering::Relaxed).saturating_sub(member.counted),
         };
-        cx.kit.recorder.missing(missing);
+        cx.shard.recorder.missing(missing);
     }
 
-    fn run<T: Transport>(&mut self, run: &Run, crew: &mut Crew<Member>, _net: &mut T) {
-        self.line = crew.open_where(|member| member.publishes);
-        let (share, publishers) = (crew.share(), u64::from(self.cast.publishers));
-        // Publishers stand behind the subscribers, so each shard's part of them is counted from where those end.
+    fn run<T: Transport>(&mut self, run: &Run, clients: &mut Clients<Member>, _net: &mut T) {
+        self.line = clients.open_where(|member| member.publishes);
+        let (share, publishers) = (clients.share(), u64::from(self.cast.publishers));
+        // Publishers have the numbers after the subscribers', so each shard's part is counted from there.
         let shift = (share.index + share.of - u64::from(self.cast.subscribers) % share.of) % share.of;
         let mine = Share { index: shift, of: share.of }.part_of(publishers);
         let Some(rate) = self.cast.rate.and_then(|rate| rate.part(mine, publishers)) else { return };
-        // Shards begin one after the other, so that they do not publish at the same moments.
-        let start = run.start.after(rate.moment(1) / u32::try_from(share.of).unwrap_or(1) * crew.index());
+        // Shards start one after the other, so that they do not publish at the same times.
+        let start = run.start.after(rate.moment(1) / u32::try_from(share.of).unwrap_or(1) * clients.index());
         self.schedule = Some(Schedule::new(rate, Share { index: 0, of: 1 }, start, run.window.until));
     }
 
     fn next_due(&self) -> Option<Time> {
-        // Who has not joined a chat hears nothing of it. What was due before all have is late, and not counted: joining
-        // takes a round trip of the warm-up.
+        // A user who has not joined a chat receives nothing. A message that was due before all have joined is late, and not
+        // counted: joining takes a round trip of the warm-up.
         let joined = match self.cast.talk {
             Talk::Plain => true,
             Talk::Chat { users, .. } => self.shared.joined.load(Ordering::Relaxed) >= users,
@@ -263,13 +263,13 @@ impl Script for Fanout {
         self.schedule.as_ref().filter(|_| joined)?.next()
     }
 
-    fn due<T: Transport>(&mut self, now: Time, crew: &mut Crew<Member>, net: &mut T) {
+    fn due<T: Transport>(&mut self, now: Time, clients: &mut Clients<Member>, net: &mut T) {
         if self.next_due().is_none() {
             return;
         }
         while let Some(due) = self.schedule.as_mut().and_then(|schedule| schedule.take(now)) {
-            crew.kit.recorder.due(due.at, now);
-            self.publish(&due, crew, net);
+            clients.shard.recorder.due(due.at, now);
+            self.publish(&due, clients, net);
         }
     }
 

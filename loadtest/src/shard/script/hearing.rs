@@ -1,14 +1,14 @@
-//! What one connection has heard, by who published it: which number comes next, and which are missing.
+//! Messages that one connection received, by publisher: the next number, and the missing ones.
 
 use crate::message::Stamp;
 
 /// Numbers that may be missing of one publisher and still be told apart from duplicates when they come.
 const MAX_GAPS: usize = 1024;
 
-/// What one connection has heard.
+/// Messages that one connection received.
 #[derive(Debug, Default)]
 pub(super) struct Hearing {
-    /// By publisher. There are few.
+    /// Publishers, few enough for a list.
     from: Vec<Heard>,
     /// Messages, each counted once.
     count: u64,
@@ -22,29 +22,29 @@ struct Heard {
     missing: Vec<u64>,
 }
 
-/// What a delivery is.
+/// The place of a delivery among its publisher's messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// It is the next, or one behind it.
+    /// The next number, or a later one.
     InOrder,
-    /// One that was missing.
+    /// A number that was missing.
     OutOfOrder,
-    /// One that was heard before.
+    /// A number that came before.
     Again,
 }
 
 impl Hearing {
-    /// Messages heard, each counted once.
+    /// Number of received messages, each counted once.
     pub(super) fn count(&self) -> u64 {
         self.count
     }
 
-    /// Numbers that lie between two that were heard, and were not.
+    /// Count of numbers that are missing between received ones.
     pub(super) fn missing(&self) -> u64 {
         self.from.iter().map(|heard| heard.missing.len() as u64).sum()
     }
 
-    /// Takes a delivery in.
+    /// Notes a delivery.
     pub(super) fn hear(&mut self, stamp: &Stamp) -> Place {
         let known = self.from.iter_mut().position(|heard| heard.publisher == stamp.from);
         let place = match known.and_then(|at| self.from.get_mut(at)) {

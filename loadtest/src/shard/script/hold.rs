@@ -1,4 +1,4 @@
-//! `hold`: idle connections, each asked now and then whether it is still there.
+//! `hold`: idle connections, each pinged at an interval.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use ringway::proxy::terminated::Wire;
 use super::{Opened, Run, Script};
 use crate::schedule::{Rate, Schedule};
 use crate::shard::client::Client;
-use crate::shard::crew::Crew;
-use crate::shard::kit::Cx;
+use crate::shard::clients::Clients;
+use crate::shard::state::Cx;
 
 /// The scenario.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct Hold {
     awaited: usize,
 }
 
-/// What is kept of a connection: the newest ping without an answer.
+/// The state of one connection: the newest ping without an answer.
 #[derive(Debug, Default)]
 pub struct State {
     number: u64,
@@ -31,7 +31,7 @@ pub struct State {
 }
 
 impl Hold {
-    /// So many connections, over all shards, each pinged so often.
+    /// A scenario of `connections` over all shards, each pinged at the interval `every`.
     #[must_use]
     pub fn new(connections: u64, every: Duration) -> Self {
         Self { connections, rate: Rate::over(connections, every), schedule: None, awaited: 0 }
@@ -40,14 +40,14 @@ impl Hold {
     fn ping<T: Transport>(&mut self, at: Time, state: &mut State, wire: &mut Wire, cx: &mut Cx<'_, T>) {
         if let Some(earlier) = state.asked.take() {
             // A peer may answer the newest ping only (RFC 6455 section 5.5.3), but not none for a whole interval.
-            cx.kit.recorder.lost(earlier, 1);
+            cx.shard.recorder.lost(earlier, 1);
             self.awaited -= 1;
         }
         state.number += 1;
         if wire.send_ping(cx.net, &state.number.to_be_bytes()).is_ok() {
             state.asked = Some(at);
             self.awaited += 1;
-            cx.kit.recorder.sent(at, 8);
+            cx.shard.recorder.sent(at, 8);
         }
     }
 }
@@ -70,19 +70,19 @@ impl Script for Hold {
             && let Some(at) = state.asked.take()
         {
             self.awaited -= 1;
-            cx.kit.recorder.received(at, Time::of_the_clock(), payload.len());
+            cx.shard.recorder.received(at, Time::of_the_clock(), payload.len());
         }
     }
 
     fn ended<T: Transport>(&mut self, state: State, cx: &mut Cx<'_, T>) {
         if let Some(at) = state.asked {
             self.awaited -= 1;
-            cx.kit.recorder.lost(at, 1);
+            cx.shard.recorder.lost(at, 1);
         }
     }
 
-    fn run<T: Transport>(&mut self, run: &Run, crew: &mut Crew<State>, _net: &mut T) {
-        let schedule = Schedule::new(self.rate, crew.share(), run.start, run.window.until);
+    fn run<T: Transport>(&mut self, run: &Run, clients: &mut Clients<State>, _net: &mut T) {
+        let schedule = Schedule::new(self.rate, clients.share(), run.start, run.window.until);
         self.schedule = Some(schedule.around(self.connections));
     }
 
@@ -90,14 +90,14 @@ impl Script for Hold {
         self.schedule.as_ref()?.next()
     }
 
-    fn due<T: Transport>(&mut self, now: Time, crew: &mut Crew<State>, net: &mut T) {
+    fn due<T: Transport>(&mut self, now: Time, clients: &mut Clients<State>, net: &mut T) {
         while let Some(due) = self.schedule.as_mut().and_then(|schedule| schedule.take(now)) {
-            crew.kit.recorder.due(due.at, now);
-            let Some(slot) = crew.next_in_line() else { continue };
-            let (client, kit) = crew.with_kit(slot);
-            // Who is gone was counted when he went.
+            clients.shard.recorder.due(due.at, now);
+            let Some(slot) = clients.next_in_line() else { continue };
+            let (client, shard) = clients.with_shard(slot);
+            // A connection that is gone was counted when it ended.
             if let Some((_, wire, state)) = client.and_then(Client::open) {
-                self.ping(due.at, state, wire, &mut Cx { net, kit });
+                self.ping(due.at, state, wire, &mut Cx { net, shard });
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What a scenario does with its connections.
+//! A scenario: decides what open connections send, and judges what they receive.
 //!
 //! Order of calls: [`Script::opened`] for each connection that got its 101; [`Script::run`] once the message phase begins;
 //! [`Script::due`] whenever [`Script::next_due`] has come; [`Script::payload`], [`Script::message`] and [`Script::pong`]
@@ -15,32 +15,32 @@ use ringway::engine::{Fault, Time, Transport};
 use ringway::proto::frame::Opcode;
 use ringway::proxy::terminated::Wire;
 
-use super::crew::Crew;
-use super::kit::Cx;
+use super::clients::Clients;
+use super::state::Cx;
 use crate::record::{Recorder, Window};
 use crate::schedule::Due;
 
-/// What is to become of a connection that got its 101.
+/// The scenario's decision on a connection that got its 101.
 #[derive(Debug)]
 pub enum Opened<S> {
-    /// It stays, and this is kept of it.
+    /// The connection stays open with this state.
     Stay(S),
-    /// It has served its purpose.
+    /// The connection closes at once.
     Leave,
 }
 
 /// The message phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// When messages begin.
+    /// The time at which messages start.
     pub start: Time,
-    /// What is measured of them. Nothing new is sent behind it.
+    /// The measured window. No new message is sent after it.
     pub window: Window,
 }
 
 /// A scenario.
 pub trait Script {
-    /// What it keeps of each open connection.
+    /// The state of one open connection.
     type State;
 
     /// Connection `number` got its 101. It was due at `due`.
@@ -55,10 +55,10 @@ pub trait Script {
     /// A piece of a message came.
     fn payload<T: Transport>(&mut self, state: &mut Self::State, piece: &[u8], cx: &mut Cx<'_, T>);
 
-    /// A message is whole.
+    /// A message is complete.
     ///
     /// # Errors
-    /// The connection broke while it was answered.
+    /// The connection broke while the scenario answered.
     fn message<T: Transport>(
         &mut self,
         state: &mut Self::State,
@@ -75,29 +75,29 @@ pub trait Script {
     /// The connection is gone, or about to be closed.
     fn ended<T: Transport>(&mut self, state: Self::State, cx: &mut Cx<'_, T>);
 
-    /// Connection `number` is gone, whatever became of it.
+    /// Connection `number` is gone, in whatever way it ended.
     fn gone(&mut self, _number: u32) {}
 
-    /// Messages begin.
-    fn run<T: Transport>(&mut self, run: &Run, crew: &mut Crew<Self::State>, net: &mut T);
+    /// The message phase starts.
+    fn run<T: Transport>(&mut self, run: &Run, clients: &mut Clients<Self::State>, net: &mut T);
 
-    /// When [`due`](Self::due) is to be called.
+    /// The time at which [`due`](Self::due) must be called.
     fn next_due(&self) -> Option<Time>;
 
-    /// Does what is due.
-    fn due<T: Transport>(&mut self, now: Time, crew: &mut Crew<Self::State>, net: &mut T);
+    /// Sends the messages that are due.
+    fn due<T: Transport>(&mut self, now: Time, clients: &mut Clients<Self::State>, net: &mut T);
 
-    /// A connection that the scenario itself wants opened now; asked again until it wants none.
+    /// A connection that the scenario opens itself. Called again until it returns `None`.
     fn wants_connection(&mut self, _now: Time, _recorder: &mut Recorder) -> Option<Due> {
         None
     }
 
-    /// A connection that it wanted could not even be begun: it is not to want another before this moment.
+    /// A connection that the scenario wanted could not be started: it must not want another before this time.
     fn pause(&mut self, _until: Time) {}
 
     /// Ends the message phase earlier.
     fn cut(&mut self, at: Time);
 
-    /// Whether nothing is to be waited for any more.
+    /// `true` if no answer is awaited any more.
     fn is_drained(&self) -> bool;
 }

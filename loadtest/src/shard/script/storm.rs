@@ -6,15 +6,15 @@ use ringway::proxy::terminated::Wire;
 use super::{Opened, Run, Script};
 use crate::record::Recorder;
 use crate::schedule::{Due, Rate, Schedule};
-use crate::shard::crew::Crew;
-use crate::shard::kit::Cx;
+use crate::shard::clients::Clients;
+use crate::shard::state::Cx;
 
-/// When connections are begun.
+/// The pace of new connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// So many a second, over all shards.
+    /// Connections a second, over all shards.
     Rate(Rate),
-    /// So many at a time, on each shard: the next begins when one is gone.
+    /// Connections at a time, on each shard: the next starts when one is gone.
     AtATime(u32),
 }
 
@@ -35,7 +35,7 @@ pub struct Storm {
 }
 
 impl Storm {
-    /// A storm over so many held connections.
+    /// A storm over `held` connections that stay open.
     #[must_use]
     pub fn new(pace: Pace, held: u32) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl Storm {
         }
     }
 
-    /// A number that neither a held connection nor the first of all has.
+    /// A number that neither a held connection nor the first of the run has.
     fn number(&mut self) -> u64 {
         let first = u64::from(self.held.max(1));
         let number = first + self.next % (u64::from(u32::MAX) - first);
@@ -61,14 +61,14 @@ impl Storm {
 }
 
 impl Script for Storm {
-    /// Held connections want nothing.
+    /// Held connections have no state.
     type State = ();
 
     fn opened<T: Transport>(&mut self, number: u32, due: Time, _wire: &mut Wire, cx: &mut Cx<'_, T>) -> Opened<()> {
         if number < self.held {
             return Opened::Stay(());
         }
-        cx.kit.recorder.received(due, Time::of_the_clock(), 0);
+        cx.shard.recorder.received(due, Time::of_the_clock(), 0);
         Opened::Leave
     }
 
@@ -86,12 +86,12 @@ impl Script for Storm {
         }
     }
 
-    fn run<T: Transport>(&mut self, run: &Run, crew: &mut Crew<()>, _net: &mut T) {
+    fn run<T: Transport>(&mut self, run: &Run, clients: &mut Clients<()>, _net: &mut T) {
         self.begin = run.start;
         self.until = run.window.until;
         self.running = true;
         if let Pace::Rate(rate) = self.pace {
-            self.schedule = Some(Schedule::new(rate, crew.share(), run.start, run.window.until));
+            self.schedule = Some(Schedule::new(rate, clients.share(), run.start, run.window.until));
         }
     }
 
@@ -103,8 +103,8 @@ impl Script for Storm {
         }
     }
 
-    /// Connections are begun where they are asked for, in [`wants_connection`](Self::wants_connection).
-    fn due<T: Transport>(&mut self, now: Time, _crew: &mut Crew<()>, _net: &mut T) {
+    /// Nothing: [`wants_connection`](Self::wants_connection) starts the connections.
+    fn due<T: Transport>(&mut self, now: Time, _crew: &mut Clients<()>, _net: &mut T) {
         self.over = now >= self.until;
     }
 
@@ -120,7 +120,7 @@ impl Script for Storm {
         Some(Due { number: self.number(), at })
     }
 
-    /// A rate goes on: what is due is due, and fails.
+    /// Has no effect on a rate: a connection that is due then fails.
     fn pause(&mut self, until: Time) {
         self.begin = self.begin.max(until);
     }

@@ -1,4 +1,4 @@
-//! What stands around a published message: nothing, or the JSON of the chat sample.
+//! The form of a published message: bare, or the JSON of the chat sample.
 //!
 //! The sample's users say `{"type":"Connect","username":"ann"}` once and `{"type":"Data","message":"hi"}` then. Each hears
 //! `Connect` and `Disconnect` of the others in his room, his own `Connect` too, `Data` of the others, and a bare
@@ -8,30 +8,30 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-/// What is spoken.
+/// The form of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Talk {
     /// Messages as they are.
     Plain,
     /// The chat sample's protocol.
     Chat {
-        /// How many hear each message: the others in its sender's room.
+        /// Receivers of each message: the others in the sender's room.
         others: u64,
-        /// How many users there are in all.
+        /// Users in all rooms.
         users: u64,
     },
 }
 
-/// What was heard.
+/// A text that a member of a chat received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Said<'a> {
-    /// Somebody's message.
+    /// A user's message.
     Data(Cow<'a, str>),
-    /// Somebody came.
+    /// A user joined.
     Connect(Cow<'a, str>),
-    /// Something that needs no answer.
+    /// A text that the scenario ignores.
     Else,
-    /// Nothing that the sample says.
+    /// A text that the sample never sends.
     Nonsense,
 }
 
@@ -62,7 +62,7 @@ pub(super) fn write_data(payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(br#""}"#);
 }
 
-/// Reads what a member of a chat is told.
+/// Reads a text that a member of a chat received.
 pub(super) fn read(text: &[u8]) -> Said<'_> {
     if text == b"Message sent" {
         return Said::Else;

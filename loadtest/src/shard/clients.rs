@@ -1,56 +1,56 @@
-//! A shard's client connections: which are to be opened and when, and whose turn it is to send.
+//! A shard's client connections: which are opened and when, and which one sends next.
 
 use ringway::engine::slab::Slab;
 use ringway::engine::{Slot, Time};
 
 use super::client::Client;
-use super::kit::Kit;
+use super::state::ShardState;
 use crate::record::Event;
 use crate::schedule::{Rate, Share};
 
 /// Connections that a shard may be opening at once, when no rate says otherwise.
 const MAX_OPENING: usize = 256;
 
-/// Connections that are to be opened: those of `first..last` that are this shard's.
+/// Connections to open: this shard's part of `first..last`.
 #[derive(Clone, Copy, Debug)]
 pub struct Opening {
     /// The first number.
     pub first: u64,
-    /// The number behind the last.
+    /// The number after the last.
     pub last: u64,
-    /// How fast, over all shards; as fast as they come to stand if `None`.
+    /// Connections a second, over all shards; `None` opens each as soon as an earlier one is open.
     pub rate: Option<Rate>,
-    /// When the first is due.
+    /// The time at which the first is due.
     pub start: Time,
-    /// Whether it is the first connection of all, which someone waits for.
+    /// `true` for the first connection of the run, whose outcome is reported at once.
     pub probe: bool,
 }
 
 /// One shard's connections.
 #[derive(Debug)]
-pub struct Crew<S> {
-    /// What they share.
-    pub kit: Kit,
+pub struct Clients<S> {
+    /// The shared state.
+    pub shard: ShardState,
     pub(super) share: Share,
     pub(super) connections: Slab<Client<S>>,
-    /// Slots of connections in the order in which messages go round.
+    /// Slots of open connections in the order in which they send.
     pub(super) order: Vec<Slot>,
-    /// The place in `order` whose turn is next.
+    /// The index in `order` that sends next.
     turn: usize,
     pub(super) opening: Option<Opening>,
     pub(super) next: u64,
     /// Connections between dial and 101.
     pub(super) in_flight: usize,
-    /// Whether the connections that were asked for were reported as settled.
+    /// `true` once the requested connections were reported as settled.
     settled: bool,
 }
 
-impl<S> Crew<S> {
-    /// A crew without connections.
+impl<S> Clients<S> {
+    /// A clients without connections.
     #[must_use]
-    pub fn new(kit: Kit, share: Share) -> Self {
+    pub fn new(shard: ShardState, share: Share) -> Self {
         Self {
-            kit,
+            shard,
             share,
             connections: Slab::default(),
             order: Vec::new(),
@@ -68,13 +68,13 @@ impl<S> Crew<S> {
         self.share
     }
 
-    /// How many connections there are, in whatever stage.
+    /// Number of connections, in any stage.
     #[must_use]
     pub fn len(&self) -> usize {
         self.connections.len()
     }
 
-    /// Whether there is none.
+    /// `true` if there are no connections.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.connections.is_empty()
@@ -85,9 +85,9 @@ impl<S> Crew<S> {
         self.connections.get_mut(slot)
     }
 
-    /// A connection and what it shares.
-    pub fn with_kit(&mut self, slot: Slot) -> (Option<&mut Client<S>>, &mut Kit) {
-        (self.connections.get_mut(slot), &mut self.kit)
+    /// A connection and the shared state.
+    pub fn with_shard(&mut self, slot: Slot) -> (Option<&mut Client<S>>, &mut ShardState) {
+        (self.connections.get_mut(slot), &mut self.shard)
     }
 
     /// Begins to open connections.
@@ -104,7 +104,7 @@ impl<S> Crew<S> {
         self.opening = None;
     }
 
-    /// When the next connection is due.
+    /// The time at which the next connection is due.
     #[must_use]
     pub fn next_dial(&self) -> Option<Time> {
         let opening = self.opening.as_ref().filter(|opening| self.next < opening.last)?;
@@ -130,14 +130,14 @@ impl<S> Crew<S> {
         slots.into_iter().filter(|slot| is_meant(slot)).collect()
     }
 
-    /// Whose turn it is: one after the other.
+    /// The next open connection in turn.
     pub fn next_in_line(&mut self) -> Option<Slot> {
         let place = self.turn.checked_rem(self.order.len())?;
         self.turn = place + 1;
         self.order.get(place).copied()
     }
 
-    /// Puts the open connections into the order in which messages go round: by chance, so that neighbours in time are no
+    /// Shuffles the open connections into the order in which they send, so that neighbours in time are no
     /// neighbours in the target's tables.
     pub fn line_up(&mut self) {
         let slots: Vec<Slot> = self.connections.slots().collect();
@@ -145,16 +145,16 @@ impl<S> Crew<S> {
             .into_iter()
             .filter(|slot| self.connections.get_mut(*slot).is_some_and(|client| client.is_open()))
             .collect();
-        self.kit.random.shuffle(&mut self.order);
+        self.shard.random.shuffle(&mut self.order);
         self.turn = 0;
     }
 
-    /// Says once that nothing is being opened any more.
+    /// Reports, once, that nothing is being opened any more.
     pub(super) fn settle(&mut self) {
         let done = self.opening.as_ref().is_none_or(|opening| self.next >= opening.last);
         if !self.settled && done && self.in_flight == 0 {
             self.settled = true;
-            self.kit.recorder.tell(Event::Settled);
+            self.shard.recorder.tell(Event::Settled);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What all connections of a shard share, and what every step of one is given.
+//! The state that all connections of a shard share, and the context of a step.
 
 use std::sync::Arc;
 
@@ -10,32 +10,32 @@ use crate::composer::Composer;
 use crate::plan::Plan;
 use crate::record::Recorder;
 
-/// The most that the head of an answer may take up.
+/// Limits on the head of a response.
 pub(super) const HEAD: HeadLimits = HeadLimits { max_bytes: 32 * 1024, max_lines: head::MAX_LINES };
 
-/// What all connections of a shard share.
+/// State that all connections of a shard share.
 #[derive(Debug)]
-pub struct Kit {
+pub struct ShardState {
     /// The plan of the run.
     pub plan: Arc<Plan>,
     /// Makes messages.
     pub composer: Composer,
-    /// Takes down what happens.
+    /// Records events and latencies.
     pub recorder: Recorder,
     /// Buffers.
     pub pool: Pool,
-    /// How TLS is spoken, with the sessions that this shard remembers.
+    /// The TLS client configuration, with this shard's cache of sessions.
     pub tls: Option<Arc<ClientConfig>>,
-    /// For everything that is drawn.
+    /// The source of random numbers.
     pub random: fastrand::Rng,
-    /// Whether the run is over: connections end on purpose.
+    /// `true` once the run is over: connections then end on purpose.
     pub closing: bool,
 }
 
-/// What a call may use besides the connection.
+/// The state that a call may use besides the connection.
 pub struct Cx<'a, T> {
     /// The shard's network and clock.
     pub net: &'a mut T,
-    /// What all connections of a shard share.
-    pub kit: &'a mut Kit,
+    /// State that all connections of a shard share.
+    pub shard: &'a mut ShardState,
 }
