@@ -1,8 +1,8 @@
-//! The demo's upstream: a chat. What one says all hear, as `name: text`; who comes and goes is told. `?name=ada` gives a
-//! name.
+//! The demo's upstream: a chat. Every guest receives each message as `name: text`, and a line when a guest comes or goes. `?name=ada`
+//! sets the name.
 //!
-//! One thread, one room. What may wait for a client is bounded: who does not read is closed with 1008. What a client may
-//! say at once is bounded too, and so is the number of clients.
+//! One thread serves one room. The messages that wait for a guest are bounded: a guest that does not read is closed with 1008. The
+//! length of a message and the number of guests are bounded too.
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,16 +26,16 @@ use crate::proto::close;
 use crate::proto::frame::Opcode;
 use crate::proto::terminated::Timeouts;
 
-/// What the chat bounds.
+/// Limits of the chat.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// Clients at one time.
+    /// Guests at one time.
     clients: usize,
-    /// Messages that may wait for a client.
+    /// Messages that may wait for a guest.
     queue: usize,
     /// Bytes of a message.
     message_bytes: u64,
-    /// How long a client may take to take a message.
+    /// The longest that sending one message to a guest may take.
     patience: Duration,
 }
 
@@ -47,7 +47,7 @@ impl Default for Bounds {
 
 /// Characters of a name.
 const MAX_NAME: usize = 32;
-/// How long a client may take to take the close frame, when all else did not get through.
+/// The longest that the closing handshake with a guest may take.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A chat that runs until it is dropped.
@@ -72,7 +72,7 @@ struct Asked {
 }
 
 impl Chat {
-    /// Opens one at a port of loopback that is free.
+    /// Opens a chat on a free port of loopback.
     ///
     /// # Errors
     /// There is no port, or no thread.
@@ -90,13 +90,13 @@ impl Chat {
             stop: stopped,
         };
         let thread = std::thread::Builder::new().name("chat".to_owned()).spawn(move || {
-            // It ends when it is told to. A listener that fails ends it sooner, and the demo's clients are told 502.
+            // A listener that fails ends the chat early; the node then answers clients with 502.
             let _ = runtime.block_on(serve(listener, room));
         })?;
         Ok(Self { address, stop, thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// The address that the chat listens on.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -124,10 +124,10 @@ async fn serve(listener: std::net::TcpListener, room: Room) -> io::Result<()> {
     };
     tokio::select! {
         served = serving => served?,
-        // Somebody who is in the middle of a request.
+        // A client that has not finished its request.
         () = late => {}
     }
-    // Who is here is told that it ends, and goes; each one who goes is heard.
+    // Every guest is closed, and says so to the room when it is gone.
     let all_gone =
         async { while room.here.load(Ordering::Relaxed) > 0 && !matches!(heard.recv().await, Err(Closed)) {} };
     let _ = timeout(LAST_WORDS * 2, all_gone).await;
@@ -158,7 +158,7 @@ fn status(code: u16) -> StatusCode {
     StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_REQUEST)
 }
 
-/// Somebody who is here until this is dropped, which also happens if a handshake comes to nothing.
+/// A guest, counted until this value is dropped: also when its handshake fails.
 struct Guest {
     name: String,
     room: Arc<Room>,
@@ -176,7 +176,7 @@ impl Guest {
     }
 
     fn tell(&self, line: String) {
-        // An error says that nobody is here to hear it.
+        // An error means that no guest is left to receive the line.
         let _ = self.room.said.send(line.into());
     }
 
@@ -238,7 +238,7 @@ mod tests {
 
     type Client = WebSocket<Patient>;
 
-    /// A read with a deadline ends with EINTR when the process was stopped and goes on (signal(7)). Here it is done again.
+    /// Repeats a read that a stopped and continued process ended with EINTR (signal(7)).
     #[derive(Debug)]
     struct Patient(TcpStream);
 
@@ -273,7 +273,7 @@ mod tests {
         tungstenite::client(url, Patient(stream)).map(|(client, _)| client).map_err(|error| error.to_string())
     }
 
-    /// Somebody whose socket holds little of what is not read.
+    /// A guest whose socket buffers little.
     fn enter_narrow(chat: &Chat, query: &str) -> Client {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(16 * 1024).unwrap();
@@ -281,8 +281,8 @@ mod tests {
         enter_over(socket.into(), chat, query).unwrap()
     }
 
-    /// Says more than the sockets hold between the chat and one who does not read. Who says it reads each message before
-    /// the next, and so is never behind.
+    /// Sends more than the sockets between the chat and a guest that does not read can buffer. The talker reads each message before it
+    /// sends the next, and so is never behind.
     fn says_much(talker: &mut Client) {
         let text = "x".repeat(15_000);
         for _ in 0..1000 {
@@ -295,7 +295,7 @@ mod tests {
         client.read().unwrap().into_text().unwrap().to_string()
     }
 
-    /// Reads until the end, and says how it was told.
+    /// Reads until the end, and returns the close code.
     fn end(client: &mut Client) -> Option<CloseCode> {
         let mut code = None;
         loop {
@@ -326,7 +326,7 @@ mod tests {
 
     #[test]
     fn who_reads_too_slowly_is_closed_and_the_others_are_not() {
-        // Much of what is said does not wait; whoever is slow is waited for as long as this takes.
+        // Few messages wait, and a slow guest is not given up before the test is over.
         let bounds = Bounds { queue: 8, patience: Duration::from_secs(600), ..Bounds::default() };
         let chat = Chat::open(bounds).unwrap();
         let (mut slow, mut ada) = (enter_narrow(&chat, "?name=slow"), enter(&chat, "?name=ada").unwrap());

@@ -1,4 +1,4 @@
-//! `ringway demo`: a node with something in it, in one process. Its state is in a temporary folder; its upstream is a chat
+//! `ringway demo`: a node with a deployed API, in one process. Its state is in a temporary folder; its upstream is a chat
 //! ([`chat`]); its API was created, deployed, promoted and published as anybody would do it: by the admin API.
 
 mod chat;
@@ -78,7 +78,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     Ok(exit_code(shutdown))
 }
 
-/// What the node is configured with. Nobody who tries something wants to wait for a drain.
+/// The node's configuration. The drain window is short, so that a user who ends the demo does not wait.
 fn configuration(any_port: bool, log_level: &str) -> String {
     let listen = |wanted: Listener| {
         let usual = USUAL.iter().find(|(listener, _)| *listener == wanted).map_or(0, |(_, port)| *port);
@@ -130,7 +130,7 @@ fn publish(state: &Path, chat: SocketAddr) -> Result<[Deployment; 2], Failure> {
     Ok([development, production])
 }
 
-/// What it says at the start. The commands can be copied as they stand.
+/// The text at the start. A user can copy the commands as they are.
 fn text(state: &Path, admin: SocketAddr, development: &Deployment, production: &Deployment) -> String {
     let url = |deployment: &Deployment| deployment.url.clone().unwrap_or_default();
     let (state, ringway) = (state.display(), program::name());

@@ -14,7 +14,7 @@ use crate::engine::TlsFault;
 use crate::tls::fault::{self, fault_of};
 use crate::tls::is_server_hello;
 
-/// What is received at a time where there is TLS: a record.
+/// The buffer for received TLS bytes: room for one record.
 const WIRE_BYTES: usize = 16 * 1024;
 
 pub(super) struct Link {
@@ -25,10 +25,10 @@ pub(super) struct Link {
 struct Tls {
     session: ClientConnection,
     wire: Vec<u8>,
-    /// What was received and rustls has not taken yet: `wire[start..end]`.
+    /// `wire[start..end]` was received and rustls has not taken it yet.
     start: usize,
     end: usize,
-    /// Whether the peer has not said anything yet.
+    /// `true` until the server's first byte comes.
     fresh: bool,
 }
 
@@ -38,7 +38,7 @@ impl Link {
         Self { socket, tls: None }
     }
 
-    /// One with TLS. Its handshake takes place under the first messages.
+    /// A connection with TLS. Reads and writes drive its handshake.
     pub(super) fn secured(
         socket: TcpStream,
         config: Arc<rustls::ClientConfig>,
@@ -69,10 +69,10 @@ impl Link {
         }
     }
 
-    /// Receives: no bytes are the peer's end. What TLS itself has to send goes meanwhile.
+    /// Receives; 0 bytes are the server's end. Also sends the bytes that TLS itself has to send.
     ///
     /// # Errors
-    /// The connection is broken, or TLS on it: a sentence for the user.
+    /// The socket or TLS failed. The message is a sentence for the user.
     fn poll_recv(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         loop {
             let Some(tls) = &mut self.tls else {
@@ -89,7 +89,7 @@ impl Link {
             }
             if tls.start < tls.end {
                 let fed = tls.feed();
-                // Answers, or the alert that says what is wrong. That it cannot be sent, the next receive tells.
+                // Sends the answer, or the alert that names the fault. If sending fails, so does the next receive.
                 let _ = self.poll_send_tls(cx);
                 fed?;
                 continue;
@@ -144,7 +144,7 @@ impl AsyncWrite for Link {
 }
 
 impl Tls {
-    /// Plaintext that is there; `None` if there is none for now.
+    /// Decrypted bytes; `None` if there are none for now.
     fn take(&mut self, into: &mut [u8]) -> Option<io::Result<usize>> {
         match self.session.reader().read(into) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
@@ -153,13 +153,13 @@ impl Tls {
         }
     }
 
-    /// Shows rustls some of what was received.
+    /// Gives rustls some of the received bytes.
     fn feed(&mut self) -> io::Result<()> {
         let mut bytes = self.wire.get(self.start..self.end).unwrap_or_default();
         if std::mem::take(&mut self.fresh) && !bytes.first().copied().is_some_and(is_server_hello) {
             return Err(said(TlsFault::NotTls));
         }
-        // Behind the peer's end nothing counts.
+        // Bytes after the server's close_notify do not count.
         let taken = self.session.read_tls(&mut bytes)?;
         self.start = if taken == 0 { self.end } else { self.start.saturating_add(taken) };
         self.session.process_new_packets().map(drop).map_err(|error| said(fault_of(&error)))
@@ -170,7 +170,7 @@ fn said(fault: TlsFault) -> io::Error {
     io::Error::other(fault::explained(fault))
 }
 
-/// A socket as something that rustls can write to.
+/// A socket that rustls can write to.
 struct Pipe<'a>(&'a TcpStream);
 
 impl Write for Pipe<'_> {

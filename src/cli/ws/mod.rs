@@ -1,6 +1,6 @@
-//! `ringway ws`: a WebSocket from the terminal. A line of standard input is a text message; a message that comes is a
-//! line of standard output. One task has the connection ([`link`]) and what is said on it ([`talk`]), so that neither
-//! direction waits for the other; a thread reads the lines.
+//! `ringway ws`: a WebSocket from the terminal. Each line of standard input is sent as a text message; each message that comes is
+//! written to standard output. One task polls the socket ([`link`]) and the messages on it ([`talk`]) in both directions, so that
+//! neither waits for the other; a thread reads the lines.
 
 mod link;
 mod talk;
@@ -30,9 +30,9 @@ use crate::routing::target::{self, Target};
 use crate::tls::client::{ClientFiles, ClientTls, Trust, server_name};
 use crate::tls::pem::PemFile;
 
-/// How long the server may take to connect, to answer the handshake, and to answer a close.
+/// The longest wait for the server to connect, to answer the handshake, and to answer a close.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a refusal is listened to, and how much of it.
+/// The time and the number of bytes for which a refusal's body is read.
 const LISTENING: Duration = Duration::from_secs(1);
 const MAX_BODY_BYTES: usize = 4096;
 const HEAD: HeadLimits = HeadLimits { max_bytes: 32 * 1024, max_lines: 128 };
@@ -45,7 +45,7 @@ pub(super) struct Args {
     options: Options,
 }
 
-/// How to connect, wherever it is.
+/// Options of a connection, to whatever URL.
 #[derive(clap::Args, Debug)]
 pub(super) struct Options {
     /// Header to send, as `Name: value`; may be repeated
@@ -87,7 +87,7 @@ pub(super) fn open(url: &str, options: &Options) -> Result<ExitCode, Failure> {
 }
 
 impl Options {
-    /// What TLS is spoken with, if it is.
+    /// The TLS configuration and the server's name, for a `wss` target.
     fn tls(&self, target: &Target) -> Result<Option<(Arc<ClientConfig>, ServerName<'static>)>, Failure> {
         if !target.tls {
             if self.tls_ca.is_some() || self.tls_insecure_skip_verify {
@@ -130,7 +130,7 @@ fn connect(target: &Target) -> Result<std::net::TcpStream, Failure> {
     Err(failed(last))
 }
 
-/// How it ended, as a user is told it.
+/// Turns the end of a connection into an exit code or an error message.
 fn told(heard: &Heard) -> Result<ExitCode, Failure> {
     match heard {
         Heard::Close(Some(close::NORMAL) | None) => Ok(ExitCode::SUCCESS),
@@ -185,7 +185,7 @@ async fn shake_hands(link: &mut Link, target: &Target, path: &str, options: &Opt
 }
 
 async fn declined(status: u16, mut body: Vec<u8>, link: &mut Link) -> String {
-    // What does not come in time, or beyond a screenful, is not waited for.
+    // The error shows what came in time, and no more than a screenful.
     let deadline = Instant::now() + LISTENING;
     let mut chunk = [0; MAX_BODY_BYTES];
     while body.len() < MAX_BODY_BYTES

@@ -19,7 +19,7 @@ use crate::proto::{Violation, close};
 const BOUNDS: Bounds =
     Bounds { max_message_bytes: 16 * 1024 * 1024, timeouts: Timeouts { idle: None, close: PATIENCE } };
 
-/// How the connection ended.
+/// The end of a connection.
 pub(super) enum Heard {
     /// The server closed, with this code.
     Close(Option<u16>),

@@ -73,7 +73,7 @@ enum Text {
     Checked(utf8::Checker),
 }
 
-/// What comes next in a buffer.
+/// The next event in a buffer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'b> {
     /// The header of a data frame.
@@ -100,12 +100,12 @@ pub enum Event<'b> {
     NeedMore,
 }
 
-/// How long an end waits for its peer.
+/// Limits on the time that an end waits for its peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// From the last receive to [`Expired::Idle`]; `None` for no limit.
+    /// Time from the last receive to [`Expired::Idle`]; `None` for no limit.
     pub idle: Option<Duration>,
-    /// From the start of the closing handshake to [`Expired::Close`].
+    /// Time from the start of the closing handshake to [`Expired::Close`].
     pub close: Duration,
 }
 
@@ -280,7 +280,7 @@ impl WebSocket {
         })
     }
 
-    /// Whether [`take_control`](Self::take_control) has a frame.
+    /// `true` if [`take_control`](Self::take_control) has a frame.
     #[must_use]
     pub fn is_control_due(&self) -> bool {
         self.pong.is_some() || self.close.is_some()
@@ -319,13 +319,13 @@ impl WebSocket {
         timeouts.idle.filter(|idle| has_passed(self.last_received, *idle)).map(|_| Expired::Idle)
     }
 
-    /// Whether the closing handshake has begun, on either side.
+    /// `true` once the closing handshake has begun, on either side.
     #[must_use]
     pub fn is_closing(&self) -> bool {
         self.closing_since.is_some()
     }
 
-    /// Whether no later byte of the peer counts: its close came, or it broke a rule.
+    /// `true` once no later byte of the peer counts: its close came, or it broke a rule.
     #[must_use]
     pub fn is_input_over(&self) -> bool {
         self.input_over
@@ -343,14 +343,14 @@ impl WebSocket {
         self.close_sent
     }
 
-    /// Whether the bytes used so far end between two frames.
+    /// `true` if the bytes used so far end between two frames.
     #[inline]
     #[must_use]
     pub fn at_boundary(&self) -> bool {
         self.reader.at_boundary()
     }
 
-    /// Whether the bytes used so far end between two messages.
+    /// `true` if the bytes used so far end between two messages.
     #[must_use]
     pub fn between_messages(&self) -> bool {
         self.reader.between_messages()

@@ -25,7 +25,7 @@ pub(in crate::proxy) struct Echo {
     has_early: bool,
     /// The message that is being received is text.
     is_text: bool,
-    /// Where in the answer the text frame begins that is not complete.
+    /// The offset in the answer at which the incomplete text frame begins.
     frame_at: Option<usize>,
     /// The answer to a text frame that is not complete, between two receives.
     partial: Vec<u8>,
@@ -106,7 +106,7 @@ impl Echo {
         Outcome::Stay(Next::Again)
     }
 
-    /// Whether to receive although the client has not taken all that it was sent. A client may send a whole message before
+    /// `true` if a receive makes sense although the client has not taken all that it was sent. A client may send a whole message before
     /// it reads any of the answer: if we waited for it, both would wait for each other.
     fn may_receive_more<T: Transport>(&self, cx: &Context<'_, T>) -> bool {
         let held = u64::try_from(self.wire.waiting()).expected_or(u64::MAX);

@@ -23,11 +23,11 @@ const BUFFER_BYTES: usize = 16 * 1024;
 pub struct Bounds {
     /// Payload bytes of the longest message from the peer. A longer one closes the connection with 1009.
     pub max_message_bytes: u64,
-    /// How long the peer is waited for.
+    /// Limits on the time that this end waits for the peer.
     pub timeouts: Timeouts,
 }
 
-/// What came from the peer.
+/// A message from the peer, or the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
     /// A text message.
@@ -162,12 +162,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
         self.websocket.close(code, reason, self.started.elapsed());
     }
 
-    /// Whether the closing handshake has begun, on either side.
+    /// `true` once the closing handshake has begun, on either side.
     pub fn is_closing(&self) -> bool {
         self.websocket.is_closing()
     }
 
-    /// Whether nothing waits to be sent.
+    /// `true` if nothing waits to be sent.
     pub fn is_flushed(&self) -> bool {
         self.output.is_empty() && !self.websocket.is_control_due()
     }
@@ -233,7 +233,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
         let _ = timeout(patience, ending).await;
     }
 
-    /// Reads received bytes up to the next thing that the owner wants to know.
+    /// Reads received bytes up to the next message or the end.
     fn read_buffered(&mut self) -> Option<Incoming> {
         // Without bytes there is nothing to read, and the protocol must not be asked: it would forget what it keeps.
         while self.end > 0 {
