@@ -7,8 +7,8 @@ use rustls::{ClientConfig, ServerConfig};
 use crate::routing::settings::Settings;
 use crate::routing::snapshot::Snapshot;
 
-/// The configuration that a shard starts with, and that commands replace in part. A connection reads a part when it needs it;
-/// a later change does not touch what it has read.
+/// The configuration that a shard starts with, and that commands replace in part. A connection reads a part when it
+/// needs it; a later change does not touch what it has read.
 #[derive(Clone, Debug)]
 pub struct ShardConfig {
     /// Settings that all routes share.
@@ -17,8 +17,8 @@ pub struct ShardConfig {
     pub snapshot: Arc<Snapshot>,
     /// TLS configurations for clients, by the listener's index; `None`, or no entry, for plain text.
     pub tls: Vec<Option<Arc<ServerConfig>>>,
-    /// TLS configurations for upstreams, by [`trust`](crate::routing::route::UpstreamTls::trust). They hold sessions to resume,
-    /// so each shard has its own.
+    /// TLS configurations for upstreams, by [`trust`](crate::routing::route::UpstreamTls::trust). They hold sessions to
+    /// resume, so each shard has its own.
     pub upstream_tls: Vec<Arc<ClientConfig>>,
 }
 

@@ -1,7 +1,7 @@
 //! The commands that other threads send to a shard, and its replies.
 //!
-//! In: a [`Command`] through the shard's mailbox. Out: a [`view`] or a [`tally`], handed to the [`Reply`] that the command
-//! carries. Both planes share these types, so this folder imports neither of them.
+//! In: a [`Command`] through the shard's mailbox. Out: a [`view`] or a [`tally`], handed to the [`Reply`] that the
+//! command carries. Both planes share these types, so this folder imports neither of them.
 
 pub mod config;
 pub mod tally;
@@ -23,8 +23,8 @@ use crate::routing::snapshot::Snapshot;
 pub enum Command {
     /// Use this TLS configuration for clients of the listener with this index, from the next handshake.
     Certificates(u16, Arc<ServerConfig>),
-    /// Make a snapshot and settings active. Tunnels whose route was removed, closed, or lost their endpoint are drained over
-    /// the route's window; no other connection is touched.
+    /// Make a snapshot and settings active. Tunnels whose route was removed, closed, or lost their endpoint are drained
+    /// over the route's window; no other connection is touched.
     Activate(Box<Activation>),
     /// Report the shard's figures, and the counts of its routes.
     Report(Reply<Report>),
@@ -43,8 +43,8 @@ pub struct Activation {
     pub settings: Arc<Settings>,
     /// The routes. A snapshot older than the active one is not made active.
     pub snapshot: Arc<Snapshot>,
-    /// TLS configurations for upstreams, by [`trust`](crate::routing::route::UpstreamTls::trust). They hold sessions to resume,
-    /// so each shard gets its own. `None` keeps those that the shard has.
+    /// TLS configurations for upstreams, by [`trust`](crate::routing::route::UpstreamTls::trust). They hold sessions to
+    /// resume, so each shard gets its own. `None` keeps those that the shard has.
     pub upstream_tls: Option<Vec<Arc<ClientConfig>>>,
     /// Called once this shard has it, or something newer.
     pub done: Reply<()>,

@@ -93,7 +93,8 @@ impl Closes {
 /// A histogram of durations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
-    /// Bucket `i` counts durations up to `BOUNDS[i]` and longer than `BOUNDS[i - 1]`; the last bucket counts longer ones.
+    /// Bucket `i` counts durations up to `BOUNDS[i]` and longer than `BOUNDS[i - 1]`; the last bucket counts longer
+    /// ones.
     pub buckets: [u64; 13],
     /// The sum of all durations.
     pub sum: Duration,

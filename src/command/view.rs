@@ -77,9 +77,9 @@ pub struct Report {
     pub figures: Figures,
     /// Connections that the shard holds.
     pub connections: usize,
-    /// One report for each route that has had a connection here since it was deployed. Routes that are gone are reported by
-    /// their labels, without an id; connections that found no route are reported without labels. The same labels may come
-    /// more than once.
+    /// One report for each route that has had a connection here since it was deployed. Routes that are gone are
+    /// reported by their labels, without an id; connections that found no route are reported without labels. The same
+    /// labels may come more than once.
     pub routes: Vec<RouteReport>,
 }
 
@@ -92,7 +92,7 @@ pub struct RouteReport {
     pub labels: Option<Arc<RouteLabels>>,
     /// The counts.
     pub tally: Tally,
-    /// `(remaining, total)` of the open drain window: `(0, total)` once all its connections have closed here, `(0, 0)` when no
-    /// window is open.
+    /// `(remaining, total)` of the open drain window: `(0, total)` once all its connections have closed here, `(0, 0)`
+    /// when no window is open.
     pub draining: (u64, u64),
 }

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::proto::refusal::Refusal;
 
-/// The counts of connections, shared by all shards. Changed when a connection is accepted and when it ends, never for a message.
+/// The counts of connections, shared by all shards. Changed when a connection is accepted and when it ends, never for a
+/// message.
 #[derive(Debug)]
 pub struct Admission {
     max_connections: u64,
@@ -15,8 +16,8 @@ pub struct Admission {
     per_address: Option<PerAddress>,
 }
 
-/// The counts by address. The connections of an address are spread over all shards, so exact counts need one table. Off by
-/// default; the lock is held for one look-up.
+/// The counts by address. The connections of an address are spread over all shards, so exact counts need one table. Off
+/// by default; the lock is held for one look-up.
 #[derive(Debug)]
 struct PerAddress {
     max: u64,

@@ -1,4 +1,5 @@
-//! Decides whether a route takes a request. A pure step between routing and forwarding: it sends nothing and waits for nothing.
+//! Decides whether a route takes a request. A pure step between routing and forwarding: it sends nothing and waits for
+//! nothing.
 
 use std::sync::Arc;
 

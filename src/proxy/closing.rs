@@ -1,8 +1,8 @@
 //! Stage 5: the end of a tunnel, by its [`Plan`].
 //!
-//! Each side gets the last bytes of the other as far as the plan forwards them, then a close frame where one may stand, then the
-//! end of our sending; then its own end is awaited. A deadline bounds all of it. After the deadline, the close frames that can
-//! still be sent are sent at once, and after a last grace both sockets are closed.
+//! Each side gets the last bytes of the other as far as the plan forwards them, then a close frame where one may stand,
+//! then the end of our sending; then its own end is awaited. A deadline bounds all of it. After the deadline, the close
+//! frames that can still be sent are sent at once, and after a last grace both sockets are closed.
 
 use std::time::Duration;
 
@@ -249,7 +249,8 @@ impl Ending {
         self.input = InputMode::Dropped;
     }
 
-    /// Receives and drops, so that the peer can finish sending and its end is seen. Returns `true` if more may be at hand.
+    /// Receives and drops, so that the peer can finish sending and its end is seen. Returns `true` if more may be at
+    /// hand.
     fn drop_input<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> bool {
         for _ in 0..DROPS {
             match cx.net.recv(self.leg.socket, cx.scratch) {

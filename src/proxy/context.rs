@@ -10,7 +10,8 @@ use crate::routing::policy::Policy;
 /// Borrowed for one step.
 pub(super) struct Context<'a, T> {
     pub(super) net: &'a mut T,
-    /// The buffer in which bytes are received and scanned, and from which they are sent. Nothing in it survives the step.
+    /// The buffer in which bytes are received and scanned, and from which they are sent. Nothing in it survives the
+    /// step.
     pub(super) scratch: &'a mut Vec<u8>,
     /// The buffer for the frames that a terminated WebSocket sends. Empty between steps.
     pub(super) answer: &'a mut Vec<u8>,

@@ -1,7 +1,8 @@
 //! Stage 2: a connection to the upstream, and the request on it.
 //!
-//! The endpoints of a route are tried in turn, and all addresses of each, beginning with the address that accepted last. Each
-//! address has a share of the time that is left, so that a dead one does not keep later ones from being tried.
+//! The endpoints of a route are tried in turn, and all addresses of each, beginning with the address that accepted
+//! last. Each address has a share of the time that is left, so that a dead one does not keep later ones from being
+//! tried.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -142,7 +143,8 @@ impl Dial {
                 let is_sent = self.sent >= self.request.len();
                 return is_sent.then(|| Outcome::Sent(Box::new(self.finish(socket, now))));
             }
-            // Checked after the send: the address may have accepted at the last moment. The last address has until the deadline.
+            // Checked after the send: the address may have accepted at the last moment. The last address has until the
+            // deadline.
             Sent::Blocked if !self.connected && now >= self.attempt_deadline => self.hang_up(cx),
             Sent::Blocked => {
                 let deadline = if self.connected { self.onward.asked.deadline } else { self.attempt_deadline };
@@ -172,7 +174,8 @@ impl Dial {
         self.connect_deadline.min(self.onward.asked.deadline)
     }
 
-    /// When an address that is tried from now on is given up, with `left` others after it: at the end of its share of the time.
+    /// When an address that is tried from now on is given up, with `left` others after it: at the end of its share of
+    /// the time.
     fn attempt_deadline(&self, now: Time, left: usize) -> Time {
         let deadline = self.deadline();
         let shares = u32::try_from(left).expected_or(u32::MAX).saturating_add(1);

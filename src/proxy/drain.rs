@@ -1,4 +1,5 @@
-//! Drains the tunnels of a route: closes many of them over a window, so that their clients do not all reconnect at once.
+//! Drains the tunnels of a route: closes many of them over a window, so that their clients do not all reconnect at
+//! once.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -18,8 +19,9 @@ pub(super) struct Draining {
     pub(super) cause: Cause,
 }
 
-/// The connections of one route that must close, each at its time. The queue lives until the window is over, even if all its
-/// connections have closed: other shards may still be closing theirs, and the total of all shards must not fall meanwhile.
+/// The connections of one route that must close, each at its time. The queue lives until the window is over, even if
+/// all its connections have closed: other shards may still be closing theirs, and the total of all shards must not fall
+/// meanwhile.
 #[derive(Debug)]
 pub(super) struct DrainQueue {
     /// Each connection with the time at which it closes, in order of time.
@@ -31,9 +33,10 @@ pub(super) struct DrainQueue {
 }
 
 impl DrainQueue {
-    /// Updates the queue after a change. Connections in `to_close` are closed. A queued connection stays only if it is listed
-    /// again, or if an operator or a shutdown asked for it; it keeps its time, so repeated changes cannot postpone it. New ones
-    /// are spread over `window`. Returns `None` if nothing is left to close and no window is open.
+    /// Updates the queue after a change. Connections in `to_close` are closed. A queued connection stays only if it is
+    /// listed again, or if an operator or a shutdown asked for it; it keeps its time, so repeated changes cannot
+    /// postpone it. New ones are spread over `window`. Returns `None` if nothing is left to close and no window is
+    /// open.
     pub(super) fn updated(before: Option<Self>, to_close: &[Draining], now: Time, window: Duration) -> Option<Self> {
         let mut queue = before.unwrap_or(Self { waiting: VecDeque::new(), closed: 0, over_at: now });
         let mut new: BTreeMap<u64, Draining> = to_close.iter().map(|draining| (draining.id, *draining)).collect();

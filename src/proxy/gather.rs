@@ -1,7 +1,7 @@
 //! Gathers a head that may come in many pieces.
 //!
-//! A head that comes whole stays in the shard's scratch and is never copied. Of a head that comes in pieces, each byte is copied
-//! once, and searched once: a client that sends one byte at a time costs no more than linear work.
+//! A head that comes whole stays in the shard's scratch and is never copied. Of a head that comes in pieces, each byte
+//! is copied once, and searched once: a client that sends one byte at a time costs no more than linear work.
 
 use crate::invariant::Invariant;
 
@@ -64,8 +64,8 @@ impl Gather {
     }
 }
 
-/// Copies a few kept bytes to the front of the scratch, and returns how many. For what must stand there together with the bytes
-/// that are received next: at most a part of a header or a control frame, so that the copies are bounded.
+/// Copies a few kept bytes to the front of the scratch, and returns how many. For what must stand there together with
+/// the bytes that are received next: at most a part of a header or a control frame, so that the copies are bounded.
 #[inline]
 pub(super) fn restore(kept: &[u8], scratch: &mut [u8]) -> usize {
     for (to, from) in scratch.iter_mut().zip(kept) {

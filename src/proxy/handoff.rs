@@ -19,7 +19,8 @@ pub(super) struct Named {
     pub(super) client: Socket,
     /// The address in the header, or the peer's own if the header has none.
     pub(super) peer: SocketAddr,
-    /// Bytes that were received after the header: the client's own first bytes. Empty after version 2, which declares its length.
+    /// Bytes that were received after the header: the client's own first bytes. Empty after version 2, which declares
+    /// its length.
     pub(super) early: Vec<u8>,
     /// The deadline of the whole handshake.
     pub(super) deadline: Time,

@@ -1,5 +1,5 @@
-//! Stage 1: the client's request. Gathers the head, parses it, finds its route, asks [`admit`], and writes the request for the
-//! upstream from the parsed values. The head itself is never forwarded as it came.
+//! Stage 1: the client's request. Gathers the head, parses it, finds its route, asks [`admit`], and writes the request
+//! for the upstream from the parsed values. The head itself is never forwarded as it came.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! One side of a tunnel: its socket, the state of its stream of frames, the bytes that it has not taken yet, and its pings.
+//! One side of a tunnel: its socket, the state of its stream of frames, the bytes that it has not taken yet, and its
+//! pings.
 
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -44,7 +45,8 @@ pub(super) struct Leg {
 #[derive(Clone, Copy, Debug)]
 struct Probe {
     since: Time,
-    /// The payload of all our pings to this side, so that a late pong is still recognised. `None` if no ping was needed yet.
+    /// The payload of all our pings to this side, so that a late pong is still recognised. `None` if no ping was needed
+    /// yet.
     nonce: Option<[u8; NONCE_BYTES]>,
     /// Our pings without a pong so far. As many pongs are taken out of the stream, and no more.
     unanswered: u8,
@@ -84,8 +86,8 @@ impl Leg {
         }
     }
 
-    /// Copies the carried bytes to the front of `scratch`. Returns their number, and whether to scan them before more are
-    /// received.
+    /// Copies the carried bytes to the front of `scratch`. Returns their number, and whether to scan them before more
+    /// are received.
     #[inline]
     pub(super) fn load_carry(&mut self, scratch: &mut [u8]) -> (usize, bool) {
         let Some(carry) = &self.carry else { return (0, false) };
@@ -179,8 +181,8 @@ impl Leg {
         self.unanswered_pings = self.unanswered_pings.saturating_add(1);
     }
 
-    /// `true` if a pong of this side answers our own ping, and so is not forwarded. Any other pong answers the newest ping of the
-    /// other side, and with it all earlier ones.
+    /// `true` if a pong of this side answers our own ping, and so is not forwarded. Any other pong answers the newest
+    /// ping of the other side, and with it all earlier ones.
     pub(super) fn takes_pong(&mut self, frame: &[u8], control: &Control) -> bool {
         if let Some(Probe { nonce: Some(nonce), unanswered: 1.., .. }) = self.probe {
             let mut payload = [0; NONCE_BYTES];
@@ -208,15 +210,15 @@ impl Leg {
         self.has_all(cx) && !matches!(self.probe, Some(Probe { open: true, .. }))
     }
 
-    /// Excuses the silence of a side that is not being read, because the other side takes no more bytes. Returns when to look
-    /// again.
+    /// Excuses the silence of a side that is not being read, because the other side takes no more bytes. Returns when
+    /// to look again.
     pub(super) fn excuse_silence(&mut self, interval: Duration, now: Time) -> Time {
         self.heard(now);
         now.after(interval)
     }
 
-    /// Checks whether a silent side is alive, with a ping if need be. `sent` scans the frames that are sent to this side: a ping
-    /// fits in only at their boundary. Returns when to look again.
+    /// Checks whether a silent side is alive, with a ping if need be. `sent` scans the frames that are sent to this
+    /// side: a ping fits in only at their boundary. Returns when to look again.
     ///
     /// # Errors
     /// [`End::Silent`] if the side has not answered for `pong_timeout`, [`End::Broken`] if it cannot be sent a ping.
@@ -243,8 +245,9 @@ impl Leg {
         if now < due {
             return Ok(due);
         }
-        // Bytes that the side has not taken, or an unanswered ping of the other side, are as good a check as a ping of ours.
-        // A peer may answer only the newest of several pings (RFC 6455 section 5.5.3), so ours must not come after another.
+        // Bytes that the side has not taken, or an unanswered ping of the other side, are as good a check as a ping of
+        // ours. A peer may answer only the newest of several pings (RFC 6455 section 5.5.3), so ours must not come
+        // after another.
         let is_asked = !self.has_all(cx) || self.unanswered_pings > 0;
         if !is_asked && !sent.at_boundary() {
             return Ok(now.after(pong_timeout));

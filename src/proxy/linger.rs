@@ -1,5 +1,6 @@
-//! The last stage of a client that was sent everything: our sending ends, and what the client still sends is read and dropped for
-//! a while. A socket that is closed with bytes unread resets the connection, which destroys the answer on its way.
+//! The last stage of a client that was sent everything: our sending ends, and what the client still sends is read and
+//! dropped for a while. A socket that is closed with bytes unread resets the connection, which destroys the answer on
+//! its way.
 
 use super::context::Context;
 use crate::engine::{Next, Received, Socket, Time, Transport};

@@ -1,10 +1,10 @@
 //! A connection's life, from accept to close, as a typed state machine.
 //!
-//! In: sockets and readiness from [`crate::engine`], rules from [`crate::proto`], routes from [`crate::routing`], commands from
-//! [`crate::command`]. Out: relayed bytes, and one [`record`] for each connection that ended.
+//! In: sockets and readiness from [`crate::engine`], rules from [`crate::proto`], routes from [`crate::routing`],
+//! commands from [`crate::command`]. Out: relayed bytes, and one [`record`] for each connection that ended.
 //!
-//! A stage is a type in a file of its own. Its `step` does what can be done now and returns an outcome. Stages do not know each
-//! other: what one hands to the next is in `handoff`, and `connection` alone knows their order:
+//! A stage is a type in a file of its own. Its `step` does what can be done now and returns an outcome. Stages do not
+//! know each other: what one hands to the next is in `handoff`, and `connection` alone knows their order:
 //!
 //! ```text
 //! preamble -> tls -> handshake ----------------> dial -> upgrade -> relay -> closing -> (gone)
@@ -13,8 +13,8 @@
 //!                        \-> terminated::echo (for a route with the service `Echo`) -> linger
 //! ```
 //!
-//! Nothing here names a ring, reads a clock or blocks: time, the calendar's too, comes from the transport. So the simulator runs
-//! the same stages over a transport of its own.
+//! Nothing here names a ring, reads a clock or blocks: time, the calendar's too, comes from the transport. So the
+//! simulator runs the same stages over a transport of its own.
 
 pub mod admission;
 mod admit;

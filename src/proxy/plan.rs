@@ -16,7 +16,8 @@ pub(super) struct CloseFrame {
 /// One side's part of the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SidePlan {
-    /// The close frame that this side is sent; `None` to forward everything from the other side, its close frame included.
+    /// The close frame that this side is sent; `None` to forward everything from the other side, its close frame
+    /// included.
     pub(super) close: Option<CloseFrame>,
     /// `true` if bytes that this side still sends are forwarded.
     pub(super) is_forwarded: bool,
@@ -39,8 +40,8 @@ const LIVE: SidePlan = SidePlan { close: None, is_forwarded: true, is_dead: fals
 /// A side that has ended on its own.
 const ENDED: SidePlan = SidePlan { is_forwarded: false, ..LIVE };
 
-/// The close frame for the side that is not at fault: an upstream learns that its client is gone, a client that its upstream
-/// failed.
+/// The close frame for the side that is not at fault: an upstream learns that its client is gone, a client that its
+/// upstream failed.
 fn peer_failed_close(to: Side, reason: &'static str) -> CloseFrame {
     let code = match to {
         Side::Client => close::INTERNAL_ERROR,
@@ -60,8 +61,8 @@ fn close_reason(cause: Cause) -> &'static str {
     }
 }
 
-/// The close frame for a client whose connection is drained. The client of a redeployed API may reconnect at once, and is served
-/// by another target (1012, IANA's registry of close codes).
+/// The close frame for a client whose connection is drained. The client of a redeployed API may reconnect at once, and
+/// is served by another target (1012, IANA's registry of close codes).
 pub(super) fn drain_close(cause: Cause) -> CloseFrame {
     let code = if cause == Cause::Redeployed { close::SERVICE_RESTART } else { close::GOING_AWAY };
     CloseFrame { code, reason: close_reason(cause) }

@@ -1,5 +1,5 @@
-//! The first stage after a balancer: the PROXY header that names the client. A peer that sends anything else is closed without
-//! an answer.
+//! The first stage after a balancer: the PROXY header that names the client. A peer that sends anything else is closed
+//! without an answer.
 
 use std::net::SocketAddr;
 

@@ -12,8 +12,8 @@ use crate::engine::Time;
 use crate::routing::consumer::Consumer;
 use crate::routing::route::RouteLabels;
 
-/// TLS connections to upstreams whose certificates were not verified, since the process started. Counted when the handshake
-/// with the upstream is complete, even if the record is dropped later.
+/// TLS connections to upstreams whose certificates were not verified, since the process started. Counted when the
+/// handshake with the upstream is complete, even if the record is dropped later.
 pub static UNVERIFIED_UPSTREAMS: AtomicU64 = AtomicU64::new(0);
 
 /// The record of a connection that has ended. It holds nothing of a query, a header or a message.

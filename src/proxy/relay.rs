@@ -53,8 +53,8 @@ impl Relay {
         }
     }
 
-    /// Forwards what a broken connection still holds. A server that refuses a long message sends a close frame and closes with
-    /// bytes unread, which resets the connection: its close frame is still there when a send to it fails.
+    /// Forwards what a broken connection still holds. A server that refuses a long message sends a close frame and
+    /// closes with bytes unread, which resets the connection: its close frame is still there when a send to it fails.
     fn drain_broken<T: Transport>(&mut self, end: End, cx: &mut Context<'_, T>) -> End {
         let (side, from, to) = match end {
             End::Broken(Side::Client, _) => (Side::Client, &mut self.client, &mut self.upstream),

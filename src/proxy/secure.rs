@@ -52,7 +52,8 @@ impl Secure {
             return Outcome::Failed(TlsFault::Internal);
         }
         match cx.net.handshake(self.client) {
-            // A client whose subject cannot be passed on is refused: without it the upstream would take it for a stranger.
+            // A client whose subject cannot be passed on is refused: without it the upstream would take it for a
+            // stranger.
             Handshaking::Done => identity_of(self.client, cx.net).map_or_else(Outcome::Failed, Outcome::Secured),
             Handshaking::Failed(Fault::Tls(TlsFault::NotTls)) => Outcome::PlainText,
             // A client that leaves during the handshake has lost nothing by it.

@@ -9,12 +9,14 @@ use arc_swap::ArcSwap;
 /// An endpoint's current [`AddressList`], replaced while shards use it.
 ///
 /// A shard takes the list with [`load`](Self::load), keeps it for one dial, and reports the address that accepted with
-/// [`answered`](Self::answered). The resolver gives a new list with [`replace`](Self::replace). Neither waits for the other.
+/// [`answered`](Self::answered). The resolver gives a new list with [`replace`](Self::replace). Neither waits for the
+/// other.
 #[derive(Debug)]
 pub struct AddressCell(ArcSwap<AddressList>);
 
-/// The addresses of an endpoint at one moment, in the order of dialling; empty while its name is unresolved. The address that
-/// accepted the last connection is dialled first, so that a dead one costs time once and not for every connection.
+/// The addresses of an endpoint at one moment, in the order of dialling; empty while its name is unresolved. The
+/// address that accepted the last connection is dialled first, so that a dead one costs time once and not for every
+/// connection.
 #[derive(Debug)]
 pub struct AddressList {
     addresses: Box<[SocketAddr]>,
@@ -52,8 +54,8 @@ impl AddressCell {
         self.0.store(Arc::new(AddressList::new(addresses, last.unwrap_or(NONE))));
     }
 
-    /// Notes that `address` accepted a connection. An address that the current list does not have is ignored: the dial may
-    /// have begun with an earlier list.
+    /// Notes that `address` accepted a connection. An address that the current list does not have is ignored: the dial
+    /// may have begun with an earlier list.
     pub fn answered(&self, address: SocketAddr) {
         let list = self.0.load();
         // Every dial of every shard reads the index: written only when it changes.
@@ -83,8 +85,8 @@ impl AddressList {
         &self.addresses
     }
 
-    /// The index of the address to dial first; the others follow in their order. Another shard may change it between two
-    /// calls, so a dial calls this once.
+    /// The index of the address to dial first; the others follow in their order. Another shard may change it between
+    /// two calls, so a dial calls this once.
     #[must_use]
     pub fn first(&self) -> usize {
         let last = self.answered_last.load(Ordering::Relaxed);

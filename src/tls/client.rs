@@ -103,7 +103,8 @@ impl ClientTls {
     }
 }
 
-/// The name that a server's certificate must have, from a host name or an address without brackets. A name is sent as SNI.
+/// The name that a server's certificate must have, from a host name or an address without brackets. A name is sent as
+/// SNI.
 ///
 /// # Errors
 /// `host` is neither a name nor an address.

@@ -1,7 +1,8 @@
-//! Certificates for development: an authority of the operator's own, and a certificate that it signs. Not for production.
+//! Certificates for development: an authority of the operator's own, and a certificate that it signs. Not for
+//! production.
 //!
-//! In: a folder and names. Out: four files. An authority that exists is used again, and a key that was not created here is never
-//! replaced.
+//! In: a folder and names. Out: four files. An authority that exists is used again, and a key that was not created here
+//! is never replaced.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -64,8 +65,8 @@ pub enum AuthorityIs {
     Existing,
 }
 
-/// Creates a certificate for these names in a folder, valid from `now`, signed by the authority that the folder has, or by a new
-/// one.
+/// Creates a certificate for these names in a folder, valid from `now`, signed by the authority that the folder has, or
+/// by a new one.
 ///
 /// # Errors
 /// A name cannot be in a certificate, or a file is in the way or cannot be used.
@@ -186,7 +187,8 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = new_key()?;
         let certificate = params.self_signed(&key).map_err(|error| not_made(&error))?;
-        // The key is written first: a key without its certificate does no harm, a certificate without its key is useless.
+        // The key is written first: a key without its certificate does no harm, a certificate without its key is
+        // useless.
         write(&files.ca_key, key.serialize_pem().as_bytes(), KEY_MODE, Existing::Kept)?;
         write(&files.ca, certificate.pem().as_bytes(), CERTIFICATE_MODE, Existing::Kept)?;
         let certificate = certificate.der().clone();
@@ -194,8 +196,8 @@ impl Authority {
     }
 }
 
-/// Checks that an existing certificate and key may be replaced: only if this folder's authority has signed them, because an
-/// overwritten key is lost for good.
+/// Checks that an existing certificate and key may be replaced: only if this folder's authority has signed them,
+/// because an overwritten key is lost for good.
 fn existing_leaf(authority: Option<&Authority>, files: &Files) -> Result<Existing, DevCertError> {
     let (has_certificate, has_key) = (is_there(&files.certificate)?, is_there(&files.key)?);
     let (file, key_file) = (PemFile::new("the certificate", &files.certificate), PemFile::new("the key", &files.key));

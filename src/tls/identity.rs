@@ -15,8 +15,8 @@ use x509_parser::x509::AttributeTypeAndValue;
 
 use crate::engine::TlsFault;
 
-/// The longest subject that is passed on, in bytes as written. A longer one is refused, not cut: two cut subjects could look
-/// the same.
+/// The longest subject that is passed on, in bytes as written. A longer one is refused, not cut: two cut subjects could
+/// look the same.
 pub const MAX_SUBJECT_BYTES: usize = 1024;
 
 /// The reason why a subject cannot be passed on.
@@ -28,8 +28,8 @@ pub enum SubjectError {
     TooLong,
 }
 
-/// The subject of a client's certificate, once the handshake is complete. The validity is checked again, because a resumed
-/// session has the certificate from its ticket and rustls does not check it then.
+/// The subject of a client's certificate, once the handshake is complete. The validity is checked again, because a
+/// resumed session has the certificate from its ticket and rustls does not check it then.
 ///
 /// # Errors
 /// The certificate has expired, is not valid yet, or has a subject that cannot be passed on.
@@ -45,9 +45,9 @@ pub fn of_client(certificate: &[u8], now: SystemTime) -> Result<String, TlsFault
     written(&parsed).map_err(|_| TlsFault::CertificateInvalid)
 }
 
-/// The subject of a certificate as an RFC 4514 string, the last relative name first: `CN=alice,O=Example`. Only visible ASCII and
-/// inner spaces stand for themselves; everything else is written in hexadecimal, byte by byte of its UTF-8. Empty for a
-/// certificate without a subject.
+/// The subject of a certificate as an RFC 4514 string, the last relative name first: `CN=alice,O=Example`. Only visible
+/// ASCII and inner spaces stand for themselves; everything else is written in hexadecimal, byte by byte of its UTF-8.
+/// Empty for a certificate without a subject.
 ///
 /// The certificate is not verified here: the handshake has done that.
 ///
@@ -79,7 +79,8 @@ fn written(certificate: &X509Certificate<'_>) -> Result<String, SubjectError> {
     Ok(out)
 }
 
-/// The attribute types that are written by name: those of RFC 4514 section 3, and two more that are registered and common.
+/// The attribute types that are written by name: those of RFC 4514 section 3, and two more that are registered and
+/// common.
 const KINDS: [(&str, &str); 11] = [
     ("2.5.4.3", "CN"),
     ("2.5.4.5", "serialNumber"),
@@ -130,8 +131,8 @@ fn text_of(value: &Any<'_>) -> Option<String> {
     }
 }
 
-/// Escapes a value (RFC 4514 section 2.4). `=` is escaped too, which the grammar allows: an upstream that searches for `CN=admin`
-/// must not find it inside another value.
+/// Escapes a value (RFC 4514 section 2.4). `=` is escaped too, which the grammar allows: an upstream that searches for
+/// `CN=admin` must not find it inside another value.
 fn write_escaped(text: &str, out: &mut String) {
     let last = text.len().saturating_sub(1);
     for (at, character) in text.char_indices() {

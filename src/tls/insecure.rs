@@ -7,8 +7,8 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-/// Accepts any certificate for any name. The handshake still proves that the peer holds the certificate's key: otherwise not even
-/// the certificate in a log would mean anything.
+/// Accepts any certificate for any name. The handshake still proves that the peer holds the certificate's key:
+/// otherwise not even the certificate in a log would mean anything.
 #[derive(Debug)]
 pub(super) struct AcceptAnyCertificate(pub(super) Arc<CryptoProvider>);
 

@@ -3,8 +3,9 @@
 //! In: certificates, keys and trusted authorities, read from files at start and on a control thread. Out: a
 //! [`SecureTransport`], which is a [`Transport`](crate::engine::Transport) that encrypts.
 //!
-//! A session works on memory: it is shown received bytes in the shard's buffer, and the bytes that it returns go to the socket.
-//! Nothing here knows WebSocket, opens a socket, keeps a buffer for an idle connection, or reads a file on a shard.
+//! A session works on memory: it is shown received bytes in the shard's buffer, and the bytes that it returns go to the
+//! socket. Nothing here knows WebSocket, opens a socket, keeps a buffer for an idle connection, or reads a file on a
+//! shard.
 
 pub mod certificate;
 pub mod client;
@@ -33,13 +34,13 @@ pub use transport::{Handshaking, Peer, SecureTransport};
 /// The only application protocol that Ringway negotiates (RFC 7301): a WebSocket begins with an HTTP/1.1 request.
 pub const HTTP_1_1: &[u8] = b"http/1.1";
 
-/// Record types (RFC 8446 section 5.1): the first byte on a connection that speaks TLS. No HTTP request or response begins with
-/// either.
+/// Record types (RFC 8446 section 5.1): the first byte on a connection that speaks TLS. No HTTP request or response
+/// begins with either.
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 
-/// The answer to a client that is over the connection limit, in place of a handshake: the alert `internal_error` in the clear
-/// (RFC 8446 section 6.2). The client could not read an HTTP status without a handshake.
+/// The answer to a client that is over the connection limit, in place of a handshake: the alert `internal_error` in the
+/// clear (RFC 8446 section 6.2). The client could not read an HTTP status without a handshake.
 pub const NO_ROOM: [u8; 7] = [ALERT, 3, 3, 0, 2, 2, 80];
 
 /// `true` if a client whose first byte this is speaks TLS.
@@ -54,9 +55,9 @@ pub fn is_server_hello(byte: u8) -> bool {
     matches!(byte, HANDSHAKE | ALERT)
 }
 
-/// The cryptography of every configuration, created once: aws-lc-rs with the suites that rustls chooses, AES-128 before AES-256
-/// as browsers prefer. AES-128 costs less per byte and is not the weakest part of any connection. A server follows the client's
-/// order.
+/// The cryptography of every configuration, created once: aws-lc-rs with the suites that rustls chooses, AES-128 before
+/// AES-256 as browsers prefer. AES-128 costs less per byte and is not the weakest part of any connection. A server
+/// follows the client's order.
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {

@@ -1,5 +1,5 @@
-//! Reads PEM files (RFC 7468) of certificates and keys: whole files of bounded size. Errors name the option, the file and the
-//! fault.
+//! Reads PEM files (RFC 7468) of certificates and keys: whole files of bounded size. Errors name the option, the file
+//! and the fault.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -121,8 +121,8 @@ impl PemFile {
         }
     }
 
-    /// Adds the authorities in `bytes`, the contents of this file. A single unusable one fails the whole file: Ringway trusts
-    /// exactly the authorities that the operator wrote down.
+    /// Adds the authorities in `bytes`, the contents of this file. A single unusable one fails the whole file: Ringway
+    /// trusts exactly the authorities that the operator wrote down.
     ///
     /// # Errors
     /// See [`PemFile::certificates`]; or one of the certificates cannot be used.

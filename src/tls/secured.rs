@@ -1,7 +1,8 @@
-//! The TLS layer between a transport and the stages: sockets with a session go through rustls, all others straight through.
+//! The TLS layer between a transport and the stages: sockets with a session go through rustls, all others straight
+//! through.
 //!
-//! The contract of [`Transport`] holds: a receive or send that is not blocked may be repeated, and a blocked one is followed by
-//! a step when trying again makes sense. The simulator tests this layer with torn records.
+//! The contract of [`Transport`] holds: a receive or send that is not blocked may be repeated, and a blocked one is
+//! followed by a step when trying again makes sense. The simulator tests this layer with torn records.
 
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};

@@ -7,11 +7,12 @@ use rustls::{CipherSuite, ClientConfig, HandshakeKind, NamedGroup, ProtocolVersi
 
 use crate::engine::{Fault, Socket, Transport};
 
-/// A [`Transport`] with a TLS session on some of its sockets. On those, receives give plaintext and sends take it; all other
-/// sockets pass straight through.
+/// A [`Transport`] with a TLS session on some of its sockets. On those, receives give plaintext and sends take it; all
+/// other sockets pass straight through.
 ///
-/// Call order: [`accept_tls`](Self::accept_tls) or [`connect_tls`](Self::connect_tls) starts a session before anything else is
-/// received or sent; [`handshake`](Self::handshake) drives it until it is done; [`peer`](Self::peer) then tells who the peer is.
+/// Call order: [`accept_tls`](Self::accept_tls) or [`connect_tls`](Self::connect_tls) starts a session before anything
+/// else is received or sent; [`handshake`](Self::handshake) drives it until it is done; [`peer`](Self::peer) then tells
+/// who the peer is.
 pub trait SecureTransport: Transport {
     /// Starts a TLS session as the server. `early` are the bytes that were received from the socket already.
     ///

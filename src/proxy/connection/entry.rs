@@ -28,8 +28,8 @@ pub(super) fn first_stage(
     }
 }
 
-/// The stage that rejects a client over a limit. A client that speaks TLS gets an alert: a handshake, without which it could not
-/// read an answer, is the very work that the limit prevents.
+/// The stage that rejects a client over a limit. A client that speaks TLS gets an alert: a handshake, without which it
+/// could not read an answer, is the very work that the limit prevents.
 pub(super) fn reject_over_limit(
     client: Socket,
     tls: Option<&Arc<ServerConfig>>,

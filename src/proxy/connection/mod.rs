@@ -1,7 +1,8 @@
 //! A connection as a state machine. This folder alone knows the order of the stages.
 //!
-//! In: steps of the engine, and orders to drain. Out: the next stage for each outcome (`opening` up to the tunnel, `ending` from
-//! there), and a record once the connection is gone. No decision about bytes is made here: that is the stages' work.
+//! In: steps of the engine, and orders to drain. Out: the next stage for each outcome (`opening` up to the tunnel,
+//! `ending` from there), and a record once the connection is gone. No decision about bytes is made here: that is the
+//! stages' work.
 
 mod ending;
 mod entry;

@@ -12,8 +12,8 @@ use crate::proxy::drain::DrainQueue;
 use crate::proxy::end::{End, Side};
 use crate::routing::route::RouteLabels;
 
-/// The most routes whose counts are kept after they are gone. Those of further routes are added to the connections without a
-/// route.
+/// The most routes whose counts are kept after they are gone. Those of further routes are added to the connections
+/// without a route.
 pub(super) const MAX_GONE: usize = 1000;
 
 impl LocalRoute {
@@ -86,8 +86,8 @@ impl LocalRoute {
     }
 }
 
-/// The counts of routes that are gone, by their labels. An API that is deployed again continues them, so that no counter ever
-/// falls.
+/// The counts of routes that are gone, by their labels. An API that is deployed again continues them, so that no
+/// counter ever falls.
 #[derive(Debug, Default)]
 pub(super) struct Gone(BTreeMap<Arc<RouteLabels>, Tally>);
 

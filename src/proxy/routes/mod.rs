@@ -1,8 +1,8 @@
-//! A shard's own table of the routes that its connections take: their policies, their counts, and the connections that are
-//! draining. A route enters the table with its first connection.
+//! A shard's own table of the routes that its connections take: their policies, their counts, and the connections that
+//! are draining. A route enters the table with its first connection.
 //!
-//! In: routes of the active snapshot, and ends of connections. Out: the policy of a connection, and counts when they are asked
-//! for. The table never reads a socket or a clock.
+//! In: routes of the active snapshot, and ends of connections. Out: the policy of a connection, and counts when they
+//! are asked for. The table never reads a socket or a clock.
 
 mod counts;
 mod local;
@@ -92,8 +92,8 @@ impl Routes {
         self.forget_if_gone(slot);
     }
 
-    /// Removes a route that is not deployed any more once it has no connection and its drain window is over. Returns `true` if
-    /// the route was removed.
+    /// Removes a route that is not deployed any more once it has no connection and its drain window is over. Returns
+    /// `true` if the route was removed.
     pub(super) fn forget_if_gone(&mut self, slot: RouteSlot) -> bool {
         let is_gone = self.get(slot).is_gone();
         if is_gone {

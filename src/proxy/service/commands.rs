@@ -54,8 +54,8 @@ impl Proxy {
         done.send(());
     }
 
-    /// Applies changed routes to their open tunnels: new deadlines count at once, and a tunnel that its route rejects now is
-    /// drained. Connections of other routes are not looked at.
+    /// Applies changed routes to their open tunnels: new deadlines count at once, and a tunnel that its route rejects
+    /// now is drained. Connections of other routes are not looked at.
     fn apply_changes<T: Transport>(&mut self, net: &mut T, changed: &SlotSet) {
         if changed.is_empty() {
             return;

@@ -1,7 +1,7 @@
 //! One shard's share of the proxy: the table of its connections, stepped by the engine.
 //!
-//! In: accepted sockets, readiness, and commands (obeyed in `commands`). Out: steps of connections, and one record for each that
-//! ended. A shard never waits and never looks at another shard's connections.
+//! In: accepted sockets, readiness, and commands (obeyed in `commands`). Out: steps of connections, and one record for
+//! each that ended. A shard never waits and never looks at another shard's connections.
 
 mod commands;
 

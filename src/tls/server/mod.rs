@@ -114,7 +114,8 @@ impl ServerTls {
         &self.clients
     }
 
-    /// Reads the files and builds the configuration. Blocks: call it at start and on a control thread, never on a shard.
+    /// Reads the files and builds the configuration. Blocks: call it at start and on a control thread, never on a
+    /// shard.
     ///
     /// # Errors
     /// A file cannot be read or used. The error names it.
@@ -134,8 +135,8 @@ impl ServerTls {
 
     /// Builds the configuration from the contents of the files.
     ///
-    /// Earlier tickets stay valid unless the client authorities have changed: a ticket stands for the certificate that the client
-    /// showed when it got the ticket, and must not outlive the trust in that certificate.
+    /// Earlier tickets stay valid unless the client authorities have changed: a ticket stands for the certificate that
+    /// the client showed when it got the ticket, and must not outlive the trust in that certificate.
     ///
     /// # Errors
     /// A file cannot be used. The error names it.

@@ -1,8 +1,8 @@
 //! The TLS session of one socket, between the socket and rustls.
 //!
-//! All copies are made by rustls. Received bytes are copied into its buffer of one record and decrypted there; the plaintext is
-//! copied into a piece of memory, and from there to the receiver. Bytes to send are copied a record at a time into pieces, which
-//! are encrypted in place and given to the kernel together. No piece outlives its contents.
+//! All copies are made by rustls. Received bytes are copied into its buffer of one record and decrypted there; the
+//! plaintext is copied into a piece of memory, and from there to the receiver. Bytes to send are copied a record at a
+//! time into pieces, which are encrypted in place and given to the kernel together. No piece outlives its contents.
 
 use std::io::{self, IoSlice, Read, Write};
 
@@ -16,19 +16,20 @@ use crate::invariant::Invariant;
 
 /// The most plaintext that is encrypted at a time. A peer that does not read leaves as much in memory.
 const MAX_SEALED_BYTES: usize = crate::engine::pool::BUFFER_BYTES;
-/// The most bytes of an incomplete record that rustls may hold. They come out together with the bytes that are received next.
+/// The most bytes of an incomplete record that rustls may hold. They come out together with the bytes that are received
+/// next.
 const RECORD_BYTES: usize = 17 * 1024;
-/// The size of a receive if there is little room for its plaintext. Rustls must take all of it at once, beside a part of a record
-/// (16,645 bytes at most, RFC 8446 section 5.2) in its buffer of 18,437: while rustls holds plaintext that found no room, it may
-/// take nothing more, and the rest would be lost.
+/// The size of a receive if there is little room for its plaintext. Rustls must take all of it at once, beside a part
+/// of a record (16,645 bytes at most, RFC 8446 section 5.2) in its buffer of 18,437: while rustls holds plaintext that
+/// found no room, it may take nothing more, and the rest would be lost.
 const SMALL_RECEIVE_BYTES: usize = 1536;
-/// The most bytes that a peer may send before the handshake is complete. Rustls joins messages of up to 64 KiB, and any client may
-/// leave one unfinished. A client sends its hello, and its certificate chain if it is asked for one. An upstream was chosen by the
-/// operator, and its chain may be long.
+/// The most bytes that a peer may send before the handshake is complete. Rustls joins messages of up to 64 KiB, and any
+/// client may leave one unfinished. A client sends its hello, and its certificate chain if it is asked for one. An
+/// upstream was chosen by the operator, and its chain may be long.
 const MAX_CLIENT_HANDSHAKE_BYTES: usize = 32 * 1024;
 const MAX_UPSTREAM_HANDSHAKE_BYTES: usize = 64 * 1024;
-/// The most bytes of handshake messages after the handshake, without application data in between. More than a record, because
-/// all bytes of a record count until it is complete.
+/// The most bytes of handshake messages after the handshake, without application data in between. More than a record,
+/// because all bytes of a record count until it is complete.
 const MAX_SILENT_BYTES: usize = 32 * 1024;
 /// The size of a receive during the handshake.
 const HANDSHAKE_RECEIVE_BYTES: usize = 16 * 1024;
