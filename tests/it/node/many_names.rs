@@ -182,10 +182,11 @@ fn so_many_names_are_asked_for_at_a_time_and_the_others_wait_in_line() {
         let length = (0..asked.len()).find(|length| different(&asked[..*length]) == number).unwrap();
         &asked[..length - 1]
     };
-    // For A and for AAAA; a datagram that is not answered is sent again before the look-up is given up.
-    let repeated = |asked: &[String]| asked.iter().any(|name| asked.iter().filter(|it| *it == name).count() > 2);
-    assert!(!repeated(before(64)), "fewer are asked for at a time: {asked:?}");
-    assert!(repeated(before(65)), "more are asked for at a time: {asked:?}");
+    // For A and for AAAA; a datagram that is not answered is sent again a second later, and after another one the second
+    // round over the servers begins. Until then a host that is busy may take its time to begin all look-ups.
+    let most = |asked: &[String]| asked.iter().map(|name| asked.iter().filter(|it| *it == name).count()).max();
+    assert!(most(before(64)) <= Some(4), "fewer are asked for at a time: {asked:?}");
+    assert!(most(before(65)) > Some(2), "more are asked for at a time: {asked:?}");
 }
 
 mod inside {

@@ -144,7 +144,7 @@ fn what_the_last_good_snapshot_holds_is_looked_at_before_it_is_served() {
         (String::new(), "it is damaged: EOF"),
         (good[..good.len() - 5].to_owned(), "it is damaged"),
         (good.replace("ws://", "wss://"), "its checksum is another"),
-        (good.replace("\"form\":1", "\"form\":2"), "it has form 2, and this program knows form 1"),
+        (good.replace("\"form\":2", "\"form\":3"), "it has form 3, and this program knows forms 1 and 2"),
         (good.replace("ws://127", "ftp://127"), "it is damaged: it must begin with ws://"),
         (good.replace("\"id\":1", "\"id\":1,\"more\":1"), "unknown field `more`"),
         (good.replace(one, &format!("{one},{one}")), "checksum"),
