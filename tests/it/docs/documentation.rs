@@ -22,15 +22,12 @@ fn the_table_of_limits_has_every_flag_with_its_default() {
         let own = words[from..].iter().take_while(|word| !word.starts_with("--"));
         let own = own.copied().collect::<Vec<_>>().join(" ");
         let Some((_, default)) = own.split_once("[default: ") else {
-            assert!(!row[1].starts_with('`') || *flag != "--max-connections", "{flag} has no default");
             continue;
         };
         let default = default.split(']').next().unwrap();
-        assert!(
-            row[1].starts_with(&format!("`{default}`")),
-            "{flag}: the program says {default}, docs/limits.md {}",
-            row[1]
-        );
+        // A default in words has no backticks.
+        let is_documented = row[1] == default || row[1].starts_with(&format!("`{default}`"));
+        assert!(is_documented, "{flag}: the program says {default}, docs/limits.md {}", row[1]);
     }
 }
 
