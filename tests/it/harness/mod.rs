@@ -1,10 +1,11 @@
-//! What the tests of the real process share: the process itself, and peers that are not ours.
+//! The helpers that test modules share: the real process, peers with bytes of the test's choice, and references.
 //!
-//! [`process`] starts `ringway` and watches it from outside, [`peer`] is one end of a TCP connection whose bytes the test
-//! chooses, [`patient`] reads on where a stop of the process would end it, [`upstream`] listens where the proxy dials, [`frame`] writes frames, [`wait`] waits for conditions, [`dns`] answers for names,
-//! [`namespace`] gives a test a network of its own, [`tools`] says whether a program is there; [`pki`] makes
-//! certificates, [`secure`] speaks TLS with them, and [`site`] is a proxy that has some;
-//! [`node`] starts `ringway serve`, and [`admin`] speaks to its admin API.
+//! - [`process`] starts `ringway` and watches it from outside; [`node`] starts `ringway serve`, and [`admin`] calls its admin API.
+//! - [`peer`] is one end of a TCP connection; [`client`] writes handshakes; [`upstream`] listens where the proxy dials; [`frame`] writes frames.
+//! - [`pki`] makes certificates, [`secure`] speaks TLS with them, [`site`] is a proxy that has some.
+//! - [`loads`] are traffic patterns that several tests run; [`wait`] waits for conditions; [`patient`] retries interrupted reads.
+//! - [`dns`] answers DNS queries; [`namespace`] gives a test a network of its own; [`tools`] finds programs; [`documents`] reads the documentation.
+//! - [`invariants`] and [`routes`] are what `tests/fuzz` checks too: rules that hold for any input, and a second implementation of routing.
 
 use std::net::IpAddr;
 
