@@ -7,26 +7,26 @@ use ringway::config::units;
 
 use super::downstream::Downstream;
 
-/// Measure ringway beside the proxies that are installed, in turn on one CPU, and write what came out
+/// Measure Ringway and the installed proxies in turn on one CPU, and write a report
 #[derive(clap::Args, Clone, Debug)]
 pub struct BenchArgs {
-    /// Folder for README.md, report.html, summary.svg and runs.json; made if it is not there
+    /// Folder for README.md, report.html, summary.svg and runs.json; created if missing
     #[arg(long, value_name = "DIR", required_unless_present = "dry_run")]
     pub out: Option<PathBuf>,
-    /// Say what would run, which peers were found and how to install the others; measure nothing
+    /// Show what would run, which peers were found and how to install the others; measure nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// The ringway to measure; the one beside this program if not given, else the one in PATH
+    /// The ringway to measure; by default the one beside this program, or else the one in PATH
     #[arg(long, value_name = "PATH")]
     pub ringway: Option<PathBuf>,
     /// Every proxy terminates TLS 1.3 (TLS_AES_128_GCM_SHA256, X25519, ECDSA P-256), with a certificate made for the run; the
-    /// side of the upstream stays plain
+    /// connection to the upstream stays without TLS
     #[arg(long)]
     pub tls: bool,
-    /// How often each figure is measured; ratios are taken within a round
+    /// Number of measurements of each figure; ratios are taken within a round
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub rounds: u32,
-    /// The measured window of a run
+    /// Length of the measurement of a run
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = units::duration)]
     pub duration: Duration,
     /// The CPU of the proxy under test
@@ -35,16 +35,16 @@ pub struct BenchArgs {
     /// The CPUs of the load, for example 1 or 1-3,6; the proxy's may not be among them
     #[arg(long, value_name = "LIST", default_value = "1")]
     pub load_cpus: String,
-    /// Only these peers, for example ringway,nginx; all if not given
+    /// Only these peers, for example ringway,nginx; all by default
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub peers: Vec<String>,
-    /// Only these figures, by the names that --dry-run shows; all if not given
+    /// Only these figures, by the names that --dry-run shows; all by default
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// One round of one second over fewer connections: a look at whether everything works, not a measurement
+    /// One round of one second over fewer connections: shows that everything works, and measures nothing
     #[arg(long)]
     pub quick: bool,
-    /// A folder with peers' programs, looked into before PATH; may be given several times
+    /// A folder with peers' programs, searched before PATH; may be repeated
     #[arg(long, value_name = "DIR")]
     pub peer_path: Vec<PathBuf>,
 }
@@ -69,7 +69,7 @@ impl BenchArgs {
 /// Whether a CPU is in a list such as `1-3,6`.
 ///
 /// # Errors
-/// What is wrong with the list, for the one who wrote it.
+/// The fault of the list, in words for the user.
 pub(super) fn in_cpu_list(list: &str, cpu: usize) -> Result<bool, String> {
     let wrong = || format!("--load-cpus {list}: write CPUs and ranges, for example 1 or 1-3,6");
     let number = |text: &str| text.trim().parse::<usize>().map_err(|_| wrong());

@@ -26,16 +26,16 @@ const LOOKING: Duration = Duration::from_secs(2);
 /// The least that may wait for one connection, in bytes, before messages are counted as unsent.
 const MIN_WAITING_BYTES: usize = 1024 * 1024;
 
-/// What all scenarios take.
+/// The options of every scenario.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct Common {
-    /// Where to connect: ws://host[:port]/path?query, or wss:// for TLS
+    /// The URL to connect to: ws://host[:port]/path?query, or wss:// for TLS
     #[arg(long, value_name = "URL")]
     pub(super) url: String,
-    /// How long messages count, with its unit: 500ms, 10s, 5m
+    /// Length of the measurement, with its unit: 500ms, 10s, 5m
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
     pub(super) duration: Duration,
-    /// The CPUs to run on, one shard each, for example 1 or 2-5; all if not given. They should be nobody else's: with a rate
+    /// The CPUs to run on, one shard each, for example 1 or 2-5; all by default. No other program should use them: with a rate
     /// the generator polls on them without sleeping
     #[arg(long, value_name = "LIST", value_parser = units::cpus)]
     pub(super) cpus: Option<Cpus>,
@@ -45,25 +45,25 @@ pub(super) struct Common {
     /// A subprotocol to offer; may be repeated
     #[arg(long, value_name = "NAME", value_parser = subprotocol)]
     pub(super) subprotocol: Vec<String>,
-    /// The seed of everything that is drawn: the same seed sends the same messages in the same order
+    /// The seed of the random numbers: the same seed sends the same messages in the same order
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(super) seed: u64,
-    /// Spread the opening of connections over this time; as fast as they come to stand if not given
+    /// Spread the opening of connections over this time; by default they open as fast as the target accepts them
     #[arg(long, value_name = "TIME", value_parser = units::duration)]
     pub(super) ramp: Option<Duration>,
-    /// How long a connection may take to its 101
+    /// Deadline for the 101 of a connection
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
     pub(super) timeout: Duration,
-    /// How long answers are waited for behind the measured time; what has not come then is lost
+    /// How long to wait for answers after the measurement; messages without an answer count as lost
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
     pub(super) grace: Duration,
-    /// An address of this host to connect from; may be repeated. Towards 127.0.0.0/8 enough of them are used by themselves
+    /// An address of this host to connect from; may be repeated. For targets in 127.0.0.0/8 the generator adds as many as it needs
     #[arg(long, value_name = "ADDRESS")]
     pub(super) source: Vec<IpAddr>,
-    /// Play the upstream too, on this address and the same CPUs: an echo behind the proxy under test, in plain text
+    /// Also run the upstream, on this address and the same CPUs: an echo behind the proxy under test, without TLS
     #[arg(long, value_name = "ADDR")]
     pub(super) upstream: Option<SocketAddr>,
-    /// The target's process on this host: what it and its children use of CPU and memory is reported
+    /// The target's process on this host: the report includes the CPU time and memory of it and its children
     #[arg(long, value_name = "PID")]
     pub(super) pid: Option<NonZeroU32>,
     /// Sleep between messages even with --cpus, which makes a generator with a rate poll: less CPU, some 10 us more latency
@@ -83,10 +83,10 @@ pub(super) struct Common {
     /// Write latency second by second, in HdrHistogram's log format
     #[arg(long, value_name = "FILE")]
     pub(super) hlog: Option<PathBuf>,
-    /// Write the report as a page
+    /// Write the report as an HTML page
     #[arg(long, value_name = "FILE")]
     pub(super) html: Option<PathBuf>,
-    /// Do not say how it goes
+    /// Do not show progress
     #[arg(long)]
     pub(super) no_progress: bool,
 }
@@ -100,18 +100,18 @@ pub(super) enum Closing {
     Reset,
 }
 
-/// What messages look like.
+/// The form of messages.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct MessageArgs {
-    /// Bytes of a message: 64, 64..4096 (evenly), zipf:64..65536 (short ones more often), with KiB or MiB if you like
+    /// Bytes of a message: 64, 64..4096 (uniform), zipf:64..65536 (short ones more often); KiB and MiB are units
     #[arg(long, value_name = "SIZE", default_value = "64")]
     pub(super) size: Sizes,
-    /// Send text, not binary messages
+    /// Send text messages instead of binary ones
     #[arg(long)]
     pub(super) text: bool,
 }
 
-/// What a scenario adds to [`Common`].
+/// The parts that a scenario adds to [`Common`].
 pub(super) struct Extra {
     pub(super) scenario: Scenario,
     pub(super) timed: &'static str,
@@ -120,7 +120,7 @@ pub(super) struct Extra {
     pub(super) messages: Option<MessageArgs>,
     pub(super) rate: Option<Rate>,
     pub(super) polls: bool,
-    /// Where publishers go, if there are any.
+    /// The URL of publishers, if there are any.
     pub(super) publishers: Option<Publishers>,
     /// Settings of its own.
     pub(super) settings: Vec<(&'static str, String)>,
@@ -136,7 +136,7 @@ pub(super) struct Publishers {
     pub(super) first: u32,
 }
 
-/// What the handshake says of itself; another line of the same name would contradict it.
+/// Header fields that the handshake sends itself; a second one would contradict it.
 const HANDSHAKE: [&str; 7] = [
     "host",
     "upgrade",
@@ -151,7 +151,7 @@ const HANDSHAKE: [&str; 7] = [
 fn header(text: &str) -> Result<(String, String), String> {
     let (name, value) = units::header(text)?;
     if HANDSHAKE.iter().any(|own| name.eq_ignore_ascii_case(own)) {
-        return Err(format!("`{name}` is the handshake's own; see --url and --subprotocol"));
+        return Err(format!("`{name}` is set by the handshake itself; see --url and --subprotocol"));
     }
     Ok((name, value))
 }
@@ -191,7 +191,7 @@ impl Common {
         };
         if sizes.min() < form.stamp_len() {
             return Err(Failure::Configuration(format!(
-                "--size {sizes}: a message carries its number, its moment and a check; the least is {} bytes, or {} of text",
+                "--size {sizes} is too small: a message carries a number, a time and a checksum, and needs at least {} bytes, or {} as text",
                 Form::Binary.stamp_len(),
                 Form::Text.stamp_len()
             )));

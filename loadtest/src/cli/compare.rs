@@ -9,9 +9,9 @@ use crate::report::{compare, json};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// The report that others are measured by, as --json wrote it
+    /// The report to compare with, as --json wrote it
     a: PathBuf,
-    /// The report to compare with it
+    /// The report to compare
     b: PathBuf,
 }
 

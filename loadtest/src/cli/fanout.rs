@@ -18,23 +18,23 @@ use crate::shard::script::talk::Talk;
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,
-    /// How many subscribers
+    /// Number of subscribers
     #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
     connections: u32,
-    /// How many publishers; 0 where the server publishes of itself, as `ringway-load upstream feed` does
+    /// Number of publishers; 0 if the server publishes by itself, as `ringway-load upstream feed` does
     #[arg(long, value_name = "M", default_value_t = 1)]
     publishers: u32,
-    /// Where publishers connect, if not where subscribers do
+    /// The URL that publishers connect to; by default the one of the subscribers
     #[arg(long, value_name = "URL")]
     publish_url: Option<String>,
-    /// How they publish
+    /// How publishers send
     #[arg(long, value_name = "HOW", default_value = "ws")]
     publish: Publish,
     /// Speak the chat sample's protocol: every connection joins as a user, and each message goes to the others in its
     /// sender's room. `ringway-load upstream chat` is such a chat
     #[arg(long, conflicts_with = "publish")]
     chat: bool,
-    /// With --chat: users that fit into a room, as the server has it; `all` for one room
+    /// With --chat: users in a room, as the server is configured; `all` for one room
     #[arg(long, value_name = "N", default_value = "5", value_parser = room_size, requires = "chat")]
     room_size: RoomSize,
     /// Messages a second over all publishers
@@ -42,7 +42,7 @@ pub(super) struct Args {
     rate: Rate,
     #[command(flatten)]
     messages: MessageArgs,
-    /// How long messages flow before they count; `off` for not at all
+    /// Length of the warm-up before the measurement; `off` for none
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = common::warmup)]
     warmup: Duration,
 }
@@ -80,7 +80,7 @@ impl Args {
         if self.publishers == 0 || !users.is_multiple_of(room) {
             return Err(Failure::Configuration(format!(
                 "--chat: {} connections and {} publishers are {users} users, which must fill rooms of {room} and publish: \
-                 else nobody can say how many are to hear a message",
+                 otherwise the number of receivers of a message is unknown",
                 self.connections, self.publishers
             )));
         }
@@ -101,7 +101,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let rate = (publishers > 0).then_some(args.rate);
     let job = args.common.job(&Extra {
         scenario: Scenario::Fanout,
-        timed: "delivery, from the moment the message was due to be published",
+        timed: "delivery, from the time the message was due to be published",
         connections: u64::from(subscribers) + u64::from(publishers),
         warmup: args.warmup,
         messages: Some(args.messages()),

@@ -16,10 +16,10 @@ use crate::shard::script::hold::Hold;
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,
-    /// How many connections
+    /// Number of connections
     #[arg(long, value_name = "N", default_value = "1000", value_parser = units::count)]
     connections: u64,
-    /// How often each connection is asked, by a ping, whether it is still there
+    /// Time between two pings on each connection
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
     ping_interval: Duration,
 }
@@ -27,7 +27,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let job = args.common.job(&Extra {
         scenario: Scenario::Hold,
-        timed: "ping to pong, from the moment the ping was due",
+        timed: "ping to pong, from the time the ping was due",
         connections: args.connections,
         warmup: Duration::ZERO,
         messages: None,

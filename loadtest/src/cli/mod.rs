@@ -17,7 +17,7 @@ use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
 
-/// Load for WebSocket servers and proxies: open loop, every answer checked, latency from the moment a message was due.
+/// Load for WebSocket servers and proxies: open loop, every answer checked, latency from the time a message was due.
 #[derive(Debug, Parser)]
 #[command(name = "ringway-load", version, max_term_width = 100)]
 struct Cli {
@@ -28,23 +28,23 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 #[allow(clippy::large_enum_variant, reason = "there is one, once")]
 enum Command {
-    /// Messages that come back: round trips at a rate, or as many as there is room for
+    /// Measure round trips, at a rate or as fast as the target answers
     Echo(echo::Args),
-    /// Idle connections: how many survive
+    /// Hold idle connections and count those that survive
     Hold(hold::Args),
-    /// Connections opened and closed: how fast, and what fails
+    /// Open and close connections: how fast, and what fails
     Storm(storm::Args),
-    /// Messages that many hear: latency, loss, duplicates and order of each delivery
+    /// Measure fan-out: latency, loss, duplicates and order of each delivery
     Fanout(fanout::Args),
-    /// Two reports side by side: ratios, with the noise that was seen
+    /// Compare two reports: ratios, with the noise of the measurement
     Compare(compare::Args),
-    /// Ringway and its peers side by side, in turn, on one machine
+    /// Measure Ringway and other proxies in turn, on one machine
     Bench(Box<crate::bench::BenchArgs>),
-    /// The other end of a test: a server that echoes, chats, pushes or swallows messages, in plain text
+    /// Run the other end of a test: a server that echoes, chats, pushes or discards messages, without TLS
     Upstream(upstream::Args),
 }
 
-/// Runs what the command line says.
+/// Runs the command.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -15,16 +15,16 @@ use crate::shard::script::storm::{Pace, Storm};
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,
-    /// Connections a second, each due at its moment whatever became of the others
+    /// Connections a second, each due at a fixed time that does not depend on the others
     #[arg(long, value_name = "N", value_parser = common::rate, conflicts_with = "closed")]
     rate: Option<Rate>,
-    /// Connections at a time, on each CPU: the next begins when one is gone
+    /// Connections at a time on each CPU: the next opens when one has closed
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     closed: u32,
-    /// Connections that are opened before and held meanwhile
+    /// Connections to open before the measurement and to hold during it
     #[arg(long, value_name = "N", default_value_t = 0)]
     hold: u32,
-    /// How long connections are opened before they count; `off` for not at all
+    /// Length of the warm-up before the measurement; `off` for none
     #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = common::warmup)]
     warmup: Duration,
 }
@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let job = args.common.job(&Extra {
         scenario: Scenario::Storm,
         timed: match pace {
-            Pace::Rate(_) => "time to 101, from the moment the connection was due",
+            Pace::Rate(_) => "time to 101, from the time the connection was due",
             Pace::AtATime(_) => "time to 101, from dialling",
         },
         // The first connection of all opens alone, to see whether there is a target.

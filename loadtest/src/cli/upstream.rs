@@ -21,8 +21,8 @@ use crate::upstream::feed::{self, Feed};
 use crate::upstream::host::{self, Ended, Place};
 use crate::upstream::sink::Sink;
 
-/// SIGINT or SIGTERM ends it: everyone is closed with 1001, and the last line on standard error says what was counted. A
-/// second signal ends it at once.
+/// SIGINT or SIGTERM ends the server: it closes every connection with 1001 and writes its counts to standard error. A second
+/// signal ends it at once.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -31,28 +31,27 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Role {
-    /// Every message comes back: ringway's own echo. Bytes are counted with the frames' headers
+    /// Echo every message, with Ringway's own echo. Counted bytes include the frames' headers
     Echo {
         #[command(flatten)]
         server: Server,
     },
-    /// Chat rooms, with the protocol of WSO2's chat-service-nodejs: Connect, Data, `Message sent`
+    /// Run chat rooms that speak the protocol of WSO2's chat-service-nodejs: Connect, Data, `Message sent`
     Chat {
         #[command(flatten)]
         server: Server,
-        /// Users that fit into a room; `all` for one room
+        /// Users in a room; `all` for one room
         #[arg(long, value_name = "N", default_value = "5", value_parser = room_size)]
         room_size: RoomSize,
-        /// Do not tell a room who comes and goes
+        /// Do not announce users who join or leave a room
         #[arg(long)]
         quiet: bool,
     },
-    /// Pushes numbered messages to every connection, each at its moment, whether or not the ones before were taken.
+    /// Push numbered messages to every connection at a rate, whether or not the earlier ones were received.
     ///
-    /// A message carries the moment it was due, by this host's monotonic clock: a receiver on this host can tell its
-    /// latency; on another host that figure means nothing, and only loss and order can be checked. A message that finds
-    /// more than 1 MiB waiting on its connection (or twice the longest message) is not sent: its number is left out, and
-    /// it is counted as dropped.
+    /// A message carries the time it was due, by this host's monotonic clock. A receiver on this host can compute the
+    /// latency; a receiver on another host can check only loss and order. If more than 1 MiB (or twice the longest message)
+    /// waits on a connection, the server does not send the message: it skips the number and counts a dropped message.
     Feed {
         #[command(flatten)]
         server: Server,
@@ -61,11 +60,11 @@ enum Role {
         rate: Rate,
         #[command(flatten)]
         messages: MessageArgs,
-        /// The seed of the messages: the receiver must be given the same
+        /// The seed of the messages; the receiver needs the same one
         #[arg(long, value_name = "N", default_value_t = 1)]
         seed: u64,
     },
-    /// Reads messages and forgets them; framing and UTF-8 are checked
+    /// Receive and discard messages; check framing and UTF-8
     Sink {
         #[command(flatten)]
         server: Server,
@@ -74,10 +73,10 @@ enum Role {
 
 #[derive(clap::Args, Clone, Debug)]
 struct Server {
-    /// Where to listen: an address and a port, 0 for any free one
+    /// The address and port to listen on; port 0 for any free one
     #[arg(long, value_name = "ADDR")]
     listen: SocketAddr,
-    /// The CPUs to run on, one shard each, for example 1 or 2-5; all if not given, but a chat runs on one
+    /// The CPUs to run on, one shard each, for example 1 or 2-5; all by default, but a chat runs on one
     #[arg(long, value_name = "LIST", value_parser = units::cpus)]
     cpus: Option<Cpus>,
 }
@@ -121,7 +120,7 @@ fn feed_plan(rate: Rate, messages: &MessageArgs, seed: u64) -> Result<feed::Plan
     let sizes = messages.size;
     if sizes.min() < form.stamp_len() {
         return Err(Failure::Configuration(format!(
-            "--size {sizes}: a message carries its number, its moment and a check; the least is {} bytes, or {} of text",
+            "--size {sizes} is too small: a message carries a number, a time and a checksum, and needs at least {} bytes, or {} as text",
             Form::Binary.stamp_len(),
             Form::Text.stamp_len()
         )));
@@ -139,7 +138,7 @@ impl Server {
         Ok(Place { listen: self.listen, cpus })
     }
 
-    /// Rooms are not shared between shards: nothing is.
+    /// One CPU, because shards share no rooms.
     fn place_for_one(&self) -> Result<Place, Failure> {
         let mut place = self.place()?;
         if self.cpus.is_some() && place.cpus.len() > 1 {

@@ -59,7 +59,7 @@ pub(super) fn report(job: &Job, seen: Seen, interrupted: bool) -> Outcome {
         connections: connections(job, totals),
         messages,
         latency: histogram::latency(job.timed, &totals.latency),
-        handshake: histogram::latency("time to 101, from the moment the connection was due", &totals.handshake),
+        handshake: histogram::latency("time to 101, from the time the connection was due", &totals.handshake),
         tls: tls(totals),
         errors: errors(totals),
         series: series(totals, length),

@@ -55,7 +55,7 @@ pub fn echo() -> Report {
         }),
         latency: times("round trip, from the intended send time", 1_199_004, 92_000),
         tls: Vec::new(),
-        handshake: times("handshake, from the moment it was due to its 101", 998, 640_000),
+        handshake: times("handshake, from the time it was due to its 101", 998, 640_000),
         errors: vec![error("handshake", "status 503", 2), error("connection", "closed with 1001", 1)],
         series,
         generator: Generator { cpus: vec![2, 3], cpu_seconds: 71.4, busy_share: 0.64, polls: false },
