@@ -102,7 +102,7 @@ pub(super) fn put(
 
 /// Makes a project if it is not there: its first API does.
 pub(super) fn ensure(context: &ChangeContext<'_>, name: &ProjectName) -> Result<(), Problems> {
-    if projects::find(context.connection, name)?.is_none() {
+    if !projects::exists(context.connection, name)? {
         put(context, name, &Description::default(), &Condition::Always)?;
     }
     Ok(())

@@ -38,6 +38,11 @@ pub(crate) fn find(connection: &Connection, name: &ProjectName) -> rusqlite::Res
     sql::first(connection, &format!("{SELECT} WHERE name = ?1"), [name], read)
 }
 
+/// True if there is a project of this name. Unlike [`find`], this does not count its APIs.
+pub(crate) fn exists(connection: &Connection, name: &ProjectName) -> rusqlite::Result<bool> {
+    Ok(sql::first(connection, "SELECT 1 FROM projects WHERE name = ?1", [name], |_| Ok(()))?.is_some())
+}
+
 /// Reads projects after `after`, in the order of their names, until `take` has enough.
 pub(crate) fn list<E: From<rusqlite::Error>>(
     connection: &Connection,
