@@ -17,7 +17,7 @@ use crate::tls::client::ClientTls;
 
 /// A configuration, as far as routes depend on it.
 #[derive(Debug)]
-pub(super) struct Ground {
+pub(super) struct RoutingBase {
     pub(super) settings: Arc<Settings>,
     pub(super) environments: BTreeMap<String, Environment>,
     /// TLS configurations for upstreams; environments refer to them by index.
@@ -97,7 +97,7 @@ impl Environment {
     }
 }
 
-impl Ground {
+impl RoutingBase {
     /// `opened` is what the files hold that the configuration names.
     pub(super) fn new(configuration: &Configuration, opened: &Opened) -> Self {
         let window = configuration.drain_window;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 
-use super::environment::{Environment, Ground};
+use super::environment::{Environment, RoutingBase};
 use crate::api::lifecycle::AtRunTime;
 use crate::api::problem::{Fault, Faults};
 use crate::api::{Deployed, Problems};
@@ -19,8 +19,8 @@ use crate::tls::client;
 ///
 /// # Errors
 /// Which of its targets cannot be used there, and why; or that its environment is not configured.
-pub(super) fn of(deployed: &Deployed, ground: &Ground, names: &Resolver) -> Result<Route, Problems> {
-    let Some(environment) = ground.environments.get(deployed.environment.as_str()) else {
+pub(super) fn of(deployed: &Deployed, base: &RoutingBase, names: &Resolver) -> Result<Route, Problems> {
+    let Some(environment) = base.environments.get(deployed.environment.as_str()) else {
         let mut faults = Faults::default();
         faults.add("environment", Fault::new("configured", "this environment is not in the configuration"));
         return Err(faults.into_problems());
@@ -28,8 +28,7 @@ pub(super) fn of(deployed: &Deployed, ground: &Ground, names: &Resolver) -> Resu
     let mut faults = Faults::default();
     let mut endpoints = Vec::with_capacity(deployed.targets.len());
     for (index, target) in deployed.targets.iter().enumerate() {
-        let made =
-            target.expand(&environment.variables).and_then(|target| endpoint(target, environment, ground, names));
+        let made = target.expand(&environment.variables).and_then(|target| endpoint(target, environment, base, names));
         let at_fault =
             |fault: Fault| Fault { message: format!("in {}: {}", deployed.environment, fault.message), ..fault };
         endpoints.extend(faults.keep(format!("targets[{index}]"), made.map_err(at_fault)));
@@ -85,16 +84,21 @@ fn gate(deployed: &Deployed) -> Gate {
     }
 }
 
-fn endpoint(target: Target, environment: &Environment, ground: &Ground, names: &Resolver) -> Result<Endpoint, Fault> {
+fn endpoint(
+    target: Target,
+    environment: &Environment,
+    base: &RoutingBase,
+    names: &Resolver,
+) -> Result<Endpoint, Fault> {
     let tls = if target.tls {
         let trust = environment.trust.clone().map_err(|why| Fault::new("upstream-tls", why))?;
         let name = client::server_name(&target.host).map_err(|why| Fault::new("host", why))?;
-        let is_verified = ground.trust.get(usize::from(trust)).is_none_or(client::ClientTls::is_verified);
+        let is_verified = base.trust.get(usize::from(trust)).is_none_or(client::ClientTls::is_verified);
         Some(UpstreamTls { name, is_verified, trust })
     } else {
         None
     };
-    let question = Question { host: target.host.clone(), port: target.port, servers: Arc::clone(&ground.resolver) };
+    let question = Question { host: target.host.clone(), port: target.port, servers: Arc::clone(&base.resolver) };
     Ok(Endpoint::new(target, tls, names.follow(question)))
 }
 

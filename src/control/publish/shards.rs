@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tracing::{error, warn};
 
-use super::environment::Ground;
+use super::environment::RoutingBase;
 use super::{Publisher, Receipt, route};
 use crate::api::problem::Code;
 use crate::api::{Deployed, DeploymentId, Problems};
@@ -26,9 +26,9 @@ use crate::tls::client::ClientTls;
 
 /// Snapshots that are kept for shards that have not said that they have a newer one.
 const MAX_OUTGOING: usize = 8;
-/// How long a shard that has too many commands waiting is tried again.
+/// Attempts to send to a shard that has too many commands waiting.
 const RETRIES: u32 = 1200;
-/// How often.
+/// The interval between two attempts.
 const RETRY_EVERY: Duration = Duration::from_millis(50);
 
 /// Builds snapshots and sends them to the shards.
@@ -36,16 +36,16 @@ const RETRY_EVERY: Duration = Duration::from_millis(50);
 pub struct ShardPublisher {
     outlet: Outlet,
     names: Resolver,
-    ground: Arc<Ground>,
-    made: HashMap<DeploymentId, Made>,
-    /// What is ready to be published.
+    base: Arc<RoutingBase>,
+    built_routes: HashMap<DeploymentId, BuiltRoute>,
+    /// The snapshot that is ready to be published.
     prepared: Option<Prepared>,
     number: watch::Sender<u64>,
     /// What was in force before, until no shard has it any more: none of them shall have to free it.
     outgoing: Vec<(Receipt, Arc<Snapshot>)>,
 }
 
-/// Where snapshots go. Clones are the same.
+/// The way from the publisher to the shards. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Outlet {
     shards: Arc<OnceLock<Vec<Sender<Command>>>>,
@@ -53,7 +53,7 @@ pub struct Outlet {
 }
 
 impl Outlet {
-    /// What was published last; without a route before the first.
+    /// The snapshot that was published last; before the first, one without routes.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.current.load_full()
@@ -69,16 +69,16 @@ impl Outlet {
     }
 }
 
-/// What was made of a deployment.
+/// A deployment, and the route that was built of it.
 #[derive(Debug)]
-struct Made {
+struct BuiltRoute {
     of: Deployed,
     /// `None` where it cannot be served: of that the log has told.
     route: Option<Arc<Route>>,
 }
 
-impl Made {
-    /// With the route that was made before, if this one says the same: shards look at the connections of each route that is
+impl BuiltRoute {
+    /// Reuses the route that was built before if this one says the same: shards look at the connections of each route that is
     /// another object.
     fn or_as_before(self, before: Option<&Self>) -> Self {
         let before = before.and_then(|before| before.route.as_ref());
@@ -91,10 +91,10 @@ impl Made {
 #[derive(Debug)]
 struct Prepared {
     snapshot: Snapshot,
-    changed: Vec<(DeploymentId, Made)>,
+    changed: Vec<(DeploymentId, BuiltRoute)>,
     gone: Vec<DeploymentId>,
-    /// With a new configuration: then everything was made anew.
-    ground: Option<Arc<Ground>>,
+    /// The base of a new configuration, with which every route was rebuilt.
+    base: Option<Arc<RoutingBase>>,
 }
 
 impl ShardPublisher {
@@ -105,15 +105,15 @@ impl ShardPublisher {
         Self {
             outlet: Outlet::default(),
             names,
-            ground: Arc::new(Ground::new(configuration, opened)),
-            made: HashMap::new(),
+            base: Arc::new(RoutingBase::new(configuration, opened)),
+            built_routes: HashMap::new(),
             prepared: None,
             number: watch::Sender::new(0),
             outgoing: Vec::new(),
         }
     }
 
-    /// Where snapshots go.
+    /// The outlet that snapshots go through.
     #[must_use]
     pub fn outlet(&self) -> Outlet {
         self.outlet.clone()
@@ -122,7 +122,7 @@ impl ShardPublisher {
     /// What shards begin with besides a snapshot: what is the same for all routes, and what each makes its upstreams' TLS of.
     #[must_use]
     pub fn begin(&self) -> (Arc<Settings>, Vec<ClientTls>) {
-        (Arc::clone(&self.ground.settings), self.ground.trust.clone())
+        (Arc::clone(&self.base.settings), self.base.trust.clone())
     }
 
     /// The number of the snapshot that was published last; 0 before the first.
@@ -131,7 +131,7 @@ impl ShardPublisher {
         self.number.subscribe()
     }
 
-    /// What was published last.
+    /// The snapshot that was published last.
     #[must_use]
     pub fn in_force(&self) -> Arc<Snapshot> {
         self.outlet.snapshot()
@@ -144,8 +144,8 @@ impl ShardPublisher {
     /// Whether it could not be served before, and that has nothing to do with what has changed of it: then it must not keep
     /// its API from being changed.
     fn was_broken(&self, id: DeploymentId, one: &Deployed) -> bool {
-        let before = self.made.get(&id).filter(|made| made.route.is_none() && route::is_served(&made.of));
-        before.is_some_and(|made| made.of.targets == one.targets)
+        let before = self.built_routes.get(&id).filter(|built| built.route.is_none() && route::is_served(&built.of));
+        before.is_some_and(|built| built.of.targets == one.targets)
     }
 
     /// What is to be in force with the configuration as it is; `forgives` says what may be left out if it cannot be served.
@@ -156,23 +156,24 @@ impl ShardPublisher {
     ) -> Result<Prepared, Problems> {
         let mut changed = Vec::new();
         for (id, one) in deployed {
-            if self.made.get(id).is_none_or(|made| made.of != *one) {
-                changed.push((*id, make(one, &self.ground, &self.names, forgives(*id, one))?));
+            if self.built_routes.get(id).is_none_or(|built| built.of != *one) {
+                changed.push((*id, build_route(one, &self.base, &self.names, forgives(*id, one))?));
             }
         }
-        let gone: Vec<DeploymentId> = self.made.keys().filter(|id| !deployed.contains_key(id)).copied().collect();
-        let anew: HashMap<DeploymentId, &Made> = changed.iter().map(|(id, made)| (*id, made)).collect();
-        let routes = deployed.keys().filter_map(|id| anew.get(id).copied().or_else(|| self.made.get(id)));
-        let snapshot = build(&self.ground, self.next_number(), routes)?;
-        Ok(Prepared { snapshot, changed, gone, ground: None })
+        let gone: Vec<DeploymentId> =
+            self.built_routes.keys().filter(|id| !deployed.contains_key(id)).copied().collect();
+        let rebuilt: HashMap<DeploymentId, &BuiltRoute> = changed.iter().map(|(id, built)| (*id, built)).collect();
+        let routes = deployed.keys().filter_map(|id| rebuilt.get(id).copied().or_else(|| self.built_routes.get(id)));
+        let snapshot = build(&self.base, self.next_number(), routes)?;
+        Ok(Prepared { snapshot, changed, gone, base: None })
     }
 
     /// What every shard is told.
     fn tell(&self, upstream_tls: bool, done: Reply<()>) -> Command {
-        let ground = &self.ground;
-        let upstream_tls = upstream_tls.then(|| ground.trust.iter().map(ClientTls::for_shard).collect());
+        let base = &self.base;
+        let upstream_tls = upstream_tls.then(|| base.trust.iter().map(ClientTls::for_shard).collect());
         Command::Activate(Box::new(Activation {
-            settings: Arc::clone(&ground.settings),
+            settings: Arc::clone(&base.settings),
             snapshot: self.outlet.snapshot(),
             upstream_tls,
             done,
@@ -200,30 +201,30 @@ impl Publisher for ShardPublisher {
         deployed: &BTreeMap<DeploymentId, Deployed>,
     ) -> Result<(), Problems> {
         self.prepared = None;
-        let ground = Ground::new(configuration, opened);
-        let was_served = |id: &DeploymentId| self.made.get(id).is_some_and(|made| made.route.is_some());
+        let base = RoutingBase::new(configuration, opened);
+        let was_served = |id: &DeploymentId| self.built_routes.get(id).is_some_and(|built| built.route.is_some());
         let mut changed = Vec::with_capacity(deployed.len());
         for (id, one) in deployed {
-            let made = make(one, &ground, &self.names, !was_served(id))?;
-            changed.push((*id, made.or_as_before(self.made.get(id))));
+            let built = build_route(one, &base, &self.names, !was_served(id))?;
+            changed.push((*id, built.or_as_before(self.built_routes.get(id))));
         }
-        let routes = changed.iter().map(|(_, made)| made);
-        let snapshot = build(&ground, self.next_number(), routes)?;
-        self.prepared = Some(Prepared { snapshot, changed, gone: Vec::new(), ground: Some(Arc::new(ground)) });
+        let routes = changed.iter().map(|(_, built)| built);
+        let snapshot = build(&base, self.next_number(), routes)?;
+        self.prepared = Some(Prepared { snapshot, changed, gone: Vec::new(), base: Some(Arc::new(base)) });
         Ok(())
     }
 
     fn publish(&mut self) -> Option<Receipt> {
-        let Prepared { snapshot, changed, gone, ground } = self.prepared.take()?;
-        let upstream_tls = ground.is_some();
-        if let Some(ground) = ground {
-            self.ground = ground;
-            self.made.clear();
+        let Prepared { snapshot, changed, gone, base } = self.prepared.take()?;
+        let upstream_tls = base.is_some();
+        if let Some(base) = base {
+            self.base = base;
+            self.built_routes.clear();
         }
         let unresolved = unresolved(&changed);
-        self.made.extend(changed);
+        self.built_routes.extend(changed);
         for id in gone {
-            self.made.remove(&id);
+            self.built_routes.remove(&id);
         }
         let number = snapshot.number();
         let before = self.outlet.current.swap(Arc::new(snapshot));
@@ -251,32 +252,37 @@ impl Publisher for ShardPublisher {
 }
 
 /// `forgives` one that cannot be served: it is left out, and the log tells of it.
-fn make(deployed: &Deployed, ground: &Ground, names: &Resolver, forgives: bool) -> Result<Made, Problems> {
+fn build_route(
+    deployed: &Deployed,
+    base: &RoutingBase,
+    names: &Resolver,
+    forgives: bool,
+) -> Result<BuiltRoute, Problems> {
     if !route::is_served(deployed) {
-        return Ok(Made { of: deployed.clone(), route: None });
+        return Ok(BuiltRoute { of: deployed.clone(), route: None });
     }
-    match route::of(deployed, ground, names) {
-        Ok(route) => Ok(Made { of: deployed.clone(), route: Some(Arc::new(route)) }),
+    match route::of(deployed, base, names) {
+        Ok(route) => Ok(BuiltRoute { of: deployed.clone(), route: Some(Arc::new(route)) }),
         Err(problems) if forgives => {
             error!(api = %deployed.key, environment = %deployed.environment, "cannot be served: {problems}");
-            Ok(Made { of: deployed.clone(), route: None })
+            Ok(BuiltRoute { of: deployed.clone(), route: None })
         }
         Err(problems) => Err(problems),
     }
 }
 
 /// The address cells of new open routes that hold no address yet.
-fn unresolved(changed: &[(DeploymentId, Made)]) -> Vec<Arc<AddressCell>> {
-    let routes = changed.iter().filter_map(|(_, made)| made.route.as_ref());
+fn unresolved(changed: &[(DeploymentId, BuiltRoute)]) -> Vec<Arc<AddressCell>> {
+    let routes = changed.iter().filter_map(|(_, built)| built.route.as_ref());
     let endpoints = routes.filter(|route| route.gate == Gate::Open).flat_map(|route| &route.endpoints);
     let cells = endpoints.map(|endpoint| &endpoint.addresses).filter(|cell| cell.load().addresses().is_empty());
     cells.cloned().collect()
 }
 
-fn build<'a>(ground: &Ground, number: u64, all: impl Iterator<Item = &'a Made>) -> Result<Snapshot, Problems> {
+fn build<'a>(base: &RoutingBase, number: u64, all: impl Iterator<Item = &'a BuiltRoute>) -> Result<Snapshot, Problems> {
     let conflict = |conflict| Problems::new(Code::API_EXISTS, format!("{conflict}: it cannot be served."));
-    let (mut builder, sites) = ground.sites(number).map_err(conflict)?;
-    for Made { of, route } in all {
+    let (mut builder, sites) = base.sites(number).map_err(conflict)?;
+    for BuiltRoute { of, route } in all {
         let Some(route) = route else { continue };
         let Some(sites) = sites.get(of.environment.as_str()) else { continue };
         builder.add(sites.of(of.access), &route::base_path(of), Arc::clone(route)).map_err(conflict)?;
