@@ -30,7 +30,18 @@ impl Violation {
         match self {
             Self::FrameTooBig | Self::MessageTooBig => MESSAGE_TOO_BIG,
             Self::NotUtf8 => INVALID_PAYLOAD,
-            _ => PROTOCOL_ERROR,
+            Self::UnknownOpcode(_)
+            | Self::ReservedBit
+            | Self::FragmentedControl
+            | Self::ControlTooLong
+            | Self::MissingMask
+            | Self::UnexpectedMask
+            | Self::NonMinimalLength
+            | Self::LengthHighBit
+            | Self::NothingToContinue
+            | Self::InterleavedMessage
+            | Self::CloseBodyTooShort
+            | Self::CloseCode(_) => PROTOCOL_ERROR,
         }
     }
 }

@@ -37,22 +37,24 @@ pub(super) struct PolicyChange {
 }
 
 impl DefinitionFlags {
-    /// Sets the fields that are given; the others stay as they are.
+    /// Sets the fields that are given; the others stay as they are. `type` has no flag: it has one value.
     pub(super) fn set(&self, definition: &mut NewDefinition) {
-        if let Some(name) = &self.name {
-            definition.name.clone_from(name);
+        // By name, so that the compiler reports a field without a flag.
+        let NewDefinition { name, description, access, targets, kind: _, policies } = definition;
+        if let Some(given) = &self.name {
+            name.clone_from(given);
         }
         if !self.target.is_empty() {
-            definition.targets.clone_from(&self.target);
+            targets.clone_from(&self.target);
         }
-        if let Some(description) = &self.description {
-            definition.description = Some(description.clone());
+        if let Some(given) = &self.description {
+            *description = Some(given.clone());
         }
-        if let Some(access) = self.access {
-            definition.access = Some(access.to_string());
+        if let Some(given) = self.access {
+            *access = Some(given.to_string());
         }
         for PolicyChange { name, value } in &self.policy {
-            definition.policies.get_or_insert_default().put(name, value.clone());
+            policies.get_or_insert_default().put(name, value.clone());
         }
     }
 }

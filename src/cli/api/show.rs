@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{found, place, status, texts};
 use crate::api::view::EffectivePolicies;
-use crate::api::{Api, Deployment, Lifecycle, Revision};
+use crate::api::{Api, Definition, Deployment, Lifecycle, Revision};
 use crate::cli::Failure;
 use crate::cli::api::lifecycle::state;
 use crate::cli::api::reference::Reference;
@@ -151,19 +151,20 @@ pub(super) fn deployed(deployments: &[Deployment]) -> String {
 }
 
 fn fields(api: &Api) -> Vec<(&'static str, String)> {
+    // By name, so that the compiler reports a field that the table leaves out.
+    let Definition { name, description, access, targets, kind: _, policies } = &api.definition;
     let mut fields = vec![
         ("api", held::key(api).to_string()),
-        ("name", api.definition.name.to_string()),
+        ("name", name.to_string()),
         ("base path", api.base_path.clone()),
-        ("access", api.definition.access.as_str().to_owned()),
-        ("targets", list_cell(&texts(&api.definition.targets))),
+        ("access", access.as_str().to_owned()),
+        ("targets", list_cell(&texts(targets))),
         ("lifecycle", api.lifecycle.to_string()),
     ];
     let mut add = |name, value: Option<String>| fields.extend(value.map(|value| (name, value)));
     add("display name", api.display_name.as_ref().map(ToString::to_string));
-    add("description", Some(api.definition.description.to_string()).filter(|text| !text.is_empty()));
-    let policies = api.definition.policies.named();
-    let policies: Vec<String> = policies.iter().map(|(name, set)| format!("{name}={}", value(set))).collect();
+    add("description", Some(description.to_string()).filter(|text| !text.is_empty()));
+    let policies: Vec<String> = policies.named().iter().map(|(name, set)| format!("{name}={}", value(set))).collect();
     add("policies", Some(policies.join(", ")).filter(|text| !text.is_empty()));
     add("deprecated", api.deprecated_at.map(|at| at.to_string()));
     add("ends", api.sunset_at.map(|at| at.to_string()));
