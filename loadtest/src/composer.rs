@@ -1,43 +1,43 @@
-//! Makes the frames of messages, each in a buffer that is used again and again.
+//! Builds the frames of messages, each in a reused buffer.
 
 use ringway::proto::frame;
 use ringway::proto::mask::{self, Key};
 
 use crate::message::{Form, Format, STAMP_CHARS, Stamp, shift};
 
-/// The farthest that the filler of one message is shifted against that of another.
+/// The largest difference between the filler offsets of two messages.
 const MAX_SHIFT: usize = 255;
-/// What can stand before a message's filler.
+/// The most bytes before a message's filler.
 const BEFORE_FILLER: usize = frame::MAX_HEADER_BYTES + STAMP_CHARS;
 
-/// Makes frames.
+/// Builds frames.
 #[derive(Debug)]
 pub struct Composer {
     format: Format,
     header: Vec<u8>,
-    /// A client's frame: written anew each time, since each has its own mask. Whatever the length of its header, the payload
-    /// begins at [`frame::MAX_HEADER_BYTES`].
+    /// A client's frame, rewritten for each message, since each has its own mask. The payload begins at
+    /// [`frame::MAX_HEADER_BYTES`], whatever the length of the header.
     masked: Vec<u8>,
-    /// A server's frame: the filler stands there once and for all, and each message is a window on it.
+    /// A server's frame: the filler is written once, and each message is a window on it.
     plain: Vec<u8>,
-    /// How much of that filler the last message's header and stamp may have overwritten.
+    /// The bytes of that filler that the last message's header and stamp may have overwritten.
     overwritten: usize,
 }
 
 impl Composer {
-    /// A composer without a frame.
+    /// Creates a composer without a frame.
     #[must_use]
     pub fn new(format: Format) -> Self {
         Self { format, header: Vec::new(), masked: Vec::new(), plain: Vec::new(), overwritten: 0 }
     }
 
-    /// What its messages look like.
+    /// The format of the messages.
     #[must_use]
     pub fn format(&self) -> &Format {
         &self.format
     }
 
-    /// A whole message as the body of a POST.
+    /// Builds a complete message as the body of a POST.
     pub fn post(&mut self, stamp: &Stamp, payload_len: usize, host: &str, path: &str) -> &[u8] {
         let payload_len = payload_len.max(self.format.form().stamp_len());
         let kind = match self.format.form() {
@@ -53,8 +53,8 @@ impl Composer {
         &self.header
     }
 
-    /// A whole message in one frame, of at most as many bytes as the format is for. A payload shorter than a stamp is as
-    /// long as one. With a mask it is a client's.
+    /// Builds a complete message in one frame, of at most as many bytes as the format allows. A payload shorter than a
+    /// stamp is extended to a stamp's length. With a mask, the frame is a client's.
     pub fn compose(&mut self, stamp: &Stamp, payload_len: usize, key: Option<Key>) -> &[u8] {
         let payload_len = payload_len.max(self.format.form().stamp_len());
         self.header.clear();

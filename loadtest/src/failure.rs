@@ -1,14 +1,14 @@
-//! Why a command of the load generator has no result.
+//! The reasons why a command of the load generator has no result.
 
 use std::fmt;
 use std::io;
 
-/// Why there is no report.
+/// The reason why there is no report.
 #[derive(Debug)]
 pub enum Failure {
-    /// What was asked for cannot be.
+    /// The requested configuration is not possible.
     Configuration(String),
-    /// It could not be done.
+    /// The run failed.
     Failed(String),
 }
 

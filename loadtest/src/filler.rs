@@ -1,21 +1,22 @@
-//! What stands behind the stamps of messages: letters that both ends know.
+//! The filler after the stamps of messages: letters that both ends know.
 //!
-//! They repeat after a prime number of bytes, so few that they stay in the first cache. A prime, because what gets lost or
-//! moved on its way are pages and buffers, and none of them is a multiple of it.
+//! The letters repeat after a prime number of bytes, small enough for the first-level cache. The number is prime
+//! because the units that get lost or moved on the way are pages and buffers, and none of their sizes is a multiple of
+//! it.
 
 use ringway::proto::mask::{self, Key};
 
 const PERIOD: usize = 4099;
 
-/// The letters.
+/// The letters of the filler.
 #[derive(Debug)]
 pub struct Filler {
-    /// Twice, so that each stretch of a period's length is in one piece.
+    /// Two periods, so that every stretch of one period's length is contiguous.
     letters: [u8; 2 * PERIOD],
 }
 
 impl Filler {
-    /// The same seed gives the same letters.
+    /// Creates the letters. The same seed gives the same letters.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         const ALPHABET: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .";
@@ -29,14 +30,14 @@ impl Filler {
         Self { letters }
     }
 
-    /// Whether these bytes are what stands at `at`.
+    /// Returns `true` if `bytes` equal the filler at `at`.
     #[inline]
     #[must_use]
     pub fn matches(&self, bytes: &[u8], at: usize) -> bool {
         (at..).step_by(PERIOD).zip(bytes.chunks(PERIOD)).all(|(at, chunk)| self.stretch(at, chunk.len()) == chunk)
     }
 
-    /// Writes what stands at `at`, masked as bytes of a payload from `offset` on.
+    /// Writes the filler from `at` on, masked as payload bytes from `offset` on.
     #[inline]
     pub fn write(&self, into: &mut [u8], at: usize, key: Key, offset: u64) {
         for (done, chunk) in (0..).step_by(PERIOD).zip(into.chunks_mut(PERIOD)) {
@@ -45,7 +46,7 @@ impl Filler {
         }
     }
 
-    /// What stands at `at`, up to the given length or a period's.
+    /// The filler at `at`, up to `len` bytes or one period.
     #[inline]
     fn stretch(&self, at: usize, len: usize) -> &[u8] {
         let start = at % PERIOD;

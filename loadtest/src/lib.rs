@@ -1,8 +1,9 @@
 //! Ringway's load generator, in data-flow order.
 //!
-//! [`schedule`], [`sizes`], [`message`], [`filler`] and [`composer`] say when what is sent; pure, with time as an argument. A [`plan`] of it runs on
-//! the engine's shards ([`shard`]), in plain text or over [`tls`], which take down what they see in [`record`]s. [`report`] is what comes out. The other end
-//! of a test is [`upstream`].
+//! [`schedule`], [`sizes`], [`message`], [`filler`] and [`composer`] define when each message is sent and its content;
+//! they are pure, with time as an argument. The engine's shards ([`shard`]) run a [`plan`], in plain text or over
+//! [`tls`], and write what they observe into [`record`]s. [`report`] builds the result. [`upstream`] is the other end
+//! of a test.
 
 pub mod bench;
 pub mod cli;

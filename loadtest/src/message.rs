@@ -1,8 +1,9 @@
-//! What messages say, so that every one that comes can be checked: who sent it, its number, when it was due, and a filler
-//! that both ends know.
+//! The content of messages, which makes every received message checkable: its sender, its number, the moment it was
+//! due, and a filler that both ends know.
 //!
-//! A payload is a stamp and the filler. The stamp is 24 bytes (tag 4, sender 4, number 8, moment 8, big-endian), or their
-//! base64, 32 characters, in text. The tag binds the other three and the length, so that no damage to them passes.
+//! A payload is a stamp and the filler. The stamp is 24 bytes (tag 4, sender 4, number 8, moment 8, big-endian), or in
+//! text their base64, 32 characters. The tag covers the other three fields and the length, so that damage to any of
+//! them is detected.
 
 use std::sync::Arc;
 
@@ -19,26 +20,26 @@ const STAMP_BYTES: usize = 24;
 /// Characters of a stamp in text.
 pub(crate) const STAMP_CHARS: usize = 32;
 
-/// Where a message's filler begins. Neighbours of a connection, and connections beside one another, have different bytes in
-/// the same place, so that bytes of an earlier message which are sent again do not pass for right.
+/// The offset at which a message's filler begins. Consecutive messages of a connection, and adjacent connections, have
+/// different bytes in the same place, so that repeated bytes of an earlier message are detected as wrong.
 pub(crate) fn shift(from: u32, number: u64) -> u8 {
     let [.., from] = from.to_be_bytes();
     let [.., number] = number.to_be_bytes();
     from.wrapping_mul(37).wrapping_add(number)
 }
 
-/// What a message says of itself.
+/// The fields of a message's stamp.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
     /// The number of the connection that sent it, over all shards.
     pub from: u32,
-    /// Its number among that connection's messages.
+    /// The message's number among that connection's messages.
     pub number: u64,
     /// The moment it was due.
     pub at: Time,
 }
 
-/// Whether messages are text or binary.
+/// The form of messages: text or binary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// Binary messages.
@@ -48,7 +49,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// Bytes of a stamp, and so of the shortest message.
+    /// Bytes of a stamp, which is the length of the shortest message.
     #[must_use]
     pub fn stamp_len(self) -> usize {
         match self {
@@ -65,7 +66,7 @@ impl Form {
     }
 }
 
-/// What both ends know: the form, the run's tag, and the filler.
+/// Knowledge that both ends share: the form, the run's tag, and the filler.
 #[derive(Clone, Debug)]
 pub struct Format {
     form: Form,
@@ -75,19 +76,19 @@ pub struct Format {
 }
 
 impl Format {
-    /// A format for payloads of up to `max_bytes`. The same seed gives the same format.
+    /// Creates a format for payloads of up to `max_bytes`. The same seed gives the same format.
     #[must_use]
     pub fn new(form: Form, seed: u64, max_bytes: usize) -> Self {
         Self { form, seed, max_bytes, filler: Arc::new(Filler::new(seed)) }
     }
 
-    /// The form.
+    /// Text or binary.
     #[must_use]
     pub fn form(&self) -> Form {
         self.form
     }
 
-    /// FNV-1a, which is quick on few bytes, over what the tag binds. A fault is to be noticed, not a forger.
+    /// The tag: FNV-1a, which is fast on few bytes, over the stamp and the length. It must detect faults, not forgery.
     fn tag(&self, stamp: &Stamp, payload_len: usize) -> u32 {
         let mut hash = 0xcbf2_9ce4_8422_2325 ^ self.seed;
         for word in [u64::from(stamp.from), stamp.number, stamp.at.as_nanos(), payload_len as u64] {
@@ -97,7 +98,7 @@ impl Format {
         u32::try_from(hash >> 32).unwrap_or_default()
     }
 
-    /// The stamp as it goes into a payload.
+    /// Encodes the stamp for a payload.
     #[must_use]
     pub fn write_stamp(&self, stamp: &Stamp, payload_len: usize) -> ([u8; STAMP_CHARS], usize) {
         let mut raw = [0; STAMP_BYTES];
@@ -119,7 +120,7 @@ impl Format {
         (out, self.form.stamp_len())
     }
 
-    /// The stamp of a payload of this length; `None` if it is not one of ours.
+    /// Decodes the stamp of a payload of this length; `None` if no composer of this format made it.
     #[must_use]
     pub fn read_stamp(&self, bytes: &[u8], payload_len: usize) -> Option<Stamp> {
         let mut raw = [0; STAMP_BYTES];
@@ -141,7 +142,7 @@ impl Format {
         (u32::from_be_bytes(*tag) == self.tag(&stamp, payload_len)).then_some(stamp)
     }
 
-    /// The whole payload, for who wraps it into something else.
+    /// Writes the complete payload, for callers that wrap it in something else.
     pub fn write_payload(&self, stamp: &Stamp, payload_len: usize, out: &mut Vec<u8>) {
         let (bytes, stamp_len) = self.write_stamp(stamp, payload_len);
         out.extend_from_slice(bytes.get(..stamp_len).unwrap_or_default());
@@ -151,43 +152,43 @@ impl Format {
         self.filler.write(body, usize::from(shift(stamp.from, stamp.number)), Key::default(), 0);
     }
 
-    /// The longest payload.
+    /// The largest payload, in bytes.
     #[must_use]
     pub fn max_bytes(&self) -> usize {
         self.max_bytes
     }
 
-    /// The filler.
+    /// The filler that both ends know.
     pub(crate) fn filler(&self) -> &Filler {
         &self.filler
     }
 
-    /// Where the filler of a message with this stamp begins, whether the stamp is right or not.
+    /// The offset of the filler of a message with this stamp, even if the stamp is wrong.
     fn shift_of(&self, bytes: &[u8; STAMP_CHARS]) -> u8 {
         let mut raw = [0; STAMP_BYTES];
         match self.form {
             Form::Binary => raw.copy_from_slice(&bytes[..STAMP_BYTES]),
-            // What is no base64 is no stamp, and found out when the message is whole.
+            // Invalid base64 is no stamp; `finish` detects that once the message is complete.
             Form::Text => drop(STANDARD_NO_PAD.decode_slice(bytes, &mut raw)),
         }
         shift(u32::from_be_bytes([raw[4], raw[5], raw[6], raw[7]]), raw[15].into())
     }
 }
 
-/// Follows one message after the other as its pieces come.
+/// Checks messages one after another as their pieces arrive.
 #[derive(Clone, Debug, Default)]
 pub struct Checker {
     stamp: [u8; STAMP_CHARS],
     len: usize,
-    /// Where its filler begins; known once the stamp is.
+    /// The offset of the filler; known once the stamp is.
     shift: u8,
     damaged: bool,
-    /// Of the message's first frame, where that matters.
+    /// The opcode of the message's first frame, if one was noted.
     opcode: Option<Opcode>,
 }
 
 impl Checker {
-    /// A frame begins. A message whose first frame is of the other form is not what was sent.
+    /// Notes the beginning of a frame. A message whose first frame has the other form is a mismatch.
     #[inline]
     pub fn begin(&mut self, opcode: Opcode) {
         if opcode != Opcode::Continuation {
@@ -214,19 +215,19 @@ impl Checker {
         self.len = self.len.saturating_add(piece.len());
     }
 
-    /// Payload bytes of the message so far.
+    /// Payload bytes of the message received until now.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nothing of a message has come.
+    /// Returns `true` if no bytes of a message have come.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The message is whole: its stamp, or `None` if it is not one that a composer of this format made.
+    /// Ends the message. Returns its stamp, or `None` if no composer of this format made the message.
     #[inline]
     pub fn finish(&mut self, format: &Format) -> Option<Stamp> {
         let (len, damaged) = (std::mem::take(&mut self.len), std::mem::take(&mut self.damaged));

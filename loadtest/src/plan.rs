@@ -1,4 +1,4 @@
-//! What the program runs, made from what was asked for.
+//! The plan of a run, built from the user's options.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -11,75 +11,75 @@ use crate::message::Format;
 use crate::sizes::{MAX_BYTES, Sizes};
 use crate::tls::Tls;
 
-/// Connections from one source address to one address and port: some 28,000 local ports are the default of
-/// net.ipv4.ip_local_port_range.
+/// Connections from one source address to one address and port: net.ipv4.ip_local_port_range allows some 28,000 local
+/// ports by default.
 const CONNECTIONS_A_SOURCE: u64 = 20_000;
-/// Source addresses that short connections are spread over: what has just been closed keeps its port for a minute.
+/// Source addresses for short connections: a closed connection keeps its port for a minute.
 const SOURCES_FOR_STORMS: u64 = 32;
 
-/// What every shard of a run has in common.
+/// Options that all shards of a run share.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Where to connect.
+    /// The target of the connections.
     pub place: Place,
-    /// Where the connections from this number on go instead: publishers.
+    /// The target of the connections from this number on, if there are publishers.
     pub publishers: Option<(u32, Place)>,
-    /// The addresses to connect from, in turn; the kernel's choice if there is none.
+    /// The addresses to connect from, used in turn; if empty, the kernel chooses.
     pub sources: Vec<IpAddr>,
-    /// How TLS is spoken, where it is.
+    /// The TLS configuration, for targets that use TLS.
     pub tls: Option<Tls>,
-    /// More headers for the handshake.
+    /// Additional headers for the handshake.
     pub headers: Vec<(String, String)>,
     /// Subprotocols to offer.
     pub protocols: Vec<String>,
-    /// How long a connection may take to its 101.
+    /// The longest time from connecting to the 101.
     pub timeout: Duration,
-    /// Whether to end connections with a reset, not with a closing handshake.
+    /// `true` to end connections with a reset instead of a closing handshake.
     pub reset: bool,
-    /// What messages look like.
+    /// The format of messages.
     pub format: Format,
-    /// How long they are.
+    /// Payload sizes of the messages.
     pub sizes: Sizes,
-    /// What a peer may send.
+    /// Limits on frames from the peer.
     pub frames: FrameLimits,
-    /// The seed of everything that is drawn.
+    /// The seed of all random draws.
     pub seed: u64,
     /// The most connections of one shard.
     pub max_connections: usize,
-    /// The most bytes of messages that may wait in this process, for one connection.
+    /// The most bytes of messages that may wait in this process on one connection.
     pub max_waiting_bytes: usize,
 }
 
-/// Frames and messages up to what [`Sizes`] allows, and what a chat puts around them.
+/// Limits for frames and messages: twice the largest of [`Sizes`], which leaves room for the wrapping that a chat adds.
 pub const FRAMES: FrameLimits =
     FrameLimits { max_frame_bytes: MAX_BYTES as u64 * 2, max_message_bytes: MAX_BYTES as u64 * 2 };
 
-/// Where connections go.
+/// The target of a connection.
 #[derive(Clone, Debug)]
 pub struct Place {
     /// Host and port.
     pub target: Target,
-    /// Path and query to ask for.
+    /// The path and query to request.
     pub path: String,
-    /// The address.
+    /// The resolved address.
     pub address: SocketAddr,
-    /// What is spoken there.
+    /// The protocol to use.
     pub speech: Speech,
-    /// The server's name, if TLS is spoken there.
+    /// The server's name, if the target uses TLS.
     pub tls: Option<ServerName<'static>>,
 }
 
-/// What is spoken on a connection.
+/// The protocol on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speech {
     /// WebSocket.
     WebSocket,
-    /// HTTP/1.1, each message a POST: how brokers without a WebSocket for publishers are fed.
+    /// HTTP/1.1, each message a POST, for brokers that have no WebSocket for publishers.
     Post,
 }
 
 impl Plan {
-    /// Where a connection goes.
+    /// The target of a connection.
     #[must_use]
     pub fn place(&self, number: u32) -> &Place {
         match &self.publishers {
@@ -88,7 +88,7 @@ impl Plan {
         }
     }
 
-    /// The address it goes from, if that is not the kernel's choice.
+    /// The source address of a connection; `None` if the kernel chooses.
     #[must_use]
     pub fn source(&self, number: u32) -> Option<IpAddr> {
         let turn = usize::try_from(number).unwrap_or(0).checked_rem(self.sources.len()).unwrap_or(0);
@@ -96,8 +96,8 @@ impl Plan {
     }
 }
 
-/// The addresses 127.0.0.x to connect from, if the target is on this host and there are more connections than one
-/// address has ports.
+/// The addresses 127.0.0.x to connect from, if the target is on this host and there are more connections than ports of
+/// one address.
 #[must_use]
 pub fn loopback_sources(target: SocketAddr, connections: u64, storm: bool) -> Vec<IpAddr> {
     let IpAddr::V4(address) = target.ip() else { return Vec::new() };

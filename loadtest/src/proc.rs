@@ -1,7 +1,8 @@
-//! What the kernel says of processes and of the machine, read from `/proc`. Changes when the kernel's files do.
+//! Process and machine figures of the kernel, read from `/proc`. Changes when the kernel's files do.
 //!
-//! A process is measured with its descendants: [`family`] finds them, [`cpu`] and [`anonymous_bytes`] add them up. The
-//! last two are read before and after a window and subtracted, so they go on when one of several processes has ended.
+//! A process is measured with its descendants: [`family`] finds them, [`cpu`] and [`anonymous_bytes`] add them up.
+//! Callers read the last two before and after a window and subtract, so both functions continue when one of several
+//! processes has ended.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -13,33 +14,33 @@ use std::time::Duration;
 
 use crate::report::model::Machine;
 
-/// The directory that the kernel shows processes in.
+/// The kernel's process directory.
 const PROC: &str = "/proc";
 
-/// Why a process could not be read; the inner error of every [`io::Error`] of this module.
+/// The reason why a process could not be read; the inner error of every [`io::Error`] of this module.
 #[derive(Debug)]
 pub enum ProcError {
-    /// It has ended, or never was.
+    /// The process has ended, or never existed.
     Gone {
         /// The process.
         pid: u32,
     },
-    /// It is there, and the kernel did not let us read it.
+    /// The process exists, and the kernel did not allow the read.
     Unreadable {
         /// The process.
         pid: u32,
         /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// A file of it had no figure where one belongs: another kernel, or one built without it.
+    /// A file of the process lacks an expected figure: another kernel, or one built without it.
     Unexpected {
         /// The process.
         pid: u32,
         /// The file.
         path: PathBuf,
-        /// What was missing.
+        /// The missing figure.
         what: &'static str,
     },
 }
@@ -74,16 +75,17 @@ impl From<ProcError> for io::Error {
     }
 }
 
-/// The process and all its descendants, the process first. A descendant that ends meanwhile is left out.
+/// Lists the process and all its descendants, the process first. A descendant that ends meanwhile is left out.
 ///
 /// # Errors
-/// When the process itself is gone or cannot be read, or the kernel does not list children (`CONFIG_PROC_CHILDREN`).
+/// Fails if the process itself has ended or cannot be read, or if the kernel does not list children
+/// (`CONFIG_PROC_CHILDREN`).
 pub fn family(pid: u32) -> io::Result<Vec<u32>> {
     let mut found = vec![pid];
     let mut next = 0;
     while let Some(&member) = found.get(next) {
         match children(member) {
-            // A process is listed under one parent at a time, but may move to another one while we look.
+            // A process has one parent at a time, but may move to another one during this walk.
             Ok(kids) => kids.into_iter().for_each(|kid| {
                 if !found.contains(&kid) {
                     found.push(kid);
@@ -97,40 +99,40 @@ pub fn family(pid: u32) -> io::Result<Vec<u32>> {
     Ok(found)
 }
 
-/// CPU time that the processes' threads used so far, user and system. Threads that have ended are not counted any more, so
-/// that a later sum may be smaller: subtract with care.
+/// CPU time that the processes' threads have used, user and system. Threads that have ended are no longer counted, so a
+/// later sum may be smaller: subtract with care.
 ///
 /// # Errors
-/// When none of the processes is left, or one that is there cannot be read.
+/// Fails if none of the processes is left, or one that exists cannot be read.
 pub fn cpu(pids: &[u32]) -> io::Result<Duration> {
     sum(pids, process_cpu_ns).map(Duration::from_nanos)
 }
 
-/// Resident bytes of the processes that no file stands behind: what they allocated and touched.
+/// Anonymous resident bytes of the processes: memory that they allocated and touched, without file mappings.
 ///
 /// # Errors
-/// When none of the processes is left, or one that is there cannot be read.
+/// Fails if none of the processes is left, or one that exists cannot be read.
 pub fn anonymous_bytes(pids: &[u32]) -> io::Result<u64> {
     sum(pids, process_anonymous_bytes)
 }
 
-/// [`cpu`] of this process.
+/// Like [`cpu`], of this process.
 ///
 /// # Errors
-/// When `/proc` cannot be read.
+/// Fails if `/proc` cannot be read.
 pub fn own_cpu() -> io::Result<Duration> {
     cpu(&[std::process::id()])
 }
 
-/// [`anonymous_bytes`] of this process.
+/// Like [`anonymous_bytes`], of this process.
 ///
 /// # Errors
-/// When `/proc` cannot be read.
+/// Fails if `/proc` cannot be read.
 pub fn own_anonymous_bytes() -> io::Result<u64> {
     anonymous_bytes(&[std::process::id()])
 }
 
-/// The machine, without what would name it. What cannot be read is left empty.
+/// The machine's figures, without anything that identifies it. Unreadable figures are left empty.
 pub fn machine() -> Machine {
     let text = |path: &str| fs::read_to_string(Path::new(PROC).join(path)).unwrap_or_default();
     let cpuinfo = text("cpuinfo");
@@ -138,13 +140,13 @@ pub fn machine() -> Machine {
     Machine {
         kernel: kernel.trim().to_owned(),
         cpu: field(&cpuinfo, "model name").unwrap_or(std::env::consts::ARCH).to_owned(),
-        // Not `available_parallelism`: that is what this process may use, and it may be pinned.
+        // Not `available_parallelism`: that counts the CPUs this process may use, and it may be pinned.
         cpus: cpuinfo.lines().filter(|line| line.starts_with("processor")).count() as u64,
         memory_bytes: kilobytes(&text("meminfo"), "MemTotal").unwrap_or(0),
     }
 }
 
-/// How many files a process may have open at most, here and in its children; `None` if it is not said, or unlimited.
+/// The most files that a process may have open, here and in its children; `None` if unknown or unlimited.
 pub fn open_files_limit() -> Option<u64> {
     let limits = fs::read_to_string(Path::new(PROC).join("self/limits")).ok()?;
     hard_limit(&limits, "Max open files")
@@ -175,10 +177,10 @@ fn sum(pids: &[u32], one: fn(u32) -> Result<u64, ProcError>) -> io::Result<u64> 
     }
 }
 
-/// CPU time that each thread of the processes used so far, by its id: what [`cpu`] adds up.
+/// CPU time that each thread of the processes has used, by thread id: the parts of [`cpu`]'s sum.
 ///
 /// # Errors
-/// As for [`cpu`].
+/// See [`cpu`].
 pub fn threads(pids: &[u32]) -> io::Result<BTreeMap<u32, Duration>> {
     let mut found = BTreeMap::new();
     let mut gone = None;
@@ -218,7 +220,7 @@ fn process_threads(pid: u32) -> Result<Vec<(u32, Duration)>, ProcError> {
 
 fn process_anonymous_bytes(pid: u32) -> Result<u64, ProcError> {
     let status = read(pid, &Path::new(PROC).join(pid.to_string()).join("status"))?;
-    // One that has ended and was not yet waited for has no memory, and so no such line.
+    // A process that has ended and was not yet waited for has no memory, and so no such line.
     kilobytes(&status, "RssAnon").ok_or(ProcError::Gone { pid })
 }
 
@@ -248,7 +250,7 @@ fn read(pid: u32, path: &Path) -> Result<String, ProcError> {
     fs::read_to_string(path).map_err(|source| failed(pid, path, source))
 }
 
-/// A process that ends while its file is open gives ESRCH (3), and not the "not found" of one that ended before.
+/// Reading a process that ends while its file is open gives ESRCH (3), not the "not found" of one that ended before.
 fn failed(pid: u32, path: &Path, source: io::Error) -> ProcError {
     const ESRCH: i32 = 3;
     if source.kind() == io::ErrorKind::NotFound || source.raw_os_error() == Some(ESRCH) {
@@ -277,7 +279,7 @@ mod tests {
     use std::process::{Child, Command};
     use std::time::Instant;
 
-    /// No process has it: the largest number that Linux gives is 4,194,304.
+    /// No process has this id: the largest that Linux assigns is 4,194,304.
     const NOBODY: u32 = 4_194_999;
 
     struct Ended(Child);

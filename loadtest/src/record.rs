@@ -1,7 +1,7 @@
-//! What one shard saw: counts and distributions, handed over once a second.
+//! Counts and distributions that one shard observed, reported once a second.
 //!
-//! A message belongs to the measured window by the moment it was due, not by when its answer came: an answer that comes
-//! late counts, and counts as late as it was.
+//! A message belongs to the measured window if it was due in it, not if its answer came in it: a late answer counts,
+//! with its full latency.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
@@ -10,13 +10,13 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use ringway::engine::{Fault, Time, TlsFault};
 
-/// The longest time that is told apart from a longer one: an hour.
+/// The longest time that a distribution records: one hour. Longer times are recorded as one hour.
 const MAX_NS: u64 = 3_600_000_000_000;
 /// Significant digits of a distribution.
 const DIGITS: u8 = 3;
-/// How often a shard hands over.
+/// The interval at which a shard reports.
 pub const INTERVAL: Duration = Duration::from_secs(1);
-/// A message taken up later than this after it was due is late.
+/// A message that is taken up later than this after it was due counts as late.
 const LATE: Duration = Duration::from_millis(1);
 
 /// An empty distribution of times in nanoseconds.
@@ -32,46 +32,46 @@ pub fn times() -> Histogram<u64> {
 /// The measured window: from the first moment up to but without the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Its first moment.
+    /// The start of the window.
     pub from: Time,
-    /// The first moment behind it.
+    /// The end of the window, which is not part of it.
     pub until: Time,
 }
 
 impl Window {
-    /// A window that nothing falls into.
+    /// An empty window.
     pub const NONE: Self = Self { from: Time::MAX, until: Time::MAX };
 
-    /// Whether a moment falls into it.
+    /// Returns `true` if the window contains this moment.
     #[must_use]
     pub fn holds(&self, at: Time) -> bool {
         self.from <= at && at < self.until
     }
 }
 
-/// What can go wrong, as finely as anyone can act on it.
+/// A fault, in as much detail as a user can act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trouble {
-    /// No connection.
+    /// No connection could be made.
     Connect(&'static str),
-    /// No TLS on it.
+    /// The TLS handshake failed.
     Tls(TlsFault),
-    /// The answer to the handshake was none.
+    /// The answer to the handshake was not a valid one.
     Handshake(&'static str),
-    /// The server answered the handshake with another status than 101.
+    /// The server answered the handshake with a status other than 101.
     Status(u16),
-    /// A connection that stood broke.
+    /// An open connection broke.
     Broken(&'static str),
-    /// The server closed, with this code or none.
+    /// The server closed the connection, with this code or none.
     Closed(Option<u16>),
-    /// The server sent what RFC 6455 forbids.
+    /// The server violated RFC 6455.
     Violation(&'static str),
-    /// A message, as the word says.
+    /// A fault of a message, in a word.
     Message(&'static str),
 }
 
 impl Trouble {
-    /// A connection that failed before it stood.
+    /// A connection that failed before it was open.
     #[must_use]
     pub fn connecting(fault: Fault) -> Self {
         match fault {
@@ -80,13 +80,13 @@ impl Trouble {
         }
     }
 
-    /// A connection that failed once it stood.
+    /// A connection that failed after it was open.
     #[must_use]
     pub fn broken(fault: Fault) -> Self {
         Self::Broken(fault.code())
     }
 
-    /// What was going on.
+    /// The stage at which it happened.
     #[must_use]
     pub fn during(self) -> &'static str {
         match self {
@@ -98,7 +98,7 @@ impl Trouble {
         }
     }
 
-    /// Why it failed.
+    /// The reason, for the report.
     #[must_use]
     pub fn reason(self) -> String {
         match self {
@@ -115,27 +115,27 @@ impl Trouble {
     }
 }
 
-/// Counts of messages that were due in the window, and of connections of the whole run. What came twice, out of order or
-/// changed counts whenever it came.
+/// Counts of messages that were due in the window, and of connections of the whole run. Duplicate, reordered and
+/// changed messages count at any time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Due, in the window.
+    /// Messages due in the window.
     pub due: u64,
-    /// Handed to the network, in the window.
+    /// Messages due in the window and handed to the network.
     pub sent: u64,
-    /// Taken up late, in the window.
+    /// Messages due in the window and taken up late.
     pub late: u64,
-    /// Due in the window and not sent.
+    /// Messages due in the window and not sent.
     pub unsent: u64,
-    /// Answers of those that were due in the window.
+    /// Answers to messages that were due in the window.
     pub received: u64,
-    /// Answers that did not come.
+    /// Answers that did not arrive.
     pub lost: u64,
-    /// Answers that came again.
+    /// Answers that arrived more than once.
     pub duplicates: u64,
-    /// Answers that came behind a later one.
+    /// Answers that arrived after a later one.
     pub out_of_order: u64,
-    /// Answers that were not what was sent.
+    /// Answers that differ from the message sent.
     pub mismatched: u64,
     /// Payload bytes sent.
     pub bytes_sent: u64,
@@ -143,14 +143,14 @@ pub struct Counts {
     pub bytes_received: u64,
     /// Connections that got their 101, in the whole run.
     pub opened: u64,
-    /// Connections that did not.
+    /// Connections that failed before the 101, in the whole run.
     pub failed: u64,
-    /// Connections that ended before they were to.
+    /// Connections that ended earlier than intended.
     pub ended: u64,
 }
 
 impl Counts {
-    /// Both together.
+    /// Adds the counts of `other`.
     pub fn add(&mut self, other: &Self) {
         let Self { due, sent, late, unsent, received, lost, duplicates, out_of_order, mismatched, .. } = self;
         for (mine, theirs) in [
@@ -174,60 +174,60 @@ impl Counts {
     }
 }
 
-/// What a TLS handshake came to, in rustls' words.
+/// Results of a TLS handshake, with rustls' names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Agreed {
-    /// The version.
+    /// The TLS version.
     pub version: &'static str,
     /// The cipher suite.
     pub suite: &'static str,
-    /// The group that keys were agreed on in.
+    /// The key exchange group.
     pub group: &'static str,
-    /// Whether an earlier session was taken up.
+    /// `true` if the handshake resumed an earlier session.
     pub resumed: bool,
 }
 
-/// What a shard saw since it last handed over.
+/// Observations of a shard since its last report.
 #[derive(Debug)]
 pub struct Update {
-    /// Which shard.
+    /// The index of the shard.
     pub shard: usize,
-    /// Up to when.
+    /// The end of the reported time.
     pub until: Time,
     /// The counts.
     pub counts: Counts,
-    /// Errors, by kind.
+    /// Errors by kind.
     pub errors: BTreeMap<Trouble, u64>,
-    /// TLS handshakes, by what they came to.
+    /// TLS handshakes by their results.
     pub secured: BTreeMap<Agreed, u64>,
-    /// The scenario's latency, of the window.
+    /// The scenario's latency, in the window.
     pub latency: Histogram<u64>,
-    /// From due to 101, of the whole run.
+    /// Time from due to 101, in the whole run.
     pub handshake: Histogram<u64>,
     /// Connections open now.
     pub open: u64,
-    /// How long the shard has had nothing to do, since it started.
+    /// The total time that the shard has been idle since it started.
     pub idle: Duration,
 }
 
-/// What a shard tells the thread that runs the phases.
+/// Events for the thread that runs the phases.
 #[derive(Debug)]
 pub enum Event {
-    /// What was seen.
+    /// A shard reported its observations.
     Update(Box<Update>),
-    /// The connections that were asked for are open, or failed.
+    /// The requested connections are open, or have failed.
     Settled,
-    /// The first connection of all: open, or why it is not, for a person.
+    /// The first connection of the run is open, or failed for this reason, in words for a user.
     Probed(Result<(), String>),
-    /// Every answer has come, or the grace period is over.
+    /// All answers have arrived, or the grace period is over.
     Drained,
     /// A shard has ended.
     Ended(std::io::Result<()>),
-    /// SIGINT or SIGTERM.
+    /// SIGINT or SIGTERM arrived.
     Signal,
 }
 
-/// One shard's record.
+/// The recorder of one shard.
 #[derive(Debug)]
 pub struct Recorder {
     shard: usize,
@@ -243,7 +243,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A record that is handed over from `now` on.
+    /// Creates a recorder that reports from `now` on.
     #[must_use]
     pub fn new(shard: usize, events: Sender<Event>, now: Time) -> Self {
         Self {
@@ -260,30 +260,30 @@ impl Recorder {
         }
     }
 
-    /// Sets the window. Updates fall on its seconds from here on.
+    /// Sets the window. From now on, updates are sent at the window's whole seconds.
     pub fn measure(&mut self, window: Window) {
         self.window = window;
         self.next_update = window.from;
     }
 
-    /// Ends the window earlier.
+    /// Ends the window at `until`, if that is earlier than its end.
     pub fn cut(&mut self, until: Time) {
         self.window.until = self.window.until.min(until).max(self.window.from);
     }
 
-    /// The window.
+    /// The measured window.
     #[must_use]
     pub fn window(&self) -> &Window {
         &self.window
     }
 
-    /// Whether what is due at this moment counts.
+    /// Returns `true` if a message due at this moment counts.
     #[must_use]
     pub fn counts(&self, at: Time) -> bool {
         self.window.holds(at)
     }
 
-    /// A message was due and is taken up now; `false` if it does not count.
+    /// Records a message that was due and is taken up now. Returns `false` if it does not count.
     pub fn due(&mut self, at: Time, now: Time) -> bool {
         let counts = self.window.holds(at);
         if counts {
@@ -293,7 +293,7 @@ impl Recorder {
         counts
     }
 
-    /// A message that was due was handed to the network.
+    /// Records that a due message was handed to the network.
     pub fn sent(&mut self, at: Time, payload_len: usize) {
         if self.window.holds(at) {
             self.counts.sent += 1;
@@ -301,7 +301,7 @@ impl Recorder {
         }
     }
 
-    /// A message that was due could not be sent.
+    /// Records that a due message could not be sent.
     pub fn unsent(&mut self, at: Time, why: &'static str) {
         if self.window.holds(at) {
             self.counts.unsent += 1;
@@ -309,7 +309,7 @@ impl Recorder {
         }
     }
 
-    /// The right answer to what was due at `at` came at `now`.
+    /// Records that the correct answer to a message due at `at` arrived at `now`.
     #[inline]
     pub fn received(&mut self, at: Time, now: Time, payload_len: usize) {
         if self.window.holds(at) {
@@ -319,7 +319,7 @@ impl Recorder {
         }
     }
 
-    /// An answer did not come.
+    /// Records answers that did not arrive.
     pub fn lost(&mut self, at: Time, count: u64) {
         if self.window.holds(at) && count > 0 {
             self.counts.lost += count;
@@ -327,7 +327,7 @@ impl Recorder {
         }
     }
 
-    /// Answers did not come, whose moments nobody here knows.
+    /// Records missing answers whose due times this shard does not know.
     pub fn missing(&mut self, count: u64) {
         if count > 0 {
             self.counts.lost += count;
@@ -335,50 +335,50 @@ impl Recorder {
         }
     }
 
-    /// An answer came again. Faults of content count whenever they happen.
+    /// Records a repeated answer. Faults of content count at any time.
     pub fn duplicate(&mut self) {
         self.counts.duplicates += 1;
         self.trouble(Trouble::Message("duplicate"));
     }
 
-    /// An answer came behind a later one.
+    /// Records an answer that arrived after a later one.
     pub fn out_of_order(&mut self) {
         self.counts.out_of_order += 1;
         self.trouble(Trouble::Message("out of order"));
     }
 
-    /// An answer was not what was sent.
+    /// Records an answer that differs from the message sent.
     pub fn mismatched(&mut self) {
         self.counts.mismatched += 1;
         self.trouble(Trouble::Message("mismatched"));
     }
 
-    /// A TLS handshake was made.
+    /// Records a completed TLS handshake.
     pub fn secured(&mut self, agreed: Agreed) {
         *self.secured.entry(agreed).or_default() += 1;
     }
 
-    /// A connection that was due at `at` got its 101 at `now`.
+    /// Records that a connection due at `at` got its 101 at `now`.
     pub fn opened(&mut self, at: Time, now: Time) {
         self.counts.opened += 1;
         self.open += 1;
         self.handshake.saturating_record(nanos(now.since(at)));
     }
 
-    /// A connection did not come to stand.
+    /// Records a connection that failed before it was open.
     pub fn failed(&mut self, why: Trouble) {
         self.counts.failed += 1;
         self.trouble(why);
     }
 
-    /// A connection that stood ended before it was to.
+    /// Records an open connection that ended earlier than intended.
     pub fn ended(&mut self, why: Trouble) {
         self.counts.ended += 1;
         self.open = self.open.saturating_sub(1);
         self.trouble(why);
     }
 
-    /// A connection that stood was closed on purpose.
+    /// Records an open connection that was closed on purpose.
     pub fn left(&mut self) {
         self.open = self.open.saturating_sub(1);
     }
@@ -391,16 +391,16 @@ impl Recorder {
         *self.errors.entry(what).or_default() += count;
     }
 
-    /// When [`hand_over`](Self::hand_over) is due.
+    /// The time at which [`hand_over`](Self::hand_over) is due.
     #[must_use]
     pub fn next_update(&self) -> Time {
         self.next_update
     }
 
-    /// Hands over what was seen, if that is due.
+    /// Reports the observations, if a report is due.
     pub fn update(&mut self, now: Time, idle: Duration) {
         if now >= self.next_update {
-            // A shard that was held up hands over once, not once a missed second.
+            // A shard that was delayed reports once, not once for each missed second.
             while self.next_update <= now {
                 self.next_update = self.next_update.after(INTERVAL);
             }
@@ -408,7 +408,7 @@ impl Recorder {
         }
     }
 
-    /// Hands over what was seen.
+    /// Reports the observations.
     pub fn hand_over(&mut self, now: Time, idle: Duration) {
         let update = Update {
             shard: self.shard,
@@ -424,9 +424,9 @@ impl Recorder {
         self.tell(Event::Update(Box::new(update)));
     }
 
-    /// Tells the thread that runs the phases.
+    /// Sends an event to the thread that runs the phases.
     pub fn tell(&self, event: Event) {
-        // When that thread is gone, so is the process in a moment.
+        // The send fails only if that thread has ended, and then the process ends too.
         let _ = self.events.send(event);
     }
 }

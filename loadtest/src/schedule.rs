@@ -1,23 +1,23 @@
-//! When things are due: moments at a fixed rate, spread over shards, computed and never measured.
+//! Due times at a fixed rate, spread over shards; computed, never measured.
 //!
-//! A schedule does not know what happened to what it gave out. That is the point: a target that stalls delays no
-//! message's moment, so the wait shows in every message that was due meanwhile (no coordinated omission).
+//! A schedule does not know what happened to the things it scheduled. This is intended: a stalled target does not delay
+//! the due time of any message, so the wait shows in every message that was due meanwhile (no coordinated omission).
 
 use std::time::Duration;
 
 use ringway::engine::Time;
 
-/// Which part of a whole one shard has: the `index`-th of `of`.
+/// One shard's share of a whole: the `index`-th of `of`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// From 0.
+    /// The shard's index, from 0.
     pub index: u64,
-    /// At least 1.
+    /// The number of shards, at least 1.
     pub of: u64,
 }
 
 impl Share {
-    /// How many of `count` things are this shard's, if thing `k` belongs to shard `k % of`.
+    /// The number of things, out of `count`, that belong to this shard if thing `k` belongs to shard `k % of`.
     #[must_use]
     pub fn part_of(self, count: u64) -> u64 {
         let (each, rest) = (count / self.of, count % self.of);
@@ -25,12 +25,12 @@ impl Share {
     }
 }
 
-/// A rate in thousandths of a thing a second: whole, so that the millionth moment is as exact as the first.
+/// A rate in thousandths of a thing per second: an integer, so that the millionth due time is as exact as the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate(u64);
 
 impl Rate {
-    /// From things a second: `None` unless it is at least a thousandth and at most a billion.
+    /// Creates a rate from things per second. `None` unless it is at least a thousandth and at most a billion.
     #[must_use]
     pub fn per_second(rate: f64) -> Option<Self> {
         if !(0.001..=1e9).contains(&rate) {
@@ -40,7 +40,7 @@ impl Rate {
         Some(Self((rate * 1000.0).round() as u64))
     }
 
-    /// So many things in so much time, evenly; the fastest rate if that is no time at all.
+    /// The rate at which `count` things are spread evenly over `time`; the highest rate if `time` is zero.
     #[must_use]
     pub fn over(count: u64, time: Duration) -> Self {
         let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
@@ -48,21 +48,21 @@ impl Rate {
         Self(u64::try_from(rate).unwrap_or(u64::MAX).clamp(1, 1_000_000_000_000))
     }
 
-    /// Things a second.
+    /// Things per second.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "no rate that anyone runs loses a digit")]
     pub fn as_per_second(self) -> f64 {
         self.0 as f64 / 1000.0
     }
 
-    /// `count` parts in `of` of the rate; `None` if that is nothing.
+    /// The fraction `count / of` of the rate; `None` if that is zero.
     #[must_use]
     pub fn part(self, count: u64, of: u64) -> Option<Self> {
         let rate = (u128::from(self.0) * u128::from(count)).checked_div(u128::from(of))?;
         u64::try_from(rate).ok().filter(|rate| *rate > 0).map(Self)
     }
 
-    /// How long after the start the thing with this number is due.
+    /// The delay from the start to the due time of the thing with this number.
     #[must_use]
     pub fn moment(self, number: u64) -> Duration {
         let nanos = u128::from(number) * 1_000_000_000_000 / u128::from(self.0);
@@ -70,42 +70,42 @@ impl Rate {
     }
 }
 
-/// One thing that is due.
+/// A thing that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// Its number over all shards, from 0.
+    /// The thing's number over all shards, from 0.
     pub number: u64,
-    /// Its moment.
+    /// The due time.
     pub at: Time,
 }
 
-/// One shard's moments.
+/// The due times of one shard.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     rate: Rate,
     start: Time,
     end: Time,
     share: Share,
-    /// Numbers go round so many places.
+    /// The number of places over which the numbers rotate.
     places: u64,
     next: u64,
 }
 
 impl Schedule {
-    /// Every `share.of`-th moment of `rate`, from `start` on, up to but without `end`.
+    /// Every `share.of`-th due time of `rate`, from `start` on, up to but excluding `end`.
     #[must_use]
     pub fn new(rate: Rate, share: Share, start: Time, end: Time) -> Self {
         Self { rate, start, end, share, places: share.of, next: share.index }
     }
 
-    /// The same for things that go round so many places, of which place `k` belongs to shard `k % share.of`: each place has
-    /// as many as any other, and a shard without a place has none.
+    /// Rotates the numbers over `places` places, of which place `k` belongs to shard `k % share.of`. Each place gets
+    /// equally many things, and a shard without a place gets none.
     #[must_use]
     pub fn around(self, places: u64) -> Self {
         Self { places: places.max(1), ..self }
     }
 
-    /// When the next thing is due; `None` when there is none any more.
+    /// The next due time; `None` when the schedule has ended.
     #[must_use]
     pub fn next(&self) -> Option<Time> {
         if self.share.index >= self.places {
@@ -114,7 +114,7 @@ impl Schedule {
         Some(self.start.after(self.rate.moment(self.next))).filter(|at| *at < self.end)
     }
 
-    /// The next thing, if it is due.
+    /// Takes the next thing, if it is due.
     pub fn take(&mut self, now: Time) -> Option<Due> {
         let at = self.next().filter(|at| *at <= now)?;
         let number = self.next;
@@ -124,7 +124,7 @@ impl Schedule {
         Some(Due { number, at })
     }
 
-    /// Ends it earlier.
+    /// Ends the schedule earlier.
     pub fn cut(&mut self, end: Time) {
         self.end = self.end.min(end);
     }

@@ -1,27 +1,27 @@
-//! How long messages are: one size, or a distribution.
+//! Payload sizes of messages: one size, or a distribution.
 
 use std::fmt;
 use std::str::FromStr;
 
 use ringway::config::units;
 
-/// The longest message that can be asked for: 64 MiB.
+/// The longest message that a user can request: 64 MiB.
 pub const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// A distribution of payload sizes, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sizes {
-    /// All the same.
+    /// Every message has this size.
     Fixed(usize),
-    /// Each size from the first to the second equally often.
+    /// Each size from the first to the second with equal probability.
     Uniform(usize, usize),
-    /// Zipf's law with exponent 1: a size is as frequent as it is short, so that each doubling holds as many messages as
-    /// the one before.
+    /// Zipf's law with exponent 1: the probability of a size is inversely proportional to it, so that each doubling
+    /// holds as many messages as the one before.
     Zipf(usize, usize),
 }
 
 impl Sizes {
-    /// The longest that can come.
+    /// The largest size.
     #[must_use]
     pub fn max(self) -> usize {
         match self {
@@ -30,7 +30,7 @@ impl Sizes {
         }
     }
 
-    /// The shortest that can come.
+    /// The smallest size.
     #[must_use]
     pub fn min(self) -> usize {
         match self {
@@ -39,7 +39,7 @@ impl Sizes {
         }
     }
 
-    /// One size.
+    /// Draws one size.
     pub fn draw(self, random: &mut fastrand::Rng) -> usize {
         match self {
             Self::Fixed(size) => size,
@@ -49,7 +49,7 @@ impl Sizes {
     }
 }
 
-/// The inverse of the distribution function ln(x / min) / ln((max + 1) / min), cut to whole sizes.
+/// The inverse of the distribution function ln(x / min) / ln((max + 1) / min), rounded down to whole sizes.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,

@@ -1,8 +1,8 @@
-//! TLS as the generator offers it to a target: what it trusts, which suites and groups, and whether it takes up earlier
-//! sessions.
+//! TLS options that the generator offers to a target: the trusted authorities, the suites and groups, and session
+//! resumption.
 //!
-//! In: what the user asked for. Out: a configuration a shard, each with a memory of sessions of its own, so that shards
-//! share nothing.
+//! In: the user's options. Out: a configuration for each shard, with its own session cache, so that shards share
+//! nothing.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,17 +13,18 @@ use ringway::tls::pem::PemFile;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::{CipherSuite, ClientConfig, NamedGroup, SupportedCipherSuite};
 
-/// What the user asks for.
+/// TLS options on the command line.
 #[derive(clap::Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsArgs {
-    /// Trust the authorities in this file (PEM) and no other; the host's store if not given. For wss:// and https:// targets
+    /// Trust the authorities in this file (PEM) and no other; the host's store if not given. For wss:// and https://
+    /// targets
     #[arg(long, value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
-    /// Whether connections may take up the TLS sessions of earlier ones; with `off` each makes a full handshake
+    /// Let connections resume the TLS sessions of earlier ones; with `off` each makes a full handshake
     #[arg(long, value_name = "HOW", default_value = "on")]
     pub tls_resume: Resume,
-    /// Offer this TLS cipher suite, for example TLS_AES_128_GCM_SHA256, and none but those given; may be repeated. A version
-    /// without a suite is not offered
+    /// Offer this TLS cipher suite, for example TLS_AES_128_GCM_SHA256, and none but those given; may be repeated. A
+    /// version without a suite is not offered
     #[arg(long, value_name = "NAME", value_parser = suite)]
     pub tls_suite: Vec<CipherSuite>,
     /// Offer this group to agree on TLS keys in, for example X25519, and none but those given; may be repeated
@@ -31,17 +32,17 @@ pub struct TlsArgs {
     pub tls_group: Vec<NamedGroup>,
 }
 
-/// Whether earlier sessions are taken up.
+/// Use of earlier TLS sessions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Resume {
-    /// Where the server allows it.
+    /// Connections resume a session where the server allows it.
     #[default]
     On,
-    /// Never.
+    /// Connections never resume a session.
     Off,
 }
 
-/// IANA's name of a suite, of rustls' own, which tells the versions apart.
+/// IANA's name of a suite, from rustls' own name, which contains the TLS version.
 #[must_use]
 pub fn suite_name(of_rustls: &str) -> String {
     of_rustls.replacen("TLS13_", "TLS_", 1)
@@ -69,10 +70,10 @@ fn pick<T>(text: &str, known: impl Iterator<Item = (String, T)>) -> Result<T, St
 }
 
 impl TlsArgs {
-    /// What connections are made with. Reads the file.
+    /// Builds the TLS configuration. Reads the file of authorities.
     ///
     /// # Errors
-    /// What is wrong with the file, or with what is offered together.
+    /// Fails if the file is not usable, or if the offered versions, suites and groups do not fit together.
     pub fn load(&self) -> Result<Tls, String> {
         let authorities = self.tls_ca.iter().map(|path| PemFile::new("--tls-ca", path)).collect::<Vec<_>>();
         let trust = if authorities.is_empty() { Trust::Host } else { Trust::Authorities(authorities) };
@@ -95,7 +96,7 @@ impl TlsArgs {
     }
 }
 
-/// What connections are made with.
+/// The TLS configuration of the generator's connections.
 #[derive(Clone, Debug)]
 pub struct Tls {
     client: ClientTls,
@@ -103,7 +104,7 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// A shard's own: it remembers sessions that the others have not seen.
+    /// The configuration of one shard, with its own session cache.
     #[must_use]
     pub fn for_shard(&self) -> Arc<ClientConfig> {
         match self.resume {

@@ -1,4 +1,4 @@
-//! What the user asks `ringway-load bench` for.
+//! The options of `ringway-load bench`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,8 +19,8 @@ pub struct BenchArgs {
     /// The ringway to measure; by default the one beside this program, or else the one in PATH
     #[arg(long, value_name = "PATH")]
     pub ringway: Option<PathBuf>,
-    /// Every proxy terminates TLS 1.3 (TLS_AES_128_GCM_SHA256, X25519, ECDSA P-256), with a certificate made for the run; the
-    /// connection to the upstream stays without TLS
+    /// Every proxy terminates TLS 1.3 (TLS_AES_128_GCM_SHA256, X25519, ECDSA P-256), with a certificate made for the
+    /// run; the connection to the upstream stays without TLS
     #[arg(long)]
     pub tls: bool,
     /// Number of measurements of each figure; ratios are taken within a round
@@ -50,12 +50,12 @@ pub struct BenchArgs {
 }
 
 impl BenchArgs {
-    /// How the peers are reached.
+    /// The connection between the generator and the peers: plain or TLS.
     pub fn downstream(&self) -> Downstream {
         if self.tls { Downstream::Tls } else { Downstream::Plain }
     }
 
-    /// The rounds that are run.
+    /// The number of rounds that are run.
     pub fn effective_rounds(&self) -> u32 {
         if self.quick { 1 } else { self.rounds }
     }
@@ -66,7 +66,7 @@ impl BenchArgs {
     }
 }
 
-/// Whether a CPU is in a list such as `1-3,6`.
+/// Returns `true` if a CPU is in a list such as `1-3,6`.
 ///
 /// # Errors
 /// The fault of the list, in words for the user.

@@ -1,8 +1,8 @@
-//! What the generator and a peer speak with each other: plain TCP, or TLS on terms that are the same for every peer, with a
-//! certificate made for the run. Changes when the terms do.
+//! The protocol between the generator and a peer: plain TCP, or TLS with the same parameters for every peer and a
+//! certificate made for the run. Changes when the parameters do.
 //!
-//! The terms are one version, suite and group, because peers would else choose different ones and do different work. The
-//! generator offers nothing else, and a run in which another was agreed on is void.
+//! The parameters are one version, suite and group, because peers would otherwise choose different ones and do
+//! different work. The generator offers nothing else, and a run that negotiated other parameters is void.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -18,20 +18,20 @@ use super::process::Scratch;
 use crate::report::model::{Agreed, Report};
 use crate::tls::TlsArgs;
 
-/// How the peers are reached.
+/// The connection between the generator and the peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Downstream {
-    /// Without TLS.
+    /// Plain TCP.
     Plain,
-    /// By TLS, on the terms below.
+    /// TLS, with the parameters below.
     Tls,
 }
 
-/// The version, as reports name it.
+/// The TLS version, as reports name it.
 pub const VERSION: &str = "TLSv1.3";
-/// The suite, by IANA's name.
+/// The cipher suite, by IANA's name.
 pub const SUITE: &str = "TLS_AES_128_GCM_SHA256";
-/// The group that keys are agreed in, by IANA's name.
+/// The key exchange group, by IANA's name.
 pub const GROUP: &str = "X25519";
 
 /// The certificate's names.
@@ -40,11 +40,11 @@ const NAMES: [&str; 2] = ["127.0.0.1", "localhost"];
 /// The file of the authority that the generator trusts.
 pub const AUTHORITY: &str = "ca.pem";
 
-/// The end of a template's line that is there only without TLS, or only with it.
+/// Marks at the end of a template's line that keep the line only without TLS, or only with it.
 const MARKS: [(&str, Downstream); 2] = [(" #plain", Downstream::Plain), (" #tls", Downstream::Tls)];
 
 impl Downstream {
-    /// The lines of a template that are there, without their marks.
+    /// The lines of a template that apply, without their marks.
     pub fn lines_of(self, text: &str) -> String {
         let line = |line: &str| {
             let marked = MARKS.iter().find_map(|(mark, on)| Some((line.strip_suffix(mark)?, *on)));
@@ -56,7 +56,7 @@ impl Downstream {
         text.lines().filter_map(line).collect()
     }
 
-    /// The terms in words, for whoever reads a report; `None` without TLS.
+    /// The TLS parameters in words, for the report's readers; `None` without TLS.
     pub fn terms(self) -> Option<String> {
         match self {
             Downstream::Plain => None,
@@ -66,7 +66,7 @@ impl Downstream {
         }
     }
 
-    /// The scheme of a WebSocket's URL.
+    /// The scheme of a WebSocket URL.
     pub fn scheme(self) -> &'static str {
         match self {
             Downstream::Plain => "ws",
@@ -74,11 +74,11 @@ impl Downstream {
         }
     }
 
-    /// Why a run was not what it was to be; `None` when it was. `resumes` says whether all connections but the first of each
-    /// shard were to take up an earlier session; else none was.
+    /// The reason why a run did not use the intended TLS parameters; `None` if it did. With `resumes`, all connections
+    /// but the first of each shard must resume an earlier session; without it, none may.
     pub fn broken_terms(self, resumes: bool, report: &Report) -> Option<String> {
         if self == Downstream::Plain {
-            return (!report.tls.is_empty()).then(|| "there was TLS in a run without".to_owned());
+            return (!report.tls.is_empty()).then(|| "TLS was used in a run without TLS".to_owned());
         }
         let others = |agreed: &&Agreed| {
             (agreed.version.as_str(), agreed.suite.as_str(), agreed.group.as_str()) != (VERSION, SUITE, GROUP)
@@ -104,17 +104,18 @@ impl Downstream {
     }
 }
 
-/// A certificate for the peers, and the authority that the generator trusts: made once, for the whole benchmark.
+/// A certificate for the peers, and the authority that the generator trusts. Both are created once for the whole
+/// benchmark.
 #[derive(Debug)]
 pub struct Certificate {
     made: Scratch,
 }
 
 impl Certificate {
-    /// Makes one, as `ringway tls dev-cert` does.
+    /// Creates a certificate, as `ringway tls dev-cert` does.
     ///
     /// # Errors
-    /// What could not be made.
+    /// Fails if the certificate cannot be created.
     pub fn new() -> Result<Self, String> {
         let made = Scratch::new()?;
         dev_cert::create(made.path(), &NAMES.map(str::to_owned), SystemTime::now())
@@ -122,23 +123,23 @@ impl Certificate {
         Ok(Self { made })
     }
 
-    /// What trusts the one that was written to this folder.
+    /// A TLS client that trusts the certificate in this folder.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Fails if the certificate cannot be read.
     pub fn client(folder: &Path) -> Result<Arc<ClientConfig>, String> {
         let args = TlsArgs { tls_ca: Some(folder.join(AUTHORITY)), ..TlsArgs::default() };
         Ok(args.load()?.for_shard())
     }
 
-    /// Puts the files where a peer finds them. HAProxy wants the certificate and its key in one, `pair.pem`.
+    /// Writes the files into a peer's folder. HAProxy needs the certificate and its key in one file, `pair.pem`.
     ///
     /// # Errors
-    /// When one cannot be written.
+    /// Fails if a file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), String> {
         for name in [AUTHORITY, "cert.pem", "key.pem"] {
             let to = folder.join(name);
-            // The modes go along.
+            // A copy keeps the files' modes.
             fs::copy(self.made.path().join(name), &to).map_err(|error| format!("{}: {error}", to.display()))?;
         }
         let pair = folder.join("pair.pem");
@@ -177,7 +178,7 @@ mod tests {
     #[test]
     fn a_run_on_other_terms_or_with_handshakes_of_the_other_kind_is_void() {
         assert_eq!(broken(false, vec![agreed(false, 900)]), None);
-        // The first of each shard has nothing to resume.
+        // The first connection of each shard has no session to resume.
         assert_eq!(broken(true, vec![agreed(false, 2), agreed(true, 900)]), None);
         let hybrid = Agreed { group: "X25519MLKEM768".to_owned(), ..agreed(false, 900) };
         for (resumes, tls, why) in [

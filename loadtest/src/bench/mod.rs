@@ -1,8 +1,9 @@
-//! `ringway-load bench`: ringway beside other proxies, in turn on one CPU, and the report of it.
+//! `ringway-load bench`: measures Ringway and other proxies in turn on one CPU, and writes a report.
 //!
-//! [`plan`] says what is measured and [`peer`] of whom; [`mod@run`] starts proxies and generators as [`process`]es and collects
-//! [`result`]s; [`summary`] makes medians and ratios of them, a [`table`] for each figure, and [`publish`] and [`page`] write the folder that people read. It never
-//! measures anything itself: each number comes from a report of the generator, run as a child.
+//! [`plan`] defines the measurements and [`peer`] the proxies; [`mod@run`] starts proxies and generators as
+//! [`process`]es and collects [`result`]s; [`summary`] computes medians and ratios, in a [`table`] for each figure, and
+//! [`publish`] and [`page`] write the folder for readers. The benchmark measures nothing itself: each number comes from
+//! a report of the generator, which runs as a child process.
 
 pub mod args;
 pub mod downstream;
@@ -32,11 +33,11 @@ use result::{Config, FigureRecord, How, PeerRecord, Results, Run};
 use run::{Contender, Setup};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-/// Runs it. What was measured is written even when a signal ends it early; then it exits with 1, as it does when no run
-/// gave a number.
+/// Runs the benchmark. If a signal ends it early, the results up to then are written and the exit code is 1. The exit
+/// code is also 1 if no run gave a number.
 ///
 /// # Errors
-/// When it cannot begin, or its report cannot be written: a sentence for the user.
+/// Fails with a sentence for the user if the benchmark cannot start, or if its report cannot be written.
 pub fn run(args: &BenchArgs) -> Result<ExitCode, String> {
     if args::in_cpu_list(&args.load_cpus, args.cpu)? {
         return Err(format!("--load-cpus {}: CPU {} is the proxy's; give the load another", args.load_cpus, args.cpu));
@@ -51,7 +52,7 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode, String> {
     std::fs::create_dir_all(out).map_err(|error| format!("--out {}: {error}", out.display()))?;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGQUIT, SIGHUP] {
-        // Whoever starts this with nohup wants it to go on without the terminal.
+        // A user who starts this with nohup wants it to continue without the terminal.
         if signal == SIGHUP && ignores_hangup(&std::fs::read_to_string("/proc/self/status").unwrap_or_default()) {
             continue;
         }
@@ -82,7 +83,7 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode, String> {
     Ok(if measured && !results.interrupted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Whether a process's status says that it ignores SIGHUP, the first bit of the mask.
+/// Returns `true` if a process's status says that it ignores SIGHUP, the first bit of the mask.
 fn ignores_hangup(status: &str) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
@@ -100,7 +101,7 @@ fn contenders(args: &BenchArgs) -> Result<Vec<Contender>, String> {
     Ok(wanted.map(found).collect())
 }
 
-/// The ringway that was built together with this program.
+/// The ringway program that was built together with this one.
 fn beside() -> Option<PathBuf> {
     let path = std::env::current_exe().ok()?.with_file_name(table::OURS);
     path.is_file().then_some(path)
@@ -171,7 +172,7 @@ fn peer_record((peer, presence): &Contender, downstream: Downstream) -> PeerReco
     }
 }
 
-/// A report is for others, who have other folders.
+/// The last component of a path. Readers of a report have other folders.
 fn file_name(path: &str) -> String {
     Path::new(path).file_name().map_or_else(|| path.to_owned(), |name| name.to_string_lossy().into_owned())
 }
@@ -204,7 +205,7 @@ fn told(run: &Run, number: usize, total: usize) {
     say(format_args!("{number}/{total} {figure} round {round} {peer}: {}", words.join(", ")));
 }
 
-/// Talk goes to stderr; that nobody listens is no reason to stop.
+/// Writes progress to stderr; if nobody reads it, the benchmark continues.
 fn say(text: impl Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

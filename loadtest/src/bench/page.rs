@@ -1,5 +1,5 @@
-//! The benchmark as one page and as one picture: no script, no request to anywhere. Takes [`Results`], and changes when they
-//! are to look otherwise.
+//! The benchmark as an HTML page and as an SVG picture, without scripts or external requests. Takes [`Results`];
+//! changes when their look must change.
 
 use askama::Template;
 
@@ -9,10 +9,10 @@ use super::table::{MeasureRecord, OURS, Row, Table, program};
 use super::wording::{DOUBT, best, counted, heading, introduction, measured, ratio, took_part, value};
 use crate::report::chart::{Bar, BarChart, COLOURS, Group, STYLE, Size, Unit};
 
-/// The page, whole.
+/// The complete page.
 ///
 /// # Errors
-/// If the template could not be filled in, which writing into memory gives no reason for.
+/// Fails if the template cannot be filled in; writing into memory gives no reason for that.
 pub fn html(results: &Results) -> Result<String, String> {
     let missing = results.peers.iter().filter_map(|peer| {
         let what = peer.missing.clone()?;
@@ -57,7 +57,7 @@ struct Figure {
     headings: Vec<String>,
     rows: Vec<Line>,
     best: Vec<String>,
-    /// Markup, escaped where it was made.
+    /// SVG, escaped where it was created.
     charts: Vec<Chart>,
 }
 
@@ -122,7 +122,7 @@ fn chart(table: &Table, measure: &MeasureRecord) -> BarChart {
     }
 }
 
-/// One a row; those that should have the number and do not say so.
+/// One bar for each row. A peer without the number gets a bar that says so.
 fn bars(table: &Table, measure: &MeasureRecord) -> Vec<Bar> {
     let (_, factor) = unit(measure);
     let bar = |row: &Row| {
@@ -145,7 +145,7 @@ fn label(row: &Row, doubtful: bool) -> String {
     format!("{}{}", row.title, if doubtful { DOUBT } else { "" })
 }
 
-/// The chart's unit, and what a number is multiplied by to be in it.
+/// The chart's unit, and the factor that converts a number to it.
 fn unit(measure: &MeasureRecord) -> (Unit, f64) {
     match measure.unit.as_str() {
         "us" => (Unit::Time, 1e3),
@@ -156,7 +156,7 @@ fn unit(measure: &MeasureRecord) -> (Unit, f64) {
     }
 }
 
-/// A program has one colour, however it is configured.
+/// The colour of a peer. All configurations of a program have the same colour.
 fn color(peer: &str) -> usize {
     match program(peer) {
         "ringway" => 0,
@@ -168,16 +168,17 @@ fn color(peer: &str) -> usize {
     }
 }
 
-/// The figures of the summary, and what is shown of each: few enough to be taken in at a glance, and with units alike.
+/// The figures in the summary: few enough to see at a glance, and all with the same unit.
 const SUMMARY: &[&str] =
     &["echo-64", "echo-16k", "echo-64k", "rate-20000", "handshake", "handshake-full", "handshake-resumed"];
 
-/// The picture: CPU a message or handshake of each proxy, as a multiple of Ringway's, so that one axis holds them all.
+/// The summary picture: CPU per message or handshake of each proxy, as a multiple of Ringway's, so that one axis fits
+/// all.
 pub fn summary(results: &Results) -> String {
     let known = results.tables.iter().filter(|table| SUMMARY.contains(&table.figure.as_str()));
     let mut groups: Vec<Group> = known.filter_map(multiples).collect();
     if groups.is_empty() {
-        // A run of other figures: whatever there is.
+        // A run without the summary's figures shows all that it has.
         groups = results.tables.iter().filter_map(multiples).collect();
     }
     let chart = BarChart {
@@ -200,7 +201,7 @@ fn multiples(table: &Table) -> Option<Group> {
     let (ours, doubtful) = (our_row.cells.get(cpu).copied().flatten()?, our_row.doubtful);
     let bar = |row: &Row| {
         let cell = row.cells.get(cpu).copied().flatten()?;
-        // Upside down: the ratio is ours divided by theirs.
+        // The ratio is Ringway divided by the peer, so it is inverted here.
         let (value, range) = match cell.ratio {
             Some(ratio) if ratio.median > 0.0 => {
                 (1.0 / ratio.median, (ratio.rounds > 1).then_some((1.0 / ratio.max, 1.0 / ratio.min)))

@@ -1,4 +1,4 @@
-//! The proxies that are measured: what each is called, how it is found, started and installed. Changes when a peer does.
+//! The measured proxies: their names, and how to find, start and install them. Changes when a peer does.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,44 +8,44 @@ use std::process::{Command, Stdio};
 use super::downstream::{Downstream, GROUP, SUITE};
 use super::process::Launch;
 
-/// A proxy, or none.
+/// A proxy, or the direct connection without one.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
-    /// How `--peers` and `runs.json` name it.
+    /// The name in `--peers` and in `runs.json`.
     pub id: &'static str,
-    /// What a reader calls it.
+    /// The name for readers.
     pub title: &'static str,
-    /// The program, and how it says its version; `None` where nothing stands between the generator and itself.
+    /// The program, and its arguments that print the version; `None` for the direct connection, which starts nothing.
     program: Option<(&'static str, &'static [&'static str])>,
-    /// A module that the program has to find.
+    /// A module that the program requires.
     module: Option<Module>,
-    /// What installs it.
+    /// The command that installs it.
     pub install: &'static str,
-    /// Its arguments, with placeholders.
+    /// The program's arguments, with placeholders.
     arguments: &'static [&'static str],
-    /// What is added to them with TLS.
+    /// Additional arguments with TLS.
     tls_arguments: &'static [&'static str],
-    /// Why it takes no part with TLS.
+    /// The reason why the peer is left out with TLS.
     without_tls: Option<&'static str>,
     environment: &'static [(&'static str, &'static str)],
-    /// Its configuration files.
+    /// The program's configuration files.
     pub templates: &'static [Template],
-    /// Whether it listens before it has read its routes.
+    /// `true` if the program listens before it has read its routes.
     pub routes_late: bool,
-    /// What it takes part in.
+    /// The kinds of figures that include the peer.
     pub role: Role,
 }
 
-/// What a peer takes part in.
+/// The kinds of figures that include a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// It relays.
+    /// The peer relays.
     Relays,
-    /// It relays, and does not fan out for the reason given: shown in place of numbers.
+    /// The peer relays but does not fan out. Reports show this reason in place of numbers.
     RelaysOnly(&'static str),
-    /// It fans out.
+    /// The peer fans out.
     FansOut,
-    /// It is not there: the generator talks to itself.
+    /// There is no peer: the generator connects to its own upstream.
     Absent,
 }
 
@@ -54,14 +54,14 @@ pub enum Role {
 pub struct Template {
     /// The file's name.
     pub name: &'static str,
-    /// Its text.
+    /// The file's content.
     pub text: &'static str,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Module {
     file: &'static str,
-    /// The Debian package that knows its version, which the module does not tell.
+    /// The Debian package whose version is reported, because the module does not report its own.
     package: &'static str,
 }
 
@@ -89,11 +89,11 @@ const NONE: Peer = Peer {
     role: Role::Relays,
 };
 
-/// The one that is none: the generator goes straight to its own upstream. There is nothing whose CPU or memory could be
-/// measured.
+/// The entry without a proxy: the generator connects straight to its own upstream. There is no process whose CPU or
+/// memory could be measured.
 pub const DIRECT: &str = "direct";
 
-/// All of them, in the order of the report.
+/// All peers, in the order of the report.
 pub const PEERS: &[Peer] = &[
     Peer {
         id: DIRECT,
@@ -190,52 +190,53 @@ pub const PEERS: &[Peer] = &[
     },
 ];
 
-/// Whether a peer can be started here.
+/// The presence of a peer on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// Nothing is to be started.
+    /// The peer starts no program.
     NotNeeded,
-    /// It is here.
+    /// The program is installed.
     Found(Installed),
-    /// The file that was not found.
+    /// The program or module is missing; this file was not found.
     Missing(String),
-    /// It takes no part in this benchmark, for the reason given.
+    /// The peer is left out of this benchmark, for this reason.
     LeftOut(&'static str),
 }
 
-/// A program that was found.
+/// An installed program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installed {
-    /// Where.
+    /// The path of the program.
     pub program: PathBuf,
-    /// Its version, as it says it.
+    /// The version that the program reports.
     pub version: String,
     module: Option<PathBuf>,
 }
 
-/// What the placeholders stand for.
+/// Values of the placeholders.
 #[derive(Clone, Debug)]
 pub struct Places {
-    /// The port that the peer listens on.
+    /// The port on which the peer listens.
     pub listen: u16,
-    /// The port of its upstream.
+    /// The port of the peer's upstream.
     pub upstream: u16,
-    /// The CPU that it runs on.
+    /// The CPU on which the peer runs.
     pub cpu: usize,
-    /// How many files it may have open.
+    /// The most files that the peer may have open.
     pub files: u64,
-    /// The folder for its files; with TLS, the certificate is there.
+    /// The folder for the peer's files; with TLS, the certificate is there.
     pub folder: PathBuf,
-    /// How it is reached.
+    /// The connection between the generator and the peer.
     pub downstream: Downstream,
 }
 
-/// Where programs are looked for that PATH leaves out for ordinary users.
+/// Folders with programs that an ordinary user's PATH leaves out.
 const MORE_FOLDERS: &[&str] = &["/usr/sbin", "/usr/local/sbin", "/usr/local/bin"];
 const MODULE_FOLDERS: &[&str] =
     &["/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/usr/share/nginx/modules", "/usr/local/nginx/modules"];
 
-/// Looks for a peer: in the folders given, then in PATH, then where system programs are. `exact` is a program given by name.
+/// Searches for a peer: in the given folders, then in PATH, then in the system's program folders. `exact` is a program
+/// given by path.
 pub fn find(peer: &Peer, downstream: Downstream, exact: Option<&Path>, folders: &[PathBuf]) -> Presence {
     if let (Downstream::Tls, Some(reason)) = (downstream, peer.without_tls) {
         return Presence::LeftOut(reason);
@@ -274,7 +275,7 @@ impl Installed {
 }
 
 impl Peer {
-    /// The command line with its placeholders, as a reader sees it.
+    /// The command line with placeholders, for readers.
     pub fn command(&self, downstream: Downstream) -> String {
         let name = self.program.map(|(name, _)| name);
         let variables = self.environment.iter().map(|(name, value)| format!("{name}={value}"));
@@ -282,16 +283,16 @@ impl Peer {
         words.collect::<Vec<_>>().join(" ")
     }
 
-    /// Its arguments, with placeholders.
+    /// The program's arguments, with placeholders.
     fn words(&self, downstream: Downstream) -> impl Iterator<Item = &'static str> {
         let more = if downstream == Downstream::Tls { self.tls_arguments } else { &[] };
         self.arguments.iter().chain(more).copied()
     }
 
-    /// Writes its configuration, and says how to start it.
+    /// Writes the peer's configuration, and returns how to start it.
     ///
     /// # Errors
-    /// When a file cannot be written or has a placeholder that nothing stands for.
+    /// Fails if a file cannot be written, or if a placeholder has no value.
     pub fn prepare(&self, installed: &Installed, places: &Places) -> Result<Launch, String> {
         for template in self.templates {
             let path = places.folder.join(template.name);
@@ -312,9 +313,9 @@ impl Peer {
     }
 }
 
-/// Files of a proxy that are not its connections: listeners, logs, rings, its modules' own.
+/// Files of a proxy besides its connections: listeners, logs, rings, and files of its modules.
 const SPARE_FILES: u64 = 512;
-/// Some allocate for every connection that they are allowed.
+/// Some proxies allocate memory for every connection that they may have.
 const MOST_PAIRS: u64 = 100_000;
 
 fn fill(text: &str, installed: &Installed, places: &Places) -> Result<String, String> {
@@ -348,7 +349,7 @@ fn said(program: &Path, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// The first word that is a version. Each program wraps it in other words, and Envoy in its own path.
+/// The first word that is a version. Each program surrounds it with other words, and Envoy prints its own path.
 fn first_version(text: &str) -> String {
     let fits = |word: &&str| {
         word.starts_with(|first: char| first.is_ascii_digit())
@@ -398,7 +399,7 @@ mod tests {
             let (plain, tls) = (all(Downstream::Plain), all(Downstream::Tls));
             assert!(!plain.contains(".pem") && !plain.to_lowercase().contains("tls"), "{plain}");
             assert!(tls.contains("/tmp/x/cert.pem") || tls.contains("/tmp/x/pair.pem"), "{tls}");
-            // Ringway has no option for what the generator does not offer anyway.
+            // Ringway has no option for parameters that the generator does not offer anyway.
             assert!(
                 peer.id == "ringway"
                     || (tls.contains(GROUP) && tls.contains("1.3") || tls.contains("1_3") || tls.contains("TLS13")),

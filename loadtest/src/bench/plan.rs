@@ -1,5 +1,5 @@
-//! What is measured: the figures as data, the command line that each gives the generator, and where in its report the
-//! numbers are. Changes when a figure is added or asked differently.
+//! The figures of a benchmark as data: for each, the command line of the generator, and where its report holds the
+//! numbers. Changes when a figure is added or measured differently.
 
 use std::time::Duration;
 
@@ -8,94 +8,94 @@ use serde::{Deserialize, Serialize};
 use super::downstream::{Downstream, GROUP, SUITE};
 use crate::report::model::{Outcome, Report};
 
-/// One thing that is measured of every peer that takes part: one run of the generator a peer and round.
+/// A figure that is measured of every included peer, with one run of the generator for each peer and round.
 #[derive(Clone, Debug)]
 pub struct Figure {
-    /// How `--only` and `runs.json` name it.
+    /// The name in `--only` and in `runs.json`.
     pub id: &'static str,
-    /// Its heading.
+    /// The figure's heading.
     pub title: String,
-    /// What the generator does.
+    /// The generator's work.
     pub load: Load,
-    /// What is read from its report.
+    /// The numbers that are read from the report.
     pub measures: &'static [Measure],
 }
 
-/// What the generator does.
+/// The generator's work.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Load {
-    /// Messages of `size` bytes there and back.
+    /// Sends messages of `size` bytes and receives their echo.
     Echo {
-        /// How many connections send them.
+        /// The number of connections.
         connections: u64,
-        /// When the next one is sent.
+        /// The time at which the next message is sent.
         pace: Pace,
         /// Payload bytes.
         size: u64,
     },
-    /// Idle connections.
+    /// Holds idle connections.
     Hold {
-        /// How many.
+        /// The number of connections.
         connections: u64,
     },
-    /// Connections opened and closed, one after the other.
+    /// Opens and closes connections, one after another.
     Storm {
-        /// How many others stay open meanwhile.
+        /// The number of other connections that stay open meanwhile.
         held: u64,
-        /// Whether each takes up the TLS session of the one before.
+        /// `true` if each connection resumes the TLS session of the one before.
         resumes: bool,
     },
-    /// Messages of one publisher to many.
+    /// Sends messages of one publisher to many subscribers.
     Fanout {
-        /// How many subscribers.
+        /// The number of subscribers.
         subscribers: u64,
-        /// Messages a second.
+        /// Messages per second.
         rate: u64,
         /// Payload bytes.
         size: u64,
     },
 }
 
-/// When the next message is sent.
+/// The time at which the next message is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// When the last one came back: as fast as the proxy can.
+    /// After the last message returned: as fast as the proxy can.
     Closed,
-    /// So many a second over all connections, whatever the proxy does.
+    /// At this rate per second over all connections, whatever the proxy does.
     Rate(u64),
 }
 
 /// A number read from a run's report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
-    /// CPU of the proxy a message, delivery or handshake.
+    /// CPU time of the proxy per message, delivery or handshake.
     CpuEach(&'static str),
-    /// Messages answered a second.
+    /// Messages answered per second.
     PerSecond,
-    /// The median of the latency.
+    /// The median latency.
     P50,
-    /// The 99th percentile of the latency.
+    /// The 99th percentile of latency.
     P99,
-    /// User memory of the proxy a connection.
+    /// User memory of the proxy per connection.
     MemoryEach,
-    /// Handshakes a second.
+    /// Handshakes per second.
     HandshakesPerSecond,
-    /// The share of the deliveries that came.
+    /// The share of deliveries that arrived.
     Delivered,
 }
 
-/// Which way a number is good.
+/// The direction in which a number is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Better {
-    /// Less is better.
+    /// Lower numbers are better.
     Lower,
-    /// More is better.
+    /// Higher numbers are better.
     Higher,
 }
 
 impl Measure {
-    /// How `runs.json` names it.
+    /// The name in `runs.json`.
     pub fn id(self) -> &'static str {
         match self {
             Measure::CpuEach(_) => "cpu",
@@ -108,7 +108,7 @@ impl Measure {
         }
     }
 
-    /// What a reader calls it.
+    /// The name for readers.
     pub fn title(self) -> String {
         match self {
             Measure::CpuEach(what) => format!("CPU a {what}"),
@@ -121,7 +121,7 @@ impl Measure {
         }
     }
 
-    /// The unit of its numbers.
+    /// The unit of the numbers.
     pub fn unit(self) -> &'static str {
         match self {
             Measure::CpuEach(_) | Measure::P50 | Measure::P99 => "us",
@@ -131,7 +131,7 @@ impl Measure {
         }
     }
 
-    /// Which way it is good.
+    /// The direction in which the numbers are better.
     pub fn better(self) -> Better {
         match self {
             Measure::CpuEach(_) | Measure::P50 | Measure::P99 | Measure::MemoryEach => Better::Lower,
@@ -139,7 +139,7 @@ impl Measure {
         }
     }
 
-    /// The number, where the report has it and it is one.
+    /// Reads the number from a report; `None` if the report lacks it, or if it is not a finite number.
     pub fn read(self, report: &Report) -> Option<f64> {
         let target = report.target.as_ref();
         let messages = report.messages.as_ref();
@@ -164,15 +164,15 @@ const IDLE: &[Measure] = &[Measure::MemoryEach];
 const STORM: &[Measure] = &[Measure::CpuEach("handshake"), Measure::HandshakesPerSecond];
 const FANOUT: &[Measure] = &[Measure::CpuEach("delivery"), Measure::P99, Measure::Delivered];
 
-/// Files of one process that are not its connections: listeners, logs, rings, a publisher.
+/// Files of one process besides its connections: listeners, logs, rings, a publisher.
 const SPARE_FILES: u64 = 1_000;
 
 /// The figures, in the order of the report.
 ///
-/// `quick` takes a tenth of the connections. `files` is how many files a process may have open: both the proxy and the
-/// generator, which plays the upstream as well, need two a connection.
+/// `quick` uses a tenth of the connections. `files` is the number of files that a process may have open: both the proxy
+/// and the generator, which also runs the upstream, need two files per connection.
 ///
-/// With TLS, nobody that fans out takes part, and handshakes are measured in both ways.
+/// With TLS, no peer that fans out is included, and handshakes are measured both full and resumed.
 pub fn figures(downstream: Downstream, quick: bool, files: u64) -> Vec<Figure> {
     let most = (files.saturating_sub(SPARE_FILES) / 2).max(1);
     let some = |connections: u64| if quick { connections / 10 } else { connections }.min(most);
@@ -206,22 +206,22 @@ pub fn figures(downstream: Downstream, quick: bool, files: u64) -> Vec<Figure> {
 }
 
 impl Load {
-    /// Whether one message goes to many, which only some peers do.
+    /// Returns `true` if one message goes to many connections, which only some peers support.
     pub fn fans_out(self) -> bool {
         matches!(self, Load::Fanout { .. })
     }
 
-    /// Whether there is something to see without a proxy in between.
+    /// Returns `true` if a measurement without a proxy is meaningful.
     pub fn has_direct(self) -> bool {
         matches!(self, Load::Echo { .. } | Load::Storm { .. })
     }
 
-    /// Whether each connection but the first takes up a TLS session.
+    /// Returns `true` if each connection but the first resumes a TLS session.
     pub fn resumes(self) -> bool {
         matches!(self, Load::Storm { resumes: true, .. })
     }
 
-    /// The generator's scenario and its options, without where it connects to and what it writes.
+    /// The generator's scenario and options, without its target and its output files.
     pub fn arguments(self, downstream: Downstream, duration: Duration) -> Vec<String> {
         let mut words: Vec<String> = Vec::new();
         let mut add = |name: &str, value: String| words.extend([name.to_owned(), value]);
@@ -302,7 +302,7 @@ fn bytes(size: u64) -> String {
     }
 }
 
-/// A whole number with a comma at every third digit.
+/// Formats an integer with a comma at every third digit.
 pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -315,10 +315,10 @@ pub(super) fn thousands(number: u64) -> String {
     text
 }
 
-/// The share of the asked rate below which a peer is called too slow.
+/// A peer below this share of the requested rate is called too slow.
 const KEPT_UP: f64 = 0.98;
 
-/// What a reader has to know beside a run's numbers; empty when there is nothing.
+/// Notes that a reader must know about a run's numbers; empty if there are none.
 pub fn notes(report: &Report) -> Vec<String> {
     let mut notes = Vec::new();
     let reasons: Vec<_> = report.verdict.reasons.iter().map(|reason| clause(reason)).collect();
@@ -336,7 +336,7 @@ pub fn notes(report: &Report) -> Vec<String> {
         if let Some(offered) = messages.offered_per_s.filter(|offered| messages.achieved_per_s < offered * KEPT_UP) {
             notes.push(format!("too slow: {:.0} of {offered:.0} messages/s", messages.achieved_per_s));
         }
-        // A failed run's reasons have said it.
+        // The reasons of a failed run already mention lost messages.
         if messages.lost > 0 && (report.verdict.outcome != Outcome::Failed || reasons.is_empty()) {
             notes.push(format!("{} messages lost", thousands(messages.lost)));
         }
@@ -350,7 +350,7 @@ pub fn notes(report: &Report) -> Vec<String> {
     notes
 }
 
-/// A reason without the advice behind it, which is for whoever runs the generator by hand.
+/// A reason without the advice after it, which is for users who run the generator by hand.
 fn clause(reason: &str) -> &str {
     reason.split_once("; ").map_or(reason, |(clause, _)| clause)
 }
@@ -416,7 +416,7 @@ mod tests {
         });
         let use_of = TargetUse { cpu_us_each: Some(8.5), memory_bytes_each: Some(575.0), ..TargetUse::default() };
         report.target = Some(use_of);
-        // By name: cpu, delivered, handshakes, memory, p50, p99, rate.
+        // Measures sorted by name: cpu, delivered, handshakes, memory, p50, p99, rate.
         let read = [8.5, 99.0, 1_234.5, 575.0, 92.3, 4_000.0, 1_234.5].map(Some);
         assert_eq!(all(&report), read);
     }

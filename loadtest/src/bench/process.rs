@@ -1,8 +1,8 @@
-//! Processes that a benchmark starts: pinned to CPUs, watched until they listen, ended however it itself ends, unless that
-//! is by SIGKILL or an abort: those leave its children behind.
+//! Child processes of a benchmark: pinned to CPUs, watched until they listen, and ended when the benchmark ends. Only
+//! SIGKILL or an abort of the benchmark leaves its children behind.
 //!
-//! Each is the leader of a process group of its own, so that its workers end with it and Ctrl-C reaches only us. Signals
-//! are sent, and limits raised, by the shell: the standard library does neither.
+//! Each child leads its own process group, so that its workers end with it and Ctrl-C reaches only the benchmark. A
+//! shell sends signals and raises limits, because the standard library does neither.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -17,55 +17,56 @@ use std::time::{Duration, Instant};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 
-/// How long a process has from SIGTERM to its end before it is killed.
+/// The time from SIGTERM until a process is killed.
 const GRACE: Duration = Duration::from_secs(3);
-/// How often something that has no event to wait for is looked at.
+/// The polling interval for conditions without an event.
 const LOOK: Duration = Duration::from_millis(10);
-/// How much of a process's output an error quotes.
+/// The most bytes of a process's output that an error quotes.
 const QUOTED_BYTES: usize = 600;
 
-/// What is to be started.
+/// Parameters of a process to start.
 #[derive(Clone, Debug)]
 pub struct Launch {
-    /// What messages call it.
+    /// The name in messages.
     pub name: String,
     /// The program.
     pub program: PathBuf,
-    /// Its arguments.
+    /// The program's arguments.
     pub arguments: Vec<String>,
-    /// What is added to its environment.
+    /// Additional environment variables.
     pub environment: Vec<(String, String)>,
-    /// The CPUs that it may use, as `taskset -c` takes them.
+    /// The CPUs that the process may use, in the format of `taskset -c`.
     pub cpus: String,
-    /// The file that its output goes to.
+    /// The file for the process's output.
     pub log: PathBuf,
 }
 
-/// Why a process is not, or no longer, what was hoped for.
+/// The reason why waiting for a process failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// Something went wrong: a sentence with the end of the output.
+    /// A failure: a sentence with the end of the output.
     Failed(String),
-    /// We were asked to stop.
+    /// The user asked the benchmark to stop.
     Interrupted,
 }
 
-/// A started process. Dropping it ends it and its group.
+/// A started process. Dropping it ends the process and its group.
 #[derive(Debug)]
 pub struct Running {
     name: String,
     child: Child,
     log: PathBuf,
     ended: Option<ExitStatus>,
-    /// Whether the group was killed and its leader reaped. From then on the id may be that of others, and is not signalled.
+    /// `true` once the group was killed and its leader reaped. From then on another process may have the id, and no
+    /// signal is sent to it.
     stopped: bool,
 }
 
 impl Running {
-    /// Starts it.
+    /// Starts the process.
     ///
     /// # Errors
-    /// When the log or the process cannot be made. A program that is not there is noticed later, by its exit.
+    /// Fails if the log or the process cannot be created. A missing program is noticed later, by its exit.
     pub fn start(launch: &Launch) -> Result<Running, Trouble> {
         let failed = |what: &str, error: std::io::Error| Trouble::Failed(format!("{}: {what}: {error}", launch.name));
         let log = File::create(&launch.log).map_err(|error| failed("its log", error))?;
@@ -84,24 +85,24 @@ impl Running {
         Ok(Running { name: launch.name.clone(), child, log: launch.log.clone(), ended: None, stopped: false })
     }
 
-    /// Its process id, which is its group's as well.
+    /// The process id, which is also the group's id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits until someone listens on the port.
+    /// Waits until a process listens on the port.
     ///
     /// # Errors
-    /// When it ends before, when the time is over, or when we are asked to stop.
+    /// Fails if this process ends before, if the time is over, or if the user asks to stop.
     pub fn wait_listening(&mut self, port: u16, within: Duration, stop: &AtomicBool) -> Result<(), Trouble> {
         self.wait_for(&format!("listened on {port}"), within, stop, || listens(port))
     }
 
-    /// Waits until it answers a plain request on the port with anything but 404, which some give until their routes are
-    /// read. `tls` is for a port that speaks it.
+    /// Waits until the process answers a plain request on the port with anything but 404, which some programs answer
+    /// until they have read their routes. `tls` is set for a TLS port.
     ///
     /// # Errors
-    /// As [`Running::wait_listening`].
+    /// See [`Running::wait_listening`].
     pub fn wait_routed(
         &mut self,
         port: u16,
@@ -112,10 +113,11 @@ impl Running {
         self.wait_for("had its routes", within, stop, || answer(port, tls).is_some_and(|line| !line.contains(" 404")))
     }
 
-    /// Waits until it ends by itself. Past the time it is ended and `None` is returned.
+    /// Waits until the process ends by itself. After the time limit, ends it and returns `None`.
     ///
     /// # Errors
-    /// When we are asked to stop: then it is ended as [`Running::stop`] does it, and what it wrote by then is not waited for.
+    /// Fails if the user asks to stop: the process is then ended like in [`Running::stop`], without waiting for more
+    /// output.
     pub fn wait_ended(&mut self, within: Duration, stop: &AtomicBool) -> Result<Option<ExitStatus>, Trouble> {
         let deadline = Instant::now() + within;
         loop {
@@ -134,7 +136,8 @@ impl Running {
         }
     }
 
-    /// Ends it and its group: SIGTERM first, SIGKILL for whoever is left once the leader has ended, or has not in time.
+    /// Ends the process and its group: first with SIGTERM, then with SIGKILL for the rest, once the leader has ended or
+    /// its time is over.
     pub fn stop(&mut self) {
         if self.ended().is_some() || self.stopped {
             return;
@@ -147,7 +150,7 @@ impl Running {
         self.reap();
     }
 
-    /// The end of what it wrote, in one line.
+    /// The end of the process's output, on one line.
     pub fn output(&self) -> String {
         let text = fs::read(&self.log).unwrap_or_default();
         let tail = text.get(text.len().saturating_sub(QUOTED_BYTES)..).unwrap_or_default();
@@ -163,8 +166,8 @@ impl Running {
         self.ended
     }
 
-    /// Kills the group, once, and reaps the leader: in this order, since only a leader that was not reaped keeps its id from
-    /// others.
+    /// Kills the group, once, and then reaps the leader. The order matters: only an unreaped leader keeps its id from
+    /// being reused.
     fn reap(&mut self) {
         if !self.stopped {
             self.stopped = true;
@@ -214,7 +217,7 @@ impl Drop for Running {
     }
 }
 
-/// To all of a group. One that is empty is not an error: it is what is wanted.
+/// Sends a signal to all processes of a group. An empty group is no error: that is the desired result.
 fn signal(name: &str, group: u32) {
     let _ = Command::new("sh")
         .args(["-c", r#"kill -s "$0" -- "-$1""#, name, &group.to_string()])
@@ -224,12 +227,13 @@ fn signal(name: &str, group: u32) {
         .status();
 }
 
-/// Whether a process has ended, all its threads with it, and was not reaped. Asking the standard library would reap it.
+/// Returns `true` if a process has ended with all its threads and was not reaped. Asking the standard library would
+/// reap it.
 fn is_zombie(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| is_zombie_in(&stat))
 }
 
-/// The state comes behind the name, which may contain anything, and the number of threads 17 words further.
+/// The state follows the name, which may contain any characters, and the thread count comes 17 words later.
 fn is_zombie_in(stat: &str) -> bool {
     let mut words = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
     let ended = words.next() == Some("Z");
@@ -237,20 +241,20 @@ fn is_zombie_in(stat: &str) -> bool {
     ended && threads.is_none_or(|count| count <= 1)
 }
 
-/// Ports for peers lie below the range that connections take their own from (net.ipv4.ip_local_port_range): one from
-/// within it may be some connection's by the time a peer wants it, and loads of connections are what this is about.
+/// Ports for peers are below the range of local ports for connections (net.ipv4.ip_local_port_range): in that range,
+/// one of the benchmark's many connections may use the port before the peer does.
 const PORTS: std::ops::Range<u16> = 19_000..32_000;
-/// How far apart processes that were started one after the other begin to look.
+/// The distance between the first ports that two consecutively started processes try.
 const STRIDE: u32 = 997;
 
-/// A port that was free a moment ago, and was not given out before.
+/// Returns a port that was free a moment ago and was not returned before.
 ///
 /// # Errors
-/// When there is none.
+/// Fails if there is no free port.
 pub fn free_port() -> Result<u16, String> {
     static GIVEN: AtomicU32 = AtomicU32::new(0);
     let count = u32::from(PORTS.end - PORTS.start);
-    // Two benchmarks at once would else be given the same, and programs that share a port would share its clients.
+    // Two benchmarks at once would otherwise get the same port, and programs that share a port share its clients.
     let first = std::process::id().wrapping_mul(STRIDE) % count;
     loop {
         let given = GIVEN.fetch_add(1, Ordering::Relaxed);
@@ -270,7 +274,7 @@ fn listens(port: u16) -> bool {
         .any(|path| fs::read_to_string(path).is_ok_and(|table| listens_in(&table, port)))
 }
 
-/// Looks for a socket in the state LISTEN in the kernel's table: asking by connecting would count as a client.
+/// Searches the kernel's table for a socket in the state LISTEN: a test connection would count as a client.
 fn listens_in(table: &str, port: u16) -> bool {
     const LISTEN: &str = "0A";
     table.lines().skip(1).any(|line| {
@@ -311,10 +315,10 @@ fn asked(stream: &mut (impl Read + Write)) -> Option<String> {
 pub struct Scratch(PathBuf);
 
 impl Scratch {
-    /// Makes one. Others may read it: nginx's workers are another user.
+    /// Creates a folder. Other users may read it: nginx's workers run as another user.
     ///
     /// # Errors
-    /// When there is no place for it.
+    /// Fails if the folder cannot be created.
     pub fn new() -> Result<Scratch, String> {
         use std::os::unix::fs::DirBuilderExt;
         let base = std::env::temp_dir();
@@ -329,7 +333,7 @@ impl Scratch {
         Err(format!("{}: too many ringway-bench folders", base.display()))
     }
 
-    /// Where it is.
+    /// The folder's path.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -359,7 +363,7 @@ mod tests {
         }
     }
 
-    /// The numbers that the script wrote, once it wrote as many.
+    /// Waits until the script has written `count` numbers, and returns them.
     fn written(running: &Running, count: usize) -> Vec<u32> {
         let deadline = Instant::now() + SOON;
         loop {
@@ -448,7 +452,7 @@ mod tests {
         let port = listener.local_addr().expect("its address").port();
         assert!(listens(port));
         drop(listener);
-        // A process that another test starts holds a copy until it has become what it starts.
+        // A process that another test starts holds a copy of the descriptor until its exec.
         let deadline = Instant::now() + SOON;
         while listens(port) {
             assert!(Instant::now() < deadline, "{port} is closed and seen listening");

@@ -1,6 +1,7 @@
-//! The folder that people read: `README.md`, `report.html`, `summary.svg`, and `runs.json` with everything behind them.
+//! The folder for readers: `README.md`, `report.html`, `summary.svg`, and `runs.json` with all data behind them.
 //!
-//! Pure up to [`write()`]: texts are made of [`Results`] alone, so that an old `runs.json` gives the same folder again.
+//! Pure except for [`write()`]: all texts are built from [`Results`] alone, so that an old `runs.json` gives the same
+//! folder again.
 
 use std::fmt::Write;
 use std::fs;
@@ -11,13 +12,13 @@ use super::result::Results;
 use super::table::{OURS, Table};
 use super::wording::{best, heading, introduction, measured, ratio, took_part, value};
 
-/// Writes all files into the folder, which must be there.
+/// Writes all files into the folder, which must exist.
 ///
 /// # Errors
-/// When one cannot be written: its name and why.
+/// Fails with the name of a file that cannot be written, and the reason.
 pub fn write(results: &Results, folder: &Path) -> Result<(), String> {
     let json = serde_json::to_string(results).map_err(|error| format!("runs.json: {error}"))?;
-    // The measurements first: whatever fails below can be made of them again.
+    // The measurements come first: if a later step fails, the other files can be rebuilt from them.
     let put = |name: &str, text: &str| {
         let path = folder.join(name);
         fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
@@ -85,7 +86,7 @@ fn markdown_table(text: &mut String, table: &Table) {
     }
 }
 
-/// A bar would end the cell, and a line break the row.
+/// Escapes text for a table cell: a bar would end the cell, and a line break the row.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;").replace(['\n', '\r'], " ")
 }

@@ -1,4 +1,4 @@
-//! Everything that a benchmark measured, as `runs.json` keeps it. Changes when something else is to be kept.
+//! The results of a benchmark, as stored in `runs.json`. Changes when other data must be stored.
 
 use std::collections::BTreeMap;
 
@@ -13,35 +13,35 @@ use crate::report::model::{Machine, Outcome, Report};
 /// The version of the format of `runs.json`.
 pub const FORMAT: u32 = 1;
 
-/// A whole benchmark.
+/// The results of a whole benchmark.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Results {
     /// [`FORMAT`].
     pub format: u32,
     /// The program and its version.
     pub tool: String,
-    /// When the first run began, as `2026-11-22T08:15:30Z`; empty if none did.
+    /// The time of the first run's start, as `2026-11-22T08:15:30Z`; empty if there was no run.
     pub measured_at: String,
-    /// Where.
+    /// The machine.
     pub machine: Machine,
-    /// How.
+    /// The conditions of the measurement.
     pub how: How,
-    /// Who.
+    /// The peers.
     pub peers: Vec<PeerRecord>,
-    /// What.
+    /// The figures.
     pub figures: Vec<FigureRecord>,
-    /// Each run, in the order in which they were made.
+    /// All runs, in the order in which they were made.
     pub runs: Vec<Run>,
-    /// Whether a signal ended it before all was measured.
+    /// `true` if a signal ended the benchmark before all was measured.
     pub interrupted: bool,
-    /// What the runs come to.
+    /// The tables computed from the runs.
     pub tables: Vec<Table>,
 }
 
-/// How it was measured.
+/// The conditions of the measurement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct How {
-    /// How often each figure was measured.
+    /// The number of rounds of each figure.
     pub rounds: u32,
     /// The measured window of each run.
     pub duration_ms: u64,
@@ -49,11 +49,11 @@ pub struct How {
     pub cpu: usize,
     /// The CPUs of the load.
     pub load_cpus: String,
-    /// Whether it was only a look at whether everything works.
+    /// `true` for a quick check that everything works.
     pub quick: bool,
-    /// How many files a process could have open.
+    /// The number of files that a process could have open.
     pub files: u64,
-    /// The terms of TLS, in words; `None` where there was none.
+    /// The TLS parameters, in words; `None` without TLS.
     #[serde(default)]
     pub tls: Option<String>,
 }
@@ -61,52 +61,52 @@ pub struct How {
 /// A peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerRecord {
-    /// Its name in this file.
+    /// The peer's name in this file.
     pub id: String,
-    /// What a reader calls it.
+    /// The name for readers.
     pub title: String,
-    /// Its version; `None` if it is missing or nothing is started for it.
+    /// The version; `None` if the program is missing or none is started.
     pub version: Option<String>,
-    /// What was not found of it.
+    /// The missing program or module.
     pub missing: Option<String>,
-    /// Why it took no part.
+    /// The reason why the peer was left out.
     #[serde(default)]
     pub left_out: Option<String>,
-    /// What installs it.
+    /// The command that installs the peer.
     pub install: String,
-    /// How it is started, with placeholders.
+    /// The command that starts the peer, with placeholders.
     pub command: String,
-    /// Its configuration, with placeholders.
+    /// The peer's configuration files, with placeholders.
     pub configs: Vec<Config>,
 }
 
 /// A configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
-    /// Its name.
+    /// The file's name.
     pub name: String,
-    /// Its text.
+    /// The file's content.
     pub text: String,
 }
 
 /// A figure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FigureRecord {
-    /// Its name in this file.
+    /// The figure's name in this file.
     pub id: String,
-    /// Its heading.
+    /// The figure's heading.
     pub title: String,
     /// The generator's scenario and options.
     pub arguments: Vec<String>,
-    /// What was read from each run.
+    /// The numbers that were read from each run.
     pub measures: Vec<MeasureRecord>,
-    /// The peers that take part, in the report's order.
+    /// The included peers, in the report's order.
     pub takes_part: Vec<String>,
     /// Peers with a reason in place of numbers.
     pub instead: BTreeMap<String, String>,
 }
 
-/// One run of the generator, or the attempt.
+/// One run of the generator, or a failed attempt.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Run {
     /// The figure.
@@ -117,19 +117,19 @@ pub struct Run {
     pub round: u32,
     /// The numbers, by measure.
     pub values: BTreeMap<String, f64>,
-    /// What has to be known beside them.
+    /// Notes that a reader must know about the numbers.
     pub notes: Vec<String>,
-    /// Whether it measured something else than was asked, which the generator cannot know.
+    /// `true` if the run measured something other than intended, which the generator cannot know.
     #[serde(default)]
     pub void: bool,
-    /// Why there is no report.
+    /// The reason why there is no report.
     pub failure: Option<String>,
-    /// What the generator reported, without the histograms.
+    /// The generator's report, without the histograms.
     pub report: Option<Report>,
 }
 
 impl Run {
-    /// A run that gave a report.
+    /// Creates a run that gave a report.
     pub fn measured(figure: &Figure, downstream: Downstream, peer: &str, round: u32, mut report: Report) -> Run {
         lighten(&mut report);
         let broken = downstream.broken_terms(figure.load.resumes(), &report);
@@ -149,7 +149,7 @@ impl Run {
         }
     }
 
-    /// A run that gave none.
+    /// Creates a run that gave no report.
     pub fn failed(figure: &Figure, peer: &str, round: u32, why: String) -> Run {
         Run {
             figure: figure.id.to_owned(),
@@ -163,20 +163,20 @@ impl Run {
         }
     }
 
-    /// Whether its numbers are not to be trusted, by the generator's own judgement or by ours.
+    /// Returns `true` if the run's numbers are not reliable, by the generator's verdict or by the benchmark's own.
     pub fn is_doubtful(&self) -> bool {
         let valid = |report: &Report| report.verdict.outcome == Outcome::Valid || is_ceiling(&self.peer, report);
         self.void || self.report.as_ref().is_some_and(|report| !valid(report))
     }
 }
 
-/// Whether a run shows what the generator reaches by itself: without a proxy, and without a rate, it is its own limit.
+/// Returns `true` if a run measures the generator's own limit: there is no proxy and no fixed rate.
 fn is_ceiling(peer: &str, report: &Report) -> bool {
     let rated = report.messages.as_ref().is_some_and(|messages| messages.offered_per_s.is_some());
     peer == peer::DIRECT && report.verdict.outcome == Outcome::Void && !rated
 }
 
-/// Histograms would be most of the file, and the path of the run's own report tells nothing.
+/// Removes the histograms, which would be most of the file, and the path of the run's own report, which says nothing.
 fn lighten(report: &mut Report) {
     for latency in report.latency.iter_mut().chain(report.handshake.iter_mut()) {
         latency.histogram.clear();

@@ -1,5 +1,5 @@
-//! Carries out the plan: for each figure, each round, each peer, one after the other. Every run has a freshly started proxy
-//! and a generator of its own, and nothing else of ours runs meanwhile.
+//! Runs the plan: each figure, each round, each peer, one after another. Every run has a newly started proxy and a
+//! generator of its own, and no other process of the benchmark runs meanwhile.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,17 +14,17 @@ use super::process::{Launch, Running, Scratch, Trouble, free_port};
 use super::result::{FigureRecord, Run};
 use crate::report::model::Report;
 
-/// How long a peer may take to start.
+/// The longest time that a peer may take to start.
 const START: Duration = Duration::from_secs(15);
-/// How long the generator may take beyond its window: thousands of connections, stragglers, the report.
+/// The longest time that the generator may take beyond its window: thousands of connections, late answers, the report.
 const SLACK: Duration = Duration::from_secs(60);
 
-/// How runs are made.
+/// Parameters of all runs.
 #[derive(Clone, Debug)]
 pub struct Setup {
     /// The generator: this program.
     pub generator: PathBuf,
-    /// How often each figure is measured.
+    /// The number of rounds of each figure.
     pub rounds: u32,
     /// The measured window.
     pub duration: Duration,
@@ -32,23 +32,23 @@ pub struct Setup {
     pub cpu: usize,
     /// The CPUs of the load.
     pub load_cpus: String,
-    /// How many files a process may have open.
+    /// The number of files that a process may have open.
     pub files: u64,
-    /// What the peers show, with TLS.
+    /// The certificate of the peers, with TLS.
     pub certificate: Option<Arc<Certificate>>,
 }
 
 impl Setup {
-    /// How the peers are reached.
+    /// The connection between the generator and the peers.
     pub fn downstream(&self) -> Downstream {
         if self.certificate.is_some() { Downstream::Tls } else { Downstream::Plain }
     }
 }
 
-/// A peer, and whether it is here.
+/// A peer, and whether it can be started here.
 pub type Contender = (&'static Peer, Presence);
 
-/// A figure as it is recorded, with who takes part in it and who does not and why.
+/// The record of a figure, with the peers that are included, and the reasons for those that are not.
 pub fn record(figure: &Figure, peers: &[Contender], downstream: Downstream, duration: Duration) -> FigureRecord {
     let mut record = FigureRecord::from(figure);
     record.arguments = figure.load.arguments(downstream, duration);
@@ -66,7 +66,7 @@ pub fn record(figure: &Figure, peers: &[Contender], downstream: Downstream, dura
     record
 }
 
-/// Makes all runs, and hands out each as it is done. Ends early when `stop` is set: what was measured stays.
+/// Makes all runs, and passes on each as it is done. Ends early when `stop` is set; earlier results are kept.
 pub fn all(
     setup: &Setup,
     figures: &[(Figure, FigureRecord)],
@@ -118,7 +118,7 @@ fn one(setup: &Setup, figure: &Figure, peer: &Peer, presence: &Presence, stop: &
     }
     arguments.extend(["--json".to_owned(), file.display().to_string(), "--no-progress".to_owned()]);
     let report = generate(setup, arguments, &file, scratch.path(), stop);
-    // A generator that failed often did so because the proxy had ended: then the proxy's words are the reason.
+    // A generator often fails because the proxy has ended: then the proxy's output is the reason.
     match (report, proxy) {
         (Err(Trouble::Failed(why)), Some(proxy)) => match proxy.output() {
             said if said.is_empty() => Err(Trouble::Failed(why)),
@@ -128,10 +128,10 @@ fn one(setup: &Setup, figure: &Figure, peer: &Peer, presence: &Presence, stop: &
     }
 }
 
-/// Starts a peer on a free port, and waits until it can be used. With TLS the certificate is in the folder.
+/// Starts a peer on a free port, and waits until it can be used. With TLS, the folder contains the certificate.
 ///
 /// # Errors
-/// When it does not come up, with what it said.
+/// Fails with the peer's output if it does not start.
 pub fn start(
     setup: &Setup,
     peer: &Peer,
@@ -160,7 +160,7 @@ pub fn start(
     Ok((listen, running))
 }
 
-/// Where the generator connects to.
+/// The generator's options that name its target.
 fn connection(figure: &Figure, downstream: Downstream, listen: u16, upstream: u16) -> Vec<String> {
     let scheme = downstream.scheme();
     if figure.load.fans_out() {
@@ -199,7 +199,7 @@ fn generate(
     })?;
     let within = setup.duration + SLACK;
     let status = generator.wait_ended(within, stop)?;
-    // A run that failed a check exits non-zero and still reports: the report says more than the status.
+    // A run that failed a check exits non-zero and still writes a report, which says more than the exit status.
     let text = fs::read_to_string(file).unwrap_or_default();
     match (serde_json::from_str::<Report>(&text), status) {
         (Ok(report), _) => Ok(report),

@@ -1,8 +1,9 @@
-//! What the runs come to: medians over the rounds, and ratios taken within each round. Pure.
+//! Summary of the runs: medians over the rounds, and ratios taken within each round. Pure.
 //!
-//! A machine's speed drifts from minute to minute, for everyone alike. So a ratio is taken between two runs of one round,
-//! which only runs of other peers of that round lie between, and the median is taken of the ratios: never a ratio of medians.
-//! With eight peers in a round that is nearness in time and not simultaneity: a drift within a round remains.
+//! A machine's speed drifts from minute to minute, for all peers alike. A ratio is therefore taken between two runs of
+//! one round, which only runs of other peers in that round separate, and the median is taken of the ratios: never a
+//! ratio of medians. With eight peers in a round the two runs are close in time but not simultaneous: a drift within a
+//! round remains.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use super::plan::Better;
 use super::result::{FigureRecord, PeerRecord, Run};
 use super::table::{Best, Cell, MeasureRecord, OURS, Row, Spread, Table, program};
 
-/// The tables of all figures, those of which nothing is known left out.
+/// The tables of all figures that have results.
 pub fn tables(figures: &[FigureRecord], peers: &[PeerRecord], runs: &[Run]) -> Vec<Table> {
     let tables = figures.iter().map(|figure| Table {
         figure: figure.id.clone(),
@@ -75,7 +76,7 @@ fn best(figure: &FigureRecord, peers: &[PeerRecord], runs: &[Run]) -> Vec<Best> 
     plain.filter_map(of).collect()
 }
 
-/// What was measured of a peer, with the round of each number.
+/// The numbers measured of a peer, with the round of each.
 fn numbers(figure: &FigureRecord, peer: &str, measure: &str, runs: &[Run]) -> Vec<(u32, f64)> {
     let runs = runs.iter().filter(|run| run.figure == figure.id && run.peer == peer);
     runs.filter_map(|run| Some((run.round, *run.values.get(measure)?))).collect()
@@ -89,7 +90,7 @@ fn cell(figure: &FigureRecord, peer: &str, measure: &str, runs: &[Run]) -> Optio
     Some(Cell { value, ratio })
 }
 
-/// Ours divided by theirs, for each round that both have a number of.
+/// Ringway's number divided by the peer's, for each round in which both have one.
 fn ratios(ours: &[(u32, f64)], theirs: &[(u32, f64)]) -> Vec<f64> {
     let pairs = ours.iter().filter_map(|&(round, mine)| {
         let &(_, other) = theirs.iter().find(|&&(same, _)| same == round)?;
@@ -160,7 +161,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_ratio_is_taken_within_each_round_and_not_between_medians() {
-        // The machine is twice as slow in round 2, and in round 3 only we are disturbed.
+        // The machine is half as fast in round 2, and only Ringway is disturbed in round 3.
         let runs = [
             run("ringway", 1, &[("cpu", 8.0)]),
             run("nginx", 1, &[("cpu", 10.0)]),

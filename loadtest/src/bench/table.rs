@@ -1,91 +1,91 @@
-//! A figure's table, as `runs.json` keeps it: a row for each peer, a cell for each measure. Pure.
+//! A figure's table, as stored in `runs.json`: a row for each peer, a cell for each measure. Pure.
 
 use serde::{Deserialize, Serialize};
 
 use super::plan::Better;
 
-/// Whom the others are compared with.
+/// The peer with which the others are compared.
 pub const OURS: &str = "ringway";
 
-/// A figure's numbers.
+/// The numbers of a figure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Table {
     /// The figure.
     pub figure: String,
-    /// Its heading.
+    /// The figure's heading.
     pub title: String,
-    /// What the cells of a row are, in their order.
+    /// The measures of a row's cells, in order.
     pub measures: Vec<MeasureRecord>,
-    /// A peer each.
+    /// One row for each peer.
     pub rows: Vec<Row>,
-    /// A program each that was measured with several settings.
+    /// One entry for each program that was measured with several settings.
     #[serde(default)]
     pub best: Vec<Best>,
 }
 
-/// What was read from each run.
+/// A number that was read from each run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MeasureRecord {
-    /// Its name in this file.
+    /// The measure's name in this file.
     pub id: String,
-    /// What a reader calls it.
+    /// The name for readers.
     pub title: String,
-    /// Its unit.
+    /// The unit of the numbers.
     pub unit: String,
-    /// Which way it is good.
+    /// The direction in which the numbers are better.
     pub better: Better,
 }
 
-/// A program at the best that its settings gave.
+/// The best results of a program over its settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Best {
-    /// What a reader calls it.
+    /// The name for readers.
     pub title: String,
-    /// One a measure: Ringway divided by the best of its settings, within each round.
+    /// One ratio for each measure: Ringway divided by the best of the program's settings, within each round.
     pub ratios: Vec<Option<Spread>>,
-    /// Whether a run behind them is not to be trusted.
+    /// `true` if a run behind the ratios is not reliable.
     pub doubtful: bool,
 }
 
-/// A peer's numbers.
+/// The numbers of a peer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// The peer.
     pub peer: String,
-    /// What a reader calls it.
+    /// The name for readers.
     pub title: String,
-    /// One a measure; `None` where there is no number.
+    /// One cell for each measure; `None` where there is no number.
     pub cells: Vec<Option<Cell>>,
-    /// Whether one of the runs was void or failed, so that the numbers are not to be trusted.
+    /// `true` if one of the runs was void or failed, so that the numbers are not reliable.
     pub doubtful: bool,
-    /// What has to be known beside the numbers, or why there are none.
+    /// Notes that a reader must know about the numbers, or the reason why there are none.
     pub notes: Vec<String>,
 }
 
 /// A number over all rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
-    /// What was measured.
+    /// The measured number.
     pub value: Spread,
-    /// Ringway divided by this peer; `None` for Ringway itself and where one of the two has no number.
+    /// Ringway divided by this peer; `None` for Ringway itself, and where one of the two has no number.
     pub ratio: Option<Spread>,
 }
 
-/// The middle of several numbers, and how far they lie apart.
+/// The median of several numbers, and their range.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// The median.
     pub median: f64,
-    /// The least.
+    /// The smallest number.
     pub min: f64,
-    /// The most.
+    /// The largest number.
     pub max: f64,
-    /// How many there were.
+    /// The count of numbers.
     pub rounds: usize,
 }
 
 impl Spread {
-    /// Of the numbers among them that are finite; `None` if there are none.
+    /// The spread of the finite ones among `numbers`; `None` if there are none.
     pub fn of(numbers: &[f64]) -> Option<Spread> {
         let mut sorted: Vec<f64> = numbers.iter().copied().filter(|number| number.is_finite()).collect();
         sorted.sort_by(f64::total_cmp);
@@ -95,7 +95,7 @@ impl Spread {
     }
 }
 
-/// A program's name: what stands before the settings in a peer's.
+/// A program's name: the part of a peer's name before the settings.
 pub(super) fn program(peer: &str) -> &str {
     peer.split('-').next().unwrap_or(peer)
 }

@@ -1,13 +1,13 @@
-//! The sentences, headings and numbers that the README and the page of a benchmark have in common. Pure.
+//! Sentences, headings and numbers that a benchmark's README and page share. Pure.
 
 use super::plan::{Better, thousands};
 use super::result::{PeerRecord, Results};
 use super::table::{Best, Cell, MeasureRecord, OURS, Row, Spread, Table};
 
-/// What stands behind a number that is not to be trusted.
+/// The mark after a number that is not reliable.
 pub(super) const DOUBT: &str = " †";
 
-/// How it was measured, a paragraph each.
+/// The conditions of the measurement, one paragraph each.
 pub(super) fn introduction(results: &Results) -> Vec<String> {
     let (how, machine) = (&results.how, &results.machine);
     let mut lines = Vec::new();
@@ -15,7 +15,7 @@ pub(super) fn introduction(results: &Results) -> Vec<String> {
         lines.push("**This was a quick look (`--quick`): one short round over few connections. It shows that everything works; its numbers are not measurements.**".to_owned());
     }
     if results.interrupted {
-        lines.push("**It was ended by a signal before everything was measured.**".to_owned());
+        lines.push("**A signal ended the benchmark before everything was measured.**".to_owned());
     }
     let gib = machine.memory_bytes as f64 / f64::from(1u32 << 30);
     let began = if results.measured_at.is_empty() { "never" } else { &results.measured_at };
@@ -37,7 +37,7 @@ pub(super) fn introduction(results: &Results) -> Vec<String> {
         lines.push(format!(
             "The generator reached every proxy by TLS: {terms}. It offered nothing else, so that all did the same work; a run \
              in which other terms were agreed on, or in which a handshake was resumed that was to be full or the other \
-             way round, is void. Every connection made a full handshake but where handshakes are called resumed. The \
+             way round, is void. Every connection made a full handshake, except where handshakes are called resumed. The \
              proxies reached their upstream without TLS."
         ));
     }
@@ -62,7 +62,7 @@ pub(super) fn counted(number: u64, one: &str, more: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { more })
 }
 
-/// How Ringway stands beside the best of a program's settings, in a line.
+/// A comparison of Ringway with the best of a program's settings, on one line.
 pub(super) fn best(table: &Table, best: &Best) -> String {
     let parts = table.measures.iter().zip(&best.ratios).filter_map(|(measure, ratio)| {
         let shown = spread(ratio.as_ref()?, |value| format!("{value:.2}"));
@@ -72,12 +72,12 @@ pub(super) fn best(table: &Table, best: &Best) -> String {
     format!("Ringway divided by the best of {}'s settings in each round: {}.", best.title, parts.join("; "))
 }
 
-/// The peers that something was measured of, or tried.
+/// The peers with at least one run, even if it failed.
 pub(super) fn took_part(results: &Results) -> impl Iterator<Item = &PeerRecord> {
     results.peers.iter().filter(|peer| results.runs.iter().any(|run| run.peer == peer.id))
 }
 
-/// A row's cells with what they are of; one that an odd file left out is empty.
+/// A row's cells with their measures; a cell that is missing from the file is empty.
 pub(super) fn measured<'a>(
     table: &'a Table,
     row: &'a Row,
@@ -94,13 +94,13 @@ pub(super) fn heading(measure: &MeasureRecord) -> String {
     format!("{}, {} ({better} is better)", measure.title, measure.unit)
 }
 
-/// A cell's number, with its range where there were several rounds.
+/// A cell's number, with its range if there were several rounds.
 pub(super) fn value(row: &Row, cell: Option<&Cell>) -> String {
     let doubt = if row.doubtful { DOUBT } else { "" };
     cell.map_or_else(|| "-".to_owned(), |cell| spread(&cell.value, number) + doubt)
 }
 
-/// A cell's ratio, likewise.
+/// A cell's ratio, with its range if there were several rounds.
 pub(super) fn ratio(table: &Table, row: &Row, cell: Option<&Cell>) -> String {
     let Some(ratio) = cell.and_then(|cell| cell.ratio.as_ref()) else { return "-".to_owned() };
     let doubtful = row.doubtful || table.rows.iter().any(|row| row.peer == OURS && row.doubtful);
@@ -112,7 +112,7 @@ fn spread(spread: &Spread, show: fn(f64) -> String) -> String {
     if spread.rounds < 2 { middle } else { format!("{middle} ({}..{})", show(spread.min), show(spread.max)) }
 }
 
-/// Three digits that mean something, and a comma at every third one.
+/// Formats a number with about three significant digits; from 1,000 on, an integer with a comma at every third digit.
 pub(super) fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 1e15 => format!("{value:.3e}"),

@@ -1,4 +1,4 @@
-//! What all scenarios take, and the [`Job`] made from it.
+//! The options of all scenarios, and the [`Job`] built from them.
 
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::num::NonZeroU32;
@@ -21,9 +21,9 @@ use crate::schedule::Rate;
 use crate::sizes::Sizes;
 use crate::tls::{Resume, Tls, TlsArgs};
 
-/// How long one of several addresses may take to prove that something listens there.
+/// The longest time to find out, for one of several addresses, whether something listens there.
 const LOOKING: Duration = Duration::from_secs(2);
-/// The least that may wait for one connection, in bytes, before messages are counted as unsent.
+/// The smallest bound, in bytes, on data waiting on one connection before messages count as unsent.
 const MIN_WAITING_BYTES: usize = 1024 * 1024;
 
 /// The options of every scenario.
@@ -35,8 +35,8 @@ pub(super) struct Common {
     /// Length of the measurement, with its unit: 500ms, 10s, 5m
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
     pub(super) duration: Duration,
-    /// The CPUs to run on, one shard each, for example 1 or 2-5; all by default. No other program should use them: with a rate
-    /// the generator polls on them without sleeping
+    /// The CPUs to run on, one shard each, for example 1 or 2-5; all by default. No other program should use them: with
+    /// a rate the generator polls on them without sleeping
     #[arg(long, value_name = "LIST", value_parser = units::cpus)]
     pub(super) cpus: Option<Cpus>,
     /// A header to send with the handshake, as `Name: value`; may be repeated
@@ -54,10 +54,11 @@ pub(super) struct Common {
     /// Deadline for the 101 of a connection
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
     pub(super) timeout: Duration,
-    /// How long to wait for answers after the measurement; messages without an answer count as lost
+    /// Time to wait for answers after the measurement; messages without an answer count as lost
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
     pub(super) grace: Duration,
-    /// An address of this host to connect from; may be repeated. For targets in 127.0.0.0/8 the generator adds as many as it needs
+    /// An address of this host to connect from; may be repeated. For targets in 127.0.0.0/8 the generator adds as many
+    /// as it needs
     #[arg(long, value_name = "ADDRESS")]
     pub(super) source: Vec<IpAddr>,
     /// Also run the upstream, on this address and the same CPUs: an echo behind the proxy under test, without TLS
@@ -66,12 +67,13 @@ pub(super) struct Common {
     /// The target's process on this host: the report includes the CPU time and memory of it and its children
     #[arg(long, value_name = "PID")]
     pub(super) pid: Option<NonZeroU32>,
-    /// Sleep between messages even with --cpus, which makes a generator with a rate poll: less CPU, some 10 us more latency
+    /// Sleep between messages even with --cpus, which makes a generator with a rate poll: less CPU, some 10 us more
+    /// latency
     #[arg(long)]
     pub(super) sleep: bool,
     #[command(flatten)]
     pub(super) tls: TlsArgs,
-    /// End connections with a reset, not with a closing handshake
+    /// End connections with a reset instead of a closing handshake
     #[arg(long, value_name = "HOW", default_value = "handshake")]
     pub(super) close: Closing,
     /// Fail, with exit code 99, if this holds: `p99>5ms`, `errors>0`; may be repeated
@@ -91,12 +93,12 @@ pub(super) struct Common {
     pub(super) no_progress: bool,
 }
 
-/// How connections end.
+/// The way in which connections end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Closing {
-    /// With a close frame, and its answer.
+    /// A close frame, and its answer.
     Handshake,
-    /// With a TCP reset.
+    /// A TCP reset.
     Reset,
 }
 
@@ -122,17 +124,17 @@ pub(super) struct Extra {
     pub(super) polls: bool,
     /// The URL of publishers, if there are any.
     pub(super) publishers: Option<Publishers>,
-    /// Settings of its own.
+    /// Settings of this scenario alone.
     pub(super) settings: Vec<(&'static str, String)>,
 }
 
-/// Connections that go elsewhere.
+/// Connections to a different target.
 pub(super) struct Publishers {
-    /// Where.
+    /// The URL to connect to.
     pub(super) url: String,
-    /// What is spoken there.
+    /// The protocol to use.
     pub(super) speech: Speech,
-    /// The number of the first.
+    /// The number of the first such connection.
     pub(super) first: u32,
 }
 
@@ -147,7 +149,7 @@ const HANDSHAKE: [&str; 7] = [
     "sec-websocket-extensions",
 ];
 
-/// A header as it is written.
+/// Parses a header.
 fn header(text: &str) -> Result<(String, String), String> {
     let (name, value) = units::header(text)?;
     if HANDSHAKE.iter().any(|own| name.eq_ignore_ascii_case(own)) {
@@ -156,7 +158,7 @@ fn header(text: &str) -> Result<(String, String), String> {
     Ok((name, value))
 }
 
-/// A subprotocol as it is written.
+/// Parses a subprotocol.
 fn subprotocol(text: &str) -> Result<String, String> {
     if !head::is_token(text.as_bytes()) {
         return Err(
@@ -166,24 +168,24 @@ fn subprotocol(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// A warm-up as it is written: a duration, or none.
+/// Parses a warm-up: a duration, or none.
 pub(super) fn warmup(text: &str) -> Result<Duration, String> {
     if matches!(text, "0" | "0s" | "0ms" | "off") { Ok(Duration::ZERO) } else { units::duration(text) }
 }
 
-/// A rate as it is written: things a second.
+/// Parses a rate: things per second.
 pub(super) fn rate(text: &str) -> Result<Rate, String> {
     let number: f64 = text.parse().map_err(|_| format!("`{text}` is not a number of messages a second"))?;
     Rate::per_second(number).ok_or_else(|| "it must be from 0.001 to 1000000000 a second".to_owned())
 }
 
 impl Common {
-    /// How connections end, in a word.
+    /// The way in which connections end, as a word.
     pub(super) fn close_word(&self) -> &'static str {
         if self.close == Closing::Reset { "reset" } else { "handshake" }
     }
 
-    /// The job.
+    /// Builds the job.
     pub(super) fn job(&self, extra: &Extra) -> Result<Job, Failure> {
         let (form, sizes) = match &extra.messages {
             Some(messages) => (if messages.text { Form::Text } else { Form::Binary }, messages.size),
@@ -244,7 +246,7 @@ impl Common {
             grace: self.grace,
             rate: extra.rate,
             cpus: room.cpus,
-            // Without CPUs of its own it would poll on those that the target needs.
+            // Without CPUs of its own, the generator would poll on CPUs that the target needs.
             polls: extra.polls && self.cpus.is_some() && !self.sleep,
             upstream: self.upstream,
             pid: self.pid.map(NonZeroU32::get),
@@ -253,7 +255,7 @@ impl Common {
         })
     }
 
-    /// How TLS is spoken, if it is anywhere.
+    /// The TLS configuration, if any target uses TLS.
     fn tls(&self, place: &Place, publishers: Option<&Place>) -> Result<Option<Tls>, Failure> {
         if place.tls.is_some() || publishers.is_some_and(|place| place.tls.is_some()) {
             return self.tls.load().map(Some).map_err(Failure::Configuration);
@@ -265,7 +267,7 @@ impl Common {
         Ok(None)
     }
 
-    /// What was asked for, as it is reported. Queries and values of headers carry tokens: they are left out.
+    /// The run's options for the report. Queries and header values may carry tokens and are left out.
     fn settings(&self, extra: &Extra) -> Vec<Setting> {
         let url = match self.url.split_once('?') {
             Some((url, _)) => format!("{url}?..."),
@@ -289,7 +291,7 @@ impl Common {
         for name in &self.subprotocol {
             settings.push(("subprotocol", name.clone()));
         }
-        // The file's name tells nothing of it.
+        // The name of the file says nothing about its content.
         if self.tls.tls_resume == Resume::Off {
             settings.push(("tls-resume", "off".to_owned()));
         }
@@ -306,7 +308,7 @@ fn show(duration: Duration) -> String {
 }
 
 fn place_of(option: &str, url: &str, speech: Speech) -> Result<Place, Failure> {
-    // What was typed may hold a token: only the reason is shown.
+    // The URL may contain a token, so the error shows only the reason.
     let (target, path) =
         target::client_url(url).map_err(|error| Failure::Configuration(format!("{option}: {error}")))?;
     let name = || server_name(&target.host).map_err(|why| Failure::Configuration(format!("{option}: {why}")));
@@ -322,7 +324,7 @@ fn address_of(target: &Target) -> Result<SocketAddr, Failure> {
     let listens = |address: &&SocketAddr| TcpStream::connect_timeout(address, LOOKING).is_ok();
     match addresses.as_slice() {
         [] => Err(Failure::Failed(format!("{target}: the name has no address"))),
-        // Whether something listens there, the first connection tells.
+        // The first connection finds out whether something listens there.
         [only] => Ok(*only),
         [first, ..] => Ok(*addresses.iter().find(listens).unwrap_or(first)),
     }

@@ -23,8 +23,8 @@ pub(super) struct Args {
     /// Messages a second over all connections, each due at a fixed time that does not depend on the others
     #[arg(long, value_name = "N", value_parser = common::rate, conflicts_with = "closed")]
     rate: Option<Rate>,
-    /// Messages in flight on each connection: the next is sent when one returns. Latency then excludes the time in which
-    /// messages could not be sent
+    /// Messages in flight on each connection: the next is sent when one returns. Latency then excludes the time in
+    /// which messages could not be sent
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     closed: u32,
     #[command(flatten)]

@@ -27,7 +27,7 @@ pub(super) struct Args {
     /// The URL that publishers connect to; by default the one of the subscribers
     #[arg(long, value_name = "URL")]
     publish_url: Option<String>,
-    /// How publishers send
+    /// The protocol that publishers use
     #[arg(long, value_name = "HOW", default_value = "ws")]
     publish: Publish,
     /// Speak the chat sample's protocol: every connection joins as a user, and each message goes to the others in its
@@ -47,16 +47,16 @@ pub(super) struct Args {
     warmup: Duration,
 }
 
-/// How publishers publish.
+/// The way in which publishers send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Publish {
-    /// Each message a WebSocket message.
+    /// Each message is a WebSocket message.
     Ws,
-    /// Each message an HTTP POST.
+    /// Each message is an HTTP POST.
     Post,
 }
 
-/// Users that fit into a room, or all.
+/// Users that fit into a room, or `all`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct RoomSize(Option<u64>);
 
@@ -88,7 +88,7 @@ impl Args {
     }
 
     fn messages(&self) -> MessageArgs {
-        // A chat speaks text.
+        // A chat uses text messages.
         MessageArgs { text: self.messages.text || self.chat, ..self.messages.clone() }
     }
 }

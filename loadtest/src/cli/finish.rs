@@ -1,4 +1,4 @@
-//! What becomes of a report: shown, written, and turned into an exit code.
+//! The end of a run: shows and writes the report, and derives the exit code.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -18,7 +18,7 @@ const THRESHOLD_MISSED: u8 = 99;
 /// Exit codes: 99 if a threshold was missed, 1 if the run is void or failed or was cut short, else 0.
 ///
 /// # Errors
-/// A file that cannot be written. The others are written all the same.
+/// Fails if a file cannot be written. The other files are still written.
 pub(super) fn finish(common: &Common, outcome: &Outcome) -> Result<ExitCode, Failure> {
     let report = &outcome.report;
     let mut result = Ok(());
@@ -32,11 +32,11 @@ pub(super) fn finish(common: &Common, outcome: &Outcome) -> Result<ExitCode, Fai
         let page = html::render(report).and_then(|page| file::write(path, page.as_bytes()));
         result = result.and(page);
     }
-    // What goes to standard output is what was asked for, and nothing beside it.
+    // Standard output carries only the requested file, if one was requested there.
     let taken = [&common.json, &common.hlog, &common.html].into_iter().flatten().any(|path| path == Path::new("-"));
     if !taken {
         let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        // Nobody may be reading.
+        // There may be no reader.
         let _ = write!(io::stdout(), "{}", text::render(report, color));
     }
     result.map_err(Failure::Failed)?;

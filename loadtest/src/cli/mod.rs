@@ -1,5 +1,5 @@
-//! The command line: a file a subcommand. What was typed goes in, a [`Job`](crate::control::Job) comes out and is run, and
-//! its report is written to where it was asked for.
+//! The command line, with one file for each subcommand. Each builds a [`Job`](crate::control::Job) from its arguments,
+//! runs it, and writes the report to the requested places.
 
 mod common;
 mod compare;
@@ -58,7 +58,7 @@ pub fn main() -> ExitCode {
         Command::Upstream(args) => upstream::run(args),
     };
     result.unwrap_or_else(|failure| {
-        // Nobody may be reading.
+        // There may be no reader.
         let _ = writeln!(io::stderr(), "ringway-load: {failure}");
         match failure {
             Failure::Configuration(_) => ExitCode::from(3),

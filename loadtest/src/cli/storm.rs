@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
             Pace::Rate(_) => "time to 101, from the time the connection was due",
             Pace::AtATime(_) => "time to 101, from dialling",
         },
-        // The first connection of all opens alone, to see whether there is a target.
+        // The first connection of the run opens alone, to check that there is a target.
         connections: u64::from(held.max(1)),
         warmup: args.warmup,
         messages: None,

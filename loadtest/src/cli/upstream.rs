@@ -21,8 +21,8 @@ use crate::upstream::feed::{self, Feed};
 use crate::upstream::host::{self, Ended, Place};
 use crate::upstream::sink::Sink;
 
-/// SIGINT or SIGTERM ends the server: it closes every connection with 1001 and writes its counts to standard error. A second
-/// signal ends it at once.
+/// SIGINT or SIGTERM ends the server: it closes every connection with 1001 and writes its counts to standard error. A
+/// second signal ends it at once.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -50,8 +50,9 @@ enum Role {
     /// Push numbered messages to every connection at a rate, whether or not the earlier ones were received.
     ///
     /// A message carries the time it was due, by this host's monotonic clock. A receiver on this host can compute the
-    /// latency; a receiver on another host can check only loss and order. If more than 1 MiB (or twice the longest message)
-    /// waits on a connection, the server does not send the message: it skips the number and counts a dropped message.
+    /// latency; a receiver on another host can check only loss and order. If more than 1 MiB (or twice the longest
+    /// message) waits on a connection, the server does not send the message: it skips the number and counts a dropped
+    /// message.
     Feed {
         #[command(flatten)]
         server: Server,
@@ -107,7 +108,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         }
         Role::Sink { server } => host::play(&server.place()?, |_| Sink)?,
     };
-    // Nobody may be reading.
+    // There may be no reader.
     let _ = writeln!(io::stderr(), "{}", outcome.totals);
     Ok(match outcome.ended {
         Ended::Drained => ExitCode::SUCCESS,
@@ -138,7 +139,7 @@ impl Server {
         Ok(Place { listen: self.listen, cpus })
     }
 
-    /// One CPU, because shards share no rooms.
+    /// Returns a place with one CPU, because shards do not share rooms.
     fn place_for_one(&self) -> Result<Place, Failure> {
         let mut place = self.place()?;
         if self.cpus.is_some() && place.cpus.len() > 1 {

@@ -1,8 +1,8 @@
-//! The thread that runs the phases: starts the shards, opens connections, lets messages flow, measures, drains, closes,
-//! and makes the report.
+//! The thread that runs the phases: starts the shards, opens connections, starts the messages, measures, drains,
+//! closes, and builds the report.
 //!
-//! In: a [`Job`]. Out: a [`Run`], with the report in it. Time is the engine's clock here too, so that a window means the same
-//! to every shard and to the reading of `/proc`.
+//! In: a [`Job`]. Out: a [`Run`], with the report in it. This thread uses the engine's clock too, so that a window
+//! means the same to every shard and to the reads of `/proc`.
 
 mod phases;
 mod progress;
@@ -41,55 +41,55 @@ use crate::upstream::mirror::Mirror;
 use crate::upstream::service::{self, Upstream};
 use crate::upstream::totals::Totals;
 
-/// Everything a run needs besides its scenario.
+/// Everything that a run needs except its script.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// Which scenario it is.
+    /// The scenario.
     pub scenario: Scenario,
-    /// What is timed, in words.
+    /// The measured quantity, in words.
     pub timed: &'static str,
-    /// What all shards have in common.
+    /// Options that all shards share.
     pub plan: Arc<Plan>,
     /// Connections to open before messages begin.
     pub connections: u64,
-    /// How long opening them may take; as fast as they come to stand if `None`.
+    /// The time over which connections are opened; `None` opens them as fast as the target accepts.
     pub ramp: Option<Duration>,
-    /// How long messages flow before they count.
+    /// The time for which messages are sent before they count.
     pub warmup: Duration,
-    /// How long they count.
+    /// The length of the measured window.
     pub duration: Duration,
-    /// How long answers are waited for behind that.
+    /// The time to wait for answers after the window.
     pub grace: Duration,
-    /// Messages or connections a second, if that is asked for.
+    /// Messages or connections per second, if a rate is set.
     pub rate: Option<Rate>,
     /// The CPUs to run on.
     pub cpus: Vec<usize>,
-    /// Whether shards poll without sleeping.
+    /// `true` if shards poll without sleeping.
     pub polls: bool,
-    /// Where to play the upstream too.
+    /// The address on which to run the upstream too.
     pub upstream: Option<SocketAddr>,
     /// The target's process.
     pub pid: Option<u32>,
-    /// Whether to say how it goes.
+    /// `true` to show progress.
     pub progress: bool,
-    /// What was asked for, in words.
+    /// The run's options, in words, for the report.
     pub settings: Vec<Setting>,
-    /// What the run is to fail for.
+    /// Thresholds that make the run fail.
     pub thresholds: Vec<Threshold>,
 }
 
-/// What a run gave.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
     /// The report.
     pub report: Report,
-    /// The measured window's start on the calendar.
+    /// The wall-clock time of the measured window's start.
     pub started: std::time::SystemTime,
-    /// Latency, second by second.
+    /// Latency of each second.
     pub intervals: Vec<Interval>,
 }
 
-/// The shards, as something that takes commands.
+/// All shards of the run, as one receiver of commands.
 pub(crate) struct Fleet {
     tell: Box<dyn Fn(Command)>,
     count: usize,
@@ -104,7 +104,7 @@ impl Fleet {
 /// Runs a scenario to its end.
 ///
 /// # Errors
-/// There is nothing to report: the host will not do, or the target cannot be reached.
+/// Fails if there is nothing to report: the host lacks something that a run needs, or the target cannot be reached.
 pub fn conduct<P, F>(job: &Job, script: F) -> Result<Outcome, Failure>
 where
     P: Script + 'static,
@@ -114,7 +114,7 @@ where
     let (events, happens) = channel();
     let signalled = events.clone();
     signals::watch(move |before| {
-        // Who asks twice does not want the report.
+        // A user who interrupts twice does not want the report.
         if before > 0 || signalled.send(Event::Signal).is_err() {
             std::process::exit(130);
         }
@@ -124,19 +124,19 @@ where
     Run::new(job, fleet, happens).to_its_end()
 }
 
-/// What the host lets a run have.
+/// CPUs and connections that the host allows a run.
 #[derive(Clone, Debug)]
 pub struct Room {
     /// The CPUs to run on.
     pub cpus: Vec<usize>,
-    /// The most connections of each shard.
+    /// The most connections on each shard.
     pub max_connections: usize,
 }
 
-/// Checks that the host will do, for so many connections on these CPUs; on all if none are named.
+/// Checks that the host can run this many connections on these CPUs; on all CPUs if none are given.
 ///
 /// # Errors
-/// What is missing, and how to mend it.
+/// Fails with the missing resource, and how to provide it.
 pub fn room_for(cpus: Option<&[usize]>, connections: u64, both_ends: bool) -> Result<Room, Failure> {
     let host = preflight::check().map_err(|missing| Failure::Failed(missing.to_string()))?;
     let cpus = host.choose_cpus(cpus).map_err(Failure::Configuration)?;
@@ -213,7 +213,7 @@ where
 {
     let events = events.clone();
     let ended = move |result| {
-        // Who would hear it has gone, and the process with it.
+        // The send fails only if the receiving thread has ended, and then the process ends too.
         let _ = events.send(Event::Ended(result));
     };
     Ok(Shards::start(plan, listeners, |shard, _| service(shard), ended)?)
@@ -226,12 +226,12 @@ where
 {
     let tell = move |command: Command| {
         for sender in shards.senders() {
-            // A shard that is gone has said so.
+            // The send fails only if the shard has ended, and its end event reports that.
             let _ = sender.send(wrap(command));
         }
     };
     Fleet { tell: Box::new(tell), count }
 }
 
-/// What happens, in order.
+/// Events, in order.
 pub(crate) type Happens = Receiver<Event>;

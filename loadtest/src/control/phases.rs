@@ -1,4 +1,4 @@
-//! The phases of a run, in order: probe, open, let messages flow, measure, drain, close, report.
+//! The phases of a run, in order: probe, open, start the messages, measure, drain, close, report.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::RecvTimeoutError;
@@ -19,14 +19,14 @@ use crate::shard::clients::Opening;
 use crate::shard::load::Command;
 use crate::shard::script;
 
-/// From the command to the first message: every shard must have the command by then.
+/// The time from the command to the first message: every shard must have received the command by then.
 const HEAD_START: Duration = Duration::from_millis(20);
-/// How long connections may take to close, all together.
+/// The longest time that all connections together may take to close.
 const CLOSING: Duration = Duration::from_secs(5);
-/// How long the target's memory is given to come to rest.
+/// The time to wait until the target's memory is stable.
 const REST: Duration = Duration::from_millis(1500);
 
-/// A run under way.
+/// A run in progress.
 pub struct Run<'a> {
     job: &'a Job,
     fleet: Fleet,
@@ -34,22 +34,22 @@ pub struct Run<'a> {
     totals: Totals,
     progress: Progress,
     interrupted: bool,
-    /// Shards whose connections are open, or failed, since the last were asked for.
+    /// Shards whose connections are open, or failed, since the last request to open some.
     settled: usize,
     ended: usize,
     target: Option<TargetUse>,
     /// CPU time of the target's threads at the window's start.
     target_cpu: Option<BTreeMap<u32, Duration>>,
-    /// Why the target's process could not be read any more.
+    /// The reason why the target's process could not be read to the end.
     target_lost: Option<String>,
     own_cpu: Option<Duration>,
-    /// Connections that were open when the target's memory was read for the first time.
+    /// Connections that were open at the first read of the target's memory.
     opened_at_half: u64,
-    /// When CPU times were read at the window's start.
+    /// The time of the CPU reading at the window's start.
     usage_since: Time,
 }
 
-/// What has happened that a phase may wait for.
+/// An event that a phase may wait for.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
     Settled,
@@ -81,10 +81,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Goes through all phases.
+    /// Runs all phases.
     ///
     /// # Errors
-    /// The target cannot be reached, or a shard broke.
+    /// Fails if the target cannot be reached, or if a shard breaks.
     pub fn to_its_end(mut self) -> Result<Outcome, Failure> {
         let memory = self.target_memory();
         if let Some(lost) = self.target_lost.take() {
@@ -108,7 +108,7 @@ impl<'a> Run<'a> {
         Ok(self.outcome(window, started))
     }
 
-    /// One connection alone, to see whether there is a target.
+    /// Opens one connection, to check that there is a target.
     fn probe(&mut self) -> Result<(), Failure> {
         self.open(0, 1, None, true);
         loop {
@@ -128,7 +128,7 @@ impl<'a> Run<'a> {
     fn open_the_rest(&mut self) -> Result<(), Failure> {
         let all = self.job.connections;
         let rate = self.job.ramp.map(|ramp| Rate::over(all, ramp));
-        // The shards' own word that the probe is done comes behind it.
+        // The shard's event that the probe has settled follows.
         self.until_settled()?;
         let half = all / 2;
         if self.job.scenario == Scenario::Hold && self.target.is_some() && half > 1 {
@@ -168,7 +168,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Messages flow; the window opens and closes.
+    /// Starts the messages; opens and closes the window.
     fn measure(&mut self) -> Result<(Window, SystemTime), Failure> {
         let start = Time::of_the_clock().after(HEAD_START);
         let from = start.after(self.job.warmup);
@@ -187,7 +187,7 @@ impl<'a> Run<'a> {
         Ok((window, started))
     }
 
-    /// Waits for a moment; a signal, or the loss of every connection, cuts the window short.
+    /// Waits for a moment. A signal, or the loss of every connection, cuts the window short.
     fn wait_until(&mut self, moment: Time, window: &mut Window) -> Result<(), Failure> {
         loop {
             let deserted = self.job.scenario != Scenario::Storm && self.totals.everyone_is_gone();
@@ -198,7 +198,7 @@ impl<'a> Run<'a> {
                     _ => continue,
                 }
             }
-            // A moment that every shard hears of before it comes: else some would count what others do not.
+            // Every shard must receive this end before it comes, or the shards would count different messages.
             let end = Time::of_the_clock().after(HEAD_START).min(window.until);
             window.until = end.max(window.from);
             self.totals.measure(*window);
@@ -208,8 +208,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// CPU times are read when this thread gets its turn, which may be late: between two looks at the clock of its own, and
-    /// then taken for the window's length.
+    /// Reads CPU times. This thread may be scheduled late, so the usage is measured between two readings of its own
+    /// clock and then scaled to the window's length.
     fn read_usage(&mut self, window: &Window) {
         let elapsed = Time::of_the_clock().since(self.usage_since).as_secs_f64();
         let length = window.until.since(window.from).as_secs_f64();
@@ -219,7 +219,7 @@ impl<'a> Run<'a> {
         let (now, memory) = (self.target_threads(), self.target_memory());
         let Some((now, then)) = now.zip(self.target_cpu.take()) else { return };
         if then.keys().any(|thread| !now.contains_key(thread)) {
-            let why = "threads of it ended meanwhile, and took their CPU time with them";
+            let why = "some of its threads ended during the run, so their CPU time is unknown";
             self.target_lost.get_or_insert(why.to_owned());
         }
         let used = |(thread, used): (&u32, &Duration)| {
@@ -237,7 +237,7 @@ impl<'a> Run<'a> {
     fn drain(&mut self) -> Result<(), Failure> {
         self.progress.say("waiting for the last answers");
         let until = Time::of_the_clock().after(self.job.grace);
-        // What one shard publishes another awaits: only when all have sent their last is each asked for good.
+        // A shard may wait for messages that another publishes: the second round starts once all have sent their last.
         let rounds = if self.fleet.count > 1 { 2 } else { 1 };
         for _ in 0..rounds {
             self.fleet.tell(Command::Drain);
@@ -266,7 +266,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// What happens next, or that the time is over. Updates are taken in on the way.
+    /// Returns the next step, or that the time is over. Adds updates to the totals on the way.
     fn next(&mut self, until: Option<Time>) -> Result<Step, Failure> {
         loop {
             let now = Time::of_the_clock();
@@ -314,7 +314,7 @@ impl<'a> Run<'a> {
         self.read_target(proc::family(pid).and_then(|pids| proc::anonymous_bytes(&pids))).unwrap_or(0)
     }
 
-    /// A target that is gone is a finding, no reason to lose the others.
+    /// Unwraps a reading of the target's process. A failed reading is noted for the report and does not end the run.
     fn read_target<V>(&mut self, value: std::io::Result<V>) -> Option<V> {
         match value {
             Ok(value) => Some(value),
@@ -326,7 +326,7 @@ impl<'a> Run<'a> {
     }
 
     fn outcome(mut self, window: Window, started: SystemTime) -> Outcome {
-        // Half a figure is none.
+        // An incomplete figure is not reported.
         let lost = self.target_lost.take();
         if lost.is_some() || window.until == window.from {
             self.target = None;

@@ -1,5 +1,5 @@
-//! How it goes, for who watches: a line that changes on a terminal, plain lines otherwise. On standard error: standard
-//! output is for the result.
+//! Progress for the user: a changing line on a terminal, plain lines otherwise. Progress goes to standard error,
+//! because standard output is for the result.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::Job;
 use super::totals::Totals;
 use crate::record::Window;
 
-/// A plain line comes every second of a run this long, and every ten of a longer one.
+/// A run of at most this length prints a plain line every second; a longer one, every ten seconds.
 const SHORT: Duration = Duration::from_secs(30);
 
 pub(super) struct Progress {
@@ -19,13 +19,13 @@ pub(super) struct Progress {
     window: Option<Window>,
     every: u64,
     shown: u64,
-    /// Shards hand over one after the other: only when all have is a second complete.
+    /// Shards report one after another; a second is complete only when all have reported.
     shards: usize,
     updates: usize,
 }
 
 enum Way {
-    /// Nobody wants to know.
+    /// The user turned progress off.
     Off,
     Lines,
     Bar(ProgressBar),
@@ -54,7 +54,7 @@ impl Progress {
         }
     }
 
-    /// What is going on now.
+    /// Shows the current phase.
     pub(super) fn say(&self, what: &str) {
         match &self.way {
             Way::Off => {}
@@ -63,16 +63,16 @@ impl Progress {
         }
     }
 
-    /// The window has opened.
+    /// Notes that the window has opened.
     pub(super) fn measure(&mut self, window: Window) {
         self.window = Some(window);
         self.say("measuring");
     }
 
-    /// How far it is.
+    /// Shows the progress of the run.
     pub(super) fn show(&mut self, totals: &Totals) {
         self.updates += 1;
-        // Behind the window there is nothing more to watch.
+        // After the window there is nothing more to show.
         let over =
             self.window.is_some_and(|window| Time::of_the_clock() > window.until.after(Duration::from_millis(500)));
         if !self.updates.is_multiple_of(self.shards) || over {
@@ -122,7 +122,7 @@ impl Progress {
 }
 
 fn line(text: &str) {
-    // Nobody may be reading.
+    // There may be no reader.
     let _ = writeln!(io::stderr(), "{text}");
 }
 

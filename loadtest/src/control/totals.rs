@@ -1,4 +1,4 @@
-//! What all shards saw, together and second by second.
+//! The observations of all shards, in total and for each second.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use ringway::engine::Time;
 use crate::record::{self, Agreed, Counts, Trouble, Update, Window};
 use crate::report::kept::Kept;
 
-/// An update comes a little behind its second's end: half a second to either side is the same one.
+/// An update arrives a little after its second's end: half a second to either side belongs to the same end.
 const HALF_A_SECOND: Duration = Duration::from_millis(500);
 
 /// The sum of all updates.
@@ -19,17 +19,17 @@ pub(super) struct Totals {
     pub(super) counts: Counts,
     /// Errors by kind.
     pub(super) errors: BTreeMap<Trouble, u64>,
-    /// TLS handshakes by what they came to, of the whole run.
+    /// TLS handshakes by their results, in the whole run.
     pub(super) secured: BTreeMap<Agreed, u64>,
     /// The scenario's latency in the window.
     pub(super) latency: Histogram<u64>,
-    /// From due to 101, in the whole run.
+    /// Time from due to 101, in the whole run.
     pub(super) handshake: Histogram<u64>,
-    /// The window, second by second.
+    /// The seconds of the window.
     pub(super) seconds: Vec<Second>,
     /// Connections that were open when the run ended.
     pub(super) open_at_end: u64,
-    /// Whether what closes now closes on purpose.
+    /// `true` once connections are closed on purpose.
     over: bool,
     /// CPU seconds of this process in the window.
     pub(super) own_cpu_seconds: f64,
@@ -40,23 +40,23 @@ pub(super) struct Totals {
 /// One second of the window.
 #[derive(Debug)]
 pub(super) struct Second {
-    /// Counts of it.
+    /// Counts of this second.
     pub(super) counts: Counts,
-    /// Errors in it.
+    /// Errors in this second.
     pub(super) errors: u64,
-    /// Connections open at its end.
+    /// Connections open at the end of this second.
     pub(super) open: u64,
-    /// Latency of what came in it.
+    /// Latency of the answers that arrived in this second.
     pub(super) latency: Kept,
 }
 
-/// What is known of a shard.
+/// The state of a shard.
 #[derive(Clone, Copy, Debug, Default)]
 struct Shard {
     open: u64,
-    /// When the window began for it, and how long it had been idle by then.
+    /// The first update in the window: its time, and the shard's idle time until then.
     first: Option<(Time, Duration)>,
-    /// The same of its latest update in the window.
+    /// The latest update in the window: its time, and the shard's idle time until then.
     last: Option<(Time, Duration)>,
 }
 
@@ -81,7 +81,7 @@ impl Totals {
         self.window = window;
     }
 
-    /// Takes an update in.
+    /// Adds an update.
     pub(super) fn take(&mut self, update: &Update) {
         let shard = self.shards.entry(update.shard).or_default();
         shard.open = update.open;
@@ -99,7 +99,7 @@ impl Totals {
         for (agreed, count) in &update.secured {
             *self.secured.entry(*agreed).or_default() += count;
         }
-        // Nothing here is longer than what the bounds allow, which are the same.
+        // Both distributions have the same bounds, so no value is too large.
         let _ = self.handshake.add(&update.handshake);
         let _ = self.latency.add(&update.latency);
         let open = if self.over { self.open_at_end } else { self.open() };
@@ -107,7 +107,7 @@ impl Totals {
         if let Some(index) = self.second_of(update.until) {
             while self.seconds.len() <= index {
                 let latency = Kept::Live(record::times());
-                // A distribution takes a quarter of a megabyte, and a run may go on for a day.
+                // A distribution takes a quarter of a megabyte, and a run may last a day.
                 let settled = self.seconds.len().saturating_sub(1);
                 self.seconds
                     .iter_mut()
@@ -127,13 +127,13 @@ impl Totals {
         }
     }
 
-    /// Connections open now, as far as is known.
+    /// Connections open now, as far as the updates tell.
     #[must_use]
     pub(super) fn open(&self) -> u64 {
         self.shards.values().map(|shard| shard.open).sum()
     }
 
-    /// Whether there were connections and none is left.
+    /// Returns `true` if there were connections and all have ended.
     #[must_use]
     pub(super) fn everyone_is_gone(&self) -> bool {
         self.counts.opened > 0 && self.counts.ended >= self.counts.opened
@@ -144,13 +144,13 @@ impl Totals {
         self.over = true;
     }
 
-    /// Whether an update is of what was before the window, but for what was quick.
+    /// Returns `true` if an update ends at the window's start, within half a second, in a window longer than that.
     fn opens_the_window(&self, until: Time) -> bool {
         let length = self.window.until.since(self.window.from);
         until.since(self.window.from) < HALF_A_SECOND && length > HALF_A_SECOND
     }
 
-    /// Which second of the window an update closes; what comes behind the window belongs to its last.
+    /// The index of the window's second that an update closes. An update after the window belongs to the last second.
     fn second_of(&self, until: Time) -> Option<usize> {
         let after = until.since(self.window.from).as_millis();
         let length = self.window.until.since(self.window.from).as_millis();
@@ -162,7 +162,7 @@ impl Totals {
         usize::try_from(number.saturating_sub(1).min(last)).ok()
     }
 
-    /// The share of the window in which the busiest shard had something to do, 0 to 1.
+    /// The fraction of the window in which the busiest shard was busy, 0 to 1.
     #[must_use]
     pub(super) fn busy_share(&self) -> f64 {
         let share = |shard: &Shard| {

@@ -1,4 +1,4 @@
-//! From what was seen to what is reported: the figures, and whether they mean anything.
+//! Builds the report from the observations: the figures, and whether they are valid.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,18 +14,18 @@ use crate::report::model::{
 };
 use crate::tls;
 
-/// A run is void when more than this share of its messages was taken up late.
+/// A run is void if more than this share of its messages was taken up late.
 const MAX_LATE_SHARE: f64 = 0.01;
-/// A generator that was busy for more than this share of the window was at its limit.
+/// A generator that was busy for more than this share of the window was at its own limit.
 const MAX_BUSY_SHARE: f64 = 0.95;
 /// A target with a thread that used more than this share of a CPU was at its own limit.
 const TARGET_AT_LIMIT: f64 = 0.9;
 
-/// What a run gave, before it is judged.
+/// The observations of a run, before they are judged.
 pub(super) struct Seen {
     pub(super) totals: Totals,
     pub(super) target: Option<TargetUse>,
-    /// Why the target's process could not be read to the end.
+    /// The reason why the target's process could not be read to the end.
     pub(super) target_lost: Option<String>,
     pub(super) window: Window,
     pub(super) started: SystemTime,
@@ -84,7 +84,7 @@ pub(super) fn report(job: &Job, seen: Seen, interrupted: bool) -> Outcome {
 
 fn messages(job: &Job, totals: &Totals, length: Duration) -> Messages {
     let counts = &totals.counts;
-    // A fan-out's rate is that of publishing; of anything else, that of answers.
+    // A fan-out's rate is the rate of publishing; any other scenario's rate is the rate of answers.
     let achieved = if job.scenario == Scenario::Fanout && job.rate.is_some() { counts.sent } else { counts.received };
     let seconds = length.as_secs_f64();
     Messages {
@@ -159,7 +159,7 @@ fn series(totals: &Totals, length: Duration) -> Vec<Second> {
         .collect()
 }
 
-/// Whether the figures are the target's, and nothing went wrong on the way.
+/// Decides whether the figures are those of the target, and whether anything failed.
 fn judge(report: &mut Report, totals: &Totals, target_lost: Option<String>) {
     let mut void = Vec::new();
     let counts = &totals.counts;
@@ -183,7 +183,7 @@ fn judge(report: &mut Report, totals: &Totals, target_lost: Option<String>) {
         ));
     }
     if report.measured_ms == 0 {
-        void.push("nothing was measured: the run was cut short before".to_owned());
+        void.push("nothing was measured: the run was interrupted before the measurement".to_owned());
     }
     let mut failed = faults(report, totals);
     failed.extend(target_lost.map(|why| format!("the target's process could not be read to the end: {why}")));
@@ -196,7 +196,7 @@ fn judge(report: &mut Report, totals: &Totals, target_lost: Option<String>) {
     verdict.reasons = failed.into_iter().chain(void).collect();
 }
 
-/// What must not happen.
+/// Faults that must not occur.
 fn faults(report: &Report, totals: &Totals) -> Vec<String> {
     let mut faults: Vec<(u64, &str, &str)> = Vec::new();
     let connections = &report.connections;
@@ -214,7 +214,7 @@ fn faults(report: &Report, totals: &Totals) -> Vec<String> {
     let counted = faults.into_iter().filter(|(count, ..)| *count > 0);
     let mut told: Vec<String> =
         counted.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many })).collect();
-    // What is cut short may have nothing to show for itself.
+    // An interrupted run may have no figures.
     let whole = report.measured_ms > 0 && !report.verdict.interrupted;
     if whole && totals.counts.received == 0 {
         match report.scenario {

@@ -1,9 +1,10 @@
-//! Two runs beside each other: what changed, and whether the change is more than what either run does from second to second.
+//! Comparison of two runs: the changes, and whether a change exceeds the variation within either run from second to
+//! second.
 //!
-//! The noise of a figure is the relative spread of its seconds: their median absolute deviation from their median, times 1.4826
-//! (which makes it a standard deviation where the seconds are normally distributed), over the median. One stalled second in
-//! sixty does not move it. Two runs' noise is combined as the root of the sum of squares. A figure without a second-by-second
-//! series has no known noise, and its change is called neither better nor worse.
+//! The noise of a figure is the relative spread of its seconds: their median absolute deviation from their median,
+//! times 1.4826 (which makes it a standard deviation if the seconds are normally distributed), divided by the median.
+//! One stalled second in sixty does not change it. The noise of two runs is combined as the root of the sum of squares.
+//! A figure without a second-by-second series has no known noise, and its change is called neither better nor worse.
 
 use std::fmt::Write;
 
@@ -11,10 +12,10 @@ use super::figures::{bytes, count, distribution, percent, rate, time, visible};
 use super::model::{Outcome, Report, Second};
 use super::text;
 
-/// The comparison of a run to an earlier one, `a`, for a terminal.
+/// Compares a run with an earlier one, `a`, for a terminal.
 ///
 /// # Errors
-/// The runs are of different scenarios: there is nothing to compare.
+/// Fails if the runs have different scenarios: they cannot be compared.
 pub fn render(a: &Report, b: &Report) -> Result<String, String> {
     if a.scenario != b.scenario {
         let (a, b) = (text::scenario(a.scenario), text::scenario(b.scenario));
@@ -39,7 +40,7 @@ pub fn render(a: &Report, b: &Report) -> Result<String, String> {
     Ok(told)
 }
 
-/// Fewer seconds than this have no spread worth the name.
+/// The fewest seconds that give a usable spread.
 const FEWEST_SECONDS: usize = 5;
 
 struct Row {
@@ -120,8 +121,8 @@ fn errors(run: &Report) -> u64 {
     run.errors.iter().fold(0, |sum, kind| sum.saturating_add(kind.count))
 }
 
-/// The relative spread of a figure over the seconds that have it; see the head of this file. `value` gets a second and its
-/// length in milliseconds.
+/// The relative spread of a figure over the seconds that have it; see the module's documentation. `value` gets a second
+/// and its length in milliseconds.
 fn spread(series: &[Second], value: impl Fn(&Second, u64) -> Option<f64>) -> Option<f64> {
     let mut begun = 0;
     let mut values = Vec::with_capacity(series.len());
@@ -165,7 +166,7 @@ fn warnings(a: &Report, b: &Report) -> Vec<String> {
         };
         warnings.push(format!("the machines differ\n  A: {}\n  B: {}", shown(a), shown(b)));
     }
-    // A name may be given several times, as `header` is.
+    // A setting may be given several times, for example `header`.
     let values = |run: &Report, name: &str| {
         let same = run.settings.iter().filter(|setting| setting.name == name);
         same.map(|setting| visible(&setting.value, 100)).collect::<Vec<_>>()

@@ -1,10 +1,10 @@
-//! Which curves a run is drawn as: its distribution, and its seconds.
+//! The charts of a run: its distributions, and its seconds.
 
 use super::chart::{Line, LineChart, Mark, Scale, Unit};
 use super::histogram;
 use super::model::{Latency, Report, Scenario, Second};
 
-/// A curve of each distribution that the report has and that can be read.
+/// A chart of each distribution that the report has and that can be decoded.
 pub(crate) fn percentiles(report: &Report) -> Vec<LineChart> {
     [("Latency", &report.latency), ("Handshake", &report.handshake)]
         .into_iter()
@@ -12,12 +12,12 @@ pub(crate) fn percentiles(report: &Report) -> Vec<LineChart> {
         .collect()
 }
 
-/// Points of a percentile curve.
+/// The number of points of a percentile curve.
 const POINTS: u16 = 300;
 
 fn percentile_curve(name: &str, latency: &Latency) -> Option<LineChart> {
     let histogram = histogram::decode(latency).ok().filter(|histogram| !histogram.is_empty())?;
-    // Of 1,000 values the thousandth is one: the curve ends where there is more than that behind a point.
+    // The curve ends where one value is left: with 1,000 values at p99.9.
     let end = (histogram.len() as f64).log10().clamp(0.0, 5.0);
     let at = |x: f64| histogram.value_at_quantile(1.0 - 10.0_f64.powf(-x)) as f64;
     let points: Vec<(f64, f64)> =
@@ -37,7 +37,7 @@ fn percentile_curve(name: &str, latency: &Latency) -> Option<LineChart> {
     })
 }
 
-/// The run second by second: rates, latency and connections, as far as there are any.
+/// Charts of the run over time: rates, latency and connections, as far as there are any.
 pub(crate) fn series(report: &Report) -> Vec<LineChart> {
     if report.series.is_empty() {
         return Vec::new();
@@ -45,7 +45,7 @@ pub(crate) fn series(report: &Report) -> Vec<LineChart> {
     [rates(report), latencies(report), connections(report)].into_iter().flatten().collect()
 }
 
-/// What a second's `sent` and `received` are.
+/// The names of a second's `sent` and `received`.
 fn names(scenario: Scenario) -> (&'static str, &'static str) {
     match scenario {
         Scenario::Echo => ("messages sent", "replies received"),
@@ -64,7 +64,7 @@ fn rates(report: &Report) -> Option<LineChart> {
         let begun = std::iter::once(0).chain(report.series.iter().map(|second| second.until_ms));
         let lengths =
             report.series.iter().zip(begun).map(|(second, begun)| (second, second.until_ms.saturating_sub(begun)));
-        // The last stretch may be short, and would look like a dip or a peak that was none.
+        // The last interval may be very short and would look like a dip or a peak.
         let rates = lengths
             .filter(|(_, ms)| *ms >= 100)
             .map(|(second, ms)| (at(second), of(second) as f64 * 1000.0 / ms as f64));
@@ -73,7 +73,7 @@ fn rates(report: &Report) -> Option<LineChart> {
     let mut lines = vec![line(sent, 1, each(|second| second.sent)), line(received, 0, each(|second| second.received))];
     let ends = [report.series.first(), report.series.last()];
     if let Some(offered) = report.messages.as_ref().and_then(|messages| messages.offered_per_s) {
-        // One message may be many deliveries: the offered rate is that of what is sent.
+        // One message may cause many deliveries: the offered rate is the rate of sending.
         let points = ends.into_iter().flatten().map(|second| (at(second), offered)).collect();
         lines.insert(0, Line { dashed: true, ..line("offered", 5, points) });
     }
@@ -85,7 +85,7 @@ fn latencies(report: &Report) -> Option<LineChart> {
     let least = came.iter().map(|second| second.p50_ns).filter(|ns| *ns > 0).min()? as f64;
     let most = came.iter().map(|second| second.max_ns).max()? as f64;
     let each = |of: fn(&Second) -> u64| {
-        // A second in which nothing came has no latency, and certainly not one of zero.
+        // A second without answers has no latency, rather than a latency of zero.
         let value = |second: &Second| if of(second) > 0 { of(second) as f64 } else { f64::NAN };
         report.series.iter().map(|second| (at(second), value(second))).collect()
     };

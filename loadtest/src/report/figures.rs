@@ -1,4 +1,5 @@
-//! Numbers and foreign strings as people read them, the same in the table, the page, the charts and the comparison.
+//! Formats numbers and foreign strings for people, in the same way for the table, the page, the charts and the
+//! comparison.
 
 use super::model::Latency;
 
@@ -9,7 +10,7 @@ pub(crate) fn time(ns: f64) -> String {
     }
     for (unit, factor) in [("ns", 1.0), ("us", 1e3), ("ms", 1e6)] {
         let scaled = ns / factor;
-        // 999.6us would be written 1000us, which is four digits: it belongs to the next unit.
+        // 999.6us would be written as 1000us, with four digits, so it gets the next unit.
         if scaled < 999.5 {
             return if unit == "ns" { format!("{scaled:.0}ns") } else { format!("{}{unit}", three(scaled)) };
         }
@@ -30,7 +31,7 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
-/// Something a second: whole above a hundred, else three significant digits.
+/// A rate per second: an integer from a hundred on, otherwise three significant digits.
 pub(crate) fn rate(per_second: f64) -> String {
     if !per_second.is_finite() {
         return "-".to_owned();
@@ -56,13 +57,13 @@ pub(crate) fn bytes(bytes: f64) -> String {
     format!("{}GiB", three(bytes / 1024.0_f64.powi(3)))
 }
 
-/// A share from 0 to 1 in percent: `72%`, `0.3%`.
+/// A share from 0 to 1 as a percentage: `72%`, `0.3%`.
 pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     match percent.abs() {
         size if !size.is_finite() => "-".to_owned(),
         0.0 | 9.95..99.5 | 99.995.. => format!("{percent:.0}%"),
-        // A rate that was not quite reached is not to look as if it was.
+        // A rate that was narrowly missed must not look as if it was reached.
         99.5..99.995 => format!("{percent:.2}%"),
         _ => format!("{percent:.1}%"),
     }
@@ -77,8 +78,8 @@ pub(crate) fn three(number: f64) -> String {
     }
 }
 
-/// A string from elsewhere, with whatever could move the cursor, hide text or turn its direction written out, and no longer
-/// than `longest` characters.
+/// A foreign string of at most `longest` characters, with all characters escaped that could move the cursor, hide text
+/// or change its direction.
 pub(crate) fn visible(text: &str, longest: usize) -> String {
     let mut shown = String::with_capacity(text.len().min(longest));
     for (index, character) in text.chars().enumerate() {
@@ -98,8 +99,8 @@ pub(crate) fn visible(text: &str, longest: usize) -> String {
     shown
 }
 
-/// The usual figures of a distribution in ns, in the order they are shown. A percentile that so few values cannot tell is
-/// `None`: 99.99 of 100 needs 10,000 of them.
+/// The usual figures of a distribution in ns, in display order. A percentile is `None` if there are too few values for
+/// it: the 99.99th percentile needs 10,000.
 pub(crate) fn distribution(latency: &Latency) -> [(&'static str, Option<f64>); 8] {
     let told = |value: u64, needed: u64| (latency.count >= needed).then_some(value as f64);
     [

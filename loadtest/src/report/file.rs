@@ -1,14 +1,15 @@
-//! Files that are there whole or not at all.
+//! Writes files atomically.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes a file beside its place and moves it there, so that a run that is cut leaves the old file or the new one and never
-/// half of one. `-` is standard output. What is there and is no regular file (`/dev/stderr`, a pipe) is written to as it is.
+/// Writes a temporary file next to `path` and renames it, so that an interrupted run leaves the old file or the new
+/// one, never a part. `-` is standard output. An existing path that is not a regular file (`/dev/stderr`, a pipe) is
+/// written to directly.
 ///
 /// # Errors
-/// Which file could not be written, and why.
+/// Fails with the file that could not be written, and the reason.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
     let done = if path.as_os_str() == "-" {
         let mut output = io::stdout().lock();
@@ -22,7 +23,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // A link is to point to the new file, and not to become it.
+    // A symbolic link must keep pointing to the file instead of being replaced.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let beside = beside(&path)?;
     let written = OpenOptions::new().write(true).create_new(true).open(&beside).and_then(|mut file| {

@@ -1,4 +1,4 @@
-//! Between a histogram that was recorded into and the figures and the text that a report keeps of it.
+//! Conversion between a recorded histogram and the figures and text that a report stores of it.
 
 use std::io::Read;
 
@@ -10,7 +10,7 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer}
 
 use super::model::Latency;
 
-/// The figures of a histogram of nanoseconds, or `None` if nothing was recorded. `what` says what was timed.
+/// The figures of a histogram of nanoseconds, or `None` if the histogram is empty. `what` names the measured time.
 #[must_use]
 pub fn latency(what: &str, histogram: &Histogram<u64>) -> Option<Latency> {
     if histogram.is_empty() {
@@ -21,7 +21,7 @@ pub fn latency(what: &str, histogram: &Histogram<u64>) -> Option<Latency> {
         what: what.to_owned(),
         count: histogram.len(),
         min_ns: histogram.min(),
-        // Less than a nanosecond says nothing, and a whole number is read from JSON as it was written.
+        // A fraction of a nanosecond means nothing, and JSON preserves integers exactly.
         mean_ns: histogram.mean().round(),
         p50_ns: at(0.5),
         p90_ns: at(0.9),
@@ -33,33 +33,34 @@ pub fn latency(what: &str, histogram: &Histogram<u64>) -> Option<Latency> {
     })
 }
 
-/// HdrHistogram V2, deflated, in base64: what its Java, C, Go and JavaScript tools read.
+/// Encodes a histogram as deflated HdrHistogram V2 in base64, which HdrHistogram's Java, C, Go and JavaScript tools
+/// read.
 fn encode(histogram: &Histogram<u64>) -> String {
     let mut bytes = Vec::new();
-    // Writing into memory fails only for counts beyond 2^63; `decode` then says that nothing is there.
+    // Writing into memory fails only for counts above 2^63; `decode` then reports that the histogram is cut off.
     match V2DeflateSerializer::new().serialize(histogram, &mut bytes) {
         Ok(_) => STANDARD.encode(bytes),
         Err(_) => String::new(),
     }
 }
 
-/// Compressed bytes that a histogram of three digits over all of u64 cannot need.
+/// More compressed bytes than a histogram with three digits over all of u64 can need.
 const MAX_ENCODED: usize = 1 << 20;
-/// The same, inflated.
+/// More inflated bytes than such a histogram can need.
 const MAX_INFLATED: usize = 1 << 20;
 /// Cookie, payload length, normalizing offset, digits, lowest and highest value, ratio.
 const HEADER: usize = 40;
 
-/// The histogram that a report keeps, whoever wrote the report: nothing is allocated by a length that it declares.
+/// Decodes the histogram of a report from any source: no allocation depends on a length that the report declares.
 ///
 /// # Errors
-/// What is wrong with it, or that it does not hold as many values as the report says.
+/// Fails if the histogram is not valid, or if its count of values is not the report's.
 pub fn decode(latency: &Latency) -> Result<Histogram<u64>, String> {
     if latency.histogram.len() > MAX_ENCODED {
         return Err(format!("the histogram has {} characters, more than any needs", latency.histogram.len()));
     }
     let bytes = STANDARD.decode(&latency.histogram).map_err(|error| format!("the histogram is not base64: {error}"))?;
-    // The deflated form opens with its own cookie and length.
+    // The deflated form begins with its own cookie and length.
     let deflated = bytes.get(8..).ok_or("the histogram is cut off")?;
     if bytes.first_chunk() != Some(&[0x1c, 0x84, 0x93, 0x14]) {
         return Err("the histogram is not in HdrHistogram's deflated V2 format".to_owned());
@@ -78,11 +79,11 @@ pub fn decode(latency: &Latency) -> Result<Histogram<u64>, String> {
     let histogram: Histogram<u64> = Deserializer::new()
         .deserialize(&mut inner.as_slice())
         .map_err(|error| format!("the histogram cannot be read: {error}"))?;
-    // The decoder follows the bounds in the header; only what it really holds counts.
+    // The decoder follows the bounds in the header; only the values that it really holds count.
     if histogram.len() == counted { Ok(histogram) } else { Err("the histogram contradicts itself".to_owned()) }
 }
 
-/// Checks what the library's decoder takes on trust (lengths, runs of zeros, sums) and adds the counts up.
+/// Checks the parts that the library's decoder does not check (lengths, runs of zeros, sums), and adds up the counts.
 fn vet(inner: &[u8]) -> Result<u64, String> {
     let word = |at: usize| inner.get(at..)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
     let long = |at: usize| inner.get(at..)?.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
@@ -93,7 +94,7 @@ fn vet(inner: &[u8]) -> Result<u64, String> {
     if !matches!(word(12), Some(1..=3)) {
         return Err("the histogram's precision is not one to three digits".to_owned());
     }
-    // A year in nanoseconds is 2^55; the bound keeps the decoder's sums of values inside u64.
+    // A year in nanoseconds is 2^55; the bound keeps the decoder's sums of values within u64.
     if !matches!((long(16), long(24)), (Some(low), Some(high)) if low == 1 && high <= u64::MAX / 2) {
         return Err("the histogram's range is not one of times in nanoseconds".to_owned());
     }
@@ -117,7 +118,8 @@ fn vet(inner: &[u8]) -> Result<u64, String> {
 /// More values than any run has, and few enough for sums and for f64.
 const MAX_COUNT: u64 = 1 << 53;
 
-/// HdrHistogram's LEB128 of nine bytes at most, whose ninth is used whole: the number, and how many bytes it took.
+/// Decodes HdrHistogram's LEB128, of at most nine bytes, the ninth of which has eight data bits. Returns the number and
+/// its length in bytes.
 fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
     let mut number = 0;
     for (index, byte) in bytes.iter().take(9).enumerate() {
@@ -146,7 +148,7 @@ mod tests {
         histogram
     }
 
-    /// Three significant digits: off by a thousandth at most, and never below.
+    /// Compares with three significant digits: above by a thousandth at most, and never below.
     fn about(value: u64, expected: u64) -> bool {
         value >= expected && value - expected <= expected / 1000
     }

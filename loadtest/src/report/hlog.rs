@@ -1,4 +1,4 @@
-//! The distribution interval by interval, in the log format that HdrHistogram's own tools read and plot.
+//! Writes distributions by interval, in the log format that HdrHistogram's own tools read and plot.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -9,25 +9,25 @@ use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
 use super::file;
 use super::kept::Kept;
 
-/// What was recorded in one stretch of the run.
+/// The values recorded in one interval of the run.
 #[derive(Clone, Debug)]
 pub struct Interval {
-    /// From the start of the measured window to the start of this stretch.
+    /// The time from the start of the measured window to the start of this interval.
     pub start: Duration,
-    /// How long it was.
+    /// The length of the interval.
     pub length: Duration,
-    /// What was recorded in it, in nanoseconds.
+    /// The values recorded in the interval, in nanoseconds.
     pub histogram: Kept,
 }
 
-/// HdrHistogram's tools take a log's values for nanoseconds and show the longest of an interval in milliseconds.
+/// HdrHistogram's tools read a log's values as nanoseconds, and show the maximum of an interval in milliseconds.
 const NANOS_PER_MILLI: f64 = 1e6;
 
-/// Writes the log, to standard output where the path is `-`. `started` is the start of the measured window; the intervals are
-/// written in the order given, which is to be that of time.
+/// Writes the log, to standard output if the path is `-`. `started` is the start of the measured window; the intervals
+/// are written in the given order and must be sorted by time.
 ///
 /// # Errors
-/// Which file could not be written, and why.
+/// Fails with the file that could not be written, and the reason.
 pub fn write(path: &Path, started: SystemTime, intervals: &[Interval]) -> Result<(), String> {
     file::write(path, &encode(started, intervals)?)
 }
@@ -35,7 +35,7 @@ pub fn write(path: &Path, started: SystemTime, intervals: &[Interval]) -> Result
 fn encode(started: SystemTime, intervals: &[Interval]) -> Result<Vec<u8>, String> {
     let mut log = Vec::new();
     let mut serializer = V2DeflateSerializer::new();
-    // Both times are given: readers disagree on what an interval's time is counted from where one is missing.
+    // The log states both times: readers disagree on the base of an interval's time if one is missing.
     let mut writer = IntervalLogWriterBuilder::new()
         .add_comment("[Histogram log format version 1.3]")
         .add_comment("[Values are in nanoseconds; Interval_Max is in milliseconds]")

@@ -1,4 +1,4 @@
-//! The report as one page: no script, no request to anywhere, readable on a phone, in the dark and on paper.
+//! The report as an HTML page without scripts or external requests, readable on a phone, in dark mode and on paper.
 
 use askama::Template;
 
@@ -8,10 +8,10 @@ use super::figures::{bytes, count, distribution, percent, rate, several, three, 
 use super::model::{Latency, Outcome, Report};
 use super::text;
 
-/// The page, whole.
+/// The complete page.
 ///
 /// # Errors
-/// If the template could not be filled in, which writing into memory gives no reason for.
+/// Fails if the template cannot be filled in; writing into memory gives no reason for that.
 pub fn render(report: &Report) -> Result<String, String> {
     let (word, meaning) = text::outcome(report.verdict.outcome);
     let tone = match report.verdict.outcome {
@@ -22,7 +22,7 @@ pub fn render(report: &Report) -> Result<String, String> {
     let missed = report.thresholds.iter().filter(|threshold| threshold.failed).count();
     let page = Page {
         scenario: text::scenario(report.scenario),
-        // A valid run that missed a threshold is still valid, and still nothing to be glad of.
+        // A valid run that missed a threshold is still valid, but must not look like a success.
         tone: if missed > 0 { "bad" } else { tone },
         word,
         word_tone: tone,
@@ -60,7 +60,7 @@ pub fn render(report: &Report) -> Result<String, String> {
     page.render().map_err(|error| format!("the page was not written: {error}"))
 }
 
-/// Kinds of errors that get a row of their own.
+/// The most kinds of errors that get their own row.
 const MOST_ERRORS: usize = 100;
 
 #[derive(Template)]
@@ -103,7 +103,7 @@ struct Tile {
     bad: bool,
 }
 
-/// One distribution as a row.
+/// A distribution as a row.
 struct Times {
     name: &'static str,
     what: String,
@@ -111,7 +111,7 @@ struct Times {
     count: String,
 }
 
-/// A chart, drawn for a desk and for a phone. The drawings are markup, escaped where they were made.
+/// A chart, drawn for a desktop and for a phone. The drawings are SVG, escaped where they were created.
 struct Figure {
     heading: String,
     wide: String,
@@ -247,7 +247,7 @@ fn generator(report: &Report) -> Vec<(&'static str, String)> {
     ])
 }
 
-/// Above this a generator is near its own limit, and what it times is partly itself.
+/// A generator that is busier than this is near its own limit, and its measurements include its own delays.
 const BUSY: f64 = 0.8;
 
 fn reading(report: &Report) -> &'static str {
@@ -258,7 +258,7 @@ fn reading(report: &Report) -> &'static str {
              give it more CPUs or a lower rate, and see whether the figures stay."
         }
         (false, true) => {
-            "The shards poll without sleeping and so use their CPUs whole; the CPU seconds say nothing. The busy share is \
+            "The shards poll without sleeping and so fully use their CPUs; the CPU seconds say nothing. The busy share is \
              the time in which there was something to do, and it left room."
         }
         (false, false) => {
@@ -291,13 +291,13 @@ mod tests {
     use crate::report::sample;
     use proptest::prelude::{ProptestConfig, any, proptest};
 
-    /// Element names and attribute names of the page, which no string of a report may add to.
+    /// Element names and attribute names of the page, to which no string of a report may add.
     fn shape(page: &str) -> Vec<String> {
         let tags = page.split('<').skip(1).filter_map(|tag| tag.split_once('>'));
         tags.map(|(tag, _)| tag.split('"').step_by(2).collect::<Vec<_>>().join("\"")).collect()
     }
 
-    /// A report with the same string wherever it may come from elsewhere.
+    /// A report with the same string in every field that may come from outside.
     fn filled(text: &str, number: u64, share: f64) -> Report {
         let mut report = sample::echo();
         report.series.truncate(3);

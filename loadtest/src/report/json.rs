@@ -1,4 +1,4 @@
-//! The report as a file: JSON, with the version of its format in it.
+//! The report as a JSON file, which contains the version of its format.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,23 +7,24 @@ use std::path::Path;
 use super::file;
 use super::model::{FORMAT, Report};
 
-/// The largest file that is read: a day's run has 86,400 seconds, which is some 17 MiB.
+/// The largest file that is read: a run of one day has 86,400 seconds, some 17 MiB.
 const MAX_FILE_BYTES: u64 = 64 << 20;
 
-/// Writes the report, to standard output where the path is `-`. A file is there whole or not at all.
+/// Writes the report, to standard output if the path is `-`. Files are written atomically.
 ///
 /// # Errors
-/// Which file could not be written, and why.
+/// Fails with the file that could not be written, and the reason.
 pub fn write(report: &Report, path: &Path) -> Result<(), String> {
     let mut text = serde_json::to_vec_pretty(report).map_err(|error| format!("the report is not JSON: {error}"))?;
     text.push(b'\n');
     file::write(path, &text)
 }
 
-/// Reads a report, from standard input where the path is `-`.
+/// Reads a report, from standard input if the path is `-`.
 ///
 /// # Errors
-/// Which file it is, and what is wrong with it: not there, too large, not a report, or of a format this program does not know.
+/// Fails with the file and its fault: it is missing, too large, not a report, or in a format that this program does not
+/// support.
 pub fn read(path: &Path) -> Result<Report, String> {
     let said = |why: String| format!("{}: {why}", path.display());
     let mut bytes = Vec::new();
@@ -41,7 +42,7 @@ pub fn read(path: &Path) -> Result<Report, String> {
 }
 
 fn parse(bytes: &[u8]) -> Result<Report, String> {
-    /// Read first and alone: another format may differ in everything else.
+    /// Only the version, which is read first: another format may differ in everything else.
     #[derive(serde::Deserialize)]
     struct Versioned {
         format: u32,

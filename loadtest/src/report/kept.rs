@@ -1,33 +1,33 @@
-//! A second's distribution, kept small once the second is over.
+//! A second's distribution, encoded compactly once the second is over.
 
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 
 use crate::record;
 
-/// A distribution.
+/// A distribution, in either of two forms.
 #[derive(Clone, Debug)]
 pub enum Kept {
-    /// As it is recorded into.
+    /// The form for recording.
     Live(Histogram<u64>),
-    /// In HdrHistogram's V2 encoding: some hundred bytes.
+    /// HdrHistogram's V2 encoding, some hundred bytes.
     Packed(Vec<u8>),
 }
 
 impl Kept {
-    /// The distribution.
+    /// The decoded distribution.
     #[must_use]
     pub fn unpacked(&self) -> Histogram<u64> {
         match self {
             Self::Live(histogram) => histogram.clone(),
-            // What was encoded here a moment ago reads back.
+            // These bytes were encoded by `packed`, so they decode.
             Self::Packed(bytes) => {
                 Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap_or_else(|_| record::times())
             }
         }
     }
 
-    /// The encoding.
+    /// The encoded distribution.
     #[must_use]
     pub fn packed(&self) -> Vec<u8> {
         match self {
@@ -41,14 +41,14 @@ impl Kept {
         }
     }
 
-    /// Makes it small.
+    /// Replaces the distribution by its encoding.
     pub fn pack(&mut self) {
         if let Self::Live(_) = self {
             *self = Self::Packed(self.packed());
         }
     }
 
-    /// Adds another, of the same bounds.
+    /// Adds another distribution, with the same bounds.
     pub fn add(&mut self, more: &Histogram<u64>) {
         if let Self::Packed(_) = self {
             *self = Self::Live(self.unpacked());
@@ -59,7 +59,7 @@ impl Kept {
         }
     }
 
-    /// The value that so large a part is at or below; 0 if there is none.
+    /// The value at this quantile; 0 if the distribution is empty.
     #[must_use]
     pub fn quantile(&self, quantile: f64) -> u64 {
         match self {
@@ -68,13 +68,13 @@ impl Kept {
         }
     }
 
-    /// Whether it holds no value.
+    /// Returns `true` if the distribution holds no value.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many values it holds.
+    /// The number of values.
     #[must_use]
     pub fn len(&self) -> u64 {
         match self {

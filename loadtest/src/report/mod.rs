@@ -1,4 +1,5 @@
-//! What a run is told as. A [`model::Report`] comes in; text, JSON, a log or a page go out. Never measures anything.
+//! Output of a run's results. In: a [`model::Report`]. Out: text, JSON, a log or a page. This module never measures
+//! anything.
 
 pub mod chart;
 pub mod compare;

@@ -1,4 +1,4 @@
-//! Reports for tests: what a run might look like, without one.
+//! Sample reports for tests, without a run.
 
 use hdrhistogram::Histogram;
 
@@ -8,7 +8,7 @@ use super::model::{
     TargetUse, ThresholdResult, Verdict,
 };
 
-/// A minute of echo at 20,000 messages a second, with a stall near its end.
+/// A minute of echo at 20,000 messages per second, with a stall near its end.
 #[must_use]
 pub fn echo() -> Report {
     let series: Vec<Second> = (1..=60_u64).map(second).collect();
@@ -74,7 +74,7 @@ pub fn echo() -> Report {
     }
 }
 
-/// A run of idle connections that failed: no messages, no latency, many kinds of errors.
+/// A failed run of idle connections: no messages, no latency, many kinds of errors.
 #[must_use]
 pub fn hold_failed() -> Report {
     let mut report = echo();
@@ -98,7 +98,7 @@ pub fn hold_failed() -> Report {
     report
 }
 
-/// The least that a report can be: a run that was cut before anything came.
+/// The smallest possible report: a run that was interrupted before anything arrived.
 #[must_use]
 pub fn small() -> Report {
     Report {
@@ -131,7 +131,8 @@ pub fn times(what: &str, count: u64, median_ns: u64) -> Option<Latency> {
     let mut histogram = Histogram::new(3).ok()?;
     let (mut left, mut value) = (count, median_ns / 2);
     while left > 0 {
-        // A sixth of what is left at each step of 12%: half of the values below the double of the first, a thousandth far out.
+        // Each step of 12% takes a sixth of the rest: half of the values are below twice the first, a thousandth is far
+        // above.
         let here = (left / 6).max(1);
         histogram.record_n(value, here).ok()?;
         left -= here;
@@ -141,7 +142,7 @@ pub fn times(what: &str, count: u64, median_ns: u64) -> Option<Latency> {
 }
 
 fn second(number: u64) -> Second {
-    // Some unevenness that is the same each time.
+    // Some variation that is the same in every run of the tests.
     let wobble = (number * number * 7919) % 97;
     let stalled = matches!(number, 47 | 48);
     Second {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::figures::{bytes, count, distribution, percent, rate, several, three, time, visible};
 use super::model::{Agreed, Latency, Messages, Outcome, Report, Scenario};
 
-/// The table. `color` adds ANSI colours; strings from elsewhere cannot.
+/// Renders the table. `color` adds ANSI colours; strings from outside cannot add any.
 #[must_use]
 pub fn render(report: &Report, color: bool) -> String {
     let mut table = Table { text: String::new(), color };
@@ -30,11 +30,11 @@ pub fn render(report: &Report, color: bool) -> String {
 }
 
 const WIDTH: usize = 96;
-/// Where a line's content begins.
+/// The column at which a line's content begins.
 const INDENT: usize = 13;
-/// Ways in which TLS was agreed on that get a line of their own.
+/// The most kinds of negotiated TLS parameters that get their own line.
 pub(crate) const MOST_TERMS: usize = 8;
-/// Kinds of errors that get a line of their own.
+/// The most kinds of errors that get their own line.
 const MOST_ERRORS: usize = 20;
 
 const BOLD: &str = "1";
@@ -42,7 +42,7 @@ const RED: &str = "1;31";
 const GREEN: &str = "1;32";
 const YELLOW: &str = "1;33";
 
-/// The name of the scenario as the command line has it.
+/// The name of the scenario on the command line.
 pub(crate) fn scenario(scenario: Scenario) -> &'static str {
     match scenario {
         Scenario::Echo => "echo",
@@ -52,7 +52,7 @@ pub(crate) fn scenario(scenario: Scenario) -> &'static str {
     }
 }
 
-/// The verdict in one word, and what it means.
+/// The verdict in one word, and its meaning.
 pub(crate) fn outcome(outcome: Outcome) -> (&'static str, &'static str) {
     match outcome {
         Outcome::Valid => ("VALID", "the figures are the target's"),
@@ -74,14 +74,14 @@ fn connections(report: &Report) -> Vec<String> {
     ]
 }
 
-/// How many TLS handshakes came to what.
+/// Formats the number of TLS handshakes with these parameters.
 pub(crate) fn terms(agreed: &Agreed) -> String {
     let kind = if agreed.resumed { "resumed" } else { "full" };
     let [version, suite, group] = [&agreed.version, &agreed.suite, &agreed.group].map(|name| visible(name, 60));
     format!("{} {kind}: {version}, {suite}, {group}", count(agreed.count))
 }
 
-/// Offered against achieved.
+/// The offered and the achieved rate.
 pub(crate) fn speed(messages: &Messages) -> String {
     let achieved = rate(messages.achieved_per_s);
     match messages.offered_per_s {
@@ -114,7 +114,7 @@ fn generator(report: &Report) -> Vec<String> {
         items.push(format!("on CPU {cpus}"));
     }
     if used.polls {
-        items.push("polls, so it uses its CPUs whole".to_owned());
+        items.push("polls, so it fully uses its CPUs".to_owned());
     }
     items
 }
@@ -140,7 +140,7 @@ fn target(report: &Report) -> Vec<String> {
     items
 }
 
-/// What the target's CPU time is divided by.
+/// The unit by which the target's CPU time is divided.
 pub(crate) fn each(scenario: Scenario) -> &'static str {
     match scenario {
         Scenario::Echo => "a message",
@@ -169,7 +169,7 @@ impl Table {
         self.put(&format!("{label:INDENT$}{content}"));
     }
 
-    /// Items behind a label, as many on a line as fit. One that is longer than a line stands alone on it, whole.
+    /// Writes items after a label, as many on a line as fit. An item that is longer than a line gets its own, unbroken.
     fn items(&mut self, label: &str, items: impl IntoIterator<Item = String>) {
         let (mut line, mut columns) = (format!("{label:INDENT$}"), INDENT);
         let mut fresh = true;
@@ -227,7 +227,7 @@ impl Table {
         self.items("machine", facts.chain(sizes));
     }
 
-    /// What must be zero for a run to be valid, in red where it is not.
+    /// Counts that must be zero in a valid run, in red if they are not.
     fn wrongs(&self, messages: &Messages) -> Vec<String> {
         [
             ("late", messages.late),
@@ -296,7 +296,7 @@ impl Table {
     }
 }
 
-/// How many columns a text takes: its colours take none.
+/// The number of columns that a text takes, without its colour codes.
 fn columns_of(text: &str) -> usize {
     let mut inside = false;
     text.chars()

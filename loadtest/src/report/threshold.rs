@@ -1,4 +1,4 @@
-//! `--fail-if`: a figure of the run, compared to what it must not be.
+//! `--fail-if`: a condition on a figure of the run.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,13 +7,13 @@ use super::figures;
 use super::histogram;
 use super::model::{Latency, Report, ThresholdResult};
 
-/// A condition under which a run is to fail: `p99>5ms`, `lost != 0`, `busy >= 80%`.
+/// A condition under which a run must fail: `p99>5ms`, `lost != 0`, `busy >= 80%`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Threshold {
     expression: String,
     metric: Metric,
     operator: Operator,
-    /// In the metric's own unit: ns, a count, something a second, or percent.
+    /// The value in the metric's own unit: ns, a count, a rate per second, or percent.
     value: f64,
 }
 
@@ -61,7 +61,7 @@ enum Operator {
     NotEqual,
 }
 
-/// The longer ones first, so that `>=` is not read as `>`.
+/// The longer operators come first, so that `>=` is not read as `>`.
 const OPERATORS: [(&str, Operator); 6] = [
     (">=", Operator::GreaterOrEqual),
     ("<=", Operator::LessOrEqual),
@@ -88,11 +88,11 @@ const COUNTS: [(&str, Count); 11] = [
 const METRICS: &str = "min, mean, max, p50, p99.9 or any other percentile, the same with `handshake.` before it, errors, received, \
     lost, duplicates, out-of-order, mismatched, late, unsent, failed, connections.lost, open, rate, busy, cpu";
 
-/// What a threshold on a figure says that the run does not have. Such a threshold is missed: silence is no success.
+/// The measured figure of a threshold if the run does not have it. Such a threshold is missed: no result is no success.
 const NOTHING: &str = "nothing measured";
 
 impl Threshold {
-    /// Compares the run to the threshold. A figure that the run does not have misses it.
+    /// Compares the run with the threshold. A figure that the run does not have misses it.
     #[must_use]
     pub fn judge(&self, report: &Report) -> ThresholdResult {
         let (measured, failed) = match self.metric.measure(report) {
@@ -112,7 +112,7 @@ impl fmt::Display for Threshold {
 impl FromStr for Threshold {
     type Err = String;
 
-    /// Reads `METRIC OP VALUE`, with or without spaces. The error says what is wrong and what is allowed.
+    /// Parses `METRIC OP VALUE`, with or without spaces. The error names the fault and the allowed values.
     fn from_str(text: &str) -> Result<Self, String> {
         let expression = text.trim();
         let at = expression.find(['<', '>', '=', '!']).ok_or_else(|| {
@@ -170,7 +170,8 @@ impl FromStr for Part {
     }
 }
 
-/// Digits with at most one point between them: what `f64` reads besides (`inf`, `1e9`, `-1`) is no value here.
+/// Returns `true` for digits with at most one point between them. Other forms that `f64` parses (`inf`, `1e9`, `-1`)
+/// are not allowed.
 fn plain_number(text: &str) -> bool {
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
     [whole, part].iter().all(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
@@ -209,7 +210,7 @@ impl Metric {
         }
     }
 
-    /// The figure in the metric's own unit, and as it is shown.
+    /// The figure in the metric's own unit, and its display form.
     fn measure(self, report: &Report) -> Option<(f64, String)> {
         match self {
             Self::Latency(part) => part.measure(report.latency.as_ref()?),
@@ -239,7 +240,7 @@ impl Part {
             Self::Max => latency.max_ns as f64,
             Self::Percentile(percentile) => {
                 let ns = histogram::decode(latency).ok()?.value_at_quantile(percentile / 100.0) as f64;
-                // So few values do not tell it: it is the longest of them, and the reader is to know.
+                // There are too few values for this percentile: it is the longest value, and the report says so.
                 if (latency.count as f64) * (1.0 - percentile / 100.0) < 1.0 - 1e-9 && percentile < 100.0 {
                     let shown = figures::time(ns);
                     return Some((ns, format!("{shown} (only {} values)", figures::count(latency.count))));

@@ -1,13 +1,14 @@
 //! `chat`: the protocol of the reference sample, WSO2's `chat-service-nodejs`.
 //!
-//! A client sends `{"type":"Connect","username":"ann"}`, then `{"type":"Data","message":"hi"}`. Users share rooms. Who comes
-//! or goes is announced to the room; what one says goes to the others there, and its sender gets the bare text
-//! `Message sent`. Names and order of fields are the sample's.
+//! A client sends `{"type":"Connect","username":"ann"}`, then `{"type":"Data","message":"hi"}`. Users share rooms. The
+//! room is notified when a user joins or leaves; a user's message goes to the others in the room, and the sender gets
+//! the bare text `Message sent`. Field names and field order are the sample's.
 //!
-//! It differs where the sample cannot be meant: a message that is not JSON ends the sample's process, and one that it does
-//! not understand it passes over in silence, as it does what a user says who has not connected; here each gets an error
-//! text. It takes a second `Connect` for a second user, whom nothing removes; here that is an error too. It reads each
-//! byte as a character; here text is UTF-8. It bounds nothing.
+//! This role deviates from the sample where the sample's behaviour cannot be intended. A message that is not JSON ends
+//! the sample's process; an unknown message, and a message from a user who has not connected, the sample ignores
+//! silently. Here the client gets an error text in all three cases. The sample accepts a second `Connect` as a second
+//! user whom nothing removes; here that is an error too. The sample reads each byte as a character; here text is UTF-8.
+//! The sample limits nothing.
 
 use std::mem;
 use std::num::NonZeroU32;
@@ -26,12 +27,12 @@ use super::rooms::Rooms;
 const MAX_MESSAGE_BYTES: u64 = 256 * 1024;
 /// The longest name, in bytes.
 const MAX_NAME_BYTES: usize = 128;
-/// More than this waiting on a connection, in bytes, and it is closed.
+/// The most bytes that may wait on a connection. A connection with more is closed.
 const MAX_WAITING_BYTES: usize = 1024 * 1024;
-/// The close code for who does not read (RFC 6455 section 7.4.1: a policy was violated), and the reason.
+/// The close code for a client that does not read (RFC 6455 section 7.4.1: policy violation), and the reason.
 const TOO_SLOW: (u16, &str) = (1008, "too slow");
 
-/// What the sender of a message is told.
+/// The text that the sender of a message gets.
 const SENT: &str = "Message sent";
 const NOT_A_MESSAGE: &str = "Error: not a JSON object with a type";
 const UNKNOWN_TYPE: &str = "Error: the type is neither Connect nor Data";
@@ -39,21 +40,21 @@ const BAD_NAME: &str = "Error: a username is a text of 1 to 128 bytes";
 const CONNECTED_BEFORE: &str = "Error: connected before";
 const NOT_CONNECTED: &str = "Error: not connected";
 
-/// How to play it.
+/// Options of the chat.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// Users that fit into a room; all are in one if `None`.
     pub room_size: Option<NonZeroU32>,
-    /// Whether who comes and goes is not announced.
+    /// `true` if joins and leaves are not announced.
     pub quiet: bool,
 }
 
-/// The role.
+/// The chat role of one shard.
 #[derive(Debug)]
 pub struct Chat {
     plan: Plan,
     rooms: Rooms,
-    /// What the connection that is being stepped has for others.
+    /// Frames for other connections, from the connection that is being stepped.
     post: Vec<Letter>,
     /// Connections that do not read the answers to what they send.
     slow: Vec<Slot>,
@@ -61,22 +62,22 @@ pub struct Chat {
     frame: Vec<u8>,
 }
 
-/// A frame for a room.
+/// A frame for the members of a room.
 #[derive(Debug)]
 struct Letter {
     room: usize,
-    /// Who gets none: its sender, or who was told already.
+    /// This connection gets no frame: it is the sender, or was notified already.
     except: Slot,
     frame: Vec<u8>,
     payload_len: usize,
 }
 
-/// What is kept of a connection.
+/// The chat's state of one connection.
 #[derive(Debug)]
 pub struct State {
     slot: Slot,
     user: Option<User>,
-    /// The message so far.
+    /// The payload of the current message received until now.
     message: Vec<u8>,
 }
 
@@ -86,7 +87,7 @@ struct User {
     room: usize,
 }
 
-/// What a client may say. Other members are passed over.
+/// A message from a client. Unknown members are ignored.
 #[derive(Debug, Deserialize)]
 struct Incoming {
     #[serde(rename = "type")]
@@ -101,7 +102,7 @@ struct Notice<'a> {
     r#type: &'static str,
     room: usize,
     user_count: usize,
-    /// `null` where the sample has no such thing: in a room for all.
+    /// `null` where the sample has no limit: in a room for all users.
     max_users: Option<NonZeroU32>,
     status: &'static str,
     username: &'a str,
@@ -119,7 +120,7 @@ struct Data<'a> {
 }
 
 impl Chat {
-    /// A chat without users. All of it is on one shard.
+    /// Creates a chat without users. The whole chat is on one shard.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
         let rooms = Rooms::new(plan.room_size);
@@ -133,7 +134,7 @@ impl Chat {
         wire: &mut Wire,
         cx: &mut Cx<'_, T>,
     ) -> Result<(), Fault> {
-        // A list would be read as the members in their order.
+        // Serde would read a JSON array as the members in their order.
         let is_object = message.trim_ascii_start().first() == Some(&b'{');
         let Some(incoming) = serde_json::from_slice::<Incoming>(message).ok().filter(|_| is_object) else {
             return self.say(NOT_A_MESSAGE, wire, cx);
@@ -154,7 +155,7 @@ impl Chat {
                 self.say(SENT, wire, cx)
             }
             ("Data", None) => self.say(NOT_CONNECTED, wire, cx),
-            // The sample knows it and does nothing: it is the end of the connection that counts.
+            // The sample knows this message and does nothing: only the end of the connection counts.
             ("Disconnect", _) => Ok(()),
             _ => self.say(UNKNOWN_TYPE, wire, cx),
         }
@@ -182,7 +183,7 @@ impl Chat {
     fn write_notice(&mut self, kind: &'static str, username: &str, room: usize, total_users: usize) {
         let notice = Notice {
             r#type: kind,
-            // The sample's numbers are drawn; none of them is 0.
+            // The sample draws its room numbers at random; none of them is 0.
             room: room.saturating_add(1),
             user_count: self.rooms.members(room).len(),
             max_users: self.rooms.size(),
@@ -193,29 +194,29 @@ impl Chat {
         self.write(&notice);
     }
 
-    /// Makes the frame of a JSON text.
+    /// Serializes `value` as JSON and makes its frame.
     fn write(&mut self, value: &impl Serialize) {
         self.text.clear();
-        // Nothing that is written here can fail to be JSON.
+        // Serializing these types cannot fail.
         let _ = serde_json::to_writer(&mut self.text, value);
         self.make_frame();
     }
 
-    /// Makes the frame of the text.
+    /// Makes the frame of `text`.
     fn make_frame(&mut self) {
         self.frame.clear();
         frame::write_header(Opcode::Text, true, 0, self.text.len() as u64, None, &mut self.frame);
         self.frame.extend_from_slice(&self.text);
     }
 
-    /// The frame goes to the others in the room once the step is over.
+    /// Queues the frame for the others in the room; `settle` sends it after the step.
     fn send_to_others(&mut self, room: usize, except: Slot) {
         if self.rooms.members(room).iter().any(|member| *member != except) {
             self.post.push(Letter { room, except, frame: self.frame.clone(), payload_len: self.text.len() });
         }
     }
 
-    /// The frame goes to the connection that is being stepped.
+    /// Sends the frame to the connection that is being stepped.
     fn send_frame<T: Transport>(&self, wire: &mut Wire, cx: &mut Cx<'_, T>) -> Result<(), Fault> {
         cx.kit.totals.sent_messages.add(1);
         cx.kit.totals.sent_bytes.add(self.text.len() as u64);
@@ -256,7 +257,7 @@ impl Role for Chat {
 
     fn ended<T: Transport>(&mut self, state: State, cx: &mut Cx<'_, T>) {
         let Some(user) = state.user else { return };
-        // The sample counts who goes among all users, but not among the room's.
+        // The sample counts the leaving user among all users, but not among the room's.
         let total_users = self.rooms.users();
         self.rooms.leave(state.slot, user.room);
         if !self.plan.quiet && !cx.kit.draining {
@@ -272,7 +273,7 @@ impl Role for Chat {
                 cx.kit.totals.sent_messages.add(1);
                 cx.kit.totals.sent_bytes.add(letter.payload_len as u64);
                 if wire.send(cx.net, &letter.frame).is_err() {
-                    // It is broken, and its next step finds out how.
+                    // The connection is broken; its next step finds the cause.
                     cx.net.wake(slot);
                 }
                 if wire.waiting() > MAX_WAITING_BYTES {
@@ -286,7 +287,7 @@ impl Role for Chat {
     }
 }
 
-/// Closes who does not read, once.
+/// Closes a connection whose client does not read, once.
 fn dismiss<T: Transport>(slot: Slot, peers: &mut impl Peers<State>, cx: &mut Cx<'_, T>) {
     if peers.open(slot).is_some() {
         cx.kit.totals.too_slow.add(1);

@@ -1,4 +1,4 @@
-//! A connection's life, and the only place that knows the order of its stages.
+//! The stages of a connection's life. Only this module knows their order.
 
 use std::mem;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use super::leaving::{Leaving, Peer};
 use super::open::Open;
 use super::role::{Cx, Leave, Peers, Role};
 
-/// From accept to the end of the request.
+/// The longest time from accept to the end of the request.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long a peer may take over leaving.
+/// The longest time that a peer may take to close.
 const LEAVING: Duration = Duration::from_secs(5);
 
 /// One connection.
@@ -47,12 +47,12 @@ impl<S> Peers<S> for Slab<Connection<S>> {
 }
 
 impl<S> Connection<S> {
-    /// A connection that was accepted now.
+    /// Creates a connection for a socket that was just accepted.
     pub(super) fn new(socket: Socket, now: Time) -> Self {
         Self { socket, stage: Stage::Handshake(Handshake::new(now.after(HANDSHAKE))) }
     }
 
-    /// What a role may reach: nothing of who is about to leave.
+    /// The parts of an open connection that a role may use; `None` if the connection is about to leave.
     fn open(&mut self) -> Option<(&mut Wire, &mut S)> {
         match &mut self.stage {
             Stage::Open(open) if !open.is_told() => Some((&mut open.wire, &mut open.state)),
@@ -60,14 +60,14 @@ impl<S> Connection<S> {
         }
     }
 
-    /// Its next step says so to the peer.
+    /// Makes the connection's next step close it with this code and reason.
     pub(super) fn tell_to_leave(&mut self, code: u16, reason: &'static str) {
         if let Stage::Open(open) = &mut self.stage {
             open.tell_to_leave(code, reason);
         }
     }
 
-    /// Does what can be done now. `Next::Done` once the socket is closed.
+    /// Does everything that can be done now. Returns `Next::Done` once the socket is closed.
     pub(super) fn step<T, R>(&mut self, slot: Slot, role: &mut R, scratch: &mut [u8], cx: &mut Cx<'_, T>) -> Next
     where
         T: Transport,
@@ -101,7 +101,7 @@ impl<S> Connection<S> {
         R: Role<State = S>,
     {
         let mut wire = Wire::server(self.socket, cx.net.now());
-        // If it is broken, the next step finds out how.
+        // If the connection is broken, the next step finds the cause.
         let _ = wire.send(cx.net, answer);
         cx.kit.totals.connections.add(1);
         let state = role.opened(slot, cx);
@@ -129,7 +129,8 @@ impl<S> Connection<S> {
             Leave::Told(code, reason) => (Peer::Speaks, Some((code, reason))),
             Leave::Violated(_) => {
                 cx.kit.totals.violations.add(1);
-                // The close frame that says so is due already. If it cannot be sent, leaving is short.
+                // The close frame for the violation is queued already. If it cannot be sent, the leaving stage is
+                // short.
                 let _ = wire.send_control(cx.net);
                 (Peer::Babbles, None)
             }
@@ -141,7 +142,7 @@ impl<S> Connection<S> {
             }
         };
         if let Some((code, reason)) = farewell {
-            // It may be gone already: then leaving is short.
+            // The peer may be gone already; then the leaving stage is short.
             let _ = wire.send_close(cx.net, code, reason);
         }
         self.stage = Stage::Leaving(Leaving::new(wire, peer, cx.net.now().after(LEAVING)));

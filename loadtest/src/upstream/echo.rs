@@ -1,6 +1,6 @@
-//! `echo`: ringway's own echo, without limits that a test of load could meet.
+//! `echo`: Ringway's own echo, without limits that a load test could reach.
 //!
-//! It is the very code that `ringway echo` runs: a second implementation would be one more thing to be wrong.
+//! This role runs the same code as `ringway echo`: a second implementation could have faults of its own.
 
 use std::fmt;
 use std::io;
@@ -24,7 +24,7 @@ use super::host::{self, Ended, Outcome, Place};
 use super::totals::Count;
 use crate::failure::Failure;
 
-/// What the echo runs with.
+/// The settings of the echo server.
 #[must_use]
 pub fn settings() -> Settings {
     let long = Duration::from_secs(366 * 24 * 3600);
@@ -47,7 +47,7 @@ pub fn settings() -> Settings {
 /// Serves until a signal.
 ///
 /// # Errors
-/// It could not be started, or a shard failed.
+/// Fails if the server cannot be started, or if a shard fails.
 pub fn serve(place: &Place) -> Result<Outcome, Failure> {
     let settings = Arc::new(settings());
     let snapshot = Snapshot::of_one(Route::echo(Arc::clone(&settings.policy)));
@@ -58,13 +58,13 @@ pub fn serve(place: &Place) -> Result<Outcome, Failure> {
     let counter = count(records, Arc::clone(&counted))?;
     let ended = host::serve(place, move |_| Proxy::new(config, admission, source), || Command::Drain)?;
     if ended == Ended::Drained {
-        // It ends with the last shard's last record.
+        // The counting thread ends after the last shard's last record.
         let _ = counter.join();
     }
     Ok(Outcome { ended, totals: counted.to_string() })
 }
 
-/// What the records of connections add up to: the echo counts nothing else. They come when a connection has ended.
+/// The sums over the records of ended connections. The echo counts nothing else.
 #[derive(Debug, Default)]
 struct Counted {
     connections: Count,

@@ -1,7 +1,8 @@
-//! `feed`: each connection is pushed messages at a rate of its own, numbered and stamped with the moment they were due.
+//! `feed`: pushes messages to each connection at a fixed rate, numbered and stamped with the moment they were due.
 //!
-//! The loop is open: a connection that does not take its messages delays none. A message that finds more than the bound
-//! waiting is not sent; its number is used up, so that the receiver sees the gap, and it is counted as dropped.
+//! The loop is open: a connection that does not take its messages delays no other. If more than the bound already waits
+//! on a connection, its next message is not sent: the number is used up, so that the receiver sees the gap, and the
+//! message is counted as dropped.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,27 +19,27 @@ use crate::plan::FRAMES;
 use crate::schedule::{Due, Rate, Schedule, Share};
 use crate::sizes::Sizes;
 
-/// The least that may wait on a connection, in bytes, before messages are dropped.
+/// The smallest bound, in bytes, on waiting data above which messages are dropped.
 const MIN_WAITING_BYTES: usize = 1024 * 1024;
-/// Messages sent before sockets and commands are looked at again, however far behind the schedule is.
+/// The most messages sent before sockets and commands are checked again, even if the feed is behind its schedule.
 const MESSAGES_A_TURN: usize = 1024;
 
-/// What every shard of a feed has in common.
+/// Options that all shards of a feed share.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Messages a second on each connection.
     pub rate: Rate,
-    /// How long they are.
+    /// Payload sizes of the messages.
     pub sizes: Sizes,
-    /// What they look like.
+    /// The format of messages.
     pub format: Format,
-    /// The seed of the sizes that are drawn.
+    /// The seed for the drawn sizes.
     pub seed: u64,
-    /// Numbers the connections, over all shards.
+    /// The counter that numbers the connections, over all shards.
     pub numbers: Arc<AtomicU32>,
 }
 
-/// The role.
+/// The feed role of one shard.
 #[derive(Debug)]
 pub struct Feed {
     plan: Plan,
@@ -49,18 +50,18 @@ pub struct Feed {
     queue: BTreeSet<(Time, Slot)>,
 }
 
-/// What is kept of a connection.
+/// The feed's state of one connection.
 #[derive(Debug)]
 pub struct State {
     number: u32,
     slot: Slot,
     schedule: Schedule,
-    /// Under which moment the queue has it.
+    /// The moment under which the queue lists this connection.
     next: Time,
 }
 
 impl Feed {
-    /// A shard's feed.
+    /// Creates the feed of one shard.
     #[must_use]
     pub fn new(plan: Plan, shard: usize) -> Self {
         Self {
@@ -75,7 +76,7 @@ impl Feed {
     fn send<T: Transport>(&mut self, due: Due, slot: Slot, peers: &mut impl Peers<State>, cx: &mut Cx<'_, T>) {
         let Some((wire, state)) = peers.open(slot) else { return };
         let totals = &cx.kit.totals;
-        // Drawn in any case, so that the same seed gives the same messages.
+        // Draw even if the message is dropped, so that the same seed gives the same messages.
         let len = self.plan.sizes.draw(&mut self.random);
         if wire.waiting() > self.max_waiting_bytes {
             totals.dropped.add(1);
@@ -85,14 +86,15 @@ impl Feed {
         totals.sent_messages.add(1);
         totals.sent_bytes.add(len as u64);
         if wire.send(cx.net, self.composer.compose(&stamp, len, None)).is_err() {
-            // It is broken, and its next step finds out how.
+            // The connection is broken; its next step finds the cause.
             cx.net.wake(slot);
         }
     }
 }
 
-/// How much later than it came a connection gets its first message: some part of a period, such that any number of
-/// connections in a row are spread evenly over it (Fibonacci hashing). Else who came together would be served together.
+/// The delay from a connection's opening to its first message: a fraction of a period, chosen so that any number of
+/// consecutive connections are spread evenly over it (Fibonacci hashing). Without it, connections that opened together
+/// would be served together.
 fn phase(number: u32, rate: Rate) -> Duration {
     let part = u128::from(number.wrapping_mul(0x9E37_79B9));
     let nanos = rate.moment(1).as_nanos().saturating_mul(part) >> 32;
@@ -126,7 +128,7 @@ impl Role for Feed {
         for _ in 0..MESSAGES_A_TURN {
             let Some(&(at, slot)) = self.queue.first().filter(|(at, _)| *at <= now) else { return };
             self.queue.remove(&(at, slot));
-            // Who is about to leave gets no more.
+            // A connection that is about to leave gets no more messages.
             let Some((_, state)) = peers.open(slot) else { continue };
             let due = state.schedule.take(now);
             if let Some(next) = state.schedule.next() {

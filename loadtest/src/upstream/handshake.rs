@@ -1,4 +1,4 @@
-//! Stage 1: the client's request is gathered, judged, and answered.
+//! Stage 1: receives the client's request, checks it, and answers.
 
 use ringway::engine::{Next, Received, Socket, Time, Transport};
 use ringway::proto::accept;
@@ -7,12 +7,12 @@ use ringway::proto::refusal::Refusal;
 use ringway::proto::request::Request;
 use ringway::proto::response;
 
-/// What a request's head may take up.
+/// The limits on a request's head.
 const HEAD: HeadLimits = HeadLimits { max_bytes: 32 * 1024, max_lines: head::MAX_LINES };
 
 #[derive(Debug)]
 pub(super) struct Handshake {
-    /// The head so far, when it did not come in one piece.
+    /// The part of the head received until now, if it did not come in one piece.
     head: Vec<u8>,
     deadline: Time,
 }
@@ -21,13 +21,13 @@ pub(super) struct Handshake {
 pub(super) enum Outcome {
     Stay(Next),
     Accepted {
-        /// The 101.
+        /// The 101 response.
         answer: Vec<u8>,
-        /// What came behind the head.
+        /// The bytes that came after the head.
         early: Vec<u8>,
     },
     Refused(Refusal),
-    /// The client is gone.
+    /// The client has closed the connection.
     Left,
 }
 
@@ -44,7 +44,7 @@ impl Handshake {
         if let Some(start) = scratch.get_mut(..seen) {
             start.copy_from_slice(&self.head);
         }
-        // No more than a head may have: the rest can wait in the kernel.
+        // Receive no more than a head may have: the rest can wait in the kernel.
         let n = match net.recv(socket, scratch.get_mut(seen..HEAD.max_bytes).unwrap_or_default()) {
             Received::Bytes(n) => n,
             Received::Blocked => return Outcome::Stay(Next::Wait(Some(self.deadline))),
@@ -71,7 +71,8 @@ impl Handshake {
     }
 }
 
-/// Any path will do: it is the proxy before us that is tested. Of the subprotocols the first is taken.
+/// Builds the 101 response. Any path is accepted: the test's subject is the proxy in front. The first offered
+/// subprotocol is selected.
 fn answer(head: &[u8]) -> Result<Vec<u8>, Refusal> {
     let request = Request::parse(head, &HEAD)?;
     let mut answer = Vec::with_capacity(256);

@@ -1,4 +1,4 @@
-//! The thread that starts the shards, waits for a signal, and lets them drain.
+//! The thread that starts the shards, waits for a signal, and drains them.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -19,34 +19,34 @@ use super::service::{Command, Upstream};
 use super::totals::{Sum, Totals};
 use crate::failure::Failure;
 
-/// How long everyone together may take to leave: longer than one connection may, which is twice five seconds for an echo
-/// whose client does not read.
+/// The longest time that all connections together may take to close. Longer than one connection may take, which is
+/// twice five seconds for an echo whose client does not read.
 const DRAIN: Duration = Duration::from_secs(12);
 
-/// Where to serve.
+/// The address and CPUs to serve on.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// The address; port 0 is any free one.
+    /// The address to listen on; with port 0 the kernel chooses a free port.
     pub listen: SocketAddr,
     /// The CPUs to run on, one shard each; at least one.
     pub cpus: Vec<usize>,
 }
 
-/// How serving ended.
+/// The end of serving: all connections closed, or some were cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Everyone has left.
+    /// All connections have closed.
     Drained,
-    /// Not everyone had, in time or before a second signal.
+    /// Some connections had not closed in time, or before a second signal.
     Cut,
 }
 
-/// What is left to be said at the end.
+/// The result that is printed at the end.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// How it ended.
+    /// The end of serving.
     pub ended: Ended,
-    /// What was counted, as a line.
+    /// The totals, as one line of text.
     pub totals: String,
 }
 
@@ -55,10 +55,10 @@ enum Event {
     Ended(io::Result<()>),
 }
 
-/// Serves a role until a signal. `role` makes each shard's, by its index.
+/// Serves a role until a signal. `role` creates the role of each shard from the shard's index.
 ///
 /// # Errors
-/// It could not be started, or a shard failed.
+/// Fails if the server cannot be started, or if a shard fails.
 pub fn play<R, F>(place: &Place, role: F) -> Result<Outcome, Failure>
 where
     R: Role + 'static,
@@ -75,7 +75,7 @@ where
     Ok(Outcome { ended, totals: Sum(&totals).to_string() })
 }
 
-/// Serves until a signal. `drain` is what then makes a shard end.
+/// Serves until a signal. `drain` creates the command that makes a shard drain and end.
 pub(super) fn serve<S, F>(place: &Place, service: F, drain: impl Fn() -> S::Command) -> Result<Ended, Failure>
 where
     S: Service,
@@ -105,7 +105,7 @@ fn check(place: &Place) -> Result<(), Failure> {
     host.choose_cpus(Some(&place.cpus)).map(drop).map_err(Failure::Configuration)
 }
 
-/// Waits for a signal, tells the shards to drain, and waits for that.
+/// Waits for a signal, tells the shards to drain, and waits until they have.
 fn wait<C>(
     events: &Receiver<Event>,
     shards: &Shards<C>,
@@ -120,11 +120,11 @@ where
         Failure::Failed(format!("a shard failed: {why}"))
     };
     if let Ok(Event::Ended(result)) = events.recv() {
-        // The others end with the process.
+        // The other shards end with the process.
         return Err(failed(result));
     }
     for sender in shards.senders() {
-        // A shard that is gone says so.
+        // The send fails only if the shard has ended, and its end event reports that.
         let _ = sender.send(drain());
     }
     let begun = Instant::now();
@@ -142,6 +142,6 @@ where
 
 fn announce(address: SocketAddr) {
     let mut stdout = io::stdout().lock();
-    // Nobody may be reading.
+    // There may be no reader.
     let _ = writeln!(stdout, "listening on {address}").and_then(|()| stdout.flush());
 }

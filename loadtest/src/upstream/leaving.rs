@@ -1,6 +1,7 @@
-//! The last stage: what waits is still sent, then our sending ends, and what the peer still sends is read and dropped. To
-//! close with bytes unread would reset the connection and destroy the close frame, or the refusal, on its way. A peer that
-//! has sent its own close frame has nothing more to say (RFC 6455 section 7.1.1: the server closes first).
+//! The last stage: sends the waiting bytes, then shuts down the write side, and reads and drops the bytes that the peer
+//! still sends. Closing with unread bytes would reset the connection and destroy the close frame, or the refusal, on
+//! its way. A peer that has sent its own close frame sends nothing more (RFC 6455 section 7.1.1: the server closes
+//! first).
 
 use ringway::engine::{Next, Time, Transport};
 use ringway::proto::scan::FrameLimits;
@@ -9,41 +10,41 @@ use ringway::proxy::terminated::{Arrival, Wire};
 
 use super::role::Cx;
 
-/// Bytes that are dropped at most: a message that was on its way.
+/// The most bytes that are dropped: enough for a message that was on its way.
 const MAX_DROPPED_BYTES: usize = 64 * 1024 * 1024;
-/// Receives in one step.
+/// The most receives in one step.
 const RECEIVES: usize = 4;
 
 #[derive(Debug)]
 pub(super) struct Leaving {
     wire: Wire,
     peer: Peer,
-    /// Our sending has ended.
+    /// The write side is shut down.
     shut: bool,
     dropped: usize,
     deadline: Time,
 }
 
-/// What is still to come from the peer.
+/// Bytes that the peer may still send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
-    /// Frames: a close is waited for.
+    /// Frames; the stage waits for a close frame.
     Speaks,
-    /// Bytes that nobody understands: their end is waited for.
+    /// Bytes that are not parsed; the stage waits for their end.
     Babbles,
-    /// It has sent its close frame.
+    /// The peer has sent its close frame.
     Closed,
-    /// It has finished sending.
+    /// The peer has finished sending.
     Ended,
 }
 
 impl Leaving {
-    /// `deadline` is when the connection is closed at the latest.
+    /// Creates the stage. The connection is closed at `deadline` at the latest.
     pub(super) fn new(wire: Wire, peer: Peer, deadline: Time) -> Self {
         Self { wire, peer, shut: false, dropped: 0, deadline }
     }
 
-    /// `Next::Done` once the socket is closed.
+    /// Returns `Next::Done` once the socket is closed.
     pub(super) fn step<T: Transport>(&mut self, scratch: &mut [u8], cx: &mut Cx<'_, T>) -> Next {
         let next = self.linger(scratch, cx);
         if next == Next::Done {
@@ -68,7 +69,7 @@ impl Leaving {
         }
         for _ in 0..RECEIVES {
             if self.peer == Peer::Ended {
-                // It may go on reading what it has not taken yet.
+                // The peer may still be reading bytes that wait.
                 return if self.shut { Next::Done } else { Next::Wait(Some(self.deadline)) };
             }
             match self.wire.receive(cx.net, scratch) {
@@ -96,7 +97,7 @@ impl Leaving {
                 _ => {}
             }
         }
-        // What is left over of it is never looked at again.
+        // The remaining bytes are never read.
         self.wire.websocket.keep(&[]);
     }
 }

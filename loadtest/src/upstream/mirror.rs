@@ -1,5 +1,6 @@
-//! `mirror`: answers a generator's messages with the same, after it has checked them. It is what a run plays that plays its
-//! own upstream: damage shows on the way it happened on, and an answer goes out as a whole, as most servers send it.
+//! `mirror`: checks each message from a generator and answers with an equal one. A run with its own upstream
+//! (`--upstream`) uses this role: damage on the way to the upstream is detected here, and an answer is sent as a whole,
+//! as most servers send it.
 
 use ringway::engine::{Slot, Transport};
 use ringway::proto::frame::Opcode;
@@ -11,22 +12,22 @@ use crate::composer::Composer;
 use crate::message::{Checker, Format};
 use crate::plan::FRAMES;
 
-/// What a message is answered with that is not as it was sent: the generator counts it as such.
+/// The answer to a damaged message. The generator counts it as a mismatch.
 const DAMAGED: &[u8] = b"what reached the upstream is not what was sent";
-/// More than this waiting on a connection, in bytes, and it is closed: what is between here and the generator does not
-/// take what it is sent.
+/// The most bytes that may wait on a connection. A connection with more is closed: the proxy between here and the
+/// generator does not read fast enough.
 const MAX_WAITING_BYTES: usize = 256 * 1024 * 1024;
-/// The close code for that (RFC 6455 section 7.4.1), and the reason.
+/// The close code for such a connection (RFC 6455 section 7.4.1), and the reason.
 const TOO_SLOW: (u16, &str) = (1008, "too slow");
 
-/// The role.
+/// The mirror role of one shard.
 #[derive(Debug)]
 pub struct Mirror {
     composer: Composer,
 }
 
 impl Mirror {
-    /// A mirror for messages of this format.
+    /// Creates a mirror for messages of this format.
     #[must_use]
     pub fn new(format: Format) -> Self {
         Self { composer: Composer::new(format) }

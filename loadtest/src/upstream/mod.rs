@@ -1,15 +1,15 @@
-//! The other end of a load test: servers on the same engine.
+//! The upstream of a load test: servers on the engine that Ringway itself uses.
 //!
-//! In: connections. Out: what each [`role`] answers or pushes, and [`totals`] at the end. A connection goes one way:
+//! In: connections. Out: the messages that each [`role`] sends, and [`totals`] at the end. The stages of a connection:
 //!
 //! ```text
 //! accept -> handshake -> open (the role) -> leaving -> closed
 //! ```
 //!
-//! [`host`] starts the shards and ends them on a signal, [`service`] is one shard's table of connections, `connection`
-//! composes the stages. [`sink`], [`feed`], [`chat`] and [`mirror`] are roles; [`echo`] is no implementation of ours but ringway's own.
-//! Everything that comes from a socket is hostile: nothing here panics on it, and nothing it can do makes memory grow
-//! beyond a stated bound a connection.
+//! [`host`] starts the shards and ends them on a signal, [`service`] is one shard's table of connections, and
+//! `connection` runs the stages in order. [`sink`], [`feed`], [`chat`] and [`mirror`] are roles; [`echo`] runs
+//! Ringway's own echo. All socket input is hostile: no input causes a panic, and memory for each connection has a
+//! stated bound.
 
 #![cfg_attr(
     not(test),

@@ -1,4 +1,4 @@
-//! Stage 2: an open connection. Frames are checked, pings and closes answered here; messages are the role's.
+//! Stage 2: an open connection. This stage checks frames and answers pings and closes; the role handles messages.
 
 use ringway::engine::{Next, Transport};
 use ringway::proto::terminated::Event;
@@ -6,29 +6,29 @@ use ringway::proxy::terminated::{Arrival, Wire};
 
 use super::role::{Cx, Leave, Role};
 
-/// Receives in one step.
+/// The most receives in one step.
 const RECEIVES: usize = 4;
-/// With more than this waiting, pings are not answered one by one: only the newest is, once there is room (RFC 6455
-/// section 5.5.3). Or who pings and does not read would fill our memory.
+/// With more bytes than this waiting, the stage answers only the newest ping, once there is room (RFC 6455 section
+/// 5.5.3). Otherwise a client that pings and does not read would fill the memory.
 const MAX_BEFORE_PONGS_WAIT: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Open<S> {
     pub(super) wire: Wire,
     pub(super) state: S,
-    /// Whether the reader keeps bytes that have not been looked at.
+    /// `true` if the reader holds bytes that have not been parsed.
     fresh: bool,
     told: Option<(u16, &'static str)>,
 }
 
 impl<S> Open<S> {
-    /// A connection whose 101 is on its way. `early` came behind its request.
+    /// Creates the stage for a connection whose 101 is queued. `early` holds the bytes after the request.
     pub(super) fn new(mut wire: Wire, early: &[u8], state: S) -> Self {
         wire.websocket.keep(early);
         Self { wire, state, fresh: !early.is_empty(), told: None }
     }
 
-    /// It leaves with its next step.
+    /// Makes the connection leave with its next step.
     pub(super) fn tell_to_leave(&mut self, code: u16, reason: &'static str) {
         self.told.get_or_insert((code, reason));
     }
@@ -37,7 +37,7 @@ impl<S> Open<S> {
         self.told.is_some()
     }
 
-    /// Sends what waits, takes what comes.
+    /// Sends the waiting bytes and receives new ones.
     pub(super) fn step<T, R>(&mut self, role: &mut R, scratch: &mut [u8], cx: &mut Cx<'_, T>) -> Result<Next, Leave>
     where
         T: Transport,
@@ -64,7 +64,7 @@ impl<S> Open<S> {
         Ok(Next::Again)
     }
 
-    /// Takes what stands in the scratch.
+    /// Parses the bytes in `scratch`.
     fn read<T, R>(&mut self, end: usize, role: &mut R, scratch: &mut [u8], cx: &mut Cx<'_, T>) -> Result<(), Leave>
     where
         T: Transport,

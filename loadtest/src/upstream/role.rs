@@ -1,8 +1,8 @@
-//! What an upstream does with its connections once they stand.
+//! The behaviour of an upstream on its open connections.
 //!
 //! Order of calls: [`Role::opened`] for each connection that got its 101; [`Role::payload`] and [`Role::message`] as
-//! messages come; [`Role::due`] whenever [`Role::next_due`] has come; [`Role::settle`] after each step, for what concerns
-//! other connections than the one that was stepped; [`Role::ended`] once for each connection that was opened.
+//! messages arrive; [`Role::due`] whenever [`Role::next_due`] has come; [`Role::settle`] after each step, for effects
+//! on connections other than the stepped one; [`Role::ended`] once for each connection that was opened.
 
 use std::sync::Arc;
 
@@ -14,39 +14,39 @@ use ringway::proxy::terminated::Wire;
 
 use super::totals::Totals;
 
-/// What all connections of a shard share.
+/// State that all connections of a shard share.
 #[derive(Debug)]
 pub struct Kit {
-    /// What a client may send.
+    /// Limits on frames from clients.
     pub frames: FrameLimits,
     /// This shard's counts.
     pub totals: Arc<Totals>,
-    /// Buffers.
+    /// The buffer pool.
     pub pool: Pool,
-    /// Whether everyone is being sent away.
+    /// `true` if the shard is closing all connections.
     pub draining: bool,
 }
 
-/// What a call may use besides the connection.
+/// Context of a call: everything except the connection.
 pub struct Cx<'a, T> {
     /// The shard's network and clock.
     pub net: &'a mut T,
-    /// What all connections of a shard share.
+    /// State that all connections of a shard share.
     pub kit: &'a mut Kit,
 }
 
-/// Why an open connection is to end.
+/// The reason why an open connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leave {
-    /// It is told so, with this close code and reason.
+    /// The upstream closes the connection, with this close code and reason.
     Told(u16, &'static str),
-    /// It broke a rule.
+    /// The peer violated the protocol.
     Violated(Violation),
-    /// It said so, and has its answer.
+    /// The peer sent a close frame and has been answered.
     Closed,
-    /// It finished sending without a word.
+    /// The peer finished sending without a close frame.
     Ended,
-    /// It is broken.
+    /// The connection is broken.
     Broken(Fault),
 }
 
@@ -62,33 +62,33 @@ impl From<Violation> for Leave {
     }
 }
 
-/// A shard's connections, as far as a role may reach them. `S` is what the role keeps of each.
+/// A shard's connections, as far as a role may access them. `S` is the role's state of each.
 pub trait Peers<S> {
-    /// A connection that is open and has not been told to leave.
+    /// An open connection that has not been told to leave.
     fn open(&mut self, slot: Slot) -> Option<(&mut Wire, &mut S)>;
 
-    /// Tells a connection to leave, with a close code and reason.
+    /// Makes a connection leave, with a close code and reason.
     fn tell_to_leave<T: Transport>(&mut self, slot: Slot, code: u16, reason: &'static str, net: &mut T);
 }
 
-/// A role.
+/// The behaviour of an upstream on one shard.
 pub trait Role {
-    /// What it keeps of each open connection.
+    /// The role's state of each open connection.
     type State;
 
-    /// What a client may send.
+    /// Limits on frames from clients.
     fn frames(&self) -> FrameLimits;
 
-    /// A connection got its 101.
+    /// Called when a connection got its 101.
     fn opened<T: Transport>(&mut self, slot: Slot, cx: &mut Cx<'_, T>) -> Self::State;
 
-    /// A piece of a message came.
+    /// Called for each piece of a message.
     fn payload(&mut self, _state: &mut Self::State, _piece: &[u8]) {}
 
-    /// A message is whole; if it is text, it is UTF-8.
+    /// Called when a message is complete. A text message is valid UTF-8.
     ///
     /// # Errors
-    /// Why the connection is to end.
+    /// The reason why the connection must end.
     fn message<T: Transport>(
         &mut self,
         _state: &mut Self::State,
@@ -98,17 +98,17 @@ pub trait Role {
         Ok(())
     }
 
-    /// The connection is gone, or about to be closed.
+    /// Called when the connection has closed or is about to be closed.
     fn ended<T: Transport>(&mut self, _state: Self::State, _cx: &mut Cx<'_, T>) {}
 
-    /// When [`due`](Self::due) is to be called.
+    /// The time at which [`due`](Self::due) must be called.
     fn next_due(&self) -> Option<Time> {
         None
     }
 
-    /// Does what is due.
+    /// Does the work that is due.
     fn due<T: Transport>(&mut self, _now: Time, _peers: &mut impl Peers<Self::State>, _cx: &mut Cx<'_, T>) {}
 
-    /// Does what a step of one connection asks of others.
+    /// Applies the effects of one connection's step on other connections.
     fn settle<T: Transport>(&mut self, _peers: &mut impl Peers<Self::State>, _cx: &mut Cx<'_, T>) {}
 }

@@ -1,14 +1,14 @@
-//! Who is in which room: rooms are filled in the order in which users come, the first with a free place first.
+//! Membership of rooms. Users fill rooms in the order in which they join; the first room with a free place is used.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use ringway::engine::Slot;
 
-/// The rooms of a chat. One that was left is kept, as in the reference sample, and filled again.
+/// The rooms of a chat. An empty room is kept, as in the reference sample, and filled again.
 #[derive(Debug)]
 pub(super) struct Rooms {
-    /// Users that fit into one; any number if `None`.
+    /// Users that fit into one room; any number if `None`.
     size: Option<NonZeroU32>,
     rooms: Vec<Vec<Slot>>,
     /// Rooms with a free place.
@@ -30,12 +30,12 @@ impl Rooms {
         self.users
     }
 
-    /// Who is in a room.
+    /// The members of a room.
     pub(super) fn members(&self, room: usize) -> &[Slot] {
         self.rooms.get(room).map_or(&[], Vec::as_slice)
     }
 
-    /// Gives a user a place, and says in which room.
+    /// Adds a user to a room with a free place, and returns the room's index.
     pub(super) fn join(&mut self, user: Slot) -> usize {
         let room = self.free.first().copied().unwrap_or(self.rooms.len());
         if room == self.rooms.len() {
@@ -54,7 +54,7 @@ impl Rooms {
         room
     }
 
-    /// Takes a user's place away.
+    /// Removes a user from a room.
     pub(super) fn leave(&mut self, user: Slot, room: usize) {
         let Some(members) = self.rooms.get_mut(room) else { return };
         let Some(place) = members.iter().position(|member| *member == user) else { return };

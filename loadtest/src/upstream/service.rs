@@ -1,4 +1,4 @@
-//! One shard of an upstream, as the engine sees it: the table of connections, and the role that they play to.
+//! One shard of an upstream as an engine service: the table of connections, and their role.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -13,10 +13,10 @@ use super::connection::Connection;
 use super::role::{Cx, Kit, Role};
 use super::totals::Totals;
 
-/// What other threads can tell a shard.
+/// Commands that other threads can send to a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Stop accepting, close everyone with 1001, then be finished. Legal at any time; once is enough.
+    /// Stops accepting, closes all connections with 1001, and then ends the shard. Legal at any time; once is enough.
     Drain,
 }
 
@@ -30,7 +30,7 @@ pub struct Upstream<R: Role> {
 }
 
 impl<R: Role> Upstream<R> {
-    /// A shard without connections, which counts into `totals`.
+    /// Creates a shard without connections that counts into `totals`.
     #[must_use]
     pub fn new(role: R, totals: Arc<Totals>) -> Self {
         let mut pool = Pool::default();

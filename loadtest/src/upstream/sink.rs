@@ -1,4 +1,4 @@
-//! `sink`: reads messages and forgets them. Framing, and that text is UTF-8, are checked as everywhere.
+//! `sink`: reads messages and discards them. Framing and UTF-8 of text are checked as in every role.
 
 use ringway::engine::{Slot, Transport};
 use ringway::proto::scan::FrameLimits;
@@ -6,7 +6,7 @@ use ringway::proto::scan::FrameLimits;
 use super::role::{Cx, Role};
 use crate::plan::FRAMES;
 
-/// The role. All it does is count, which the open stage does anyway.
+/// The sink role. The open stage already counts everything, so this role does nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sink;
 

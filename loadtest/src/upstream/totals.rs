@@ -1,15 +1,15 @@
-//! What an upstream counted, as its last line says it.
+//! The counts of an upstream, which its last line of output shows.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A count that one shard adds to, and that is read at the end.
+/// A counter that one shard increments, and that is read at the end.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
 
 impl Count {
-    /// Adds. Only one thread may: reading and writing apart costs less than doing both at once.
+    /// Adds `more`. Only one thread may call this: a separate load and store cost less than an atomic add.
     #[inline]
     pub fn add(&self, more: u64) {
         self.0.store(self.value().wrapping_add(more), Ordering::Relaxed);
@@ -26,7 +26,7 @@ impl fmt::Display for Count {
     }
 }
 
-/// One shard's counts. Each shard has its own, so that none waits for another's cache line.
+/// One shard's counts. Each shard has its own, so that shards do not share a cache line.
 #[derive(Debug, Default)]
 pub struct Totals {
     /// Connections that got their 101.
@@ -35,21 +35,21 @@ pub struct Totals {
     pub refused: Count,
     /// Connections closed because the peer broke a rule.
     pub violations: Count,
-    /// Messages received whole.
+    /// Complete messages received.
     pub received_messages: Count,
-    /// Bytes received of messages: payload, without headers.
+    /// Payload bytes of received messages, without headers.
     pub received_bytes: Count,
     /// Messages sent, one for each receiver.
     pub sent_messages: Count,
-    /// Bytes sent of messages: payload, without headers.
+    /// Payload bytes of sent messages, without headers.
     pub sent_bytes: Count,
-    /// Messages that were due but not sent, because too much was waiting on their connection.
+    /// Messages that were due but not sent, because too many bytes waited on their connection.
     pub dropped: Count,
-    /// Connections closed because too much was waiting on them.
+    /// Connections closed because too many bytes waited on them.
     pub too_slow: Count,
 }
 
-/// The counts of several shards, added up as they are shown.
+/// The counts of several shards; they are added up for display.
 #[derive(Clone, Copy, Debug)]
 pub struct Sum<'a>(pub &'a [Arc<Totals>]);
 

@@ -1,4 +1,4 @@
-//! Where an axis has its ticks, and what stands at them.
+//! Axes of charts: positions and labels of their ticks.
 
 use super::{Scale, Unit};
 use crate::report::figures::three;
@@ -12,7 +12,8 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// An axis for values from `least` (of those above zero, on a log scale) to `most`, with about `wanted` ticks.
+    /// Creates an axis for values from `least` (of those above zero, on a log scale) to `most`, with about `wanted`
+    /// ticks.
     pub(super) fn new(unit: Unit, scale: Scale, least: f64, most: f64, wanted: f64) -> Self {
         let most = if most.is_finite() && most > 0.0 { most } else { 1.0 };
         let values = match (unit, scale) {
@@ -25,7 +26,7 @@ impl Axis {
             (Unit::Count, _) => steps(most, nice_step(most / wanted).max(1.0), true),
             _ => steps(most, nice_step(most / wanted), true),
         };
-        // A run that ends between two ticks is not to look longer than it was.
+        // A run that ends between two ticks must not look longer than it was.
         let ends = matches!(unit, Unit::Percentile | Unit::Seconds);
         let low = if scale == Scale::Log { values.first().copied().unwrap_or(most / 10.0) } else { 0.0 };
         let high = if ends { most } else { values.last().copied().unwrap_or(most) };
@@ -33,7 +34,7 @@ impl Axis {
         Self { low, high, scale, ticks }
     }
 
-    /// Where a value lies, from 0 to 1.
+    /// The position of a value, from 0 to 1.
     pub(super) fn place(&self, value: f64) -> f64 {
         let (low, high, value) = match self.scale {
             Scale::Linear => (self.low, self.high, value),
@@ -47,16 +48,17 @@ impl Axis {
 /// p0, p50, p90 and so on to p99.999.
 const PERCENTILES: [f64; 7] = [0.0, std::f64::consts::LOG10_2, 1.0, 2.0, 3.0, 4.0, 5.0];
 
-/// Steps of a clock, from a second to a week.
+/// Tick distances of a time axis, from a second to a week.
 const SECONDS: [f64; 19] = [
     1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14_400.0, 21_600.0,
     43_200.0, 86_400.0, 604_800.0,
 ];
 
-/// More than an axis ever needs.
+/// The most ticks of an axis, more than any needs.
 const MAX_TICKS: usize = 40;
 
-/// From zero in steps, until the highest value is under a tick, or, for an axis that ends with its values, before it.
+/// Ticks from zero in steps: with `beyond`, up to the first tick at or above the highest value; without it, up to the
+/// last tick at or below that value.
 fn steps(most: f64, step: f64, beyond: bool) -> Vec<f64> {
     let mut ticks = vec![0.0];
     for number in 1..MAX_TICKS {
@@ -70,19 +72,19 @@ fn steps(most: f64, step: f64, beyond: bool) -> Vec<f64> {
     ticks
 }
 
-/// 1, 2 or 5 times a power of ten, no less than `raw`.
+/// The smallest 1, 2 or 5 times a power of ten that is no less than `raw`.
 fn nice_step(raw: f64) -> f64 {
     let power = 10.0_f64.powf(raw.log10().floor());
     let factor = [1.0, 2.0, 5.0].into_iter().find(|factor| raw <= factor * power * (1.0 + 1e-9)).unwrap_or(10.0);
     factor * power
 }
 
-/// A power of two, no less than `raw`.
+/// The smallest power of two that is no less than `raw`.
 fn binary_step(raw: f64) -> f64 {
     2.0_f64.powf(raw.log2().ceil())
 }
 
-/// Powers of ten from at or below `least` to at or above `most`; with 2 and 5 between them where there are few.
+/// Powers of ten from at or below `least` to at or above `most`; with 2 and 5 times them if there are few.
 fn decades(least: f64, most: f64) -> Vec<f64> {
     let (first, last) = (least.log10().floor(), most.log10().ceil());
     let factors: &[f64] = if last - first <= 2.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
@@ -94,7 +96,7 @@ fn decades(least: f64, most: f64) -> Vec<f64> {
     }
     let from = all.iter().rposition(|tick| *tick <= least * (1.0 + 1e-9)).unwrap_or(0);
     let to = all.iter().position(|tick| *tick >= most * (1.0 - 1e-9)).unwrap_or(all.len().saturating_sub(1));
-    // A single value still needs an axis with two ends.
+    // An axis for a single value still needs two ends.
     let to = if to == from { to + 1 } else { to };
     all.into_iter().enumerate().filter(|(index, _)| (from..=to).contains(index)).map(|(_, tick)| tick).collect()
 }
@@ -108,7 +110,7 @@ fn label(unit: Unit, value: f64, most: f64) -> String {
     }
 }
 
-/// `12k`, `1.5M`; thousands are written out where the axis ends below ten thousand.
+/// Formats as `12k`, `1.5M`; thousands are written out if the axis ends below ten thousand.
 fn short(value: f64, most: f64) -> String {
     let (scaled, suffix) = match value {
         _ if value >= 1e9 => (value / 1e9, "G"),
@@ -120,7 +122,7 @@ fn short(value: f64, most: f64) -> String {
     trimmed(&(three(scaled) + suffix))
 }
 
-/// Without the zeros that end a fraction: `1.50ms` is `1.5ms`.
+/// Removes the zeros at the end of a fraction: `1.50ms` becomes `1.5ms`.
 fn trimmed(text: &str) -> String {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
@@ -130,7 +132,7 @@ fn trimmed(text: &str) -> String {
     format!("{}{unit}", number.trim_end_matches('0').trim_end_matches('.'))
 }
 
-/// `45s`, `1m30s`, `2h`; a part of a second only below ten.
+/// Formats as `45s`, `1m30s`, `2h`; fractions of a second only below ten.
 pub(super) fn seconds(number: f64) -> String {
     if !number.is_finite() || number < 0.0 {
         return "-".to_owned();
@@ -143,7 +145,7 @@ pub(super) fn seconds(number: f64) -> String {
     parts.iter().filter(|(_, part)| *part > 0.0).map(|(unit, part)| format!("{part}{unit}")).collect()
 }
 
-/// `p99.9` for 3.
+/// Formats 3 as `p99.9`.
 pub(super) fn percentile(x: f64) -> String {
     if !x.is_finite() || x <= 0.0 {
         return "p0".to_owned();

@@ -8,35 +8,35 @@ use super::{COLOR_COUNT, Scale, Size, Unit, clip, escape, frame, text_width};
 /// One bar.
 #[derive(Clone, Debug)]
 pub struct Bar {
-    /// What it is the bar of, as a peer's name.
+    /// The bar's label, for example a peer's name.
     pub label: String,
-    /// Its value in the chart's unit, zero or more; `None` is shown as not measured.
+    /// The value in the chart's unit, zero or more; `None` is shown as not measured.
     pub value: Option<f64>,
-    /// The least and the most of several measurements, drawn as a whisker.
+    /// The smallest and largest of several measurements, drawn as a whisker.
     pub range: Option<(f64, f64)>,
-    /// Which of the colours it has, from 0; wraps around. A peer keeps its colour through all groups.
+    /// The index of the colour, from 0; wraps around. A peer has the same colour in all groups.
     pub color: usize,
 }
 
-/// Bars that are compared to each other.
+/// Bars that are compared with each other.
 #[derive(Clone, Debug)]
 pub struct Group {
-    /// What stands above them; may be empty.
+    /// The heading of the group; may be empty.
     pub label: String,
-    /// From top to bottom.
+    /// The bars from top to bottom.
     pub bars: Vec<Bar>,
 }
 
 /// A chart of bars, all on one axis that begins at zero.
 #[derive(Clone, Debug)]
 pub struct BarChart {
-    /// What it shows, for those who do not see it and above it where it stands alone.
+    /// The chart's title: its text for screen readers, and the heading of a standalone picture.
     pub title: String,
-    /// How to read it, as `more is better; whiskers: least and most of 5 runs`; may be empty.
+    /// Reading advice, for example `more is better; whiskers: least and most of 5 runs`; may be empty.
     pub note: String,
-    /// What the values are.
+    /// The unit of the values.
     pub unit: Unit,
-    /// From top to bottom.
+    /// The groups from top to bottom.
     pub groups: Vec<Group>,
 }
 
@@ -44,14 +44,14 @@ const THICK: f64 = 18.0;
 const STEP: f64 = 26.0;
 
 impl BarChart {
-    /// The picture, for a page that has [`super::STYLE`]. The page shows title and note itself.
+    /// The picture, for a page that includes [`super::STYLE`]. The page shows title and note itself.
     #[must_use]
     pub fn svg(&self, size: Size) -> String {
         let (body, height) = self.body(size);
         frame(&self.title, &self.note, size.width(), height, &body, false)
     }
 
-    /// The picture as a file of its own.
+    /// The picture as a standalone file.
     #[must_use]
     pub fn standalone(&self) -> String {
         let (body, height) = self.body(Size::Wide);
@@ -66,7 +66,7 @@ impl BarChart {
         let widest = |texts: &mut dyn Iterator<Item = f64>| texts.fold(0.0, f64::max);
         let names = widest(&mut self.bars().map(|bar| text_width(&bar.label) + 12.0));
         let values = widest(&mut self.bars().map(|bar| text_width(&self.value(bar)) + 14.0));
-        // Names stand beside their bars, or above them where they would take too much of the width.
+        // Labels are beside their bars, or above them if they would take too much of the width.
         let beside = names <= size.width() * 0.3;
         let left = if beside { names } else { 0.0 };
         let span = (size.width() - left - values).max(40.0);
@@ -100,7 +100,7 @@ impl BarChart {
             let at = left + span * axis.place(*value);
             let _ = write!(body, "<path class=\"grid\" d=\"M{at:.1} 0V{y:.1}\"/>");
             let half = text_width(label) / 2.0;
-            // The first label would stick out of the picture if it were centred.
+            // The first label would extend beyond the picture if it were centred.
             let (anchor, from) = if at < half { ("start", at) } else { ("middle", at - half) };
             if from > free {
                 let _ = write!(
@@ -145,7 +145,7 @@ impl BarChart {
             let _ = write!(title, " ({} to {})", self.unit.show(least), self.unit.show(most));
             let (from, to) = (left + span * axis.place(least), left + span * axis.place(most));
             let path = format!("M{from:.1} {0:.1}v8M{from:.1} {middle:.1}H{to:.1}M{to:.1} {0:.1}v8", middle - 4.0);
-            // Drawn twice: the wider one in the paper's colour keeps it apart from its bar.
+            // The path is drawn twice: the wider one, in the background colour, separates the whisker from its bar.
             whisker = format!("<path class=\"halo\" d=\"{path}\"/><path class=\"whisker\" d=\"{path}\"/>");
             end = end.max(to);
         }

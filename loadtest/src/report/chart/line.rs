@@ -1,4 +1,4 @@
-//! Lines over an axis.
+//! Line charts.
 
 use std::fmt::Write;
 
@@ -8,58 +8,58 @@ use super::{COLOR_COUNT, Scale, Size, Unit, clip, escape, frame, legend, text_wi
 /// One line.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// What the legend calls it.
+    /// The name in the legend.
     pub name: String,
-    /// Which of the colours it has, from 0; wraps around.
+    /// The index of the colour, from 0; wraps around.
     pub color: usize,
-    /// Whether it is dashed, as something that was asked for and not measured.
+    /// `true` if the line is dashed, for example a requested rate rather than a measured one.
     pub dashed: bool,
-    /// Its points, by ascending x. Those that are not finite break the line, and so do values of zero on a log scale.
+    /// The points, by ascending x. Points that are not finite break the line, and so do values of zero on a log scale.
     pub points: Vec<(f64, f64)>,
 }
 
-/// A point that is named in the picture.
+/// A point with a label in the picture.
 #[derive(Clone, Debug)]
 pub struct Mark {
-    /// Where, in the chart's units.
+    /// The position, in the chart's units.
     pub at: (f64, f64),
-    /// What stands beside it where there is room, and in its tooltip.
+    /// The label: shown beside the point if there is room, and in its tooltip.
     pub label: String,
 }
 
 /// A chart of lines.
 #[derive(Clone, Debug)]
 pub struct LineChart {
-    /// What it shows, for those who do not see it and above it where it stands alone.
+    /// The chart's title: its text for screen readers, and the heading of a standalone picture.
     pub title: String,
-    /// What goes from left to right.
+    /// The unit of the horizontal axis.
     pub x: Unit,
-    /// The name of that axis; may be empty.
+    /// The name of the horizontal axis; may be empty.
     pub x_name: String,
-    /// What goes from bottom to top.
+    /// The unit of the vertical axis.
     pub y: Unit,
-    /// How it does.
+    /// The scale of the vertical axis.
     pub scale: Scale,
-    /// The lines, the first one drawn first. A legend stands above two or more.
+    /// The lines, the first one drawn first. Charts with two or more lines have a legend above them.
     pub lines: Vec<Line>,
-    /// Points with names.
+    /// Labelled points.
     pub marks: Vec<Mark>,
 }
 
-/// Points that a line is drawn with at most; of more, the lowest and the highest of each stretch are kept.
+/// The most points of a line; from more points, the lowest and highest of each interval are kept.
 const MAX_POINTS: usize = 1200;
-/// Tooltips at most.
+/// The most tooltips.
 const MAX_TIPS: usize = 150;
 
 impl LineChart {
-    /// The picture, for a page that has [`super::STYLE`].
+    /// The picture, for a page that includes [`super::STYLE`].
     #[must_use]
     pub fn svg(&self, size: Size) -> String {
         let (body, height) = self.body(size);
         frame(&self.title, "", size.width(), height, &body, false)
     }
 
-    /// The picture as a file of its own.
+    /// The picture as a standalone file.
     #[must_use]
     pub fn standalone(&self) -> String {
         let (body, height) = self.body(Size::Wide);
@@ -114,7 +114,7 @@ impl LineChart {
                 escape(label)
             );
         }
-        // Two labels that would touch: the later one is left out, its tick stays.
+        // If two labels would touch, the later one is left out; its tick stays.
         let mut free = f64::NEG_INFINITY;
         for (value, label) in &x.ticks {
             let at = area.x(x.place(*value));
@@ -155,11 +155,11 @@ impl LineChart {
             }
             begun = self.drawable(point);
         }
-        // A point without neighbours is still a dot.
+        // A point without neighbours is drawn as a dot.
         if length == 1 { path + "h0.1" } else { path }
     }
 
-    /// Upright stretches over the whole height that say, when pointed at, what all lines are there.
+    /// Areas over the whole height whose tooltips show the values of all lines there.
     fn tips(&self, body: &mut String, area: &Area, x: &Axis) {
         let Some(longest) = self.lines.iter().max_by_key(|line| line.points.len()) else { return };
         let every = longest.points.len().div_ceil(MAX_TIPS).max(1);
@@ -207,7 +207,7 @@ impl LineChart {
     }
 }
 
-/// Where the lines are drawn.
+/// The area in which the lines are drawn.
 struct Area {
     left: f64,
     top: f64,
@@ -230,7 +230,7 @@ fn key(line: &Line) -> String {
     format!("<path class=\"line s{}{dashed}\" d=\"M0 8H20\"/>", line.color % COLOR_COUNT)
 }
 
-/// A line with too many points to see, with its peaks and dips kept.
+/// Reduces a line with more points than visible, and keeps its peaks and dips.
 fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     if points.len() <= MAX_POINTS {
         return points.to_vec();
@@ -239,7 +239,7 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let mut kept = Vec::with_capacity(MAX_POINTS);
     for part in points.chunks(stretch) {
         let by = |a: &&(f64, f64), b: &&(f64, f64)| a.1.total_cmp(&b.1);
-        // A gap is kept where a whole stretch is one, and does not hide the peak beside it.
+        // A gap is kept if a whole interval is one; it does not hide a peak beside it.
         let there = || part.iter().filter(|point| point.1.is_finite());
         match there().min_by(by).zip(there().max_by(by)) {
             Some((low, high)) => kept.extend(if low.0 <= high.0 { [*low, *high] } else { [*high, *low] }),

@@ -1,7 +1,7 @@
-//! Charts as SVG, without a script: lines over an axis, and horizontal bars. Numbers come in; a picture comes out, either to
-//! stand in a page that has [`STYLE`], or as a file of its own. Knows nothing of runs.
+//! SVG charts without scripts: lines over an axis, and horizontal bars. In: numbers. Out: a picture, either for a page
+//! that includes [`STYLE`], or as a standalone file. This module knows nothing of runs.
 //!
-//! Colours and fonts are classes, and so follow the reader's light or dark preference. Every text is escaped here.
+//! Colours and fonts are CSS classes, and so follow the reader's light or dark preference. Every text is escaped here.
 
 mod axis;
 mod bar;
@@ -12,12 +12,12 @@ pub use line::{Line, LineChart, Mark};
 
 use super::figures::{self, visible};
 
-/// What the numbers of an axis or a bar are.
+/// The unit of an axis or a bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Things: `12,300`.
+    /// A count: `12,300`.
     Count,
-    /// Things a second: `12,300/s`.
+    /// A rate per second: `12,300/s`.
     PerSecond,
     /// Nanoseconds: `92.3µs`.
     Time,
@@ -32,7 +32,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// The number with its unit, with three significant digits where it is no count.
+    /// Formats the number with its unit, with three significant digits unless it is a count.
     #[must_use]
     pub fn show(self, number: f64) -> String {
         match self {
@@ -47,21 +47,21 @@ impl Unit {
     }
 }
 
-/// How a value becomes a height.
+/// The mapping from a value to a height.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
-    /// From zero.
+    /// Linear from zero.
     Linear,
-    /// In decades; values of zero and less are left out.
+    /// Logarithmic; values of zero and less are left out.
     Log,
 }
 
-/// For which width a chart is drawn. Text in it keeps its size, so a narrow place needs a drawing of its own.
+/// The width for which a chart is drawn. Text keeps its size, so a narrow display needs its own drawing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
-    /// 860 units wide: a desk.
+    /// 860 units wide, for a desktop.
     Wide,
-    /// 360 units wide: a phone.
+    /// 360 units wide, for a phone.
     Narrow,
 }
 
@@ -74,17 +74,17 @@ impl Size {
     }
 }
 
-/// What a page with charts in it needs in its style sheet. The page defines the colours: `--paper`, `--ink`, `--soft`,
-/// `--rule`, and `--c0` to `--c5`; [`COLOURS`] does.
+/// The style sheet for pages with charts. The page must define the colours `--paper`, `--ink`, `--soft`, `--rule`, and
+/// `--c0` to `--c5`, for example with [`COLOURS`].
 pub const STYLE: &str = include_str!("chart.css");
 
 /// Light and dark colours, as custom properties of the root.
 pub const COLOURS: &str = include_str!("colours.css");
 
-/// How many colours there are; [`Line::color`] and [`Bar::color`] wrap around.
+/// The number of colours; [`Line::color`] and [`Bar::color`] wrap around.
 pub const COLOR_COUNT: usize = 6;
 
-/// The chart's frame. `standalone` carries its own style, background and title, and needs no page.
+/// The chart's frame. With `standalone`, the picture contains its own style, background and title, and needs no page.
 fn frame(title: &str, note: &str, width: f64, height: f64, body: &str, standalone: bool) -> String {
     let label = escape(title);
     if !standalone {
@@ -107,7 +107,7 @@ fn frame(title: &str, note: &str, width: f64, height: f64, body: &str, standalon
     )
 }
 
-/// Coloured keys with names, in as many rows as they need: the drawing, and its height.
+/// The legend's coloured keys with names, in as many rows as needed. Returns the drawing and its height.
 fn legend(entries: &[(String, String)], left: f64, width: f64) -> (String, f64) {
     const ROW: f64 = 20.0;
     let (mut x, mut y, mut drawn) = (left, 0.0, String::new());
@@ -126,7 +126,7 @@ fn legend(entries: &[(String, String)], left: f64, width: f64) -> (String, f64) 
     (drawn, if entries.is_empty() { 0.0 } else { y + ROW + 6.0 })
 }
 
-/// Markup's characters as entities, and what could hide or reorder text written out.
+/// Escapes markup characters as entities, and characters that could hide or reorder text.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in visible(text, 1000).chars() {
@@ -142,12 +142,12 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
-/// The micro sign where a font has it, which is everywhere but a terminal.
+/// Replaces `us` by `µs`: only a terminal's font may lack the micro sign.
 pub(crate) fn typeset(text: &str) -> String {
     text.replace("us", "µs")
 }
 
-/// About how wide a text is at the charts' 12 units: nobody can measure it here, so rather too wide.
+/// The approximate width of a text at the charts' 12 units. Fonts cannot be measured here, so this is rather too wide.
 fn text_width(text: &str) -> f64 {
     let width = |character| match character {
         'm' | 'w' | 'M' | 'W' | '%' | '@' => 11.5,
@@ -157,7 +157,7 @@ fn text_width(text: &str) -> f64 {
     text.chars().map(width).sum()
 }
 
-/// The text, cut to fit.
+/// The text, truncated to fit.
 fn clip(text: &str, width: f64) -> String {
     if text_width(text) <= width {
         return text.to_owned();
