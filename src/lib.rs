@@ -5,7 +5,8 @@
 //! [`routing`] chooses the target. [`config`] turns the operator's file into settings, [`api`] has the model of APIs
 //! and its rules, [`control`] keeps APIs and publishes changes to the shards, [`declare`] compares YAML documents with
 //! the APIs that a node has, and [`command`] is the language between both planes. [`node`] wires all of them in one
-//! process, and [`cli`] is the command line.
+//! process, and [`cli`] is the command line. Every folder may use `invariant`: it reads values that the code around them
+//! guarantees, without a panic in a release build.
 
 // No input may cause a panic: in a release build a panic ends the process, and with it every connection.
 #![cfg_attr(

@@ -1,7 +1,9 @@
 //! The commands that other threads send to a shard, and its replies.
 //!
 //! In: a [`Command`] through the shard's mailbox. Out: a [`view`] or a [`tally`], handed to the [`Reply`] that the
-//! command carries. Both planes share these types, so this folder imports neither of them.
+//! command carries. The control plane sends these types and the proxy obeys them, so this folder imports neither
+//! [`crate::proxy`] nor anything of the control plane: only [`crate::engine`], [`crate::proto`] and [`crate::routing`],
+//! which know nothing of either.
 
 pub mod config;
 pub mod tally;
@@ -71,7 +73,8 @@ impl<T> fmt::Debug for Reply<T> {
     }
 }
 
-/// The operator's reason to end a connection that neither side has ended.
+/// The reason why Ringway ends a connection that neither side has ended: a change of its API, an operator's request, or
+/// the shutdown of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The process shuts down.

@@ -1,9 +1,30 @@
-//! Beside the data plane: what changes while it runs is noticed here, on threads that may block, and handed to the shards
-//! as data.
+//! The control plane: keeps the APIs, answers HTTP requests about them, and publishes every change to the shards.
 //!
-//! In: files, names, signals. Out: what a shard is told ([`crate::command::Command`]), by a closure that whoever
-//! starts it gives. It never touches a connection, and nothing on a shard waits for it: when it fails, what was known
-//! last goes on being used.
+//! In: HTTP requests, the configuration and requests to reload it (both from [`crate::node`]), certificate files, the
+//! store, answers of DNS servers. Out: commands to the shards ([`crate::command::Command`]), addresses in the cells that
+//! shards read ([`crate::routing::addresses`]), HTTP answers, rows of the store, `snapshot.json`.
+//!
+//! It runs on threads that may block, and no shard waits for it: when it fails, the shards go on with what they have. It
+//! must never touch a proxied connection or import [`crate::proxy`]. It reaches the shards only through their mailboxes and the
+//! address cells.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`admin`] | the resources of the admin API, on top of `http`, `manage` and `shards` |
+//! | [`http`] | HTTP listeners: who may connect and call, problem documents, WebSocket upgrades |
+//! | [`manage`] | every operation on APIs, and every change of the process, in one transaction on the store thread |
+//! | [`store`] | SQLite: projects, APIs, revisions, deployments, the audit |
+//! | [`publish`] | builds the routes of all deployments and sends them to the shards as one snapshot |
+//! | [`shards`] | sends commands to the shards and collects their answers, with a deadline |
+//! | [`resolver`] | looks up the names of targets |
+//! | [`certificates`] | checks the listeners' certificate files and reloads them |
+//! | [`metrics`] | the shards' counters as text for Prometheus |
+//! | [`last_good_snapshot`] | writes and reads `snapshot.json`, which is served when the store is broken |
+//! | [`state_dir`] | the state directory: names of its files, its lock, whole writes |
+//! | [`notes`] | lasting problems, for the health page |
+//! | [`runtime`] | the tokio runtime of the thread `control`, for everything that mostly waits |
+//! | `page` | cursors and pages of lists |
+//! | `stamp` | tells whether a file has changed without reading it |
 
 pub mod admin;
 pub mod certificates;

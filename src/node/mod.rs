@@ -1,11 +1,12 @@
-//! The process: the one place that knows both planes, and wires them.
+//! The process: starts both planes and wires them together.
 //!
-//! In: plain options, a configuration file, the state directory, signals. Out: shards that serve ([`running`]), a control
-//! plane that changes what they serve, a log, and in the end how the process went down ([`Shutdown`]). A node with APIs is
-//! in [`serve`], a proxy or an echo without files in [`single_target`]. Both look at the host ([`capacity`]), listen
-//! ([`listen`]), hear signals ([`events`]), start the shards, announce themselves ([`announce`]), serve, and drain.
+//! In: plain options, a configuration file, the state directory, signals. Out: shards that serve (`running`), a control
+//! plane that changes what they serve (`control_plane`), a log, and at the end how the process ended ([`Shutdown`]). A node
+//! with APIs is in [`serve`], a proxy or an echo without files in `single_target`. Both check the host (`capacity`), listen
+//! and start the shards (`data_plane`), wait for signals ([`events`]), print their addresses (`announce`), serve, and drain.
 //!
-//! Nothing here knows the command line or exit codes, and nothing but the command line imports this.
+//! Nothing here knows the command line or exit codes. Inside the crate only [`crate::cli`] may import this folder. Other
+//! programs use its public part: a program that embeds a node takes the phases of [`serve`], the load generator [`signals`].
 
 mod access_log;
 mod addresses;

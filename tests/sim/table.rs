@@ -9,7 +9,7 @@ pub(crate) enum Told {
     Upstream,
 }
 
-/// The record's sides are not public by name.
+/// `true` if this side is the client.
 pub(crate) fn is_client<S: std::fmt::Display>(side: S) -> bool {
     side.to_string() == "client"
 }

@@ -1,8 +1,8 @@
-//! The admin API: HTTP and JSON on a listener of its own, a file a resource.
+//! The admin API: HTTP and JSON on a listener of its own, one file for each resource.
 //!
-//! In: requests, which `guard` has let through. Out: operations of the manager, questions to the shards, and answers
-//! in the words of docs/admin-api.md. Nothing here decides what an API may be: that is the rules' affair, and what they say
-//! becomes a `problem`. It runs on a thread named `admin`, and no shard waits for it.
+//! In: requests that [`http::guard`](super::http::guard) let through. Out: calls of the manager, questions to the shards,
+//! and the answers that docs/admin-api.md defines. Nothing here decides what an API may be: [`crate::api`] has those rules,
+//! and a broken one is answered as a problem document. The handlers run on the thread `control`, and no shard waits for them.
 
 // What utoipa's macros write is qualified in full.
 #![allow(unused_qualifications)]
