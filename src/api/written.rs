@@ -10,7 +10,7 @@ pub trait Written<T>: Sized {
     /// The checked value; or `None`, after at least one fault at `field` or below was added.
     fn check(&self, field: &str, faults: &mut Faults) -> Option<T>;
 
-    /// The value as a request would give it.
+    /// The value as a request would give it. [`check`](Self::check) accepts it, and makes the same value of it.
     fn of(value: &T) -> Self;
 }
 
@@ -25,7 +25,7 @@ impl<T: FromStr<Err = Fault> + ToString> Written<T> for String {
     }
 }
 
-/// A field that may be left out: then it has its type's default.
+/// A field that may be left out: then it has its type's default. `of` never leaves it out.
 impl<T: Default, W: Written<T>> Written<T> for Option<W> {
     fn check(&self, field: &str, faults: &mut Faults) -> Option<T> {
         match self {

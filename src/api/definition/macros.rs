@@ -4,8 +4,11 @@
 /// ([`NewDefinition`](super::NewDefinition) and [`NewApi`](super::NewApi)), and what the document reader, the planner and
 /// the export need to handle fields by name.
 ///
-/// A line is `"json_name" rust_name: CheckedType as WrittenType, default, [schema];`. `default` stands there for a field that
-/// may be left out: `WrittenType` is then an `Option`. `[schema]` are utoipa's attributes for the requests, if any.
+/// A line is `"json_name" rust_name: CheckedType as WrittenType, default, [schema];`. `default` makes the field optional:
+/// `WrittenType` is then an `Option`, and a field that is absent from a request or a stored revision becomes
+/// `CheckedType::default()`. (In a document for an API that exists, the planner then takes the API's current value.)
+/// Without `default`, a request or a stored revision without the field is refused. `[schema]` are utoipa's attributes for
+/// the requests, if any.
 macro_rules! fields {
     ($(
         $(#[doc = $doc:literal])+

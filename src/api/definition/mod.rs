@@ -2,8 +2,25 @@
 //!
 //! In: the table below. Out: the checked [`Definition`], and everything that is spelled like it: the admin API's requests
 //! and their schema, the JSON of an answer and of a stored revision, the fields of a YAML document, the differences that a
-//! plan names, the export. To add a field, add a line here and a flag in `cli/api/flags.rs`; docs/decisions/0011 lists what
-//! follows by itself. This folder must never know who sends or keeps a definition.
+//! plan names, the export. This folder must never know who sends or keeps a definition.
+//!
+//! # To add a field
+//!
+//! 1. The checked type, in `api/text.rs` or a file of its own, unless an existing type has the field's rule. It implements
+//!    serde's traits, `ToSchema`, and `FromStr` with a [`Fault`](super::problem::Fault) and `Display`, for the form in
+//!    requests; a form other than text needs an implementation of [`Written`] as well.
+//! 2. A line in the table below. The field is optional (`default`): revisions that are stored already do not have it.
+//! 3. The flag in `cli/api/flags.rs`, and its effect in `DefinitionFlags::set`.
+//! 4. The line in the table of `ringway api show`: `fields` in `cli/api/show.rs`.
+//!
+//! An optional field that is left out has its type's [`Default`]. [`Written::of`] always writes the value out, so that what
+//! is shown can be sent again: a field without a value is the empty text. The type must therefore implement `Default` and
+//! accept what `Display` makes of the default, as [`Description`] accepts the empty text. `Option<T> as Option<String>` does
+//! not compile: `Option` is not read from text.
+//!
+//! A field that the data plane obeys goes on through `api/deployed.rs` (optional there too: a snapshot that is saved already
+//! does not have it), `control/store/deployments.rs`, `control/publish/route.rs` and `routing/route.rs` to the stage that obeys
+//! it. A setting of how connections are treated is better a [policy](super::policy). docs/decisions/0011 counts the files.
 
 mod access;
 mod macros;
@@ -20,6 +37,7 @@ use super::target::TargetUrl;
 use super::text::{Description, Name};
 use super::written::Written;
 
+// `"json_name" field: CheckedType as WrittenType, default, [schema];`. `default` makes the field optional.
 fields! {
     /// The API's name, for people: 1 to 60 letters, digits, spaces and `-_.`.
     "name" name: Name as String, [min_length = 1, max_length = 60, examples("Chat App API")];

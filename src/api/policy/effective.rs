@@ -53,7 +53,7 @@ pub struct EffectivePolicy {
 }
 
 impl Effective {
-    /// The node's values with layers over them. Of the layers that name a policy the last in the order of [`Source`]
+    /// The node's values with layers over them. Of the layers that set a policy the last in the order of [`Source`]
     /// decides, in whatever order they are given here.
     #[must_use]
     pub fn of(node: &PolicyValues, layers: &[(Source, &Policies)]) -> Self {

@@ -4,20 +4,21 @@
 /// ([`PolicyValues`](super::PolicyValues)), and their handling by name.
 ///
 /// A line is `"name" field: Type, Live;`. The type is a [`PolicyValue`](super::PolicyValue), which knows how the value is
-/// read and shown.
+/// read and shown. `Live` is a variant of [`Live`](super::Live): the moment at which a change of the policy reaches open
+/// connections.
 macro_rules! policies {
     ($(
         $(#[doc = $doc:literal])+
         $name:literal $field:ident: $Type:ty, $live:ident;
     )*) => {
-        /// A layer: the policies that it names.
+        /// A layer: values for some of the policies. `None` leaves the policy to the less specific layers.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct Policies {$(
             $(#[doc = $doc])+
             pub $field: Option<$Type>,
         )*}
 
-        /// A value for every policy: what the node's configuration says.
+        /// A value for every policy: the layer of the node's configuration.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct PolicyValues {$(
             $(#[doc = $doc])+
@@ -48,7 +49,7 @@ macro_rules! policies {
                 }
             }
 
-            /// The policies that the layer names, with their values.
+            /// The policies that the layer sets, with their values.
             #[must_use]
             pub fn named(&self) -> Vec<(&'static str, Value)> {
                 let mut named = Vec::new();
@@ -66,7 +67,7 @@ macro_rules! policies {
                 vec![$(self.$field.to_json()),*]
             }
 
-            /// Takes the values that a layer names, and reports the place in [`POLICIES`] of each.
+            /// Takes the values that a layer sets, and reports the place in [`POLICIES`] of each.
             pub(super) fn take(&mut self, layer: &Policies, mut taken: impl FnMut(usize)) {
                 let mut place = 0_usize;
                 $(

@@ -1,13 +1,32 @@
 //! Policies: settings of how an API's connections are treated, in layers.
 //!
-//! In: the table below, and layers that name some of the policies: the node's configuration (which names all), an API's
-//! definition, an environment's configuration. Out: [`Effective`], which has a value for each policy and the layer that it
-//! comes from. The rule of the merge: **of the layers that name a policy the most specific one decides, each policy by
-//! itself**; the order is node < API < environment.
+//! In: the table below, and layers of policies. The node's layer has a value for every policy ([`PolicyValues`]); the layers of
+//! an API (its definition) and of an environment (its configuration) may leave policies out ([`Policies`]). Out:
+//! [`Effective`], which has a value for each policy and the layer that it comes from. The rule of the merge: **of the layers
+//! that set a policy the most specific one decides, each policy by itself**; the order is node < API < environment.
 //!
 //! A policy's name is its path in JSON, YAML and the configuration file: `limits.idle_timeout_ms` is `idle_timeout_ms`
-//! inside `limits`. To add a policy, add a line to the table, the node's value in `config/limits.rs`, and the effect
-//! (`api/policy/effective.rs`, `control/publish/environment.rs`). This folder must never know where a layer was written.
+//! inside `limits`. This folder must never know where a layer was written.
+//!
+//! # To add a policy
+//!
+//! First the value, from where it is written to the shards:
+//!
+//! 1. A line in the table below: name, type, and the moment at which a change reaches open connections ([`Live`]).
+//! 2. If no [`PolicyValue`] has the form of the value, an implementation in `value.rs`. `u64` is a size in bytes, for
+//!    example; a count, or a count that can be `off`, has no implementation yet.
+//! 3. The node's value in `LimitArgs::policies` (`config/limits.rs`). For a policy below `limits.` that file also gets the
+//!    flag with its default; for any other one `config/file/written.rs` gets the option and `config/file/check.rs` passes it on.
+//! 4. The way to the shards. Limits and deadlines are fields of `routing/policy.rs`, which `route_policy` in `effective.rs`
+//!    fills in; anything else is a field of `Treatment` in `control/publish/environment.rs`, which `control/publish/route.rs`
+//!    copies into a field of the route (`routing/route.rs`).
+//!
+//! Then the effect: the stage that obeys the value reads it from the policy or the route of its connection. A limit on the
+//! rate of messages, for example, is checked where messages are counted (`proxy/pump.rs`, with its state in `proxy/leg.rs`);
+//! its breach is a rule in `proto/violation.rs`, with a close code in `proto/close.rs`.
+//!
+//! Requests, their schema, documents, `--policy`, the export, the store and `api show --effective` follow from the table.
+//! docs/decisions/0011 counts the files.
 
 mod effective;
 mod macros;
@@ -49,6 +68,8 @@ pub enum Live {
     NextHandshake,
 }
 
+// `"name" field: Type, Live;`. The last word is the variant of `Live` (above) that says when a change of the policy reaches open
+// connections. The documentation is the description in the OpenAPI document.
 policies! {
     /// Sends the client's `Host` header to the upstream instead of the target's own host.
     "preserve_host" preserve_host: bool, NextHandshake;
@@ -76,7 +97,7 @@ policies! {
 }
 
 impl Policies {
-    /// True if the layer names no policy.
+    /// True if the layer sets no policy.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

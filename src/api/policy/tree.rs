@@ -71,7 +71,7 @@ fn read(object: &Map<String, Value>, prefix: &str, field: &str, policies: &mut P
         let is_group =
             POLICIES.iter().any(|policy| policy.name.strip_prefix(&*name).is_some_and(|rest| rest.starts_with('.')));
         match (policies.set(&name, value), value) {
-            // `null` names nothing.
+            // `null` is the same as to leave the policy out.
             (Some(_), Value::Null) => {}
             (Some(set), _) => drop(faults.keep(format!("{field}.{name}"), set)),
             (None, Value::Object(inner)) if is_group => read(inner, &format!("{name}."), field, policies, faults),
