@@ -134,12 +134,12 @@ fn who_pings_and_does_not_read_gets_the_newest_pong_and_not_all() {
 }
 
 #[test]
-fn a_close_is_answered_with_its_code() {
+fn a_close_is_answered_with_its_code_and_its_reason() {
     let server = Server::start(&["sink"]);
     for code in [CloseCode::Normal, CloseCode::Away, CloseCode::Library(4999)] {
         let mut client = server.client();
         client.0.close(Some(CloseFrame { code, reason: "enough".into() })).unwrap();
-        assert_eq!(client.hear_close(), Some((code, String::new())));
+        assert_eq!(client.hear_close(), Some((code, "enough".to_owned())));
     }
     let mut client = server.client();
     client.0.close(None).unwrap();
@@ -227,7 +227,7 @@ fn what_cannot_be_is_refused_with_3_and_a_reason() {
     for (arguments, reason) in [
         (&["chat", "--listen", "127.0.0.1:0", "--cpus", "0,1"][..], "a chat runs on one CPU"),
         (&["sink", "--listen", "127.0.0.1:0", "--cpus", "1000"], "--cpus names CPU 1000"),
-        (&["feed", "--listen", "127.0.0.1:0", "--size", "10"], "the least is 24 bytes"),
+        (&["feed", "--listen", "127.0.0.1:0", "--size", "10"], "needs at least 24 bytes"),
     ] {
         let output = program(arguments).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
