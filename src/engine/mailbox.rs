@@ -214,17 +214,17 @@ mod tests {
         is_rung
     }
 
-    const SENDERS: u64 = 4;
+    const SENDERS: usize = 4;
     const EACH: u64 = 50_000;
 
     /// The shard's side sleeps until the bell rings: mail without a bell would be waited for in vain.
     #[test]
     fn a_flood_of_mail_arrives_whole_and_in_order_and_leaves_room_for_commands() {
-        let Queues { commands, mail, mailbox } = Queues::<u64, (u64, u64)>::open().unwrap();
+        let Queues { commands, mail, mailbox } = Queues::<u64, (usize, u64)>::open().unwrap();
         let mut ring = Ring::new(64).unwrap();
         arm_plain(&mut ring, mailbox.fd(), BELL);
         let peers = Peers::new([mail]);
-        let flood = |sender: u64| {
+        let flood = |sender: usize| {
             let peers = peers.clone();
             move || {
                 for number in 0..EACH {
@@ -239,8 +239,8 @@ mod tests {
         };
         let flooding: Vec<_> = (0..SENDERS).map(|sender| thread::spawn(flood(sender))).collect();
         let orders = thread::spawn(move || (0..100).all(|number| commands.send(number).is_ok()));
-        let (mut next, mut arrived, mut obeyed, mut bells) = ([0; SENDERS as usize], 0, 0, 0);
-        while arrived < SENDERS * EACH || obeyed < 100 {
+        let (mut next, mut arrived, mut obeyed, mut bells) = ([0; SENDERS], 0, 0, 0);
+        while arrived < SENDERS as u64 * EACH || obeyed < 100 {
             assert!(is_rung(&mut ring, &mailbox), "no bell within ten seconds, {arrived} mails have arrived");
             bells += mailbox.silence();
             while let Some(number) = mailbox.command() {
@@ -248,8 +248,8 @@ mod tests {
                 obeyed += 1;
             }
             while let Some((sender, number)) = mailbox.mail() {
-                assert_eq!(number, next[sender as usize], "out of order, or lost, or twice");
-                next[sender as usize] += 1;
+                assert_eq!(number, next[sender], "out of order, or lost, or twice");
+                next[sender] += 1;
                 arrived += 1;
             }
         }
@@ -286,11 +286,11 @@ mod tests {
     fn a_full_queue_gives_the_mail_back_and_leaves_room_for_commands() {
         let Queues { commands, mail, mailbox } = Queues::<u32, u32>::open().unwrap();
         let peers = Peers::new([mail]);
-        for number in 0..MAX_MAIL as u32 {
+        for number in (0_u32..).take(MAX_MAIL) {
             peers.send(0, number).unwrap();
         }
         assert_eq!(peers.send(0, 7), Err(Unsent::Full(7)));
-        for number in 0..MAX_COMMANDS as u32 {
+        for number in (0_u32..).take(MAX_COMMANDS) {
             commands.send(number).unwrap();
         }
         assert_eq!(commands.send(7), Err(Unsent::Full(7)));

@@ -172,7 +172,7 @@ proptest! {
 #[test]
 fn shared_segments_go_in_one_call_and_are_neither_copied_nor_kept() {
     let (mut outbox, mut peer, mut pool) = (Outbox::default(), Peer::default(), Pool::default());
-    let messages: Vec<Arc<[u8]>> = (0..MAX_SLICES as u8).map(|of| vec![of; 100].into()).collect();
+    let messages: Vec<Arc<[u8]>> = (0_u8..).take(MAX_SLICES).map(|of| vec![of; 100].into()).collect();
     for message in &messages {
         outbox.push_shared(message, usize::MAX).unwrap();
         assert_eq!(Arc::strong_count(message), 2);
