@@ -138,6 +138,9 @@ impl Store {
             Attempt::Again => Duration::ZERO,
         })?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        // A statement keeps its plan whatever is bound to it. Otherwise SQLite may compile it again for each row that an apply
+        // looks up: half of the time of 10,000 documents.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // What is found damaged is left as it is, with what waits beside it.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         for (name, value) in [
