@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""User instructions that Ringway spends on relaying one 128-byte message, counted by callgrind.
+"""User instructions that Ringway spends on relaying one 128-byte message, or on one handshake, counted by callgrind.
 
   instructions.py RINGWAY_BINARY                        as `ringway proxy`
+  instructions.py RINGWAY_BINARY --handshakes           a connection from accept to close, instead of a message
   instructions.py RINGWAY_BINARY --state STATE          as a node, over the first API of a state directory that many_apis.py
                                                         has filled; metrics listener on, the shard's thread alone counted
 
-The proxy runs twice under callgrind, with a different number of messages sent one by one over one connection; the
-difference of the two totals, divided by that of the messages, leaves everything out that is not relaying.
+The proxy runs twice under callgrind, with a different number of messages sent one by one over one connection (or of
+connections opened one by one); the difference of the two totals, divided by that of the messages, leaves everything out
+that is not relaying.
 """
 import glob, os, re, signal, socket, subprocess, sys, tempfile, threading, time
 
@@ -16,23 +18,37 @@ KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
+def received(sock, most):
+    data = sock.recv(most)
+    if not data:
+        raise ConnectionError("the peer has ended")
+    return data
+
+
 def head(sock):
     data = b""
     while not data.endswith(b"\r\n\r\n"):
-        data += sock.recv(1)
+        data += received(sock, 1)
     return data
 
 
 def exactly(sock, count):
     data = b""
     while len(data) < count:
-        data += sock.recv(count - len(data))
+        data += received(sock, count - len(data))
     return data
 
 
 def upstream(server):
+    try:
+        while True:
+            threading.Thread(target=answer, args=(server.accept()[0],), daemon=True).start()
+    except OSError:
+        pass
+
+
+def answer(sock):
     import base64, hashlib
-    sock, _ = server.accept()
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     key = next(l.split(b":", 1)[1].strip() for l in head(sock).split(b"\r\n") if l.lower().startswith(b"sec-websocket-key:"))
     accept = base64.b64encode(hashlib.sha1(key + GUID).digest()).decode()
@@ -72,7 +88,16 @@ def of_the_shard(out):
     sys.exit("no thread has relayed")
 
 
-def run(binary, state, round_trips):
+def opened(port, path):
+    client = connected(port)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                   f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
+    head(client)
+    return client
+
+
+def run(binary, state, round_trips, handshakes):
     server = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=upstream, args=(server,), daemon=True).start()
     with tempfile.TemporaryDirectory() as folder:
@@ -83,15 +108,13 @@ def run(binary, state, round_trips):
         argv, path = command(binary, state, port, server.getsockname()[1])
         valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--separate-threads=yes"]
         proxy = subprocess.Popen(valgrind + argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        client = connected(port)
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                       f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
-        head(client)
+        client = opened(port, path)
         message = b"\x82\xfe\x00\x80" + bytes(4) + bytes(128)
         for _ in range(round_trips):
             client.sendall(message)
             exactly(client, 4 + 128)
+        for _ in range(handshakes):
+            opened(port, path).close()
         client.close()
         proxy.send_signal(signal.SIGTERM)
         while proxy.poll() is None:
@@ -103,7 +126,13 @@ def run(binary, state, round_trips):
         return of_the_shard(out)
 
 
-few, many = 2_000, 12_000
-binary, state = sys.argv[1], sys.argv[3] if sys.argv[2:3] == ["--state"] else None
-counts = [run(binary, state, n) for n in (few, many)]
-print(f"{(counts[1] - counts[0]) / (2 * (many - few)):.0f} user instructions a relayed message of 128 bytes")
+arguments = sys.argv[2:]
+state = arguments[1] if arguments[:1] == ["--state"] else None
+if arguments == ["--handshakes"]:
+    # One message, so that the shard's thread is known by what it relays.
+    few, many, what, each = 100, 600, "a connection, from accept to close", 1
+    counts = [run(sys.argv[1], None, 1, n) for n in (few, many)]
+else:
+    few, many, what, each = 2_000, 12_000, "a relayed message of 128 bytes", 2
+    counts = [run(sys.argv[1], state, n, 0) for n in (few, many)]
+print(f"{(counts[1] - counts[0]) / (each * (many - few)):.0f} user instructions {what}")
