@@ -15,7 +15,7 @@ use crate::declare::node::{held, held_of, lines};
 use crate::declare::written::Written;
 use crate::declare::{Document, Node, diff, files, plan};
 
-/// What apply never does.
+/// The promise of `apply` about APIs that the files do not name.
 const STAYS: &str = "what the files do not name stays as it is";
 /// `diff`'s exit code where something differs.
 const DIFFERS: u8 = 2;

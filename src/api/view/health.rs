@@ -16,7 +16,7 @@ pub struct Health {
     pub store: StoreHealth,
     /// Every shard.
     pub shards: Vec<ShardHealth>,
-    /// What is wrong, and what to do; empty if nothing is.
+    /// The faults, each with its remedy; empty if there is none.
     pub problems: Vec<String>,
 }
 

@@ -28,7 +28,7 @@ pub struct Served {
     pub api: String,
     /// The environment.
     pub environment: String,
-    /// Whether the deployment takes connections.
+    /// The gate: `open` if the deployment takes connections.
     pub state: ServedState,
     /// WebSockets that are open.
     pub open: u64,
@@ -42,7 +42,7 @@ pub struct Served {
 pub enum ServedState {
     /// The deployment takes connections.
     Open,
-    /// Its API is blocked.
+    /// The API is blocked.
     Blocked,
     /// The deployment is stopped.
     Stopped,

@@ -82,7 +82,7 @@ impl Manager {
     /// Has a stopped deployment take connections again. Nothing happens if it runs.
     ///
     /// # Errors
-    /// Those of [`Self::stop`].
+    /// As for [`Self::stop`].
     pub async fn start_again(
         &self,
         actor: &Actor,

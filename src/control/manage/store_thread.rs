@@ -24,7 +24,7 @@ use crate::control::store::Store;
 use crate::control::store::audit::NewEntry;
 use crate::control::store::fault::StoreError;
 
-/// What is to be done on the store's thread.
+/// Work for the store's thread.
 pub(super) type Job = Box<dyn FnOnce(&mut StoreThread) + Send>;
 
 /// All that the store's thread has.
@@ -38,12 +38,12 @@ pub(super) struct StoreThread {
     pub(super) process: Option<Box<dyn ProcessControl>>,
     pub(super) environments: Environments,
     pub(super) deployed: DeployedSet,
-    /// Of what was published last.
+    /// The receipt of the snapshot that was published last.
     pub(super) latest: Option<Receipt>,
     pub(super) health: Health,
 }
 
-/// What a change leads to: its answer, and word of when it is in force if shards are concerned.
+/// The outcome of a change: its answer, and a receipt of the shards if they are concerned.
 pub(super) type Outcome<T> = Result<(T, Option<Receipt>), Problems>;
 
 /// A change up to its commit.
@@ -54,7 +54,7 @@ struct Changed<T> {
     concerns_shards: bool,
 }
 
-/// What an operation that changes nothing works with.
+/// The store and the environments, for an operation that changes nothing.
 pub(super) struct Reader<'a> {
     pub(super) connection: &'a Connection,
     pub(super) environments: &'a Environments,
@@ -177,11 +177,11 @@ impl StoreThread {
     }
 }
 
-/// How a store that is not there comes to be.
+/// The steps by which the thread opens a store that could not be opened at the start.
 pub(super) struct Reopening {
     state: StateDir,
     pub(super) every: Duration,
-    /// What is called when it is there. It is not tried before somebody has said so.
+    /// Called once the store is open. The thread does not try before this is set.
     then: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -226,7 +226,7 @@ impl Manager {
     }
 }
 
-/// Whether a store that could not be opened is tried again.
+/// True if the thread tries again to open the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Continue {
     Retry,

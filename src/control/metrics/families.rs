@@ -10,7 +10,7 @@ use crate::api::view::health::StoreState;
 use crate::command::tally::{Histogram, Tally};
 use crate::routing::route::RouteLabels;
 
-/// What a family's figures are.
+/// The kind of a family's figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// They only grow; `_total` is put behind the name.
@@ -28,11 +28,11 @@ pub enum Kind {
 pub struct Family {
     /// Without what its kind puts behind it.
     pub name: &'static str,
-    /// What they are.
+    /// The kind of the figures.
     pub kind: Kind,
     /// The names of their labels.
     pub labels: &'static str,
-    /// What they say.
+    /// The help text.
     pub help: &'static str,
     write: fn(&mut Out<'_, '_>, &Scrape) -> fmt::Result,
 }
@@ -124,7 +124,7 @@ families! {
 /// Label names and values.
 type Labels<'a> = [(&'static str, &'a str)];
 
-/// Where a family's figures are written.
+/// The output that a family's figures are written to.
 struct Out<'a, 'b>(&'a mut MetricEncoder<'b>);
 
 impl Family {

@@ -64,12 +64,12 @@ struct Scrape {
     shards: BTreeMap<usize, (Report, bool)>,
     /// Shards that have never answered.
     unheard: Vec<usize>,
-    /// Of each labels, and of none: the counts of all shards together, and connections that are to end.
+    /// For each set of labels, and for none: the counts of all shards together, and connections that are to end.
     tallies: BTreeMap<Arc<RouteLabels>, (Tally, u64)>,
 }
 
 impl Metrics {
-    /// Of these shards, and of the store behind this manager.
+    /// Metrics of these shards, and of this manager's store.
     #[must_use]
     pub fn new(shards: ShardClient, manager: Manager) -> Self {
         Self { shards, manager, known: Arc::default(), text: Arc::default() }

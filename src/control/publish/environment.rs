@@ -49,7 +49,7 @@ struct Layers {
     drain_window: Duration,
 }
 
-/// What the policies of all layers make of a route.
+/// The settings of a route that follow from the policies of all layers.
 #[derive(Clone, Debug)]
 pub(super) struct Treatment {
     pub(super) preserve_host: bool,
@@ -83,7 +83,7 @@ impl Sites {
 }
 
 impl Environment {
-    /// How connections of an API that names these policies are treated here.
+    /// The settings for connections of an API that names these policies.
     pub(super) fn treatment(&self, api: &Policies) -> Treatment {
         if api.is_empty() { self.usual.clone() } else { self.layers.treatment(api) }
     }

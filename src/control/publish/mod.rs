@@ -21,9 +21,9 @@ use crate::api::{Deployed, DeploymentId, Problems};
 use crate::config::file::{Configuration, Opened};
 use crate::routing::addresses::AddressCell;
 
-/// How long a change that is in force waits for the addresses of names that it brought.
+/// The longest time that an active change waits for the addresses of its new names.
 const NAMES_PATIENCE: Duration = Duration::from_secs(1);
-/// How often it looks for them.
+/// The time between two looks for these addresses.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Builds what the shards serve, and hands it to them. The store's thread calls it, in the order in which changes are
@@ -34,7 +34,7 @@ pub trait Publisher: Send + 'static {
     /// Checks and builds what these deployments lead to; nothing of it is active yet. Called inside the transaction.
     ///
     /// # Errors
-    /// What cannot be served, and why: the transaction is rolled back, and the problem answered.
+    /// The deployment that cannot be served, and why: the transaction is rolled back, and the caller gets the problem.
     fn prepare(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<(), Problems>;
 
     /// Like [`prepare`](Self::prepare), for deployments that a store has kept and nobody has asked for now. A deployment that
@@ -50,7 +50,7 @@ pub trait Publisher: Send + 'static {
     /// stay what they are: their number and order must be the same.
     ///
     /// # Errors
-    /// What cannot be served with it that can be served now.
+    /// The deployments that can be served now and not with the new configuration.
     fn prepare_with(
         &mut self,
         configuration: &Configuration,
@@ -80,7 +80,7 @@ pub struct Confirmations {
 /// Not every shard has it, or has said so in time. Those that have go by it; the others will, if they live.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotInForce {
-    /// What was published.
+    /// The number of the published snapshot.
     pub number: u64,
     /// The shards that have not said that they have it.
     pub shards: Vec<usize>,
@@ -107,7 +107,7 @@ impl Receipt {
         self.number
     }
 
-    /// Whether it is in force.
+    /// True once every shard has activated the snapshot.
     #[must_use]
     pub fn is_in_force(&self) -> bool {
         self.missing.borrow().is_empty()

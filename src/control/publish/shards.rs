@@ -41,7 +41,7 @@ pub struct ShardPublisher {
     /// The snapshot that is ready to be published.
     prepared: Option<Prepared>,
     number: watch::Sender<u64>,
-    /// What was in force before, until no shard has it any more: none of them shall have to free it.
+    /// Earlier snapshots that a shard may still hold, kept so that no shard drops the last reference.
     outgoing: Vec<(Receipt, Arc<Snapshot>)>,
 }
 
@@ -168,7 +168,7 @@ impl ShardPublisher {
         Ok(Prepared { snapshot, changed, gone, base: None })
     }
 
-    /// What every shard is told.
+    /// The command for every shard.
     fn tell(&self, upstream_tls: bool, done: Reply<()>) -> Command {
         let base = &self.base;
         let upstream_tls = upstream_tls.then(|| base.trust.iter().map(ClientTls::for_shard).collect());

@@ -75,7 +75,7 @@ impl fmt::Display for Silent {
 impl std::error::Error for Silent {}
 
 impl Filter {
-    /// Whether connections of this labels are meant.
+    /// True if connections with these labels are meant.
     #[must_use]
     pub fn means(&self, labels: &RouteLabels) -> bool {
         self.environment.as_deref().is_none_or(|name| *name == *labels.environment)

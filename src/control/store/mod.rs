@@ -50,7 +50,7 @@ pub struct Store {
 
 impl Store {
     /// Opens the store of a state directory, makes it if there is none, and brings it to the form that this program knows.
-    /// Where it cannot be changed it is opened to be read.
+    /// Opens the store for reading alone if it cannot be changed.
     ///
     /// # Errors
     /// The store is damaged, newer than the program or another program's, or it cannot be opened.

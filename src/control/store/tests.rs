@@ -1,4 +1,4 @@
-//! What the store keeps by itself, and what it says of files that are not one.
+//! Invariants that the store keeps by itself, and its errors for files that are no store.
 
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};

@@ -1,4 +1,4 @@
-//! What calls do one after another.
+//! Sequences of calls, and what each leaves behind for the next.
 
 use serde_json::{Value, json};
 

@@ -36,7 +36,7 @@ struct Node {
     _folder: TempDir,
 }
 
-/// What was answered.
+/// An answer of the admin API.
 #[derive(Debug)]
 struct Answer {
     status: u16,

@@ -197,7 +197,7 @@ fn is_ours(named: Authority<'_>, hosts: &[String], came_in: Option<IpAddr>) -> b
         || hosts.iter().any(|allowed| is_allowed(named, allowed))
 }
 
-/// Whether a name is one of `allowed_hosts`: with its port, if that has one.
+/// True if `allowed_hosts` has this name; an entry with a port matches that port alone.
 fn is_allowed(named: Authority<'_>, allowed: &str) -> bool {
     // An IPv6 address may stand there without brackets.
     if let Ok(address) = allowed.parse::<IpAddr>() {

@@ -1,4 +1,4 @@
-//! Who is let through, and what everybody else is told.
+//! Requests that the guard lets through, and the refusals of all others.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};

@@ -80,7 +80,7 @@ async fn a_reload_of_the_configuration_takes_its_turn() {
     assert_eq!(node.fake.in_force(), [""; 0]);
 }
 
-/// What of a configuration does not reach the shards.
+/// The parts of a configuration that do not reach the shards.
 struct Process(std::sync::mpsc::Sender<&'static str>);
 
 impl ProcessControl for Process {

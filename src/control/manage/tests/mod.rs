@@ -30,7 +30,7 @@ use crate::control::publish::{Confirmations, Publisher, Receipt};
 use crate::control::state_dir::StateDir;
 use crate::control::store::Store;
 
-/// What a publisher was given, and how it is to answer.
+/// The deployments that a publisher was given, and its next answers.
 #[derive(Debug, Default)]
 struct Seen {
     prepared: u64,
@@ -55,7 +55,7 @@ impl Fake {
         self.with(|seen| seen.published.len())
     }
 
-    /// What is in force: `key @environment` with revision, targets, lifecycle and whether it is stopped.
+    /// The active deployments: `key @environment` with revision, targets, lifecycle and whether it is stopped.
     fn in_force(&self) -> Vec<String> {
         let last = self.with(|seen| seen.published.last().cloned().unwrap_or_default());
         let show = |deployed: &Deployed| {
