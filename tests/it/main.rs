@@ -9,5 +9,6 @@ mod engine;
 mod harness;
 mod node;
 mod relay;
+mod street;
 mod tls;
 mod vectors;

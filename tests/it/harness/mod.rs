@@ -2,6 +2,7 @@
 //!
 //! - [`process`] starts `ringway` and watches it from outside; [`node`] starts `ringway serve`, and [`admin`] calls its admin API.
 //! - [`peer`] is one end of a TCP connection; [`client`] writes handshakes; [`upstream`] listens where the proxy dials; [`frame`] writes frames.
+//! - [`script`] is an upstream that plays a script; [`came`] is all that came from the other end, read as an HTTP answer.
 //! - [`pki`] makes certificates, [`secure`] speaks TLS with them, [`site`] is a proxy that has some.
 //! - [`loads`] are traffic patterns that several tests run; [`wait`] waits for conditions; [`patient`] retries interrupted reads.
 //! - [`dns`] answers DNS queries; [`namespace`] gives a test a network of its own; [`tools`] finds programs; [`documents`] reads the documentation.
@@ -10,6 +11,7 @@
 use std::net::IpAddr;
 
 pub(crate) mod admin;
+pub(crate) mod came;
 pub(crate) mod client;
 pub(crate) mod dns;
 pub(crate) mod documents;
@@ -23,14 +25,17 @@ pub(crate) mod peer;
 pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod routes;
+pub(crate) mod script;
 pub(crate) mod secure;
 pub(crate) mod site;
 pub(crate) mod tools;
 pub(crate) mod upstream;
 pub(crate) mod wait;
 
+pub(crate) use came::Came;
 pub(crate) use peer::{Ended, Peer};
 pub(crate) use process::Ringway;
+pub(crate) use script::{Gate, Script};
 pub(crate) use upstream::{EchoServer, Upstream, nobody};
 pub(crate) use wait::until;
 

@@ -6,9 +6,21 @@ use std::time::Duration;
 
 use tungstenite::handshake::derive_accept_key;
 
+use super::came::Came;
 use super::frame::{self, Frame};
 use super::patient::again;
 use super::wait::PATIENCE;
+
+/// A stream with the socket that its bytes go through.
+pub(crate) trait Wire: Read + Write {
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Wire for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
 
 pub(crate) struct Peer<S = TcpStream> {
     pub(crate) stream: S,
@@ -22,6 +34,8 @@ pub(crate) enum Ended {
     Reset,
     /// Of TLS: it ended without saying so.
     Truncated,
+    /// No end came in the time that it was given.
+    Open,
 }
 
 impl Peer<TcpStream> {
@@ -65,6 +79,41 @@ impl Peer<TcpStream> {
     }
 }
 
+impl<S: Wire> Peer<S> {
+    /// Sends slices, each with a write of its own and a moment between them, so that the other end most likely reads
+    /// each by itself. A right answer must not depend on it. An end that takes no more ends the sending, and is seen by
+    /// [`Peer::all`].
+    pub(crate) fn send_slices<B: AsRef<[u8]>>(&mut self, slices: &[B]) {
+        for slice in slices {
+            if self.stream.write_all(slice.as_ref()).is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Reads all that comes until the end, or until nothing has come for `patience`.
+    #[track_caller]
+    pub(crate) fn all(&mut self, patience: Duration) -> Came {
+        self.stream.socket().set_read_timeout(Some(patience)).unwrap();
+        let mut chunk = vec![0; 1 << 16];
+        let ended = loop {
+            match again(|| self.stream.read(&mut chunk)) {
+                Ok(0) => break Ended::Fin,
+                Ok(n) => self.buffer.extend(&chunk[..n]),
+                Err(error) => match error.kind() {
+                    ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => break Ended::Reset,
+                    ErrorKind::UnexpectedEof => break Ended::Truncated,
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => break Ended::Open,
+                    _ => panic!("{error}; so far {:?}", String::from_utf8_lossy(&self.buffer)),
+                },
+            }
+        };
+        self.stream.socket().set_read_timeout(Some(PATIENCE)).unwrap();
+        Came { bytes: std::mem::take(&mut self.buffer), ended }
+    }
+}
+
 impl<S: Read + Write> Peer<S> {
     pub(crate) fn new(stream: S) -> Self {
         Self { stream, buffer: Vec::new() }
@@ -90,14 +139,7 @@ impl<S: Read + Write> Peer<S> {
     /// As the upstream: answers a request with a right 101, and with `lines` besides.
     #[track_caller]
     pub(crate) fn switch(&mut self, request: &str, lines: &str) {
-        let accept = derive_accept_key(header(request, "sec-websocket-key").expect("a key").as_bytes());
-        self.send(
-            format!(
-                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                 Sec-WebSocket-Accept: {accept}\r\n{lines}\r\n"
-            )
-            .as_bytes(),
-        );
+        self.send(switching(request, lines).as_bytes());
     }
 
     #[track_caller]
@@ -185,6 +227,16 @@ impl<S: Read + Write> Peer<S> {
             other => panic!("more was to come, not {other:?}; so far {:?}", String::from_utf8_lossy(&self.buffer)),
         }
     }
+}
+
+/// A right 101 to a request, with `lines` besides.
+#[track_caller]
+pub(crate) fn switching(request: &str, lines: &str) -> String {
+    let accept = derive_accept_key(header(request, "sec-websocket-key").expect("a key").as_bytes());
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n{lines}\r\n"
+    )
 }
 
 /// The value of a header line in a head.

@@ -16,7 +16,7 @@ use tungstenite::WebSocket;
 use tungstenite::client::IntoClientRequest;
 
 use super::patient::again;
-use super::peer::Peer;
+use super::peer::{Peer, Wire};
 use super::pki::{Authority, Pair};
 use super::upstream::unlimited;
 use super::wait::PATIENCE;
@@ -135,6 +135,12 @@ impl Write for Tls {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Wire for Tls {
+    fn socket(&self) -> &TcpStream {
+        &self.wire
     }
 }
 
