@@ -19,10 +19,17 @@ const COUNTS: [u32; 2] = [10, 10_000];
 
 fn policy() -> Arc<Policy> {
     let second = Duration::from_secs(1);
-    let timeouts =
-        Timeouts { handshake: second, connect: second, idle: None, ping_interval: None, pong: second, close: second };
+    let timeouts = Timeouts {
+        handshake: second,
+        connect: second,
+        idle: None,
+        ping_interval: None,
+        upstream_ping_interval: None,
+        pong: second,
+        close: second,
+    };
     let frames = FrameLimits { max_frame_bytes: 1 << 20, max_message_bytes: 1 << 20 };
-    Arc::new(Policy { frames, timeouts, drain_window: second })
+    Arc::new(Policy { frames, timeouts, abnormal_close_code: None, drain_window: second })
 }
 
 /// API `n`: version 1.1 of a name that the one before it has in version 1.0.

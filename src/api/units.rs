@@ -79,6 +79,23 @@ pub fn optional_count(text: &str) -> Result<Optional<u64>, String> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Optional<T>(pub Option<T>);
 
+/// The code of a close frame in Ringway's own name, for a client whose upstream was lost without one: 1001, 1011 to 1014,
+/// or 3000 to 4999. No other code says of a lost upstream what is true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LossCode(pub u16);
+
+/// A close code for a lost upstream, or `off`.
+///
+/// # Errors
+/// A message for the person who wrote the text.
+pub fn optional_loss_code(text: &str) -> Result<Optional<LossCode>, String> {
+    optional(text, |text| match text.parse() {
+        Ok(code @ (1001 | 1011..=1014 | 3000..=4999)) => Ok(LossCode(code)),
+        Ok(code) => Err(format!("{code} is none of 1001, 1011 to 1014, and 3000 to 4999")),
+        Err(_) => Err(format!("`{text}` is not a close code, nor off")),
+    })
+}
+
 fn optional<T>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Optional<T>, String> {
     if text == "off" { Ok(Optional(None)) } else { read(text).map(|value| Optional(Some(value))) }
 }
@@ -105,7 +122,9 @@ pub fn show_duration(duration: Duration) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::{Optional, bytes, duration, optional_count, optional_duration, show_duration};
+    use super::{
+        LossCode, Optional, bytes, duration, optional_count, optional_duration, optional_loss_code, show_duration,
+    };
 
     #[test]
     fn values_are_read_with_their_units() {
@@ -115,6 +134,10 @@ mod tests {
         assert_eq!(bytes("64MiB"), Ok(64 << 20));
         assert_eq!(bytes("70"), Ok(70));
         assert_eq!(optional_count("7"), Ok(Optional(Some(7))));
+        for code in [1001, 1011, 1014, 3000, 4999] {
+            assert_eq!(optional_loss_code(&code.to_string()), Ok(Optional(Some(LossCode(code)))));
+        }
+        assert_eq!(optional_loss_code("off"), Ok(Optional(None)));
         for text in ["1500ms", "90s", "5m", "1h"] {
             assert_eq!(show_duration(duration(text).unwrap()), text);
         }
@@ -130,6 +153,9 @@ mod tests {
             (duration("s").err(), "whole number"),
             (bytes("1KB").err(), "not a unit of size"),
             (bytes("9223372036854775808").err(), "2^63"),
+            (optional_loss_code("1000").err(), "1000 is none of 1001, 1011 to 1014, and 3000 to 4999"),
+            (optional_loss_code("1015").err(), "1015 is none of"),
+            (optional_loss_code("70000").err(), "`70000` is not a close code, nor off"),
         ] {
             let message = result.unwrap_or_default();
             assert!(message.contains(says), "{message:?} does not say {says:?}");

@@ -7,8 +7,9 @@ use ipnet::IpNet;
 
 use super::Failure;
 use super::single_target::{self, SingleTargetArgs};
+use crate::api::PolicyValues;
 use crate::config::tls::args::UpstreamTlsArgs;
-use crate::config::units;
+use crate::config::units::{self, LossCode, Optional};
 use crate::control::resolver::Question;
 use crate::node::single_target::{Options, Upstream};
 use crate::routing::name;
@@ -22,6 +23,10 @@ pub(super) struct Args {
     /// Send the client's Host header to the upstream instead of the target's host
     #[arg(long)]
     preserve_host: bool,
+    /// Close code for a client whose upstream was lost without a Close frame (1001, 1011 to 1014, 3000 to 4999), or off: no
+    /// Close frame, the client's connection ends as the upstream's did
+    #[arg(long, value_name = "CODE", default_value = "off", value_parser = units::optional_loss_code)]
+    abnormal_close_code: Optional<LossCode>,
     /// Peers whose X-Forwarded-* and Forwarded headers are trusted, as addresses or networks
     #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = units::network)]
     trusted_proxies: Vec<IpNet>,
@@ -41,7 +46,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let upstream =
         Upstream { target: args.target.clone(), preserve_host: args.preserve_host, tls, question, trust: upstream_tls };
     let (trusted_proxies, upstream) = (args.trusted_proxies.clone(), Some(upstream));
-    single_target::run(Options { trusted_proxies, upstream, ..args.serve.options()? })
+    let options = args.serve.options()?;
+    let policies = PolicyValues { abnormal_close_code: args.abnormal_close_code, ..options.policies };
+    single_target::run(Options { trusted_proxies, upstream, policies, ..options })
 }
 
 /// The question to resolve for the target, if it is a name.

@@ -42,11 +42,15 @@ pub struct LimitArgs {
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = units::optional_duration)]
     #[serde(rename = "idle_timeout_ms")]
     pub idle_timeout: Optional<Duration>,
-    /// Send a ping to a side that is silent for this long, or off
+    /// Send a ping to a client that is silent for this long, or off
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::optional_duration)]
     #[serde(rename = "ping_interval_ms")]
     pub ping_interval: Optional<Duration>,
-    /// Treat a side as dead that is silent for this long after a ping
+    /// Send a ping to an upstream that is silent for this long, or off
+    #[arg(long, value_name = "TIME", default_value = "off", value_parser = units::optional_duration)]
+    #[serde(rename = "upstream_ping_interval_ms")]
+    pub upstream_ping_interval: Optional<Duration>,
+    /// Treat a side as dead that sends nothing for this long after a ping, and whose host acknowledges nothing
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
     #[serde(rename = "pong_timeout_ms", with = "scalar::time")]
     pub pong_timeout: Duration,
@@ -269,14 +273,16 @@ impl LimitArgs {
         Ok(KeepAlive { user_timeout: self.tcp_user_timeout.0, probes: self.tcp_keepalive.0 })
     }
 
-    /// The node's value of every policy.
+    /// The node's value of every policy. Those that are no limits have their defaults.
     #[must_use]
     pub fn policies(&self, preserve_host: bool) -> PolicyValues {
         PolicyValues {
             preserve_host,
+            abnormal_close_code: Optional(None),
             connect_timeout: self.connect_timeout,
             idle_timeout: self.idle_timeout,
             ping_interval: self.ping_interval,
+            upstream_ping_interval: self.upstream_ping_interval,
             pong_timeout: self.pong_timeout,
             close_timeout: self.close_timeout,
             max_frame_bytes: self.max_frame_bytes,

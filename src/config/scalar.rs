@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use super::units::{self, Cpus, Optional};
+use super::units::{self, Cpus, LossCode, Optional};
 
 /// A kind of value for [`Reader`].
 trait Kind {
@@ -146,6 +146,31 @@ impl Serialize for Optional<u64> {
     fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             Some(count) => into.serialize_u64(count),
+            None => into.serialize_str("off"),
+        }
+    }
+}
+
+struct OptionalLossCode;
+
+impl Kind for OptionalLossCode {
+    type Value = Optional<LossCode>;
+    const EXPECTED: &'static str = "a close code such as 1012, or \"off\"";
+    fn read(text: &str) -> Result<Self::Value, String> {
+        units::optional_loss_code(text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Optional<LossCode> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        read::<OptionalLossCode, D>(from)
+    }
+}
+
+impl Serialize for Optional<LossCode> {
+    fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Some(LossCode(code)) => into.serialize_u16(code),
             None => into.serialize_str("off"),
         }
     }

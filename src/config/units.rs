@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
-pub use crate::api::units::{Optional, bytes, count, duration, optional_count, optional_duration, show_duration};
+pub use crate::api::units::{
+    LossCode, Optional, bytes, count, duration, optional_count, optional_duration, optional_loss_code, show_duration,
+};
 use crate::proto::head;
 
 /// Reads a header to send: `Name: value`.

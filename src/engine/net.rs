@@ -190,6 +190,10 @@ impl Transport for Net {
         self.sockets.get(socket).and_then(Entry::fd).and_then(|fd| sys::unacknowledged(fd).ok()).unwrap_or(0)
     }
 
+    fn acknowledged(&self, socket: Socket) -> u64 {
+        self.sockets.get(socket).and_then(Entry::fd).and_then(|fd| sys::acknowledged(fd).ok()).unwrap_or(0)
+    }
+
     fn dial(&mut self, owner: Slot, from: Option<IpAddr>, to: SocketAddr) -> Result<Socket, Fault> {
         let fd = connecting(from, to, self.keepalive).map_err(|error| fault_of(&error))?;
         let socket = self.sockets.insert(fd, Some(owner), Ready::default());

@@ -89,6 +89,22 @@ pub(super) fn unacknowledged(fd: BorrowedFd<'_>) -> io::Result<usize> {
     }
 }
 
+/// Bytes that the peer of a TCP connection has acknowledged since it began.
+pub(super) fn acknowledged(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    /// `tcpi_bytes_acked` of `struct tcp_info` (linux/tcp.h), in words of 8 bytes. Kernels only ever append fields.
+    const BYTES_ACKED: usize = 15;
+    let mut info = [0_u64; BYTES_ACKED + 1];
+    let mut size = libc::socklen_t::try_from(size_of_val(&info)).expected_or_default();
+    // SAFETY: the kernel writes at most `size` bytes, which is the size of the live, exclusive array.
+    let result = unsafe {
+        libc::getsockopt(fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &raw mut size)
+    };
+    match result {
+        0 => Ok(info[BYTES_ACKED]),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Lets bind() take an address without a port, which connect() then chooses.
 pub(super) fn choose_port_at_connect(fd: BorrowedFd<'_>) -> io::Result<()> {
     let (on, size) = (1 as libc::c_int, libc::socklen_t::try_from(size_of::<libc::c_int>()).expected_or_default());

@@ -62,11 +62,11 @@ pub enum Next {
 /// The network as a service sees it. No call blocks.
 ///
 /// - Inputs of a step: [`now`](Self::now), [`wall_clock`](Self::wall_clock), [`recv`](Self::recv), [`hung_up`](Self::hung_up),
-///   [`unacknowledged`](Self::unacknowledged), [`random`](Self::random), [`figures`](Self::figures).
+///   [`unacknowledged`](Self::unacknowledged), [`acknowledged`](Self::acknowledged), [`random`](Self::random), [`figures`](Self::figures).
 /// - Outputs: [`send`](Self::send) and [`send_vectored`](Self::send_vectored), [`flush`](Self::flush) and
 ///   [`holds`](Self::holds) for layers that keep what they took, [`dial`](Self::dial), [`shutdown`](Self::shutdown),
-///   [`close`](Self::close), [`wake`](Self::wake). [`abort`](Self::abort) is for the load generator alone, and so is an
-///   address to dial from.
+///   [`close`](Self::close), [`abort`](Self::abort), [`wake`](Self::wake). An address to dial from is for the load
+///   generator alone.
 ///
 /// A call that did not answer [`Received::Blocked`] or [`Sent::Blocked`] may be repeated at once. After a blocked one
 /// the engine steps the socket's owner when trying again makes sense.
@@ -122,6 +122,11 @@ pub trait Transport {
 
     /// The number of sent bytes that the peer has not acknowledged yet; 0 if unknown.
     fn unacknowledged(&self, socket: Socket) -> usize;
+
+    /// The number of bytes that the peer's host has acknowledged since the connection began; 0 if unknown.
+    fn acknowledged(&self, _socket: Socket) -> u64 {
+        0
+    }
 
     /// Begins to connect on behalf of `owner`, from the given address of this host, or from one that the kernel
     /// chooses. The first send reports whether it worked.

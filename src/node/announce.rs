@@ -26,11 +26,12 @@ pub(super) fn bounds(capacity: &Capacity, limits: &Limits, policies: &PolicyValu
     let optional = |value: Option<Duration>| value.map_or_else(|| "off".to_owned(), show_duration);
     let (shards, max_message, max_frame) = (cpus.len(), policies.max_message_bytes, policies.max_frame_bytes);
     let deadlines = format!(
-        "handshake {}, connect {}, idle {}, ping every {}, pong {}, unacknowledged {}, keepalive {}, close {}, drain {}",
+        "handshake {}, connect {}, idle {}, ping every {} (upstream {}), pong {}, unacknowledged {}, keepalive {}, close {}, drain {}",
         show_duration(limits.handshake_timeout),
         show_duration(policies.connect_timeout),
         optional(policies.idle_timeout.0),
         optional(policies.ping_interval.0),
+        optional(policies.upstream_ping_interval.0),
         show_duration(policies.pong_timeout),
         optional(limits.keepalive.user_timeout),
         optional(limits.keepalive.probes),

@@ -20,8 +20,8 @@ pub const POLICY: u16 = 1008;
 pub const MESSAGE_TOO_BIG: u16 = 1009;
 /// A server restarts, and the client may reconnect (IANA's registry of close codes).
 pub const SERVICE_RESTART: u16 = 1012;
-/// The server met an unexpected condition.
-pub const INTERNAL_ERROR: u16 = 1011;
+/// A gateway received an invalid response from the server behind it (IANA's registry of close codes).
+pub const BAD_GATEWAY: u16 = 1014;
 
 impl Violation {
     /// The close code for the peer that broke the rule (RFC 6455 section 7.4.1).

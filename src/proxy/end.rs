@@ -88,6 +88,24 @@ impl fmt::Display for End {
 }
 
 impl End {
+    /// `true` if one side of an open tunnel was lost without a close frame: it ended, its connection broke, or it did not
+    /// answer a ping.
+    pub(super) fn is_abnormal(&self) -> bool {
+        match self {
+            Self::Ended(_) | Self::Broken(..) | Self::Silent(_) => true,
+            Self::Refused(_)
+            | Self::Unannounced(_)
+            | Self::Declined
+            | Self::LeftEarly
+            | Self::Insecure(_)
+            | Self::UnexpectedTls
+            | Self::Closed(_)
+            | Self::Violated(..)
+            | Self::Idle
+            | Self::Drained(_) => false,
+        }
+    }
+
     /// The label of counters: one word out of a small set.
     #[must_use]
     pub fn label(&self) -> &'static str {

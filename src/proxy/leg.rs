@@ -52,8 +52,9 @@ struct Probe {
     unanswered: u8,
     /// `true` if the side has been silent since the check began.
     open: bool,
-    /// The bytes that the side had not acknowledged when the check began. Fewer later on are a sign of life.
-    unacknowledged: u32,
+    /// The bytes that the side's host had acknowledged when the check began, modulo 2^32. More later on are a sign of
+    /// life.
+    acknowledged: u32,
 }
 
 /// Both sides of a tunnel.
@@ -115,7 +116,8 @@ impl Leg {
         let mut progress = 0;
         let result = self.outbox.flush(self.socket, cx.net, cx.pool, &mut progress);
         if progress > 0 {
-            self.heard(cx.net.now());
+            // An open check goes by what the peer's host acknowledges, not by what ours takes.
+            self.last_heard = cx.net.now();
         }
         result
     }
@@ -142,10 +144,13 @@ impl Leg {
     }
 
     /// Sends a close frame in Ringway's own name. Call it only at a frame boundary; no frame may follow.
-    pub(super) fn send_close<T: Transport>(&mut self, close: CloseFrame, cx: &mut Context<'_, T>) -> Result<(), Fault> {
+    pub(super) fn send_close<T: Transport>(&mut self, last: CloseFrame, cx: &mut Context<'_, T>) -> Result<(), Fault> {
         let mask = self.mask(cx);
-        let frame = ControlFrame::close(close.code, close.reason, mask);
-        self.close_sent = NonZeroU16::new(close.code);
+        let frame = match last.code {
+            close::NO_STATUS => ControlFrame::new(Opcode::Close, &[], mask),
+            code => ControlFrame::close(code, last.reason, mask),
+        };
+        self.close_sent = NonZeroU16::new(last.code);
         self.outbox.send(self.socket, cx.net, frame.as_bytes())
     }
 
@@ -204,12 +209,6 @@ impl Leg {
         false
     }
 
-    /// `true` if the side has taken all bytes, and no check is open.
-    #[inline]
-    pub(super) fn is_unchecked<T: Transport>(&self, cx: &Context<'_, T>) -> bool {
-        self.has_all(cx) && !matches!(self.probe, Some(Probe { open: true, .. }))
-    }
-
     /// Excuses the silence of a side that is not being read, because the other side takes no more bytes. Returns when
     /// to look again.
     pub(super) fn excuse_silence(&mut self, interval: Duration, now: Time) -> Time {
@@ -217,11 +216,22 @@ impl Leg {
         now.after(interval)
     }
 
-    /// Checks whether a silent side is alive, with a ping if need be. `sent` scans the frames that are sent to this
+    /// The time until which this side need not be checked: it was heard, has taken all bytes, and no check is open. `None`
+    /// if it must be checked.
+    #[inline]
+    pub(super) fn is_lively_until<T: Transport>(&self, interval: Duration, cx: &Context<'_, T>) -> Option<Time> {
+        let until = self.last_heard.after(interval);
+        let is_checked = matches!(self.probe, Some(Probe { open: true, .. }));
+        (cx.net.now() < until && !is_checked && self.has_all(cx)).then_some(until)
+    }
+
+    /// Checks whether a silent side is alive, with a ping if need be. A side whose host acknowledges what it is sent is
+    /// alive, even if it answers no ping: a program may only send, or read nothing for long. `sent` scans the frames that are sent to this
     /// side: a ping fits in only at their boundary. Returns when to look again.
     ///
     /// # Errors
-    /// [`End::Silent`] if the side has not answered for `pong_timeout`, [`End::Broken`] if it cannot be sent a ping.
+    /// [`End::Silent`] if the side has not answered for `pong_timeout`, and its host has acknowledged nothing;
+    /// [`End::Broken`] if it cannot be sent a ping.
     pub(super) fn keep_alive<T: Transport>(
         &mut self,
         sent: &Scanner,
@@ -235,10 +245,10 @@ impl Leg {
             if now < given_up {
                 return Ok(given_up);
             }
-            if self.send_queue(cx) >= probe.unacknowledged {
+            let has_acknowledged_all = self.has_all(cx) && cx.net.unacknowledged(self.socket) == 0;
+            if !has_acknowledged_all && self.acknowledged(cx) == probe.acknowledged {
                 return Err(End::Silent(self.side));
             }
-            // A slow reader: it acknowledges bytes long before there is room to send more.
             self.heard(now);
         }
         let due = self.last_heard.after(interval);
@@ -260,9 +270,15 @@ impl Leg {
             self.send_control(Opcode::Ping, &nonce, cx).map_err(|fault| End::Broken(self.side, fault))?;
             (Some(nonce), known.1.saturating_add(1))
         };
-        let unacknowledged = self.send_queue(cx);
-        self.probe = Some(Probe { since: now, nonce, unanswered, open: true, unacknowledged });
+        let acknowledged = self.acknowledged(cx);
+        self.probe = Some(Probe { since: now, nonce, unanswered, open: true, acknowledged });
         Ok(now.after(pong_timeout))
+    }
+
+    fn acknowledged<T: Transport>(&self, cx: &Context<'_, T>) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "two values are compared, and seconds lie between them")]
+        let low = cx.net.acknowledged(self.socket) as u32;
+        low
     }
 
     /// `true` if the socket has taken all bytes that were sent.

@@ -4,24 +4,38 @@
 
 use super::end::{End, Side};
 use crate::command::Cause;
+use crate::engine::Fault;
 use crate::proto::close;
 
 /// A close frame that Ringway sends in its own name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CloseFrame {
+    /// The code; [`close::NO_STATUS`] for a frame without a body.
     pub(super) code: u16,
     pub(super) reason: &'static str,
+}
+
+/// The last thing that a side is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Farewell {
+    /// Everything that the other side sends, its close frame included, then the end of the connection (FIN). If the
+    /// other side ends without a close frame, this side gets none either.
+    Relayed,
+    /// A close frame of ours, then the end of the connection.
+    Close(CloseFrame),
+    /// A reset, because the other side's connection was reset.
+    Reset,
 }
 
 /// One side's part of the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SidePlan {
-    /// The close frame that this side is sent; `None` to forward everything from the other side, its close frame
-    /// included.
-    pub(super) close: Option<CloseFrame>,
+    pub(super) farewell: Farewell,
     /// `true` if bytes that this side still sends are forwarded.
     pub(super) is_forwarded: bool,
-    /// `true` if the connection to this side is broken.
+    /// `true` if this side broke a rule: its answer to our close frame is not awaited for long.
+    pub(super) is_culprit: bool,
+    /// `true` if the connection to this side is broken, or its peer is silent: nothing more can be sent.
     pub(super) is_dead: bool,
 }
 
@@ -36,19 +50,11 @@ pub(super) struct Plan {
 }
 
 /// A side that goes on as before.
-const LIVE: SidePlan = SidePlan { close: None, is_forwarded: true, is_dead: false };
+const LIVE: SidePlan = SidePlan { farewell: Farewell::Relayed, is_forwarded: true, is_culprit: false, is_dead: false };
 /// A side that has ended on its own.
 const ENDED: SidePlan = SidePlan { is_forwarded: false, ..LIVE };
-
-/// The close frame for the side that is not at fault: an upstream learns that its client is gone, a client that its
-/// upstream failed.
-fn peer_failed_close(to: Side, reason: &'static str) -> CloseFrame {
-    let code = match to {
-        Side::Client => close::INTERNAL_ERROR,
-        Side::Upstream => close::GOING_AWAY,
-    };
-    CloseFrame { code, reason }
-}
+/// A side that cannot be reached any more.
+const DEAD: SidePlan = SidePlan { is_dead: true, ..ENDED };
 
 fn close_reason(cause: Cause) -> &'static str {
     match cause {
@@ -68,40 +74,44 @@ pub(super) fn drain_close(cause: Cause) -> CloseFrame {
     CloseFrame { code, reason: close_reason(cause) }
 }
 
+/// The farewell of the side whose peer ended without a close frame: the same end, unless the client's API names a close
+/// code (`abnormal_close_code`). A client's library reconnects after an abnormal end and may not after a close frame, so
+/// Ringway sends none in the name of an upstream that sent none.
+fn abnormal_farewell(culprit: Side, as_it_was: Farewell, reason: &'static str, code: Option<u16>) -> Farewell {
+    match (culprit, code) {
+        (Side::Upstream, Some(code)) => Farewell::Close(CloseFrame { code, reason }),
+        _ => as_it_was,
+    }
+}
+
 impl Plan {
-    /// The plan for an end, row by row of the table.
-    pub(super) fn for_end(end: End) -> Self {
-        let peer_failed = |side, reason| SidePlan { close: Some(peer_failed_close(side, reason)), ..LIVE };
+    /// The plan for an end, row by row of the table. `abnormal_close_code` is the policy of that name.
+    pub(super) fn for_end(end: End, abnormal_close_code: Option<u16>) -> Self {
         match end {
             End::Closed(side) => Self::new(end, side, ENDED, LIVE),
-            End::Ended(Side::Client) => Self::new(end, Side::Client, ENDED, LIVE).extending_deadline(),
-            End::Ended(Side::Upstream) => {
-                let client = peer_failed(Side::Client, "upstream ended without a close frame");
-                Self::new(end, Side::Upstream, ENDED, client).extending_deadline()
+            End::Ended(side) => {
+                let reason = "upstream ended without a close frame";
+                let farewell = abnormal_farewell(side, Farewell::Relayed, reason, abnormal_close_code);
+                Self::new(end, side, ENDED, SidePlan { farewell, ..LIVE }).extending_deadline()
             }
-            End::Violated(side, violation) => {
-                let reason = match side {
-                    Side::Client => "client broke the protocol",
-                    Side::Upstream => "upstream broke the protocol",
-                };
-                let at_fault = closed_with(violation.close_code(), violation.code());
-                Self::new(end, side, at_fault, peer_failed(side.other(), reason))
-            }
-            End::Broken(side, _) => {
-                let reason = match side {
-                    Side::Client => "client connection lost",
-                    Side::Upstream => "upstream connection lost",
-                };
-                let other = SidePlan { is_forwarded: false, ..peer_failed(side.other(), reason) };
-                Self::new(end, side, SidePlan { is_dead: true, ..ENDED }, other)
+            End::Broken(side, fault) => {
+                let as_it_was = if fault == Fault::Reset { Farewell::Reset } else { Farewell::Relayed };
+                let farewell = abnormal_farewell(side, as_it_was, "upstream connection lost", abnormal_close_code);
+                Self::new(end, side, DEAD, SidePlan { farewell, ..ENDED })
             }
             End::Silent(side) => {
-                let reason = match side {
-                    Side::Client => "client did not answer a ping",
-                    Side::Upstream => "upstream did not answer a ping",
+                let reason = "upstream did not answer a ping";
+                let farewell = abnormal_farewell(side, Farewell::Relayed, reason, abnormal_close_code);
+                Self::new(end, side, DEAD, SidePlan { farewell, ..ENDED })
+            }
+            End::Violated(side, violation) => {
+                let (code, reason) = match side {
+                    Side::Client => (close::GOING_AWAY, "client broke the protocol"),
+                    Side::Upstream => (close::BAD_GATEWAY, "upstream broke the protocol"),
                 };
-                let other = SidePlan { is_forwarded: false, ..peer_failed(side.other(), reason) };
-                Self::new(end, side, closed_with(close::GOING_AWAY, "no answer to a ping"), other)
+                let other = SidePlan { farewell: Farewell::Close(CloseFrame { code, reason }), ..LIVE };
+                let culprit = closed_with(violation.close_code(), violation.code());
+                Self::new(end, side, SidePlan { is_culprit: true, ..culprit }, other)
             }
             End::Idle => Self::both(end, "idle timeout"),
             End::Drained(cause) => {
@@ -149,5 +159,5 @@ impl Plan {
 
 /// A side that is sent a close frame, and from which nothing more is forwarded.
 fn closed_with(code: u16, reason: &'static str) -> SidePlan {
-    SidePlan { close: Some(CloseFrame { code, reason }), is_forwarded: false, is_dead: false }
+    SidePlan { farewell: Farewell::Close(CloseFrame { code, reason }), ..ENDED }
 }

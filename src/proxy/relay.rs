@@ -73,44 +73,48 @@ impl Relay {
 
     /// Enforces the idle timeout, sends pings where they are due, and returns when to look again.
     fn next_deadline<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Result<Option<Time>, End> {
-        let Timeouts { idle, ping_interval, pong, .. } = cx.policy().timeouts;
+        let Timeouts { idle, ping_interval, upstream_ping_interval, pong, .. } = cx.policy().timeouts;
         let now = cx.net.now();
         let idle_at = idle.map(|idle| self.client.last_forwarded.max(self.upstream.last_forwarded).after(idle));
         if idle_at.is_some_and(|at| now >= at) {
             return Err(End::Idle);
         }
-        let Some(interval) = ping_interval else { return Ok(idle_at) };
-        let lively_until = self.client.last_heard().min(self.upstream.last_heard()).after(interval);
-        let look_at = if now < lively_until && self.client.is_unchecked(cx) && self.upstream.is_unchecked(cx) {
-            lively_until
-        } else {
-            self.keep_alive(interval, pong, cx)?
-        };
-        Ok(Some(idle_at.map_or(look_at, |at| at.min(look_at))))
+        let client_at = check(&mut self.client, &self.upstream, ping_interval, pong, cx)?;
+        let upstream_at = check(&mut self.upstream, &self.client, upstream_ping_interval, pong, cx)?;
+        Ok([idle_at, client_at, upstream_at].into_iter().flatten().min())
     }
+}
 
-    /// Checks the sides that are silent, and returns when to look again.
-    #[inline(never)]
-    fn keep_alive<T: Transport>(
-        &mut self,
-        interval: Duration,
-        pong_timeout: Duration,
-        cx: &mut Context<'_, T>,
-    ) -> Result<Time, End> {
-        let (client, upstream, now) = (&mut self.client, &mut self.upstream, cx.net.now());
-        // A side is read only while the other takes what it sends.
-        let (client_is_read, upstream_is_read) = (upstream.has_all(cx), client.has_all(cx));
-        let client_at = if client_is_read {
-            client.keep_alive(&upstream.scanner, interval, pong_timeout, cx)?
-        } else {
-            client.excuse_silence(interval, now)
-        };
-        let upstream_at = if upstream_is_read {
-            upstream.keep_alive(&client.scanner, interval, pong_timeout, cx)?
-        } else {
-            upstream.excuse_silence(interval, now)
-        };
-        Ok(client_at.min(upstream_at))
+/// Checks a side if it is silent and pings are on, and returns when to look again.
+#[inline]
+fn check<T: Transport>(
+    side: &mut Leg,
+    other: &Leg,
+    interval: Option<Duration>,
+    pong_timeout: Duration,
+    cx: &mut Context<'_, T>,
+) -> Result<Option<Time>, End> {
+    let Some(interval) = interval else { return Ok(None) };
+    match side.is_lively_until(interval, cx) {
+        Some(until) => Ok(Some(until)),
+        None => keep_alive(side, other, interval, pong_timeout, cx).map(Some),
+    }
+}
+
+/// Checks a side that is silent, and returns when to look again.
+#[inline(never)]
+fn keep_alive<T: Transport>(
+    side: &mut Leg,
+    other: &Leg,
+    interval: Duration,
+    pong_timeout: Duration,
+    cx: &mut Context<'_, T>,
+) -> Result<Time, End> {
+    // A side is read only while the other takes what it sends.
+    if other.has_all(cx) {
+        side.keep_alive(&other.scanner, interval, pong_timeout, cx)
+    } else {
+        Ok(side.excuse_silence(interval, cx.net.now()))
     }
 }
 

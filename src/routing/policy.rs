@@ -11,6 +11,8 @@ pub struct Policy {
     pub frames: FrameLimits,
     /// Deadlines.
     pub timeouts: Timeouts,
+    /// The code of the close frame for a client whose upstream was lost without one; `None` sends none.
+    pub abnormal_close_code: Option<u16>,
     /// The time over which connections are closed if many must be closed for one reason, so that their clients do not all
     /// reconnect at once. Zero closes them at once.
     pub drain_window: Duration,
@@ -25,9 +27,11 @@ pub struct Timeouts {
     pub connect: Duration,
     /// Time without a byte relayed in either direction.
     pub idle: Option<Duration>,
-    /// Silence of a side after which it is sent a ping.
+    /// Silence of a client after which it is sent a ping.
     pub ping_interval: Option<Duration>,
-    /// Silence after the ping after which the side is taken for dead.
+    /// Silence of an upstream after which it is sent a ping.
+    pub upstream_ping_interval: Option<Duration>,
+    /// Time after a ping after which a side is taken for dead that sent nothing, and whose host acknowledged nothing.
     pub pong: Duration,
     /// From the beginning of a close to its end by force.
     pub close: Duration,

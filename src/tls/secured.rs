@@ -232,6 +232,10 @@ impl<T: Transport> Transport for Secured<'_, T> {
         self.net.unacknowledged(socket)
     }
 
+    fn acknowledged(&self, socket: Socket) -> u64 {
+        self.net.acknowledged(socket)
+    }
+
     fn dial(&mut self, owner: Slot, from: Option<IpAddr>, to: SocketAddr) -> Result<Socket, Fault> {
         self.net.dial(owner, from, to)
     }

@@ -8,6 +8,7 @@ use ringway::engine::Fault;
 use ringway::proto::refusal::Refusal;
 use ringway::proxy::end::{End, SideRecord};
 use ringway::proxy::record::Record;
+use ringway::routing::policy::Timeouts;
 use ringway::routing::route::Service;
 
 use crate::echo;
@@ -245,9 +246,10 @@ fn tunnel(world: &World, index: usize, record: &Record, client: &Peer, upstream:
         memory(&world.net.socks[sock], flow, start, held)?;
     }
     closes(world, record, &forth, &back)?;
+    resets(world, [(down, upstream), (up, client)])?;
     ends(world, index, record, client, upstream)?;
     if world.scene.smooth {
-        arrived(record, (client, &forth), (upstream, &back))?;
+        arrived(world, record, (client, &forth), (upstream, &back))?;
         ensure(client.given == *to_client && upstream.given == *to_upstream, || {
             "what was sent did not come to its reader whole".to_owned()
         })?;
@@ -284,16 +286,30 @@ fn closes(world: &World, record: &Record, forth: &Flow, back: &Flow) -> Result<(
         if let Some((code, reason, ours)) = &flow.close {
             ensure(told.close_sent == Some(*code), || format!("close_sent {:?}, on the wire {code}", told.close_sent))?;
             if *ours {
-                let row = table::row(record.end, side);
-                // Who has closed gets its own code back when the other side ends without an answer.
-                let own = told.close_received.map(|own| if own == 1005 { 1000 } else { own });
-                let answered = table::is_closed_by(record.end, side) && own == Some(*code) && reason.is_empty();
-                let right = answered || table::allows(&row, record.end, side, *code, reason, world.scene.smooth);
+                let of_a_lost_upstream = world.scene.settings.policy.abnormal_close_code;
+                let row = table::row(record.end, side, of_a_lost_upstream);
+                // Who has closed gets its own code back when the other side is lost without an answer.
+                let own = told.close_received == Some(*code) && reason.is_empty();
+                let answered = table::is_closed_by(record.end, side) && own;
+                let (said, smooth) = ((*code, reason.as_str()), world.scene.smooth);
+                let right = answered || table::allows(&row, record.end, side, said, of_a_lost_upstream, smooth);
                 ensure(right, || format!("{side:?} was told {code} {reason:?}, due was {row:?}"))?;
             }
         } else if world.scene.smooth {
             ensure(told.close_sent.is_none(), || format!("{side:?}: close_sent {:?} never went out", told.close_sent))?;
         }
+    }
+    Ok(())
+}
+
+/// A side is reset only when the other was, and only by a host that was told all (which the network checks).
+fn resets(world: &World, sides: [(usize, &Peer); 2]) -> Result<(), String> {
+    for (sock, other) in sides {
+        let sock = &world.net.socks[sock];
+        let side = if sock.is_upstream { "upstream" } else { "client" };
+        ensure(!sock.aborted || other.was_reset || other.gone, || {
+            format!("the {side} was reset, and the other side was not")
+        })?;
     }
     Ok(())
 }
@@ -309,7 +325,13 @@ fn ends(world: &World, index: usize, record: &Record, client: &Peer, upstream: &
         End::Broken(side, fault) => of(side).was_reset || (of(side).gone && fault == Fault::Reset),
         End::Violated(side, violation) => of(side).violated == Some(violation.code()),
         End::Idle => world.waits().any(|waits| waits.idle.is_some()),
-        End::Silent(_) => world.waits().any(|waits| waits.ping_interval.is_some()) && !world.scene.smooth,
+        End::Silent(side) => {
+            let interval = |waits: &Timeouts| match table::is_client(side) {
+                true => waits.ping_interval,
+                false => waits.upstream_ping_interval,
+            };
+            world.waits().any(|waits| interval(waits).is_some()) && !world.scene.smooth
+        }
         End::Drained(cause) if world.operator.is_some() => return operator::ended(world, index, cause),
         End::Drained(Cause::Shutdown) => world.drained_at.is_some(),
         End::Refused(_)
@@ -333,7 +355,13 @@ fn own_told<'a>(end: End, forth: &'a Flow, back: &'a Flow) -> &'a Flow {
 }
 
 /// Nothing was in the way: all that was said before the end came through, and the table's words with it.
-fn arrived(record: &Record, (client, forth): (&Peer, &Flow), (upstream, back): (&Peer, &Flow)) -> Result<(), String> {
+fn arrived(
+    world: &World,
+    record: &Record,
+    (client, forth): (&Peer, &Flow),
+    (upstream, back): (&Peer, &Flow),
+) -> Result<(), String> {
+    let of_a_lost_upstream = world.scene.settings.policy.abnormal_close_code;
     let side_of = |side| {
         if table::is_client(side) { ((client, forth), (upstream, back)) } else { ((upstream, back), (client, forth)) }
     };
@@ -354,7 +382,7 @@ fn arrived(record: &Record, (client, forth): (&Peer, &Flow), (upstream, back): (
         _ => {}
     }
     for (flow, side) in [(back, Told::Client), (forth, Told::Upstream)] {
-        if let Some((code, reason)) = table::row(record.end, side) {
+        if let Some((code, reason)) = table::row(record.end, side, of_a_lost_upstream) {
             let told = flow.close.as_ref().map(|(code, reason, _)| (*code, reason.as_str()));
             ensure(told == Some((code, reason)), || format!("{side:?} was told {told:?}, due was {code} {reason:?}"))?;
         }

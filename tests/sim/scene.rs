@@ -32,7 +32,7 @@ pub(crate) fn elsewhere(count: usize) -> Arc<[SocketAddr]> {
 
 pub(crate) fn settings(timeouts: Timeouts) -> Settings {
     let frames = FrameLimits { max_frame_bytes: MAX_FRAME_BYTES, max_message_bytes: MAX_FRAME_BYTES * 2 };
-    let policy = Policy { frames, timeouts, drain_window: Duration::ZERO };
+    let policy = Policy { frames, timeouts, abnormal_close_code: None, drain_window: Duration::ZERO };
     Settings {
         head: HeadLimits { max_bytes: MAX_HEAD_BYTES, max_lines: 40 },
         policy: Arc::new(policy),
@@ -86,6 +86,7 @@ pub(crate) fn timeouts(rng: &mut Rng, smooth: bool) -> Timeouts {
             connect: Duration::from_secs(30),
             idle: rng.chance(60).then_some(Duration::from_secs(40)),
             ping_interval: rng.chance(50).then_some(Duration::from_secs(10)),
+            upstream_ping_interval: rng.chance(50).then_some(Duration::from_secs(10)),
             pong: Duration::from_secs(10),
             close: Duration::from_secs(60),
         };
@@ -95,6 +96,7 @@ pub(crate) fn timeouts(rng: &mut Rng, smooth: bool) -> Timeouts {
         connect: millis(rng, 50, 2000),
         idle: rng.chance(70).then(|| millis(rng, 300, 5000)),
         ping_interval: rng.chance(60).then(|| millis(rng, 50, 2000)),
+        upstream_ping_interval: rng.chance(60).then(|| millis(rng, 50, 2000)),
         pong: millis(rng, 20, 1000),
         close: millis(rng, 20, 2000),
     }
@@ -138,6 +140,9 @@ pub(crate) fn random(seed: u64) -> Scene {
     };
     // By chance of its own: what goes on in plain text is as it was.
     let mut scene = crate::tls::scene::encrypted(scene, style, &mut Rng::new(seed.wrapping_mul(0x9E6C_63D0_876A_3F6B)));
+    if rng.chance(25) {
+        Arc::make_mut(&mut scene.settings.policy).abnormal_close_code = Some(rng.pick(&[1011, 1012, 4000]));
+    }
     // By chance of its own too.
     let mut rng = Rng::new(seed.wrapping_mul(0xD6E8_FEB8_6659_FD93));
     if rng.chance(25) {

@@ -37,26 +37,29 @@ fn farewell(cause: Cause, told: Told) -> (u16, &'static str) {
 
 const OVERDUE: (u16, &str) = (1001, "the other side did not close in time");
 
-/// The close frame of ours that this side is due; `None` if it is told what the other side says, or nothing.
-pub(crate) fn row(end: End, told: Told) -> Option<(u16, &'static str)> {
-    let innocent = if told == Told::Client { 1011 } else { 1001 };
+/// Whether a side was lost without a close frame.
+fn is_abnormal(end: End) -> bool {
+    matches!(end, End::Ended(_) | End::Broken(..) | End::Silent(_))
+}
+
+/// The close frame of ours that this side is due; `None` if it is told what the other side says, or nothing. `code` is
+/// what the client's API says of a lost upstream.
+pub(crate) fn row(end: End, told: Told, code: Option<u16>) -> Option<(u16, &'static str)> {
+    let of_a_lost_upstream = |side: String, reason| match told {
+        Told::Client if side == "upstream" => code.map(|code| (code, reason)),
+        _ => None,
+    };
     match end {
         End::Closed(_) => None,
-        End::Ended(side) => {
-            (told == Told::Client && !is_client(side)).then_some((1011, "upstream ended without a close frame"))
-        }
+        End::Ended(side) => of_a_lost_upstream(side.to_string(), "upstream ended without a close frame"),
+        End::Broken(side, _) => of_a_lost_upstream(side.to_string(), "upstream connection lost"),
+        End::Silent(side) => of_a_lost_upstream(side.to_string(), "upstream did not answer a ping"),
         End::Violated(side, violation) if is_at(told, side) => {
             let too_big = matches!(violation.code(), "frame-too-big" | "message-too-big");
             Some((if too_big { 1009 } else { 1002 }, violation.code()))
         }
         End::Violated(..) if told == Told::Upstream => Some((1001, "client broke the protocol")),
-        End::Violated(..) => Some((1011, "upstream broke the protocol")),
-        End::Broken(side, _) if is_at(told, side) => None,
-        End::Broken(..) if told == Told::Upstream => Some((innocent, "client connection lost")),
-        End::Broken(..) => Some((innocent, "upstream connection lost")),
-        End::Silent(side) if is_at(told, side) => Some((1001, "no answer to a ping")),
-        End::Silent(_) if told == Told::Upstream => Some((innocent, "client did not answer a ping")),
-        End::Silent(_) => Some((innocent, "upstream did not answer a ping")),
+        End::Violated(..) => Some((1014, "upstream broke the protocol")),
         End::Idle => Some((1001, "idle timeout")),
         End::Drained(cause) => Some(farewell(cause, told)),
         End::Refused(_)
@@ -68,31 +71,31 @@ pub(crate) fn row(end: End, told: Told) -> Option<(u16, &'static str)> {
     }
 }
 
-/// Whether a close frame of ours is right. Where the table has none, something more may have happened behind the end:
-/// the other side broke, broke a rule, or did not close in time.
+/// Whether a close frame of ours is right. Where the table has none, something more may have happened behind the end: the
+/// other side broke a rule, did not close in time, or was lost and has a code for that. Nobody is told of a side that was
+/// lost in any other way.
 pub(crate) fn allows(
     row: &Option<(u16, &'static str)>,
     end: End,
     told: Told,
-    code: u16,
-    reason: &str,
+    (code, reason): (u16, &str),
+    of_a_lost_upstream: Option<u16>,
     smooth: bool,
 ) -> bool {
     if let Some(due) = row {
         return *due == (code, reason);
     }
-    let lost = match told {
-        Told::Client => (1011, "upstream connection lost"),
-        Told::Upstream => (1001, "client connection lost"),
-    };
     let broke = match told {
-        Told::Client => (1011, "upstream broke the protocol"),
+        Told::Client => (1014, "upstream broke the protocol"),
         Told::Upstream => (1001, "client broke the protocol"),
     };
     let culprit = [1002, 1009].contains(&code) && !reason.contains(' ');
+    let lost = ["upstream connection lost", "upstream ended without a close frame"].contains(&reason)
+        && (told == Told::Client && of_a_lost_upstream == Some(code));
     match end {
-        End::Broken(side, _) if is_at(told, side) => false,
-        _ if smooth => culprit || (code, reason) == broke,
-        _ => culprit || [lost, broke, OVERDUE].contains(&(code, reason)),
+        End::Broken(side, _) | End::Silent(side) if is_at(told, side) => false,
+        _ if smooth => culprit || lost || (code, reason) == broke,
+        _ if is_abnormal(end) => culprit || lost || (code, reason) == broke,
+        _ => culprit || lost || [broke, OVERDUE].contains(&(code, reason)),
     }
 }

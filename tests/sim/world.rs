@@ -495,7 +495,8 @@ impl World {
     pub(crate) fn bound(&self) -> u64 {
         let millis = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let bound = |waits: &Timeouts| {
-            let open = waits.idle.map_or(0, millis) + waits.ping_interval.map_or(0, millis) + 2 * millis(waits.pong);
+            let ping = waits.ping_interval.max(waits.upstream_ping_interval);
+            let open = waits.idle.map_or(0, millis) + ping.map_or(0, millis) + 2 * millis(waits.pong);
             millis(waits.handshake) + 2 * millis(waits.connect) + open + 3 * millis(waits.close) + 1_000
         };
         self.waits().map(bound).max().unwrap_or(0)

@@ -90,6 +90,10 @@ impl<T: Transport> Transport for Half<'_, T> {
         self.net.unacknowledged(socket)
     }
 
+    fn acknowledged(&self, socket: Socket) -> u64 {
+        self.net.acknowledged(socket)
+    }
+
     fn dial(&mut self, owner: Slot, from: Option<IpAddr>, to: SocketAddr) -> Result<Socket, Fault> {
         self.net.dial(outer(owner, self.odd), from, to)
     }

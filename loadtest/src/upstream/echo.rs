@@ -33,12 +33,18 @@ pub fn settings() -> Settings {
         connect: Duration::from_secs(60),
         idle: None,
         ping_interval: None,
+        upstream_ping_interval: None,
         pong: long,
         close: Duration::from_secs(5),
     };
     Settings {
         head: HeadLimits { max_bytes: 32 * 1024, max_lines: MAX_LINES },
-        policy: Arc::new(Policy { frames: crate::plan::FRAMES, timeouts, drain_window: Duration::ZERO }),
+        policy: Arc::new(Policy {
+            frames: crate::plan::FRAMES,
+            timeouts,
+            abnormal_close_code: None,
+            drain_window: Duration::ZERO,
+        }),
         trusted_proxies: Vec::new(),
         proxy_protocol: Vec::new(),
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{POLICIES, Policies, PolicyValues};
+use crate::api::units::LossCode;
 use crate::proto::scan::FrameLimits;
 use crate::routing::policy::{Policy as RoutePolicy, Timeouts};
 
@@ -98,9 +99,11 @@ impl PolicyValues {
                 connect: self.connect_timeout,
                 idle: self.idle_timeout.0,
                 ping_interval: self.ping_interval.0,
+                upstream_ping_interval: self.upstream_ping_interval.0,
                 pong: self.pong_timeout,
                 close: self.close_timeout,
             },
+            abnormal_close_code: self.abnormal_close_code.0.map(|LossCode(code)| code),
             drain_window,
         }
     }

@@ -42,7 +42,7 @@ use self::macros::policies;
 pub use self::tree::{PolicyTree, unknown};
 pub use self::value::PolicyValue;
 use super::problem::Fault;
-use super::units::Optional;
+use super::units::{LossCode, Optional};
 
 /// A policy: its name and what holds for all its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,16 +74,23 @@ policies! {
     /// Sends the client's `Host` header to the upstream instead of the target's own host.
     "preserve_host" preserve_host: bool, NextHandshake;
 
+    /// Close code for a client whose upstream was lost without a Close frame: its connection ended or broke, or it did not
+    /// answer a ping. Off: the client gets no Close frame either, and its connection ends as the upstream's did.
+    "abnormal_close_code" abnormal_close_code: Optional<LossCode>, NextClose;
+
     /// From the first dial to an established upstream connection, over all its addresses.
     "limits.connect_timeout_ms" connect_timeout: Duration, NextHandshake;
 
     /// Time without a byte relayed in either direction, after which a connection is closed.
     "limits.idle_timeout_ms" idle_timeout: Optional<Duration>, NextTimer;
 
-    /// Silence of a side after which it is sent a ping.
+    /// Silence of a client after which it is sent a ping.
     "limits.ping_interval_ms" ping_interval: Optional<Duration>, NextTimer;
 
-    /// Silence after the ping after which the side is taken for dead.
+    /// Silence of an upstream after which it is sent a ping.
+    "limits.upstream_ping_interval_ms" upstream_ping_interval: Optional<Duration>, NextTimer;
+
+    /// Time after a ping after which a side is taken for dead that sent nothing, and whose host acknowledged nothing.
     "limits.pong_timeout_ms" pong_timeout: Duration, NextTimer;
 
     /// From the beginning of a close to its end by force.

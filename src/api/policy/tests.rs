@@ -13,9 +13,11 @@ use crate::api::written::Written;
 pub(in crate::api) fn defaults() -> PolicyValues {
     PolicyValues {
         preserve_host: false,
+        abnormal_close_code: Optional(None),
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Optional(Some(Duration::from_secs(3600))),
         ping_interval: Optional(None),
+        upstream_ping_interval: Optional(None),
         pong_timeout: Duration::from_secs(10),
         close_timeout: Duration::from_secs(5),
         max_frame_bytes: 1 << 20,
@@ -86,7 +88,7 @@ fn an_unknown_name_is_answered_with_the_nearest() {
     for (name, said) in [
         ("preserve-host", "did you mean `preserve_host`?"),
         ("idle_timeout", "did you mean `limits.idle_timeout_ms`?"),
-        ("colour", "there are preserve_host, limits.connect_timeout_ms"),
+        ("colour", "there are preserve_host, abnormal_close_code, limits.connect_timeout_ms"),
     ] {
         let mut faults = Faults::default();
         assert_eq!(tree(json!({ name: 1 })).check("policies", &mut faults), None);
@@ -119,7 +121,8 @@ fn any_layer() -> impl Strategy<Value = BTreeMap<&'static str, Value>> {
             let name = POLICIES[place].name;
             let value = match name {
                 "preserve_host" => json!(flag),
-                "limits.idle_timeout_ms" | "limits.ping_interval_ms" if flag => json!("off"),
+                "limits.idle_timeout_ms" | "limits.ping_interval_ms" | "abnormal_close_code" if flag => json!("off"),
+                "abnormal_close_code" => json!(3000 + number),
                 _ => json!(number),
             };
             (name, value)

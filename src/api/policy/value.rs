@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 
 use crate::api::problem::Fault;
-use crate::api::units::{self, Optional};
+use crate::api::units::{self, LossCode, Optional};
 
 /// Characters of a value that is given as text. Longer ones are refused unread, so that no message repeats them.
 const MAX_TEXT_CHARS: usize = 32;
@@ -72,6 +72,23 @@ impl PolicyValue for Optional<Duration> {
 
     fn to_json(&self) -> Value {
         self.0.map_or_else(|| "off".into(), |time| time.to_json())
+    }
+
+    fn schema() -> ObjectBuilder {
+        Duration::schema()
+    }
+}
+
+/// A close code for a client whose upstream was lost, or `off`.
+impl PolicyValue for Optional<LossCode> {
+    const FORM: &'static str = "a close code such as `1012`, or `off`";
+
+    fn from_json(value: &Value) -> Result<Self, Fault> {
+        read::<Self>(value, "", units::optional_loss_code)
+    }
+
+    fn to_json(&self) -> Value {
+        self.0.map_or_else(|| "off".into(), |LossCode(code)| code.into())
     }
 
     fn schema() -> ObjectBuilder {

@@ -58,7 +58,7 @@ pub(super) fn check(document: &Document<'_>, written: Written) -> Result<Configu
         trusted_proxies: written.trusted_proxies.iter().map(|Network(network)| *network).collect(),
         resolver: written.resolver.iter().map(|Server(address)| *address).collect(),
         drain_window: written.drain_window,
-        policies: written.limits.policies(written.preserve_host),
+        policies: written.policies(),
         limits,
         listeners,
         environments: made,

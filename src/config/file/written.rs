@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::api::PolicyValues;
 use crate::config::limits::{EnvironmentLimits, LimitArgs};
 use crate::config::log::LogArgs;
 use crate::config::scalar::{self, CpuList, Listen, Network, Secret, Server};
 use crate::config::tls::ClientCertArg;
+use crate::config::units::{LossCode, Optional};
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -22,6 +24,7 @@ pub(super) struct Written {
     #[serde(rename = "drain_window_ms", with = "scalar::time")]
     pub(super) drain_window: Duration,
     pub(super) preserve_host: bool,
+    pub(super) abnormal_close_code: Optional<LossCode>,
     pub(super) admin: Admin,
     pub(super) metrics: Metrics,
     pub(super) log: LogArgs,
@@ -91,6 +94,7 @@ impl Default for Written {
             resolver: Vec::new(),
             drain_window: Duration::from_secs(5),
             preserve_host: false,
+            abnormal_close_code: Optional(None),
             admin: Admin::default(),
             metrics: Metrics::default(),
             log: LogArgs::default(),
@@ -124,10 +128,15 @@ impl Written {
 }
 
 impl Written {
+    /// The node's value of every policy.
+    pub(super) fn policies(&self) -> PolicyValues {
+        PolicyValues { abnormal_close_code: self.abnormal_close_code, ..self.limits.policies(self.preserve_host) }
+    }
+
     /// The file with every option written out: for `config show`, and to compare at a reload.
     pub(super) fn whole(&self) -> Self {
         let mut whole = self.clone();
-        let node = self.limits.policies(self.preserve_host);
+        let node = self.policies();
         for environment in &mut whole.environments {
             environment.limits = environment.limits.completed(&node);
         }

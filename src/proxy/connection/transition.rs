@@ -2,7 +2,7 @@
 
 use super::stage::{Stage, Turn};
 use crate::engine::{Socket, Time, Transport};
-use crate::proxy::closing::Closing;
+use crate::proxy::closing::{Closing, GRACE};
 use crate::proxy::context::Context;
 use crate::proxy::end::{End, SideRecord};
 use crate::proxy::linger::Linger;
@@ -11,14 +11,20 @@ use crate::proxy::relay::Relay;
 
 /// Closes a tunnel in order.
 pub(super) fn closing<T: Transport>(relay: Relay, end: End, cx: &mut Context<'_, T>) -> Turn {
-    let timeout = cx.policy().timeouts.close;
-    let closing = Closing::new(relay.into_legs(), Plan::for_end(end), cx.net.now(), timeout);
+    let policy = cx.policy();
+    let (plan, timeout) = (Plan::for_end(end, policy.abnormal_close_code), policy.timeouts.close);
+    let closing = Closing::new(relay.into_legs(), plan, cx.net.now(), timeout);
     Turn::To(Stage::Closing(Box::new(closing)))
 }
 
-/// Waits for the end of a client that was sent everything.
+/// Waits for the end of a client that was sent everything. One that broke a rule is not waited for as long as others
+/// (RFC 6455 section 7.1.7).
 pub(super) fn linger<T: Transport>(client: Socket, end: End, record: SideRecord, cx: &mut Context<'_, T>) -> Turn {
-    Turn::To(Stage::Linger(Box::new(Linger::new(client, close_deadline(cx))), end, record))
+    let deadline = match end {
+        End::Violated(..) => close_deadline(cx).min(cx.net.now().after(GRACE)),
+        _ => close_deadline(cx),
+    };
+    Turn::To(Stage::Linger(Box::new(Linger::new(client, deadline)), end, record))
 }
 
 /// Closes sockets at once.

@@ -168,12 +168,14 @@ mod tests {
             connect: second,
             idle: None,
             ping_interval: None,
+            upstream_ping_interval: None,
             pong: second,
             close: second,
         };
         Arc::new(Policy {
             frames: FrameLimits { max_frame_bytes: 1024, max_message_bytes: 1024 },
             timeouts,
+            abnormal_close_code: None,
             drain_window: Duration::ZERO,
         })
     }

@@ -5,12 +5,13 @@
 //! - [`script`] is an upstream that plays a script; [`came`] is all that came from the other end, read as an HTTP answer.
 //! - [`pki`] makes certificates, [`secure`] speaks TLS with them, [`site`] is a proxy that has some.
 //! - [`loads`] are traffic patterns that several tests run; [`wait`] waits for conditions; [`patient`] retries interrupted reads.
-//! - [`dns`] answers DNS queries; [`namespace`] gives a test a network of its own; [`tools`] finds programs; [`documents`] reads the documentation.
+//! - [`dns`] answers DNS queries; [`namespace`] gives a test a network of its own; [`tools`] finds programs, and [`browser`] one of them; [`documents`] reads the documentation.
 //! - [`invariants`] and [`routes`] are what `tests/fuzz` checks too: rules that hold for any input, and a second implementation of routing.
 
 use std::net::IpAddr;
 
 pub(crate) mod admin;
+pub(crate) mod browser;
 pub(crate) mod came;
 pub(crate) mod client;
 pub(crate) mod dns;

@@ -140,8 +140,15 @@ fn normalised(path: &str) -> String {
 
 fn route(id: u64) -> Arc<Route> {
     let second = Duration::from_secs(1);
-    let timeouts =
-        Timeouts { handshake: second, connect: second, idle: None, ping_interval: None, pong: second, close: second };
+    let timeouts = Timeouts {
+        handshake: second,
+        connect: second,
+        idle: None,
+        ping_interval: None,
+        upstream_ping_interval: None,
+        pong: second,
+        close: second,
+    };
     let frames = FrameLimits { max_frame_bytes: 1, max_message_bytes: 1 };
     Arc::new(Route {
         id: RouteId(id),
@@ -152,7 +159,7 @@ fn route(id: u64) -> Arc<Route> {
         endpoints: Box::default(),
         preserve_host: false,
         answer_lines: Box::default(),
-        policy: Arc::new(Policy { frames, timeouts, drain_window: second }),
+        policy: Arc::new(Policy { frames, timeouts, abnormal_close_code: None, drain_window: second }),
     })
 }
 

@@ -3,6 +3,7 @@
 use crate::harness::frame::{BINARY, CLOSE, CONTINUATION, FIN, PING, TEXT, close_body, header, masked, plain};
 use crate::harness::{EchoServer, Ended, Ringway, Tunnel, Upstream, client, open, tunnel};
 use std::process::{Command, Stdio};
+use tungstenite::error::ProtocolError;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Error, Message};
@@ -61,6 +62,25 @@ fn a_client_whose_close_the_upstream_does_not_answer_gets_its_own_code_back() {
 }
 
 #[test]
+fn a20_a_client_that_closes_without_a_code_gets_an_empty_close_back_from_an_upstream_that_ends_without_an_answer() {
+    for by_reset in [false, true] {
+        let Tunnel { ringway, mut client, mut upstream } = tunnel(&["--log-format", "json"]);
+        client.send(&masked(FIN | CLOSE, &[]));
+        assert_eq!(upstream.close(), (None, String::new()));
+        if by_reset {
+            upstream.reset();
+        } else {
+            drop(upstream);
+        }
+        assert_eq!(client.close(), (None, String::new()));
+        client.ends();
+        drop(client);
+        let record = ringway.logged("closed by client");
+        assert!(record.contains("\"client_close\":1005") && record.contains("\"client_told\":1005"), "{record}");
+    }
+}
+
+#[test]
 fn what_the_upstream_says_between_a_clients_close_and_its_own_still_arrives() {
     let Tunnel { ringway: _ringway, mut client, mut upstream } = tunnel(&[]);
     client.send(&masked(FIN | CLOSE, &close_body(1000, "")));
@@ -103,18 +123,51 @@ fn a_client_that_only_finishes_sending_still_gets_all_that_the_upstream_says() {
 }
 
 #[test]
-fn an_upstream_that_ends_without_a_close_frame_leaves_the_client_a_1011_behind_its_last_words() {
-    let Tunnel { ringway, mut client, mut upstream } = tunnel(&[]);
+fn a16_an_upstream_that_ends_without_a_close_frame_leaves_the_client_the_end_alone_behind_its_last_words() {
+    let Tunnel { ringway, mut client, mut upstream } = tunnel(&["--log-format", "json"]);
+    upstream.answer("last");
+    upstream.finish();
+    client.hears("last");
+    client.ends();
+    // The client's own direction stays open, as the upstream's did.
+    client.say("still here");
+    upstream.hears("still here");
+    client.finish();
+    upstream.ends();
+    drop((client, upstream));
+    let record = ringway.logged("upstream ended without a close frame");
+    assert!(!record.contains("client_told") && !record.contains("upstream_told"), "{record}");
+}
+
+#[test]
+fn a16_a_client_gets_the_close_code_that_its_api_names_for_a_lost_upstream() {
+    let coded = ["--abnormal-close-code", "1012", "--log-format", "json"];
+    let Tunnel { ringway, mut client, mut upstream } = tunnel(&coded);
     upstream.answer("last");
     upstream.finish();
     client.hears("last");
     client.say("still here");
     upstream.hears("still here");
     client.send(&masked(FIN | CLOSE, &close_body(1000, "")));
-    assert_eq!(client.close(), (Some(1011), "upstream ended without a close frame".to_owned()));
+    assert_eq!(client.close(), (Some(1012), "upstream ended without a close frame".to_owned()));
     client.ends();
     drop((client, upstream));
-    ringway.logged("upstream ended without a close frame");
+    assert!(ringway.logged("upstream ended without a close frame").contains("\"client_told\":1012"));
+
+    let Tunnel { ringway, mut client, mut upstream } = tunnel(&coded);
+    client.say("hello");
+    upstream.hears("hello");
+    upstream.reset();
+    assert_eq!(client.close(), (Some(1012), "upstream connection lost".to_owned()));
+    client.send(&masked(FIN | CLOSE, &close_body(1012, "")));
+    client.ends();
+    drop(client);
+    assert!(ringway.logged("upstream broken: reset").contains("\"client_told\":1012"));
+
+    // It is the client's alone: nothing is said in the client's name.
+    let Tunnel { ringway: _ringway, client, mut upstream } = tunnel(&coded);
+    client.reset();
+    assert_eq!(upstream.rest(), (vec![], Ended::Reset));
 }
 
 #[test]
@@ -131,27 +184,48 @@ fn an_upstream_that_ends_in_mid_frame_leaves_no_close_frame_inside_that_frame() 
 }
 
 #[test]
-fn a_client_that_resets_leaves_the_upstream_a_1001() {
-    let Tunnel { ringway, mut client, mut upstream } = tunnel(&[]);
+fn a16_a_client_that_resets_leaves_the_upstream_a_reset_behind_its_last_words() {
+    let Tunnel { ringway, mut client, mut upstream } = tunnel(&["--log-format", "json"]);
+    let paused = ringway.paused();
     client.say("hello");
-    upstream.hears("hello");
     client.reset();
-    assert_eq!(upstream.close(), (Some(1001), "client connection lost".to_owned()));
-    upstream.send(&plain(FIN | CLOSE, &close_body(1001, "")));
-    upstream.ends();
+    drop(paused);
+    assert_eq!(upstream.rest(), (masked(FIN | TEXT, b"hello"), Ended::Reset));
     drop(upstream);
-    ringway.logged("client broken: reset");
+    let record = ringway.logged("client broken: reset");
+    assert!(!record.contains("upstream_told"), "{record}");
 }
 
 #[test]
-fn an_upstream_that_resets_leaves_the_client_a_1011() {
-    let Tunnel { ringway, mut client, mut upstream } = tunnel(&[]);
-    client.say("hello");
-    upstream.hears("hello");
+fn a16_an_upstream_that_resets_leaves_the_client_a_reset_behind_its_last_words() {
+    let Tunnel { ringway, mut client, mut upstream } = tunnel(&["--log-format", "json"]);
+    let paused = ringway.paused();
+    upstream.answer("last");
     upstream.reset();
-    assert_eq!(client.close(), (Some(1011), "upstream connection lost".to_owned()));
-    client.send(&masked(FIN | CLOSE, &close_body(1011, "")));
-    client.ends();
+    drop(paused);
+    assert_eq!(client.rest(), (plain(FIN | TEXT, b"last"), Ended::Reset));
+    drop(client);
+    let record = ringway.logged("upstream broken: reset");
+    assert!(!record.contains("client_told"), "{record}");
+}
+
+#[test]
+fn a16_a_reset_does_not_overtake_what_a_slow_reader_has_not_taken() {
+    let Tunnel { ringway, mut client, mut upstream } = tunnel(&["--close-timeout", "60s"]);
+    let long = plain(FIN | BINARY, &vec![5; 3_000_000]);
+    // More than all buffers between the two hold: the rest is on its way when the upstream's connection breaks.
+    let sender = std::thread::spawn(move || {
+        upstream.send(&long);
+        assert_eq!(upstream.frame().payload, b"got it");
+        upstream.reset();
+        long
+    });
+    let first = client.exactly(2_000_000);
+    client.say("got it");
+    let (rest, ended) = client.rest();
+    let long = sender.join().unwrap();
+    assert_eq!(ended, Ended::Reset);
+    assert!([first, rest].concat() == long);
     drop(client);
     ringway.logged("upstream broken: reset");
 }
@@ -198,7 +272,7 @@ fn a_clients_violation_gives_it_1002_and_the_upstream_1001_and_what_came_before_
 }
 
 #[test]
-fn an_upstreams_violation_gives_it_1002_and_the_client_1011() {
+fn a16_an_upstreams_violation_gives_it_1002_and_the_client_1014() {
     for (breach, reason) in [
         (masked(FIN | TEXT, b"x"), "unexpected-mask"),
         (plain(FIN | PING, &[0; 126]), "control-too-long"),
@@ -210,8 +284,8 @@ fn an_upstreams_violation_gives_it_1002_and_the_client_1011() {
         if reason == "interleaved-message" {
             assert_eq!(client.frame().payload, b"a");
         }
-        assert_eq!(client.close(), (Some(1011), "upstream broke the protocol".to_owned()));
-        client.send(&masked(FIN | CLOSE, &close_body(1011, "")));
+        assert_eq!(client.close(), (Some(1014), "upstream broke the protocol".to_owned()));
+        client.send(&masked(FIN | CLOSE, &close_body(1014, "")));
         client.finish();
         client.ends();
         let farewell = upstream.frame();
@@ -243,13 +317,13 @@ fn a_frame_or_message_above_its_limit_gives_its_sender_1009() {
     }
     let Tunnel { ringway: _ringway, mut client, mut upstream } = tunnel(&limits);
     upstream.send(&plain(FIN | BINARY, &[1; 1001]));
-    assert_eq!(client.close().0, Some(1011));
+    assert_eq!(client.close().0, Some(1014));
     client.send(&masked(FIN | CLOSE, &[]));
     assert_eq!(upstream.close(), (Some(1009), "frame-too-big".to_owned()));
 }
 
 #[test]
-fn an_upstream_process_that_is_killed_leaves_the_client_a_1011() {
+fn a16_an_upstream_process_that_is_killed_leaves_the_client_the_end_alone() {
     // Another process, so that kill -9 is what it says: netcat in 20 lines would do, our own echo is at hand.
     let server = Ringway::echo(&[]).unwatched();
     let ringway = Ringway::proxy(server.address(), &[]);
@@ -258,9 +332,9 @@ fn an_upstream_process_that_is_killed_leaves_the_client_a_1011() {
     assert_eq!(socket.read().unwrap(), Message::text("alive"));
     server.signal(libc::SIGKILL);
     server.ended();
-    let Message::Close(Some(close)) = socket.read().unwrap() else { panic!("no close frame") };
-    assert_eq!(u16::from(close.code), 1011);
-    while socket.read().is_ok() {}
+    let ended = socket.read().unwrap_err();
+    assert!(matches!(ended, Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)), "{ended}");
+    drop(socket);
     if !crate::harness::tools::has("curl") {
         return;
     }
@@ -307,11 +381,7 @@ fn an_end_that_comes_with_the_close_frame_is_not_waited_for() {
 
     let Tunnel { ringway, client, mut upstream } = tunnel(&no_deadline);
     client.reset();
-    assert_eq!(upstream.close().0, Some(1001));
-    let paused = ringway.paused();
-    upstream.send(&plain(FIN | CLOSE, &close_body(1001, "")));
-    upstream.finish();
-    drop(paused);
+    assert_eq!(upstream.rest(), (vec![], Ended::Reset));
     ringway.closes_all();
 }
 

@@ -1,5 +1,6 @@
 //! Tests of the relay: `ringway proxy` between a client and an upstream whose bytes the test chooses.
 
+mod breaches;
 mod closing;
 mod dead_peers;
 mod deadlines;
@@ -8,6 +9,7 @@ mod forwarding;
 mod messages;
 mod pressure;
 mod proxy_protocol;
+mod reconnecting;
 mod refusals;
 mod ring;
 mod shutdown;

@@ -1,16 +1,13 @@
 //! Other people's programs speak TLS with the real process: openssl, curl, Node and a browser, as clients and upstreams.
 
 use std::io::{self, Read, Write};
-use std::net::TcpListener;
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use crate::harness::frame::{CLOSE, FIN, close_body, masked, plain};
 use crate::harness::pki::Pair;
 use crate::harness::site::{NAME, Site, switch};
-use crate::harness::tools;
-use crate::harness::{EchoServer, Peer, Ringway, Upstream, client, until};
+use crate::harness::{EchoServer, Peer, Ringway, Upstream, browser, client, tools, until};
 
 /// A program whose standard input and output are a connection's two directions. What it says besides is kept.
 struct Piped {
@@ -197,8 +194,8 @@ fn a_client_that_would_renegotiate_is_not_followed_and_disturbs_nobody() {
     peer.send(b"R\n");
     until("it asks for a new handshake", || peer.stream.shown().contains("RENEGOTIATING").then_some(()));
     // openssl takes the refusal for fatal.
-    assert_eq!(server.close().0, Some(1001));
-    server.finish();
+    server.ends();
+    drop(server);
     ringway.logged("client broken: tls-");
     other.say("undisturbed");
     other_server.hears("undisturbed");
@@ -384,25 +381,6 @@ print('unwrapped', stream.recv(100).hex(), stream.unwrap() is not None, flush=Tr
     peer.ends();
 }
 
-/// The browser, or `None` where there is none, which is said and is an error if the environment asks for it.
-fn chromium() -> Option<PathBuf> {
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    let named = ["chromium", "chromium-browser", "google-chrome"];
-    let found = std::env::split_paths(&folders)
-        .flat_map(|folder| named.map(|name| folder.join(name)))
-        .find(|path| path.is_file());
-    if found.is_none() {
-        let required = std::env::var_os("RINGWAY_REQUIRE_CHROMIUM").is_some_and(|value| value == "1");
-        assert!(
-            !required,
-            "there is no chromium, and RINGWAY_REQUIRE_CHROMIUM=1 asks for it; on Debian: apt install chromium"
-        );
-        // Past the test's capture: a skipped test is to be seen.
-        let _ = writeln!(io::stderr(), "skipped: no browser has connected over TLS, for there is no chromium here");
-    }
-    found
-}
-
 /// The hash of a certificate's key, as Chromium wants it: the one certificate that it is to take though it does not know
 /// the authority.
 fn key_hash(pair: &Pair) -> String {
@@ -417,31 +395,9 @@ fn key_hash(pair: &Pair) -> String {
     openssl.shown().lines().next().unwrap().to_owned()
 }
 
-/// A server of one page, which ends with the process: its URL.
-fn page_server(page: &str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    let answer = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{page}",
-        page.len()
-    );
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let answer = answer.clone();
-            // The browser opens connections ahead and leaves them silent.
-            std::thread::spawn(move || {
-                if matches!(stream.read(&mut [0; 4096]), Ok(1..)) {
-                    let _ = stream.write_all(answer.as_bytes());
-                }
-            });
-        }
-    });
-    url
-}
-
 #[test]
 fn a_browser_carries_a_websocket_over_tls_and_refuses_whom_it_does_not_know() {
-    let Some(browser) = chromium() else { return };
+    let Some(found) = browser::find() else { return };
     if !tools::has("openssl") {
         return;
     }
@@ -456,15 +412,10 @@ fn a_browser_carries_a_websocket_over_tls_and_refuses_whom_it_does_not_know() {
         ringway.address()
     );
     // From this host: a page from elsewhere has to be let into the local network first.
-    let page = page_server(&page);
+    let page = browser::page_server(&page);
     let known = format!("--ignore-certificate-errors-spki-list={}", key_hash(&pair));
     let browse = |profile: &str, options: &[&str]| {
-        let mut command = Command::new(&browser);
-        command
-            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
-            .args(["--disable-sync", "--disable-background-networking", "--disable-component-update"])
-            .args(["--disable-dev-shm-usage", "--no-proxy-server", "--remote-debugging-port=0"])
-            .arg(format!("--user-data-dir={}", site.folder.path(profile)));
+        let mut command = browser::command(&found, &site.folder.path(profile));
         Piped::start(command.args(options).arg(&page))
     };
     let stranger = browse("stranger", &[]);

@@ -155,10 +155,10 @@ fn a_storm_of_new_keys_without_a_word_is_ended_and_costs_no_memory() {
         // It is ended in the middle.
         let _ = tls.wire.write_all(&storm);
         if of_client {
-            assert_eq!(server.close().0, Some(1001));
+            server.ends();
             server.finish_tls();
         } else {
-            assert_eq!(client.close().0, Some(1011));
+            client.ends();
             client.finish_tls();
         }
         let side = if of_client { "client" } else { "upstream" };

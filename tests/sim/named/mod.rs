@@ -9,10 +9,11 @@ mod pings;
 mod regressions;
 mod tls;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringway::proxy::record::Record;
-use ringway::routing::policy::Timeouts;
+use ringway::routing::policy::{Policy, Timeouts};
 use ringway::routing::route::Service;
 
 use crate::check;
@@ -53,6 +54,7 @@ pub(crate) fn scene(client: PeerPlan, upstream: PeerPlan) -> Scene {
         connect: Duration::from_secs(5),
         idle: None,
         ping_interval: None,
+        upstream_ping_interval: None,
         pong: Duration::from_secs(1),
         close: Duration::from_secs(5),
     };
@@ -81,6 +83,11 @@ pub(crate) fn scene(client: PeerPlan, upstream: PeerPlan) -> Scene {
         smooth: false,
         operator: None,
     }
+}
+
+/// The policy of a scene's one route, to change it.
+pub(crate) fn policy(scene: &mut Scene) -> &mut Policy {
+    Arc::make_mut(&mut scene.settings.policy)
 }
 
 pub(crate) struct Played {
@@ -116,6 +123,15 @@ impl Played {
     pub(crate) fn told_upstream(&self, code: u16, reason: &str) {
         assert_eq!(self.told(false), Some((code, reason.to_owned())), "told the upstream");
         assert_eq!(self.record.upstream.close_sent, Some(code));
+    }
+
+    /// A side was sent no close frame, and its connection ended: by a reset, or in order.
+    pub(crate) fn told_nothing(&self, to_client: bool, by_reset: bool) {
+        let line = &self.world.net.lines[0];
+        let sock = &self.world.net.socks[if to_client { line.client } else { line.upstream }.unwrap()];
+        let told = if to_client { &self.record.client } else { &self.record.upstream };
+        assert_eq!((self.told(to_client), told.close_sent), (None, None));
+        assert_eq!(sock.aborted, by_reset, "reset");
     }
 
     pub(crate) fn ended(&self, why: &str) {
@@ -164,6 +180,7 @@ pub(crate) fn play_once(scene: &Scene, judge: impl Fn(&Played)) {
 pub(crate) fn pinging(client: PeerPlan, upstream: PeerPlan) -> Scene {
     let mut scene = scene(client, upstream);
     scene.timeouts().ping_interval = Some(Duration::from_secs(2));
+    scene.timeouts().upstream_ping_interval = Some(Duration::from_secs(2));
     scene.horizon = 20_000;
     scene
 }

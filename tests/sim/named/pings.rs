@@ -1,27 +1,64 @@
 //! Pings and pongs, ours and theirs.
 
-use super::{KEY, bye, client, pinging, play, play_once, upstream};
+use std::time::Duration;
+
+use ringway::proxy::end::End;
+
+use super::{KEY, ask, bye, client, pinging, play, play_once, policy, upstream};
 use crate::peer::{Item, Pongs};
 use crate::wire::{self, CLOSE, FIN, PING, PONG};
 
 #[test]
-fn a_side_that_does_not_answer_a_ping_is_given_up() {
-    let mut dead = client(vec![]);
-    dead.pongs = Pongs::Never;
-    play_once(&pinging(dead, upstream(vec![])), |played| {
+fn a16_a_side_that_takes_no_ping_is_given_up_and_the_other_gets_the_end_alone() {
+    play_once(&pinging(client(vec![Item::StopReading]), upstream(vec![])), |played| {
         played.ended("client did not answer a ping");
-        played.told_client(1001, "no answer to a ping");
-        played.told_upstream(1001, "client did not answer a ping");
-        // Taking the rest of a ping that was sent in two pieces is a sign of life too: one interval more.
-        assert!((3000..5200).contains(&played.millis()), "{} ms", played.millis());
+        played.told_nothing(true, false);
+        played.told_nothing(false, false);
+        assert!((3000..3200).contains(&played.millis()), "{} ms", played.millis());
     });
-    let mut dead = upstream(vec![]);
-    dead.pongs = Pongs::Never;
-    play_once(&pinging(client(vec![]), dead), |played| {
+    let mut scene = pinging(client(vec![]), upstream(vec![Item::StopReading]));
+    play_once(&scene, |played| {
         played.ended("upstream did not answer a ping");
-        played.told_client(1011, "upstream did not answer a ping");
-        played.told_upstream(1001, "no answer to a ping");
+        played.told_nothing(true, false);
+        played.told_nothing(false, false);
     });
+    policy(&mut scene).abnormal_close_code = Some(1013);
+    play_once(&scene, |played| played.told_client(1013, "upstream did not answer a ping"));
+}
+
+#[test]
+fn a13_a_side_that_takes_pings_and_answers_none_is_alive() {
+    let mut mute = client(vec![]);
+    mute.pongs = Pongs::Never;
+    let mut silent = upstream(vec![]);
+    silent.pongs = Pongs::Never;
+    play(&pinging(mute, silent), |played| {
+        played.ended("drained");
+        assert!(played.frames(true).iter().filter(|opcode| **opcode == PING).count() > 4);
+    });
+    // Nor does a side die that only sends, and reads too late for every ping.
+    let said = (0..60).flat_map(|_| [Item::Wait(300), ask(10)]);
+    let only_sends = client([Item::StopReading].into_iter().chain(said).collect());
+    play(&pinging(only_sends, upstream(vec![])), |played| {
+        assert!(!matches!(played.record.end, End::Silent(_)), "{}", played.record.end);
+        assert!(played.millis() > 15_000, "{} ms", played.millis());
+    });
+}
+
+#[test]
+fn a13_each_side_has_an_interval_of_its_own() {
+    for (of_client, of_upstream) in [(true, false), (false, true), (false, false)] {
+        let mut scene = pinging(client(vec![]), upstream(vec![]));
+        let every = Some(Duration::from_secs(2));
+        scene.timeouts().ping_interval = every.filter(|_| of_client);
+        scene.timeouts().upstream_ping_interval = every.filter(|_| of_upstream);
+        play(&scene, |played| {
+            played.ended("drained");
+            for (to_client, is_pinged) in [(true, of_client), (false, of_upstream)] {
+                assert_eq!(played.frames(to_client).contains(&PING), is_pinged, "to the client: {to_client}");
+            }
+        });
+    }
 }
 
 #[test]
@@ -44,11 +81,9 @@ fn no_ping_of_ours_joins_one_that_was_relayed_and_is_not_answered() {
         assert_eq!(played.frames(true).iter().filter(|opcode| **opcode == PING).count(), 1);
     });
     let ping = Item::Say(wire::frame(FIN | PING, None, b"theirs"));
-    let mut dead = client(vec![]);
-    dead.pongs = Pongs::Never;
-    play(&pinging(dead, upstream(vec![ping])), |played| {
+    play(&pinging(client(vec![Item::StopReading]), upstream(vec![Item::Wait(100), ping])), |played| {
         played.ended("client did not answer a ping");
-        assert_eq!(played.frames(true), [PING, CLOSE]);
+        assert_eq!(played.frames(true), [PING]);
     });
 }
 

@@ -44,7 +44,7 @@ fn a_client_that_closed_is_answered_though_the_upstream_then_breaks_a_rule() {
     play(&scene(client(vec![bye()]), bad), |played| {
         played.ended("closed by client");
         played.told_upstream(4001, "bye");
-        played.told_client(1011, "upstream broke the protocol");
+        played.told_client(1014, "upstream broke the protocol");
     });
 }
 

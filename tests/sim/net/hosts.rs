@@ -75,6 +75,7 @@ impl SimNet {
         let n = this.to_peer.bytes.len().min(max);
         let mut out = vec![0; n];
         this.to_peer.take_into(&mut out);
+        this.acknowledged += n as u64;
         if let Some(tls) = &mut this.tls {
             out = tls.advance(n);
         }

@@ -117,6 +117,10 @@ pub(crate) struct Sock {
     pub(crate) shut: bool,
     /// The proxy closed it with bytes unread.
     pub(crate) reset_by_proxy: bool,
+    /// The proxy reset it on purpose.
+    pub(crate) aborted: bool,
+    /// Bytes that the peer has taken, which its host acknowledges then.
+    acknowledged: u64,
     /// How the peer speaks TLS, if it does. What was received and sent is counted decrypted then.
     pub(crate) tls: Option<Box<TlsEnd>>,
     /// It was closed without its peer being told so in TLS.
@@ -239,6 +243,8 @@ impl SimNet {
             asked: READ,
             shut: false,
             reset_by_proxy: false,
+            aborted: false,
+            acknowledged: 0,
             tls,
             left_untold: false,
             received: 0,
@@ -461,6 +467,12 @@ impl Transport for SimNet {
         sock.to_peer.bytes.len()
     }
 
+    fn acknowledged(&self, socket: Socket) -> u64 {
+        let sock = &self.socks[socket.index as usize];
+        assert!(sock.open, "acknowledged after close");
+        sock.acknowledged
+    }
+
     fn dial(&mut self, owner: Slot, _from: Option<IpAddr>, to: SocketAddr) -> Result<Socket, Fault> {
         let Some(connection) = self.line_of.get(&owner.0).copied() else {
             self.fault("a dial by nobody");
@@ -512,8 +524,16 @@ impl Transport for SimNet {
         self.poke(sock);
     }
 
-    fn abort(&mut self, _socket: Socket) {
-        self.fault("the proxy gives nobody up with a reset on purpose");
+    fn abort(&mut self, socket: Socket) {
+        let Some(sock) = self.check_open(socket, "abort") else { return };
+        self.say(|| format!("  abort {}", self.name(sock)));
+        if !self.socks[sock].to_peer.bytes.is_empty() {
+            let name = self.name(sock);
+            self.fault(format!("a reset that destroys what {name} has not taken yet"));
+        }
+        let this = &mut self.socks[sock];
+        (this.open, this.aborted, this.reset_by_proxy) = (false, true, true);
+        self.poke(sock);
     }
 
     fn close(&mut self, socket: Socket) {

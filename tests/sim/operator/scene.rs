@@ -82,7 +82,7 @@ pub(crate) fn random(seed: u64) -> Scene {
 
 fn policy(rng: &mut Rng, smooth: bool, like: &Policy) -> Arc<Policy> {
     let drain_window = Duration::from_millis(rng.pick(&[0, 5, 70, 300, 1000, 3000]));
-    Arc::new(Policy { frames: like.frames, timeouts: timeouts(rng, smooth), drain_window })
+    Arc::new(Policy { timeouts: timeouts(rng, smooth), drain_window, ..Policy::clone(like) })
 }
 
 fn random_target(rng: &mut Rng, at: usize, smooth: bool) -> Target {

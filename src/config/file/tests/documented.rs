@@ -97,6 +97,8 @@ fn another(name: &str, value: &str) -> String {
         "format" => "\"json\"".to_owned(),
         "level" => "\"debug\"".to_owned(),
         "preserve_host" => "true".to_owned(),
+        "abnormal_close_code" => "1012".to_owned(),
+        "upstream_ping_interval_ms" => "7000".to_owned(),
         "drain_window_ms" => "4000".to_owned(),
         "max_head_bytes" => "8192".to_owned(),
         "max_head_lines" => "50".to_owned(),
