@@ -4,9 +4,9 @@
 //! store, answers of DNS servers. Out: commands to the shards ([`crate::command::Command`]), addresses in the cells that
 //! shards read ([`crate::routing::addresses`]), HTTP answers, rows of the store, `snapshot.json`.
 //!
-//! It runs on threads that may block, and no shard waits for it: when it fails, the shards go on with what they have. It
-//! must never touch a proxied connection or import [`crate::proxy`]. It reaches the shards only through their mailboxes and the
-//! address cells.
+//! The control plane runs on threads that may block, and no shard waits for it: when it fails, the shards go on with the last
+//! snapshot. It must never touch a proxied connection or import [`crate::proxy`]. It reaches the shards only through their
+//! mailboxes and the address cells.
 //!
 //! | module | what it does |
 //! |---|---|

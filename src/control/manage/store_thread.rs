@@ -1,5 +1,5 @@
-//! The store's thread: jobs come in turn, and what a change leads to is done in one order. Checked, written with its audit
-//! entry, prepared, committed, published.
+//! The store's thread. It runs one job at a time. Every change takes the same steps: check, write together with the audit
+//! entry, prepare the snapshot, commit, publish.
 
 use std::time::Duration;
 
@@ -27,14 +27,14 @@ use crate::control::store::fault::StoreError;
 /// Work for the store's thread.
 pub(super) type Job = Box<dyn FnOnce(&mut StoreThread) + Send>;
 
-/// All that the store's thread has.
+/// The state of the store's thread.
 pub(super) struct StoreThread {
-    /// Or why there is none: then what was deployed goes on, and nothing can be changed or looked up.
+    /// The store, or the reason why it cannot be used: deployments are still served, but nothing can be changed or looked up.
     pub(super) store: Result<Store, StoreError>,
-    /// While there is none, and it is tried again.
+    /// The attempts to open the store, while it cannot be used and may become usable.
     pub(super) reopening: Option<Reopening>,
     pub(super) publisher: Box<dyn Publisher>,
-    /// The process beside its shards, once it can be reached.
+    /// The control of the process apart from its shards, once the node has set it.
     pub(super) process: Option<Box<dyn ProcessControl>>,
     pub(super) environments: Environments,
     pub(super) deployed: DeployedSet,
@@ -43,13 +43,13 @@ pub(super) struct StoreThread {
     pub(super) health: Health,
 }
 
-/// The outcome of a change: its answer, and a receipt of the shards if they are concerned.
+/// The result of a change: its answer, and a receipt if the change concerns the shards.
 pub(super) type Outcome<T> = Result<(T, Option<Receipt>), Problems>;
 
 /// A change up to its commit.
 struct Changed<T> {
     value: T,
-    /// The publisher has prepared what the change leads to.
+    /// True if the publisher has prepared a snapshot for the change.
     is_prepared: bool,
     concerns_shards: bool,
 }
@@ -61,7 +61,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl StoreThread {
-    /// Looks something up.
+    /// Runs a query.
     pub(super) fn read<T>(&mut self, look: impl FnOnce(&Reader<'_>) -> Result<T, Problems>) -> Result<T, Problems> {
         let store = self.store.as_ref().map_err(|why| unavailable(why, self.reopening.as_ref()))?;
         let found = look(&Reader { connection: store.connection(), environments: &self.environments });
@@ -71,7 +71,7 @@ impl StoreThread {
         found
     }
 
-    /// Runs `change` in a transaction: all that it does is kept and published, or nothing.
+    /// Runs `change` in a transaction: everything that it writes is committed and published, or nothing.
     pub(super) fn transact<T>(
         &mut self,
         actor: &Actor,
@@ -84,7 +84,8 @@ impl StoreThread {
         match (&changed, mode) {
             (Ok(_), Mode::Commit) => {
                 self.deployed.commit();
-                // What wrote nothing says nothing of the disk, and what went well says nothing of damage elsewhere.
+                // A change that wrote nothing proves nothing about the disk, and a write that succeeded does not disprove damage
+                // elsewhere in the file.
                 if written != self.written() && self.health.get().state != StoreState::Unavailable {
                     self.health.set(StoreState::Ok, None);
                 }
@@ -105,7 +106,7 @@ impl StoreThread {
         Ok((value, self.latest.clone().filter(|_| concerns_shards)))
     }
 
-    /// The change up to its commit.
+    /// Runs the steps of a change up to and including the commit.
     fn attempt<T>(
         &mut self,
         actor: &Actor,
@@ -137,17 +138,17 @@ impl StoreThread {
         Ok(Changed { value, is_prepared, concerns_shards })
     }
 
-    /// Adds an entry to the audit for what was done outside the store.
+    /// Adds an audit entry for a change outside the store.
     pub(super) fn record(&mut self, actor: &Actor, entry: &NewEntry) -> Result<(), Problems> {
         self.transact(actor, Mode::Commit, Records::EachChange, |context| context.record(entry)).map(drop)
     }
 
-    /// Rows that were ever written.
+    /// The number of rows written since the store was opened.
     fn written(&self) -> u64 {
         self.store.as_ref().map_or(0, |store| store.connection().total_changes())
     }
 
-    /// Remembers what a failure says of the store.
+    /// Updates the health of the store after a failure.
     fn note(&self, problems: &Problems) {
         let state = match problems.code {
             Code::STORE_READ_ONLY => StoreState::ReadOnly,
@@ -158,17 +159,17 @@ impl StoreThread {
         self.health.set(state, Some(&problems.detail));
     }
 
-    /// Finds out whether a store that took no changes takes them again.
+    /// Checks if a store that refused changes accepts them again.
     pub(super) fn probe(&mut self) {
         let Ok(store) = &mut self.store else { return };
         let probed = store.probe();
-        // What was found damaged stays so, however well the rest of it is.
+        // A store in which damage was found stays unavailable until a check of the whole file finds none.
         let is_suspect = self.health.get().state == StoreState::Unavailable;
         let probed = probed.and_then(|()| if is_suspect { store.check_all() } else { Ok(()) });
         self.probed(probed);
     }
 
-    /// Remembers whether it takes changes.
+    /// Updates the health of the store after a probe.
     pub(super) fn probed(&self, probed: Result<(), StoreError>) {
         match probed {
             Ok(()) => self.health.set(StoreState::Ok, None),
@@ -177,7 +178,7 @@ impl StoreThread {
     }
 }
 
-/// The steps by which the thread opens a store that could not be opened at the start.
+/// The repeated attempts to open a store that could not be opened at the start.
 pub(super) struct Reopening {
     state: StateDir,
     pub(super) every: Duration,
@@ -186,7 +187,7 @@ pub(super) struct Reopening {
 }
 
 impl Reopening {
-    /// For a store that cannot be opened for this reason; nothing where it is the operator who has to act.
+    /// `None` if the operator has to act before the store can be opened.
     pub(super) fn new(state: StateDir, every: Duration, why: &StoreError) -> Option<Self> {
         why.may_pass().then_some(Self { state, every, then: None })
     }
@@ -198,15 +199,15 @@ impl Manager {
     pub fn health(&self) -> StoreHealth {
         let health = self.health.get();
         if health.state != StoreState::Ok {
-            // If there is no place in the queue, it will be looked at another time.
+            // If the queue is full, a later call probes.
             let _ = self.jobs.try_send(Box::new(StoreThread::probe));
         }
         health
     }
 
-    /// Has a store that could not be opened tried again from now on, every [`reopen_every`](super::Settings::reopen_every), by
-    /// a task of `runtime`; call this once the shards are told of what is published. When the store is there `then` is called,
-    /// on the store's thread: it must not wait for it. Without such a store nothing happens.
+    /// Starts a task on `runtime` that tries to open a store that could not be opened, every
+    /// [`reopen_every`](super::Settings::reopen_every). Call this once the publisher is attached to the shards. When the store is
+    /// open, the store's thread calls `then`, which must not wait for that thread. If the store is open already, nothing happens.
     pub fn reopen_store(&self, runtime: &Handle, then: impl FnOnce() + Send + 'static) {
         let (jobs, every) = (self.jobs.downgrade(), self.settings.reopen_every);
         let begin = |thread: &mut StoreThread| match &mut thread.reopening {
@@ -226,14 +227,14 @@ impl Manager {
     }
 }
 
-/// True if the thread tries again to open the store.
+/// The next step after an attempt to open the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Continue {
     Retry,
     Stop,
 }
 
-/// Runs a job without keeping the store's thread alive; `None` if that has ended.
+/// Runs a job without keeping the store's thread alive; `None` if the thread has ended.
 async fn on_store_thread<T: Send + 'static>(
     jobs: &mpsc::WeakSender<Job>,
     job: impl FnOnce(&mut StoreThread) -> T + Send + 'static,
@@ -247,7 +248,7 @@ async fn on_store_thread<T: Send + 'static>(
 }
 
 impl StoreThread {
-    /// Tries to open the store. Says whether it must be tried again.
+    /// Tries to open the store, and returns the next step.
     fn reopen(&mut self) -> Continue {
         let Some(Reopening { state, .. }) = &self.reopening else { return Continue::Stop };
         match Store::open_again(state).and_then(|store| self.take_up(store)) {
@@ -270,7 +271,7 @@ impl StoreThread {
         }
     }
 
-    /// Goes by a store from now on. What it says of a deployment as it is served already touches nobody.
+    /// Uses a store that has just been opened. Connections of deployments that the store holds unchanged are not touched.
     fn take_up(&mut self, mut store: Store) -> Result<(), StoreError> {
         let deployed = store.deployed()?;
         let is_other = deployed != *self.deployed.all();
@@ -289,7 +290,7 @@ impl StoreThread {
     }
 }
 
-/// `reopening` as long as it is tried again.
+/// The problem for callers while the store cannot be used; with `reopening`, the text says how often opening is tried again.
 pub(super) fn unavailable(why: &StoreError, reopening: Option<&Reopening>) -> Problems {
     let again = reopening
         .map_or_else(String::new, |reopening| format!(" It is tried again every {}.", show_duration(reopening.every)));
@@ -297,7 +298,7 @@ pub(super) fn unavailable(why: &StoreError, reopening: Option<&Reopening>) -> Pr
     Problems::new(Code::STORE_UNAVAILABLE, detail)
 }
 
-/// The time, as it is stored: to the millisecond.
+/// The current time with the precision of the store: milliseconds.
 fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)

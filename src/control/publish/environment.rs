@@ -1,4 +1,4 @@
-//! The part of a configuration that routes depend on, worked out once for each configuration.
+//! The part of a configuration that routes depend on, computed once for each configuration.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -34,9 +34,9 @@ pub(super) struct Environment {
     hosts: Vec<HostPattern>,
     pub(super) variables: BTreeMap<String, String>,
     layers: Layers,
-    /// For APIs that name no policy: they share one.
+    /// The settings of every API that names no policy.
     usual: Treatment,
-    /// The place of its trust, or why there is none.
+    /// The index into [`RoutingBase::trust`], or the reason why the environment has no usable TLS configuration.
     pub(super) trust: Result<u16, String>,
 }
 
@@ -98,7 +98,7 @@ impl Environment {
 }
 
 impl RoutingBase {
-    /// `opened` is what the files hold that the configuration names.
+    /// Computes the base. `opened` has the content of the files that the configuration names.
     pub(super) fn new(configuration: &Configuration, opened: &Opened) -> Self {
         let window = configuration.drain_window;
         let mut trust = Vec::new();
@@ -141,7 +141,7 @@ impl RoutingBase {
         }
     }
 
-    /// A snapshot with this number and no route, and each environment's sites in it.
+    /// Starts a snapshot with this number and no route, and returns each environment's sites in it.
     pub(super) fn sites(&self, number: u64) -> Result<(Builder, BTreeMap<&str, Sites>), Conflict> {
         let mut builder = Builder::new(number, self.listeners);
         let mut sites = BTreeMap::new();
@@ -158,7 +158,7 @@ impl RoutingBase {
     }
 }
 
-/// The configuration has far fewer of anything.
+/// Narrows an index. No configuration has as many environments or listeners as `u16` can count.
 fn short(index: usize) -> u16 {
     u16::try_from(index).expected_or(u16::MAX)
 }

@@ -1,9 +1,10 @@
-//! From deployments and configuration to what the shards have in force.
+//! Builds the snapshot that the shards serve, from all deployments and the configuration.
 //!
-//! In: every deployment there is, from the store's thread, and what was configured. Out: one snapshot for all shards, and
-//! word of when each of them goes by it.
+//! In: every deployment, from the store's thread, and the configuration. Out: one snapshot for all shards, and a [`Receipt`]
+//! that tells when each shard has activated it.
 
 mod environment;
+pub mod no_shards;
 mod route;
 pub mod shards;
 #[cfg(test)]
@@ -21,24 +22,23 @@ use crate::api::{Deployed, DeploymentId, Problems};
 use crate::config::file::{Configuration, Opened};
 use crate::routing::addresses::AddressCell;
 
-/// The longest time that an active change waits for the addresses of its new names.
+/// The longest time that the caller of a change waits, once the change is active, for the addresses of its new names.
 const NAMES_PATIENCE: Duration = Duration::from_secs(1);
-/// The time between two looks for these addresses.
+/// The interval at which the caller checks for these addresses.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Builds what the shards serve, and hands it to them. The store's thread calls it, in the order in which changes are
-/// committed.
+/// Builds snapshots and sends them to the shards. The store's thread calls it, in the order in which changes are committed.
 ///
-/// Each of the three ways to prepare replaces what was prepared before and not published: that was rolled back.
+/// Each of the three `prepare` methods discards a snapshot that was prepared and not published: its change was rolled back.
 pub trait Publisher: Send + 'static {
-    /// Checks and builds what these deployments lead to; nothing of it is active yet. Called inside the transaction.
+    /// Builds the snapshot of these deployments, without activating it. Called inside the transaction.
     ///
     /// # Errors
     /// The deployment that cannot be served, and why: the transaction is rolled back, and the caller gets the problem.
     fn prepare(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<(), Problems>;
 
-    /// Like [`prepare`](Self::prepare), for deployments that a store has kept and nobody has asked for now. A deployment that
-    /// cannot be served any more must not keep the others from being served: it is left out, and the log says so.
+    /// Like [`prepare`](Self::prepare), for the deployments that the store holds when it is opened. A deployment that cannot be
+    /// served any more is left out, with a log line, so that the others are served.
     ///
     /// # Errors
     /// As [`prepare`](Self::prepare).
@@ -46,11 +46,11 @@ pub trait Publisher: Send + 'static {
         self.prepare(deployed)
     }
 
-    /// Like [`prepare`](Self::prepare), with another configuration, which is the publisher's once it is published. Listeners
-    /// stay what they are: their number and order must be the same.
+    /// Like [`prepare`](Self::prepare), with a new configuration, which the publisher uses from [`publish`](Self::publish) on.
+    /// The new configuration must have the same listeners in the same order.
     ///
     /// # Errors
-    /// The deployments that can be served now and not with the new configuration.
+    /// The deployments that are served now and could not be with the new configuration.
     fn prepare_with(
         &mut self,
         configuration: &Configuration,
@@ -58,12 +58,12 @@ pub trait Publisher: Send + 'static {
         deployed: &BTreeMap<DeploymentId, Deployed>,
     ) -> Result<(), Problems>;
 
-    /// Hands what was prepared last to every shard, which is active once the receipt says so; `None` if nothing was prepared
-    /// since. Called after the commit. Never fails.
+    /// Sends the prepared snapshot to every shard; the receipt tells when all have activated it. `None` if nothing was prepared
+    /// since the last call. Called after the commit. Never fails.
     fn publish(&mut self) -> Option<Receipt>;
 }
 
-/// Word of when something that was published is in force. Clones wait for the same.
+/// Tells when every shard has activated a published snapshot. Clones wait for the same snapshot.
 #[derive(Clone, Debug)]
 pub struct Receipt {
     number: u64,
@@ -71,31 +71,31 @@ pub struct Receipt {
     missing: watch::Receiver<BTreeSet<usize>>,
 }
 
-/// The other end of a receipt: where shards say that they have it. Clones belong to the same receipt.
+/// The other end of a receipt: each shard confirms here that it has activated the snapshot. Clones belong to one receipt.
 #[derive(Clone, Debug)]
 pub struct Confirmations {
     missing: Arc<watch::Sender<BTreeSet<usize>>>,
 }
 
-/// Not every shard has it, or has said so in time. Those that have go by it; the others will, if they live.
+/// Some shards did not confirm the snapshot in time. The others use it already; these will when they take their commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotInForce {
     /// The number of the published snapshot.
     pub number: u64,
-    /// The shards that have not said that they have it.
+    /// The shards that have not confirmed it.
     pub shards: Vec<usize>,
 }
 
 impl Receipt {
-    /// For a snapshot with a number, which each of `shards` is to confirm.
+    /// A receipt for snapshot `number`, which each of `shards` must confirm.
     #[must_use]
     pub fn new(number: u64, shards: impl IntoIterator<Item = usize>) -> (Self, Confirmations) {
         let (sender, receiver) = watch::channel(shards.into_iter().collect());
         (Self { number, places: Arc::default(), missing: receiver }, Confirmations { missing: Arc::new(sender) })
     }
 
-    /// The same, and who waits for it waits a moment for the addresses of these too: who comes right behind a change should
-    /// find what it leads to.
+    /// Adds address cells that [`wait`](Self::wait) waits for as well, for a moment, so that a client that connects right after
+    /// the change finds addresses to dial.
     #[must_use]
     pub(crate) fn with_places(self, places: Vec<Arc<AddressCell>>) -> Self {
         Self { places: places.into(), ..self }
@@ -113,10 +113,10 @@ impl Receipt {
         self.missing.borrow().is_empty()
     }
 
-    /// Waits until it is in force.
+    /// Waits until every shard has activated the snapshot.
     ///
     /// # Errors
-    /// The time is over, or nobody is left who could confirm it.
+    /// The time is over, or no shard is left that could confirm the snapshot.
     pub async fn wait(mut self, timeout: Duration) -> Result<(), NotInForce> {
         let all = self.missing.wait_for(BTreeSet::is_empty);
         let is_in_force = matches!(tokio::time::timeout(timeout, all).await, Ok(Ok(_)));
@@ -129,7 +129,7 @@ impl Receipt {
     }
 }
 
-/// Waits until each place has addresses, a moment at most: a name may not be there at all, and that is no fault of the change.
+/// Waits until each cell has addresses, for [`NAMES_PATIENCE`] at most: a name that does not exist must not hold up the change.
 async fn resolved(places: &[Arc<AddressCell>]) {
     let began = Instant::now();
     while began.elapsed() < NAMES_PATIENCE && places.iter().any(|place| place.load().addresses().is_empty()) {
@@ -138,7 +138,7 @@ async fn resolved(places: &[Arc<AddressCell>]) {
 }
 
 impl Confirmations {
-    /// A shard goes by it from now on.
+    /// Records that this shard has activated the snapshot.
     pub fn confirm(&self, shard: usize) {
         self.missing.send_if_modified(|missing| missing.remove(&shard));
     }

@@ -1,4 +1,5 @@
-//! From a deployment to its route: variables filled in, targets read, names followed, states told in what a shard knows.
+//! Builds the route of a deployment: expands variables, parses targets, has their names resolved, and turns the lifecycle state
+//! into what a shard obeys.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::tls::client;
 /// The route of a deployment.
 ///
 /// # Errors
-/// Which of its targets cannot be used there, and why; or that its environment is not configured.
+/// The targets that cannot be used in the environment, and why; or the environment is not configured.
 pub(super) fn of(deployed: &Deployed, base: &RoutingBase, names: &Resolver) -> Result<Route, Problems> {
     let Some(environment) = base.environments.get(deployed.environment.as_str()) else {
         let mut faults = Faults::default();

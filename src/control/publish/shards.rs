@@ -1,5 +1,5 @@
-//! The publisher over the shards: what did not change since the last snapshot is the same object in the next, so that no
-//! shard looks at it again.
+//! The publisher that sends snapshots to the shards. A route that did not change since the last snapshot is the same object in
+//! the next one, so that shards skip it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
@@ -24,7 +24,7 @@ use crate::routing::settings::Settings;
 use crate::routing::snapshot::Snapshot;
 use crate::tls::client::ClientTls;
 
-/// Snapshots that are kept for shards that have not said that they have a newer one.
+/// The most earlier snapshots that are kept for shards that have not confirmed a newer one.
 const MAX_OUTGOING: usize = 8;
 /// Attempts to send to a shard that has too many commands waiting.
 const RETRIES: u32 = 1200;
@@ -59,7 +59,7 @@ impl Outlet {
         self.current.load_full()
     }
 
-    /// From now on these shards are told what is published. They have begun with what was published last. Once.
+    /// Sends later snapshots to these shards, which have started with the one that was published last. Called once.
     pub fn attach(&self, shards: Vec<Sender<Command>>) {
         let _ = self.shards.set(shards);
     }
@@ -69,17 +69,17 @@ impl Outlet {
     }
 }
 
-/// A deployment, and the route that was built of it.
+/// A deployment, and the route that was built from it.
 #[derive(Debug)]
 struct BuiltRoute {
     of: Deployed,
-    /// `None` where it cannot be served: of that the log has told.
+    /// `None` if the deployment cannot be served; a log line has said why.
     route: Option<Arc<Route>>,
 }
 
 impl BuiltRoute {
-    /// Reuses the route that was built before if this one says the same: shards look at the connections of each route that is
-    /// another object.
+    /// Reuses the earlier route if the new one is equal to it: shards look at the connections of every route that is a
+    /// different object.
     fn or_as_before(self, before: Option<&Self>) -> Self {
         let before = before.and_then(|before| before.route.as_ref());
         let route = self.route.map(|route| before.filter(|before| before.is_same(&route)).map_or(route, Arc::clone));
@@ -87,7 +87,23 @@ impl BuiltRoute {
     }
 }
 
-/// A snapshot that is ready.
+/// The answer to a deployment that cannot be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OnFault {
+    /// The whole change is refused.
+    Refuse,
+    /// The snapshot leaves the deployment out, and a log line says why.
+    LeaveOut,
+}
+
+/// Tells shards if the configuration changed with a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BaseChange {
+    Same,
+    New,
+}
+
+/// A snapshot that is ready to be published.
 #[derive(Debug)]
 struct Prepared {
     snapshot: Snapshot,
@@ -98,8 +114,8 @@ struct Prepared {
 }
 
 impl ShardPublisher {
-    /// For shards that are still to be started: they begin with what is published first, and [`begin`](Self::begin), and
-    /// are then attached to the [`outlet`](Self::outlet).
+    /// A publisher for shards that have not started. They start with the first published snapshot and the values of
+    /// [`begin`](Self::begin), and are then attached to the [`outlet`](Self::outlet).
     #[must_use]
     pub fn new(configuration: &Configuration, opened: &Opened, names: Resolver) -> Self {
         Self {
@@ -119,7 +135,8 @@ impl ShardPublisher {
         self.outlet.clone()
     }
 
-    /// What shards begin with besides a snapshot: what is the same for all routes, and what each makes its upstreams' TLS of.
+    /// The values that a shard starts with besides the snapshot: the settings of all routes, and the TLS configurations for
+    /// upstreams.
     #[must_use]
     pub fn begin(&self) -> (Arc<Settings>, Vec<ClientTls>) {
         (Arc::clone(&self.base.settings), self.base.trust.clone())
@@ -141,23 +158,24 @@ impl ShardPublisher {
         self.number.borrow().saturating_add(1)
     }
 
-    /// Whether it could not be served before, and that has nothing to do with what has changed of it: then it must not keep
-    /// its API from being changed.
+    /// True if the deployment could not be served before either, and its targets, the reason for that, are unchanged. Such a
+    /// deployment must not block changes of its API.
     fn was_broken(&self, id: DeploymentId, one: &Deployed) -> bool {
         let before = self.built_routes.get(&id).filter(|built| built.route.is_none() && route::is_served(&built.of));
         before.is_some_and(|built| built.of.targets == one.targets)
     }
 
-    /// What is to be in force with the configuration as it is; `forgives` says what may be left out if it cannot be served.
+    /// Builds the snapshot of these deployments with the active configuration. `on_fault` decides for each deployment that
+    /// cannot be served.
     fn built(
         &self,
         deployed: &BTreeMap<DeploymentId, Deployed>,
-        forgives: impl Fn(DeploymentId, &Deployed) -> bool,
+        on_fault: impl Fn(DeploymentId, &Deployed) -> OnFault,
     ) -> Result<Prepared, Problems> {
         let mut changed = Vec::new();
         for (id, one) in deployed {
             if self.built_routes.get(id).is_none_or(|built| built.of != *one) {
-                changed.push((*id, build_route(one, &self.base, &self.names, forgives(*id, one))?));
+                changed.push((*id, build_route(one, &self.base, &self.names, on_fault(*id, one))?));
             }
         }
         let gone: Vec<DeploymentId> =
@@ -168,12 +186,12 @@ impl ShardPublisher {
         Ok(Prepared { snapshot, changed, gone, base: None })
     }
 
-    /// The command for every shard.
-    fn tell(&self, upstream_tls: bool, done: Reply<()>) -> Command {
-        let base = &self.base;
-        let upstream_tls = upstream_tls.then(|| base.trust.iter().map(ClientTls::for_shard).collect());
+    /// The command that activates the current snapshot on one shard; with a new base, its TLS configurations too.
+    fn activation(&self, base: BaseChange, done: Reply<()>) -> Command {
+        let trust = &self.base.trust;
+        let upstream_tls = (base == BaseChange::New).then(|| trust.iter().map(ClientTls::for_shard).collect());
         Command::Activate(Box::new(Activation {
-            settings: Arc::clone(&base.settings),
+            settings: Arc::clone(&self.base.settings),
             snapshot: self.outlet.snapshot(),
             upstream_tls,
             done,
@@ -184,13 +202,16 @@ impl ShardPublisher {
 impl Publisher for ShardPublisher {
     fn prepare(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<(), Problems> {
         self.prepared = None;
-        self.prepared = Some(self.built(deployed, |id, one| self.was_broken(id, one) || !route::is_open(one))?);
+        self.prepared = Some(self.built(deployed, |id, one| {
+            let may_be_left_out = self.was_broken(id, one) || !route::is_open(one);
+            if may_be_left_out { OnFault::LeaveOut } else { OnFault::Refuse }
+        })?);
         Ok(())
     }
 
     fn prepare_kept(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<(), Problems> {
         self.prepared = None;
-        self.prepared = Some(self.built(deployed, |_, _| true)?);
+        self.prepared = Some(self.built(deployed, |_, _| OnFault::LeaveOut)?);
         Ok(())
     }
 
@@ -205,7 +226,8 @@ impl Publisher for ShardPublisher {
         let was_served = |id: &DeploymentId| self.built_routes.get(id).is_some_and(|built| built.route.is_some());
         let mut changed = Vec::with_capacity(deployed.len());
         for (id, one) in deployed {
-            let built = build_route(one, &base, &self.names, !was_served(id))?;
+            let on_fault = if was_served(id) { OnFault::Refuse } else { OnFault::LeaveOut };
+            let built = build_route(one, &base, &self.names, on_fault)?;
             changed.push((*id, built.or_as_before(self.built_routes.get(id))));
         }
         let routes = changed.iter().map(|(_, built)| built);
@@ -216,7 +238,7 @@ impl Publisher for ShardPublisher {
 
     fn publish(&mut self) -> Option<Receipt> {
         let Prepared { snapshot, changed, gone, base } = self.prepared.take()?;
-        let upstream_tls = base.is_some();
+        let base_change = if base.is_some() { BaseChange::New } else { BaseChange::Same };
         if let Some(base) = base {
             self.base = base;
             self.built_routes.clear();
@@ -234,16 +256,16 @@ impl Publisher for ShardPublisher {
         for (index, shard) in shards.iter().enumerate() {
             let (confirmations, confirmations_of_gone) = (confirmations.clone(), confirmations.clone());
             let done = Reply::new(move |()| confirmations.confirm(index));
-            match shard.send(self.tell(upstream_tls, done)) {
+            match shard.send(self.activation(base_change, done)) {
                 Ok(()) => {}
                 Err(Unsent::Full(command)) => send_later(index, shard.clone(), command),
-                // Who has ended has nothing to take, and nobody is to wait for it.
+                // A shard that has ended takes no snapshot, and nobody must wait for it.
                 Err(Unsent::Gone(_)) => confirmations_of_gone.confirm(index),
             }
         }
         self.outgoing.retain(|(receipt, _)| !receipt.is_in_force());
         self.outgoing.push((receipt.clone(), before));
-        // A shard that is silent must not keep every snapshot there has been.
+        // A shard that never confirms must not make the list grow without end.
         #[expect(clippy::disallowed_methods, reason = "no more is taken out than is there")]
         self.outgoing.drain(..self.outgoing.len().saturating_sub(MAX_OUTGOING));
         self.number.send_replace(number);
@@ -251,19 +273,22 @@ impl Publisher for ShardPublisher {
     }
 }
 
-/// `forgives` one that cannot be served: it is left out, and the log tells of it.
+/// Builds the route of a deployment.
+///
+/// # Errors
+/// The deployment cannot be served, and `on_fault` refuses that.
 fn build_route(
     deployed: &Deployed,
     base: &RoutingBase,
     names: &Resolver,
-    forgives: bool,
+    on_fault: OnFault,
 ) -> Result<BuiltRoute, Problems> {
     if !route::is_served(deployed) {
         return Ok(BuiltRoute { of: deployed.clone(), route: None });
     }
     match route::of(deployed, base, names) {
         Ok(route) => Ok(BuiltRoute { of: deployed.clone(), route: Some(Arc::new(route)) }),
-        Err(problems) if forgives => {
+        Err(problems) if on_fault == OnFault::LeaveOut => {
             error!(api = %deployed.key, environment = %deployed.environment, "cannot be served: {problems}");
             Ok(BuiltRoute { of: deployed.clone(), route: None })
         }
@@ -290,7 +315,8 @@ fn build<'a>(base: &RoutingBase, number: u64, all: impl Iterator<Item = &'a Buil
     Ok(builder.build())
 }
 
-/// A shard that has a thousand commands waiting is in trouble; it shall not go by what was in force before for good.
+/// Sends the command again, from a thread of its own, until the shard takes it: a shard whose queue is full must not keep the
+/// previous snapshot for good.
 fn send_later(index: usize, shard: Sender<Command>, command: Command) {
     let retry = move || {
         let mut command = command;

@@ -1,4 +1,4 @@
-//! Errors of the store, and who can put them right.
+//! Errors of the store: which of them end by themselves, and which the operator has to mend.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use rusqlite::ffi;
 use crate::api::Problems;
 use crate::api::problem::Code;
 
-/// Why the store cannot be used, or not for this.
+/// The reason why the store, or one operation of it, is not available.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreError {
     /// Another node uses the state directory.
@@ -19,11 +19,11 @@ pub enum StoreError {
         /// The lock's text: the node's process number.
         by: String,
     },
-    /// The state directory cannot be made, or a file of it not opened.
+    /// The state directory cannot be created, or a file in it cannot be opened.
     Directory {
-        /// Which.
+        /// The directory or file.
         path: PathBuf,
-        /// Why.
+        /// The operating system's error.
         why: String,
     },
     /// A newer program wrote the store.
@@ -49,7 +49,7 @@ pub enum StoreError {
     ReadOnly,
     /// The store's disk is full.
     Full,
-    /// A tool of somebody else's holds it.
+    /// Another program holds a lock on the store.
     Busy,
     /// Anything else.
     Failed {
@@ -59,15 +59,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the operator has to decide before anything is served: to serve what the last snapshot says would be wrong while
-    /// another node does, or beside a store that is whole and merely not ours to read.
+    /// True if the node must serve nothing until the operator has acted. Serving the last good snapshot would be wrong while
+    /// another node serves, or beside a store that is intact but not readable by this program.
     #[must_use]
     pub fn forbids_serving(&self) -> bool {
         matches!(self, Self::InUse { .. } | Self::Directory { .. } | Self::Newer { .. } | Self::Foreign)
     }
 
-    /// Whether it may be over without anybody laying hands on the store's files. What a damaged or a lost store should be, the
-    /// operator says, with the node stopped: whoever looks at files that are being put back sees half of them.
+    /// True if the error may end without a change of the store's files, so that trying again makes sense. A damaged or missing
+    /// store is for the operator to replace, with the node stopped: a node that reads files while they are restored sees half
+    /// of them.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {

@@ -192,25 +192,25 @@ impl Store {
         Ok(all.into_iter().map(|deployed| (deployed.id, deployed)).collect())
     }
 
-    /// To read with.
+    /// The connection, for queries.
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
     }
 
-    /// To change with: all of it on [`Transaction::commit`], or nothing.
+    /// Begins a change. Nothing is kept before [`Transaction::commit`].
     pub(super) fn transaction(&mut self) -> Result<Transaction<'_>, StoreError> {
         self.reopen()?;
         Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
     }
 
-    /// Looks for damage anywhere: as long as the audit is.
+    /// Checks the whole file for damage. Takes time in proportion to the size of the file.
     pub(super) fn check_all(&self) -> Result<(), StoreError> {
         let found: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if found == "ok" { Ok(()) } else { Err(StoreError::Broken { why: found }) }
     }
 
-    /// Whether changes are taken: writes to the store without changing anything, and something beside it that takes room, because
-    /// the store may have some left where the disk has none.
+    /// Checks that changes are possible: writes to the store without changing anything, and writes a file beside it, because
+    /// the store may have free pages left on a full disk.
     pub(super) fn probe(&mut self) -> Result<(), StoreError> {
         self.reopen()?;
         let version: i32 = self.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;

@@ -15,14 +15,13 @@ use tower::ServiceExt;
 
 use super::Admin;
 use crate::api::environment::RunningEnvironment;
-use crate::api::{Deployed, DeploymentId, Environments, Policies, Problems};
+use crate::api::{Environments, Policies};
 use crate::command::Command;
 use crate::command::view::{ConnectionPage, Report};
-use crate::config::file::{Configuration, Opened};
 use crate::config::limits::LimitArgs;
 use crate::control::http::token::Token;
 use crate::control::manage::{Manager, Origin, Settings};
-use crate::control::publish::{Publisher, Receipt};
+use crate::control::publish::no_shards::NoShards;
 use crate::control::shards::testing::played;
 use crate::control::state_dir::{ADMIN_TOKEN, StateDir};
 use crate::control::store::Store;
@@ -42,27 +41,6 @@ struct Answer {
     status: u16,
     headers: HeaderMap,
     json: Value,
-}
-
-struct Everything;
-
-impl Publisher for Everything {
-    fn prepare(&mut self, _: &BTreeMap<DeploymentId, Deployed>) -> Result<(), Problems> {
-        Ok(())
-    }
-
-    fn prepare_with(
-        &mut self,
-        _: &Configuration,
-        _: &Opened,
-        _: &BTreeMap<DeploymentId, Deployed>,
-    ) -> Result<(), Problems> {
-        Ok(())
-    }
-
-    fn publish(&mut self) -> Option<Receipt> {
-        Some(Receipt::new(1, []).0)
-    }
 }
 
 fn shard(command: Command) {
@@ -98,7 +76,7 @@ impl Node {
             LimitArgs::default().policies(false),
             vec![place("development", 8081), place("production", 8080)],
         );
-        let started = Manager::start(origin, Everything, environments, Settings::default()).unwrap();
+        let started = Manager::start(origin, NoShards, environments, Settings::default()).unwrap();
         std::fs::write(folder.path().join(ADMIN_TOKEN), SECRET).unwrap();
         std::fs::set_permissions(folder.path().join(ADMIN_TOKEN), std::fs::Permissions::from_mode(0o600)).unwrap();
         let token = Token::of_state(folder.path()).unwrap();

@@ -30,7 +30,7 @@ use crate::control::publish::{Confirmations, Publisher, Receipt};
 use crate::control::state_dir::StateDir;
 use crate::control::store::Store;
 
-/// The deployments that a publisher was given, and its next answers.
+/// The deployments that [`Fake`] was given, and its next answers.
 #[derive(Debug, Default)]
 struct Seen {
     prepared: u64,
@@ -43,6 +43,8 @@ struct Seen {
     held: Vec<Confirmations>,
 }
 
+/// A publisher that keeps what it is given, and that a test can make refuse or hold back. Tests that look at neither use
+/// `NoShards`.
 #[derive(Clone, Debug, Default)]
 struct Fake(Arc<Mutex<Seen>>);
 

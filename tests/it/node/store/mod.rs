@@ -11,38 +11,15 @@ use std::path::Path;
 
 use ringway::api::environment::RunningEnvironment;
 use ringway::api::request::{NewApi, NewDeployment};
-use ringway::api::{Actor, ApiKey, Condition, Deployed, DeploymentId, Environments, Policies, Problems};
-use ringway::config::file::{Configuration, Opened};
+use ringway::api::{Actor, ApiKey, Condition, Environments, Policies, Problems};
 use ringway::config::limits::LimitArgs;
 use ringway::control::manage::{Manager, Origin, Settings, Started};
-use ringway::control::publish::{Publisher, Receipt};
+use ringway::control::publish::no_shards::NoShards;
 use ringway::control::state_dir::StateDir;
 use ringway::control::store::Store;
 use ringway::control::store::fault::StoreError;
 
 use crate::harness::until;
-
-/// Shards that have everything at once.
-struct Shards;
-
-impl Publisher for Shards {
-    fn prepare(&mut self, _: &BTreeMap<DeploymentId, Deployed>) -> Result<(), Problems> {
-        Ok(())
-    }
-
-    fn prepare_with(
-        &mut self,
-        _: &Configuration,
-        _: &Opened,
-        _: &BTreeMap<DeploymentId, Deployed>,
-    ) -> Result<(), Problems> {
-        Ok(())
-    }
-
-    fn publish(&mut self) -> Option<Receipt> {
-        Some(Receipt::new(1, []).0)
-    }
-}
 
 /// Takes the state directory. A program that another test of this process starts at that moment holds what the process held
 /// until it has begun, and that may be the lock.
@@ -66,7 +43,7 @@ fn open(folder: &Path) -> Result<Started, StoreError> {
         policies: Policies::default(),
     };
     let environments = Environments::new(LimitArgs::default().policies(false), vec![place]);
-    Ok(Manager::start(Origin::Store(store), Shards, environments, Settings::default()).unwrap())
+    Ok(Manager::start(Origin::Store(store), NoShards, environments, Settings::default()).unwrap())
 }
 
 fn end(started: Started) {
