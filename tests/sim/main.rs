@@ -11,6 +11,8 @@
 mod check;
 mod echo;
 mod flow;
+#[path = "../it/harness/framing.rs"]
+mod framing;
 mod named;
 mod net;
 mod operator;

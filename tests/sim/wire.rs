@@ -1,21 +1,14 @@
-//! Frames and heads, written and read from RFC 6455 and RFC 9112 alone: nothing of `ringway::proto` is used.
+//! Frames and heads in streams of bytes, written and found by RFC 6455 and RFC 9112 alone: nothing of `ringway::proto` is used.
+//! How a frame is written is in `tests/it/harness/framing.rs`, which the integration tests use too.
 
 use std::sync::LazyLock;
 
 use crate::rng::Rng;
 
-pub(crate) const CONTINUATION: u8 = 0x0;
-pub(crate) const TEXT: u8 = 0x1;
-pub(crate) const BINARY: u8 = 0x2;
-pub(crate) const CLOSE: u8 = 0x8;
-pub(crate) const PING: u8 = 0x9;
-pub(crate) const PONG: u8 = 0xA;
-pub(crate) const FIN: u8 = 0x80;
+pub(crate) use crate::framing::{BINARY, CLOSE, CONTINUATION, FIN, Key, PING, PONG, TEXT, frame, header, unmask};
 
-/// The first byte of who speaks TLS.
+/// The first byte of a TLS client.
 pub(crate) const TLS_HANDSHAKE: u8 = 22;
-
-pub(crate) type Key = Option<[u8; 4]>;
 
 /// Bytes that payloads are cut from: making them up each time would take most of a seed's time.
 static NOISE: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -28,37 +21,12 @@ pub(crate) fn noise(rng: &mut Rng, len: usize) -> &'static [u8] {
     &NOISE[start..start + len]
 }
 
-/// A whole frame, its payload put on the wire as it is given: what a mask would make of it is not asked.
+/// A whole frame whose payload goes on the wire as it is given, unmasked: for payloads that nobody reads.
 pub(crate) fn raw_frame(first: u8, key: Key, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload.len() + 14);
     header(first, key, payload.len() as u64, &mut out);
     out.extend_from_slice(payload);
     out
-}
-
-/// A whole frame with its payload masked.
-pub(crate) fn frame(first: u8, key: Key, payload: &[u8]) -> Vec<u8> {
-    let mut out = raw_frame(first, key, payload);
-    let start = out.len() - payload.len();
-    unmask(&mut out[start..], key);
-    out
-}
-
-pub(crate) fn header(first: u8, key: Key, len: u64, out: &mut Vec<u8>) {
-    let masked = if key.is_some() { 0x80 } else { 0 };
-    out.push(first);
-    match (u8::try_from(len), u16::try_from(len)) {
-        (Ok(short @ 0..126), _) => out.push(masked | short),
-        (_, Ok(medium)) => {
-            out.push(masked | 126);
-            out.extend(medium.to_be_bytes());
-        }
-        _ => {
-            out.push(masked | 127);
-            out.extend(len.to_be_bytes());
-        }
-    }
-    out.extend(key.unwrap_or_default().iter().take(if key.is_some() { 4 } else { 0 }));
 }
 
 pub(crate) fn close_frame(key: Key, code: Option<u16>, reason: &str) -> Vec<u8> {
@@ -68,14 +36,6 @@ pub(crate) fn close_frame(key: Key, code: Option<u16>, reason: &str) -> Vec<u8> 
         body.extend(reason.as_bytes());
     }
     frame(FIN | CLOSE, key, &body)
-}
-
-pub(crate) fn unmask(payload: &mut [u8], key: Key) {
-    if let Some(key) = key {
-        for (byte, key) in payload.iter_mut().zip(key.iter().cycle()) {
-            *byte ^= key;
-        }
-    }
 }
 
 /// Where a frame stands in a stream of bytes.

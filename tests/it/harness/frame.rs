@@ -1,29 +1,22 @@
-//! Frames, written byte by byte, and read back.
+//! Frames as tests of the real binary write and read them, over the oracle in `framing`.
 
-pub(crate) const FIN: u8 = 0x80;
+use super::framing;
+pub(crate) use super::framing::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT};
+
+/// The first of the reserved bits.
 pub(crate) const RSV1: u8 = 0x40;
-pub(crate) const CONTINUATION: u8 = 0x0;
-pub(crate) const TEXT: u8 = 0x1;
-pub(crate) const BINARY: u8 = 0x2;
-pub(crate) const CLOSE: u8 = 0x8;
-pub(crate) const PING: u8 = 0x9;
-pub(crate) const PONG: u8 = 0xA;
 
 /// The key of RFC 6455 section 5.7's masked example.
 pub(crate) const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// A frame as a server sends it.
 pub(crate) fn plain(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut out = header(first, payload.len(), false);
-    out.extend(payload);
-    out
+    framing::frame(first, None, payload)
 }
 
 /// A frame as a client sends it.
 pub(crate) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut out = header(first, payload.len(), true);
-    out.extend(payload.iter().zip(KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
-    out
+    framing::frame(first, Some(KEY), payload)
 }
 
 /// The body of a close frame.
@@ -33,24 +26,10 @@ pub(crate) fn close_body(code: u16, reason: &str) -> Vec<u8> {
     body
 }
 
-/// A header alone, with its key if there is to be one.
+/// A header alone, with [`KEY`] if it is masked.
 pub(crate) fn header(first: u8, length: usize, masked: bool) -> Vec<u8> {
-    let mask = if masked { 0x80 } else { 0 };
-    let mut out = vec![first];
-    match length {
-        0..=125 => out.push(mask | u8::try_from(length).unwrap()),
-        126..=65_535 => {
-            out.push(mask | 126);
-            out.extend(u16::try_from(length).unwrap().to_be_bytes());
-        }
-        _ => {
-            out.push(mask | 127);
-            out.extend((length as u64).to_be_bytes());
-        }
-    }
-    if masked {
-        out.extend(KEY);
-    }
+    let mut out = Vec::new();
+    framing::header(first, masked.then_some(KEY), length as u64, &mut out);
     out
 }
 

@@ -1,7 +1,8 @@
 //! The helpers that test modules share: the real process, peers with bytes of the test's choice, and references.
 //!
 //! - [`process`] starts `ringway` and watches it from outside; [`node`] starts `ringway serve`, and [`admin`] calls its admin API.
-//! - [`peer`] is one end of a TCP connection; [`client`] writes handshakes; [`upstream`] listens where the proxy dials; [`frame`] writes frames.
+//! - [`peer`] is one end of a TCP connection; [`client`] writes handshakes; [`upstream`] listens where the proxy dials; [`frame`] writes frames,
+//!   with the octets of [`framing`], which the simulator uses too.
 //! - [`script`] is an upstream that plays a script; [`came`] is all that came from the other end, read as an HTTP answer.
 //! - [`pki`] makes certificates, [`secure`] speaks TLS with them, [`site`] is a proxy that has some.
 //! - [`loads`] are traffic patterns that several tests run; [`wait`] waits for conditions; [`patient`] retries interrupted reads.
@@ -17,6 +18,7 @@ pub(crate) mod client;
 pub(crate) mod dns;
 pub(crate) mod documents;
 pub(crate) mod frame;
+pub(crate) mod framing;
 pub(crate) mod invariants;
 pub(crate) mod loads;
 pub(crate) mod namespace;
