@@ -1,5 +1,5 @@
 //! docs/apis.md against the model: the answers to bad values, the lifecycle, the policies and the problems are what the program
-//! does. No test compares its other tables.
+//! does. `documented_fields` has the table of fields; no test compares the other tables.
 
 use jiff::Timestamp;
 use ringway::api::lifecycle::AtRunTime;

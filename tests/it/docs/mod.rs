@@ -3,4 +3,5 @@
 mod architecture;
 mod documentation;
 mod documented_cli;
+mod documented_fields;
 mod documented_model;
