@@ -48,11 +48,11 @@ refusals! {
     TRANSFER_ENCODING = 400 "transfer-encoding" "A WebSocket handshake has no body, so no Transfer-Encoding.";
     TLS_EXPECTED = 400 "tls-expected" "This port speaks TLS: connect with wss:// or https://.";
     ROUTE_NOT_FOUND = 404 "route-not-found" "Nothing is served at this path.";
-    METHOD = 405 "method" "A WebSocket handshake is a GET request (RFC 6455 section 4.1).";
+    METHOD = 405 "method" "A WebSocket handshake is a GET request (RFC 6455 section 4.1). A library that sends other requests first has a switch: see docs/libraries.md of Ringway.";
     HANDSHAKE_TIMEOUT = 408 "handshake-timeout" "The request did not arrive in time.";
     BODY = 413 "body" "A WebSocket handshake has no body.";
     MISDIRECTED = 421 "misdirected" "The Host header names another host than the TLS handshake did (RFC 9110 section 15.5.20).";
-    UPGRADE_REQUIRED = 426 "upgrade-required" "This address speaks WebSocket only: the request has no \"Upgrade: websocket\" (RFC 6455 section 4.2.1).";
+    UPGRADE_REQUIRED = 426 "upgrade-required" "This address speaks WebSocket only: the request has no \"Upgrade: websocket\" (RFC 6455 section 4.2.1). A library that polls first has a switch: see docs/libraries.md of Ringway.";
     VERSION_UNSUPPORTED = 426 "version-unsupported" "Only version 13 of the WebSocket protocol is spoken (RFC 6455 section 4.4).";
     TOO_MANY_FROM_ADDRESS = 429 "too-many-from-address" "Too many connections from this address.";
     HEAD_TOO_LARGE = 431 "head-too-large" "The request head is longer than the limit.";

@@ -6,6 +6,7 @@ mod dead_peers;
 mod deadlines;
 mod descriptors;
 mod forwarding;
+mod http_first;
 mod messages;
 mod pressure;
 mod proxy_protocol;
