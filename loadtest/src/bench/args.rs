@@ -6,6 +6,7 @@ use std::time::Duration;
 use ringway::config::units;
 
 use super::downstream::Downstream;
+use super::plan::Extent;
 
 /// Measure Ringway and the installed proxies in turn on one CPU, and write a report
 #[derive(clap::Args, Clone, Debug)]
@@ -19,6 +20,10 @@ pub struct BenchArgs {
     /// The ringway to measure; by default the one beside this program, or else the one in PATH
     #[arg(long, value_name = "PATH")]
     pub ringway: Option<PathBuf>,
+    /// Another build of Ringway, as `PATH [OPTION]..`: measured in the same rounds as `before` and started like Ringway,
+    /// with these options added. Shows what a change did; with the same build, the noise of the measurement
+    #[arg(long, value_name = "CMD")]
+    pub before: Option<String>,
     /// Every proxy terminates TLS 1.3 (TLS_AES_128_GCM_SHA256, X25519, ECDSA P-256), with a certificate made for the
     /// run; the connection to the upstream stays without TLS
     #[arg(long)]
@@ -53,6 +58,11 @@ impl BenchArgs {
     /// The connection between the generator and the peers: plain or TLS.
     pub fn downstream(&self) -> Downstream {
         if self.tls { Downstream::Tls } else { Downstream::Plain }
+    }
+
+    /// The size of the benchmark.
+    pub fn extent(&self) -> Extent {
+        if self.quick { Extent::Quick } else { Extent::Whole }
     }
 
     /// The number of rounds that are run.

@@ -27,6 +27,15 @@ pub enum Downstream {
     Tls,
 }
 
+/// The TLS sessions of a run's connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sessions {
+    /// Each connection makes a full handshake.
+    New,
+    /// Each connection but the first of a shard resumes the session of the one before.
+    Resumed,
+}
+
 /// The TLS version, as reports name it.
 pub const VERSION: &str = "TLSv1.3";
 /// The cipher suite, by IANA's name.
@@ -74,9 +83,8 @@ impl Downstream {
         }
     }
 
-    /// The reason why a run did not use the intended TLS parameters; `None` if it did. With `resumes`, all connections
-    /// but the first of each shard must resume an earlier session; without it, none may.
-    pub fn broken_terms(self, resumes: bool, report: &Report) -> Option<String> {
+    /// The reason why a run did not use the intended TLS parameters and sessions; `None` if it did.
+    pub fn broken_terms(self, sessions: Sessions, report: &Report) -> Option<String> {
         if self == Downstream::Plain {
             return (!report.tls.is_empty()).then(|| "TLS was used in a run without TLS".to_owned());
         }
@@ -91,15 +99,13 @@ impl Downstream {
         };
         let (full, resumed) = (count(false), count(true));
         let shards = report.generator.cpus.len() as u64;
-        match (full, resumed) {
-            (0, 0) => Some("no TLS handshake was made".to_owned()),
-            (full, resumed) if resumes && (full > shards || resumed == 0) => {
+        match sessions {
+            _ if full + resumed == 0 => Some("no TLS handshake was made".to_owned()),
+            Sessions::Resumed if full > shards || resumed == 0 => {
                 Some(format!("{full} handshakes were full that were to be resumed, {resumed} were resumed"))
             }
-            (_, resumed) if !resumes && resumed > 0 => {
-                Some(format!("{resumed} handshakes were resumed that were to be full"))
-            }
-            _ => None,
+            Sessions::New if resumed > 0 => Some(format!("{resumed} handshakes were resumed that were to be full")),
+            Sessions::Resumed | Sessions::New => None,
         }
     }
 }
@@ -162,10 +168,10 @@ mod tests {
         Agreed { version: name(VERSION), suite: name(SUITE), group: name(GROUP), resumed, count }
     }
 
-    fn broken(resumes: bool, tls: Vec<Agreed>) -> Option<String> {
+    fn broken(sessions: Sessions, tls: Vec<Agreed>) -> Option<String> {
         let mut report = sample::echo();
         (report.tls, report.generator.cpus) = (tls, vec![1, 2]);
-        Downstream::Tls.broken_terms(resumes, &report)
+        Downstream::Tls.broken_terms(sessions, &report)
     }
 
     #[test]
@@ -177,18 +183,26 @@ mod tests {
 
     #[test]
     fn a_run_on_other_terms_or_with_handshakes_of_the_other_kind_is_void() {
-        assert_eq!(broken(false, vec![agreed(false, 900)]), None);
+        assert_eq!(broken(Sessions::New, vec![agreed(false, 900)]), None);
         // The first connection of each shard has no session to resume.
-        assert_eq!(broken(true, vec![agreed(false, 2), agreed(true, 900)]), None);
+        assert_eq!(broken(Sessions::Resumed, vec![agreed(false, 2), agreed(true, 900)]), None);
         let hybrid = Agreed { group: "X25519MLKEM768".to_owned(), ..agreed(false, 900) };
-        for (resumes, tls, why) in [
-            (false, vec![], "no TLS handshake was made"),
-            (false, vec![agreed(false, 900), agreed(true, 1)], "1 handshakes were resumed that were to be full"),
-            (true, vec![agreed(false, 3), agreed(true, 9)], "3 handshakes were full that were to be resumed, 9 were"),
-            (true, vec![agreed(false, 2)], "2 handshakes were full that were to be resumed, 0 were"),
-            (false, vec![hybrid], "TLS on other terms: TLSv1.3, TLS_AES_128_GCM_SHA256, X25519MLKEM768"),
+        for (sessions, tls, why) in [
+            (Sessions::New, vec![], "no TLS handshake was made"),
+            (
+                Sessions::New,
+                vec![agreed(false, 900), agreed(true, 1)],
+                "1 handshakes were resumed that were to be full",
+            ),
+            (
+                Sessions::Resumed,
+                vec![agreed(false, 3), agreed(true, 9)],
+                "3 handshakes were full that were to be resumed, 9 were",
+            ),
+            (Sessions::Resumed, vec![agreed(false, 2)], "2 handshakes were full that were to be resumed, 0 were"),
+            (Sessions::New, vec![hybrid], "TLS on other terms: TLSv1.3, TLS_AES_128_GCM_SHA256, X25519MLKEM768"),
         ] {
-            let broken = broken(resumes, tls);
+            let broken = broken(sessions, tls);
             assert!(broken.as_ref().is_some_and(|broken| broken.starts_with(why)), "{broken:?}, not {why}");
         }
     }

@@ -91,6 +91,7 @@ fn ignores_hangup(status: &str) -> bool {
 
 fn contenders(args: &BenchArgs) -> Result<Vec<Contender>, String> {
     known("--peers", &args.peers, PEERS.iter().map(|peer| peer.id))?;
+    let before = args.before.as_deref().map(|command| before(command, args)).transpose()?;
     let wanted = PEERS.iter().filter(|peer| args.peers.is_empty() || args.peers.iter().any(|id| id == peer.id));
     let beside = beside();
     let exact = args.ringway.as_deref().or(beside.as_deref());
@@ -98,7 +99,26 @@ fn contenders(args: &BenchArgs) -> Result<Vec<Contender>, String> {
         let exact = exact.filter(|_| peer.id == table::OURS);
         (peer, peer::find(peer, args.downstream(), exact, &args.peer_path))
     };
-    Ok(wanted.map(found).collect())
+    let mut contenders: Vec<Contender> = wanted.map(found).collect();
+    if let Some(before) = before {
+        let ours = contenders.iter().position(|(peer, _)| peer.id == table::OURS);
+        let ours = ours.ok_or("--before compares with ringway, which --peers leaves out")?;
+        contenders.insert(ours + 1, before);
+    }
+    Ok(contenders)
+}
+
+/// The build that `--before` names, with the options that follow its path.
+fn before(command: &str, args: &BenchArgs) -> Result<Contender, String> {
+    let mut words = command.split_whitespace();
+    let program = words.next().ok_or("--before: the path of a program is missing")?;
+    match peer::find(peer::BEFORE, args.downstream(), Some(Path::new(program)), &[]) {
+        Presence::Found(mut installed) => {
+            installed.more = words.map(str::to_owned).collect();
+            Ok((peer::BEFORE, Presence::Found(installed)))
+        }
+        _ => Err(format!("--before {program}: there is no such program")),
+    }
 }
 
 /// The ringway program that was built together with this one.
@@ -109,7 +129,7 @@ fn beside() -> Option<PathBuf> {
 
 fn planned(args: &BenchArgs, files: u64, peers: &[Contender]) -> Result<Vec<(Figure, FigureRecord)>, String> {
     let downstream = args.downstream();
-    let all = plan::figures(downstream, args.quick, files);
+    let all = plan::figures(downstream, args.extent(), files);
     known("--only", &args.only, all.iter().map(|figure| figure.id))?;
     let wanted = all.into_iter().filter(|figure| args.only.is_empty() || args.only.iter().any(|id| id == figure.id));
     let duration = args.effective_duration();
@@ -156,6 +176,10 @@ fn peer_record((peer, presence): &Contender, downstream: Downstream) -> PeerReco
     };
     let config =
         |template: &peer::Template| Config { name: template.name.to_owned(), text: downstream.lines_of(template.text) };
+    let mut command = peer.command(downstream);
+    if let Presence::Found(installed) = presence {
+        command.extend(installed.more.iter().map(|word| format!(" {word}")));
+    }
     let left_out = match presence {
         Presence::LeftOut(why) => Some((*why).to_owned()),
         _ => None,
@@ -167,7 +191,7 @@ fn peer_record((peer, presence): &Contender, downstream: Downstream) -> PeerReco
         missing,
         left_out,
         install: peer.install.to_owned(),
-        command: peer.command(downstream),
+        command,
         configs: peer.templates.iter().map(config).collect(),
     }
 }

@@ -132,7 +132,7 @@ impl Run {
     /// Creates a run that gave a report.
     pub fn measured(figure: &Figure, downstream: Downstream, peer: &str, round: u32, mut report: Report) -> Run {
         lighten(&mut report);
-        let broken = downstream.broken_terms(figure.load.resumes(), &report);
+        let broken = downstream.broken_terms(figure.load.sessions(), &report);
         let mut notes = if is_ceiling(peer, &report) { Vec::new() } else { plan::notes(&report) };
         notes.extend(broken.as_ref().map(|why| format!("void: {why}")));
         let values =

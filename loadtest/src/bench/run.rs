@@ -216,7 +216,7 @@ fn generate(
 #[cfg(test)]
 mod tests {
     use super::super::peer::{self, PEERS};
-    use super::super::plan::figures;
+    use super::super::plan::{Extent, figures};
     use super::*;
 
     fn setup(generator: &Path) -> Setup {
@@ -247,7 +247,7 @@ mod tests {
         let scratch = Scratch::new().expect("a folder");
         let setup = setup(&script(&scratch, text));
         let peers = direct();
-        let figure = figures(Downstream::Plain, true, 20_000).remove(0);
+        let figure = figures(Downstream::Plain, Extent::Quick, 20_000).remove(0);
         let record = record(&figure, &peers, Downstream::Plain, setup.duration);
         let mut failures = Vec::new();
         all(&setup, &[(figure, record)], &peers, stop, |run| failures.push(run.failure));
@@ -286,7 +286,7 @@ mod tests {
             })
             .collect();
         let parts = |id: &str| {
-            let all = figures(Downstream::Plain, false, 20_000);
+            let all = figures(Downstream::Plain, Extent::Whole, 20_000);
             let figure = all.into_iter().find(|figure| figure.id == id).expect("it is planned");
             record(&figure, &peers, Downstream::Plain, Duration::from_secs(1))
         };

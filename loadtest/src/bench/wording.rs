@@ -1,5 +1,6 @@
 //! Sentences, headings and numbers that a benchmark's README and page share. Pure.
 
+use super::peer::BEFORE;
 use super::plan::{Better, thousands};
 use super::result::{PeerRecord, Results};
 use super::table::{Best, Cell, MeasureRecord, OURS, Row, Spread, Table};
@@ -50,6 +51,13 @@ pub(super) fn introduction(results: &Results) -> Vec<String> {
          in which the generator was the limit is called void, one in which something was lost or wrong failed; numbers \
          with † have such a run behind them, and are not to be trusted.{direct}"
     ));
+    if results.peers.iter().any(|peer| peer.id == BEFORE.id) {
+        lines.push(format!(
+            "\"{}\" is another build of Ringway, started like the first. Its ratio shows what has changed between the two; \
+             a second call with one build in both places shows how much of that is noise.",
+            BEFORE.title
+        ));
+    }
     lines.push(
         "Ringway ran with its defaults, which write a log record for each connection and ping a side that is silent for 30 \
          seconds; the others wrote no access log and pinged nobody."

@@ -113,6 +113,24 @@ pub(super) struct MessageArgs {
     pub(super) text: bool,
 }
 
+impl MessageArgs {
+    /// The form and the sizes of messages.
+    ///
+    /// # Errors
+    /// A message could be too short for its stamp.
+    pub(super) fn checked(&self) -> Result<(Form, Sizes), Failure> {
+        let (form, sizes) = (if self.text { Form::Text } else { Form::Binary }, self.size);
+        if sizes.min() < form.stamp_len() {
+            return Err(Failure::Configuration(format!(
+                "--size {sizes} is too small: a message carries a number, a time and a checksum, and needs at least {} bytes, or {} as text",
+                Form::Binary.stamp_len(),
+                Form::Text.stamp_len()
+            )));
+        }
+        Ok((form, sizes))
+    }
+}
+
 /// The parts that a scenario adds to [`Common`].
 pub(super) struct Extra {
     pub(super) scenario: Scenario,
@@ -188,16 +206,9 @@ impl Common {
     /// Builds the job.
     pub(super) fn job(&self, extra: &Extra) -> Result<Job, Failure> {
         let (form, sizes) = match &extra.messages {
-            Some(messages) => (if messages.text { Form::Text } else { Form::Binary }, messages.size),
+            Some(messages) => messages.checked()?,
             None => (Form::Binary, Sizes::Fixed(Form::Binary.stamp_len())),
         };
-        if sizes.min() < form.stamp_len() {
-            return Err(Failure::Configuration(format!(
-                "--size {sizes} is too small: a message carries a number, a time and a checksum, and needs at least {} bytes, or {} as text",
-                Form::Binary.stamp_len(),
-                Form::Text.stamp_len()
-            )));
-        }
         let outputs = [("--json", &self.json), ("--hlog", &self.hlog), ("--html", &self.html)];
         let mut printed = outputs.iter().filter(|(_, path)| path.as_deref() == Some(Path::new("-")));
         if let (Some((one, _)), Some((other, _))) = (printed.next(), printed.next()) {

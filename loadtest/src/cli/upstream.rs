@@ -13,7 +13,7 @@ use ringway::engine::preflight;
 
 use super::common::{self, MessageArgs};
 use crate::failure::Failure;
-use crate::message::{Form, Format};
+use crate::message::Format;
 use crate::schedule::Rate;
 use crate::upstream::chat::{self, Chat};
 use crate::upstream::echo;
@@ -117,15 +117,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 fn feed_plan(rate: Rate, messages: &MessageArgs, seed: u64) -> Result<feed::Plan, Failure> {
-    let form = if messages.text { Form::Text } else { Form::Binary };
-    let sizes = messages.size;
-    if sizes.min() < form.stamp_len() {
-        return Err(Failure::Configuration(format!(
-            "--size {sizes} is too small: a message carries a number, a time and a checksum, and needs at least {} bytes, or {} as text",
-            Form::Binary.stamp_len(),
-            Form::Text.stamp_len()
-        )));
-    }
+    let (form, sizes) = messages.checked()?;
     let format = Format::new(form, seed, sizes.max());
     Ok(feed::Plan { rate, sizes, format, seed, numbers: Arc::new(AtomicU32::new(0)) })
 }

@@ -15,7 +15,7 @@ use ringway_load::bench::process::{Running, Scratch, Trouble};
 use ringway_load::bench::run::{Setup, start};
 use tungstenite::{Message, WebSocket};
 
-use crate::harness::{PATIENCE, Patient};
+use crate::harness::{PATIENCE, Patient, patient};
 
 static GO_ON: AtomicBool = AtomicBool::new(false);
 
@@ -64,7 +64,7 @@ fn started(
 }
 
 fn connected(port: u16, path: &str) -> WebSocket<Patient> {
-    let stream = Patient::new(TcpStream::connect(("127.0.0.1", port)).expect("the peer listens"), PATIENCE);
+    let stream = patient(TcpStream::connect(("127.0.0.1", port)).expect("the peer listens"), PATIENCE);
     let (socket, response) = tungstenite::client(format!("ws://127.0.0.1:{port}{path}"), stream).expect("a 101");
     assert_eq!(response.status(), 101);
     socket
@@ -143,37 +143,72 @@ fn every_installed_peer_terminates_tls_on_the_terms_that_all_have_in_common() {
     }
 }
 
-#[test]
-fn a_bench_with_tls_measures_ringway_beside_nginx() {
-    use crate::harness::{Folder, PROGRAM, run};
-    let ringway = PathBuf::from(PROGRAM).with_file_name("ringway");
+/// The `ringway` beside `ringway-load`; `None` if there is none of today, or one CPU alone, which is said.
+fn ringway_beside() -> Option<PathBuf> {
+    let ringway = PathBuf::from(crate::harness::PROGRAM).with_file_name("ringway");
     let help = std::process::Command::new(&ringway).args(["proxy", "--help"]).output();
     let speaks = help.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains("--tls-cert"));
-    let nginx = installed(Role::Relays).iter().any(|(peer, _)| peer.id == "nginx");
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    if !speaks || !nginx || cpus < 2 {
-        let missing =
-            "this wants two CPUs, nginx, and a ringway of today beside ringway-load (cargo build --workspace)";
+    if !speaks || cpus < 2 {
+        let missing = "this test needs two CPUs, and a ringway of today beside ringway-load (cargo build --workspace)";
         let _ = writeln!(std::io::stderr(), "passed over: {missing}");
-        return;
+        return None;
     }
+    Some(ringway)
+}
+
+/// The results of a quick bench with TLS.
+fn bench_with_tls(options: &[&str]) -> ringway_load::bench::result::Results {
+    use crate::harness::{Folder, run};
     let folder = Folder::new();
     let out = folder.file("report");
     let fixed = ["bench", "--tls", "--quick", "--duration", "300ms", "--out", &out];
-    let done = run(
-        &[&fixed[..], &["--peers", "ringway,nginx", "--only", "echo-64,handshake-full,handshake-resumed"]].concat()
-    );
+    let done = run(&[&fixed[..], options].concat());
     assert_eq!(done.code, 0, "{done:?}");
     let text = std::fs::read_to_string(PathBuf::from(&out).join("runs.json")).expect("written");
-    let results: ringway_load::bench::result::Results = serde_json::from_str(&text).expect("results");
+    serde_json::from_str(&text).expect("results")
+}
+
+#[test]
+fn a_bench_with_tls_measures_ringway_beside_nginx() {
+    let nginx = installed(Role::Relays).iter().any(|(peer, _)| peer.id == "nginx");
+    if ringway_beside().is_none() || !nginx {
+        return;
+    }
+    let results = bench_with_tls(&["--peers", "ringway,nginx", "--only", "echo-64,handshake-full,handshake-resumed"]);
     assert!(results.how.tls.as_ref().is_some_and(|terms| terms.contains("TLSv1.3, TLS_AES_128_GCM_SHA256, X25519")));
-    assert_eq!(results.runs.len(), 6, "{done:?}");
+    assert_eq!(results.runs.len(), 6, "{:?}", results.runs);
     for run in &results.runs {
         assert!(!run.void && run.failure.is_none() && run.values.contains_key("cpu"), "{run:?}");
         let report = run.report.as_ref().expect("a report");
         let resumed: u64 = report.tls.iter().filter(|agreed| agreed.resumed).map(|agreed| agreed.count).sum();
         assert_eq!(resumed > 0, run.figure == "handshake-resumed", "{run:?}");
     }
+}
+
+#[test]
+fn a_bench_measures_an_earlier_build_in_the_same_rounds_and_with_tls() {
+    let Some(before) = ringway_beside() else { return };
+    let before = format!("{} --close-timeout 2s", before.display());
+    let results = bench_with_tls(&["--before", &before, "--peers", "ringway", "--only", "echo-64,handshake-full"]);
+    let order: Vec<&str> = results.runs.iter().map(|run| run.peer.as_str()).collect();
+    assert_eq!(order, ["ringway", "before", "ringway", "before"], "{:?}", results.runs);
+    for run in &results.runs {
+        assert!(!run.void && run.failure.is_none() && run.values.contains_key("cpu"), "{run:?}");
+    }
+    for table in &results.tables {
+        let before = table.rows.iter().find(|row| row.peer == "before").expect("a row");
+        assert!(before.cells[0].is_some_and(|cell| cell.ratio.is_some()), "{before:?}");
+    }
+    let started = &results.peers.iter().find(|peer| peer.id == "before").expect("a peer").command;
+    assert!(started.starts_with("ringway proxy --listen") && started.ends_with("--close-timeout 2s"), "{started}");
+}
+
+#[test]
+fn a_build_that_is_not_there_is_refused_before_anything_runs() {
+    let done = crate::harness::run(&["bench", "--dry-run", "--before", "/nowhere/ringway"]);
+    assert_eq!(done.code, 1, "{done:?}");
+    assert!(done.stderr.contains("--before /nowhere/ringway: there is no such program"), "{done:?}");
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn a_report_that_is_there_is_replaced_whole() {
     run(&[&["echo", "--url", &url(&server), "--json", &path, "--no-progress"], &SHORT[..]].concat());
     let report = Seen(serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap());
     report.is_sound();
-    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 1, "nothing is left beside it");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
 }
 
 #[test]

@@ -22,7 +22,7 @@ struct Identity {
 impl Identity {
     fn new() -> Self {
         let folder = Folder::new();
-        Certificate::new().unwrap().write(&folder.0).unwrap();
+        Certificate::new().unwrap().write(folder.path()).unwrap();
         let chain = CertificateDer::pem_file_iter(folder.file("cert.pem")).unwrap().map(Result::unwrap).collect();
         let key = PrivateKeyDer::from_pem_file(folder.file("key.pem")).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Message, WebSocket};
 
-use crate::harness::{PATIENCE, Patient};
+use crate::harness::{PATIENCE, Patient, patient};
 
 /// A whole request, as a client writes it.
 const REQUEST: &str = "GET /any?where HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -66,7 +66,7 @@ impl Server {
     }
 
     fn tcp(&self) -> Patient {
-        Patient::new(TcpStream::connect(self.address).unwrap(), PATIENCE)
+        patient(TcpStream::connect(self.address).unwrap(), PATIENCE)
     }
 
     /// A client with an open connection.

@@ -3,12 +3,18 @@
 //! A message belongs to the measured window if it was due in it, not if its answer came in it: a late answer counts,
 //! with its full latency.
 
+mod counts;
+mod trouble;
+
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use ringway::engine::{Fault, Time, TlsFault};
+use ringway::engine::Time;
+
+pub use counts::{Agreed, Counts};
+pub use trouble::Trouble;
 
 /// The longest time that a distribution records: one hour. Longer times are recorded as one hour.
 const MAX_NS: u64 = 3_600_000_000_000;
@@ -47,144 +53,6 @@ impl Window {
     pub fn holds(&self, at: Time) -> bool {
         self.from <= at && at < self.until
     }
-}
-
-/// A fault, in as much detail as a user can act on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Trouble {
-    /// No connection could be made.
-    Connect(&'static str),
-    /// The TLS handshake failed.
-    Tls(TlsFault),
-    /// The answer to the handshake was not a valid one.
-    Handshake(&'static str),
-    /// The server answered the handshake with a status other than 101.
-    Status(u16),
-    /// An open connection broke.
-    Broken(&'static str),
-    /// The server closed the connection, with this code or none.
-    Closed(Option<u16>),
-    /// The server violated RFC 6455.
-    Violation(&'static str),
-    /// A fault of a message, in a word.
-    Message(&'static str),
-}
-
-impl Trouble {
-    /// A connection that failed before it was open.
-    #[must_use]
-    pub fn connecting(fault: Fault) -> Self {
-        match fault {
-            Fault::Tls(fault) => Self::Tls(fault),
-            fault => Self::Connect(fault.code()),
-        }
-    }
-
-    /// A connection that failed after it was open.
-    #[must_use]
-    pub fn broken(fault: Fault) -> Self {
-        Self::Broken(fault.code())
-    }
-
-    /// The stage at which it happened.
-    #[must_use]
-    pub fn during(self) -> &'static str {
-        match self {
-            Self::Connect(_) => "connect",
-            Self::Tls(_) => "tls",
-            Self::Handshake(_) | Self::Status(_) => "handshake",
-            Self::Broken(_) | Self::Closed(_) | Self::Violation(_) => "connection",
-            Self::Message(_) => "message",
-        }
-    }
-
-    /// The reason, for the report.
-    #[must_use]
-    pub fn reason(self) -> String {
-        match self {
-            Self::Connect(word)
-            | Self::Handshake(word)
-            | Self::Broken(word)
-            | Self::Violation(word)
-            | Self::Message(word) => word.to_owned(),
-            Self::Tls(fault) => fault.to_string(),
-            Self::Status(status) => format!("status {status}"),
-            Self::Closed(Some(code)) => format!("closed with {code}"),
-            Self::Closed(None) => "closed without a code".to_owned(),
-        }
-    }
-}
-
-/// Counts of messages that were due in the window, and of connections of the whole run. Duplicate, reordered and
-/// changed messages count at any time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Messages due in the window.
-    pub due: u64,
-    /// Messages due in the window and handed to the network.
-    pub sent: u64,
-    /// Messages due in the window and taken up late.
-    pub late: u64,
-    /// Messages due in the window and not sent.
-    pub unsent: u64,
-    /// Answers to messages that were due in the window.
-    pub received: u64,
-    /// Answers that did not arrive.
-    pub lost: u64,
-    /// Answers that arrived more than once.
-    pub duplicates: u64,
-    /// Answers that arrived after a later one.
-    pub out_of_order: u64,
-    /// Answers that differ from the message sent.
-    pub mismatched: u64,
-    /// Payload bytes sent.
-    pub bytes_sent: u64,
-    /// Payload bytes received.
-    pub bytes_received: u64,
-    /// Connections that got their 101, in the whole run.
-    pub opened: u64,
-    /// Connections that failed before the 101, in the whole run.
-    pub failed: u64,
-    /// Connections that ended earlier than intended.
-    pub ended: u64,
-}
-
-impl Counts {
-    /// Adds the counts of `other`.
-    pub fn add(&mut self, other: &Self) {
-        let Self { due, sent, late, unsent, received, lost, duplicates, out_of_order, mismatched, .. } = self;
-        for (mine, theirs) in [
-            (due, other.due),
-            (sent, other.sent),
-            (late, other.late),
-            (unsent, other.unsent),
-            (received, other.received),
-            (lost, other.lost),
-            (duplicates, other.duplicates),
-            (out_of_order, other.out_of_order),
-            (mismatched, other.mismatched),
-            (&mut self.bytes_sent, other.bytes_sent),
-            (&mut self.bytes_received, other.bytes_received),
-            (&mut self.opened, other.opened),
-            (&mut self.failed, other.failed),
-            (&mut self.ended, other.ended),
-        ] {
-            *mine = mine.saturating_add(theirs);
-        }
-    }
-}
-
-/// Results of a TLS handshake, with rustls' names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Agreed {
-    /// The TLS version.
-    pub version: &'static str,
-    /// The cipher suite.
-    pub suite: &'static str,
-    /// The key exchange group.
-    pub group: &'static str,
-    /// `true` if the handshake resumed an earlier session.
-    pub resumed: bool,
 }
 
 /// Observations of a shard since its last report.
@@ -436,68 +304,4 @@ fn nanos(time: Duration) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc::channel;
-    use std::time::Duration;
-
-    use super::{Event, Recorder, Trouble, Window};
-    use ringway::engine::Time;
-
-    fn at(millis: u64) -> Time {
-        Time::from_millis(millis)
-    }
-
-    #[test]
-    fn an_answer_counts_by_when_it_was_due_and_as_late_as_it_came() {
-        let (events, happens) = channel();
-        let mut recorder = Recorder::new(0, events, at(0));
-        recorder.measure(Window { from: at(1000), until: at(2000) });
-        for (due, came) in [(999, 1000), (1000, 1001), (1999, 4999), (2000, 2001)] {
-            recorder.due(at(due), at(due));
-            recorder.received(at(due), at(came), 10);
-        }
-        recorder.hand_over(at(5000), Duration::ZERO);
-        let Ok(Event::Update(update)) = happens.try_recv() else { panic!("no update") };
-        assert_eq!((update.counts.due, update.counts.received, update.counts.bytes_received), (2, 2, 20));
-        assert_eq!(update.latency.len(), 2);
-        assert!(update.latency.max() >= 3_000_000_000, "{}", update.latency.max());
-    }
-
-    #[test]
-    fn only_what_is_taken_up_a_millisecond_late_is_late() {
-        let (events, happens) = channel();
-        let mut recorder = Recorder::new(0, events, at(0));
-        recorder.measure(Window { from: at(0), until: at(2000) });
-        recorder.due(at(10), at(11));
-        recorder.due(at(10), at(12));
-        recorder.hand_over(at(20), Duration::ZERO);
-        let Ok(Event::Update(update)) = happens.try_recv() else { panic!("no update") };
-        assert_eq!((update.counts.due, update.counts.late), (2, 1));
-    }
-
-    #[test]
-    fn updates_fall_on_the_windows_seconds() {
-        let (events, happens) = channel();
-        let mut recorder = Recorder::new(0, events, at(0));
-        recorder.measure(Window { from: at(1500), until: at(9000) });
-        recorder.failed(Trouble::Status(503));
-        for now in (0..5000).step_by(100) {
-            recorder.update(at(now), Duration::ZERO);
-        }
-        let seen: Vec<u64> = happens
-            .try_iter()
-            .map(|event| match event {
-                Event::Update(update) => update.until.as_millis(),
-                other => panic!("{other:?}"),
-            })
-            .collect();
-        assert_eq!(seen, vec![1500, 2500, 3500, 4500]);
-    }
-
-    #[test]
-    fn every_trouble_has_its_words() {
-        assert_eq!(Trouble::Status(503).reason(), "status 503");
-        assert_eq!(Trouble::Closed(Some(1001)).reason(), "closed with 1001");
-        assert_eq!(Trouble::Status(503).during(), "handshake");
-    }
-}
+mod tests;
