@@ -152,6 +152,26 @@ impl Format {
         self.filler.write(body, usize::from(shift(stamp.from, stamp.number)), Key::default(), 0);
     }
 
+    /// The fields that stand where a stamp would be, whether or not the tag is right.
+    fn legible(&self, bytes: &[u8; STAMP_CHARS]) -> Stamp {
+        let mut raw = [0; STAMP_BYTES];
+        match self.form {
+            Form::Binary => raw.copy_from_slice(&bytes[..STAMP_BYTES]),
+            Form::Text => {
+                // A character that base64 does not have makes only its own group illegible.
+                let known = bytes
+                    .map(|byte| if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/') { byte } else { b'A' });
+                let _ = STANDARD_NO_PAD.decode_slice(known, &mut raw);
+            }
+        }
+        let [_, _, _, _, f0, f1, f2, f3, n0, n1, n2, n3, n4, n5, n6, n7, at @ ..] = raw;
+        Stamp {
+            from: u32::from_be_bytes([f0, f1, f2, f3]),
+            number: u64::from_be_bytes([n0, n1, n2, n3, n4, n5, n6, n7]),
+            at: Time::from_nanos(u64::from_be_bytes(at)),
+        }
+    }
+
     /// The largest payload, in bytes.
     #[must_use]
     pub fn max_bytes(&self) -> usize {
@@ -173,6 +193,27 @@ impl Format {
         }
         shift(u32::from_be_bytes([raw[4], raw[5], raw[6], raw[7]]), raw[15].into())
     }
+}
+
+/// The reason why a message is not one that a composer of this format made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// The payload is right, but came as text instead of binary or the other way round.
+    OtherForm(Stamp),
+    /// The payload is another one. With it come the fields that stand where a stamp would be, if the message is long enough to
+    /// have one: they tell a changed message from one that the server made up itself.
+    Other(Option<Stamp>),
+}
+
+/// The beginning of a message that the server sent on its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Text or binary; `None` if the scenario does not know.
+    pub form: Option<Form>,
+    /// Payload bytes of the whole message.
+    pub len: usize,
+    /// The first payload bytes.
+    pub start: Vec<u8>,
 }
 
 /// Checks messages one after another as their pieces arrive.
@@ -227,18 +268,35 @@ impl Checker {
         self.len == 0
     }
 
-    /// Ends the message. Returns its stamp, or `None` if no composer of this format made the message.
+    /// Ends the message and returns its stamp.
+    ///
+    /// # Errors
+    /// No composer of this format made the message.
     #[inline]
-    pub fn finish(&mut self, format: &Format) -> Option<Stamp> {
+    pub fn finish(&mut self, format: &Format) -> Result<Stamp, Wrong> {
         let (len, damaged) = (std::mem::take(&mut self.len), std::mem::take(&mut self.damaged));
-        let other_form = self.opcode.is_some_and(|opcode| opcode != format.form.opcode());
-        if damaged || other_form || len < format.form.stamp_len() { None } else { format.read_stamp(&self.stamp, len) }
+        if len < format.form.stamp_len() {
+            return Err(Wrong::Other(None));
+        }
+        match format.read_stamp(&self.stamp, len).filter(|_| !damaged) {
+            Some(stamp) if self.opcode.is_none_or(|opcode| opcode == format.form.opcode()) => Ok(stamp),
+            Some(stamp) => Err(Wrong::OtherForm(stamp)),
+            None => Err(Wrong::Other(Some(format.legible(&self.stamp)))),
+        }
+    }
+
+    /// The beginning of the message that was finished last, which had `len` bytes.
+    #[must_use]
+    pub fn sample(&self, len: usize, format: &Format) -> Sample {
+        let form = self.opcode.map(|opcode| if opcode == Opcode::Text { Form::Text } else { Form::Binary });
+        let start = self.stamp.get(..len.min(format.form.stamp_len())).unwrap_or_default().to_vec();
+        Sample { form, len, start }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Checker, Form, Format, Stamp};
+    use super::{Checker, Form, Format, Stamp, Wrong};
     use crate::composer::Composer;
     use proptest::prelude::*;
     use ringway::engine::Time;
@@ -259,7 +317,7 @@ mod tests {
         for piece in payload.chunks(chunk.max(1)) {
             checker.push(piece, format);
         }
-        checker.finish(format)
+        checker.finish(format).ok()
     }
 
     #[test]
@@ -293,7 +351,7 @@ mod tests {
                         other => panic!("{other:?}"),
                     }
                 }
-                assert_eq!(checker.finish(&format), Some(STAMP));
+                assert_eq!(checker.finish(&format), Ok(STAMP));
             }
         }
     }
@@ -322,5 +380,26 @@ mod tests {
     fn a_message_of_another_run_does_not_pass() {
         let (ours, theirs) = (Format::new(Form::Binary, 1, 100), Format::new(Form::Binary, 2, 100));
         assert_eq!(check(&ours, &payload(&theirs, 24), 99), None);
+    }
+
+    #[test]
+    fn a_changed_message_keeps_a_legible_field_and_one_of_the_servers_own_has_none() {
+        for form in [Form::Binary, Form::Text] {
+            let format = Format::new(form, 11, 400);
+            let wrong = |bytes: &[u8]| {
+                let mut checker = Checker::default();
+                checker.push(bytes, &format);
+                checker.finish(&format).unwrap_err()
+            };
+            for place in 0..form.stamp_len() {
+                let mut payload = payload(&format, 64);
+                payload[place] = if payload[place] == b'!' { b'?' } else { b'!' };
+                let Wrong::Other(Some(seen)) = wrong(&payload) else { panic!("{form:?}, byte {place}") };
+                assert!(seen.from == STAMP.from || seen.number == STAMP.number, "{form:?}, byte {place}: {seen:?}");
+            }
+            let Wrong::Other(Some(seen)) = wrong(b"Request served by 4ea2b1 on port 8080") else { panic!("{form:?}") };
+            assert!(seen.from != STAMP.from && seen.number != STAMP.number, "{seen:?}");
+            assert_eq!(wrong(b"hello"), Wrong::Other(None));
+        }
     }
 }

@@ -32,6 +32,8 @@ pub struct Plan {
     pub headers: Vec<(String, String)>,
     /// Subprotocols to offer.
     pub protocols: Vec<String>,
+    /// The other end of the connections.
+    pub upstream: Upstream,
     /// The longest time from connecting to the 101.
     pub timeout: Duration,
     /// `true` to end connections with a reset instead of a closing handshake.
@@ -67,6 +69,15 @@ pub struct Place {
     pub speech: Speech,
     /// The server's name, if the target uses TLS.
     pub tls: Option<ServerName<'static>>,
+}
+
+/// The other end of the connections, behind the target or being it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upstream {
+    /// The generator's own (`--upstream`), which sends nothing but right answers: anything else was changed on the way.
+    Own,
+    /// Any other server, which may send messages of its own, such as a greeting.
+    Other,
 }
 
 /// The protocol on a connection.

@@ -14,7 +14,7 @@ use ringway::tls::client::server_name;
 use crate::control::{self, Job};
 use crate::failure::Failure;
 use crate::message::{Form, Format};
-use crate::plan::{FRAMES, Place, Plan, Speech, loopback_sources};
+use crate::plan::{FRAMES, Place, Plan, Speech, Upstream, loopback_sources};
 use crate::report::model::{Scenario, Setting};
 use crate::report::threshold::Threshold;
 use crate::schedule::Rate;
@@ -237,6 +237,7 @@ impl Common {
             sources,
             headers: self.header.clone(),
             protocols: self.subprotocol.clone(),
+            upstream: if self.upstream.is_some() { Upstream::Own } else { Upstream::Other },
             timeout: self.timeout,
             reset: self.close == Closing::Reset,
             format: Format::new(form, self.seed, sizes.max()),

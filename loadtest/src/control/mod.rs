@@ -4,6 +4,7 @@
 //! In: a [`Job`]. Out: a [`Run`], with the report in it. This thread uses the engine's clock too, so that a window
 //! means the same to every shard and to the reads of `/proc`.
 
+mod notes;
 mod phases;
 mod progress;
 mod totals;

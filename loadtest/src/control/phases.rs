@@ -277,7 +277,7 @@ impl<'a> Run<'a> {
             match self.happens.recv_timeout(wait) {
                 Ok(Event::Update(update)) => {
                     self.totals.take(&update);
-                    self.progress.show(&self.totals);
+                    self.progress.show(&self.totals, update.until);
                     return Ok(Step::Updated);
                 }
                 Ok(Event::Settled) => {

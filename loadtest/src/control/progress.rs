@@ -10,6 +10,7 @@ use ringway::engine::Time;
 use super::Job;
 use super::totals::Totals;
 use crate::record::Window;
+use crate::report::figures;
 
 /// A run of at most this length prints a plain line every second; a longer one, every ten seconds.
 const SHORT: Duration = Duration::from_secs(30);
@@ -22,6 +23,10 @@ pub(super) struct Progress {
     /// Shards report one after another; a second is complete only when all have reported.
     shards: usize,
     updates: usize,
+    /// The second of the window that is being reported, from 1.
+    pending: u64,
+    /// The last second that was shown. The updates after it, while answers are awaited and connections close, add nothing.
+    second: u64,
 }
 
 enum Way {
@@ -51,6 +56,8 @@ impl Progress {
             shown: 0,
             shards: job.cpus.len().max(1),
             updates: 0,
+            pending: 0,
+            second: 0,
         }
     }
 
@@ -69,22 +76,27 @@ impl Progress {
         self.say("measuring");
     }
 
-    /// Shows the progress of the run.
-    pub(super) fn show(&mut self, totals: &Totals) {
-        self.updates += 1;
-        // After the window there is nothing more to show.
-        let over =
-            self.window.is_some_and(|window| Time::of_the_clock() > window.until.after(Duration::from_millis(500)));
-        if !self.updates.is_multiple_of(self.shards) || over {
-            return;
-        }
+    /// Shows the progress of the run, after an update that ends at `until`.
+    pub(super) fn show(&mut self, totals: &Totals, until: Time) {
         let text = match self.window {
-            None => format!(
-                "{} connections open, {} failed",
-                totals.counts.opened.saturating_sub(totals.counts.ended),
-                totals.counts.failed
-            ),
-            Some(window) => self.measured(totals, window),
+            None => {
+                self.updates += 1;
+                if !self.updates.is_multiple_of(self.shards) {
+                    return;
+                }
+                let open = totals.counts.opened.saturating_sub(totals.counts.ended);
+                format!("{} connections open, {} failed", open, totals.counts.failed)
+            }
+            Some(window) => {
+                let Some(second) = whole_second(window, until).filter(|second| *second > self.second) else { return };
+                self.updates = if second == self.pending { self.updates + 1 } else { 1 };
+                self.pending = second;
+                if self.updates < self.shards {
+                    return;
+                }
+                self.second = second;
+                measured(totals, window, second)
+            }
         };
         match &self.way {
             Way::Off => {}
@@ -96,22 +108,6 @@ impl Progress {
                 self.shown += 1;
             }
         }
-    }
-
-    fn measured(&self, totals: &Totals, window: Window) -> String {
-        let left = window.until.since(Time::of_the_clock());
-        let errors: u64 = totals.errors.values().sum();
-        let (rate, latency) = totals.seconds.last().map_or((0, None), |second| {
-            (second.counts.received, (!second.latency.is_empty()).then_some(&second.latency))
-        });
-        let latency = latency.map_or_else(String::new, |latency| {
-            format!(", p50 {}, p99 {}", micros(latency.quantile(0.5)), micros(latency.quantile(0.99)))
-        });
-        format!(
-            "{rate}/s{latency}, {} connections, {errors} errors, {} s left",
-            totals.open(),
-            left.as_secs_f64().round()
-        )
     }
 
     pub(super) fn finish(&self) {
@@ -126,9 +122,59 @@ fn line(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-fn micros(nanos: u64) -> String {
-    match nanos {
-        0..1_000_000 => format!("{} us", nanos / 1000),
-        _ => format!("{}.{} ms", nanos / 1_000_000, nanos / 100_000 % 10),
+/// The number of the window's whole second that ends with an update, from 1. An update comes a little after its second.
+fn whole_second(window: Window, until: Time) -> Option<u64> {
+    let length = window.until.since(window.from).as_secs();
+    let second = until.since(window.from).saturating_add(Duration::from_millis(500)).as_secs();
+    (until >= window.from && (1..=length).contains(&second)).then_some(second)
+}
+
+/// A line on the seconds so far: the rate of the last one, and the latency of all, which becomes that of the report.
+fn measured(totals: &Totals, window: Window, second: u64) -> String {
+    let left = window.until.since(window.from).saturating_sub(Duration::from_secs(second));
+    let errors: u64 = totals.errors.values().sum();
+    let rate = totals.seconds.last().map_or(0, |second| second.counts.received);
+    let quantile = |name: &str, quantile, least| {
+        let known = totals.latency.len() >= least;
+        known.then(|| format!(", {name} so far {}", figures::time(float(totals.latency.value_at_quantile(quantile)))))
+    };
+    let latency: String = [quantile("p50", 0.5, figures::LEAST_FOR_P50), quantile("p99", 0.99, figures::LEAST_FOR_P99)]
+        .into_iter()
+        .flatten()
+        .collect();
+    format!("{rate}/s{latency}, {} connections, {errors} errors, {} s left", totals.open(), left.as_secs_f64().round())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "an hour in nanoseconds is below 2^52")]
+fn float(nanos: u64) -> f64 {
+    nanos as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Time, Totals, Window, measured, whole_second};
+
+    #[test]
+    fn each_second_of_the_window_is_one_and_what_comes_after_it_is_none_e3() {
+        let at = Time::from_millis;
+        let window = Window { from: at(10_000), until: at(13_000) };
+        let seconds = [9_999, 10_002, 11_001, 11_400, 12_003, 13_000, 13_040, 13_600, 15_000];
+        let shown: Vec<_> = seconds.into_iter().filter_map(|until| whole_second(window, at(until))).collect();
+        assert_eq!(shown, [1, 1, 2, 3, 3]);
+        let short = Window { from: at(0), until: at(1_500) };
+        assert_eq!([900, 1_500, 2_000].map(|until| whole_second(short, at(until))), [Some(1), None, None]);
+    }
+
+    #[test]
+    fn the_latency_shown_is_that_of_all_seconds_as_in_the_table_e3() {
+        let mut totals = Totals::new();
+        let window = Window { from: Time::from_millis(0), until: Time::from_millis(3_000) };
+        for value in 1..=99 {
+            totals.latency.record(value * 10_000).unwrap();
+        }
+        assert_eq!(measured(&totals, window, 2), "0/s, p50 so far 500us, 0 connections, 0 errors, 1 s left");
+        totals.latency.record(50_000_000).unwrap();
+        let line = measured(&totals, window, 3);
+        assert!(line.contains("p99 so far 990us") && line.ends_with(", 0 s left"), "{line}");
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use ringway::engine::Time;
 
+use crate::message::Sample;
 use crate::record::{self, Agreed, Counts, Trouble, Update, Window};
 use crate::report::kept::Kept;
 
@@ -19,6 +20,8 @@ pub(super) struct Totals {
     pub(super) counts: Counts,
     /// Errors by kind.
     pub(super) errors: BTreeMap<Trouble, u64>,
+    /// Beginnings of messages that the server sent on its own, each once.
+    pub(super) samples: Vec<Sample>,
     /// TLS handshakes by their results, in the whole run.
     pub(super) secured: BTreeMap<Agreed, u64>,
     /// The scenario's latency in the window.
@@ -65,6 +68,7 @@ impl Totals {
         Self {
             counts: Counts::default(),
             errors: BTreeMap::new(),
+            samples: Vec::new(),
             secured: BTreeMap::new(),
             latency: record::times(),
             handshake: record::times(),
@@ -95,6 +99,11 @@ impl Totals {
         self.counts.add(&update.counts);
         for (trouble, count) in &update.errors {
             *self.errors.entry(*trouble).or_default() += count;
+        }
+        for sample in &update.samples {
+            if self.samples.len() < record::MAX_SAMPLES && !self.samples.contains(sample) {
+                self.samples.push(sample.clone());
+            }
         }
         for (agreed, count) in &update.secured {
             *self.secured.entry(*agreed).or_default() += count;
@@ -189,6 +198,7 @@ mod tests {
             until: Time::from_millis(millis),
             counts: Counts { received, opened: 1, ..Counts::default() },
             errors: BTreeMap::new(),
+            samples: Vec::new(),
             secured: BTreeMap::new(),
             latency: record::times(),
             handshake: record::times(),

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::notes::{self, Lateness};
 use super::totals::Totals;
 use super::{Job, Outcome};
 use crate::proc;
@@ -14,8 +15,6 @@ use crate::report::model::{
 };
 use crate::tls;
 
-/// A run is void if more than this share of its messages was taken up late.
-const MAX_LATE_SHARE: f64 = 0.01;
 /// A generator that was busy for more than this share of the window was at its own limit.
 const MAX_BUSY_SHARE: f64 = 0.95;
 /// A target with a thread that used more than this share of a CPU was at its own limit.
@@ -53,7 +52,7 @@ pub(super) fn report(job: &Job, seen: Seen, interrupted: bool) -> Outcome {
         measured_at: humantime::format_rfc3339_seconds(started).to_string(),
         settings: job.settings.clone(),
         machine: proc::machine(),
-        verdict: Verdict { outcome: Word::Valid, reasons: Vec::new(), interrupted },
+        verdict: Verdict { outcome: Word::Valid, reasons: Vec::new(), notes: Vec::new(), interrupted },
         warmup_ms: millis(job.warmup),
         measured_ms: millis(length),
         connections: connections(job, totals),
@@ -67,6 +66,9 @@ pub(super) fn report(job: &Job, seen: Seen, interrupted: bool) -> Outcome {
         target,
         thresholds: Vec::new(),
     };
+    let sends = matches!(job.scenario, Scenario::Echo | Scenario::Fanout);
+    let form = sends.then(|| job.plan.format.form());
+    report.verdict.notes = notes::notes(totals, form);
     judge(&mut report, totals, target_lost);
     report.thresholds = job.thresholds.iter().map(|threshold| threshold.judge(&report)).collect();
     let intervals = totals
@@ -99,6 +101,8 @@ fn messages(job: &Job, totals: &Totals, length: Duration) -> Messages {
         duplicates: counts.duplicates,
         out_of_order: counts.out_of_order,
         mismatched: counts.mismatched,
+        other_form: counts.other_form,
+        unexpected: counts.unexpected,
         bytes_sent: counts.bytes_sent,
         bytes_received: counts.bytes_received,
     }
@@ -163,13 +167,11 @@ fn series(totals: &Totals, length: Duration) -> Vec<Second> {
 fn judge(report: &mut Report, totals: &Totals, target_lost: Option<String>) {
     let mut void = Vec::new();
     let counts = &totals.counts;
-    let late = if counts.due > 0 { float(counts.late) / float(counts.due) } else { 0.0 };
-    if report.messages.is_some() && late > MAX_LATE_SHARE {
-        void.push(format!(
-            "the generator fell behind its schedule: {:.1} % of the messages were taken up more than 1 ms late; give it \
-             CPUs of its own (--cpus), or ask for less",
-            late * 100.0
-        ));
+    let things = if report.scenario == Scenario::Storm { "connections" } else { "messages" };
+    match notes::lateness(counts.late, counts.due, things) {
+        Lateness::Void(why) if report.messages.is_some() => void.push(why),
+        Lateness::Noted(note) if report.messages.is_some() => report.verdict.notes.push(note),
+        Lateness::Void(_) | Lateness::Noted(_) | Lateness::Harmless => {}
     }
     let offered = report.messages.as_ref().is_some_and(|messages| messages.offered_per_s.is_some());
     let target_at_limit = report.target.as_ref().is_some_and(|target| target.busiest_thread > TARGET_AT_LIMIT);
@@ -210,6 +212,11 @@ fn faults(report: &Report, totals: &Totals) -> Vec<String> {
         faults.push((messages.duplicates, "message came twice", "messages came twice"));
         faults.push((messages.out_of_order, "message came out of order", "messages came out of order"));
         faults.push((messages.mismatched, "message was not what was sent", "messages were not what was sent"));
+        faults.push((
+            messages.other_form,
+            "answer came as text instead of binary, or the other way round",
+            "answers came as text instead of binary, or the other way round",
+        ));
     }
     let counted = faults.into_iter().filter(|(count, ..)| *count > 0);
     let mut told: Vec<String> =

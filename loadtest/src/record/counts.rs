@@ -22,6 +22,10 @@ pub struct Counts {
     pub out_of_order: u64,
     /// Answers that differ from the message sent.
     pub mismatched: u64,
+    /// Answers with the right payload that came as text instead of binary, or the other way round.
+    pub other_form: u64,
+    /// Messages that the server sent on its own.
+    pub unexpected: u64,
     /// Payload bytes sent.
     pub bytes_sent: u64,
     /// Payload bytes received.
@@ -48,6 +52,8 @@ impl Counts {
             (duplicates, other.duplicates),
             (out_of_order, other.out_of_order),
             (mismatched, other.mismatched),
+            (&mut self.other_form, other.other_form),
+            (&mut self.unexpected, other.unexpected),
             (&mut self.bytes_sent, other.bytes_sent),
             (&mut self.bytes_received, other.bytes_received),
             (&mut self.opened, other.opened),

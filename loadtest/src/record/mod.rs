@@ -16,10 +16,14 @@ use ringway::engine::Time;
 pub use counts::{Agreed, Counts};
 pub use trouble::Trouble;
 
+use crate::message::Sample;
+
 /// The longest time that a distribution records: one hour. Longer times are recorded as one hour.
 const MAX_NS: u64 = 3_600_000_000_000;
 /// Significant digits of a distribution.
 const DIGITS: u8 = 3;
+/// Messages of the server's own of which a shard keeps the beginning.
+pub const MAX_SAMPLES: usize = 3;
 /// The interval at which a shard reports.
 pub const INTERVAL: Duration = Duration::from_secs(1);
 /// A message that is taken up later than this after it was due counts as late.
@@ -66,6 +70,8 @@ pub struct Update {
     pub counts: Counts,
     /// Errors by kind.
     pub errors: BTreeMap<Trouble, u64>,
+    /// Beginnings of messages that the server sent on its own, at most [`MAX_SAMPLES`] in the run.
+    pub samples: Vec<Sample>,
     /// TLS handshakes by their results.
     pub secured: BTreeMap<Agreed, u64>,
     /// The scenario's latency, in the window.
@@ -104,6 +110,9 @@ pub struct Recorder {
     next_update: Time,
     counts: Counts,
     errors: BTreeMap<Trouble, u64>,
+    samples: Vec<Sample>,
+    /// Samples that may still be taken.
+    samples_left: usize,
     secured: BTreeMap<Agreed, u64>,
     latency: Histogram<u64>,
     handshake: Histogram<u64>,
@@ -121,6 +130,8 @@ impl Recorder {
             next_update: now.after(INTERVAL),
             counts: Counts::default(),
             errors: BTreeMap::new(),
+            samples: Vec::new(),
+            samples_left: MAX_SAMPLES,
             secured: BTreeMap::new(),
             latency: times(),
             handshake: times(),
@@ -221,6 +232,21 @@ impl Recorder {
         self.trouble(Trouble::Message("mismatched"));
     }
 
+    /// Records an answer that came as text instead of binary, or the other way round.
+    pub fn other_form(&mut self) {
+        self.counts.other_form += 1;
+        self.trouble(Trouble::Message("answered in the other form"));
+    }
+
+    /// Records a message that is no answer: the server sent it on its own. That is no error.
+    pub fn unexpected(&mut self, sample: impl FnOnce() -> Sample) {
+        self.counts.unexpected += 1;
+        if let Some(left) = self.samples_left.checked_sub(1) {
+            self.samples_left = left;
+            self.samples.push(sample());
+        }
+    }
+
     /// Records a completed TLS handshake.
     pub fn secured(&mut self, agreed: Agreed) {
         *self.secured.entry(agreed).or_default() += 1;
@@ -283,6 +309,7 @@ impl Recorder {
             until: now,
             counts: std::mem::take(&mut self.counts),
             errors: std::mem::take(&mut self.errors),
+            samples: std::mem::take(&mut self.samples),
             secured: std::mem::take(&mut self.secured),
             latency: std::mem::replace(&mut self.latency, times()),
             handshake: std::mem::replace(&mut self.handshake, times()),

@@ -37,6 +37,7 @@ pub fn render(a: &Report, b: &Report) -> Result<String, String> {
     if rows.iter().any(|row| row.noise.is_some()) {
         told.push_str("\nnoise: the spread from second to second of both runs, combined\n");
     }
+    let _ = writeln!(told, "\nverdict: {}", verdict(a, b, &rows));
     Ok(told)
 }
 
@@ -52,23 +53,45 @@ struct Row {
     noise: Option<f64>,
 }
 
+/// A change from one run to the other, beside the noise of both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Noise,
+    Better,
+    Worse,
+}
+
 impl Row {
+    fn ratio(&self) -> Option<f64> {
+        self.a.zip(self.b).filter(|(a, b)| *a > 0.0 && b.is_finite()).map(|(a, b)| b / a)
+    }
+
+    /// The change; `None` if there is none to judge, because a run lacks the figure or the noise is unknown.
+    fn change(&self) -> Option<Change> {
+        let (ratio, noise) = self.ratio().zip(self.noise)?;
+        Some(match (ratio > 1.0) == self.more_is_better {
+            _ if (ratio - 1.0).abs() <= noise => Change::Noise,
+            true => Change::Better,
+            false => Change::Worse,
+        })
+    }
+
     fn tell(&self, told: &mut String) {
         if self.a.is_none() && self.b.is_none() {
             return;
         }
         let shown = |value: Option<f64>| value.map_or("-".to_owned(), self.show);
-        let ratio = self.a.zip(self.b).filter(|(a, b)| *a > 0.0 && b.is_finite()).map(|(a, b)| b / a);
+        let ratio = self.ratio();
         let number = ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.3}"));
         let noise = self.noise.map_or("-".to_owned(), percent);
-        let word = match (ratio, self.noise) {
-            (None, _) => "",
-            (Some(ratio), Some(noise)) if (ratio - 1.0).abs() <= noise => "within noise",
-            (Some(ratio), Some(_)) if (ratio > 1.0) == self.more_is_better => "better",
-            (Some(_), Some(_)) => "worse",
-            (Some(ratio), None) if ratio > 1.0 => "higher, noise unknown",
-            (Some(ratio), None) if ratio < 1.0 => "lower, noise unknown",
-            (Some(_), None) => "equal",
+        let word = match (self.change(), ratio) {
+            (None, None) => "",
+            (Some(Change::Noise), _) => "within noise",
+            (Some(Change::Better), _) => "better",
+            (Some(Change::Worse), _) => "worse",
+            (None, Some(ratio)) if ratio > 1.0 => "higher, noise unknown",
+            (None, Some(ratio)) if ratio < 1.0 => "lower, noise unknown",
+            (None, Some(_)) => "equal",
         };
         let line = format!("{:<16}{:>12}{:>12}{number:>9}{noise:>10}  {word}", self.name, shown(self.a), shown(self.b));
         told.push_str(line.trim_end());
@@ -147,6 +170,36 @@ fn median(values: &mut [f64]) -> Option<f64> {
     values.get((values.len() / 2).checked_sub(1)?).map(|lower| f64::midpoint(*lower, upper))
 }
 
+/// The comparison in a sentence.
+fn verdict(a: &Report, b: &Report, rows: &[Row]) -> String {
+    let sound = |run: &Report| run.verdict.outcome == Outcome::Valid && !run.verdict.interrupted;
+    let unsound: Vec<&str> =
+        [("A", a), ("B", b)].into_iter().filter(|(_, run)| !sound(run)).map(|(name, _)| name).collect();
+    if !unsound.is_empty() {
+        return format!("none, because {} was no valid run to its end", unsound.join(" and "));
+    }
+    if rows.iter().all(|row| row.change().is_none()) {
+        return format!("none, because the noise is unknown; runs of {FEWEST_SECONDS} seconds or more show it");
+    }
+    let changed = |change| {
+        let changed = rows.iter().filter(|row| row.change() == Some(change));
+        let named = |row: &Row| Some(format!("{} {:.2}x", row.name, row.ratio()?));
+        changed.filter_map(named).collect::<Vec<_>>()
+    };
+    let (mut worse, mut better) = (changed(Change::Worse), changed(Change::Better));
+    match (errors(a), errors(b)) {
+        (0, some) if some > 0 => worse.push(format!("{} errors", count(some))),
+        (some, 0) if some > 0 => better.push("no errors".to_owned()),
+        _ => {}
+    }
+    match (worse.is_empty(), better.is_empty()) {
+        (true, true) => "no difference beyond the noise".to_owned(),
+        (true, false) => format!("B is better ({})", better.join(", ")),
+        (false, true) => format!("B is worse ({})", worse.join(", ")),
+        (false, false) => format!("B is worse ({}) and better ({})", worse.join(", "), better.join(", ")),
+    }
+}
+
 fn warnings(a: &Report, b: &Report) -> Vec<String> {
     let mut warnings = Vec::new();
     for (name, run) in [("A", a), ("B", b)] {
@@ -218,6 +271,7 @@ mod tests {
     fn a_run_is_equal_to_itself_within_noise() {
         let text = render(&sample::echo(), &sample::echo()).unwrap();
         assert!(!text.contains("warning"), "{text}");
+        assert!(text.ends_with("\nverdict: no difference beyond the noise\n"), "{text}");
         assert!(row(&text, "rate").ends_with("within noise"), "{text}");
         assert!(row(&text, "p99").contains(" 1.000 ") && row(&text, "p99").ends_with("within noise"), "{text}");
         assert_eq!(row(&text, "p99.9").split(' ').next_back(), Some("equal"));
@@ -239,6 +293,23 @@ mod tests {
         assert!(row(&text, "p99").ends_with("worse"), "{text}");
         assert!(row(&text, "p99.9").ends_with("higher, noise unknown"), "{text}");
         assert!(row(&text, "cpu each").ends_with("0.500 - lower, noise unknown"), "{text}");
+        assert!(text.ends_with("\nverdict: B is worse (rate 0.90x, p99 8.00x) and better (p50 0.50x)\n"), "{text}");
+    }
+
+    #[test]
+    fn a_verdict_is_given_where_there_can_be_one_e3() {
+        let last = |a: &Report, b: &Report| render(a, b).unwrap().lines().last().unwrap().to_owned();
+        let quiet = Report { errors: Vec::new(), ..sample::echo() };
+        assert_eq!(last(&quiet, &sample::echo()), "verdict: B is worse (3 errors)");
+        assert_eq!(last(&sample::echo(), &quiet), "verdict: B is better (no errors)");
+        let short = Report { series: Vec::new(), ..sample::echo() };
+        assert_eq!(
+            last(&short, &short),
+            "verdict: none, because the noise is unknown; runs of 5 seconds or more show it"
+        );
+        let mut void = sample::echo();
+        void.verdict.outcome = Outcome::Void;
+        assert_eq!(last(&void, &sample::echo()), "verdict: none, because A was no valid run to its end");
     }
 
     #[test]

@@ -99,15 +99,20 @@ pub(crate) fn visible(text: &str, longest: usize) -> String {
     shown
 }
 
+/// The fewest values that tell a median.
+pub(crate) const LEAST_FOR_P50: u64 = 2;
+/// The fewest values that tell a 99th percentile.
+pub(crate) const LEAST_FOR_P99: u64 = 100;
+
 /// The usual figures of a distribution in ns, in display order. A percentile is `None` if there are too few values for
 /// it: the 99.99th percentile needs 10,000.
 pub(crate) fn distribution(latency: &Latency) -> [(&'static str, Option<f64>); 8] {
     let told = |value: u64, needed: u64| (latency.count >= needed).then_some(value as f64);
     [
         ("min", told(latency.min_ns, 1)),
-        ("p50", told(latency.p50_ns, 2)),
+        ("p50", told(latency.p50_ns, LEAST_FOR_P50)),
         ("p90", told(latency.p90_ns, 10)),
-        ("p99", told(latency.p99_ns, 100)),
+        ("p99", told(latency.p99_ns, LEAST_FOR_P99)),
         ("p99.9", told(latency.p999_ns, 1000)),
         ("p99.99", told(latency.p9999_ns, 10_000)),
         ("max", told(latency.max_ns, 1)),

@@ -22,6 +22,12 @@ pub fn render(report: &Report) -> Result<String, String> {
     let missed = report.thresholds.iter().filter(|threshold| threshold.failed).count();
     let page = Page {
         scenario: text::scenario(report.scenario),
+        url: report
+            .settings
+            .iter()
+            .find(|set| set.name == "url")
+            .map(|set| visible(&set.value, 400))
+            .unwrap_or_default(),
         // A valid run that missed a threshold is still valid, but must not look like a success.
         tone: if missed > 0 { "bad" } else { tone },
         word,
@@ -29,6 +35,7 @@ pub fn render(report: &Report) -> Result<String, String> {
         meaning,
         missed: if missed == 0 { String::new() } else { format!("{} missed", several(missed, "threshold")) },
         reasons: report.verdict.reasons.iter().map(|reason| visible(reason, 1000)).collect(),
+        notes: report.verdict.notes.iter().map(|note| visible(note, 1000)).collect(),
         interrupted: report.verdict.interrupted,
         tool: visible(&report.tool, 100),
         at: visible(&report.measured_at, 60),
@@ -67,12 +74,15 @@ const MOST_ERRORS: usize = 100;
 #[template(path = "report.html")]
 struct Page {
     scenario: &'static str,
+    /// The target, without its query; empty if the report does not say.
+    url: String,
     tone: &'static str,
     word: &'static str,
     word_tone: &'static str,
     meaning: &'static str,
     missed: String,
     reasons: Vec<String>,
+    notes: Vec<String>,
     interrupted: bool,
     tool: String,
     at: String,
@@ -168,7 +178,8 @@ fn tiles(report: &Report) -> Vec<Tile> {
     let note = format!("of {}; {} failed, {} lost", count(found.asked), count(found.failed), count(found.lost));
     tiles.push(tile("Connections", count(found.opened), note, found.failed > 0 || found.lost > 0));
     if let Some(messages) = &report.messages {
-        let wrong = [messages.lost, messages.duplicates, messages.out_of_order, messages.mismatched];
+        let wrong =
+            [messages.lost, messages.duplicates, messages.out_of_order, messages.mismatched, messages.other_form];
         let wrong = wrong.into_iter().fold(0, u64::saturating_add);
         tiles.push(tile("Lost or wrong", count(wrong), format!("of {} due", count(messages.due)), wrong > 0));
     }
@@ -213,6 +224,8 @@ fn messages(report: &Report) -> Vec<(&'static str, String)> {
         ("duplicates", count(found.duplicates)),
         ("out of order", count(found.out_of_order)),
         ("mismatched", count(found.mismatched)),
+        ("in the other form", count(found.other_form)),
+        ("unexpected", count(found.unexpected)),
         ("payload sent", bytes(found.bytes_sent as f64)),
         ("payload received", bytes(found.bytes_received as f64)),
     ])
@@ -324,6 +337,17 @@ mod tests {
         }
         (report.generator.busy_share, report.measured_ms) = (share, number);
         report
+    }
+
+    #[test]
+    fn the_head_of_the_page_names_the_target_e3() {
+        let page = render(&sample::echo()).unwrap();
+        let (head, rest) = page.split_once("</head>").unwrap();
+        assert!(head.contains("<title>VALID: echo ws://127.0.0.1:8080/chat"), "{head}");
+        let top = rest.split_once("</header>").unwrap().0;
+        assert!(top.contains("ws://127.0.0.1:8080/chat"), "{top}");
+        assert!(rest.contains("<li>Note: the server sent 12 messages of its own.</li>"));
+        assert!(!render(&sample::small()).unwrap().contains("<title>VOID: echo ws"));
     }
 
     #[test]

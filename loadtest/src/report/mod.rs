@@ -4,7 +4,7 @@
 pub mod chart;
 pub mod compare;
 mod curves;
-mod figures;
+pub(crate) mod figures;
 pub mod file;
 pub mod histogram;
 pub mod hlog;

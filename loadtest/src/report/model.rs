@@ -95,6 +95,9 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// Sentences, empty for a valid run.
     pub reasons: Vec<String>,
+    /// Sentences on what a reader should know besides, whatever the outcome.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// `true` if a signal cut the run short. The measurements up to then count.
     pub interrupted: bool,
 }
@@ -152,6 +155,12 @@ pub struct Messages {
     pub out_of_order: u64,
     /// Replies or deliveries whose content differs from the message sent.
     pub mismatched: u64,
+    /// Replies with the right content that came as text instead of binary, or the other way round.
+    #[serde(default)]
+    pub other_form: u64,
+    /// Messages that answer nothing: the server sent them on its own, such as a greeting. They are no fault.
+    #[serde(default)]
+    pub unexpected: u64,
     /// Payload bytes of the messages sent.
     pub bytes_sent: u64,
     /// Payload bytes of the messages received.

@@ -19,7 +19,7 @@ pub fn echo() -> Report {
         scenario: Scenario::Echo,
         measured_at: "2026-11-22T08:15:30Z".to_owned(),
         settings: vec![
-            setting("target", "ws://127.0.0.1:8080/chat?room=<b>1</b>&x=\"2\""),
+            setting("url", "ws://127.0.0.1:8080/chat?room=<b>1</b>&x=\"2\""),
             setting("connections", "1000"),
             setting("rate", "20000/s"),
             setting("message-bytes", "128"),
@@ -34,7 +34,12 @@ pub fn echo() -> Report {
             cpus: 4,
             memory_bytes: 16 << 30,
         },
-        verdict: Verdict { outcome: Outcome::Valid, reasons: Vec::new(), interrupted: false },
+        verdict: Verdict {
+            outcome: Outcome::Valid,
+            reasons: Vec::new(),
+            notes: vec!["the server sent 12 messages of its own".to_owned()],
+            interrupted: false,
+        },
         warmup_ms: 5000,
         measured_ms: 60_000,
         connections: Connections { asked: 1000, opened: 998, failed: 2, lost: 1, open_at_end: 997 },
@@ -50,6 +55,8 @@ pub fn echo() -> Report {
             duplicates: 0,
             out_of_order: 0,
             mismatched: 0,
+            other_form: 0,
+            unexpected: 12,
             bytes_sent: 153_524_736,
             bytes_received: 153_472_512,
         }),
@@ -87,6 +94,7 @@ pub fn hold_failed() -> Report {
             "14,211 of 100,000 connections were not opened".to_owned(),
             "31 connections were lost".to_owned(),
         ],
+        notes: Vec::new(),
         interrupted: true,
     };
     report.connections = Connections { asked: 100_000, opened: 85_789, failed: 14_211, lost: 31, open_at_end: 85_758 };
@@ -105,6 +113,7 @@ pub fn small() -> Report {
         verdict: Verdict {
             outcome: Outcome::Void,
             reasons: vec!["nothing was measured".to_owned()],
+            notes: Vec::new(),
             interrupted: true,
         },
         settings: Vec::new(),

@@ -207,6 +207,9 @@ impl Table {
         for reason in &report.verdict.reasons {
             self.put(&format!("  - {}", visible(reason, 400)));
         }
+        for note in &report.verdict.notes {
+            self.put(&format!("  note: {}", visible(note, 400)));
+        }
         let cut = if report.verdict.interrupted { ", interrupted" } else { "" };
         let warmup = match report.warmup_ms {
             0 => String::new(),
@@ -236,12 +239,14 @@ impl Table {
             ("duplicates", messages.duplicates),
             ("out of order", messages.out_of_order),
             ("mismatched", messages.mismatched),
+            ("in the other form", messages.other_form),
         ]
         .into_iter()
         .map(|(name, number)| {
             let text = format!("{} {name}", count(number));
             if number > 0 { self.painted(RED, &text) } else { text }
         })
+        .chain((messages.unexpected > 0).then(|| format!("{} unexpected", count(messages.unexpected))))
         .collect()
     }
 

@@ -44,6 +44,8 @@ enum Count {
     Duplicates,
     OutOfOrder,
     Mismatched,
+    OtherForm,
+    Unexpected,
     Late,
     Unsent,
     Failed,
@@ -71,13 +73,15 @@ const OPERATORS: [(&str, Operator); 6] = [
     ("<", Operator::Less),
 ];
 
-const COUNTS: [(&str, Count); 11] = [
+const COUNTS: [(&str, Count); 13] = [
     ("errors", Count::Errors),
     ("received", Count::Received),
     ("lost", Count::Lost),
     ("duplicates", Count::Duplicates),
     ("out-of-order", Count::OutOfOrder),
     ("mismatched", Count::Mismatched),
+    ("other-form", Count::OtherForm),
+    ("unexpected", Count::Unexpected),
     ("late", Count::Late),
     ("unsent", Count::Unsent),
     ("failed", Count::Failed),
@@ -86,7 +90,7 @@ const COUNTS: [(&str, Count); 11] = [
 ];
 
 const METRICS: &str = "min, mean, max, p50, p99.9 or any other percentile, the same with `handshake.` before it, errors, received, \
-    lost, duplicates, out-of-order, mismatched, late, unsent, failed, connections.lost, open, rate, busy, cpu";
+    lost, duplicates, out-of-order, mismatched, other-form, unexpected, late, unsent, failed, connections.lost, open, rate, busy, cpu";
 
 /// The measured figure of a threshold if the run does not have it. Such a threshold is missed: no result is no success.
 const NOTHING: &str = "nothing measured";
@@ -265,6 +269,8 @@ impl Count {
             Self::Duplicates => messages.map(|found| found.duplicates),
             Self::OutOfOrder => messages.map(|found| found.out_of_order),
             Self::Mismatched => messages.map(|found| found.mismatched),
+            Self::OtherForm => messages.map(|found| found.other_form),
+            Self::Unexpected => messages.map(|found| found.unexpected),
             Self::Late => messages.map(|found| found.late),
             Self::Unsent => messages.map(|found| found.unsent),
         }

@@ -58,8 +58,8 @@ impl Role for Mirror {
     ) -> Result<(), Leave> {
         let len = checker.len();
         match checker.finish(self.composer.format()) {
-            Some(stamp) => wire.send(cx.net, self.composer.compose(&stamp, len, None))?,
-            None => wire.send_message(cx.net, Opcode::Text, DAMAGED)?,
+            Ok(stamp) => wire.send(cx.net, self.composer.compose(&stamp, len, None))?,
+            Err(_) => wire.send_message(cx.net, Opcode::Text, DAMAGED)?,
         }
         if wire.waiting() > MAX_WAITING_BYTES {
             return Err(Leave::Told(TOO_SLOW.0, TOO_SLOW.1));

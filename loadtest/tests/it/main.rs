@@ -7,6 +7,7 @@ mod checking;
 mod handshake;
 mod options;
 mod outputs;
+mod own_messages;
 mod pacing;
 mod page;
 mod scenarios;

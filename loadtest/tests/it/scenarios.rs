@@ -122,6 +122,17 @@ fn a_storm_opens_at_its_rate_and_counts_each() {
 }
 
 #[test]
+fn e3_the_progress_of_a_storm_has_one_line_a_second_and_its_latency_is_of_all_so_far() {
+    let server = Server::echo();
+    let url = format!("ws://{}/", server.address());
+    let done = crate::harness::run(&["storm", "--url", &url, "--rate", "60", "--duration", "2s", "--warmup", "100ms"]);
+    let left: Vec<&str> = done.stderr.lines().filter(|line| line.ends_with(" s left")).collect();
+    assert_eq!(left.len(), 2, "{done:?}");
+    assert!(left[0].ends_with("errors, 1 s left") && left[1].ends_with("errors, 0 s left"), "{done:?}");
+    assert!(left[1].contains(", p99 so far "), "{done:?}");
+}
+
+#[test]
 fn a_storm_counts_failures_by_reason() {
     let server = Server::start(|number, mut stream| match number % 4 {
         1 => {
@@ -343,6 +354,14 @@ fn a_subscriber_that_hears_nothing_has_lost_all() {
 fn a_delivery_that_one_subscriber_hears_twice_is_a_duplicate() {
     let done = first_hears(|message, heard| heard.extend([message.clone(), message.clone()]));
     failed_for(&done, &[("duplicates", 1)]);
+}
+
+#[test]
+fn e1_what_the_server_tells_a_subscriber_besides_is_no_delivery_and_no_fault() {
+    let done = first_hears(|message, heard| heard.extend([Bytes::from_static(b"welcome"), message.clone()]));
+    let report = done.report();
+    report.is_sound();
+    assert_eq!((report.messages("received"), report.messages("unexpected")), (250, 1), "{report}");
 }
 
 #[test]

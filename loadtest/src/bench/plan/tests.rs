@@ -17,7 +17,7 @@ fn report() -> Report {
         measured_at: String::new(),
         settings: Vec::new(),
         machine: Machine::default(),
-        verdict: Verdict { outcome: Outcome::Valid, reasons: Vec::new(), interrupted: false },
+        verdict: Verdict { outcome: Outcome::Valid, reasons: Vec::new(), notes: Vec::new(), interrupted: false },
         warmup_ms: 500,
         measured_ms: 2_000,
         connections: Connections::default(),

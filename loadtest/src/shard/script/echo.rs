@@ -9,7 +9,9 @@ use ringway::proto::frame::Opcode;
 use ringway::proxy::terminated::Wire;
 
 use super::{Opened, Run, Script};
-use crate::message::{Checker, Stamp};
+use crate::message::{Checker, Stamp, Wrong};
+use crate::plan::Upstream;
+use crate::record::Recorder;
 use crate::schedule::{Rate, Schedule};
 use crate::shard::client::Client;
 use crate::shard::clients::Clients;
@@ -118,16 +120,14 @@ impl Echo {
         }
     }
 
-    fn answered<T: Transport>(&mut self, stamp: &Stamp, len: usize, state: &mut State, cx: &mut Cx<'_, T>) {
+    fn answered<T: Transport>(&mut self, stamp: &Stamp, len: usize, state: &mut State, cx: &mut Cx<'_, T>) -> Arrived {
         let recorder = &mut cx.shard.recorder;
-        if stamp.number < state.first {
-            return recorder.duplicate();
-        }
-        let place = usize::try_from(stamp.number - state.first).ok().and_then(|index| state.awaited.get_mut(index));
-        match place {
-            Some(awaited) if awaited.answered => return recorder.duplicate(),
-            Some(awaited) if awaited.at == stamp.at && awaited.len as usize == len => awaited.answered = true,
-            _ => return recorder.mismatched(),
+        let place = stamp.number.checked_sub(state.first).and_then(|index| usize::try_from(index).ok());
+        match place.map(|index| state.awaited.get_mut(index)) {
+            None => return repeated(recorder),
+            Some(Some(awaited)) if awaited.answered => return repeated(recorder),
+            Some(Some(awaited)) if awaited.at == stamp.at && awaited.len as usize == len => awaited.answered = true,
+            Some(_) => return changed(recorder),
         }
         if stamp.number < state.highest {
             recorder.out_of_order();
@@ -137,10 +137,51 @@ impl Echo {
         self.awaited -= 1;
         state.unanswered -= 1;
         state.forget_answered();
+        Arrived::Answer
+    }
+
+    /// Judges a message that is not the right answer to anything.
+    fn wrong<T: Transport>(&mut self, wrong: Wrong, len: usize, state: &mut State, cx: &mut Cx<'_, T>) -> Arrived {
+        let ShardState { plan, composer, recorder, .. } = &mut *cx.shard;
+        match (wrong, plan.upstream) {
+            (Wrong::OtherForm(stamp), Upstream::Other) if stamp.from == state.number => {
+                recorder.other_form();
+                self.answered(&stamp, len, state, cx)
+            }
+            (Wrong::Other(seen), Upstream::Other) if !seen.is_some_and(|seen| state.may_have_sent(&seen)) => {
+                recorder.unexpected(|| state.checker.sample(len, composer.format()));
+                Arrived::Extra
+            }
+            _ => changed(recorder),
+        }
     }
 }
 
+/// The part of a received message in a closed loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrived {
+    /// The message answers one that was sent, rightly or not: the next one may go out.
+    Answer,
+    /// The message answers nothing that is still awaited, so as many messages are in flight as before.
+    Extra,
+}
+
+fn repeated(recorder: &mut Recorder) -> Arrived {
+    recorder.duplicate();
+    Arrived::Extra
+}
+
+fn changed(recorder: &mut Recorder) -> Arrived {
+    recorder.mismatched();
+    Arrived::Answer
+}
+
 impl State {
+    /// `true` if one of these fields is that of an awaited message, so that the message is a changed answer.
+    fn may_have_sent(&self, seen: &Stamp) -> bool {
+        seen.from == self.number || (self.first..self.next).contains(&seen.number)
+    }
+
     fn forget_answered(&mut self) {
         while self.awaited.front().is_some_and(|awaited| awaited.answered) {
             self.awaited.pop_front();
@@ -183,11 +224,13 @@ impl Script for Echo {
     #[inline]
     fn message<T: Transport>(&mut self, state: &mut State, wire: &mut Wire, cx: &mut Cx<'_, T>) -> Result<(), Fault> {
         let len = state.checker.len();
-        match state.checker.finish(cx.shard.composer.format()) {
-            Some(stamp) if stamp.from == state.number => self.answered(&stamp, len, state, cx),
-            _ => cx.shard.recorder.mismatched(),
-        }
-        if let Loop::Closed(_) = self.pace {
+        let arrived = match state.checker.finish(cx.shard.composer.format()) {
+            Ok(stamp) if stamp.from == state.number => self.answered(&stamp, len, state, cx),
+            // A message of another connection.
+            Ok(_) => changed(&mut cx.shard.recorder),
+            Err(wrong) => self.wrong(wrong, len, state, cx),
+        };
+        if let (Loop::Closed(_), Arrived::Answer) = (self.pace, arrived) {
             let now = Time::of_the_clock();
             if now < self.until {
                 cx.shard.recorder.due(now, now);

@@ -14,13 +14,15 @@ use ringway::proxy::terminated::Wire;
 use super::hearing::{Hearing, Place};
 use super::talk::{self, Said, Talk};
 use super::{Opened, Run, Script};
-use crate::message::{Checker, Stamp};
-use crate::plan::Speech;
+use crate::message::{Checker, Form, Sample, Stamp, Wrong};
+use crate::plan::{Speech, Upstream};
 use crate::schedule::{Due, Rate, Schedule, Share};
 use crate::shard::client::Client;
 use crate::shard::clients::Clients;
 use crate::shard::state::{Cx, ShardState};
 
+/// Bytes of a text that the report shows if a chat does not know it.
+const MAX_SAMPLE_BYTES: usize = 32;
 /// The recorded reason if the publisher of a due message is gone.
 const NO_PUBLISHER: &str = "not published: the publisher is gone";
 
@@ -130,9 +132,21 @@ impl Fanout {
         }
     }
 
-    fn deliver<T: Transport>(&mut self, stamp: Option<Stamp>, len: usize, member: &mut Member, cx: &mut Cx<'_, T>) {
-        let recorder = &mut cx.shard.recorder;
-        let Some(stamp) = stamp else { return recorder.mismatched() };
+    fn deliver<T: Transport>(
+        &mut self,
+        read: Result<Stamp, Wrong>,
+        len: usize,
+        member: &mut Member,
+        cx: &mut Cx<'_, T>,
+    ) {
+        let ShardState { plan, composer, recorder, .. } = &mut *cx.shard;
+        let stamp = match read {
+            Ok(stamp) => stamp,
+            Err(Wrong::Other(seen)) if plan.upstream == Upstream::Other && !self.may_have_published(seen) => {
+                return recorder.unexpected(|| member.checker.sample(len, composer.format()));
+            }
+            Err(_) => return recorder.mismatched(),
+        };
         match member.hearing.hear(&stamp) {
             Place::Again => return recorder.duplicate(),
             Place::OutOfOrder => recorder.out_of_order(),
@@ -161,10 +175,24 @@ impl Fanout {
                 self.shared.joined.fetch_add(1, Ordering::Relaxed);
             }
             Said::Connect(_) | Said::Else => {}
-            Said::Nonsense => cx.shard.recorder.mismatched(),
+            Said::Nonsense => cx.shard.recorder.unexpected(|| Sample {
+                form: Some(Form::Text),
+                len: text.len(),
+                start: text.iter().take(MAX_SAMPLE_BYTES).copied().collect(),
+            }),
         }
         member.text = text;
         member.text.clear();
+    }
+
+    /// `true` if one of these fields is that of a published message, so that the message is a changed delivery. If the server
+    /// publishes, its numbers are not known, and any message that is long enough counts as one.
+    fn may_have_published(&self, seen: Option<Stamp>) -> bool {
+        let Cast { subscribers, publishers, .. } = self.cast;
+        seen.is_some_and(|seen| {
+            let is_publisher = seen.from.checked_sub(subscribers).is_some_and(|index| index < publishers);
+            publishers == 0 || is_publisher || seen.number < self.published()
+        })
     }
 
     fn published(&self) -> u64 {

@@ -34,7 +34,7 @@ impl Load {
         Self::spawn(Command::new(PROGRAM).args(arguments))
     }
 
-    /// The same, under another limit on file descriptors.
+    /// Starts it under another limit on file descriptors.
     pub(crate) fn start_with_descriptors(limit: u32, arguments: &[&str]) -> Self {
         let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
         Self::spawn(Command::new("sh").args(["-c", &script, PROGRAM]).args(arguments))
@@ -114,7 +114,7 @@ pub(crate) fn against(scenario: &str, address: SocketAddr, options: &[&str]) -> 
     let mut arguments: Vec<String> = Vec::new();
     let mut fixed = fixed.into_iter();
     while let Some(one) = fixed.next() {
-        // What a test gives itself takes the place of what is usual.
+        // An option that the test gives replaces the usual one.
         if given(one) {
             if one != "--sleep" {
                 fixed.next();

@@ -47,7 +47,7 @@ impl Seen {
         assert!(self.reasons().iter().all(blamed), "{self}");
         assert_eq!(self.errors(), HashMap::new(), "{self}");
         if self.0["messages"].is_object() {
-            for name in ["lost", "unsent", "duplicates", "out_of_order", "mismatched"] {
+            for name in ["lost", "unsent", "duplicates", "out_of_order", "mismatched", "other_form"] {
                 assert_eq!(self.messages(name), 0, "{name}: {self}");
             }
         }
@@ -60,9 +60,9 @@ impl Seen {
         assert_ne!(self.reasons(), [""; 0], "{self}");
     }
 
-    /// What of `messages` is not zero, of the things that must be.
+    /// The counts of `messages` that must be zero and are not.
     pub(crate) fn faults(&self) -> Vec<(&'static str, u64)> {
-        ["lost", "duplicates", "out_of_order", "mismatched", "unsent"]
+        ["lost", "duplicates", "out_of_order", "mismatched", "other_form", "unsent"]
             .map(|name| (name, self.messages(name)))
             .into_iter()
             .filter(|(_, count)| *count > 0)
