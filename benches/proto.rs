@@ -1,4 +1,4 @@
-//! What the protocol costs without I/O: frames scanned, payloads masked, handshakes read and written.
+//! The cost of the protocol without I/O: frames scanned, payloads masked, handshakes read and written.
 //!
 //! `cargo bench --bench proto`
 
@@ -20,7 +20,7 @@ const FRAME_LIMITS: FrameLimits = FrameLimits { max_frame_bytes: 64 << 20, max_m
 const HEAD_LIMITS: HeadLimits = HeadLimits { max_bytes: 16 << 10, max_lines: 100 };
 const CLIENT_KEY: &[u8] = b"dGhlIHNhbXBsZSBub25jZQ==";
 
-/// What a browser sends for `new WebSocket(..)`, with a session cookie.
+/// The request of a browser for `new WebSocket(..)`, with a session cookie.
 const BROWSER: &[u8] = b"GET /default/chat/v1.0/rooms/42?token=abcdef0123456789 HTTP/1.1\r\n\
     Host: api.example.test\r\n\
     Connection: Upgrade\r\n\

@@ -1,4 +1,4 @@
-//! What it costs to find a connection's route, with ten APIs and with ten thousand, and to make what they are found in.
+//! The cost of finding a connection's route, with ten APIs and with ten thousand, and of building the snapshot.
 //!
 //! `cargo bench --bench route`
 
@@ -121,7 +121,7 @@ fn authority(host: &str) -> Authority<'_> {
     Authority::parse(host).expect("a host")
 }
 
-/// What a client may send that takes the most work: a head is 16 KiB at most unless the operator allows more.
+/// The request that takes the most work: a head has 16 KiB at most unless the operator allows more.
 fn hostile(criterion: &mut Criterion) {
     let (routes, paths) = routes(10_000);
     let snapshot = snapshot(&routes, &paths, true);

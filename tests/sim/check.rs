@@ -1,4 +1,4 @@
-//! What must hold of every run, whatever happened in it.
+//! Rules that every run must keep.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -85,7 +85,7 @@ fn who(world: &World, index: usize, record: &Record) -> Result<(), String> {
     ensure(!unannounced || sent == 0, || "it was not named, and answered".to_owned())
 }
 
-/// Whether a balancer says that it connects for itself.
+/// True if a balancer says that it connects on its own behalf.
 fn is_local(header: &[u8]) -> bool {
     header.starts_with(b"\r\n\r\n\0\r\nQUIT\n\x20")
 }
@@ -215,7 +215,7 @@ pub(crate) fn whole_answer(client: &Peer, sent: &[u8], status: u16, code: &str) 
     ensure(client.given == sent, || "the answer did not come to the client whole".to_owned())
 }
 
-/// What went to the upstream, and to the client.
+/// The bytes that went to the upstream, and to the client.
 pub(crate) fn flows(world: &World, index: usize) -> Result<(Flow, Flow), String> {
     let (client, upstream) = (&world.peers[index * 2], &world.peers[index * 2 + 1]);
     let line = &world.net.lines[index];

@@ -1,4 +1,4 @@
-//! What an echo must answer: every message as it came, every ping with a pong, a close with itself.
+//! The rules for an echo: every message comes back as it was, a pong answers every ping, an equal close frame answers a close.
 
 use ringway::command::Cause;
 use ringway::proxy::end::End;

@@ -1,9 +1,9 @@
 //! The real stages over a simulated network, with a clock that the test owns: thousands of seeds with short reads and
 //! writes, resets, stalls and slow peers.
 //!
-//! - [`net`] is the transport, [`world`] the shard's loop, [`peer`] what stands at both ends;
-//! - [`operator`] is one who changes what is deployed meanwhile;
-//! - [`scene`] and [`script`] make a run up from a seed, [`check`] says what must hold of it afterwards;
+//! - [`net`] is the transport, [`world`] the shard's loop, [`peer`] the client and the upstream;
+//! - [`operator`] changes the deployments meanwhile;
+//! - [`scene`] and [`script`] generate a run from a seed, [`check`] has the rules that every run must keep;
 //! - `RINGWAY_SIM_SEEDS=n` runs n seeds, `RINGWAY_SIM_SEED=n` runs one and tells what happens in it.
 
 #![allow(clippy::print_stderr, reason = "a failing seed tells how to run it again")]
@@ -35,7 +35,7 @@ use world::{Scene, World};
 const SEEDS: u64 = 10_000;
 const OPERATOR_SEEDS: u64 = 2_500;
 
-/// What the seeds must come to, if they are to prove anything.
+/// The ends that the seeds must reach: otherwise they prove too little.
 const EVERY_END: [&str; 32] = [
     "refused: handshake-timeout",
     "refused: draining",
@@ -71,7 +71,7 @@ const EVERY_END: [&str; 32] = [
     "drained",
 ];
 
-/// The same, where an operator is at work.
+/// The ends that the seeds with an operator must reach.
 const EVERY_OPERATORS_END: [&str; 20] = [
     "refused: route-not-found",
     "refused: api-blocked",

@@ -1,4 +1,4 @@
-//! What a peer says: messages, control frames between and inside them, and how it ends.
+//! The bytes that a peer sends: messages, control frames between and inside them, and the end.
 
 use ringway::engine::Fault;
 
@@ -105,7 +105,7 @@ pub(crate) fn random(rng: &mut Rng, style: Style, upstream: bool, deflate: bool)
     if rng.chance(50) { joined(rng, items) } else { items }
 }
 
-/// The same words, said in one breath here and there: what is written then ends anywhere in a frame.
+/// Joins some of the items, so that a write may end anywhere in a frame.
 fn joined(rng: &mut Rng, items: Vec<Item>) -> Vec<Item> {
     let mut out: Vec<Item> = Vec::new();
     for item in items {

@@ -31,7 +31,7 @@ fn setup(certificate: Option<Arc<Certificate>>) -> Setup {
     }
 }
 
-/// Those that are here and are not Ringway's own.
+/// The peers that are installed, without Ringway.
 fn installed(role: Role) -> Vec<(&'static Peer, Installed)> {
     let more = std::env::var_os("RINGWAY_PEER_PATH").unwrap_or_default();
     let folders: Vec<_> = std::env::split_paths(&more).filter(|path| !path.as_os_str().is_empty()).collect();

@@ -1,4 +1,4 @@
-//! What goes into the handshake, and what of it is nobody's business.
+//! The request of the handshake, and which parts of it reports and errors must not show.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};

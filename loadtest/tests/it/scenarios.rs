@@ -226,10 +226,10 @@ fn a_storm_beside_held_connections_keeps_them() {
     assert_eq!(report.connections("opened"), server.served() as u64, "{report}");
 }
 
-/// What a broadcasting server does with one message for one subscriber.
+/// Decides what one subscriber receives of one message.
 type Deliver = dyn Fn(usize, u64, &Bytes, &mut Vec<Bytes>) + Send + Sync;
 
-/// Who is there, by number, and where what the others say goes.
+/// The connections by number, each with the queue of messages to it.
 type Rooms = Vec<(usize, Sender<Bytes>)>;
 
 /// A server that sends what anyone says to all others; `deliver` says what one of them hears of it.

@@ -21,7 +21,7 @@ fn with_chat(target: &str) -> (Home, Node) {
     (home, node)
 }
 
-/// What a command answers in JSON.
+/// The JSON output of a command.
 #[track_caller]
 fn json(home: &Home, arguments: &[&str]) -> Value {
     let text = home.works(&[arguments, &["-o", "json"]].concat());
@@ -108,7 +108,7 @@ fn an_api_lives_its_life_on_the_command_line() {
     assert!(!who.is_empty() && who != "admin", "the one at the keyboard: {audit}");
 }
 
-/// What comes back of what is said, and that the session ends well.
+/// Sends lines through a session and returns the answers; the session must end well.
 #[track_caller]
 fn talked(home: &Home, arguments: &[&str], lines: &str) -> String {
     let mut command = Command::new(PROGRAM);

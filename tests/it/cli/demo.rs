@@ -11,7 +11,7 @@ use crate::harness::until;
 
 struct Demo {
     child: Child,
-    /// What it said at the start.
+    /// The lines on standard output at the start.
     said: String,
     state: PathBuf,
     _stdout: BufReader<ChildStdout>,

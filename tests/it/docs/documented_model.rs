@@ -24,7 +24,7 @@ fn value(written: &str) -> Value {
     }
 }
 
-/// What is wrong with an input that is right but for one field.
+/// The problems of an input in which one field is wrong.
 fn refused(of: &str, field: &str, value: Value) -> Problems {
     let with = |mut right: Value| {
         right[field] = value;

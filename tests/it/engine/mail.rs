@@ -15,7 +15,7 @@ use ringway::engine::{Next, Service, Slot, Socket, Time, Transport, preflight};
 const PATIENCE: Duration = Duration::from_secs(20);
 const RETRY: Duration = Duration::from_millis(1);
 
-/// What the tests tell a shard.
+/// Commands from the tests to a shard.
 #[derive(Debug)]
 enum Order {
     /// Send so many numbers to the other shard, and end once as many have come from there.
@@ -26,7 +26,7 @@ enum Order {
     End,
 }
 
-/// What a shard tells the tests.
+/// Reports from a shard to the tests.
 #[derive(Debug, PartialEq, Eq)]
 enum Report {
     /// All mail of an exchange has come, in order. The shard has entered its ring so often.

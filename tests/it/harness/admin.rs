@@ -19,7 +19,7 @@ pub(crate) struct Admin {
     actor: Option<String>,
 }
 
-/// What was answered.
+/// An answer of the admin API.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -34,12 +34,12 @@ impl Admin {
         Self { address, token: token.trim().to_owned(), actor: None }
     }
 
-    /// The same, whose changes are this one's.
+    /// A client whose changes are recorded under this name.
     pub(crate) fn named(&self, actor: &str) -> Self {
         Self { actor: Some(actor.to_owned()), ..self.clone() }
     }
 
-    /// What it is let in with.
+    /// The token.
     pub(crate) fn token(&self) -> &str {
         &self.token
     }
@@ -74,14 +74,14 @@ impl Admin {
         self.try_send(method, path, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
-    /// The same for a node that may be gone at any moment.
+    /// Sends a request to a node that may end at any moment.
     pub(crate) fn try_send(&self, method: &str, path: &str, body: Option<&Value>) -> io::Result<Answer> {
         let text = body.map(Value::to_string);
         let kind = if body.is_some() { "Content-Type: application/json\r\n" } else { "" };
         self.try_send_raw(method, path, kind, text.as_deref().unwrap_or_default().as_bytes())
     }
 
-    /// The same with header lines and a body of the test's own; each line ends with CR LF.
+    /// Sends a request with header lines and a body of the test's own; each line ends with CR LF.
     pub(crate) fn try_send_raw(&self, method: &str, path: &str, lines: &str, body: &[u8]) -> io::Result<Answer> {
         let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE)?;
         stream.set_nodelay(true)?;
@@ -134,7 +134,7 @@ impl Admin {
     }
 }
 
-/// What comes to a request that is sent as it stands. It must ask for the end of the connection.
+/// Sends these bytes and returns the answer. The request must ask for the end of the connection.
 #[track_caller]
 pub(crate) fn raw(address: SocketAddr, request: &str) -> Answer {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE).expect("it listens");

@@ -26,7 +26,7 @@ pub(crate) fn connect(to: SocketAddr) -> WebSocket<Patient> {
     try_connect(to).expect("a handshake")
 }
 
-/// The same, to a path.
+/// A handshake for a path.
 #[track_caller]
 pub(crate) fn connect_path(to: SocketAddr, path: &str) -> WebSocket<Patient> {
     try_connect_path(to, path).expect("a handshake")

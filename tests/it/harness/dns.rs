@@ -8,14 +8,14 @@ use std::thread;
 
 const A: u16 = 1;
 const AAAA: u16 = 28;
-/// What a datagram may hold; what is longer is asked for again over TCP.
+/// The most bytes of a datagram; the proxy asks for a longer answer again over TCP.
 const MAX_DATAGRAM: usize = 512;
 
-/// What it does with a question.
+/// The server's reaction to a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mood {
     Answers,
-    /// It takes the question and says nothing.
+    /// The server does not answer.
     Silent,
     /// With this code (RFC 1035 section 4.1.1).
     Fails(u8),
@@ -23,7 +23,7 @@ pub(crate) enum Mood {
     FailsForIpv4,
     /// The right number, then noise.
     Garbage,
-    /// It is gone.
+    /// The server has ended.
     Down,
 }
 
@@ -36,7 +36,7 @@ struct Zone {
     over_tcp: usize,
 }
 
-/// The same port for both. One that is free for UDP may be taken for TCP: then another.
+/// Binds one port for UDP and TCP. A port that is free for UDP may be taken for TCP: then another one is tried.
 fn bind(wanted: SocketAddr) -> (UdpSocket, TcpListener, SocketAddr) {
     for _ in 0..100 {
         let udp = UdpSocket::bind(wanted).unwrap();
@@ -88,7 +88,7 @@ impl Dns {
         self.zone.lock().unwrap().mood = mood;
     }
 
-    /// Its answers hold for so many seconds.
+    /// Sets the TTL of the answers, in seconds.
     pub(crate) fn ttl(&self, seconds: u32) {
         self.zone.lock().unwrap().ttl = seconds;
     }

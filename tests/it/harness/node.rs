@@ -87,7 +87,7 @@ impl Home {
         run(&[arguments, &["--state", self.state().to_str().unwrap()]].concat())
     }
 
-    /// The same of a command that works, and what it answers.
+    /// Runs a command that must succeed, and returns its output.
     #[track_caller]
     pub(crate) fn works(&self, arguments: &[&str]) -> String {
         let (code, stdout, stderr) = self.run(arguments);
@@ -114,12 +114,12 @@ impl Home {
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
-    /// The same, or the exit code and log of one that does not serve.
+    /// Starts a node, or returns the exit code and the log of one that does not serve.
     pub(crate) fn try_start(&self) -> Result<Node, (Option<i32>, String)> {
         self.try_start_with(&[])
     }
 
-    /// The same with more options.
+    /// Starts a node with more options.
     pub(crate) fn try_start_with(&self, options: &[&str]) -> Result<Node, (Option<i32>, String)> {
         let mut child = self.command().args(options).spawn().unwrap();
         let log = collect(child.stderr.take().unwrap());
@@ -187,7 +187,7 @@ impl Node {
         found.unwrap_or_else(|| panic!("there is no {environment} in {}", self.announced)).1
     }
 
-    /// What it said of itself at the start.
+    /// The lines on standard output at the start.
     pub(crate) fn announced(&self) -> &str {
         &self.announced
     }
@@ -201,7 +201,7 @@ impl Node {
         assert_eq!(unsafe { libc::kill(self.pid(), signal) }, 0);
     }
 
-    /// Its log so far.
+    /// The log so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
@@ -294,7 +294,7 @@ pub(crate) fn ws(address: SocketAddr) -> String {
     format!("ws://{address}")
 }
 
-/// What a client is answered at a path.
+/// The answer to a client's handshake for a path.
 #[track_caller]
 pub(crate) fn answered(at: SocketAddr, path: &str) -> (u16, Value) {
     let mut client = Peer::connect(at);
@@ -349,7 +349,7 @@ pub(crate) fn told(mut client: Peer, mut server: Peer, codes: (u16, u16)) {
     server.ends();
 }
 
-/// What a file holds.
+/// The content of a file.
 pub(crate) fn bytes(path: &Path) -> Vec<u8> {
     fs::read(path).unwrap()
 }

@@ -1,12 +1,12 @@
-//! Reading that a stop of the process does not end. A read with a deadline comes back with EINTR when the process was
-//! stopped and goes on (signal(7), "Interruption of system calls by stop signals"), and a host that freezes its containers
-//! for a moment does that to it: it says nothing of the other end.
+//! Reads that a stop of the process does not end. A read with a deadline returns EINTR when the process was stopped and goes on
+//! (signal(7), "Interruption of system calls by stop signals"). A host that freezes its containers for a moment causes that; it
+//! says nothing about the peer.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::ops::Deref;
 
-/// Does it again for as long as it is interrupted.
+/// Repeats a call for as long as it is interrupted.
 pub(crate) fn again<T>(mut does: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match does() {
@@ -16,7 +16,7 @@ pub(crate) fn again<T>(mut does: impl FnMut() -> io::Result<T>) -> io::Result<T>
     }
 }
 
-/// A socket for who takes an interruption for an end, as tungstenite does.
+/// A socket for libraries that take an interruption for the end of the connection, as tungstenite does.
 #[derive(Debug)]
 pub(crate) struct Patient(pub(crate) TcpStream);
 

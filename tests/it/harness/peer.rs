@@ -32,7 +32,7 @@ pub(crate) struct Peer<S = TcpStream> {
 pub(crate) enum Ended {
     Fin,
     Reset,
-    /// Of TLS: it ended without saying so.
+    /// A TLS connection ended without close_notify.
     Truncated,
     /// No end came in the time that it was given.
     Open,
@@ -44,7 +44,7 @@ impl Peer<TcpStream> {
         Self::over(TcpStream::connect_timeout(&to, PATIENCE).expect("it listens"))
     }
 
-    /// The same, from another address of this host's.
+    /// Connects from another address of this host.
     #[track_caller]
     pub(crate) fn connect_from(from: IpAddr, to: SocketAddr) -> Self {
         let socket = socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None).unwrap();
@@ -70,7 +70,7 @@ impl Peer<TcpStream> {
         socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
 
-    /// Whether nothing has come that was not read yet.
+    /// True if no unread bytes have arrived.
     pub(crate) fn is_quiet(&self) -> bool {
         self.stream.set_nonblocking(true).unwrap();
         let peeked = self.stream.peek(&mut [0]);

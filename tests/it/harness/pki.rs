@@ -43,7 +43,7 @@ impl Authority {
         self.issuer.pem()
     }
 
-    /// What trusts this authority and no other.
+    /// A client configuration that trusts this authority and no other.
     pub(crate) fn roots(&self) -> Arc<RootCertStore> {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).unwrap();

@@ -38,7 +38,7 @@ impl Ringway {
         Self::proxy_to(&url, Some(target), options)
     }
 
-    /// The same, with a target that is more than an address.
+    /// Starts `ringway proxy` with a whole URL as its target.
     #[track_caller]
     pub(crate) fn proxy_to(url: &str, target: Option<SocketAddr>, options: &[&str]) -> Self {
         let mut arguments = vec!["proxy", "--listen", "127.0.0.1:0", "--target", url];
@@ -46,7 +46,7 @@ impl Ringway {
         Self::start(&arguments, target, &[])
     }
 
-    /// The same, with more in its environment.
+    /// Starts `ringway proxy` with more environment variables.
     #[track_caller]
     pub(crate) fn proxy_in(environment: &[(&str, &str)], url: &str, target: SocketAddr, options: &[&str]) -> Self {
         let mut arguments = vec!["proxy", "--listen", "127.0.0.1:0", "--target", url];
@@ -116,12 +116,12 @@ impl Ringway {
         self.kept.borrow_mut().push(upstream);
     }
 
-    /// What it said of itself at start.
+    /// The lines on standard output at the start.
     pub(crate) fn announced(&self) -> &str {
         &self.announced
     }
 
-    /// Its log so far.
+    /// The log so far.
     pub(crate) fn log(&self) -> String {
         self.stderr.lock().unwrap().clone()
     }
@@ -264,7 +264,7 @@ pub(crate) fn run(arguments: &[&str]) -> (i32, String, String) {
     (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
 }
 
-/// The same of a command that should end at once: if it does not, it is killed, and has no exit code.
+/// Runs a command that should end at once. If it does not, it is killed and has no exit code.
 pub(crate) fn run_briefly(arguments: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(PROGRAM);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -17,7 +17,7 @@ use ringway::routing::snapshot::{BasePath, Builder, Snapshot};
 pub(crate) struct SiteRule {
     pub(crate) listener: u16,
     pub(crate) hosts: Vec<String>,
-    /// Whether one more route takes what no base path does.
+    /// True if one more route takes the requests that no base path takes.
     pub(crate) everything: bool,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Served {
 const EVERYTHING: u64 = 1_000_000;
 
 impl Served {
-    /// The same, to be asked: the only thing here that is not the reference.
+    /// Builds the program's own snapshot of these routes: everything else here is the reference.
     pub(crate) fn snapshot(&self, listeners: u16) -> Snapshot {
         let mut builder = Builder::new(1, listeners);
         let mut places = Vec::new();
@@ -108,7 +108,7 @@ impl Served {
     }
 }
 
-/// What stands behind `base` in a target that begins with it: only where a segment ends.
+/// The rest of a target after `base`, if the target begins with it and the base ends a segment.
 fn behind<'a>(target: &'a str, base: &str) -> Option<&'a str> {
     let path = target.split('?').next().unwrap_or_default();
     let ends = (1..=path.len()).filter(|end| *end == path.len() || path[*end..].starts_with('/'));
@@ -192,7 +192,7 @@ fn fixed() -> Served {
     }
 }
 
-/// What a request's first line and `Host` may hold finds the route that the reference finds. The bytes are the host, a
+/// Any first line and `Host` of a request lead to the route that the reference finds. The bytes are the host, a
 /// line end, and the target.
 pub(crate) fn find(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };

@@ -43,7 +43,7 @@ pub(crate) struct Tls {
     pub(crate) session: Connection,
     pub(crate) wire: TcpStream,
     pub(crate) shape: Shape,
-    /// Whether a ChangeCipherSpec went out: what comes behind it is encrypted.
+    /// True once a ChangeCipherSpec was sent: the bytes after it are encrypted.
     changed: bool,
 }
 
@@ -76,7 +76,7 @@ impl Tls {
         self.send_sealed()
     }
 
-    /// What would go out for some plaintext.
+    /// The records for some plaintext, without sending them.
     pub(crate) fn seal(&mut self, plain: &[u8]) -> Vec<u8> {
         self.session.writer().write_all(plain).unwrap();
         self.sealed()

@@ -13,7 +13,7 @@ use super::{Peer, client};
 
 /// The name that the proxy's certificate is for, and that [`client::handshake`] names as its host.
 pub(crate) const NAME: &str = "proxy.test";
-/// What an upstream's certificate is for. Where it listens is an address.
+/// The name in an upstream's certificate. The upstream itself listens on an address.
 pub(crate) const UPSTREAM: &str = "upstream.test";
 
 /// An authority, and the files that it has filled.
@@ -53,7 +53,7 @@ impl Site {
         self.upstream(target, &[&["--tls-cert", &self.certificate, "--tls-key", &self.key], more].concat())
     }
 
-    /// What an upstream that the proxy trusts goes by.
+    /// The TLS configuration of an upstream that the proxy trusts.
     pub(crate) fn upstream_config(&self) -> Arc<ServerConfig> {
         secure::server_config(&self.upstream_pair())
     }

@@ -1,4 +1,4 @@
-//! What the proxy dials: a listener whose connections the test answers itself, or tungstenite as an echo server.
+//! Upstreams that the proxy dials: a listener whose connections the test answers itself, or tungstenite as an echo server.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -65,11 +65,11 @@ impl Upstream {
     }
 }
 
-/// An address where nobody listens, and nobody else will as long as the socket is held but who is told of it and shares
-/// it, as the program does.
+/// An address on which nothing listens. As long as the test holds the socket, only a program that shares ports, as Ringway does,
+/// can bind it.
 pub(crate) fn nobody() -> (socket2::Socket, SocketAddr) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    // A process that is told of it may share it, if it says so too; without a listener it takes no connection.
+    // Another process may bind the address only if it sets these options too. Without a listener it takes no connection.
     socket.set_reuse_address(true).unwrap();
     socket.set_reuse_port(true).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
@@ -90,7 +90,7 @@ impl EchoServer {
         Self::serving(echo)
     }
 
-    /// The same, over TLS.
+    /// Starts an echo server that speaks TLS.
     pub(crate) fn start_tls(config: Arc<ServerConfig>) -> Self {
         Self::serving(move |stream| echo_over(Tls::server(stream, Arc::clone(&config))))
     }

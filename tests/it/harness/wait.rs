@@ -1,12 +1,12 @@
-//! Waiting for a condition. The pause between two looks decides nothing but how soon it is seen.
+//! Waiting for a condition. The pause between two checks decides only how soon a test sees it.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long anything may take that should take no time: generous, for a host that does other work too.
+/// The longest time for anything that should happen at once: generous, because the host may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Waits until `look` gives something.
+/// Waits until `look` returns something, and fails after [`PATIENCE`].
 #[track_caller]
 pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let mut patience = Patience::new();
@@ -18,8 +18,8 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// What is left of [`PATIENCE`]. Time in which this process did not run does not count: a host may freeze it, and what it waits
-/// for with it.
+/// The rest of [`PATIENCE`]. Time in which this process did not run does not count: a host may freeze it together with whatever
+/// it waits for.
 pub(crate) struct Patience {
     left: Duration,
     looked: Instant,
@@ -30,7 +30,7 @@ impl Patience {
         Self { left: PATIENCE, looked: Instant::now() }
     }
 
-    /// Whether there is any. Pauses a moment before the next look.
+    /// True if time is left. Pauses before the next check.
     pub(crate) fn is_left(&mut self) -> bool {
         thread::sleep(Duration::from_millis(3));
         let passed = self.looked.elapsed();
@@ -40,5 +40,5 @@ impl Patience {
     }
 }
 
-/// Longer than a thread waits for its turn on a busy host, or a look takes.
+/// More than a thread waits for a CPU on a busy host, or a check takes.
 const A_TURN: Duration = Duration::from_secs(1);

@@ -74,7 +74,7 @@ fn stop(node: &Node, api: &str) {
     node.admin.send("POST", &format!("{api}/deployments/development/stop"), None).expect(200);
 }
 
-/// What the snapshot says of the API.
+/// The API's entry in the snapshot.
 fn served(node: &Node) -> Value {
     let page = node.admin.get("/snapshot").expect(200);
     let items = page["deployments"]["items"].as_array().unwrap();

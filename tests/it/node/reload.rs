@@ -19,7 +19,7 @@ fn count(node: &Node) -> usize {
     node.log().matches("the configuration is reloaded changed=").count()
 }
 
-/// The same, of one that is not taken; what the log says of it.
+/// Reloads a configuration that the node refuses, and returns what the log says.
 #[track_caller]
 fn keeps(home: &Home, node: &Node, configuration: &str) -> String {
     home.configure(configuration);

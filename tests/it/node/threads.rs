@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::harness::node::Node;
 use crate::harness::until;
 
-/// What the kernel grants at least, in nanoseconds.
+/// The shortest slice that the kernel grants, in nanoseconds.
 const SLICE: u64 = 100_000;
 
 /// Threads that have work to do, and come second to a shard.
@@ -17,7 +17,7 @@ const BEHIND: [&str; 2] = ["store", "control"];
 /// A thread that is there only while a file is read or written; it comes second, too.
 const FILES: &str = "control-files";
 
-/// What a thread is named, and its policy, nice value and slice; `None` if it has ended meanwhile.
+/// A thread's name, policy, nice value and slice; `None` if the thread has ended.
 fn scheduled(task: &Path) -> Option<(String, u32, i32, u64)> {
     let id: libc::pid_t = task.file_name().unwrap().to_str().unwrap().parse().unwrap();
     let mut attributes = MaybeUninit::<libc::sched_attr>::zeroed();
@@ -42,7 +42,7 @@ fn kernel_knows_slices() -> bool {
     (numbers.next().unwrap(), numbers.next().unwrap()) >= (6, 12)
 }
 
-/// Whether all threads of a process are scheduled as they should be.
+/// True if all threads of a process are scheduled as intended.
 fn is_so(threads: &[(String, u32, i32, u64)], shards: usize) -> bool {
     let Some((_, policy, nice, _)) = threads.iter().find(|(name, ..)| name == "ringway") else { return false };
     let is_usual = |(name, its_policy, its_nice, _): &(String, u32, i32, u64)| {

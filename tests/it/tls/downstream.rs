@@ -241,7 +241,7 @@ fn a_client_certificate_is_asked_for_as_the_flag_says() {
     }
 }
 
-/// Whether a client gets an answer. In TLS 1.3 its own handshake is done before its certificate is looked at.
+/// True if a client gets an answer. In TLS 1.3 the client's handshake is complete before the server has checked its certificate.
 fn is_let_in(ringway: &Ringway, config: rustls::ClientConfig) -> Result<(), AlertDescription> {
     let mut peer = match secure::try_connect(ringway.address(), NAME, Arc::new(config), Shape::Whole) {
         Ok(peer) => peer,

@@ -226,7 +226,7 @@ fn openssl_is_an_upstream() {
     }
 }
 
-/// What `curl` says, when it is to upgrade.
+/// The output of `curl` for an upgrade.
 fn curl(port: u16, options: &[&str]) -> Output {
     let mut command = Command::new("curl");
     command.args(["-sS", "-i", "-N", "--max-time", "60", "--noproxy", "*"]);

@@ -185,7 +185,7 @@ fn a_handshake_behind_plain_text_comes_too_late() {
     assert_eq!(refusal(peer), (502, "upstream-not-tls".to_owned()));
 }
 
-/// Whether bytes are whole TLS records, with nothing readable in them of a request.
+/// True if the bytes are whole TLS records in which no part of a request can be read.
 #[track_caller]
 fn is_tls_alone(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);

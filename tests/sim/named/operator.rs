@@ -1,4 +1,4 @@
-//! What an operator does, one thing at a time: a crowd of clients that would all stay, and changes around them.
+//! One action of an operator at a time, while many clients with long connections are open.
 
 use std::sync::Arc;
 use std::time::Duration;

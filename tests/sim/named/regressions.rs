@@ -1,4 +1,4 @@
-//! What once went wrong.
+//! Faults that were found once, each as a scene of its own.
 
 use std::time::Duration;
 

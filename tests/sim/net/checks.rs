@@ -1,4 +1,4 @@
-//! What is checked as it happens: who may be sent what, and when; and how much was held.
+//! Checks made while the run goes on: what may be sent to whom and when, and how many bytes the proxy held.
 
 use super::SimNet;
 

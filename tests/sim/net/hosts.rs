@@ -63,7 +63,7 @@ impl SimNet {
         self.peer_pump(sock, usize::MAX);
     }
 
-    /// Whether the peer's TLS has sent all it had to.
+    /// True if the peer's TLS session has sent everything.
     pub(crate) fn is_pumped(&self, sock: usize) -> bool {
         let this = &self.socks[sock];
         !this.open || this.broken || this.tls.as_ref().is_none_or(|tls| tls.is_flushed())
@@ -90,7 +90,7 @@ impl SimNet {
         out
     }
 
-    /// Whether the peer has read all there will ever be.
+    /// True if the peer has read everything that will ever come.
     pub(crate) fn peer_sees_end(&self, sock: usize) -> bool {
         let this = &self.socks[sock];
         this.to_peer.bytes.is_empty() && (this.shut || !this.open || this.broken)

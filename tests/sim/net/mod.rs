@@ -25,7 +25,7 @@ pub(crate) enum Readiness {
     Asked,
 }
 
-/// What a dial comes to.
+/// The outcome of a dial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DialPlan {
     Connect(u64),
@@ -46,7 +46,7 @@ pub(crate) struct NetPlan {
     pub(crate) capacity: (usize, usize),
 }
 
-/// What happens later.
+/// An event that is due later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Event {
     Accept(usize),
@@ -123,7 +123,7 @@ pub(crate) struct Sock {
     acknowledged: u64,
     /// How the peer speaks TLS, if it does. What was received and sent is counted decrypted then.
     pub(crate) tls: Option<Box<TlsEnd>>,
-    /// It was closed without its peer being told so in TLS.
+    /// The proxy closed the connection without a close_notify.
     pub(crate) left_untold: bool,
     pub(crate) received: usize,
     pub(crate) sent: Vec<u8>,
@@ -131,7 +131,7 @@ pub(crate) struct Sock {
     pub(crate) marks: Vec<(usize, usize)>,
 }
 
-/// What the network knows of a connection.
+/// The network's state of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
     pub(crate) client: Option<usize>,
@@ -144,14 +144,14 @@ pub(crate) struct Line {
     pub(crate) agreed_len: Option<usize>,
     /// How the client and the upstream speak TLS.
     pub(crate) tls: [Option<(TlsPlan, Config)>; 2],
-    /// What the client asks for, where there is more than one thing to ask for.
+    /// The client's request, where the scene has more than one API.
     pub(crate) ask: Option<Ask>,
 }
 
-/// Who is at an address, where that does not depend on who dials.
+/// The peer at an address, for scenes in which it does not depend on the connection that dials.
 #[derive(Clone, Debug)]
 pub(crate) struct Host {
-    /// What each dial comes to, and how long it takes at most.
+    /// The outcome of each dial, and the longest time that it takes.
     pub(crate) dial: DialPlan,
     pub(crate) tls: Option<(TlsPlan, Config)>,
 }
@@ -173,7 +173,7 @@ pub(crate) struct SimNet {
     pub(crate) trace: bool,
     /// Clients are spoken to in TLS.
     pub(crate) alerts: bool,
-    /// Who is at which address; nobody in particular if there are none.
+    /// The peers by address; empty if the connection that dials decides.
     pub(crate) hosts: HashMap<SocketAddr, Host>,
 }
 

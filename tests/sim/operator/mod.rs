@@ -62,14 +62,14 @@ pub(crate) struct Deployed {
     pub(crate) targets: Vec<usize>,
     /// A place in [`Plan::policies`].
     pub(crate) policy: usize,
-    /// Whether its 101 has a line more.
+    /// True if the 101 has an additional line.
     pub(crate) deprecated: bool,
     pub(crate) preserve_host: bool,
-    /// The same route object as long as it is the same.
+    /// The number of the route object, which changes only when the route changes.
     pub(crate) edition: u32,
 }
 
-/// What is deployed, by the API's place.
+/// The deployments, by the API's index.
 pub(crate) type State = Vec<Option<Deployed>>;
 
 /// The line that a deprecated API's 101 has.
@@ -78,15 +78,15 @@ pub(crate) const DEPRECATION: &str = "Deprecation: @1767225600\r\n";
 /// How it goes with a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// It takes connections, in TLS or not.
+    /// The target accepts connections, with TLS or without.
     Good { tls: bool },
-    /// Its name is not known.
+    /// The target's name has no address.
     Unresolved,
     /// Nobody answers there, and says so: at once or after a while.
     Unreachable { at_once: bool },
     /// Nobody answers there.
     Silent,
-    /// Its certificate is not what it must be; or it speaks no TLS where it must.
+    /// The target's certificate is wrong, or the target speaks no TLS where it must.
     Untrusted(Option<Identity>),
 }
 
@@ -99,12 +99,12 @@ pub(crate) struct Target {
     pub(crate) addresses: Vec<SocketAddr>,
 }
 
-/// What the operator does.
+/// The actions of the operator.
 #[derive(Clone, Debug)]
 pub(crate) enum Order {
     /// From now on this is deployed.
     InForce(State),
-    /// What was in force before comes again, late: nothing changes.
+    /// The previous snapshot arrives again, late: nothing changes.
     Late,
     /// The connections of these APIs are closed.
     Close(Vec<usize>),
@@ -126,7 +126,7 @@ pub(crate) struct Filter {
     pub(crate) client: Option<IpAddr>,
 }
 
-/// What is there, and what becomes of it.
+/// The deployments at the start, and their changes.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) targets: Vec<Target>,
@@ -137,14 +137,14 @@ pub(crate) struct Plan {
     pub(crate) orders: Vec<(u64, Order)>,
 }
 
-/// What a client asks for.
+/// The request of a client.
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {
     pub(crate) listener: u16,
     pub(crate) host: String,
     /// Path and query.
     pub(crate) target: String,
-    /// What of it is behind the base path.
+    /// The part of the path after the base path.
     pub(crate) rest: String,
     pub(crate) means: Means,
 }
@@ -176,7 +176,7 @@ impl Ask {
 }
 
 impl Plan {
-    /// Who is at which address.
+    /// The peers by address.
     pub(crate) fn hosts(&self, configs: &mut Configs) -> Vec<(SocketAddr, Host)> {
         let mut hosts = Vec::new();
         for target in &self.targets {

@@ -1,4 +1,4 @@
-//! What a shard counts, against the records and the bytes on the wire: of each API, and of what came to none.
+//! A shard's counts for each API, and for requests that reached no API, compared with the records and the bytes on the wire.
 
 use std::collections::BTreeMap;
 use std::ops::{Add, RangeInclusive};
@@ -26,7 +26,7 @@ pub(crate) struct Reported {
     /// The API of each connection, as far as it had come to one.
     entered: Vec<Option<(usize, u32)>>,
     epochs: Vec<u32>,
-    /// Those that were there.
+    /// Connections that existed.
     living: BTreeMap<usize, Live>,
     gone: Vec<usize>,
     /// When tunnels came to stand, from their accept.
@@ -36,7 +36,7 @@ pub(crate) struct Reported {
 /// Where something is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Of {
-    /// It came to no route.
+    /// The request reached no route.
     Nobody,
     Api(usize),
     /// Since then it was forgotten.
@@ -92,7 +92,7 @@ struct Live {
     bytes: [Span; 2],
 }
 
-/// What is expected of an API.
+/// The expected counts of an API.
 #[derive(Debug, Default)]
 struct Sum {
     live: Live,
@@ -149,7 +149,7 @@ impl Reported {
         if reported == known { Ok(()) } else { Err(format!("{reported:?} are reported, {known:?} are known")) }
     }
 
-    /// Whether a connection is counted there.
+    /// True if a connection is counted there.
     fn is_of(&self, index: usize, of: Of) -> bool {
         match (self.entered[index], of) {
             (None, Of::Nobody) => true,
@@ -159,7 +159,7 @@ impl Reported {
         }
     }
 
-    /// Who is to end is counted, until it does.
+    /// A draining connection counts until it has ended.
     fn draining(&self, world: &World, watch: &Watch) -> Result<(), String> {
         for route in &self.report.routes {
             let (waiting, total) = route.draining;
@@ -198,7 +198,7 @@ impl Reported {
     }
 }
 
-/// What can be seen of a connection that is there, and is not in its handshake any more.
+/// The visible state of a connection after its handshake.
 fn live(world: &World, watch: &Watch, index: usize) -> Result<Live, String> {
     let line = &world.net.lines[index];
     let sent = line.client.map_or(&[][..], |sock| &world.net.socks[sock].sent);

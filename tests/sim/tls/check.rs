@@ -1,4 +1,4 @@
-//! What must hold of TLS in every run, whatever happened in it.
+//! Rules on TLS that every run must keep.
 
 use ringway::engine::TlsFault;
 use ringway::proxy::end::End;
@@ -70,7 +70,7 @@ pub(crate) fn handshake(world: &World, index: usize, record: &Record, client: &P
     ensure(trusted || !(told && record.status == 101), || "it was opened to who is not the upstream".to_owned())
 }
 
-/// Whether a tunnel may have broken in this way by this peer's doing.
+/// True if this peer may be the reason why a tunnel broke in this way.
 pub(crate) fn may_break(peer: &Peer, fault: TlsFault) -> bool {
     let Some(plan) = &peer.plan.tls else { return false };
     match fault {

@@ -76,7 +76,7 @@ impl Server {
         Client(socket)
     }
 
-    /// What the server answers to these bytes, up to its end of the connection.
+    /// The server's answer to these bytes, up to its end of the connection.
     fn answer(&self, bytes: &[u8]) -> String {
         let mut stream = self.tcp();
         stream.write_all(bytes).unwrap();

@@ -1,4 +1,4 @@
-//! What every upstream does alike: handshakes, control frames, closing, the end.
+//! Behaviour that all upstreams share: handshakes, control frames, closing, the end.
 
 use std::io::{Read, Write};
 

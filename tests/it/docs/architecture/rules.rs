@@ -7,7 +7,7 @@ use super::tree::{Crate, File, Tree};
 pub(super) const PRODUCT: Crate = Crate { folder: "src/", roots: &["crate", "ringway"] };
 pub(super) const LOADTEST: Crate = Crate { folder: "loadtest/src/", roots: &["crate", "ringway_load"] };
 
-/// What each folder of the product may import, besides the files beside the folders, which import nothing.
+/// The folders that each folder of the product may import, besides the files at the crate's top, which import nothing.
 /// docs/architecture.md has the same table.
 pub(super) const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("engine", &[]),

@@ -28,7 +28,7 @@ impl File {
         self.module.first().map_or("", String::as_str)
     }
 
-    /// Whether the file stands beside the folders at the crate's top, and is not its root.
+    /// True if the file is at the crate's top and is not the root.
     pub(super) fn is_at_the_top(&self) -> bool {
         self.module.len() == 1 && !self.path.ends_with("/mod.rs")
     }

@@ -1,4 +1,4 @@
-//! What redeploying does to live connections: nothing where they still go where they go, and otherwise 1012 to the client
+//! The effect of a new deployment on live connections: none while their target stays, otherwise 1012 to the client
 //! and 1001 to the upstream.
 
 use serde_json::{Value, json};

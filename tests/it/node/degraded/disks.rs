@@ -14,7 +14,7 @@ in_namespaces! {
     a_disk_that_can_only_be_read_is_served_from
 }
 
-/// What takes the room on the disk.
+/// The file that fills the disk.
 pub(super) const FILLER: &str = "/mnt/filler";
 
 pub(super) fn home() -> Home {
@@ -44,7 +44,7 @@ mod inside {
     use crate::harness::node::{Node, alive, through};
     use crate::harness::until;
 
-    /// What was there is read.
+    /// The existing APIs can be read.
     fn reads(node: &Node) {
         assert_eq!(node.admin.get("/apis/default/chat/1.0").expect(200)["deployments"][0]["status"], "running");
         for path in ["/apis", "/audit", "/projects", "/environments", "/apis/default/chat/1.0/revisions"] {

@@ -1,4 +1,4 @@
-//! What a header line may look like (RFC 9112 section 5, RFC 9110 section 5).
+//! The form of header lines (RFC 9112 section 5, RFC 9110 section 5).
 
 use ringway::proto::head::is_token_byte;
 use ringway::proto::refusal::Refusal;

@@ -40,7 +40,7 @@ const PLAIN_LINES: [&str; 5] = [
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
 ];
 
-/// What comes of a head.
+/// The result of parsing a request head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome<T> {
     Good(T),
@@ -59,7 +59,7 @@ struct Parsed {
     end_to_end: Vec<String>,
 }
 
-/// What a response means to a proxy that waits for a 101.
+/// The meaning of a response for a proxy that waits for a 101.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Answer {
     Switching(Agreed),
@@ -92,7 +92,7 @@ fn incomplete<T>(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Vector<T
     Vector { name: name.into(), bytes: bytes.into(), limits: ROOMY, expected: Outcome::Incomplete }
 }
 
-/// What [`Request::parse`] must give for the plain handshake of [`PLAIN_LINES`] to `/`.
+/// The result that [`Request::parse`] must give for the plain handshake of [`PLAIN_LINES`] to `/`.
 fn plain() -> Parsed {
     Parsed { path: "/".into(), host: "a.test".into(), key: KEY.into(), ..Parsed::default() }
 }
