@@ -187,7 +187,7 @@ fn unexpected_tls(world: &World, index: usize, client: &Peer, sent: &[u8]) -> Re
     ensure(u128::from(lived) <= wait + 10, || format!("closed {lived} ms after the client's last word"))
 }
 
-/// Whether these were dialled as they stand in an answer, but for one that goes first because it had answered before.
+/// True if the proxy dialled these in the order of the DNS answer, except for one that goes first because it answered before.
 fn in_turn(world: &World, line: &Line, addresses: &[SocketAddr], dialled: &[SocketAddr]) -> bool {
     let Some((begun, first)) = line.dialled.first() else { return true };
     let before = world.net.lines.iter().flat_map(|line| &line.dialled);

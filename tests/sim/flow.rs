@@ -122,12 +122,12 @@ pub(crate) fn flow(
 }
 
 impl Flow {
-    /// What is sent last need not be whole.
+    /// Accepts `rest`, the incomplete frame at the end of the stream, if the other side said it or the proxy inserts such frames.
     fn cut(&mut self, said: &[u8], next: usize, rest: &[u8]) -> Result<(), ()> {
         self.whole = false;
         let ours = [FIN | PING, FIN | CLOSE].contains(&rest[0]);
         if ours && rest.len() < 6 {
-            // Too little to tell whose it is.
+            // Too short to tell who sent it.
             Ok(())
         } else if said[next.min(said.len())..].starts_with(rest) {
             self.bytes += rest.len() as u64;
@@ -137,7 +137,7 @@ impl Flow {
             }
             Ok(())
         } else if ours {
-            // Of ours, and not taken to its end.
+            // The proxy's own frame, sent in part.
             Ok(())
         } else {
             Err(())

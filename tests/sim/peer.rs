@@ -37,7 +37,7 @@ pub(crate) enum Pongs {
     Never,
 }
 
-/// What is done at a byte, wherever that is.
+/// An action at a byte of the stream, even inside a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
     End,
@@ -51,7 +51,7 @@ pub(crate) enum Cut {
 pub(crate) struct PeerPlan {
     /// The client's request, or the upstream's answer, in which `{accept}` stands for what the key asks for.
     pub(crate) head: Vec<u8>,
-    /// Whether the head opens a WebSocket.
+    /// True if the head is a valid handshake.
     pub(crate) valid: bool,
     /// Items said right behind the head: by a client, before it has seen a 101.
     pub(crate) early: usize,
@@ -146,7 +146,7 @@ impl Peer {
         self.rng.wait(self.plan.pace.0, self.plan.pace.1)
     }
 
-    /// What it said, its head included.
+    /// The bytes that the peer has sent, with its head.
     pub(crate) fn said(&self) -> &[u8] {
         &self.out[..self.wrote]
     }
@@ -212,7 +212,7 @@ impl Peer {
         [again, waits, pong].into_iter().flatten().min()
     }
 
-    /// What it has done so far, to be compared.
+    /// The peer's progress, for comparison with an earlier one.
     fn progress(&self, net: &SimNet, sock: usize) -> (usize, usize, usize, Option<(usize, usize)>) {
         let tls = net.socks[sock].tls.as_ref().map(|tls| tls.progress());
         (self.given.len(), self.wrote, self.items.len(), tls)

@@ -18,7 +18,7 @@ fn is_at<S: std::fmt::Display>(told: Told, side: S) -> bool {
     is_client(side) == (told == Told::Client)
 }
 
-/// Whether the connection ends because this side closed it.
+/// True if the connection ends because this side closed it.
 pub(crate) fn is_closed_by(end: End, told: Told) -> bool {
     matches!(end, End::Closed(side) if is_at(told, side))
 }
@@ -71,8 +71,8 @@ pub(crate) fn row(end: End, told: Told, code: Option<u16>) -> Option<(u16, &'sta
     }
 }
 
-/// Whether a close frame of ours is right. Where the table has none, something more may have happened behind the end: the
-/// other side broke a rule, did not close in time, or was lost and has a code for that. Nobody is told of a side that was
+/// True if a close frame of the proxy is right. Where the table has none, something more may have happened after the end: the
+/// other side broke a rule, did not close in time, or was lost and has a code for that. No close frame tells of a side that was
 /// lost in any other way.
 pub(crate) fn allows(
     row: &Option<(u16, &'static str)>,

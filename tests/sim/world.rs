@@ -35,11 +35,11 @@ pub(crate) struct ConnectionPlan {
     pub(crate) dials: Vec<DialPlan>,
     pub(crate) client: PeerPlan,
     pub(crate) upstream: PeerPlan,
-    /// What a handshake comes to that nothing disturbs.
+    /// The outcome of the handshake if nothing disturbs it.
     pub(crate) outcome: Outcome,
-    /// What the balancer says through which it comes, if it does. It is the first that is said.
+    /// The PROXY header of the balancer that the client comes through, if any: the first bytes of the connection.
     pub(crate) balanced: Option<Vec<u8>>,
-    /// What it asks for, where an operator deploys more than one thing.
+    /// The client's request, in scenes with an operator.
     pub(crate) ask: Option<Ask>,
 }
 
@@ -97,7 +97,7 @@ pub(crate) struct Scene {
     pub(crate) horizon: u64,
     /// Nobody stalls, breaks or is too slow for a deadline: what is said must arrive, to the last byte.
     pub(crate) smooth: bool,
-    /// What is deployed and what becomes of that. Without, there is one route to [`addresses`](Self::addresses).
+    /// The deployments and their changes. Without them there is one route to [`addresses`](Self::addresses).
     pub(crate) operator: Option<Arc<Plan>>,
 }
 

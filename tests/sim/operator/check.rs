@@ -1,5 +1,5 @@
-//! What must hold of each connection when things change around it: it took the route that its path had, went where that
-//! route went, and ended for a reason that there was.
+//! Rules for each connection while deployments change: it takes the route of its path, reaches a target of that route, and ends
+//! for a reason that holds.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -76,7 +76,7 @@ impl Judged<'_> {
         }
     }
 
-    /// It is answered with this, and nobody was dialled.
+    /// Checks that the client got this refusal and that the proxy dialled no target.
     fn refused(&self, status: u16, code: &str) -> Result<(), String> {
         ensure(self.line.dialled.is_empty(), || format!("dialled {:?} instead of {code}", self.line.dialled))?;
         ensure(self.is_refused(code), || format!("due was {status} {code}"))?;
@@ -128,13 +128,13 @@ impl Judged<'_> {
         Ok(())
     }
 
-    /// Whether a tunnel to its target was right when the upstream had agreed.
+    /// True if a tunnel to its target was allowed when the upstream had answered 101.
     fn stands(&self, api: usize, version: usize) -> bool {
         let state = &self.operator.watch.versions[version];
         self.seen.target.is_some_and(|target| objection(state, api, self.seen.listener, target).is_none())
     }
 
-    /// Whether whom it is to trust in TLS may be another since it was judged: its route is another object.
+    /// True if the authorities to trust in TLS may have changed since it was judged: its route is a new object.
     fn lost_trust(&self, api: usize, deployed: &Deployed) -> bool {
         let is_tls = |target: &usize| self.operator.plan.targets[*target].url.starts_with("wss");
         let (Some(judged), Some(left)) = (self.seen.judged, self.seen.left) else { return false };
@@ -164,7 +164,7 @@ impl Judged<'_> {
         self.answered(status, code)
     }
 
-    /// Who was dialled was asked for what is behind the base path, at the target's own.
+    /// Checks the requests to targets: the path after the base path, appended to the target's own path.
     fn requests(&self, deployed: &Deployed) -> Result<(), String> {
         // Who refused at once left its socket's number to the next.
         let sockets: BTreeMap<usize, SocketAddr> = self.line.dialled.iter().copied().collect();
@@ -188,7 +188,7 @@ impl Judged<'_> {
         Ok(())
     }
 
-    /// Its 101 has the lines that its API's had when it asked, and no others'.
+    /// Checks that the 101 has the additional lines that the API had at the request, and no other API's.
     fn lines(&self, deployed: &Deployed) -> Result<(), String> {
         let sent = self.line.client.map_or(&[][..], |sock| &self.world.net.socks[sock].sent);
         let Some(head) = wire::head_len(sent) else { return Ok(()) };
@@ -198,7 +198,7 @@ impl Judged<'_> {
     }
 }
 
-/// Whether a dial that tries the targets from `first` on may have come to these addresses: which target it came to last.
+/// The target that a dial reached last, if trying the targets from `first` on can lead to these addresses.
 fn goes(plan: &Plan, deployed: &Deployed, first: usize, dialled: &[SocketAddr]) -> Option<usize> {
     let mut left = dialled;
     for at in 0..deployed.targets.len() {
@@ -249,7 +249,7 @@ fn in_turn(world: &World, operator: &Operator) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether there was this reason to end a connection when its end began.
+/// Checks that this reason to end a connection held when the end began.
 pub(crate) fn ended(world: &World, index: usize, cause: Cause) -> Result<(), String> {
     let Some(operator) = &world.operator else { return Ok(()) };
     let seen = &operator.watch.seen[index];

@@ -52,7 +52,7 @@ impl Forge {
         Arc::new(builder.build())
     }
 
-    /// The same object for the same edition, as long as anybody has it.
+    /// The route of an edition: the same object for as long as anything refers to it.
     fn route(&mut self, plan: &Plan, api: usize, deployed: &Deployed) -> Arc<Route> {
         let known = self.routes.get(&(api, deployed.edition));
         if let Some(route) = known.and_then(Weak::upgrade) {

@@ -14,7 +14,7 @@ pub(crate) struct Session {
     pub(crate) limit: usize,
     pub(crate) from: u32,
     pub(crate) is_over: bool,
-    /// Who was there when it began, and was meant then.
+    /// The connections that existed and matched when the listing began.
     there: Vec<usize>,
     shown: Vec<usize>,
 }
@@ -62,7 +62,7 @@ impl Session {
         }
     }
 
-    /// Whether a connection is shown as what it is.
+    /// Checks that the shown values of a connection are right.
     fn right(&self, world: &World, watch: &Watch, index: usize, view: &ConnectionView) -> Result<(), &'static str> {
         let seen = &watch.seen[index];
         let line = &world.net.lines[index];

@@ -5,8 +5,8 @@
 //! - [`watch`] notes as it happens which connection is where, and why one is to end; [`listing`] and [`tally`] hold what
 //!   the proxy says of itself against that; [`check`] judges each connection afterwards.
 //!
-//! What is expected is worked out from [`State`]s alone: nothing of `ringway::routing` says here what route a path has, nor
-//! anything of `ringway::proxy` which connection a change concerns.
+//! Every expectation follows from [`State`]s alone: neither the route of a path nor the connections that a change concerns come
+//! from `ringway::routing` or `ringway::proxy`.
 
 pub(crate) mod check;
 pub(crate) mod force;

@@ -235,7 +235,7 @@ impl World {
         operator.watch.weigh(&operator.plan, self.net.now);
     }
 
-    /// Whether a connection is from this client.
+    /// True if a connection is from the filter's client.
     pub(crate) fn is_from(&self, index: usize, filter: &Filter) -> bool {
         filter.client.is_none_or(|client| client == client_of(&self.scene, index).ip())
     }

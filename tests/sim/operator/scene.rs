@@ -103,7 +103,7 @@ fn usual_listener(api: usize) -> u16 {
     u16::from(api >= 4)
 }
 
-/// What is deployed, as the operator goes on.
+/// The deployments while the operator's actions are generated.
 struct Fleet {
     rng: Rng,
     targets: usize,
@@ -266,7 +266,7 @@ fn talk(rng: &mut Rng, upstream: bool) -> Vec<Item> {
     items
 }
 
-/// It stays for a while, here and there.
+/// Adds pauses in which the client stays connected.
 fn linger(rng: &mut Rng, plan: &mut PeerPlan) {
     for _ in 0..rng.below(4) {
         let at = rng.below(plan.items.len() + 1);
@@ -274,7 +274,7 @@ fn linger(rng: &mut Rng, plan: &mut PeerPlan) {
     }
 }
 
-/// What somebody asks for: a base path, written in one way or another, or something that is like one.
+/// Generates a request: a base path in one of its spellings, or a path that resembles one.
 fn ask(rng: &mut Rng, is_crowd: bool) -> Ask {
     let at = if is_crowd { rng.below(2) * 3 } else { rng.below(APIS.len()) };
     let api = APIS[at];

@@ -1,5 +1,5 @@
-//! What is noted of each connection while it lives: by which state of things it was judged, how far it has come, since when
-//! it is to end and why. A connection's stage is what `Command::List` says it is after each of its steps.
+//! Notes on each connection while it is open: the version by which it was judged, its stage, since when it must end and why.
+//! A connection's stage is the one that `Command::List` shows after each of its steps.
 
 use ringway::command::Cause;
 use ringway::command::view::{self, ConnectionView};
@@ -47,7 +47,7 @@ pub(crate) struct Seen {
     doom: Option<usize>,
     /// Reasons to end that there were since its last step.
     held: Vec<Cause>,
-    /// The same, when its end began.
+    /// The reasons that held when its end began.
     pub(crate) reasons: Vec<Cause>,
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct Doom {
 
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    /// What was in force, one after the other.
+    /// The active states, one after another.
     pub(crate) versions: Vec<State>,
     pub(crate) seen: Vec<Seen>,
     dooms: Vec<Doom>,

@@ -14,7 +14,7 @@ const SEALED: usize = 128 * 1024;
 /// A record that is not whole, on its way in or out.
 const RECORD: usize = 17 * 1024;
 
-/// What TLS may hold for a peer, in either direction.
+/// The most bytes that TLS may hold for a peer, in either direction.
 pub(crate) fn held(sock: &Sock) -> usize {
     if sock.tls.is_some() { SEALED + RECORD } else { 0 }
 }

@@ -98,7 +98,7 @@ pub(crate) fn which(certificate: &CertificateDer<'_>) -> Option<usize> {
     CERTIFICATES.downstream.iter().position(|issued| issued.chain[0] == *certificate)
 }
 
-/// What the proxy is given, with one certificate or another.
+/// The proxy's configuration for clients, with one of two certificates.
 pub(crate) fn for_clients(turn: usize) -> Arc<ServerConfig> {
     let Issued { chain, key } = &CERTIFICATES.downstream[turn % 2];
     let builder = ServerConfig::builder_with_provider(provider(Version::Tls13, false));
@@ -108,7 +108,7 @@ pub(crate) fn for_clients(turn: usize) -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-/// What the proxy is given.
+/// The proxy's configuration for upstreams.
 pub(crate) fn for_upstream() -> Arc<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(provider(Version::Tls13, false));
     let builder = builder.with_safe_default_protocol_versions().unwrap();
@@ -117,7 +117,7 @@ pub(crate) fn for_upstream() -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-/// What the proxy asks of the upstream.
+/// The proxy's requirements for the upstream's certificate.
 pub(crate) fn of_upstream() -> UpstreamTls {
     UpstreamTls { name: ServerName::try_from("upstream.test").unwrap(), is_verified: true, trust: 0 }
 }
@@ -129,11 +129,11 @@ pub(crate) enum Config {
     Server(Arc<ServerConfig>),
 }
 
-/// Those of one scene.
+/// The configurations of one scene.
 #[derive(Debug, Default)]
 pub(crate) struct Configs(Vec<(Kind, Config)>);
 
-/// What tells one peer's configuration from another's.
+/// The properties that distinguish peers' configurations.
 type Kind = (Version, Identity, [bool; 3]);
 
 impl Configs {

@@ -22,12 +22,12 @@ pub(crate) struct TlsEnd {
     session: Option<Connection>,
     plan: TlsPlan,
     rng: Rng,
-    /// What the proxy sent of a record that is not whole.
+    /// The received part of an incomplete record.
     partial: Vec<u8>,
     sent: usize,
     arriving: VecDeque<Arrival>,
     read: usize,
-    /// What it is to send, and what it has.
+    /// Bytes that wait to be sent.
     out: VecDeque<u8>,
     queued: usize,
     pub(crate) pushed: usize,
@@ -41,9 +41,9 @@ pub(crate) struct TlsEnd {
     /// A bit of what it sent is wrong, and where what it said ends that counts.
     pub(crate) forged: bool,
     pub(crate) good_until: Option<usize>,
-    /// Its session failed, at this byte of what it was sent.
+    /// The received byte at which the session failed.
     failed_at: Option<usize>,
-    /// What the proxy did that it must not.
+    /// The rule that the proxy broke.
     pub(crate) fault: Option<String>,
 }
 
@@ -90,7 +90,7 @@ impl TlsEnd {
         end
     }
 
-    /// What the session wants to be sent.
+    /// The bytes that the session wants to send.
     fn written(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         if let Some(session) = &mut self.session {
@@ -177,7 +177,7 @@ impl TlsEnd {
         plain
     }
 
-    /// Whether it may say something.
+    /// True if the peer may send.
     fn is_ready(&self) -> bool {
         let waiting = self.arriving.iter().any(|arrival| !arrival.reply.is_empty());
         let open = self.session.as_ref().is_some_and(|session| !session.is_handshaking());
@@ -231,7 +231,7 @@ impl TlsEnd {
         self.goodbye = true;
     }
 
-    /// What it can send now, up to `max` bytes.
+    /// The bytes that the peer can send now, at most `max`.
     pub(crate) fn next(&mut self, max: usize) -> Vec<u8> {
         let until = match self.plan.misdeed {
             Some(Misdeed::Cut(at, _)) => at.saturating_sub(self.pushed),
@@ -242,12 +242,12 @@ impl TlsEnd {
         self.out.drain(..count).collect()
     }
 
-    /// Whether all is sent that it will send.
+    /// True if the peer has sent everything that it will send.
     pub(crate) fn is_flushed(&self) -> bool {
         self.out.is_empty() || self.cut().is_some()
     }
 
-    /// What is to be done where it has come to.
+    /// The action at the byte that the peer has reached.
     pub(crate) fn cut(&self) -> Option<Cut> {
         match self.plan.misdeed {
             Some(Misdeed::Cut(at, cut)) if self.pushed >= at => Some(cut),
@@ -255,7 +255,7 @@ impl TlsEnd {
         }
     }
 
-    /// Whether it knows that its session failed, and has said so.
+    /// True if the peer has noticed that its session failed, and has sent its alert.
     pub(crate) fn has_given_up(&self) -> bool {
         self.failed_at.is_some_and(|at| self.read >= at) && self.out.is_empty()
     }
@@ -270,12 +270,12 @@ impl TlsEnd {
         self.taken.1
     }
 
-    /// Whether the handshake is done, as far as the peer can tell.
+    /// True if the handshake is complete on the peer's side.
     pub(crate) fn is_open(&self) -> bool {
         self.session.as_ref().is_some_and(|session| !session.is_handshaking())
     }
 
-    /// Whether it could have been told of the proxy's end, and was not.
+    /// True if the proxy could have sent close_notify, and did not.
     pub(crate) fn is_left_untold(&self) -> bool {
         self.is_open() && !self.was_told_end && self.failed_at.is_none() && !self.forged
     }
@@ -295,7 +295,7 @@ impl TlsEnd {
     }
 }
 
-/// The same handshake message, in many records.
+/// Splits a handshake message into many records.
 fn fragmented(record: &[u8], size: usize) -> Vec<u8> {
     let (header, message) = record.split_at(HEADER);
     let mut out = Vec::new();

@@ -1,4 +1,4 @@
-//! What a peer does about TLS: its plan, made up from the seed; and [`end`], its session. Keys are rustls' own and differ
+//! TLS of a peer: its plan, generated from the seed; and [`end`], its session. Keys are rustls' own and differ
 //! from run to run, but no length, boundary or moment depends on them: certificates are signed with Ed25519, whose
 //! signatures all have one length, and sessions to resume are kept for one scene only.
 
@@ -9,7 +9,7 @@ pub(crate) mod scene;
 
 use crate::peer::Cut;
 
-/// Who an upstream's certificate says it is.
+/// The name in an upstream's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Identity {
     Right,
@@ -27,7 +27,7 @@ pub(crate) enum Version {
     Retried,
 }
 
-/// Whether a peer says that it has finished (close_notify) before it ends its connection.
+/// The use of close_notify before a peer ends its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Goodbye {
     Said,
@@ -36,14 +36,14 @@ pub(crate) enum Goodbye {
     Unsaid,
 }
 
-/// What goes wrong, by the peer's doing.
+/// A fault that the peer causes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Misdeed {
     /// One bit of this byte that it sends is another.
     Forge(usize),
     /// Something is done at a byte of what it sends, wherever that is: in its handshake, in a record.
     Cut(usize, Cut),
-    /// It speaks first, and in plain text.
+    /// The peer sends first, in plain text.
     Banner,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct TlsPlan {
     pub(crate) identity: Identity,
     /// An upstream's: whether it wants to see a certificate of the proxy's, which has none.
     pub(crate) asks_for_certificate: bool,
-    /// Whether it takes the proxy's certificate.
+    /// True if the peer trusts the proxy's certificate.
     pub(crate) trusts: bool,
     /// Plaintext bytes in a record, at least and at most; records written at a time.
     pub(crate) record: (usize, usize),
@@ -65,7 +65,7 @@ pub(crate) struct TlsPlan {
     pub(crate) goodbye: Goodbye,
     /// The connection's end follows close_notify at once, and not when the peer leaves.
     pub(crate) ends_at_once: bool,
-    /// What it reads and writes at a time is no less than this.
+    /// The fewest bytes that the peer reads or writes at a time.
     pub(crate) min_piece: usize,
     pub(crate) misdeed: Option<Misdeed>,
     /// Said before it, as it is.

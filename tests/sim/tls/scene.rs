@@ -10,7 +10,7 @@ use crate::world::{ConnectionPlan, Outcome, Scene, Tls};
 
 /// Percent of the seeds that speak TLS: of those with short messages, and of those with long ones, which take longer.
 const SHARE: (usize, usize) = (36, 18);
-/// What a handshake sends, more or less: where things go wrong in it.
+/// About the size of a handshake in bytes: faults inside it are placed within this many.
 const HANDSHAKE_BYTES: usize = 2000;
 
 pub(crate) fn encrypted(mut scene: Scene, style: Style, rng: &mut Rng) -> Scene {

@@ -28,14 +28,14 @@ impl Random {
 /// APIs of a worker.
 const APIS: u64 = 4;
 
-/// What is known of an API.
+/// The known state of an API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Known {
     description: String,
     lifecycle: String,
     /// By environment: the revision, and whether it is stopped.
     deployments: BTreeMap<String, (u64, bool)>,
-    /// What each revision's description is, from the first on.
+    /// The description of each revision, from the first on.
     revisions: Vec<String>,
 }
 
@@ -203,7 +203,7 @@ impl Worker {
     }
 }
 
-/// What a node knows of an API.
+/// The node's state of an API.
 fn show(node: &Node, api: &str) -> Option<Known> {
     let path = format!("/apis/default/{api}/1.0");
     let answer = node.admin.get(&path);
