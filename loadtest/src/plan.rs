@@ -107,12 +107,24 @@ impl Plan {
     }
 }
 
+/// The lifetime of a run's connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// The connections stay open.
+    Held,
+    /// Each connection closes at once, and another opens.
+    Short,
+}
+
 /// The addresses 127.0.0.x to connect from, if the target is on this host and there are more connections than ports of
 /// one address.
 #[must_use]
-pub fn loopback_sources(target: SocketAddr, connections: u64, storm: bool) -> Vec<IpAddr> {
+pub fn loopback_sources(target: SocketAddr, connections: u64, lifetime: Lifetime) -> Vec<IpAddr> {
     let IpAddr::V4(address) = target.ip() else { return Vec::new() };
-    let needed = if storm { SOURCES_FOR_STORMS } else { connections.div_ceil(CONNECTIONS_A_SOURCE).min(250) };
+    let needed = match lifetime {
+        Lifetime::Short => SOURCES_FOR_STORMS,
+        Lifetime::Held => connections.div_ceil(CONNECTIONS_A_SOURCE).min(250),
+    };
     if !address.is_loopback() || needed < 2 {
         return Vec::new();
     }
@@ -121,15 +133,16 @@ pub fn loopback_sources(target: SocketAddr, connections: u64, storm: bool) -> Ve
 
 #[cfg(test)]
 mod tests {
+    use super::Lifetime::{Held, Short};
     use super::loopback_sources;
 
     #[test]
     fn sources_are_spread_only_where_they_are_needed_and_can_be() {
         let local = "127.0.0.1:9000".parse().unwrap();
-        assert!(loopback_sources(local, 20_000, false).is_empty());
-        assert_eq!(loopback_sources(local, 50_000, false).len(), 3);
-        assert_eq!(loopback_sources(local, 10, true).len(), 32);
-        assert!(loopback_sources("192.0.2.1:9000".parse().unwrap(), 90_000, true).is_empty());
-        assert!(loopback_sources("[::1]:9000".parse().unwrap(), 90_000, true).is_empty());
+        assert!(loopback_sources(local, 20_000, Held).is_empty());
+        assert_eq!(loopback_sources(local, 50_000, Held).len(), 3);
+        assert_eq!(loopback_sources(local, 10, Short).len(), 32);
+        assert!(loopback_sources("192.0.2.1:9000".parse().unwrap(), 90_000, Short).is_empty());
+        assert!(loopback_sources("[::1]:9000".parse().unwrap(), 90_000, Short).is_empty());
     }
 }

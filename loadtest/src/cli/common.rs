@@ -14,7 +14,7 @@ use ringway::tls::client::server_name;
 use crate::control::{self, Job};
 use crate::failure::Failure;
 use crate::message::{Form, Format};
-use crate::plan::{FRAMES, Place, Plan, Speech, Upstream, loopback_sources};
+use crate::plan::{FRAMES, Lifetime, Place, Plan, Speech, Upstream, loopback_sources};
 use crate::report::model::{Scenario, Setting};
 use crate::report::threshold::Threshold;
 use crate::schedule::Rate;
@@ -215,11 +215,12 @@ impl Common {
             return Err(Failure::Configuration(format!("{one} and {other} cannot both go to standard output")));
         }
         let cpus = self.cpus.as_ref().map(|Cpus(cpus)| cpus.as_slice());
-        let room = control::room_for(cpus, extra.connections, self.upstream.is_some())?;
+        let upstream = if self.upstream.is_some() { Upstream::Own } else { Upstream::Other };
+        let room = control::room_for(cpus, extra.connections, upstream)?;
         let place = place_of("--url", &self.url, Speech::WebSocket)?;
-        let storm = extra.scenario == Scenario::Storm;
+        let lifetime = if extra.scenario == Scenario::Storm { Lifetime::Short } else { Lifetime::Held };
         let sources = if self.source.is_empty() {
-            loopback_sources(place.address, extra.connections, storm)
+            loopback_sources(place.address, extra.connections, lifetime)
         } else {
             self.source.clone()
         };
@@ -237,7 +238,7 @@ impl Common {
             sources,
             headers: self.header.clone(),
             protocols: self.subprotocol.clone(),
-            upstream: if self.upstream.is_some() { Upstream::Own } else { Upstream::Other },
+            upstream,
             timeout: self.timeout,
             reset: self.close == Closing::Reset,
             format: Format::new(form, self.seed, sizes.max()),

@@ -35,9 +35,10 @@ pub(super) fn finish(common: &Common, outcome: &Outcome) -> Result<ExitCode, Fai
     // Standard output carries only the requested file, if one was requested there.
     let taken = [&common.json, &common.hlog, &common.html].into_iter().flatten().any(|path| path == Path::new("-"));
     if !taken {
-        let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let look = if coloured { text::Look::Coloured } else { text::Look::Plain };
         // There may be no reader.
-        let _ = write!(io::stdout(), "{}", text::render(report, color));
+        let _ = write!(io::stdout(), "{}", text::render(report, look));
     }
     result.map_err(Failure::Failed)?;
     Ok(if report.thresholds.iter().any(|threshold| threshold.failed) {

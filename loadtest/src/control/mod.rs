@@ -26,7 +26,7 @@ pub use phases::Run;
 
 use crate::composer::Composer;
 use crate::failure::Failure;
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::record::{Event, Recorder};
 use crate::report::hlog::Interval;
 use crate::report::model::{Report, Scenario, Setting};
@@ -134,15 +134,16 @@ pub struct Room {
     pub max_connections: usize,
 }
 
-/// Checks that the host can run this many connections on these CPUs; on all CPUs if none are given.
+/// Checks that the host can run this many connections on these CPUs; on all CPUs if none are given. With an upstream of its own,
+/// the generator has both ends of each connection.
 ///
 /// # Errors
 /// Fails with the missing resource, and how to provide it.
-pub fn room_for(cpus: Option<&[usize]>, connections: u64, both_ends: bool) -> Result<Room, Failure> {
+pub fn room_for(cpus: Option<&[usize]>, connections: u64, upstream: plan::Upstream) -> Result<Room, Failure> {
     let host = preflight::check().map_err(|missing| Failure::Failed(missing.to_string()))?;
     let cpus = host.choose_cpus(cpus).map_err(Failure::Configuration)?;
     preflight::check_limits(&host, cpus.len()).map_err(|missing| Failure::Failed(missing.to_string()))?;
-    let fit = host.max_connections(if both_ends { 2 } else { 1 }, cpus.len());
+    let fit = host.max_connections(if upstream == plan::Upstream::Own { 2 } else { 1 }, cpus.len());
     if connections > fit {
         return Err(Failure::Configuration(format!(
             "{connections} connections are more than the {fit} that the limit on file descriptors ({}) allows; raise it \

@@ -15,6 +15,7 @@ use crate::proc;
 use crate::record::{Event, Window};
 use crate::report::model::{Scenario, TargetUse};
 use crate::schedule::Rate;
+use crate::shard::client::Purpose;
 use crate::shard::clients::Opening;
 use crate::shard::load::Command;
 use crate::shard::script;
@@ -110,7 +111,7 @@ impl<'a> Run<'a> {
 
     /// Opens one connection, to check that there is a target.
     fn probe(&mut self) -> Result<(), Failure> {
-        self.open(0, 1, None, true);
+        self.open(0, 1, None, Purpose::Probe);
         loop {
             match self.next(None)? {
                 Step::Probed(Ok(())) => return Ok(()),
@@ -132,7 +133,7 @@ impl<'a> Run<'a> {
         self.until_settled()?;
         let half = all / 2;
         if self.job.scenario == Scenario::Hold && self.target.is_some() && half > 1 {
-            self.open(1, half, rate, false);
+            self.open(1, half, rate, Purpose::Load);
             self.until_settled()?;
             self.rest(REST)?;
             let memory = self.target_memory();
@@ -140,18 +141,18 @@ impl<'a> Run<'a> {
                 target.memory_half_bytes = memory;
             }
             self.opened_at_half = self.totals.counts.opened;
-            self.open(half, all, rate, false);
+            self.open(half, all, rate, Purpose::Load);
         } else if all > 1 {
-            self.open(1, all, rate, false);
+            self.open(1, all, rate, Purpose::Load);
         } else {
             return Ok(());
         }
         self.until_settled()
     }
 
-    fn open(&mut self, first: u64, last: u64, rate: Option<Rate>, probe: bool) {
+    fn open(&mut self, first: u64, last: u64, rate: Option<Rate>, purpose: Purpose) {
         self.settled = 0;
-        let opening = Opening { first, last, rate, start: Time::of_the_clock(), probe };
+        let opening = Opening { first, last, rate, start: Time::of_the_clock(), purpose };
         self.fleet.tell(Command::Open(opening));
     }
 

@@ -428,7 +428,7 @@ mod tests {
             let plain = render(&filled("x", number, share)).unwrap();
             assert_eq!(shape(&page), shape(&plain));
             assert!(!page.contains('\u{202e}') && !page.contains('\u{0}'));
-            let _ = crate::report::text::render(&filled(&text, number, share), true);
+            let _ = crate::report::text::render(&filled(&text, number, share), crate::report::text::Look::Coloured);
             let _ = crate::report::compare::render(&filled(&text, number, share), &sample::echo());
         }
     }

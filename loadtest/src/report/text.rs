@@ -5,10 +5,19 @@ use std::fmt::Write;
 use super::figures::{bytes, count, distribution, percent, rate, several, three, time, visible};
 use super::model::{Agreed, Latency, Messages, Outcome, Report, Scenario};
 
-/// Renders the table. `color` adds ANSI colours; strings from outside cannot add any.
+/// The look of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Text alone.
+    Plain,
+    /// ANSI colours for the verdict and for counts that must be zero.
+    Coloured,
+}
+
+/// Renders the table. Strings from outside cannot add colours.
 #[must_use]
-pub fn render(report: &Report, color: bool) -> String {
-    let mut table = Table { text: String::new(), color };
+pub fn render(report: &Report, look: Look) -> String {
+    let mut table = Table { text: String::new(), look };
     table.headline(report);
     let settings = report.settings.iter().map(|set| format!("{}={}", visible(&set.name, 40), visible(&set.value, 200)));
     table.items("settings", settings);
@@ -152,12 +161,15 @@ pub(crate) fn each(scenario: Scenario) -> &'static str {
 
 struct Table {
     text: String,
-    color: bool,
+    look: Look,
 }
 
 impl Table {
     fn painted(&self, code: &str, text: &str) -> String {
-        if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        match self.look {
+            Look::Coloured => format!("\x1b[{code}m{text}\x1b[0m"),
+            Look::Plain => text.to_owned(),
+        }
     }
 
     fn put(&mut self, line: &str) {
@@ -316,13 +328,13 @@ fn columns_of(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::render;
+    use super::{Look, render};
     use crate::report::model::Report;
     use crate::report::sample;
 
     #[test]
     fn the_table_says_all_of_it_in_100_columns() {
-        let text = render(&sample::echo(), false);
+        let text = render(&sample::echo(), Look::Plain);
         for part in [
             "echo: VALID, the figures are the target's; 1 threshold missed",
             "60.0s measured after 5.00s of warm-up",
@@ -347,7 +359,7 @@ mod tests {
 
     #[test]
     fn a_failed_run_says_why_first() {
-        let text = render(&sample::hold_failed(), false);
+        let text = render(&sample::hold_failed(), Look::Plain);
         let lines: Vec<_> = text.lines().collect();
         assert!(lines[0].starts_with("hold: FAILED, "), "{text}");
         assert_eq!(lines[1], "  - 14,211 of 100,000 connections were not opened");
@@ -360,12 +372,12 @@ mod tests {
     #[test]
     fn a_percentile_of_too_few_values_is_not_shown() {
         let report = Report { latency: sample::times("t", 9_999, 90_000), ..sample::echo() };
-        let text = render(&report, false);
+        let text = render(&report, Look::Plain);
         let row = text.lines().find(|line| line.starts_with("latency")).unwrap();
         assert_eq!(row.split_whitespace().nth(6), Some("-"), "{row}");
         assert_ne!(row.split_whitespace().nth(5), Some("-"), "{row}");
         let report = Report { latency: sample::times("t", 10_000, 90_000), ..sample::echo() };
-        assert!(!render(&report, false).lines().any(|line| line.starts_with("latency") && line.contains(" -")));
+        assert!(!render(&report, Look::Plain).lines().any(|line| line.starts_with("latency") && line.contains(" -")));
     }
 
     #[test]
@@ -373,14 +385,15 @@ mod tests {
         let mut report = sample::echo();
         report.errors[0].reason = "\x1b[2Jgone\r\n".to_owned();
         report.settings[0].value = "\x1b]0;title\x07".to_owned();
-        assert!(!render(&report, false).contains('\x1b'));
-        let plain = render(&report, true).replace("\x1b[1;31m", "").replace("\x1b[1;32m", "").replace("\x1b[1m", "");
-        assert_eq!(plain.replace("\x1b[0m", ""), render(&report, false));
+        assert!(!render(&report, Look::Plain).contains('\x1b'));
+        let plain =
+            render(&report, Look::Coloured).replace("\x1b[1;31m", "").replace("\x1b[1;32m", "").replace("\x1b[1m", "");
+        assert_eq!(plain.replace("\x1b[0m", ""), render(&report, Look::Plain));
     }
 
     #[test]
     fn a_run_without_anything_is_a_short_table() {
-        let text = render(&sample::small(), false);
+        let text = render(&sample::small(), Look::Plain);
         assert!(text.contains("VOID") && text.contains("nothing came"), "{text}");
         assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
     }

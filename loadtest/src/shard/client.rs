@@ -12,9 +12,18 @@ pub struct Client<S> {
     pub(super) number: u32,
     pub(super) due: Time,
     pub(super) deadline: Time,
-    /// `true` for the first connection of the run, whose outcome is reported at once.
-    pub(super) probe: bool,
+    pub(super) purpose: Purpose,
     pub(super) stage: Stage<S>,
+}
+
+/// The purpose of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// The first connection of the run: its outcome is reported at once.
+    Probe,
+    /// Any other connection, and the first one once its outcome was reported.
+    #[default]
+    Load,
 }
 
 #[derive(Debug)]
@@ -32,12 +41,12 @@ impl<S> Client<S> {
     #[must_use]
     pub fn vacant() -> Self {
         let never = Time::default();
-        Self { number: 0, due: never, deadline: never, probe: false, stage: Stage::Gone }
+        Self { number: 0, due: never, deadline: never, purpose: Purpose::Load, stage: Stage::Gone }
     }
 
     /// A connection whose socket connects.
-    pub fn new(number: u32, due: Time, deadline: Time, socket: Socket, key: Key, probe: bool) -> Self {
-        Self { number, due, deadline, probe, stage: Stage::Connecting { socket, key } }
+    pub fn new(number: u32, due: Time, deadline: Time, socket: Socket, key: Key, purpose: Purpose) -> Self {
+        Self { number, due, deadline, purpose, stage: Stage::Connecting { socket, key } }
     }
 
     /// The number of the connection, over all shards.

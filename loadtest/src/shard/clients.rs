@@ -3,7 +3,7 @@
 use ringway::engine::slab::Slab;
 use ringway::engine::{Slot, Time};
 
-use super::client::Client;
+use super::client::{Client, Purpose};
 use super::state::ShardState;
 use crate::record::Event;
 use crate::schedule::{Rate, Share};
@@ -22,8 +22,8 @@ pub struct Opening {
     pub rate: Option<Rate>,
     /// The time at which the first is due.
     pub start: Time,
-    /// `true` for the first connection of the run, whose outcome is reported at once.
-    pub probe: bool,
+    /// The purpose of these connections.
+    pub purpose: Purpose,
 }
 
 /// One shard's connections.

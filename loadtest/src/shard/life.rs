@@ -14,7 +14,7 @@ use ringway::proxy::terminated::{Arrival, Wire};
 use ringway::tls::SecureTransport;
 use ringway::tls::fault::explained;
 
-use super::client::{Client, Stage};
+use super::client::{Client, Purpose, Stage};
 use super::conversation::{converse, read};
 use super::post::Replies;
 use super::script::{Opened, Script};
@@ -197,7 +197,7 @@ impl<S> Client<S> {
     {
         let now = Time::of_the_clock();
         cx.shard.recorder.opened(self.due, now);
-        if mem::take(&mut self.probe) {
+        if mem::take(&mut self.purpose) == Purpose::Probe {
             cx.shard.recorder.tell(Event::Probed(Ok(())));
         }
         match script.opened(self.number, self.due, &mut wire, cx) {
@@ -306,7 +306,7 @@ impl<S> Client<S> {
     }
 
     fn decline<T: Transport>(&mut self, socket: Socket, status: u16, body: &[u8], cx: &mut Cx<'_, T>) -> Turn<S> {
-        if !self.probe {
+        if self.purpose != Purpose::Probe {
             return self.fail(socket, Trouble::Status(status), cx);
         }
         self.deadline = self.deadline.min(cx.net.now().after(LISTENING));
@@ -331,7 +331,7 @@ impl<S> Client<S> {
             }
         }
         body.truncate(MAX_BODY_BYTES);
-        if mem::take(&mut self.probe) {
+        if mem::take(&mut self.purpose) == Purpose::Probe {
             cx.shard.recorder.tell(Event::Probed(Err(one_line(status, &body))));
         }
         self.fail(socket, Trouble::Status(status), cx)
@@ -340,7 +340,7 @@ impl<S> Client<S> {
     fn fail<T: Transport>(&mut self, socket: Socket, why: Trouble, cx: &mut Cx<'_, T>) -> Turn<S> {
         cx.net.close(socket);
         cx.shard.recorder.failed(why);
-        if mem::take(&mut self.probe) {
+        if mem::take(&mut self.purpose) == Purpose::Probe {
             let text = match why {
                 Trouble::Connect(reason) => format!("cannot connect: {reason}"),
                 Trouble::Tls(fault) => explained(fault),
@@ -372,7 +372,7 @@ pub(super) fn dial<S, T: SecureTransport>(
     number: u32,
     due: Time,
     owner: Slot,
-    probe: bool,
+    purpose: Purpose,
     shard: &mut ShardState,
     net: &mut T,
 ) -> Result<Client<S>, Fault> {
@@ -387,5 +387,5 @@ pub(super) fn dial<S, T: SecureTransport>(
     let mut nonce = [0; 16];
     net.random(&mut nonce);
     let deadline = net.now().after(shard.plan.timeout);
-    Ok(Client::new(number, due, deadline, socket, accept::key_from(nonce), probe))
+    Ok(Client::new(number, due, deadline, socket, accept::key_from(nonce), purpose))
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ringway::engine::{Next, Service, Slot, Socket, Time, Transport};
 use ringway::tls::secured::{Secured, Sessions};
 
+use super::client::Purpose;
 use super::clients::{Clients, Opening};
 use super::script::{Run, Script};
 use crate::record::Event;
@@ -58,7 +59,7 @@ impl<P: Script> Load<P> {
         while !self.closing
             && let Some(due) = self.script.wants_connection(now, &mut self.clients.shard.recorder)
         {
-            if !self.clients.dial(due, false, &mut self.script, net) {
+            if !self.clients.dial(due, Purpose::Load, &mut self.script, net) {
                 self.script.pause(now.after(PAUSE));
             }
         }

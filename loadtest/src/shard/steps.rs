@@ -3,7 +3,7 @@
 use ringway::engine::{Next, Slot, Time, Transport};
 use ringway::tls::SecureTransport;
 
-use super::client::Client;
+use super::client::{Client, Purpose};
 use super::clients::Clients;
 use super::life;
 use super::script::Script;
@@ -22,26 +22,26 @@ impl<S> Clients<S> {
         while let Some(at) = self.next_dial().filter(|at| *at <= now) {
             // Without a rate a connection is due when it is begun.
             let rated = self.opening.as_ref().is_some_and(|opening| opening.rate.is_some());
-            let probe = self.opening.as_ref().is_some_and(|opening| opening.probe);
+            let purpose = self.opening.as_ref().map(|opening| opening.purpose).unwrap_or_default();
             let due = Due { number: self.next, at: if rated { at } else { now } };
             self.next += self.share.of;
-            self.dial(due, probe, script, net);
+            self.dial(due, purpose, script, net);
         }
         self.settle();
     }
 
     /// Opens one connection; `false` if that failed at once.
-    pub fn dial<T, P>(&mut self, due: Due, probe: bool, script: &mut P, net: &mut T) -> bool
+    pub fn dial<T, P>(&mut self, due: Due, purpose: Purpose, script: &mut P, net: &mut T) -> bool
     where
         T: SecureTransport,
         P: Script<State = S>,
     {
         // No scenario has numbers beyond these.
         let number = u32::try_from(due.number).unwrap_or(u32::MAX);
-        let begun = self.begin(number, due.at, probe, net);
+        let begun = self.begin(number, due.at, purpose, net);
         if let Err(why) = begun {
             self.shard.recorder.failed(why);
-            if probe {
+            if purpose == Purpose::Probe {
                 self.shard.recorder.tell(Event::Probed(Err(format!("cannot connect: {}", why.reason()))));
             }
             script.gone(number);
@@ -49,13 +49,19 @@ impl<S> Clients<S> {
         begun.is_ok()
     }
 
-    fn begin<T: SecureTransport>(&mut self, number: u32, due: Time, probe: bool, net: &mut T) -> Result<(), Trouble> {
+    fn begin<T: SecureTransport>(
+        &mut self,
+        number: u32,
+        due: Time,
+        purpose: Purpose,
+        net: &mut T,
+    ) -> Result<(), Trouble> {
         const TOO_MANY: Trouble = Trouble::Connect("too-many-open");
         if self.connections.len() >= self.shard.plan.max_connections {
             return Err(TOO_MANY);
         }
         let slot = self.connections.insert(Client::vacant()).map_err(|_| TOO_MANY)?;
-        match life::dial(number, due, slot, probe, &mut self.shard, net) {
+        match life::dial(number, due, slot, purpose, &mut self.shard, net) {
             Ok(client) => {
                 if let Some(place) = self.connections.get_mut(slot) {
                     *place = client;
