@@ -59,7 +59,7 @@ pub(super) fn introduction(results: &Results) -> Vec<String> {
         ));
     }
     lines.push(
-        "Ringway ran with its defaults, which write a log record for each connection and ping a side that is silent for 30 \
+        "Ringway ran with its defaults, which write a log record for each connection and ping a client that is silent for 30 \
          seconds; the others wrote no access log and pinged nobody."
             .to_owned(),
     );

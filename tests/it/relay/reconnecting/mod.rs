@@ -5,8 +5,6 @@
 
 mod upstream;
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -53,36 +51,6 @@ impl Drop for Program {
     }
 }
 
-/// The folder of the installed packages; `None` where there is no Node, which is said.
-fn packages() -> Option<PathBuf> {
-    if !tools::has("node") || !tools::has("npm") {
-        return None;
-    }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reconnecting");
-    let (modules, mark) = (folder.join("node_modules"), folder.join("installed"));
-    let wanted = PACKAGES.join("\n");
-    if std::fs::read_to_string(&mark).is_ok_and(|installed| installed == wanted) {
-        return Some(modules);
-    }
-    std::fs::create_dir_all(&folder).unwrap();
-    let output = Command::new("npm")
-        .args(["install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--prefix"])
-        .arg(&folder)
-        .args(PACKAGES)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    if !output.status.success() {
-        let why = String::from_utf8_lossy(&output.stderr);
-        let required = std::env::var_os("RINGWAY_REQUIRE_TOOLS").is_some_and(|value| value == "1");
-        assert!(!required, "npm cannot install {PACKAGES:?}, and RINGWAY_REQUIRE_TOOLS=1 asks for it: {why}");
-        let _ = writeln!(std::io::stderr(), "skipped: client libraries cannot be installed from npm: {why}");
-        return None;
-    }
-    std::fs::write(&mark, wanted).unwrap();
-    Some(modules)
-}
-
 /// Every library and every manner, as arguments of the script: over this way to this server.
 fn clients(way: &str, server: std::net::SocketAddr, manners: &[Manner]) -> Vec<String> {
     let of = |library: &str, manner: &Manner| {
@@ -107,7 +75,7 @@ fn all_come_back(upstream: &LostUpstream, way: &str, clients: &[&str], manners: 
 
 #[test]
 fn a16_client_libraries_come_back_after_a_lost_upstream_as_they_do_without_a_proxy() {
-    let Some(modules) = packages() else { return };
+    let Some(modules) = tools::npm_packages("reconnecting", &PACKAGES) else { return };
     let upstream = LostUpstream::start();
     let ringway = Ringway::proxy(upstream.address, &PINGS).unwatched();
     let coded = Ringway::proxy(upstream.address, &["--abnormal-close-code", "1011"]).unwatched();
