@@ -4,7 +4,7 @@
 //! takes it through its stages, over [`tls`] if the listener speaks TLS. [`proto`] reads and writes the protocol, and
 //! [`routing`] chooses the target. [`config`] turns the operator's file into settings, [`api`] has the model of APIs
 //! and its rules, [`control`] keeps APIs and publishes changes to the shards, [`declare`] compares YAML documents with
-//! the APIs that a node has, and [`command`] is the language between both planes. [`node`] wires all of them in one
+//! the APIs that a node has, [`contract`] reads AsyncAPI documents, and [`command`] is the language between both planes. [`node`] wires all of them in one
 //! process, and [`cli`] is the command line. Every folder may use `invariant`: it reads values that the code around them
 //! guarantees, without a panic in a release build.
 
@@ -34,6 +34,7 @@ pub mod api;
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod contract;
 pub mod control;
 pub mod declare;
 pub mod engine;

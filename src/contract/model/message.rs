@@ -1,0 +1,86 @@
+//! Messages of a contract.
+
+use serde::Serialize;
+use serde_json::Value as Json;
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Message {
+    /// The id, unique in the contract: the key in the document, with a number if several have it.
+    pub id: String,
+    /// The name of the message.
+    pub name: Option<String>,
+    /// The title.
+    pub title: Option<String>,
+    /// The summary.
+    pub summary: Option<String>,
+    /// The content type; `None` means the default content type, and JSON if there is none either.
+    pub content_type: Option<String>,
+    /// The payload; `None` if the document does not describe it.
+    pub payload: Option<Payload>,
+    /// Where the correlation id of request and reply is.
+    pub correlation: Option<Correlation>,
+    /// Examples, those of the message first.
+    pub examples: Vec<Example>,
+    /// Properties at the payload's top whose values only this message has, for finding it: `const`, `enum` of one value.
+    pub discriminators: Vec<(String, Vec<Json>)>,
+    /// The reason why payloads cannot be checked.
+    pub unchecked: Option<String>,
+    /// The file, if it is not the main document.
+    pub file: Option<String>,
+    /// The JSON Pointer.
+    pub pointer: String,
+}
+
+/// The description of a payload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Payload {
+    /// The language of the schema.
+    pub format: Format,
+    /// The schema's key in [`super::Model::schemas`]; for [`Format::Other`] the pointer to the raw schema.
+    pub schema: String,
+}
+
+/// The language of a schema.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// JSON Schema, or AsyncAPI's superset of it.
+    JsonSchema,
+    /// The schema of OpenAPI, a dialect of JSON Schema.
+    OpenApi,
+    /// Something else, as it is written: shown, and not checked.
+    Other(String),
+}
+
+impl Format {
+    /// Reads `schemaFormat`.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        let media = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let media = media.strip_suffix("+json").or_else(|| media.strip_suffix("+yaml")).unwrap_or(&media);
+        match media {
+            "application/vnd.aai.asyncapi" | "application/schema" => Self::JsonSchema,
+            "application/vnd.oai.openapi" => Self::OpenApi,
+            _ => Self::Other(text.chars().take(200).collect()),
+        }
+    }
+}
+
+/// Where a correlation id is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Correlation {
+    /// The JSON Pointer in the payload.
+    pub payload: String,
+}
+
+/// An example of a message.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Example {
+    /// The name.
+    pub name: Option<String>,
+    /// The payload.
+    pub payload: Json,
+    /// The first rule of the schema that the example breaks, as far as simple rules tell.
+    pub broken: Option<String>,
+}
