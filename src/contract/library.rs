@@ -27,7 +27,7 @@ pub struct Library {
     main: String,
     names: Vec<String>,
     /// Files that some reference names, and the main document.
-    documents: BTreeMap<String, Result<Document, Problem>>,
+    documents: BTreeMap<String, Result<Document, Box<Problem>>>,
     /// Searches for a nearest name that may still be made.
     searches: Cell<usize>,
 }
@@ -150,7 +150,7 @@ impl Library {
             if let Err(problem) = &read
                 && name == library.main
             {
-                problems.add(problem.clone());
+                problems.add((**problem).clone());
             }
             library.documents.insert(name, read);
         }

@@ -9,17 +9,51 @@
 //! no network, no file access, no clock. Everything that comes in is hostile: depth, number of values, bytes and references
 //! in a row are bounded, and a reference is a link that is never expanded.
 
+pub mod build;
+pub mod diff;
 pub mod display;
 pub mod document;
 pub mod library;
 pub mod model;
+pub mod predefined;
 pub mod problem;
 pub mod shape;
 pub mod sources;
 pub mod url;
 pub mod version;
 
+pub use build::{Layout, Options};
 pub use library::Library;
-pub use model::Model;
+pub use model::{Direction, Model, Side};
 pub use problem::{Level, Place, Problem, Problems};
 pub use sources::Sources;
+
+/// A contract that was read: the model as far as there is one, and every problem.
+#[derive(Clone, Debug)]
+pub struct Contract {
+    /// The model; `None` if the main document could not be read or is of no known version.
+    pub model: Option<Model>,
+    /// The problems by their places.
+    pub problems: Problems,
+}
+
+impl Contract {
+    /// True if the channels can become routes.
+    #[must_use]
+    pub fn is_routable(&self) -> bool {
+        self.model.is_some() && !self.problems.block_routing()
+    }
+}
+
+/// Reads a contract.
+#[must_use]
+pub fn read(sources: &Sources, options: Options) -> Contract {
+    let mut problems = Problems::default();
+    let library = Library::load(sources, &mut problems);
+    let model = build::model(&library, options, &mut problems);
+    problems.sort();
+    Contract { model, problems }
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@
 //! - [`pki`] makes certificates, [`secure`] speaks TLS with them, [`site`] is a proxy that has some.
 //! - [`loads`] are traffic patterns that several tests run; [`wait`] waits for conditions; [`patient`] retries interrupted reads.
 //! - [`dns`] answers DNS queries; [`namespace`] gives a test a network of its own; [`tools`] finds programs, and [`browser`] one of them; [`documents`] reads the documentation.
-//! - [`invariants`] and [`routes`] are what `tests/fuzz` checks too: rules that hold for any input, and a second implementation of routing.
+//! - [`contracts`], [`invariants`] and [`routes`] are what `tests/fuzz` checks too: rules that hold for any input, and a second implementation of routing.
 
 use std::net::IpAddr;
 
@@ -15,6 +15,7 @@ pub(crate) mod admin;
 pub(crate) mod browser;
 pub(crate) mod came;
 pub(crate) mod client;
+pub(crate) mod contracts;
 pub(crate) mod dns;
 pub(crate) mod documents;
 pub(crate) mod frame;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::harness::{invariants, routes};
+use crate::harness::{contracts, invariants, routes};
 
 /// Runs an invariant on every file of a corpus, which must hold at least these many good and bad inputs.
 fn run(corpus: &str, invariant: fn(&[u8]) -> bool, least: usize) {
@@ -20,6 +20,11 @@ fn run(corpus: &str, invariant: fn(&[u8]) -> bool, least: usize) {
     }
     let [bad, good] = counts;
     assert!(good >= least && bad >= least, "{corpus}: {good} good and {bad} bad inputs are too few of a kind");
+}
+
+#[test]
+fn contracts_of_the_corpus_keep_the_invariants() {
+    run("contract", contracts::contract, 8);
 }
 
 #[test]

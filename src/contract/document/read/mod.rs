@@ -17,7 +17,12 @@ const MAX_KEY_CHARS: usize = 4096;
 ///
 /// # Errors
 /// The bytes are not UTF-8, the text is not YAML, or a limit is exceeded.
-pub fn document(name: &str, bytes: &[u8], budget: &mut usize, problems: &mut Problems) -> Result<Document, Problem> {
+pub fn document(
+    name: &str,
+    bytes: &[u8],
+    budget: &mut usize,
+    problems: &mut Problems,
+) -> Result<Document, Box<Problem>> {
     let fault = |rule, message: String| Problem::new(Level::BlocksRouting, rule, Place::file(name), message);
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
@@ -36,7 +41,7 @@ pub fn document(name: &str, bytes: &[u8], budget: &mut usize, problems: &mut Pro
     reader.read(text)?;
     let Reader { values, budget: left, .. } = reader;
     if values.is_empty() {
-        return Err(fault("empty", "the file is empty".to_owned()).expected("an AsyncAPI document"));
+        return Err(fault("empty", "the file is empty".to_owned()).expected("an AsyncAPI document").into());
     }
     *budget = left;
     Ok(Document { name: name.to_owned(), values })
@@ -77,7 +82,7 @@ fn small(number: usize) -> u32 {
 }
 
 impl Reader<'_> {
-    fn read(&mut self, text: &str) -> Result<(), Problem> {
+    fn read(&mut self, text: &str) -> Result<(), Box<Problem>> {
         let mut options = granit_parser::options! {
             simple_key_max_lookahead: MAX_KEY_CHARS, flow_nesting_limit: MAX_DEPTH, block_nesting_limit: MAX_DEPTH,
         };
@@ -98,7 +103,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn event(&mut self, event: Event<'_>, span: &Span, line: u32, column: u32) -> Result<(), Problem> {
+    fn event(&mut self, event: Event<'_>, span: &Span, line: u32, column: u32) -> Result<(), Box<Problem>> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let kind = kind(&text, style, tag.as_deref());
@@ -113,7 +118,7 @@ impl Reader<'_> {
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Alias(anchor) => {
                 if self.expects_name() {
-                    return Err(self.fault("key", line, column, "an alias cannot be the name of a field"));
+                    return Err(self.fault("key", line, column, "an alias cannot be the name of a field").into());
                 }
                 self.alias(anchor, line, column)?;
             }
@@ -173,7 +178,7 @@ impl Reader<'_> {
         matches!(self.values.get(id as usize).map(|node| &node.data), Some(Data::Fields(_)))
     }
 
-    fn field_name(&mut self, text: &str, style: ScalarStyle, span: &Span) -> Result<(), Problem> {
+    fn field_name(&mut self, text: &str, style: ScalarStyle, span: &Span) -> Result<(), Box<Problem>> {
         let (line, column) = (small(span.start.line()), small(span.start.col()).saturating_add(1));
         let is_merge = text == "<<" && style == ScalarStyle::Plain;
         let Some(open) = self.open.last_mut() else { return Ok(()) };
@@ -187,10 +192,10 @@ impl Reader<'_> {
     }
 
     /// Adds a value to the list or mapping that is open.
-    fn add(&mut self, data: Data, line: u32, column: u32) -> Result<Id, Problem> {
+    fn add(&mut self, data: Data, line: u32, column: u32) -> Result<Id, Box<Problem>> {
         let Some(left) = self.budget.checked_sub(1) else {
             let message = format!("the contract has more than {} values", super::MAX_VALUES);
-            return Err(self.fault("too-many-values", line, column, message));
+            return Err(self.fault("too-many-values", line, column, message).into());
         };
         self.budget = left;
         let id = small(self.values.len());
@@ -224,12 +229,12 @@ impl Reader<'_> {
         }
     }
 
-    fn begin(&mut self, data: Data, anchor: usize, line: u32, column: u32) -> Result<(), Problem> {
+    fn begin(&mut self, data: Data, anchor: usize, line: u32, column: u32) -> Result<(), Box<Problem>> {
         if self.expects_name() {
-            return Err(self.fault("key", line, column, "a list or mapping cannot be the name of a field"));
+            return Err(self.fault("key", line, column, "a list or mapping cannot be the name of a field").into());
         }
         if self.open.len() >= MAX_DEPTH {
-            return Err(self.too_deep(line, column));
+            return Err(self.too_deep(line, column).into());
         }
         let step = self.next_step().unwrap_or_default();
         let id = self.add(data, line, column)?;
@@ -247,16 +252,16 @@ impl Reader<'_> {
     }
 
     /// Copies what an anchor names to the place of its alias.
-    fn alias(&mut self, anchor: usize, line: u32, column: u32) -> Result<(), Problem> {
+    fn alias(&mut self, anchor: usize, line: u32, column: u32) -> Result<(), Box<Problem>> {
         let is_open = self.open.iter().any(|open| open.anchor == anchor);
         let Some(from) = self.anchors.get(&anchor).copied().filter(|_| !is_open) else {
-            return Err(self.fault("alias-cycle", line, column, "an alias is inside the value that it names"));
+            return Err(self.fault("alias-cycle", line, column, "an alias is inside the value that it names").into());
         };
         self.copy(from, line, column)
     }
 
     /// The depth of `open` bounds the recursion.
-    fn copy(&mut self, from: Id, line: u32, column: u32) -> Result<(), Problem> {
+    fn copy(&mut self, from: Id, line: u32, column: u32) -> Result<(), Box<Problem>> {
         let Some(node) = self.values.get(from as usize) else { return Ok(()) };
         match &node.data {
             Data::Scalar(text, kind) => {

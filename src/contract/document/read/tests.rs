@@ -6,7 +6,7 @@ use super::super::{MAX_VALUES, Value};
 use super::{Document, document, find};
 use crate::contract::problem::{Problem, Problems};
 
-fn read(text: &str) -> (Result<Document, Problem>, Problems) {
+fn read(text: &str) -> (Result<Document, Box<Problem>>, Problems) {
     let mut problems = Problems::default();
     let read = document("a.yaml", text.as_bytes(), &mut MAX_VALUES.clone(), &mut problems);
     (read, problems)

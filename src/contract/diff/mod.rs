@@ -1,0 +1,306 @@
+//! The difference of two models of one API in their meaning: routes, parameters, messages and schemas, and for whom each
+//! change breaks something.
+//!
+//! In: the model before and the model after. Out: [`Change`]s. A change breaks for clients if one that keeps to the contract
+//! before sends what is no longer allowed, or gets what it cannot know; for the upstream likewise. Texts for people (titles,
+//! descriptions, examples) make no difference.
+
+pub mod schema;
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+
+use serde::Serialize;
+
+use super::model::{Direction, Message, Model, Parameter, Route};
+use super::problem::quoted;
+
+/// The most changes that are listed.
+pub const MAX_CHANGES: usize = 1_000;
+
+/// Who a change breaks something for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Party {
+    /// Clients that keep to the contract before.
+    Clients,
+    /// The upstream that keeps to the contract before.
+    Upstream,
+}
+
+/// The part of a contract that a change is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subject {
+    /// A route.
+    Route,
+    /// A parameter of a path, a query parameter or a header.
+    Parameter,
+    /// A message in a direction.
+    Message,
+    /// The schema of a message.
+    Schema,
+    /// A security scheme.
+    Security,
+}
+
+/// The kind of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Only the model after has it.
+    Added,
+    /// Only the model before has it.
+    Removed,
+    /// Both have it, in another form.
+    Changed,
+}
+
+/// A change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The part.
+    pub subject: Subject,
+    /// The kind.
+    pub kind: Kind,
+    /// The place: the route, the direction, the message, the JSON Pointer in the payload, as far as each applies.
+    pub place: String,
+    /// What changed, if that is more than added or removed.
+    pub detail: Option<String>,
+    /// Who it breaks something for; nobody if empty.
+    pub breaks: BTreeSet<Party>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = match self.kind {
+            Kind::Added => '+',
+            Kind::Removed => '-',
+            Kind::Changed => '~',
+        };
+        write!(f, "{sign} {}", self.place)?;
+        if let Some(detail) = &self.detail {
+            write!(f, ": {detail}")?;
+        }
+        let parties: Vec<&str> = self.breaks.iter().map(|party| party.words()).collect();
+        if parties.is_empty() { Ok(()) } else { write!(f, " (breaks {})", parties.join(" and ")) }
+    }
+}
+
+impl Party {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Clients => "clients",
+            Self::Upstream => "the upstream",
+        }
+    }
+}
+
+/// What a change does to the values that are allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing.
+    Neutral,
+    /// Fewer values are allowed.
+    Narrower,
+    /// More values are allowed.
+    Wider,
+    /// Other values are allowed, or nobody can tell.
+    Other,
+}
+
+impl Effect {
+    /// Who breaks, if the values go in a direction.
+    #[must_use]
+    pub fn breaks(self, direction: Direction) -> BTreeSet<Party> {
+        use Direction::{ClientReceives, ClientSends};
+        match (self, direction) {
+            (Self::Neutral, _) => BTreeSet::new(),
+            (Self::Narrower, ClientSends) | (Self::Wider, ClientReceives) => [Party::Clients].into(),
+            (Self::Wider, ClientSends) | (Self::Narrower, ClientReceives) => [Party::Upstream].into(),
+            (Self::Other, _) => [Party::Clients, Party::Upstream].into(),
+        }
+    }
+}
+
+/// Changes as they are found.
+#[derive(Debug, Default)]
+pub struct Changes(Vec<Change>);
+
+impl Changes {
+    /// Adds a change, up to [`MAX_CHANGES`].
+    pub(super) fn add(&mut self, change: Change) {
+        if self.0.len() < MAX_CHANGES {
+            self.0.push(change);
+        }
+    }
+}
+
+/// The changes from one model to another, in the order of the routes before and then of those that were added.
+#[must_use]
+pub fn diff(before: &Model, after: &Model) -> Vec<Change> {
+    let mut changes = Changes::default();
+    let mut budget = schema::MAX_WORK;
+    let later: HashMap<&str, &Route> = after.routes.iter().map(|route| (route.path.as_str(), route)).collect();
+    let earlier: HashMap<&str, &Route> = before.routes.iter().map(|route| (route.path.as_str(), route)).collect();
+    let route = |kind, path: &str, breaks: &[Party]| Change {
+        subject: Subject::Route,
+        kind,
+        place: format!("route {}", quoted(path)),
+        detail: None,
+        breaks: breaks.iter().copied().collect(),
+    };
+    for one in &before.routes {
+        match later.get(one.path.as_str()) {
+            Some(other) => {
+                parameters(&mut changes, one, other);
+                messages(&mut changes, &mut budget, (before, one), (after, other));
+            }
+            None => changes.add(route(Kind::Removed, &one.path, &[Party::Clients])),
+        }
+    }
+    for one in after.routes.iter().filter(|one| !earlier.contains_key(one.path.as_str())) {
+        changes.add(route(Kind::Added, &one.path, &[Party::Upstream]));
+    }
+    security(&mut changes, before, after);
+    changes.0
+}
+
+fn parameters(changes: &mut Changes, before: &Route, after: &Route) {
+    let parts = [
+        ("parameter", &before.parameters, &after.parameters),
+        ("query parameter", &before.query, &after.query),
+        ("header", &before.headers, &after.headers),
+    ];
+    for (word, one, other) in parts {
+        let place = |name: &str| format!("route {}, {word} {}", quoted(&before.path), quoted(name));
+        let change = |kind, name: &str, detail, effect: Effect| Change {
+            subject: Subject::Parameter,
+            kind,
+            place: place(name),
+            detail,
+            breaks: effect.breaks(Direction::ClientSends),
+        };
+        for parameter in one {
+            match other.iter().find(|later| later.name == parameter.name) {
+                Some(later) => {
+                    for (detail, effect) in parameter_changes(parameter, later) {
+                        changes.add(change(Kind::Changed, &parameter.name, Some(detail), effect));
+                    }
+                }
+                None => changes.add(change(Kind::Removed, &parameter.name, None, Effect::Neutral)),
+            }
+        }
+        for parameter in other.iter().filter(|later| !one.iter().any(|parameter| parameter.name == later.name)) {
+            let (detail, effect) = match parameter.is_required {
+                true => (Some("it is required".to_owned()), Effect::Narrower),
+                false => (None, Effect::Neutral),
+            };
+            changes.add(change(Kind::Added, &parameter.name, detail, effect));
+        }
+    }
+}
+
+fn parameter_changes(before: &Parameter, after: &Parameter) -> Vec<(String, Effect)> {
+    let mut found = Vec::new();
+    match (before.is_required, after.is_required) {
+        (false, true) => found.push(("it is required now".to_owned(), Effect::Narrower)),
+        (true, false) => found.push(("it is optional now".to_owned(), Effect::Wider)),
+        (true, true) | (false, false) => {}
+    }
+    if before.allowed != after.allowed {
+        let (one, other): (BTreeSet<&String>, BTreeSet<&String>) =
+            (before.allowed.iter().collect(), after.allowed.iter().collect());
+        // No list allows everything.
+        let effect = match (one.is_empty(), other.is_empty()) {
+            (true, _) => Effect::Narrower,
+            (_, true) => Effect::Wider,
+            _ if one == other => Effect::Neutral,
+            _ if one.is_subset(&other) => Effect::Wider,
+            _ if other.is_subset(&one) => Effect::Narrower,
+            _ => Effect::Other,
+        };
+        if effect != Effect::Neutral {
+            found.push(("its values changed".to_owned(), effect));
+        }
+    }
+    if before.pattern != after.pattern {
+        let effect = match (&before.pattern, &after.pattern) {
+            (None, _) => Effect::Narrower,
+            (_, None) => Effect::Wider,
+            (Some(_), Some(_)) => Effect::Other,
+        };
+        found.push(("its pattern changed".to_owned(), effect));
+    }
+    if before.kind != after.kind {
+        found.push(("its type changed".to_owned(), Effect::Other));
+    }
+    found
+}
+
+fn messages(changes: &mut Changes, budget: &mut usize, before: (&Model, &Route), after: (&Model, &Route)) {
+    for direction in [Direction::ClientSends, Direction::ClientReceives] {
+        let (one, other) = (of_direction(before, direction), of_direction(after, direction));
+        let place = |id: &str| format!("route {}, {} {}", quoted(&before.1.path), direction.words(), quoted(id));
+        let change = |kind, id: &str, effect: Effect| Change {
+            subject: Subject::Message,
+            kind,
+            place: place(id),
+            detail: None,
+            breaks: effect.breaks(direction),
+        };
+        for (id, message) in &one.list {
+            match other.by_id.get(id) {
+                Some(later) => {
+                    let pair = schema::Pair { before: before.0, after: after.0, direction, place: &place(id) };
+                    schema::payloads(changes, budget, &pair, message, later);
+                }
+                None => changes.add(change(Kind::Removed, id, Effect::Narrower)),
+            }
+        }
+        for (id, _) in other.list.iter().filter(|(id, _)| !one.by_id.contains_key(id)) {
+            changes.add(change(Kind::Added, id, Effect::Wider));
+        }
+    }
+}
+
+/// The messages of a route in a direction.
+struct OfDirection<'m> {
+    list: Vec<(&'m str, &'m Message)>,
+    by_id: HashMap<&'m str, &'m Message>,
+}
+
+fn of_direction<'m>((model, route): (&'m Model, &'m Route), direction: Direction) -> OfDirection<'m> {
+    let ids = match direction {
+        Direction::ClientSends => &route.client_sends,
+        Direction::ClientReceives => &route.client_receives,
+    };
+    let all: HashMap<&str, &Message> = model.messages.iter().map(|message| (message.id.as_str(), message)).collect();
+    let list: Vec<(&str, &Message)> =
+        ids.iter().filter_map(|id| all.get(id.as_str()).map(|message| (id.as_str(), *message))).collect();
+    OfDirection { by_id: list.iter().copied().collect(), list }
+}
+
+fn security(changes: &mut Changes, before: &Model, after: &Model) {
+    let change = |kind, name: &str, breaks: &[Party]| Change {
+        subject: Subject::Security,
+        kind,
+        place: format!("security scheme {}", quoted(name)),
+        detail: None,
+        breaks: breaks.iter().copied().collect(),
+    };
+    for scheme in &before.security_schemes {
+        match after.security_schemes.iter().find(|later| later.name == scheme.name) {
+            Some(later) if later.proposal == scheme.proposal => {}
+            Some(_) => changes.add(change(Kind::Changed, &scheme.name, &[Party::Clients])),
+            None => changes.add(change(Kind::Removed, &scheme.name, &[])),
+        }
+    }
+    let is_new = |name: &str| !before.security_schemes.iter().any(|scheme| scheme.name == name);
+    for scheme in after.security_schemes.iter().filter(|scheme| is_new(&scheme.name)) {
+        changes.add(change(Kind::Added, &scheme.name, &[Party::Clients]));
+    }
+}
+
+#[cfg(test)]
+mod tests;
