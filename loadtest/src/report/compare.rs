@@ -175,8 +175,10 @@ fn verdict(a: &Report, b: &Report, rows: &[Row]) -> String {
     let sound = |run: &Report| run.verdict.outcome == Outcome::Valid && !run.verdict.interrupted;
     let unsound: Vec<&str> =
         [("A", a), ("B", b)].into_iter().filter(|(_, run)| !sound(run)).map(|(name, _)| name).collect();
-    if !unsound.is_empty() {
-        return format!("none, because {} was no valid run to its end", unsound.join(" and "));
+    match unsound.as_slice() {
+        [] => {}
+        [one] => return format!("none, because {one} is no valid run to its end"),
+        _ => return "none, because neither is a valid run to its end".to_owned(),
     }
     if rows.iter().all(|row| row.change().is_none()) {
         return format!("none, because the noise is unknown; runs of {FEWEST_SECONDS} seconds or more show it");
@@ -309,7 +311,7 @@ mod tests {
         );
         let mut void = sample::echo();
         void.verdict.outcome = Outcome::Void;
-        assert_eq!(last(&void, &sample::echo()), "verdict: none, because A was no valid run to its end");
+        assert_eq!(last(&void, &sample::echo()), "verdict: none, because A is no valid run to its end");
     }
 
     #[test]
