@@ -37,7 +37,7 @@ fn farewell(cause: Cause, told: Told) -> (u16, &'static str) {
 
 const OVERDUE: (u16, &str) = (1001, "the other side did not close in time");
 
-/// Whether a side was lost without a close frame.
+/// True if a side was lost without a close frame.
 fn is_abnormal(end: End) -> bool {
     matches!(end, End::Ended(_) | End::Broken(..) | End::Silent(_))
 }

@@ -2,7 +2,7 @@
 
 use super::peer::{Ended, header};
 
-/// What [`super::Peer::all`] read.
+/// The bytes that [`super::Peer::all`] read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Came {
     pub(crate) bytes: Vec<u8>,

@@ -24,8 +24,8 @@ const A_LOOK: Duration = Duration::from_millis(20);
 /// The most bytes of a connection that are remembered.
 const MAX_REMEMBERED: usize = 4 << 20;
 
-/// What an upstream does with one connection, step by step. Behind the last step it reads until the other end ends, and
-/// ends too.
+/// An upstream's steps on one connection. After the last step it reads until the other end ends its sending, and then ends its
+/// own.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Script(Vec<Step>);
 
@@ -119,12 +119,12 @@ impl Script {
         Self::in_turn([self])
     }
 
-    /// Plays the first for the first connection, the second for the second; the last for all others.
+    /// Plays the first script on the first connection, the second on the second, and so on; the last one on all others.
     pub(crate) fn in_turn(scripts: impl IntoIterator<Item = Self>) -> Played {
         Self::at(SocketAddr::from(([127, 0, 0, 1], 0)), scripts)
     }
 
-    /// The same at an address of the test's choice, such as that of an upstream that was dropped.
+    /// Like [`in_turn`](Self::in_turn), at an address of the test's choice, such as that of an upstream that was dropped.
     #[track_caller]
     pub(crate) fn at(address: SocketAddr, scripts: impl IntoIterator<Item = Self>) -> Played {
         Played::start(address, scripts.into_iter().collect(), |stream, player| player.play(stream))
@@ -151,13 +151,13 @@ impl Gate {
     }
 }
 
-/// What an upstream saw of one connection.
+/// An upstream's view of one connection.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) heads: Vec<String>,
-    /// What came behind the last head.
+    /// The bytes after the last head.
     pub(crate) bytes: Vec<u8>,
-    /// How the other end ended, where the script read so far.
+    /// The other end's end, if the script read that far.
     pub(crate) ended: Option<Ended>,
     over: bool,
 }
@@ -223,12 +223,12 @@ impl Played {
         self.seen.lock().unwrap().iter().flat_map(|seen| seen.heads.clone()).collect()
     }
 
-    /// What it has seen so far of one of its connections, which are numbered from zero.
+    /// The bytes and the end that the script has seen so far on one of its connections, which are numbered from zero.
     pub(crate) fn so_far(&self, number: usize) -> Option<Seen> {
         self.seen.lock().unwrap().get(number).cloned()
     }
 
-    /// What it saw of one of its connections, once that is over.
+    /// The bytes and the end that the script saw on one of its connections, once that is over.
     #[track_caller]
     pub(crate) fn saw(&self, number: usize) -> Seen {
         until(&format!("connection {number} is over"), || self.so_far(number).filter(|seen| seen.over))

@@ -50,7 +50,7 @@ mod inside {
         proxy("api.test", &[&["--resolver", &server], more].concat())
     }
 
-    /// What a new connection is answered, its upstream taking it if it comes there.
+    /// The answer to a new connection; the upstream accepts it if it arrives there.
     fn status(ringway: &Ringway, upstream: &Upstream) -> String {
         let mut client = Peer::connect(ringway.address());
         client.send(client::handshake("/", "").as_bytes());

@@ -10,7 +10,7 @@ use crate::harness::{Peer, Ringway, Tunnel, Upstream, open_from, tunnel, until};
 
 const FLAGS: [&str; 6] = ["--tcp-user-timeout", "2s", "--tcp-keepalive", "1s", "--ping-interval", "off"];
 
-/// What these flags promise (docs/limits.md), and much more for a host that does other work too. Without them the
+/// The time that these flags promise (docs/limits.md), and much more for a host that does other work too. Without them the
 /// kernel goes on trying for a quarter of an hour.
 const STATED: Duration = Duration::from_secs(2);
 const LATE: Duration = Duration::from_secs(20);
@@ -75,7 +75,7 @@ mod inside {
         Ends { ringway, client, upstream, client_at, upstream_at, _listener: listener }
     }
 
-    /// Whether nothing is on its way to this address or from it: an acknowledgement may come late.
+    /// True if no bytes are on their way to this address or from it: an acknowledgement may come late.
     fn is_quiet(address: IpAddr) -> bool {
         let IpAddr::V4(address) = address else { return false };
         let hex = format!("{:08X}:", u32::from_le_bytes(address.octets()));

@@ -1,4 +1,4 @@
-//! What happened to others: public reports about proxies, servers and clients, each tried on the real process. One file a
+//! Faults that happened to others: public reports about proxies, servers and clients, each tried on the real process. One file a
 //! kind of report; a test's name begins or ends with the short name of its report, if it has one.
 //!
 //! # From a report to a test

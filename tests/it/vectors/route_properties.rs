@@ -80,11 +80,11 @@ fn served() -> impl Strategy<Value = Served> {
 #[derive(Clone, Debug)]
 enum Twist {
     Nothing,
-    /// What is behind it.
+    /// The part after it.
     Behind(&'static str),
     /// Some of its bytes are written as escapes, in this case.
     Escaped(Vec<bool>, bool),
-    /// It ends earlier.
+    /// The path ends before it does.
     Cut(Index),
     /// Something stands in the midst of it.
     Inserted(Index, &'static str),
@@ -165,7 +165,7 @@ proptest! {
     }
 }
 
-/// What takes the most work, as long as a head may be and longer.
+/// Paths that take the most work, as long as a head may be and longer.
 #[test]
 fn long_paths_and_hosts_find_what_a_search_of_all_finds() {
     let served = Served {

@@ -34,7 +34,7 @@ fn home(files: &[&str]) -> Home {
     home
 }
 
-/// Whether an answer has all that it had: there may be more in it.
+/// True if an answer has everything that the earlier one had; it may have more.
 fn has(answer: &Value, expected: &Value) -> bool {
     match (answer, expected) {
         (Value::Object(answer), Value::Object(expected)) => {

@@ -13,7 +13,7 @@ use crate::harness::pki::Folder;
 use crate::harness::process::collect;
 use crate::harness::{Ringway, browser, tools, until};
 
-/// What the clients are made of, from npm.
+/// The libraries of the clients, from npm.
 const PACKAGES: [&str; 6] = [
     "graphql@16.12.0",
     "graphql-ws@6.4.2",

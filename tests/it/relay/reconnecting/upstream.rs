@@ -19,9 +19,9 @@ pub(super) enum Manner {
     /// The process that holds the connection is killed.
     Killed,
     Reset,
-    /// It ends its sending, and goes on reading.
+    /// The upstream ends its sending, and goes on reading.
     Ended,
-    /// It reads nothing any more, so that its host acknowledges nothing, and answers no ping. Without Ringway nobody would notice.
+    /// The upstream reads nothing any more, so that its host acknowledges nothing, and answers no ping. Without Ringway nobody would notice.
     Silent,
 }
 

@@ -11,7 +11,7 @@ pub(super) const UNLIMITED: FrameLimits = FrameLimits { max_frame_bytes: u64::MA
 pub(super) const SENDERS: [Sender; 2] = [Sender::Client, Sender::Server];
 pub(super) const RESERVED: [Reserved; 3] = [Reserved::None, Reserved::Deflate, Reserved::Any];
 
-/// What a scanner is made with.
+/// The parameters of a scanner.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Setting {
     pub(super) sender: Sender,

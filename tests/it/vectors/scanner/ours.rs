@@ -50,7 +50,7 @@ fn a_data_header_of_ours_has_the_shortest_length_around_every_power_of_two() {
     }
 }
 
-/// What would make a frame of ours break a rule does not reach the wire.
+/// Input that would make a frame of the proxy break a rule does not reach the wire.
 #[test]
 fn only_the_three_reserved_bits_of_what_is_asked_for_are_set() {
     let mut ours = Vec::new();

@@ -1,10 +1,10 @@
 //! A reader of WebSocket framing that is slow and plain: after every byte it judges the frame at hand from its first
 //! bit again. Written from RFC 6455 sections 5.1 to 5.5, 7.4 and 11.7, and RFC 7692 section 6.
 //!
-//! It does not say which of several broken rules is named first, for the RFC does not: it lists all that the bytes
+//! The reference does not say which of several broken rules is named first, for the RFC does not: it lists all that the bytes
 //! show so far. What may follow a close frame (section 5.5.1) is the connection's affair and not judged here.
 
-/// What the two ends agreed on, and the limits. Wide integers, so that no sum can overflow.
+/// The terms that the two ends agreed on, and the limits. Wide integers, so that no sum can overflow.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms {
     pub(super) masked: bool,
@@ -38,7 +38,7 @@ pub(super) enum Rule {
     MessageTooBig,
 }
 
-/// What is known after so many bytes.
+/// The reference's knowledge after a number of bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Known {
     /// Bytes that may have gone on: whole frames, and of the last one its whole header and the payload that came.
@@ -50,7 +50,7 @@ pub(super) struct Known {
     pub(super) messages: u64,
     /// Every rule that the bytes show to be broken. It may be reported from here on.
     pub(super) shown: Vec<Rule>,
-    /// Whether it must be reported by now: the field that breaks it is whole; for rules on what a frame may follow
+    /// True if it must be reported by now: the field that breaks it is whole; for rules on what a frame may follow
     /// and for limits the header is; for a close code the frame is.
     pub(super) due: bool,
 }
@@ -86,7 +86,7 @@ impl Reading {
         Self { known, controls: reader.controls }
     }
 
-    /// What is known after `seen` bytes. Nothing is learned any more once a broken rule is due.
+    /// The knowledge after `seen` bytes. It does not change any more once a broken rule is due.
     pub(super) fn after(&self, seen: usize) -> &Known {
         self.known.get(seen).unwrap_or_else(|| self.at_end())
     }

@@ -96,7 +96,7 @@ fn chunks() -> impl Strategy<Value = Vec<usize>> {
     vec(size, 1..=12)
 }
 
-/// What a proxy does with a direction: keeps what was not used, in a buffer of its own, and sends the rest.
+/// A proxy's work on one direction: keeps the bytes that were not used in a buffer of its own, and sends the others.
 struct Relay {
     scanner: Scanner,
     setting: Setting,
