@@ -3,14 +3,12 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use clap::Subcommand;
+use clap::{Subcommand, value_parser};
 
 use super::{Failure, program};
-use crate::tls::dev_cert::{self, AuthorityIs, DevCertError, Files, LEAF_VALIDITY};
-
-const DAY: Duration = Duration::from_secs(24 * 3600);
+use crate::tls::dev_cert::{self, AuthorityIs, DEFAULT_DAYS, DevCertError, Files, MAX_DAYS};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -29,6 +27,9 @@ struct DevCert {
     /// Directory for ca.pem, ca-key.pem, cert.pem and key.pem; an existing authority is used, never replaced
     #[arg(long, value_name = "DIR", default_value = "./dev-cert")]
     out: PathBuf,
+    /// Days that the certificate is valid for, 397 at most: browsers refuse more
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_DAYS, value_parser = value_parser!(u16).range(1..=i64::from(MAX_DAYS)))]
+    days: u16,
     /// DNS names and addresses of the certificate; `*.` wildcards are allowed
     #[arg(value_name = "NAME-OR-ADDRESS", default_values = ["localhost", "127.0.0.1", "::1"])]
     names: Vec<String>,
@@ -36,7 +37,7 @@ struct DevCert {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let Verb::DevCert(args) = &args.verb;
-    let (files, authority) = dev_cert::create(&args.out, &args.names, SystemTime::now())?;
+    let (files, authority) = dev_cert::create(&args.out, &args.names, args.days, SystemTime::now())?;
     let text = explained(args, &files, authority);
     // Nobody may be reading.
     let _ = io::stdout().lock().write_all(text.as_bytes());
@@ -59,7 +60,7 @@ fn explained(args: &DevCert, files: &Files, authority: AuthorityIs) -> String {
         AuthorityIs::Created => "created",
         AuthorityIs::Existing => "existing, used again",
     };
-    let days = LEAF_VALIDITY.as_secs() / DAY.as_secs();
+    let days = args.days;
     let host = args.names.iter().find(|name| !name.starts_with('*')).map_or("localhost", String::as_str);
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
     format!(

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::ServerName;
+use rustls_pki_types::{CertificateDer, ServerName};
 
 use super::insecure::AcceptAnyCertificate;
 use super::pem::{LoadError, PemFile};
+use super::pinned::PinnedServers;
 use super::{HTTP_1_1, provider};
 
 /// The sessions that a shard keeps to resume. Rustls plans eight for each server: these are enough for four servers.
@@ -60,9 +61,10 @@ impl ClientTls {
             .with_safe_default_protocol_versions()
             .map_err(LoadError::new)?;
         let builder = match roots(&files.trust)? {
-            Some(roots) => {
-                let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-                builder.with_webpki_verifier(verifier.build().map_err(LoadError::new)?)
+            Some(Roots { store, named }) => {
+                let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider));
+                let verifier = PinnedServers::new(verifier.build().map_err(LoadError::new)?, named);
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
             }
             None => {
                 let anyone = AcceptAnyCertificate(Arc::clone(provider));
@@ -119,21 +121,30 @@ fn pair(
     certificate: &PemFile,
     key: &PemFile,
     provider: &CryptoProvider,
-) -> Result<(Vec<rustls_pki_types::CertificateDer<'static>>, rustls_pki_types::PrivateKeyDer<'static>), LoadError> {
+) -> Result<(Vec<CertificateDer<'static>>, rustls_pki_types::PrivateKeyDer<'static>), LoadError> {
     let chain = certificate.certificates(&certificate.read()?)?;
     let own_key = key.private_key(&key.read()?)?;
     super::certified_key(certificate, chain.clone(), key, own_key.clone_key(), provider)?;
     Ok((chain, own_key))
 }
 
+/// The trusted authorities.
+struct Roots {
+    store: RootCertStore,
+    /// Those that the operator named: a server may show one of them as its own certificate.
+    named: Vec<CertificateDer<'static>>,
+}
+
 /// The trusted authorities; `None` if any certificate is accepted.
-fn roots(trust: &Trust) -> Result<Option<RootCertStore>, LoadError> {
-    let mut roots = RootCertStore::empty();
+fn roots(trust: &Trust) -> Result<Option<Roots>, LoadError> {
+    let (mut roots, mut named) = (RootCertStore::empty(), Vec::new());
     match trust {
         Trust::Insecure => return Ok(None),
         Trust::Authorities(files) => {
             for file in files {
-                file.add_authorities(&file.read()?, &mut roots)?;
+                let bytes = file.read()?;
+                file.add_authorities(&bytes, &mut roots)?;
+                named.extend(file.certificates(&bytes)?);
             }
         }
         Trust::Host => {
@@ -149,7 +160,7 @@ fn roots(trust: &Trust) -> Result<Option<RootCertStore>, LoadError> {
             }
         }
     }
-    Ok(Some(roots))
+    Ok(Some(Roots { store: roots, named }))
 }
 
 #[cfg(test)]

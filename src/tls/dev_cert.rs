@@ -25,8 +25,12 @@ use super::certificate::Certificate;
 use super::client::server_name;
 use super::pem::{LoadError, PemFile};
 
-/// The validity of a certificate. Browsers allow 398 days at most, the hour before its creation included.
-pub const LEAF_VALIDITY: Duration = Duration::from_secs(397 * 24 * 3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// The validity of a certificate in days, unless the user asks for another: what Mozilla's profile and the authorities of the
+/// web give.
+pub const DEFAULT_DAYS: u16 = 90;
+/// The longest validity in days. Browsers allow 398 at most, the hour before a certificate's creation included.
+pub const MAX_DAYS: u16 = 397;
 const CA_VALIDITY: Duration = Duration::from_secs(3650 * 24 * 3600);
 /// The time before its creation from which a certificate is valid: the clocks of two machines differ.
 const BEFORE: Duration = Duration::from_secs(3600);
@@ -65,23 +69,29 @@ pub enum AuthorityIs {
     Existing,
 }
 
-/// Creates a certificate for these names in a folder, valid from `now`, signed by the authority that the folder has, or
-/// by a new one.
+/// Creates a certificate for these names in a folder, valid from `now` for `days`, signed by the authority that the folder
+/// has, or by a new one.
 ///
 /// # Errors
 /// A name cannot be in a certificate, or a file is in the way or cannot be used.
-pub fn create(folder: &Path, names: &[String], now: SystemTime) -> Result<(Files, AuthorityIs), DevCertError> {
+pub fn create(
+    folder: &Path,
+    names: &[String],
+    days: u16,
+    now: SystemTime,
+) -> Result<(Files, AuthorityIs), DevCertError> {
+    let validity = DAY.saturating_mul(u32::from(days));
     names.iter().try_for_each(|name| check_name(name))?;
     let files = Files::below(folder);
     fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
-    let found = Authority::find(&files, now)?;
+    let found = Authority::find(&files, validity, now)?;
     // Before anything is written.
     let existing = existing_leaf(found.as_ref(), &files)?;
     let (authority, is) = match found {
         Some(authority) => (authority, AuthorityIs::Existing),
         None => (Authority::make(&files, now)?, AuthorityIs::Created),
     };
-    make_leaf(&authority, names, &files, existing, now)?;
+    make_leaf(&authority, names, &files, existing, params(now, validity))?;
     Ok((files, is))
 }
 
@@ -125,16 +135,16 @@ struct Authority {
 
 impl Authority {
     /// Reads the authority of the folder, which has both of its files or neither.
-    fn find(files: &Files, now: SystemTime) -> Result<Option<Self>, DevCertError> {
+    fn find(files: &Files, validity: Duration, now: SystemTime) -> Result<Option<Self>, DevCertError> {
         match (is_there(&files.ca)?, is_there(&files.ca_key)?) {
-            (true, true) => Self::read(files, now).map(Some),
+            (true, true) => Self::read(files, validity, now).map(Some),
             (false, false) => Ok(None),
             (true, false) => Err(half(&files.ca, &files.ca_key)),
             (false, true) => Err(half(&files.ca_key, &files.ca)),
         }
     }
 
-    fn read(files: &Files, now: SystemTime) -> Result<Self, DevCertError> {
+    fn read(files: &Files, validity: Duration, now: SystemTime) -> Result<Self, DevCertError> {
         let refused = |error: LoadError| DevCertError::Failed(error.to_string());
         let (file, key_file) = (PemFile::new("the authority", &files.ca), PemFile::new("its key", &files.ca_key));
         let certificates = file.read().and_then(|bytes| file.certificates(&bytes)).map_err(refused)?;
@@ -142,7 +152,7 @@ impl Authority {
             return Err(refused(file.error("there is more than one certificate in it")));
         };
         let described = Certificate::read(certificate).map_err(|error| refused(file.error(error)))?;
-        let needed = now.checked_add(LEAF_VALIDITY);
+        let needed = now.checked_add(validity);
         if needed.is_none_or(|needed| described.not_after < needed) {
             let until = &described.expires;
             let why = format!(
@@ -240,9 +250,8 @@ fn make_leaf(
     names: &[String],
     files: &Files,
     existing: Existing,
-    now: SystemTime,
+    mut params: CertificateParams,
 ) -> Result<(), DevCertError> {
-    let mut params = params(now, LEAF_VALIDITY);
     params.subject_alt_names = CertificateParams::new(names).map_err(|error| not_made(&error))?.subject_alt_names;
     params.distinguished_name.push(DnType::CommonName, "Ringway development certificate");
     params.use_authority_key_identifier_extension = true;

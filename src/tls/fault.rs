@@ -36,7 +36,11 @@ pub fn explained(fault: TlsFault) -> String {
         TlsFault::CertificateName => "the server's certificate is for another name than the one in the URL",
         TlsFault::CertificateExpired => "the server's certificate has expired",
         TlsFault::CertificateNotYetValid => "the server's certificate is not valid yet; are the clocks right?",
-        TlsFault::CertificateInvalid => "the server's certificate is not fit for a server",
+        TlsFault::CertificateInvalid => {
+            "the server's certificate is not fit for a server. If it is an authority's (CA:TRUE), name the very same with \
+             --tls-ca FILE, or make one that is fit: openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem \
+             -days 90 -subj /CN=NAME -addext subjectAltName=DNS:NAME -addext basicConstraints=critical,CA:FALSE"
+        }
         TlsFault::CertificateMissing => "the server has sent no certificate",
         TlsFault::Incompatible => "there is no version, cipher suite, group or protocol in common",
         TlsFault::Alert(_) => "the server refused the handshake; its log may say why",

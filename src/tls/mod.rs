@@ -14,6 +14,7 @@ pub mod fault;
 pub mod identity;
 mod insecure;
 pub mod pem;
+mod pinned;
 pub mod secured;
 pub mod server;
 mod session;

@@ -124,7 +124,7 @@ impl Certificate {
     /// Fails if the certificate cannot be created.
     pub fn new() -> Result<Self, String> {
         let made = Scratch::new()?;
-        dev_cert::create(made.path(), &NAMES.map(str::to_owned), SystemTime::now())
+        dev_cert::create(made.path(), &NAMES.map(str::to_owned), dev_cert::DEFAULT_DAYS, SystemTime::now())
             .map_err(|error| error.to_string())?;
         Ok(Self { made })
     }

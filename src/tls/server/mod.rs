@@ -16,6 +16,7 @@ use rustls_pki_types::CertificateDer;
 use super::certificate::Certificate;
 use super::identity::OnlyPlainSubjects;
 use super::pem::{LoadError, PemFile};
+use super::pinned::PinnedClients;
 use super::{HTTP_1_1, certified_key, provider};
 
 /// The files that the operator named. They are read at start and at each reload.
@@ -165,6 +166,7 @@ impl ServerTls {
                     verifier = verifier.allow_unauthenticated();
                 }
                 let verifier = verifier.build().map_err(|error| file.error(error))?;
+                let verifier = Arc::new(PinnedClients::new(verifier, authorities.clone()));
                 builder.with_client_cert_verifier(Arc::new(OnlyPlainSubjects(verifier)))
             }
             _ => builder.with_no_client_auth(),

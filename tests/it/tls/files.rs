@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ringway::tls::certificate::Certificate;
 use ringway::tls::client::{ClientFiles, ClientTls, Trust, server_name};
 use ringway::tls::pem::PemFile;
 use ringway::tls::server::{ClientCertificates, ServerTls};
@@ -191,6 +192,29 @@ fn shakes_hands(folder: &str, name: &str) -> bool {
         }
     }
     true
+}
+
+#[test]
+fn a24_a_certificate_for_development_is_valid_for_90_days_or_as_asked() {
+    let folder = Folder::new();
+    let out = folder.path("dev");
+    let days = |options: &[&str]| {
+        let (code, stdout, stderr) = run(&[&["tls", "dev-cert", "--out", &out], options].concat());
+        assert_eq!(code, 0, "{stderr}");
+        let file = PemFile::new("", folder.path("dev/cert.pem"));
+        let certificate = Certificate::read(&file.certificates(&file.read().unwrap()).unwrap()[0]).unwrap();
+        let validity = certificate.not_after.duration_since(certificate.not_before).unwrap();
+        let days = (validity.as_secs() - 3600) / (24 * 3600);
+        assert!(stdout.contains(&format!(", {days} days\n")), "{stdout}");
+        days
+    };
+    assert_eq!(days(&[]), 90);
+    assert_eq!(days(&["--days", "1", "api.test"]), 1);
+    assert_eq!(days(&["--days", "397"]), 397);
+    for days in ["0", "398", "-1", "ninety"] {
+        let (code, _, stderr) = run(&["tls", "dev-cert", "--out", &out, &format!("--days={days}")]);
+        assert!(code == 2 && stderr.contains("--days"), "{days}: {code} {stderr}");
+    }
 }
 
 #[test]

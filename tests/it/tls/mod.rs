@@ -4,6 +4,7 @@ mod downstream;
 mod endings;
 mod files;
 mod peers;
+mod pinned;
 mod records;
 mod reload;
 mod upstream;
