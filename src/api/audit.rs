@@ -9,6 +9,8 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::moment;
+
 /// The most characters that an actor's name may have.
 pub const MAX_ACTOR_CHARS: usize = 64;
 
@@ -129,6 +131,7 @@ pub struct AuditEntry {
     /// The entry's number, from 1.
     pub id: u64,
     /// The time of the change.
+    #[serde(with = "moment")]
     pub at: Timestamp,
     /// The actor who asked for the change.
     pub who: String,

@@ -12,6 +12,7 @@ pub mod environment;
 pub mod etag;
 pub mod key;
 pub mod lifecycle;
+pub mod moment;
 pub mod nearest;
 pub mod page;
 pub mod policy;

@@ -8,7 +8,7 @@ use super::Failure;
 use super::api::reference::Reference;
 use super::client::{Client, ResourcePath};
 use super::global_options::GlobalOptions;
-use crate::api::AuditEntry;
+use crate::api::{AuditEntry, moment};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -32,7 +32,7 @@ pub(super) fn run(args: &Args, globals: &GlobalOptions) -> Result<ExitCode, Fail
     let entries: Vec<AuditEntry> = client.list(&place, Some(args.limit))?;
     globals.output.list(&entries, &["ID", "AT", "BY", "ACTION", "SUBJECT"], |entry| {
         let action = entry.action.to_string();
-        vec![entry.id.to_string(), entry.at.to_string(), entry.who.clone(), action, entry.subject.clone()]
+        vec![entry.id.to_string(), moment::shown(entry.at), entry.who.clone(), action, entry.subject.clone()]
     })?;
     Ok(ExitCode::SUCCESS)
 }

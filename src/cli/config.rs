@@ -11,6 +11,8 @@ use super::Failure;
 use super::global_options::GlobalOptions;
 use super::output::{self, Format};
 use crate::config::file::{Faults, File};
+use crate::control::http::token::Token;
+use crate::engine::preflight;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -60,9 +62,14 @@ struct Found {
 }
 
 fn check(which: &Which, format: Format) -> Result<ExitCode, Failure> {
+    let allowed = preflight::allowed_cpus().map_err(|missing| Failure::Failed(missing.to_string()))?;
     let checked = File::read(which.config.as_deref()).and_then(|file| {
         let configuration = file.configuration()?;
-        file.open(&configuration).map(|_| configuration)
+        file.open_here(&configuration, &allowed)?;
+        if let Some(Err(why)) = configuration.token_file.as_deref().map(Token::named) {
+            return Err(file.fault(&["admin", "token_file"], why.to_string()));
+        }
+        Ok(configuration)
     });
     match (checked, format) {
         (Ok(configuration), Format::Table) => {

@@ -37,7 +37,7 @@ pub(super) struct GlobalOptions {
     /// Admin API of a node, instead of --state: http://HOST:PORT or https://HOST:PORT; needs --token-file
     #[arg(long, global = true, value_name = "URL")]
     pub(super) admin: Option<String>,
-    /// File with the token for --admin; `-` reads one line from standard input
+    /// File with the node's token; `-` reads one line from standard input [default: admin-token in the state directory]
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
     /// Authorities to trust for --admin https://.., in PEM [default: the host's store]

@@ -21,12 +21,20 @@ pub const SNAPSHOT: &str = "snapshot.json";
 /// The store's database, and the log that SQLite keeps beside it.
 const DATABASE: &str = "ringway.db";
 const DATABASE_LOG: &str = "ringway.db-wal";
+/// The index of that log, which SQLite makes again where it is missing.
+const DATABASE_LOG_INDEX: &str = "ringway.db-shm";
+/// The note of which database the log belongs to.
+const DATABASE_LOG_NOTE: &str = "ringway.db-wal.note";
 /// The file that the node which uses the directory has locked.
 const LOCK: &str = "lock";
 /// A file that is written and removed to find out whether the disk has room.
 const PROBE: &str = "probe";
 /// More than a change takes.
 const PROBE_BYTES: usize = 256 * 1024;
+
+/// Every file that lasts. All are for their owner alone.
+const FILES: [&str; 8] =
+    [ADMIN_TOKEN, ADMIN_ADDRESS, SNAPSHOT, DATABASE, DATABASE_LOG, DATABASE_LOG_INDEX, DATABASE_LOG_NOTE, LOCK];
 
 /// A state directory that this process has to itself for as long as a clone of this lives. The kernel frees it when the
 /// process ends, however it does.
@@ -103,14 +111,37 @@ impl StateDir {
         Some(self.path.join(SNAPSHOT)).filter(|path| fs::symlink_metadata(path).is_ok())
     }
 
-    fn log(&self) -> PathBuf {
+    /// SQLite's log.
+    pub(in crate::control) fn log(&self) -> PathBuf {
         self.path.join(DATABASE_LOG)
     }
 
-    /// Makes the store's file if there is none: for its owner alone, as the files beside it will be.
-    pub(in crate::control) fn make_database(&self) -> io::Result<()> {
+    /// The index of SQLite's log.
+    pub(in crate::control) fn log_index(&self) -> PathBuf {
+        self.path.join(DATABASE_LOG_INDEX)
+    }
+
+    /// The note of which database SQLite's log belongs to.
+    pub(in crate::control) fn log_note(&self) -> PathBuf {
+        self.path.join(DATABASE_LOG_NOTE)
+    }
+
+    /// Takes the rights to its files away from everyone but their owner, and returns the files that somebody else had rights
+    /// to: a copy, or a volume that Kubernetes gives to a group (`fsGroup`), does not keep modes. Files of another user, and
+    /// links, stay as they are.
+    #[must_use]
+    pub fn repair_modes(&self) -> Vec<PathBuf> {
+        let is_open = |path: &PathBuf| {
+            fs::symlink_metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o077 != 0)
+        };
+        let closed = |path: &PathBuf| fs::set_permissions(path, fs::Permissions::from_mode(0o600)).is_ok();
+        FILES.iter().map(|name| self.path.join(name)).filter(is_open).filter(closed).collect()
+    }
+
+    /// Opens the store's file, and makes it if there is none: for its owner alone, as the files beside it will be.
+    pub(in crate::control) fn make_database(&self) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600).open(self.database()).map(drop)
+        options.read(true).write(true).create(true).truncate(false).mode(0o600).open(self.database())
     }
 
     /// Takes some room on the disk, and gives it back.
@@ -125,7 +156,12 @@ impl StateDir {
 
     /// True if changes wait in SQLite's log that are not yet in the database itself.
     pub(in crate::control) fn has_log(&self) -> bool {
-        fs::metadata(self.log()).is_ok_and(|log| log.len() > 0)
+        self.log_bytes() > 0
+    }
+
+    /// The length of SQLite's log; 0 without one.
+    pub(in crate::control) fn log_bytes(&self) -> u64 {
+        fs::metadata(self.log()).map_or(0, |log| log.len())
     }
 }
 
@@ -224,6 +260,22 @@ mod tests {
         write_whole(&path, b"three", Existing::Replaced).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"three");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left there");
+    }
+
+    #[test]
+    fn c1_files_that_others_have_rights_to_become_the_owner_s_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::take(folder.path()).unwrap();
+        assert!(state.repair_modes().is_empty());
+        let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
+        for (name, mode) in [("ringway.db", 0o660), ("admin-token", 0o644), ("another's", 0o666)] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+            std::fs::set_permissions(folder.path().join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+        std::os::unix::fs::symlink(folder.path().join("another's"), folder.path().join("snapshot.json")).unwrap();
+        let repaired = state.repair_modes();
+        assert_eq!(repaired, ["admin-token", "ringway.db"].map(|name| folder.path().join(name)));
+        assert_eq!(["ringway.db", "admin-token", "another's"].map(mode), [0o600, 0o600, 0o666]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::document::{Document, Origin};
-use super::read::{self, Fault};
+use super::read::{self, Fault, Readable};
 use crate::api::view::apply::DocumentFile;
 
 /// The most bytes of a file, and of all files together.
@@ -21,6 +21,7 @@ const MAX_DEPTH: usize = 32;
 /// All faults, with file, line and column.
 pub fn documents(path: &Path) -> Result<Vec<Document>, Vec<Fault>> {
     let (texts, mut unread) = collect(path);
+    unread.extend(nothing_there(path, &texts, &unread));
     match read::files(&texts) {
         Ok(documents) if unread.is_empty() => Ok(documents),
         Ok(_) => Err(unread),
@@ -31,12 +32,22 @@ pub fn documents(path: &Path) -> Result<Vec<Document>, Vec<Fault>> {
     }
 }
 
+/// Reads the documents of a file or a folder that can be read. A folder without files declares nothing, which is no fault.
+#[must_use]
+pub fn readable_documents(path: &Path) -> Readable {
+    let (texts, mut unread) = collect(path);
+    let mut read = read::readable_files(&texts);
+    read.faults.append(&mut unread);
+    read
+}
+
 /// Reads the texts of a file or of all files in a folder.
 ///
 /// # Errors
 /// A file cannot be read, or there are too many, or they are too long.
 pub fn texts(path: &Path) -> Result<Vec<DocumentFile>, Vec<Fault>> {
-    let (texts, unread) = collect(path);
+    let (texts, mut unread) = collect(path);
+    unread.extend(nothing_there(path, &texts, &unread));
     if unread.is_empty() { Ok(texts) } else { Err(unread) }
 }
 
@@ -71,10 +82,13 @@ fn listed(path: &Path) -> Result<Vec<PathBuf>, Fault> {
     }
     let mut files = Vec::new();
     below(path, 0, &mut files)?;
-    if files.is_empty() {
-        return Err(fault(path, "there is no *.yaml or *.yml file in this folder".to_owned()));
-    }
     Ok(files)
+}
+
+/// The fault of a folder without files, for somebody who names it to have it applied.
+fn nothing_there(path: &Path, texts: &[DocumentFile], unread: &[Fault]) -> Option<Fault> {
+    let is_empty = texts.is_empty() && unread.is_empty();
+    is_empty.then(|| fault(path, "there is no *.yaml or *.yml file in this folder".to_owned()))
 }
 
 /// Adds the files of a folder, in the order of their names. Hidden files and folders, such as git's, are skipped.

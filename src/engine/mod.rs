@@ -12,6 +12,7 @@
 //! in the ring, or takes a lock on a message's path.
 
 pub mod background;
+mod cgroup;
 pub mod fault;
 pub mod host;
 pub mod keepalive;

@@ -1,14 +1,16 @@
 //! The requirements on the host, checked before anything listens. An error says what is missing, and how to get it.
 
+use std::path::Path;
 use std::{fmt, io};
 
-use super::{ring, sys};
+use super::{cgroup, ring, sys};
 use crate::invariant::Invariant;
 
 /// The first kernel with every io_uring feature the ring uses (DEFER_TASKRUN).
 const KERNEL: (u32, u32) = (6, 1);
-/// Locked memory that glommio asks for, for each executor.
-const MEMLOCK_BYTES_PER_SHARD: u64 = 512 * 1024;
+/// The limit on locked memory without which glommio starts no executor. It looks at the limit alone: CAP_IPC_LOCK, which lifts
+/// the limit, does not count. The buffers that each executor registers are beside the point, as a shard uses none of them.
+const MEMLOCK_BYTES: u64 = 512 * 1024;
 /// Descriptors that are not connections: the standard three, rings, listeners, bells and those that libraries open.
 const DESCRIPTORS_BESIDE_CONNECTIONS: u64 = 64;
 
@@ -19,22 +21,21 @@ pub struct Host {
     pub max_descriptors: u64,
     /// CPUs it may run on.
     pub cpus: Vec<usize>,
+    /// The CPUs that use up the process's quota of CPU time; `None` without a quota.
+    pub quota_cpus: Option<usize>,
 }
 
 impl Host {
-    /// Chooses the CPUs to run on: those in `asked`, or all.
+    /// Chooses the CPUs to run on: those in `asked`, or else all, but no more than the quota of CPU time keeps busy.
     ///
     /// # Errors
-    /// `asked` names a CPU that the process may not use. The text is for the operator who wrote `--cpus`.
+    /// `asked` names a CPU that the process may not use. The text continues the name of the operator's option.
     pub fn choose_cpus(&self, asked: Option<&[usize]>) -> Result<Vec<usize>, String> {
-        let Some(asked) = asked else { return Ok(self.cpus.clone()) };
-        match asked.iter().find(|cpu| !self.cpus.contains(cpu)) {
-            None => Ok(asked.to_vec()),
-            Some(cpu) => {
-                let allowed: Vec<String> = self.cpus.iter().map(ToString::to_string).collect();
-                Err(format!("--cpus names CPU {cpu}; this process may run on {}", allowed.join(", ")))
-            }
-        }
+        let Some(asked) = asked else {
+            return Ok(self.cpus.iter().copied().take(self.quota_cpus.unwrap_or(usize::MAX)).collect());
+        };
+        check_cpus(asked, &self.cpus)?;
+        Ok(asked.to_vec())
     }
 
     /// Keeps this thread, and the threads that it starts, off the shards' CPUs, if the process has others. Shards still
@@ -53,6 +54,24 @@ impl Host {
         let others = beside_connections(shards);
         self.max_descriptors.saturating_sub(others).checked_div(descriptors_each).unwrap_or(0).max(1)
     }
+}
+
+/// Checks that the process may use these CPUs.
+///
+/// # Errors
+/// It may not: which one, and those that it may use. The text continues the name of the operator's option.
+pub fn check_cpus(asked: &[usize], allowed: &[usize]) -> Result<(), String> {
+    let Some(cpu) = asked.iter().find(|cpu| !allowed.contains(cpu)) else { return Ok(()) };
+    let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+    Err(format!("names CPU {cpu}; this process may run on {}", allowed.join(", ")))
+}
+
+/// The CPUs that this thread may run on. Call this before [`Host::keep_off`]: it takes CPUs away from this thread.
+///
+/// # Errors
+/// The kernel does not say.
+pub fn allowed_cpus() -> Result<Vec<usize>, Missing> {
+    sys::allowed_cpus().map_err(|error| Missing::Other("sched_getaffinity failed", error))
 }
 
 /// The number of descriptors that are not connections.
@@ -109,8 +128,8 @@ impl fmt::Display for Missing {
             ),
             Self::LockedMemory { have, need } => write!(
                 f,
-                "the limit on locked memory is {have} bytes; {need} are needed: raise it with `ulimit -l {}`, or \
-                 LimitMEMLOCK={need} in the systemd unit",
+                "the limit on locked memory is {have} bytes; {need} are needed (CAP_IPC_LOCK does not replace them): \
+                 raise it with `ulimit -l {}`, or LimitMEMLOCK={need} in the systemd unit",
                 need.div_ceil(1024)
             ),
             Self::Descriptors { have, need } => write!(
@@ -141,16 +160,17 @@ pub fn check() -> Result<Host, Missing> {
     }
     // An old sandbox may forbid it. Then connections take more memory.
     let _ = sys::disable_huge_pages();
-    let cpus = sys::allowed_cpus().map_err(|error| Missing::Other("sched_getaffinity failed", error))?;
+    let cpus = allowed_cpus()?;
+    let quota_cpus = cgroup::cpu_quota(Path::new("/")).map(cgroup::Quota::cpus);
     let (soft, hard) =
         sys::limit(libc::RLIMIT_NOFILE).map_err(|error| Missing::Other("getrlimit(NOFILE) failed", error))?;
     // Where raising it is forbidden, the soft limit counts.
     let raised = soft == hard || sys::set_soft_limit(libc::RLIMIT_NOFILE, hard, hard).is_ok();
-    Ok(Host { max_descriptors: if raised { hard } else { soft }, cpus })
+    Ok(Host { max_descriptors: if raised { hard } else { soft }, cpus, quota_cpus })
 }
 
-/// Checks that there are descriptors for the shards and for one connection, and that glommio's executors can lock the
-/// memory they need.
+/// Checks that there are descriptors for the shards and for one connection, and that the limit on locked memory lets glommio
+/// start its executors; raises that limit where the process may.
 ///
 /// # Errors
 /// A limit is too small.
@@ -159,10 +179,14 @@ pub fn check_limits(host: &Host, shards: usize) -> Result<(), Missing> {
     if host.max_descriptors < need {
         return Err(Missing::Descriptors { have: host.max_descriptors, need });
     }
-    let (have, _) =
+    let (have, hard) =
         sys::limit(libc::RLIMIT_MEMLOCK).map_err(|error| Missing::Other("getrlimit(MEMLOCK) failed", error))?;
-    let need = MEMLOCK_BYTES_PER_SHARD.saturating_mul(u64::try_from(shards).expected_or(u64::MAX));
-    if have < need { Err(Missing::LockedMemory { have, need }) } else { Ok(()) }
+    let need = MEMLOCK_BYTES;
+    // Above the hard limit the kernel asks for CAP_SYS_RESOURCE, which root mostly has.
+    if have >= need || sys::set_soft_limit(libc::RLIMIT_MEMLOCK, need, hard.max(need)).is_ok() {
+        return Ok(());
+    }
+    Err(Missing::LockedMemory { have: hard, need })
 }
 
 fn why_no_ring(error: io::Error) -> Missing {
@@ -194,8 +218,25 @@ mod tests {
 
     #[test]
     fn the_connections_that_fit_leave_room_for_the_rest() {
-        let host = Host { max_descriptors: 20_000, cpus: vec![0] };
-        assert_eq!(host.max_connections(2, 1), 9960);
-        assert_eq!(Host { max_descriptors: 10, cpus: vec![0] }.max_connections(2, 1), 1);
+        let host = |max_descriptors| Host { max_descriptors, cpus: vec![0], quota_cpus: None };
+        assert_eq!(host(20_000).max_connections(2, 1), 9960);
+        assert_eq!(host(10).max_connections(2, 1), 1);
+    }
+
+    #[test]
+    fn c3_there_are_no_more_shards_than_the_quota_keeps_busy() {
+        let host = |quota_cpus| Host { max_descriptors: 20_000, cpus: vec![1, 3, 5], quota_cpus };
+        for (quota, asked, chosen) in [
+            (None, None, &[1, 3, 5][..]),
+            (Some(1), None, &[1]),
+            (Some(2), None, &[1, 3]),
+            (Some(9), None, &[1, 3, 5]),
+            // The operator decides.
+            (Some(1), Some(&[3, 5][..]), &[3, 5]),
+        ] {
+            assert_eq!(host(quota).choose_cpus(asked).as_deref(), Ok(chosen), "{quota:?}");
+        }
+        let told = host(None).choose_cpus(Some(&[1, 2])).unwrap_err();
+        assert_eq!(told, "names CPU 2; this process may run on 1, 3, 5");
     }
 }

@@ -60,7 +60,7 @@ fn write(record: &Record) {
         api = record.labels.as_ref().map(tracing::field::display),
         environment = record.labels.as_ref().map(|labels| &*labels.environment),
         consumer = record.consumer.as_ref().map(|consumer| &*consumer.name),
-        path = &*record.path,
+        path = Some(&*record.path).filter(|path| !path.is_empty()),
         status = record.status,
         tls = record.tls.map(version),
         duration_ms = u64::try_from(record.duration.as_millis()).unwrap_or(u64::MAX),
@@ -73,6 +73,7 @@ fn write(record: &Record) {
         upstream_close = record.upstream.close_received,
         upstream_told = record.upstream.close_sent,
         end = %record.end,
+        hint = record.hint,
     );
 }
 
@@ -83,6 +84,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{Record, write};
+    use crate::node::log_text::Text;
     use crate::proxy::end::{End, Side, SideRecord};
     use crate::routing::consumer::Consumer;
 
@@ -113,10 +115,12 @@ mod tests {
             client: SideRecord::default(),
             upstream: SideRecord::default(),
             end: End::Closed(Side::Client),
+            hint: None,
         };
         let written = Written::default();
         let writer = written.clone();
-        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).event_format(Text).with_writer(move || writer.clone()).finish();
         tracing::subscriber::with_default(subscriber, || write(&record));
         let bytes = written.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -124,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_record_names_its_consumer_if_there_is_one() {
-        assert!(line(Some("acme")).contains(" consumer=\"acme\" "), "{}", line(Some("acme")));
+        assert!(line(Some("acme")).contains(" consumer=acme path=/chat "), "{}", line(Some("acme")));
         assert!(!line(None).contains("consumer"), "{}", line(None));
     }
 }

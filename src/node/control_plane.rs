@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task;
 
 use super::data_plane::InitialConfig;
-use super::declared::Declared;
+use super::declared::{Applied, Declared};
 use super::log::SetLevel;
 use super::reload::{Process, ReloadRequest, Reloader};
 use super::state::NodeState;
@@ -61,6 +61,8 @@ pub(super) struct Attachment<'a> {
     /// The configuration file, if there is one.
     pub(super) file: Option<&'a Path>,
     pub(super) configuration: Configuration,
+    /// The CPUs that the process may run on.
+    pub(super) allowed_cpus: Vec<usize>,
     /// The bound addresses of the data plane's listeners.
     pub(super) bound: Vec<SocketAddr>,
     /// Sets what is logged.
@@ -88,7 +90,8 @@ impl ControlPlane {
     /// its upstreams: the first clients must not be refused for a name that is still being looked up.
     ///
     /// # Errors
-    /// A deployment cannot be served, the declared files cannot be read, or the host has no thread for it.
+    /// A deployment cannot be served, nothing is deployed and no declared document can be applied, or the host has no thread
+    /// for it.
     pub(super) fn start(
         configuration: &Configuration,
         opened: &Opened,
@@ -108,10 +111,13 @@ impl ControlPlane {
         let Started { manager, thread: store, .. } =
             started.map_err(|problems| NodeError::Failed(problems.to_string()))?;
         let declared =
-            apply.map(|path| Declared::new(path, manager.clone(), runtime.handle(), state.notes.clone()).map(Arc::new));
-        let declared = declared.transpose()?;
+            apply.map(|path| Declared::new(path, manager.clone(), runtime.handle(), state.notes.clone())).map(Arc::new);
         if let Some(declared) = &declared {
-            declared.apply();
+            let Applied { documents, faults } = declared.apply();
+            // Nothing to serve and nobody to miss it: a mistake on the command line, or in the very first files.
+            if documents == 0 && !faults.is_empty() && serves_nothing(runtime.handle(), &manager) {
+                return Err(NodeError::Configuration(faults.join("\n")));
+            }
         }
         resolver.wait(patience);
         Ok(Self { runtime, manager, store, declared, outlet, published, settings, upstream_tls })
@@ -154,6 +160,7 @@ impl ControlPlane {
         let reloader = Reloader {
             file: to.file.map(Path::to_owned),
             configuration: Arc::clone(&configuration),
+            allowed_cpus: to.allowed_cpus.into(),
             bound: to.bound,
             manager: manager.clone(),
             declared,
@@ -199,8 +206,7 @@ fn serve_admin(
     sockets: Vec<TcpListener>,
     allowed_hosts: AllowedHosts,
 ) -> Result<server::Running, NodeError> {
-    let notes = state.notes.clone();
-    let admin = Admin::new(manager.clone(), shards, move || notes.all());
+    let admin = Admin::new(manager.clone(), shards, state.notes.clone());
     let routers = [admin.router(state.token.clone(), allowed_hosts), admin.metrics_router()];
     let limits = [server::MAX_CALLERS, server::MAX_SCRAPERS];
     let listeners = sockets.into_iter().zip(routers).zip(limits);
@@ -214,4 +220,9 @@ fn wait_for(thread: &JoinHandle<()>, patience: Duration) {
     while !thread.is_finished() && begun.elapsed() < patience {
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// True if the store is open and holds no deployment.
+fn serves_nothing(runtime: &Handle, manager: &Manager) -> bool {
+    runtime.block_on(manager.deployed()).is_ok_and(|deployed| deployed.is_empty())
 }

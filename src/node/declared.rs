@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use tokio::runtime::Handle;
 use tracing::{error, info};
 
-use super::NodeError;
 use crate::api::Actor;
 use crate::control::manage::{Manager, Mode};
 use crate::control::notes::Notes;
-use crate::declare::node::lines;
+use crate::declare::read::Readable;
 use crate::declare::{Document, files};
 
 /// The topic of these problems on the health page.
@@ -23,41 +22,80 @@ pub(super) struct Declared {
     notes: Notes,
 }
 
+/// What became of the files.
+pub(super) struct Applied {
+    /// Documents that are as the files say.
+    pub(super) documents: usize,
+    /// Why the other documents are not, and the files that cannot be read.
+    pub(super) faults: Vec<String>,
+}
+
+/// Faults on the health page; of more, their number is.
+const MAX_FAULTS: usize = 20;
+
 impl Declared {
-    /// Reads the files once, so that the start fails on a mistake in them.
-    ///
-    /// # Errors
-    /// A file cannot be read, or has mistakes: all of them, with their lines.
-    pub(super) fn new(path: &Path, manager: Manager, runtime: &Handle, notes: Notes) -> Result<Self, NodeError> {
-        read(path).map_err(NodeError::Configuration)?;
-        Ok(Self { path: path.to_owned(), manager, runtime: runtime.clone(), notes })
+    pub(super) fn new(path: &Path, manager: Manager, runtime: &Handle, notes: Notes) -> Self {
+        Self { path: path.to_owned(), manager, runtime: runtime.clone(), notes }
     }
 
-    /// Reads the files and applies what they declare, all of it or nothing. If that cannot be done, the log and the health
-    /// page say why. Blocks: not for a thread of the runtime.
-    pub(super) fn apply(&self) {
-        let applied = read(&self.path).and_then(|documents| {
-            let actor = Actor::node();
-            let applied = self.manager.apply_documents(&actor, documents, Mode::Commit);
-            self.runtime.block_on(applied).map_err(|problems| problems.to_string())
-        });
+    /// Reads the files and applies the documents in them. A document with a fault is left out, and its API stays as it is:
+    /// the log and the health page say why. Blocks: not for a thread of the runtime.
+    pub(super) fn apply(&self) -> Applied {
+        let Readable { documents, faults } = files::readable_documents(&self.path);
+        let mut applied = Applied { documents: 0, faults: faults.iter().map(ToString::to_string).collect() };
+        let steps = self.apply_documents(documents, &mut applied);
         let path = self.path.display();
-        match applied {
-            Ok(steps) => {
-                self.notes.clear(TOPIC);
-                for step in &steps {
-                    info!("declared state: {step}");
+        if applied.faults.is_empty() {
+            self.notes.clear(TOPIC);
+            let documents = applied.documents;
+            info!(documents, steps, "the declared state of {path} is applied");
+            return applied;
+        }
+        let what = if applied.documents == 0 { "is not applied" } else { "is applied in part" };
+        let why = summary(&applied.faults);
+        error!(why, documents = applied.documents, "the declared state of {path} {what}");
+        self.notes.set(TOPIC, format!("the declared state of {path} {what}: {why}"));
+        applied
+    }
+
+    /// Applies documents in one transaction, or if that is refused in halves, so that the documents with faults are left alone.
+    /// Returns the number of steps.
+    fn apply_documents(&self, documents: Vec<Document>, into: &mut Applied) -> usize {
+        let (mut batches, mut taken) = (vec![documents], 0_usize);
+        while let Some(mut batch) = batches.pop() {
+            let actor = Actor::node();
+            let result = self.runtime.block_on(self.manager.apply_documents(&actor, batch.clone(), Mode::Commit));
+            match result {
+                Ok(steps) => {
+                    steps.iter().for_each(|step| info!("declared state: {step}"));
+                    taken = taken.saturating_add(steps.len());
+                    into.documents = into.documents.saturating_add(batch.len());
                 }
-                info!(steps = steps.len(), "the declared state of {path} is applied");
-            }
-            Err(why) => {
-                error!(why, "the declared state of {path} is not applied");
-                self.notes.set(TOPIC, format!("the declared state of {path} is not applied: {why}"));
+                Err(problems) if problems.code.status < 500 && batch.len() > 1 => {
+                    let middle = batch.len().div_ceil(2);
+                    let second = batch.iter().skip(middle).cloned().collect();
+                    batch.truncate(middle);
+                    batches.extend([second, batch]);
+                }
+                Err(problems) => {
+                    into.faults.push(problems.to_string());
+                    // The store takes nothing now, whatever the document.
+                    if problems.code.status >= 500 {
+                        break;
+                    }
+                }
             }
         }
+        taken
     }
 }
 
-fn read(path: &Path) -> Result<Vec<Document>, String> {
-    files::documents(path).map_err(|faults| lines(&faults))
+/// The first faults, a line each, and the number of the others.
+fn summary(faults: &[String]) -> String {
+    let more = faults.len().saturating_sub(MAX_FAULTS);
+    let mut text = faults.iter().take(MAX_FAULTS).map(String::as_str).collect::<Vec<_>>().join("\n");
+    if more > 0 {
+        text.push_str(&format!("\nand {more} more"));
+    }
+    text
 }

@@ -3,9 +3,13 @@
 use std::io::IsTerminal;
 
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{fmt, reload};
 
 use super::NodeError;
+use super::log_text::{Milliseconds, Text};
 use crate::config::log::{LogArgs, LogFormat};
 
 /// Lines that may wait for standard error.
@@ -22,29 +26,29 @@ pub(super) const ACCESS: &str = "ringway::access";
 /// # Errors
 /// The filter cannot be used.
 pub(super) fn install(args: &LogArgs) -> Result<Log, NodeError> {
-    let filter = args.filter().map_err(|error| NodeError::Configuration(format!("--log-level {error}")))?;
+    let filter = args.filter().map_err(|error| NodeError::Configuration(format!("--log-level: {error}")))?;
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(MAX_LINES)
         .thread_name("log")
         .finish(std::io::stderr());
+    let (filter, handle) = reload::Layer::new(filter);
     // The reader of the log may have died: an error message about that would end the process.
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).log_internal_errors(false);
-    let (level, installed): (SetLevel, _) = match args.log_format {
-        LogFormat::Json => {
-            let builder = builder.json().flatten_event(true).with_filter_reloading();
-            let handle = builder.reload_handle();
-            (Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())), builder.try_init())
-        }
+    let lines = fmt::layer().with_writer(writer).log_internal_errors(false);
+    let registry = tracing_subscriber::registry().with(filter);
+    let installed = match args.log_format {
+        LogFormat::Json => registry.with(lines.json().flatten_event(true).with_timer(Milliseconds)).try_init(),
         LogFormat::Text => {
             let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            let builder = builder.with_ansi(colours).with_filter_reloading();
-            let handle = builder.reload_handle();
-            (Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())), builder.try_init())
+            registry.with(lines.event_format(Text).with_ansi(colours)).try_init()
         }
     };
     // A program that has set up a log of its own keeps it and its filter.
-    let level = if installed.is_ok() { level } else { Box::new(|_| Ok(())) };
+    let level: SetLevel = if installed.is_ok() {
+        Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string()))
+    } else {
+        Box::new(|_| Ok(()))
+    };
     Ok(Log {
         recorded: tracing::enabled!(target: ACCESS, tracing::Level::INFO),
         level,
@@ -67,4 +71,4 @@ pub(super) struct LogGuard {
 }
 
 /// Replaces the filter of the log.
-pub(super) type SetLevel = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
+pub(super) type SetLevel = Box<dyn Fn(Targets) -> Result<(), String> + Send + Sync>;

@@ -18,6 +18,7 @@ mod declared;
 mod error;
 pub mod events;
 mod log;
+mod log_text;
 mod reload;
 mod running;
 pub mod serve;

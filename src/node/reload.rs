@@ -44,6 +44,8 @@ pub(super) struct Reloader {
     pub(super) file: Option<PathBuf>,
     /// The active configuration.
     pub(super) configuration: Arc<ArcSwap<Configuration>>,
+    /// The CPUs that the process may run on.
+    pub(super) allowed_cpus: Arc<[usize]>,
     /// The bound addresses of its listeners.
     pub(super) bound: Vec<SocketAddr>,
     pub(super) manager: Manager,
@@ -92,7 +94,7 @@ impl Reloader {
             }
             if let Some(declared) = self.declared.clone() {
                 // A panic of it was logged already.
-                let _ = spawn_blocking(move || declared.apply()).await;
+                let _ = spawn_blocking(move || drop(declared.apply())).await;
             }
         }
     }
@@ -116,8 +118,8 @@ impl Reloader {
 
     /// Reads and checks the file, and makes it active in one step.
     async fn activate(&self, path: &Path) -> Result<(), String> {
-        let (path, running) = (path.to_owned(), self.configuration.load_full());
-        let read = spawn_blocking(move || read(&path, &running).map_err(|faults| faults.to_string()));
+        let (path, running, cpus) = (path.to_owned(), self.configuration.load_full(), Arc::clone(&self.allowed_cpus));
+        let read = spawn_blocking(move || read(&path, &running, &cpus).map_err(|faults| faults.to_string()));
         let (Reload { configuration, changed, kept }, opened) =
             read.await.unwrap_or_else(|error| Err(error.to_string()))?;
         // A filter that cannot be read must refuse the reload before anything has changed.
@@ -135,14 +137,17 @@ impl Reloader {
             }
             warn!("{problems}");
         }
+        self.notes.set_restart_pending(kept.iter().map(|it| it.option.clone()).collect());
         log_changes(&changed, &kept);
         Ok(())
     }
 }
 
 /// Reads the file, and the files that it names. Blocks.
-fn read(path: &Path, running: &Configuration) -> Result<(Reload, Opened), Faults> {
+fn read(path: &Path, running: &Configuration, allowed_cpus: &[usize]) -> Result<(Reload, Opened), Faults> {
     let file = File::read(Some(path))?;
+    // The file must be one that the node can start with, as other CPUs are used from the next start on.
+    file.check_cpus(&file.configuration()?, allowed_cpus)?;
     let reload = file.reload(running)?;
     let opened = file.open(&reload.configuration)?;
     Ok((reload, opened))

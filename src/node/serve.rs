@@ -23,11 +23,12 @@ use super::events::{Events, Signals};
 use super::log::{self, Log, LogGuard};
 use super::reload::{self, ReloadRequest};
 use super::running::Records;
-use super::state::NodeState;
+use super::state::{self, NodeState};
 use super::{NodeError, Shutdown, announce};
 use crate::config::file::{Configuration, File, Opened};
 use crate::control::manage::Origin;
 use crate::control::{certificates, resolver};
+use crate::engine::preflight;
 
 /// A relayed connection has two sockets.
 const DESCRIPTORS_EACH: u64 = 2;
@@ -82,6 +83,8 @@ struct Common {
     options: Options,
     configuration: Configuration,
     opened: Opened,
+    /// The CPUs that the process may run on.
+    allowed_cpus: Vec<usize>,
     log: Log,
 }
 
@@ -94,7 +97,9 @@ impl Prepared {
     pub fn new(options: Options) -> Result<Self, NodeError> {
         let file = File::read(options.config.as_deref())?;
         let configuration = file.configuration()?;
-        let opened = file.open(&configuration)?;
+        // Before any thread is kept off the CPUs of the shards.
+        let allowed_cpus = preflight::allowed_cpus().map_err(|missing| NodeError::Failed(missing.to_string()))?;
+        let opened = file.open_here(&configuration, &allowed_cpus)?;
         let keepalive = configuration.limits.keepalive;
         let log = log::install(&configuration.log)?;
         warn_of(&configuration, &opened);
@@ -103,8 +108,11 @@ impl Prepared {
             configuration.limits.max_connections,
             DESCRIPTORS_EACH,
             DESCRIPTORS_BESIDE.saturating_add(resolver::MAX_DESCRIPTORS),
+            |why| NodeError::Configuration(format!("cpus {why}")),
         )?;
-        let (state, origin) = NodeState::open(&options.state)?;
+        let named = configuration.token_file.as_deref().map(state::named_token).transpose();
+        let named = named.map_err(|why| file.fault(&["admin", "token_file"], why))?;
+        let (state, origin) = NodeState::open(&options.state, named)?;
         let data_plane = DataPlane {
             listeners: listeners(&configuration, &opened),
             capacity,
@@ -114,7 +122,7 @@ impl Prepared {
             // A reload may have the log show them.
             records: Records::Logged,
         };
-        Ok(Self { data_plane, origin, state, common: Common { options, configuration, opened, log } })
+        Ok(Self { data_plane, origin, state, common: Common { options, configuration, opened, allowed_cpus, log } })
     }
 
     /// Binds the admin API's listeners and the data plane's.
@@ -137,7 +145,7 @@ impl Bound {
     /// Threads that were started end with the process.
     pub fn start(self, signals: Signals) -> Result<Running, NodeError> {
         let Self { data_plane, admin: sockets, origin, state, common } = self;
-        let Common { options, configuration, opened, log } = common;
+        let Common { options, configuration, opened, allowed_cpus, log } = common;
         let bound = data_plane.addresses().to_vec();
         let control_plane =
             ControlPlane::start(&configuration, &opened, origin, &state, options.apply.as_deref(), &bound)?;
@@ -162,6 +170,7 @@ impl Bound {
             state: &state,
             file: options.config.as_deref(),
             configuration,
+            allowed_cpus,
             bound,
             level: log.level,
             certificates,

@@ -116,7 +116,9 @@ impl Prepared {
             Some(upstream) => (2, format!("target: {}", upstream.target)),
             None => (1, "echo: every message comes back".to_owned()),
         };
-        let capacity = Capacity::of_host(options.cpus.as_ref(), limits.max_connections, descriptors_each, 0)?;
+        let cpus_error = |why| NodeError::Configuration(format!("--cpus {why}"));
+        let capacity =
+            Capacity::of_host(options.cpus.as_ref(), limits.max_connections, descriptors_each, 0, cpus_error)?;
         let found = upstream.as_ref().map(|upstream| find(&upstream.question, policies.connect_timeout)).transpose()?;
         let (cell, runtime) = found.map_or((None, None), |found| (Some(found.cell), found.runtime));
         describe(&mut headline, cell.as_deref(), tls.as_ref());

@@ -59,6 +59,28 @@ pub fn without_empty_line(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\r\n").unwrap_or(bytes)
 }
 
+/// The path of a request line that has come whole, for records: without the query, which may hold secrets, and without the
+/// authority of an absolute target. `None` if the line is not one, or its target has no path. Says nothing of the rest of the
+/// head.
+#[must_use]
+pub fn requested_path(bytes: &[u8]) -> Option<&str> {
+    let bytes = without_empty_line(bytes);
+    let line = bytes.get(..memchr::memchr(b'\n', bytes)?)?;
+    let line = std::str::from_utf8(line.strip_suffix(b"\r").unwrap_or(line)).ok()?;
+    let mut words = line.split(' ');
+    let (Some(_), Some(target), Some(version), None) = (words.next(), words.next(), words.next(), words.next()) else {
+        return None;
+    };
+    let target = target.split(['?', '#']).next().unwrap_or_default();
+    if !version.starts_with("HTTP/") || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return None;
+    }
+    match target.split_once("://") {
+        Some((_, rest)) => Some(rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/")),
+        None => Some(target).filter(|target| target.starts_with('/') || *target == "*"),
+    }
+}
+
 /// Checks the line ends of a head, and the number of lines. RFC 9112 lets a recipient accept a lone LF as a line's end
 /// (section 2.2). Two parsers that disagree about that make request smuggling possible, so a lone CR or LF is refused,
 /// and so is a NUL.
@@ -163,4 +185,33 @@ pub(super) fn write_line(name: &str, value: &[u8], out: &mut Vec<u8>) {
     out.extend(b": ");
     out.extend(value);
     out.extend(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::requested_path;
+
+    #[test]
+    fn c12_the_path_of_a_request_line_is_known_whatever_follows() {
+        for (bytes, path) in [
+            ("GET /chat HTTP/1.1\r\n", Some("/chat")),
+            ("GET /chat?token=secret#x HTTP/1.1\r\nHost: ", Some("/chat")),
+            ("\r\nPOST /a HTTP/1.0\r\n\r\n", Some("/a")),
+            ("GET /lf HTTP/1.1\nHost: a\n\n", Some("/lf")),
+            ("GET http://user:word@a.test/abs?q HTTP/1.1\r\n", Some("/abs")),
+            ("GET http://a.test HTTP/1.1\r\n", Some("/")),
+            ("OPTIONS * HTTP/1.1\r\n", Some("*")),
+            ("GET /chat HTTP/1.1", None),
+            ("GET /chat\r\n", None),
+            ("GET  /chat HTTP/1.1\r\n", None),
+            ("GET /a b HTTP/1.1\r\n", None),
+            ("GET /\u{1b}[2J HTTP/1.1\r\n", None),
+            ("CONNECT user:word@a.test:80 HTTP/1.1\r\n", None),
+            ("\r\n", None),
+            ("", None),
+        ] {
+            assert_eq!(requested_path(bytes.as_bytes()), path, "{bytes:?}");
+        }
+        assert_eq!(requested_path(b"GET /\xff HTTP/1.1\r\n"), None);
+    }
 }

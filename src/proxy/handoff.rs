@@ -45,7 +45,17 @@ pub(super) struct Accepted {
     pub(super) path: Box<str>,
     /// The consumer that the request was authenticated as; `None` for an anonymous one.
     pub(super) consumer: Option<Arc<Consumer>>,
+    pub(super) origin: Origin,
     pub(super) onward: Onward,
+}
+
+/// The relation of a request's `Origin` to the `Host` that its upstream is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// They are the same, or there is no `Origin`.
+    Own,
+    /// They differ: an upstream that compares them declines.
+    Foreign,
 }
 
 /// The destination of an accepted request.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::admit::admit;
 use super::context::Context;
 use super::gather::Gather;
-use super::handoff::{Accepted, Asked, Identity, Onward, ToUpstream};
+use super::handoff::{Accepted, Asked, Identity, Onward, Origin, ToUpstream};
 use crate::engine::{Next, Received, Socket, Time, Transport};
 use crate::invariant::Invariant;
 use crate::proto::accept;
@@ -38,7 +38,8 @@ pub(super) struct Handshake {
 pub(super) enum Outcome {
     Stay(Next),
     Accepted(Box<Accepted>),
-    Refused(Refusal),
+    /// The path of the request, if its line has come, and why it is refused.
+    Refused(Box<str>, Refusal),
     /// The route does not take the request.
     NotAdmitted(Box<str>, Arc<Route>, Refusal),
     /// No route has this path.
@@ -67,7 +68,7 @@ impl Handshake {
 
     pub(super) fn step<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Outcome {
         if cx.net.now() >= self.deadline {
-            return Outcome::Refused(Refusal::HANDSHAKE_TIMEOUT);
+            return refused(self.head.bytes(&[]), Refusal::HANDSHAKE_TIMEOUT);
         }
         let received = match self.receive(cx) {
             Ok(received) => cx.scratch.get(..received).expected_or_default(),
@@ -79,10 +80,10 @@ impl Handshake {
             return Outcome::SpeaksTls;
         }
         if !head::may_become_request(bytes) {
-            return Outcome::Refused(Refusal::HEAD_MALFORMED);
+            return refused(bytes, Refusal::HEAD_MALFORMED);
         }
         match head::find_end(bytes, self.head.searched(), &cx.config.settings.head) {
-            Err(error) => Outcome::Refused(error.into()),
+            Err(error) => refused(bytes, error.into()),
             Ok(None) => {
                 self.head.keep(received);
                 Outcome::Stay(Next::Again)
@@ -91,7 +92,7 @@ impl Handshake {
                 let (head, early) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
                 let mut nonce = [0; 16];
                 cx.net.random(&mut nonce);
-                self.judge(head, early, nonce, cx).unwrap_or_else(Outcome::Refused)
+                self.judge(head, early, nonce, cx).unwrap_or_else(|refusal| refused(head, refusal))
             }
         }
     }
@@ -128,8 +129,8 @@ impl Handshake {
             Service::Relay => self.to_upstream(&request, &found, head, early, nonce, &cx.config.settings),
             Service::Echo => to_echo(&request, found.route, early),
         };
-        let consumer = admitted.consumer;
-        Ok(Outcome::Accepted(Box::new(Accepted { client: self.client, path, consumer, onward })))
+        let (consumer, origin) = (admitted.consumer, origin_of(&request, found.route));
+        Ok(Outcome::Accepted(Box::new(Accepted { client: self.client, path, consumer, origin, onward })))
     }
 
     /// Writes the request for an upstream from the parsed values.
@@ -182,6 +183,26 @@ fn to_echo(request: &Request<'_>, route: &Arc<Route>, early: &[u8]) -> Onward {
     let protocol = request.protocols.first().copied();
     response::write_switching(&accept::accept_for(request.key), protocol, &route.answer_lines, &mut answer);
     Onward::Echo { route: Arc::clone(route), answer, early: early.to_vec() }
+}
+
+/// Compares the request's `Origin` with the `Host` that the upstream of a route is sent.
+fn origin_of(request: &Request<'_>, route: &Route) -> Origin {
+    let Some((_, origin)) = request.end_to_end.iter().find(|(name, _)| name.eq_ignore_ascii_case("origin")) else {
+        return Origin::Own;
+    };
+    let named = std::str::from_utf8(origin).ok().and_then(|origin| Some(origin.split_once("://")?.1));
+    let is = |host: &str| named.is_some_and(|named| named.eq_ignore_ascii_case(host));
+    let is_own = if route.preserve_host {
+        is(request.host.as_str())
+    } else {
+        route.endpoints.iter().any(|endpoint| is(&endpoint.target.authority))
+    };
+    if is_own { Origin::Own } else { Origin::Foreign }
+}
+
+/// The refusal of a request of which these bytes have come.
+fn refused(bytes: &[u8], refusal: Refusal) -> Outcome {
+    Outcome::Refused(head::requested_path(bytes).map(recorded_path).unwrap_or_default(), refusal)
 }
 
 /// The path for the record, without the query: queries carry tokens.

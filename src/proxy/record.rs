@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustls::ProtocolVersion;
 
 use super::end::{End, SideRecord};
+use super::handoff::Origin;
 use crate::engine::Time;
 use crate::routing::consumer::Consumer;
 use crate::routing::route::RouteLabels;
@@ -21,7 +22,7 @@ pub static UNVERIFIED_UPSTREAMS: AtomicU64 = AtomicU64::new(0);
 pub struct Record {
     /// The client's address.
     pub peer: SocketAddr,
-    /// The path of the request, without its query and cut to 256 bytes; empty if no request came.
+    /// The path of the request, without its query and cut to 256 bytes; empty if no request line came.
     pub path: Box<str>,
     /// The labels of the route; `None` without a route, or if the route has no labels.
     pub labels: Option<Arc<RouteLabels>>,
@@ -41,7 +42,12 @@ pub struct Record {
     pub upstream: SideRecord,
     /// The reason for the end.
     pub end: End,
+    /// Advice to the operator, if the record points to a setting.
+    pub hint: Option<&'static str>,
 }
+
+/// The advice for a 403 of an upstream that may compare `Origin` with `Host`, as many libraries do by default.
+const ORIGIN_HINT: &str = "the request's Origin is not the Host that the upstream was sent; if the upstream compares them, set the policy preserve_host";
 
 /// The part of the record that a connection fills in while it lives.
 #[derive(Debug)]
@@ -53,11 +59,22 @@ pub(super) struct Trace {
     pub(super) status: u16,
     pub(super) tls: Option<ProtocolVersion>,
     pub(super) upstream_unverified: bool,
+    /// `None` until a route was looked for at the path. Of other requests only the record says the path.
+    pub(super) origin: Option<Origin>,
 }
 
 impl Trace {
     pub(super) fn new(peer: SocketAddr, accepted: Time) -> Self {
-        Self { peer, accepted, path: Box::default(), consumer: None, status: 0, tls: None, upstream_unverified: false }
+        Self {
+            peer,
+            accepted,
+            path: Box::default(),
+            consumer: None,
+            status: 0,
+            tls: None,
+            upstream_unverified: false,
+            origin: None,
+        }
     }
 
     pub(super) fn into_record(
@@ -69,6 +86,7 @@ impl Trace {
         upstream: SideRecord,
     ) -> Record {
         let duration = now.since(self.accepted);
+        let is_about_origin = end == End::Declined && self.status == 403 && self.origin == Some(Origin::Foreign);
         Record {
             peer: self.peer,
             path: self.path,
@@ -81,6 +99,7 @@ impl Trace {
             client,
             upstream,
             end,
+            hint: is_about_origin.then_some(ORIGIN_HINT),
         }
     }
 }

@@ -153,9 +153,11 @@ def started(process, state, log):
     raise Broken(f"ringway did not start; see {log.name}")
 
 
-def call(address, token, method, path, body=None):
+def call(address, token, method, path, body=None, accept=None):
     request = urllib.request.Request(f"http://{address}{path}", method=method)
     request.add_header("Authorization", f"Bearer {token}")
+    if accept is not None:
+        request.add_header("Accept", accept)
     if body is not None:
         request.add_header("Content-Type", "application/json")
         request.data = json.dumps(body).encode()
@@ -208,19 +210,30 @@ def shortened(text):
 
 READER = """
 import json, sys
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from {module} import text_string_to_metric_families
 families = list(text_string_to_metric_families(sys.stdin.read()))
 json.dump([[sample.name, sample.labels, sample.value] for family in families for sample in family.samples], sys.stdout)
 """
+# What a scraper accepts, and the parser of the format that it gets.
+FORMATS = [
+    ("application/openmetrics-text;version=1.0.0", "prometheus_client.openmetrics.parser"),
+    ("text/plain", "prometheus_client.parser"),
+    (None, "prometheus_client.parser"),
+]
 
 
 def read_figures(tools, address, token):
     """How many figures there are, and what is wrong with them."""
-    text = call(address, token, "GET", "/metrics")
-    reading = subprocess.run([tools / "python", "-c", READER], input=text, capture_output=True, text=True)
-    if reading.returncode != 0:
-        return 1, [f"/metrics cannot be read: {reading.stderr.strip().splitlines()[-1]}"]
-    samples = json.loads(reading.stdout)
+    samples = []
+    for accept, module in FORMATS:
+        text = call(address, token, "GET", "/metrics", accept=accept)
+        reader = READER.format(module=module)
+        reading = subprocess.run([tools / "python", "-c", reader], input=text, capture_output=True, text=True)
+        if reading.returncode != 0:
+            return 1, [f"/metrics cannot be read ({accept}): {reading.stderr.strip().splitlines()[-1]}"]
+        if accept != FORMATS[0][0] and ("# EOF" in text or " info\n" in text):
+            return 1, [f"/metrics is OpenMetrics for a scraper that accepts {accept}"]
+        samples += json.loads(reading.stdout)
     names = {name for name, _, _ in samples}
     wrong = [f"{name} is not there" for name in ["ringway_build_info", "ringway_audit_entries_total"] if name not in names]
     wrong += [f"{name}{labels} is {value}" for name, labels, value in samples if value < 0]

@@ -126,7 +126,10 @@ impl Server {
     fn place(&self) -> Result<Place, Failure> {
         let cpus = match &self.cpus {
             Some(Cpus(cpus)) => cpus.clone(),
-            None => preflight::check().map_err(|missing| Failure::Failed(missing.to_string()))?.cpus,
+            None => {
+                let host = preflight::check().map_err(|missing| Failure::Failed(missing.to_string()))?;
+                host.choose_cpus(None).map_err(|why| Failure::Configuration(format!("--cpus {why}")))?
+            }
         };
         Ok(Place { listen: self.listen, cpus })
     }

@@ -141,7 +141,7 @@ pub struct Room {
 /// Fails with the missing resource, and how to provide it.
 pub fn room_for(cpus: Option<&[usize]>, connections: u64, upstream: plan::Upstream) -> Result<Room, Failure> {
     let host = preflight::check().map_err(|missing| Failure::Failed(missing.to_string()))?;
-    let cpus = host.choose_cpus(cpus).map_err(Failure::Configuration)?;
+    let cpus = host.choose_cpus(cpus).map_err(|why| Failure::Configuration(format!("--cpus {why}")))?;
     preflight::check_limits(&host, cpus.len()).map_err(|missing| Failure::Failed(missing.to_string()))?;
     let fit = host.max_connections(if upstream == plan::Upstream::Own { 2 } else { 1 }, cpus.len());
     if connections > fit {

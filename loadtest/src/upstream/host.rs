@@ -102,7 +102,7 @@ where
 fn check(place: &Place) -> Result<(), Failure> {
     let host = preflight::check().map_err(|missing| Failure::Failed(missing.to_string()))?;
     preflight::check_limits(&host, place.cpus.len()).map_err(|missing| Failure::Failed(missing.to_string()))?;
-    host.choose_cpus(Some(&place.cpus)).map(drop).map_err(Failure::Configuration)
+    host.choose_cpus(Some(&place.cpus)).map(drop).map_err(|why| Failure::Configuration(format!("--cpus {why}")))
 }
 
 /// Waits for a signal, tells the shards to drain, and waits until they have.

@@ -18,6 +18,8 @@ pub struct Health {
     pub shards: Vec<ShardHealth>,
     /// The faults, each with its remedy; empty if there is none.
     pub problems: Vec<String>,
+    /// The options of the configuration file whose new values wait for a restart of the node, as `environments.staging`.
+    pub restart_pending: Vec<String>,
 }
 
 /// The health of the process, in a word.

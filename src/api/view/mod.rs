@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::definition::Definition;
 use super::key::{EnvironmentName, Identifier, ProjectName};
 use super::lifecycle::Lifecycle;
+use super::moment;
 use super::policy::EffectivePolicy;
 use super::target::TargetUrl;
 use super::text::{Description, Name};
@@ -27,10 +28,12 @@ pub struct Project {
     /// The number of its APIs, including retired ones.
     pub apis: u64,
     /// The time of its creation.
+    #[serde(with = "moment")]
     pub created_at: Timestamp,
     /// The actor of that change.
     pub created_by: String,
     /// The time of the last change of the description.
+    #[serde(with = "moment")]
     pub updated_at: Timestamp,
     /// The actor of that change.
     pub updated_by: String,
@@ -58,14 +61,18 @@ pub struct Api {
     /// The API's lifecycle state.
     pub lifecycle: Lifecycle,
     /// The time since which the API has been deprecated.
+    #[serde(default, with = "moment::optional")]
     pub deprecated_at: Option<Timestamp>,
     /// The end of a deprecated API.
+    #[serde(default, with = "moment::optional")]
     pub sunset_at: Option<Timestamp>,
     /// The time of its creation.
+    #[serde(with = "moment")]
     pub created_at: Timestamp,
     /// The actor of that change.
     pub created_by: String,
     /// The time of the last change of definition or lifecycle.
+    #[serde(with = "moment")]
     pub updated_at: Timestamp,
     /// The actor of that change.
     pub updated_by: String,
@@ -83,6 +90,7 @@ pub struct Revision {
     /// The definition.
     pub definition: Definition,
     /// The time of its creation.
+    #[serde(with = "moment")]
     pub created_at: Timestamp,
     /// The actor of that change.
     pub created_by: String,
@@ -123,6 +131,7 @@ pub struct Deployment {
     /// The deployment's status.
     pub status: Status,
     /// The time at which this revision was deployed with these targets.
+    #[serde(with = "moment")]
     pub deployed_at: Timestamp,
     /// The actor of that change.
     pub deployed_by: String,
@@ -149,6 +158,7 @@ pub struct LifecycleView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LifecycleEntry {
     /// The time of the change.
+    #[serde(with = "moment")]
     pub at: Timestamp,
     /// The actor who asked for the change.
     pub who: String,

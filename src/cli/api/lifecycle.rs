@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use super::{found, place, texts};
 use crate::api::request::NewLifecycle;
 use crate::api::view::LifecycleView;
-use crate::api::{Api, Deployment, Lifecycle};
+use crate::api::{Api, Deployment, Lifecycle, moment};
 use crate::cli::api::reference::Reference;
 use crate::cli::client::Client;
 use crate::cli::global_options::GlobalOptions;
@@ -115,7 +115,7 @@ fn write(view: &LifecycleView, globals: &GlobalOptions) -> Result<(), Failure> {
         let rows = view
             .history
             .iter()
-            .map(|it| vec![it.at.to_string(), it.who.clone(), it.from.to_string(), it.to.to_string()]);
+            .map(|it| vec![moment::shown(it.at), it.who.clone(), it.from.to_string(), it.to.to_string()]);
         match view.history.as_slice() {
             [] => fields,
             _ => format!("{fields}\n{}", table(&["AT", "BY", "FROM", "TO"], rows)),

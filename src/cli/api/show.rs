@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{found, place, status, texts};
 use crate::api::view::EffectivePolicies;
-use crate::api::{Api, Definition, Deployment, Lifecycle, Revision};
+use crate::api::{Api, Definition, Deployment, Lifecycle, Revision, moment};
 use crate::cli::Failure;
 use crate::cli::api::lifecycle::state;
 use crate::cli::api::reference::Reference;
@@ -110,7 +110,7 @@ pub(super) fn revisions(args: &RevisionsArgs, client: &Client, globals: &GlobalO
         let running: Vec<&str> = running.map(|deployment| deployment.environment.as_str()).collect();
         vec![
             revision.number.to_string(),
-            revision.created_at.to_string(),
+            moment::shown(revision.created_at),
             revision.created_by.clone(),
             list_cell(&running),
             revision.definition.name.to_string(),
@@ -166,10 +166,10 @@ fn fields(api: &Api) -> Vec<(&'static str, String)> {
     add("description", Some(description.to_string()).filter(|text| !text.is_empty()));
     let policies: Vec<String> = policies.named().iter().map(|(name, set)| format!("{name}={}", value(set))).collect();
     add("policies", Some(policies.join(", ")).filter(|text| !text.is_empty()));
-    add("deprecated", api.deprecated_at.map(|at| at.to_string()));
-    add("ends", api.sunset_at.map(|at| at.to_string()));
+    add("deprecated", api.deprecated_at.map(moment::shown));
+    add("ends", api.sunset_at.map(moment::shown));
     add("latest revision", api.latest_revision.map(|number| number.to_string()));
-    add("created", Some(format!("{} by {}", api.created_at, api.created_by)));
-    add("updated", Some(format!("{} by {}", api.updated_at, api.updated_by)));
+    add("created", Some(format!("{} by {}", moment::shown(api.created_at), api.created_by)));
+    add("updated", Some(format!("{} by {}", moment::shown(api.updated_at), api.updated_by)));
     fields
 }

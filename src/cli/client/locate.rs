@@ -73,14 +73,13 @@ pub(super) fn node(globals: &GlobalOptions) -> Result<NodeAccess, Failure> {
         (Some(_), _) if globals.state.is_some() => usage("--state and --admin name two nodes; give one of them"),
         (Some(url), Some(token)) => named(url, token, globals.admin_ca.as_deref()),
         (Some(_), None) => usage("--admin needs --token-file FILE: the file with that node's admin token"),
-        (None, Some(_)) => usage("--token-file goes with --admin URL; with --state the token is read there"),
-        (None, None) if globals.admin_ca.is_some() => usage("--admin-ca goes with --admin https://.."),
-        (None, None) => here(globals.state.as_deref().unwrap_or(Path::new(state_dir::DEFAULT))),
+        (None, _) if globals.admin_ca.is_some() => usage("--admin-ca goes with --admin https://.."),
+        (None, token) => here(globals.state.as_deref().unwrap_or(Path::new(state_dir::DEFAULT)), token.as_deref()),
     }
 }
 
-/// A node on this host.
-fn here(directory: &Path) -> Result<NodeAccess, Failure> {
+/// A node on this host. Its token is in the directory, or in `token_file`.
+fn here(directory: &Path, token_file: Option<&Path>) -> Result<NodeAccess, Failure> {
     let path = directory.join(ADMIN_ADDRESS);
     let text = match read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -97,7 +96,8 @@ fn here(directory: &Path) -> Result<NodeAccess, Failure> {
         .trim()
         .parse()
         .map_err(|_| Failure::Failed(format!("{}: there is no address in it; restart the node", path.display())))?;
-    let token = token(&directory.join(ADMIN_TOKEN))?;
+    let own = directory.join(ADMIN_TOKEN);
+    let token = token(token_file.unwrap_or(&own))?;
     let base = format!("http://{}", reached_locally(address));
     Ok(NodeAccess { base, token, remote_host: None, by: By::State(directory.to_owned()) })
 }
@@ -285,15 +285,11 @@ mod tests {
         let token = folder.write("t", "secret");
         let mut both = at_url("http://127.0.0.1:1", &token);
         both.state = Some(folder.path(""));
-        let mut alone = default_options();
-        alone.token_file = Some(token.clone());
         let mut without = at_url("http://127.0.0.1:1", &token);
         without.token_file = None;
         let mut ca = at_url("http://127.0.0.1:1", &token);
         ca.admin_ca = Some(token);
-        for (line, named) in
-            [(both, "--state and --admin"), (alone, "--token-file"), (without, "--admin"), (ca, "--admin-ca")]
-        {
+        for (line, named) in [(both, "--state and --admin"), (without, "--admin"), (ca, "--admin-ca")] {
             let (code, why) = found(&line).unwrap_err();
             assert!(code == 2 && why.contains(named), "{why}");
         }

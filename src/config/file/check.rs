@@ -53,6 +53,7 @@ pub(super) fn check(document: &Document<'_>, written: Written) -> Result<Configu
         cpus: written.cpus.as_ref().map(|list| list.0.clone()),
         admin: written.admin.listen.0,
         allowed_hosts: written.admin.allowed_hosts.clone(),
+        token_file: written.admin.token_file.clone(),
         metrics: written.metrics.listen.as_ref().map(|Listen(address)| *address),
         log: written.log.clone(),
         trusted_proxies: written.trusted_proxies.iter().map(|Network(network)| *network).collect(),

@@ -29,6 +29,7 @@ use super::log::LogArgs;
 pub use super::scalar::Secret;
 use super::units::Cpus;
 use crate::api::{EnvironmentName, Policies, PolicyValues};
+use crate::engine::preflight;
 use crate::routing::host::HostPattern;
 use crate::tls::client::{ClientFiles, ClientTls, Trust};
 use crate::tls::pem::LoadError;
@@ -46,6 +47,8 @@ pub struct Configuration {
     pub admin: SocketAddr,
     /// Host names of the admin API besides `localhost` and its address.
     pub allowed_hosts: Vec<String>,
+    /// The file with the admin token; the one in the state directory if `None`.
+    pub token_file: Option<PathBuf>,
     /// The address where metrics are served without a token.
     pub metrics: Option<SocketAddr>,
     /// Format and level of the log.
@@ -157,6 +160,32 @@ impl File {
         Ok(written)
     }
 
+    /// Checks that this process can run as the configuration says, and reads the files that it names.
+    ///
+    /// # Errors
+    /// All faults: those of [`check_cpus`](Self::check_cpus) and of [`open`](Self::open).
+    pub fn open_here(&self, configuration: &Configuration, allowed_cpus: &[usize]) -> Result<Opened, Faults> {
+        match (self.check_cpus(configuration, allowed_cpus), self.open(configuration)) {
+            (Ok(()), opened) => opened,
+            (Err(faults), Ok(_)) => Err(faults),
+            (Err(mut faults), Err(more)) => {
+                faults.faults.extend(more.faults);
+                Err(faults)
+            }
+        }
+    }
+
+    /// Checks that the process may run on the CPUs that the configuration names.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn check_cpus(&self, configuration: &Configuration, allowed_cpus: &[usize]) -> Result<(), Faults> {
+        let Some(Cpus(asked)) = &configuration.cpus else { return Ok(()) };
+        let document = self.document()?;
+        let fault = |why| document.fault(&OptionPath::root("cpus"), why);
+        preflight::check_cpus(asked, allowed_cpus).map_err(|why| document.faults(vec![fault(why)]))
+    }
+
     /// Reads the files that a configuration names.
     ///
     /// # Errors
@@ -188,6 +217,16 @@ impl File {
             upstream_tls.push(loaded);
         }
         if faults.is_empty() { Ok(Opened { served, upstream_tls }) } else { Err(document.faults(faults)) }
+    }
+
+    /// A fault of an option, for what only its user finds out.
+    #[must_use]
+    pub fn fault(&self, option: &[&str], why: impl Into<String>) -> Faults {
+        let path = option.iter().fold(OptionPath::default(), |path, key| path.key(key));
+        match self.document() {
+            Ok(document) => document.faults(vec![document.fault(&path, why)]),
+            Err(faults) => faults,
+        }
     }
 
     fn document(&self) -> Result<Document<'_>, Faults> {

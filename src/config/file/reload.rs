@@ -42,9 +42,32 @@ impl File {
         let alone = check::check(&document, written.clone())?;
         let configuration = check::check(&document, merged(written, &running.written))?;
         let changed = differences(&running.written, &configuration.written);
-        let kept = differences(&configuration.written, &alone.written);
+        let kept = by_environment(differences(&configuration.written, &alone.written), &configuration, &alone);
         Ok(Reload { configuration, changed, kept })
     }
+}
+
+/// Makes one difference of all options of an environment that only the file has, or only the running process. Then the order
+/// of the others says nothing new.
+fn by_environment(kept: Vec<Difference>, running: &Configuration, file: &Configuration) -> Vec<Difference> {
+    let names = |of: &Configuration| of.environments.iter().map(|it| it.name.to_string()).collect::<BTreeSet<_>>();
+    let (running, file) = (names(running), names(file));
+    let mut grouped = Vec::new();
+    for name in running.symmetric_difference(&file) {
+        let told =
+            |names: &BTreeSet<String>| Some(Value::from(if names.contains(name) { "there" } else { "not there" }));
+        let option = format!("environments.{name}");
+        grouped.push(Difference { option, before: told(&running), after: told(&file) });
+    }
+    let is_grouped = |option: &str| {
+        let in_one =
+            grouped.iter().any(|one| option.strip_prefix(&one.option).is_some_and(|rest| rest.starts_with('.')));
+        let is_order = option.starts_with("environments.") && option.ends_with(".order");
+        in_one || (is_order && !grouped.is_empty())
+    };
+    let mut others: Vec<Difference> = kept.into_iter().filter(|it| !is_grouped(&it.option)).collect();
+    others.append(&mut grouped);
+    others
 }
 
 /// The new file, with the running values of options that need a restart.
@@ -56,6 +79,7 @@ fn merged(now: Written, then: &Written) -> Written {
     limits.tcp_keepalive = then.limits.tcp_keepalive;
     let mut admin = now.admin;
     admin.listen = then.admin.listen.clone();
+    admin.token_file = then.admin.token_file.clone();
     let mut log = now.log;
     log.log_format = then.log.log_format;
     let mut given: BTreeMap<String, Environment> =

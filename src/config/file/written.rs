@@ -37,6 +37,7 @@ pub(super) struct Written {
 pub(super) struct Admin {
     pub(super) listen: Listen,
     pub(super) allowed_hosts: Vec<String>,
+    pub(super) token_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -106,7 +107,7 @@ impl Default for Written {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: Listen(local(9600)), allowed_hosts: Vec::new() }
+        Self { listen: Listen(local(9600)), allowed_hosts: Vec::new(), token_file: None }
     }
 }
 
@@ -151,6 +152,7 @@ fn local(port: u16) -> SocketAddr {
 impl Written {
     /// Makes relative paths absolute; they start from the file's folder.
     pub(super) fn resolve(&mut self, folder: &Path) {
+        self.admin.token_file.iter_mut().for_each(|path| *path = folder.join(&*path));
         for environment in &mut self.environments {
             let Environment { external, internal, upstream_tls, .. } = environment;
             for listener in [external, internal] {

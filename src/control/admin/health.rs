@@ -31,7 +31,8 @@ async fn show(State(admin): State<Admin>) -> Json<Health> {
     shards.extend(reports.silent.into_iter().map(silent));
     shards.extend(reports.ended.into_iter().map(ended));
     shards.sort_by_key(|shard| shard.shard);
-    let mut problems = admin.notes();
+    let mut problems = admin.notes().all();
+    let restart_pending = admin.notes().restart_pending();
     problems.extend(store_problem(&store));
     if admin.manager().is_draining() {
         let left = shards.iter().filter_map(|shard| shard.connections).fold(0, usize::saturating_add);
@@ -50,7 +51,7 @@ async fn show(State(admin): State<Admin>) -> Json<Health> {
     }
     let status = if problems.is_empty() { HealthStatus::Ok } else { HealthStatus::Degraded };
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    Json(Health { status, version, snapshot: number, store, shards, problems })
+    Json(Health { status, version, snapshot: number, store, shards, problems, restart_pending })
 }
 
 fn store_problem(store: &StoreHealth) -> Option<String> {

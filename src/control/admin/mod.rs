@@ -27,12 +27,12 @@ mod test_socket;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -43,7 +43,9 @@ use self::test_socket::MAX_TEST_SOCKETS;
 use super::http::guard::{AllowedHosts, Guard, MAX_BODY_BYTES, guard};
 use super::http::token::Token;
 use super::manage::Manager;
-use super::metrics::{self, Metrics};
+use super::metrics::Metrics;
+use super::metrics::format::Format;
+use super::notes::Notes;
 use super::shards::ShardClient;
 
 /// The prefix of every path of the API.
@@ -65,23 +67,12 @@ struct Parts {
     test_sockets: Arc<Semaphore>,
 }
 
-/// Returns further problems for the health page: what failed at the start or at a reload, and has not been mended.
-type Says = Box<dyn Fn() -> Vec<String> + Send + Sync>;
-
-struct Notes(Says);
-
-impl fmt::Debug for Notes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Notes")
-    }
-}
-
 impl Admin {
-    /// Creates the handlers' state. `notes` returns further problems for the health page, one a text.
+    /// Creates the handlers' state. `notes` has further problems for the health page.
     #[must_use]
-    pub fn new(manager: Manager, shards: ShardClient, notes: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Self {
-        let metrics = Metrics::new(shards.clone(), manager.clone());
-        let (notes, apply_turn) = (Notes(Box::new(notes)), Semaphore::new(1));
+    pub fn new(manager: Manager, shards: ShardClient, notes: Notes) -> Self {
+        let metrics = Metrics::new(shards.clone(), manager.clone(), notes.clone());
+        let apply_turn = Semaphore::new(1);
         let test_sockets = Arc::new(Semaphore::new(MAX_TEST_SOCKETS));
         Self(Arc::new(Parts { manager, shards, metrics, notes, apply_turn, test_sockets }))
     }
@@ -102,8 +93,8 @@ impl Admin {
         &self.0.test_sockets
     }
 
-    fn notes(&self) -> Vec<String> {
-        (self.0.notes.0)()
+    fn notes(&self) -> &Notes {
+        &self.0.notes
     }
 
     /// The router of the admin listener: the API, its description, and the metrics. `hosts` are names that clients may call it
@@ -151,6 +142,8 @@ fn described() -> OpenApiRouter<Admin> {
     OpenApiRouter::new().nest(PREFIX, resources)
 }
 
-async fn figures(State(admin): State<Admin>) -> Response {
-    ([(CONTENT_TYPE, metrics::CONTENT)], admin.0.metrics.text().await).into_response()
+async fn figures(State(admin): State<Admin>, headers: HeaderMap) -> Response {
+    let format = Format::accepted(headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok()));
+    let text = admin.0.metrics.text(format).await;
+    ([(CONTENT_TYPE, format.content_type()), (VARY, "Accept")], text).into_response()
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,8 @@ use crate::control::state_dir::{ADMIN_TOKEN, Existing, write_whole};
 const BYTES: usize = 32;
 /// Characters that a token must have, ours or the operator's, and may have.
 const LENGTHS: std::ops::RangeInclusive<usize> = 32..=512;
+/// More than a token has.
+const MAX_FILE_BYTES: u64 = 4096;
 
 /// A secret, which neither `Debug` nor a log shows, and which is compared in constant time.
 #[derive(Clone)]
@@ -42,6 +44,29 @@ impl Token {
         }
     }
 
+    /// Reads the token from a file that the operator names. Others may be allowed to read it: a secret that Kubernetes mounts
+    /// belongs to root and a group.
+    ///
+    /// # Errors
+    /// See [`TokenError`].
+    pub fn named(path: &Path) -> Result<Self, TokenError> {
+        let fail = |fault| TokenError { path: path.to_owned(), fault };
+        let file = fs::metadata(path).map_err(|error| fail(TokenFault::Io(error)))?;
+        if !file.is_file() {
+            return Err(fail(TokenFault::NamedContent));
+        }
+        Self::content(path)?.ok_or_else(|| fail(TokenFault::NamedContent))
+    }
+
+    /// A token that nobody knows, for a node whose own may be known to others: it serves, and refuses every request of the
+    /// admin API.
+    ///
+    /// # Errors
+    /// The host has no random numbers.
+    pub fn unknown() -> io::Result<Self> {
+        Self::random()
+    }
+
     /// Reads a token from a file that nobody but its owner may read.
     ///
     /// # Errors
@@ -52,11 +77,18 @@ impl Token {
         if mode & 0o077 != 0 {
             return Err(fail(TokenFault::Readable(mode)));
         }
-        let bytes = fs::read(path).map_err(|error| fail(TokenFault::Io(error)))?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| fail(TokenFault::Content))?;
-        let text = text.strip_suffix('\n').unwrap_or(text);
-        let is_token = LENGTHS.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if is_token { Ok(Self(text.into())) } else { Err(fail(TokenFault::Content)) }
+        Self::content(path)?.ok_or_else(|| fail(TokenFault::Content))
+    }
+
+    /// The token in a file; `None` if the file holds something else.
+    fn content(path: &Path) -> Result<Option<Self>, TokenError> {
+        let failed = |error| TokenError { path: path.to_owned(), fault: TokenFault::Io(error) };
+        let mut bytes = Vec::new();
+        let file = fs::File::open(path).map_err(failed)?;
+        file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+        let text = std::str::from_utf8(&bytes).ok().map(|text| text.strip_suffix('\n').unwrap_or(text));
+        let is_token = |text: &&str| LENGTHS.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        Ok(text.filter(is_token).map(|text| Self(text.into())))
     }
 
     /// True if a client has given this token. The time this takes depends on nothing but the length of the given text.
@@ -101,6 +133,16 @@ enum TokenFault {
     Readable(u32),
     /// The file holds no token.
     Content,
+    /// The file that the operator names holds no token.
+    NamedContent,
+}
+
+impl TokenError {
+    /// True if the token is there, and others may know it.
+    #[must_use]
+    pub fn is_readable_by_others(&self) -> bool {
+        matches!(self.fault, TokenFault::Readable(_))
+    }
 }
 
 impl fmt::Display for TokenError {
@@ -118,6 +160,12 @@ impl fmt::Display for TokenError {
                 f,
                 "{path} holds no admin token: one line of {} to {} visible ASCII characters; \
                  delete the file, and the next start makes a new one",
+                LENGTHS.start(),
+                LENGTHS.end()
+            ),
+            TokenFault::NamedContent => write!(
+                f,
+                "{path} holds no admin token: one line of {} to {} visible ASCII characters",
                 LENGTHS.start(),
                 LENGTHS.end()
             ),

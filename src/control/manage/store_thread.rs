@@ -132,7 +132,10 @@ impl StoreThread {
             self.publisher.prepare(self.deployed.all())?;
         }
         match mode {
-            Mode::Commit => transaction.commit()?,
+            Mode::Commit => {
+                transaction.commit()?;
+                store.committed();
+            }
             Mode::DryRun => transaction.rollback()?,
         }
         Ok(Changed { value, is_prepared, concerns_shards })

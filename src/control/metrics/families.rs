@@ -67,6 +67,8 @@ families! {
         store;
     "ringway_audit_entries" Counter "", "Entries in the audit.",
         |out, scrape| out.counter(&[], scrape.audit);
+    "ringway_restart_pending_options" Gauge "", "Options of the configuration file whose new values wait for a restart.",
+        |out, scrape| out.gauge(&[], count(scrape.restart_pending));
     "ringway_connections_open" Gauge deployment!(), "Open WebSockets.",
         |out, scrape| tallies(out, scrape, |out, labels, tally| out.gauge(labels, tally.open));
     "ringway_connections_opened" Counter deployment!(), "WebSockets opened.",

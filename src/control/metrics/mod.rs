@@ -1,10 +1,11 @@
-//! The counters of the shards in the text format that Prometheus reads (OpenMetrics). docs/metrics.md has every metric.
+//! The counters of the shards in the text formats that Prometheus reads. docs/metrics.md has every metric.
 //!
 //! Shards keep plain counters and hand them over when asked; everything here happens on the control plane's thread. What a
 //! counter says never falls while the process lives: shards keep the counts of deployments that are gone, and a shard that
 //! does not answer is shown as it was when it last did.
 
 mod families;
+pub mod format;
 mod process;
 
 use std::collections::BTreeMap;
@@ -19,8 +20,10 @@ use prometheus_client::registry::Registry;
 use tokio::time::timeout;
 
 pub use self::families::{FAMILIES, Family, Kind};
+use self::format::Format;
 use self::process::Process;
 use super::manage::{AuditFilter, Manager};
+use super::notes::Notes;
 use super::shards::ShardClient;
 use crate::api::PageRequest;
 use crate::api::view::health::StoreState;
@@ -28,8 +31,6 @@ use crate::command::tally::Tally;
 use crate::command::view::Report;
 use crate::routing::route::RouteLabels;
 
-/// The media type of the text.
-pub const CONTENT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// The time for which one text answers every scrape: it is long where there are many APIs.
 const SHARED_FOR: Duration = Duration::from_millis(500);
 /// The longest wait for the audit's last number: the store may be busy.
@@ -40,9 +41,33 @@ const AUDIT_TIMEOUT: Duration = Duration::from_millis(500);
 pub struct Metrics {
     shards: ShardClient,
     manager: Manager,
+    notes: Notes,
     known: Arc<Mutex<Known>>,
-    /// The last text, and when it was made. Locked while another is made: whoever asks meanwhile gets the same.
-    text: Arc<tokio::sync::Mutex<Option<(Instant, Bytes)>>>,
+    /// The last text. Locked while another is made: whoever asks meanwhile gets the same.
+    text: Arc<tokio::sync::Mutex<Option<Made>>>,
+}
+
+/// The text of a scrape.
+#[derive(Debug)]
+struct Made {
+    at: Instant,
+    /// As OpenMetrics.
+    open: Bytes,
+    /// In the format 0.0.4, once somebody has asked for it.
+    plain: Option<Bytes>,
+}
+
+impl Made {
+    fn text(&mut self, format: Format) -> Bytes {
+        match format {
+            Format::OpenMetrics => self.open.clone(),
+            Format::Text => {
+                let open = &self.open;
+                let derived = || Bytes::from(format::plain(std::str::from_utf8(open).unwrap_or_default()));
+                self.plain.get_or_insert_with(derived).clone()
+            }
+        }
+    }
 }
 
 /// The last values, for a source that does not answer.
@@ -59,6 +84,8 @@ struct Scrape {
     deployed: usize,
     store: StoreState,
     audit: u64,
+    /// Options whose new values wait for a restart.
+    restart_pending: usize,
     process: Process,
     /// Each shard's report, and whether it is of now.
     shards: BTreeMap<usize, (Report, bool)>,
@@ -69,25 +96,24 @@ struct Scrape {
 }
 
 impl Metrics {
-    /// Metrics of these shards, and of this manager's store.
+    /// Metrics of these shards, of this manager's store, and of what the notes say.
     #[must_use]
-    pub fn new(shards: ShardClient, manager: Manager) -> Self {
-        Self { shards, manager, known: Arc::default(), text: Arc::default() }
+    pub fn new(shards: ShardClient, manager: Manager, notes: Notes) -> Self {
+        Self { shards, manager, notes, known: Arc::default(), text: Arc::default() }
     }
 
     /// All figures, as they are now or were a moment ago.
-    pub async fn text(&self) -> Bytes {
+    pub async fn text(&self, format: Format) -> Bytes {
         let mut last = self.text.lock().await;
-        if let Some((made, text)) = &*last
-            && made.elapsed() < SHARED_FOR
+        if let Some(made) = &mut *last
+            && made.at.elapsed() < SHARED_FOR
         {
-            return text.clone();
+            return made.text(format);
         }
         // Before the next one is made: two of them may be much.
         *last = None;
-        let text = Bytes::from(self.written().await);
-        *last = Some((Instant::now(), text.clone()));
-        text
+        let open = Bytes::from(self.written().await);
+        last.insert(Made { at: Instant::now(), open, plain: None }).text(format)
     }
 
     async fn written(&self) -> String {
@@ -121,6 +147,7 @@ impl Metrics {
             deployed: snapshot.len(),
             store: self.manager.health().state,
             audit: known.audit,
+            restart_pending: self.notes.restart_pending().len(),
             process: Process::read(),
             tallies: tallies(shards.values().map(|(report, _)| report)),
             shards,
@@ -229,6 +256,7 @@ mod tests {
             deployed: 12,
             store: StoreState::Full,
             audit: 33,
+            restart_pending: 2,
             process: Process::read(),
             tallies: tallies(shards.values().map(|(report, _)| report)),
             shards,
@@ -276,6 +304,7 @@ mod tests {
             "ringway_snapshot_number 5".to_owned(),
             "ringway_deployments 12".to_owned(),
             "ringway_audit_entries_total 33".to_owned(),
+            "ringway_restart_pending_options 2".to_owned(),
             "ringway_store_state{state=\"full\"} 1".to_owned(),
             "ringway_store_state{state=\"ok\"} 0".to_owned(),
         ] {

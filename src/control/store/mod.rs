@@ -9,17 +9,20 @@ pub(super) mod apis;
 pub(super) mod audit;
 pub(super) mod deployments;
 pub mod fault;
+mod log_owner;
 mod migrations;
 pub(super) mod projects;
 pub(super) mod revisions;
 pub(super) mod sql;
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use tracing::{debug, warn};
 
 use super::state_dir::{self, StateDir};
 use crate::api::{Deployed, DeploymentId};
@@ -30,6 +33,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Statements that are kept prepared: more than the program has.
 const PREPARED_STATEMENTS: usize = 64;
+
+/// The bytes of SQLite's log from which on its changes are moved to the database.
+const MAX_LOG_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Which of the attempts to open a store it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,10 +48,35 @@ enum Attempt {
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
+    /// The database that the connection has open; closed after it ([`log_owner::note`]). `None` for one that is read only.
+    database: Option<File>,
     /// Held as long as the store is open.
     state: StateDir,
     /// True if the store was opened to be read only, because it could not be written then.
     is_read_only: bool,
+    /// True if the store is sound and open for changes: it makes its checkpoints itself, also the last one.
+    makes_checkpoints: bool,
+    /// True if a note says which database the log belongs to ([`log_owner`]).
+    is_log_noted: bool,
+}
+
+/// The files that a store is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// The database and its log.
+    Both,
+    /// The database alone.
+    Database,
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // SQLite makes the last checkpoint when the connection is closed. Without the note a process that is killed meanwhile
+        // leaves a log that is believed.
+        if self.makes_checkpoints {
+            let _ = log_owner::forget(&self.state);
+        }
+    }
 }
 
 impl Store {
@@ -77,8 +108,8 @@ impl Store {
         if let Some(told_by) = state.lost_store() {
             return Err(StoreError::Missing { told_by });
         }
-        match state.make_database() {
-            Ok(()) => {}
+        let database = match state.make_database() {
+            Ok(database) => database,
             Err(error) if state_dir::is_read_only(&error) => return Err(StoreError::ReadOnly),
             Err(error) => {
                 return Err(StoreError::Directory {
@@ -86,7 +117,8 @@ impl Store {
                     why: format!("cannot be opened: {error}"),
                 });
             }
-        }
+        };
+        Self::put_foreign_log_aside(state)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut store = Self::with(Connection::open_with_flags(state.database(), flags)?, state, attempt)?;
         if migrations::Form::of(&store.connection)?.is_new()
@@ -98,7 +130,44 @@ impl Store {
         migrations::run(&mut store.connection, migrations::MIGRATIONS)?;
         store.begin(attempt)?;
         store.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+        store.makes_checkpoints = true;
+        store.database = Some(database);
+        store.checkpoint();
         Ok(store)
+    }
+
+    /// Puts a log aside that belongs to the database that was here before: somebody has copied a backup over it.
+    fn put_foreign_log_aside(state: &StateDir) -> Result<(), StoreError> {
+        if !log_owner::is_replaced(state).map_err(|error| unusable_log(&error))? {
+            return Ok(());
+        }
+        Self::check_replaced(state)?;
+        let aside = log_owner::put_aside(state).map_err(|error| unusable_log(&error))?;
+        warn!(
+            "{} was replaced while ringway.db-wal held changes to the database before it. They are not applied: the file is \
+             {} now; remove it if the replacement was meant",
+            state.database().display(),
+            aside.display()
+        );
+        Ok(())
+    }
+
+    /// Checks a database that is not the one of its log: only a whole one was put there by somebody. Changes nothing.
+    fn check_replaced(state: &StateDir) -> Result<(), StoreError> {
+        let checked = Self::read_only(state, Attempt::First, Source::Database)
+            .map_err(StoreError::from)
+            .and_then(|store| {
+                migrations::Form::of(&store.connection)?.migrated(migrations::MIGRATIONS.len()).map(|_| store)
+            })
+            .and_then(|store| store.check_all());
+        checked.map_err(|why| match why {
+            StoreError::Broken { why } => StoreError::Broken {
+                why: format!(
+                    "ringway.db is not the database that ringway.db-wal belongs to, and not sound by itself: {why}"
+                ),
+            },
+            other => other,
+        })
     }
 
     /// One that was opened to be read is opened anew: what kept it from being changed may be gone.
@@ -110,18 +179,13 @@ impl Store {
     }
 
     fn open_read_only(state: &StateDir, attempt: Attempt) -> Result<Self, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-        // Nobody else changes it, as the lock tells. What waits in the log would be overlooked, though.
-        let immutable = if state.has_log() { 0 } else { 1 };
-        let path = percent_encoding::percent_encode(
-            state.database().as_os_str().as_encoded_bytes(),
-            percent_encoding::NON_ALPHANUMERIC,
-        )
-        .to_string();
-        let uri = format!("file:{path}?immutable={immutable}");
-        let opened =
-            Connection::open_with_flags(uri, flags).and_then(|connection| Self::with(connection, state, attempt));
-        let mut store = opened.map_err(unreadable)?;
+        let is_replaced = log_owner::is_replaced(state).map_err(|error| unusable_log(&error))?;
+        let source = if state.has_log() && !is_replaced { Source::Both } else { Source::Database };
+        if is_replaced && Self::check_replaced(state).is_err() {
+            // What is wrong with it is found out when it can be written.
+            return Err(StoreError::ReadOnly);
+        }
+        let mut store = Self::read_only(state, attempt, source).map_err(unreadable)?;
         store.is_read_only = true;
         let form = migrations::Form::of(&store.connection).map_err(unreadable)?;
         if form.migrated(migrations::MIGRATIONS.len())? < migrations::MIGRATIONS.len() {
@@ -130,6 +194,22 @@ impl Store {
         }
         store.begin(attempt)?;
         Ok(store)
+    }
+
+    /// Opens files that nobody else changes, as the lock tells.
+    fn read_only(state: &StateDir, attempt: Attempt, source: Source) -> rusqlite::Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        let immutable = match source {
+            Source::Both => 0,
+            Source::Database => 1,
+        };
+        let path = percent_encoding::percent_encode(
+            state.database().as_os_str().as_encoded_bytes(),
+            percent_encoding::NON_ALPHANUMERIC,
+        )
+        .to_string();
+        let uri = format!("file:{path}?immutable={immutable}");
+        Self::with(Connection::open_with_flags(uri, flags)?, state, attempt)
     }
 
     fn with(connection: Connection, state: &StateDir, attempt: Attempt) -> rusqlite::Result<Self> {
@@ -153,11 +233,20 @@ impl Store {
             ("cell_size_check", "ON"),
             // 4 MiB are kept of a log that was longer.
             ("journal_size_limit", "4194304"),
+            // The store makes its checkpoints itself.
+            ("wal_autocheckpoint", "0"),
         ] {
             connection.pragma_update(None, name, value)?;
         }
         connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
-        Ok(Self { connection, state: state.clone(), is_read_only: false })
+        Ok(Self {
+            connection,
+            database: None,
+            state: state.clone(),
+            is_read_only: false,
+            makes_checkpoints: false,
+            is_log_noted: false,
+        })
     }
 
     /// Begins with it if it is sound.
@@ -203,6 +292,38 @@ impl Store {
         Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
     }
 
+    /// Call this after each commit: notes which database a new log belongs to, and keeps the log short.
+    pub(super) fn committed(&mut self) {
+        if !self.makes_checkpoints {
+            return;
+        }
+        if let Some(database) = self.database.as_ref().filter(|_| !self.is_log_noted) {
+            match log_owner::note(&self.state, database) {
+                Ok(()) => self.is_log_noted = true,
+                // The next commit tries it again. Until then the log is believed.
+                Err(error) => debug!(%error, "ringway.db-wal.note cannot be written"),
+            }
+        }
+        if self.state.log_bytes() > MAX_LOG_BYTES {
+            self.checkpoint();
+        }
+    }
+
+    /// Moves what waits in the log to the database, as far as tools that read it allow. Waits for none of them.
+    fn checkpoint(&mut self) {
+        if self.state.log_bytes() == 0 || log_owner::forget(&self.state).is_err() {
+            return;
+        }
+        self.is_log_noted = false;
+        let moved = self.connection.busy_timeout(Duration::ZERO).and_then(|()| {
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+        });
+        let waits_again = self.connection.busy_timeout(BUSY_TIMEOUT);
+        if let Err(error) = moved.and(waits_again) {
+            debug!(%error, "ringway.db-wal is moved to ringway.db another time");
+        }
+    }
+
     /// Checks the whole file for damage. Takes time in proportion to the size of the file.
     pub(super) fn check_all(&self) -> Result<(), StoreError> {
         let found: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
@@ -215,11 +336,21 @@ impl Store {
         self.reopen()?;
         let version: i32 = self.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         self.connection.pragma_update(None, "user_version", version)?;
+        self.committed();
         self.state.take_room().map_err(|error| match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full,
             _ if state_dir::is_read_only(&error) => StoreError::ReadOnly,
             _ => StoreError::Failed { why: error.to_string() },
         })
+    }
+}
+
+/// The log cannot be looked at, or put aside.
+fn unusable_log(error: &io::Error) -> StoreError {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full,
+        _ if state_dir::is_read_only(error) => StoreError::ReadOnly,
+        _ => StoreError::Failed { why: format!("ringway.db-wal: {error}") },
     }
 }
 

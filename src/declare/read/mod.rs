@@ -66,12 +66,39 @@ impl fmt::Display for Fault {
 /// # Errors
 /// The text is not YAML; or all faults of all documents in it.
 pub fn documents(file: &str, text: &str) -> Result<Vec<Document>, Vec<Fault>> {
-    let trees = tree::documents(file, text).map_err(|fault| vec![fault])?;
+    readable(file, text).into_result()
+}
+
+/// The documents that can be read, and the faults of the others.
+#[derive(Debug, Default)]
+pub struct Readable {
+    /// At most one document for an API.
+    pub documents: Vec<Document>,
+    /// Every fault, in the order of files.
+    pub faults: Vec<Fault>,
+}
+
+impl Readable {
+    /// The documents if all could be read.
+    ///
+    /// # Errors
+    /// All faults.
+    pub fn into_result(self) -> Result<Vec<Document>, Vec<Fault>> {
+        if self.faults.is_empty() { Ok(self.documents) } else { Err(self.faults) }
+    }
+}
+
+/// Reads the documents of a file's text that can be read. A text that is not YAML has none.
+fn readable(file: &str, text: &str) -> Readable {
+    let trees = match tree::documents(file, text) {
+        Ok(trees) => trees,
+        Err(fault) => return Readable { documents: Vec::new(), faults: vec![fault] },
+    };
     let mut reader = Reader { file, faults: Vec::new() };
     // `---` at the beginning or end of a file makes an empty document.
     let trees = trees.iter().filter(|tree| !tree.is_null());
-    let documents: Vec<Document> = trees.filter_map(|tree| reader.document(tree)).collect();
-    if reader.faults.is_empty() { Ok(documents) } else { Err(reader.faults) }
+    let documents = trees.filter_map(|tree| reader.document(tree)).collect();
+    Readable { documents, faults: reader.faults }
 }
 
 /// Reads the texts of several files, of which no two have a document for one API.
@@ -79,36 +106,41 @@ pub fn documents(file: &str, text: &str) -> Result<Vec<Document>, Vec<Fault>> {
 /// # Errors
 /// Everything that is wrong in them.
 pub fn files(files: &[DocumentFile]) -> Result<Vec<Document>, Vec<Fault>> {
-    let (mut all, mut faults) = (Vec::new(), Vec::new());
-    for DocumentFile { name, text } in files {
-        match documents(name, text) {
-            Ok(mut read) => all.append(&mut read),
-            Err(mut wrong) => faults.append(&mut wrong),
-        }
-    }
-    if let Err(mut twice) = distinct(&all) {
-        faults.append(&mut twice);
-    }
-    if faults.is_empty() { Ok(all) } else { Err(faults) }
+    readable_files(files).into_result()
 }
 
-/// Refuses two documents for one API, also in different files.
-///
-/// # Errors
-/// Every document after the first, with the first one's place.
-fn distinct(documents: &[Document]) -> Result<(), Vec<Fault>> {
+/// Reads the documents that can be read of the texts of several files. An API with two documents has none, as nobody knows
+/// which of them is meant.
+#[must_use]
+pub fn readable_files(files: &[DocumentFile]) -> Readable {
+    let mut all = Readable::default();
+    for DocumentFile { name, text } in files {
+        let mut read = readable(name, text);
+        all.documents.append(&mut read.documents);
+        all.faults.append(&mut read.faults);
+    }
+    let (twice, mut faults) = declared_twice(&all.documents);
+    all.documents.retain(|document| !twice.contains(&document.key));
+    all.faults.append(&mut faults);
+    all
+}
+
+/// The APIs with two documents, also in different files, and a fault for every document after the first, with the first one's
+/// place.
+fn declared_twice(documents: &[Document]) -> (BTreeSet<ApiKey>, Vec<Fault>) {
     let mut first: BTreeMap<&ApiKey, &Origin> = BTreeMap::new();
-    let mut faults = Vec::new();
+    let (mut twice, mut faults) = (BTreeSet::new(), Vec::new());
     for Document { key, origin, .. } in documents {
         match first.get(key) {
             Some(other) => {
                 let message = format!("{key} is declared at {other} already");
                 faults.push(Fault { origin: origin.clone(), field: None, message });
+                twice.insert(key.clone());
             }
             None => drop(first.insert(key, origin)),
         }
     }
-    if faults.is_empty() { Ok(()) } else { Err(faults) }
+    (twice, faults)
 }
 
 struct Reader<'a> {

@@ -1,6 +1,6 @@
 //! Documents read from YAML, and every fault with its place.
 
-use super::{distinct, documents};
+use super::{declared_twice, documents};
 use crate::api::request::OwnTargets;
 use crate::api::view::Status;
 use crate::api::{Access, Lifecycle};
@@ -176,7 +176,7 @@ fn two_documents_for_an_api_are_refused_with_both_places() {
         )
         .unwrap(),
     );
-    let told: Vec<String> = distinct(&all).unwrap_err().iter().map(ToString::to_string).collect();
+    let told: Vec<String> = declared_twice(&all).1.iter().map(ToString::to_string).collect();
     assert_eq!(told, ["b.yaml:1:1: default/chat-app:1.10 is declared at a.yaml:1:1 already"]);
 }
 

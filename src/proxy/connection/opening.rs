@@ -14,7 +14,7 @@ use crate::proxy::context::Context;
 use crate::proxy::decline::{self, Decline};
 use crate::proxy::dial::{self, Dial};
 use crate::proxy::end::{End, Side, SideRecord};
-use crate::proxy::handoff::{Accepted, Named, Onward, Switched};
+use crate::proxy::handoff::{Accepted, Named, Onward, Origin, Switched};
 use crate::proxy::handshake::{self, Handshake};
 use crate::proxy::leg::Leg;
 use crate::proxy::preamble;
@@ -92,13 +92,18 @@ impl Connection {
         match outcome {
             handshake::Outcome::Stay(next) => Turn::Stay(next),
             handshake::Outcome::Left => gone(&[client], End::LeftEarly, cx),
-            handshake::Outcome::Refused(refusal) => self.refuse(client, refusal, cx),
+            handshake::Outcome::Refused(path, refusal) => {
+                self.trace.path = path;
+                self.refuse(client, refusal, cx)
+            }
             handshake::Outcome::SpeaksTls => linger(client, End::UnexpectedTls, SideRecord::default(), cx),
             handshake::Outcome::NotFound(path) => {
+                self.trace.origin = Some(Origin::Own);
                 self.trace.path = path;
                 self.refuse(client, Refusal::ROUTE_NOT_FOUND, cx)
             }
             handshake::Outcome::NotAdmitted(path, route, refusal) => {
+                self.trace.origin = Some(Origin::Own);
                 self.trace.path = path;
                 self.take_route(&route, cx);
                 self.refuse(client, refusal, cx)
@@ -108,8 +113,9 @@ impl Connection {
     }
 
     fn accepted<T: SecureTransport>(&mut self, accepted: Accepted, cx: &mut Context<'_, T>) -> Turn {
-        let Accepted { client, path, consumer, onward } = accepted;
+        let Accepted { client, path, consumer, origin, onward } = accepted;
         self.trace.path = path;
+        self.trace.origin = Some(origin);
         self.trace.consumer = consumer;
         match onward {
             Onward::Upstream(onward) => {

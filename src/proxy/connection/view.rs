@@ -39,7 +39,7 @@ impl Connection {
         ConnectionView {
             id: self.id,
             peer: self.trace.peer,
-            path: self.trace.path.clone(),
+            path: if self.trace.origin.is_some() { self.trace.path.clone() } else { Box::default() },
             labels: routes.get(self.route).labels().cloned(),
             stage: match self.stage {
                 Stage::Relay(_) | Stage::Echo(_) => view::Stage::Open,

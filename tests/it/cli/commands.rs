@@ -43,7 +43,8 @@ fn values_that_cannot_be_end_with_3_and_name_the_option() {
         (["--cpus", "999"], "--cpus names CPU 999"),
         (["--max-head-bytes", "1"], "--max-head-bytes is 1; it must be from 256 to 32768"),
         (["--max-head-lines", "129"], "--max-head-lines is 129"),
-        (["--log-level", "a=b=c"], "--log-level `a=b=c`"),
+        (["--log-level", "a=b=c"], "--log-level: `b=c` is not a level"),
+        (["--log-level", "verbose"], "did you mean `debug`?"),
     ] {
         let (code, stdout, stderr) =
             run(&[&["proxy", "--listen", "127.0.0.1:0", "--target", "ws://127.0.0.1:9"][..], &more].concat());
@@ -101,7 +102,7 @@ fn a_target_whose_name_nobody_knows_does_not_keep_the_proxy_from_starting() {
     let ringway = Ringway::proxy_to("ws://nobody.invalid:80", None, &[]);
     assert!(ringway.announced().contains("target: ws://nobody.invalid:80 (not resolved yet)\n"));
     let line = ringway.logged("the target's name is not resolved");
-    assert!(line.contains("ERROR") && line.contains("name=\"nobody.invalid\"") && line.contains("NXDOMAIN"), "{line}");
+    assert!(line.contains("ERROR") && line.contains("name=nobody.invalid") && line.contains("NXDOMAIN"), "{line}");
 }
 
 #[test]
@@ -320,6 +321,55 @@ fn the_access_record_tells_how_a_connection_went_and_holds_no_secret() {
     }
     assert!(record["duration_ms"].is_u64() && record["timestamp"].is_string(), "{line}");
     assert!(!ringway.log().contains("S3cret"), "{}", ringway.log());
+}
+
+#[test]
+fn c12_the_record_has_the_path_whenever_the_request_line_came() {
+    let upstream = Upstream::listen();
+    let ringway = Ringway::proxy(upstream.address(), &["--log-format", "json", "--handshake-timeout", "300ms"]);
+    let long = format!("GET /long HTTP/1.1\r\nA: {}\r\n", "x".repeat(17_000));
+    for (request, path) in [
+        ("GET /plain?token=S3cret HTTP/1.1\r\nHost: a\r\n\r\n", Some("/plain")),
+        ("POST /posted HTTP/1.1\r\nHost: a\r\n\r\n", Some("/posted")),
+        ("GET /old HTTP/1.0\r\n\r\n", Some("/old")),
+        ("GET /nul HTTP/1.1\r\nA\0: b\r\n\r\n", Some("/nul")),
+        ("GET http://user:S3cret@a.test/absolute?S3cret HTTP/1.1\r\nHost: a\r\n\r\n", Some("/absolute")),
+        ("GET /slow HTTP/1.1\r\nHost", Some("/slow")),
+        (&long, Some("/long")),
+        ("GET /unfinished", None),
+        ("nonsense\r\n\r\n", None),
+    ] {
+        let records = || {
+            let log = ringway.log();
+            let records = log.lines().filter(|line| line.contains("ringway::access"));
+            records.map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()).collect::<Vec<_>>()
+        };
+        let before = records().len();
+        let mut peer = Peer::connect(ringway.address());
+        peer.send(request.as_bytes());
+        peer.rest();
+        drop(peer);
+        let record = until("it is recorded", || records().get(before).cloned());
+        assert_eq!(record["path"].as_str(), path, "{record}");
+        let time = record["timestamp"].as_str().unwrap();
+        assert_eq!(time.len(), "2026-11-30T19:39:45.912Z".len(), "{time}");
+    }
+    assert!(!ringway.log().contains("S3cret"), "{}", ringway.log());
+}
+
+#[test]
+fn c2_a_level_is_known_or_an_error_and_warning_is_warn() {
+    let upstream = Upstream::listen();
+    for (level, warns) in [("warning", true), ("WARN", true), ("ringway::access=off", true), ("off", false)] {
+        // Few descriptors are a reason to warn.
+        let options = ["--log-level", level, "--max-connections", "100000000"];
+        let ringway = Ringway::proxy(upstream.address(), &options);
+        ringway.signal(libc::SIGTERM);
+        assert_eq!(ringway.ended().code(), Some(0));
+        let log = ringway.log();
+        assert_eq!(log.contains("the limit on connections is more"), warns, "{level}: {log}");
+        assert_eq!(log.contains("shutting down"), level == "ringway::access=off", "{level}: {log}");
+    }
 }
 
 #[test]

@@ -105,12 +105,18 @@ impl Admin {
         Answer::parse(&bytes).ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "the answer is not whole"))
     }
 
-    /// The figures, as they are written.
+    /// The figures, as they are written for a scraper that accepts OpenMetrics.
     #[track_caller]
     pub(crate) fn figures(&self) -> Answer {
+        self.figures_for("Accept: application/openmetrics-text\r\n")
+    }
+
+    /// The figures, as they are written for a scraper with these header lines.
+    #[track_caller]
+    pub(crate) fn figures_for(&self, lines: &str) -> Answer {
         let Self { address, token, .. } = self;
         let asks = format!(
-            "GET /metrics HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+            "GET /metrics HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n{lines}Connection: close\r\n\r\n"
         );
         let answer = raw(*address, &asks);
         assert_eq!(answer.status, 200, "{}{}", answer.head, answer.text);

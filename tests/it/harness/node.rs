@@ -95,9 +95,17 @@ impl Home {
         stdout
     }
 
-    fn command(&self) -> Command {
-        let mut command = Command::new(PROGRAM);
-        command.arg("serve").arg("--config").arg(self.configuration()).arg("--state").arg(self.state());
+    /// `wrapper` is the program that starts the node, with its arguments; the node itself if empty.
+    fn command(&self, wrapper: &[&str]) -> Command {
+        let words = [wrapper, &[PROGRAM]].concat();
+        let mut command = Command::new(words[0]);
+        command
+            .args(&words[1..])
+            .arg("serve")
+            .arg("--config")
+            .arg(self.configuration())
+            .arg("--state")
+            .arg(self.state());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -110,7 +118,7 @@ impl Home {
 
     /// Starts one, and waits for nothing.
     pub(crate) fn spawn(&self) -> Child {
-        let mut command = self.command();
+        let mut command = self.command(&[]);
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
@@ -121,7 +129,12 @@ impl Home {
 
     /// Starts a node with more options.
     pub(crate) fn try_start_with(&self, options: &[&str]) -> Result<Node, (Option<i32>, String)> {
-        let mut child = self.command().args(options).spawn().unwrap();
+        self.try_start_under(&[], options)
+    }
+
+    /// The same by another program, which must replace itself by the node.
+    pub(crate) fn try_start_under(&self, wrapper: &[&str], options: &[&str]) -> Result<Node, (Option<i32>, String)> {
+        let mut child = self.command(wrapper).args(options).spawn().unwrap();
         let log = collect(child.stderr.take().unwrap());
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut announced = String::new();

@@ -7,7 +7,7 @@ use tungstenite::Message;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::harness::node::{Node, USUAL, refuses, ws};
+use crate::harness::node::{Home, Node, USUAL, refuses, ws};
 use crate::harness::{EchoServer, admin, client, until};
 
 /// Every figure by its name and labels, as they stand in the text. Read by rules of OpenMetrics that the writer does not
@@ -144,7 +144,9 @@ fn a_listener_of_its_own_has_the_figures_and_nothing_else() {
     let ask = |line: &str, lines: &str| {
         admin::raw(address, &format!("{line} HTTP/1.1\r\nHost: scraped.test\r\nConnection: close\r\n{lines}\r\n"))
     };
-    let open = ask("GET /metrics", "");
+    let plain = ask("GET /metrics", "");
+    assert!(plain_figures(&plain.text).contains_key("ringway_build_info{version=\"0.1.0\"}"));
+    let open = ask("GET /metrics", "Accept: application/openmetrics-text;version=1.0.0\r\n");
     assert!(figures(&open.text).contains_key("ringway_build_info{version=\"0.1.0\"}"));
     ask("GET /metrics", "Origin: http://evil.test\r\n").refused(403, "origin-not-allowed");
     ask("POST /metrics", "").refused(405, "method-not-allowed");
@@ -152,4 +154,103 @@ fn a_listener_of_its_own_has_the_figures_and_nothing_else() {
         let with_token = format!("Authorization: Bearer {}\r\n", node.admin.token());
         ask(&format!("GET {path}"), &with_token).refused(404, "path-not-found");
     }
+}
+
+/// Every figure by its name and labels, read by the rules of the text format 0.0.4 that the writer does not know: each family
+/// has one TYPE line before its samples, whose kind that format has, and samples are named as it says.
+fn plain_figures(text: &str) -> BTreeMap<String, f64> {
+    let (mut figures, mut families) = (BTreeMap::new(), BTreeMap::<String, String>::new());
+    let (mut family, mut helped) = (String::new(), String::new());
+    assert!(text.ends_with('\n') && !text.contains('\r'));
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            rest.split(' ').next().unwrap().clone_into(&mut helped);
+            continue;
+        }
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            assert!(matches!(kind, "counter" | "gauge" | "histogram"), "{line}");
+            assert_eq!(name, helped, "HELP and TYPE have one name");
+            assert!(kind != "counter" || name.ends_with("_total"), "{line}");
+            assert!(families.insert(name.to_owned(), kind.to_owned()).is_none(), "{name} is there twice");
+            name.clone_into(&mut family);
+            continue;
+        }
+        assert!(!line.starts_with('#') && !line.is_empty(), "{line:?}");
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        let bare = name.split('{').next().unwrap();
+        let suffixes: &[&str] = if families[&family] == "histogram" { &["_bucket", "_count", "_sum"] } else { &[""] };
+        assert!(suffixes.iter().any(|suffix| bare == format!("{family}{suffix}")), "{line} among {family}");
+        let known = figures.insert(name.to_owned(), value.parse().unwrap_or_else(|_| panic!("{line}")));
+        assert!(known.is_none(), "{name} is there twice");
+    }
+    figures
+}
+
+#[test]
+fn c7_the_format_is_negotiated_and_both_say_the_same() {
+    let server = EchoServer::start();
+    let node = Node::start("");
+    let path = node.serve("chat", &[ws(server.address())]).1;
+    let _open = client::connect_path(node.external("development"), &path);
+    let plain = "text/plain; version=0.0.4; charset=utf-8";
+    let open = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    for (lines, kind) in [
+        ("", plain),
+        ("Accept: */*\r\n", plain),
+        ("Accept: text/plain\r\n", plain),
+        ("Accept: text/plain;version=0.0.4;q=1,*/*;q=0.1\r\n", plain),
+        ("Accept: application/json\r\n", plain),
+        ("Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5\r\n", open),
+        ("Accept: text/plain;q=0.2\r\nAccept: application/openmetrics-text\r\n", open),
+    ] {
+        let answer = node.admin.figures_for(lines);
+        assert_eq!((answer.header("content-type"), answer.header("vary")), (Some(kind), Some("Accept")), "{lines}");
+    }
+    let labels = of("chat", "");
+    until("both formats have the same figures", || {
+        let (plain, open) = (plain_figures(&node.admin.figures_for("").text), scrape(&node));
+        assert_eq!(plain.keys().collect::<Vec<_>>(), open.keys().collect::<Vec<_>>());
+        let same = |name: &str| plain.get(name) == open.get(name);
+        assert!(
+            same(&format!("ringway_connections_opened_total{labels}")) && same("ringway_build_info{version=\"0.1.0\"}")
+        );
+        plain.contains_key(&format!("ringway_dial_seconds_bucket{{le=\"+Inf\",{}", &labels[1..])).then_some(())
+    });
+}
+
+#[test]
+fn c14_options_that_wait_for_a_restart_are_one_line_and_one_figure() {
+    let home = Home::new(USUAL);
+    let node = home.start();
+    let pending = |node: &Node| {
+        let health = node.admin.get("/health").expect(200);
+        let options: Vec<String> =
+            health["restart_pending"].as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()).collect();
+        (health["status"].as_str().unwrap().to_owned(), options)
+    };
+    assert_eq!(pending(&node), ("ok".to_owned(), Vec::new()));
+    let more =
+        "[[environments]]\nname = \"staging\"\nexternal.listen = \"127.0.0.1:0\"\ninternal.listen = \"127.0.0.1:0\"\n";
+    home.configure(&format!("{USUAL}{more}"));
+    node.signal(libc::SIGHUP);
+    node.logged("the configuration is reloaded");
+    let told: Vec<String> = node.log().lines().filter(|line| line.contains("WARN")).map(str::to_owned).collect();
+    assert!(told.len() == 1 && told[0].contains("environments.staging") && told[0].contains("restart"), "{told:#?}");
+    assert_eq!(pending(&node), ("ok".to_owned(), vec!["environments.staging".to_owned()]));
+    until("the figure says it", || (scrape(&node)["ringway_restart_pending_options"] == 1.0).then_some(()));
+    // One that is gone from the file, before the other, and an option besides.
+    let second = USUAL.split_inclusive("[[environments]]").nth(2).unwrap();
+    home.configure(&format!("limits.max_connections = 7\n[[environments]]{second}"));
+    node.signal(libc::SIGHUP);
+    let expected = ["environments.development", "limits.max_connections"].map(str::to_owned);
+    until("both are pending", || {
+        let mut options = pending(&node).1;
+        options.sort();
+        (options == expected).then_some(())
+    });
+    home.configure(USUAL);
+    node.signal(libc::SIGHUP);
+    until("nothing is", || pending(&node).1.is_empty().then_some(()));
+    until("the figure says it", || (scrape(&node)["ringway_restart_pending_options"] == 0.0).then_some(()));
 }

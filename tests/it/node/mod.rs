@@ -8,6 +8,7 @@ mod degraded;
 mod drain;
 mod embedded;
 mod ending;
+mod host;
 mod journal;
 mod kill;
 mod many_names;

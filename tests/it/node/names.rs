@@ -83,8 +83,11 @@ mod inside {
     }
 
     fn field<'l>(line: &'l str, name: &str) -> &'l str {
-        let (_, rest) = line.split_once(&format!("{name}=\"")).unwrap_or_else(|| panic!("no {name} in {line}"));
-        rest.split('"').next().unwrap()
+        let (_, rest) = line.split_once(&format!(" {name}=")).unwrap_or_else(|| panic!("no {name} in {line}"));
+        match rest.strip_prefix('"') {
+            Some(quoted) => quoted.split('"').next().unwrap(),
+            None => rest.split(' ').next().unwrap(),
+        }
     }
 
     #[test]

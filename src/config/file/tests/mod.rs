@@ -183,7 +183,7 @@ internal.client_cert = "maybe"
         "ringway.toml:5:1: colour: unknown field `colour`, expected one of `cpus`, `trusted_proxies`, `resolver`, \
          `drain_window_ms`, `preserve_host`, `abnormal_close_code`, `admin`, `metrics`, `log`, `limits`, `environments`",
         "ringway.toml:8:10: admin.listen: `localhost:9600` is not an address with a port; write for example 127.0.0.1:8080 or [::]:8080",
-        "ringway.toml:9:1: admin.port: unknown field `port`, expected `listen` or `allowed_hosts`",
+        "ringway.toml:9:1: admin.port: unknown field `port`, expected one of `listen`, `allowed_hosts`, `token_file`",
         "ringway.toml:12:19: limits.idle_timeout_ms: `-1ms` does not begin with a whole number",
         "ringway.toml:13:20: limits.ping_interval_ms: `30` has no unit; write 30s or 30ms",
         "ringway.toml:14:19: limits.max_frame_bytes: invalid type: floating point `1.5`, expected a number of bytes, or text such as \"64KiB\"",
@@ -234,7 +234,8 @@ fn what_does_not_fit_together_is_told_with_its_place() {
             "limits.tcp_keepalive_ms = \"10h\"",
             "ringway.toml:1:27: limits.tcp_keepalive_ms: is 10h; it must be 9h at most, or off",
         ),
-        ("log.level = \"a=b=c\"", "ringway.toml:1:13: log.level: `a=b=c` is not a level or a filter"),
+        ("log.level = \"a=b=c\"", "ringway.toml:1:13: log.level: `b=c` is not a level: it is error, warn"),
+        ("log.level = \"none\"", "ringway.toml:1:13: log.level: `none` is not a level"),
         (
             "admin.allowed_hosts = [\"ok.example\", \"a b\"]",
             "ringway.toml:1:38: admin.allowed_hosts[1]: `a b` is not a name of DNS",

@@ -21,6 +21,7 @@ use crate::command::view::{ConnectionPage, Report};
 use crate::config::limits::LimitArgs;
 use crate::control::http::token::Token;
 use crate::control::manage::{Manager, Origin, Settings};
+use crate::control::notes::Notes;
 use crate::control::publish::no_shards::NoShards;
 use crate::control::shards::testing::played;
 use crate::control::state_dir::{ADMIN_TOKEN, StateDir};
@@ -80,7 +81,8 @@ impl Node {
         std::fs::write(folder.path().join(ADMIN_TOKEN), SECRET).unwrap();
         std::fs::set_permissions(folder.path().join(ADMIN_TOKEN), std::fs::Permissions::from_mode(0o600)).unwrap();
         let token = Token::of_state(folder.path()).unwrap();
-        let router = Admin::new(started.manager, played(vec![shard, shard]), Vec::new).router(token, Vec::new());
+        let router =
+            Admin::new(started.manager, played(vec![shard, shard]), Notes::default()).router(token, Vec::new());
         Self { router, _folder: folder }
     }
 

@@ -24,7 +24,7 @@ fn a_stopped_deployment_refuses_and_ends_and_starts_again() {
     let (status, problem) = answered(at, &base);
     assert_eq!((status, problem["code"].as_str()), (503, Some("api-stopped")), "{problem}");
     alive(&mut other, &mut other_server);
-    node.logged("end=drained: API stopped");
+    node.logged("end=\"drained: API stopped\"");
     assert_eq!(turn("start")["status"], "running");
     let (mut client, mut server, ..) = through(at, &base, &upstream);
     alive(&mut client, &mut server);
@@ -144,7 +144,7 @@ fn undeploying_and_deleting_leave_nothing_at_the_path() {
     told(client, server, (1001, 1001));
     refuses(node.external("development"), &base, 404, "route-not-found");
     alive(&mut other, &mut other_server);
-    node.logged("end=drained: API undeployed");
+    node.logged("end=\"drained: API undeployed\"");
     assert_eq!(node.admin.delete(&api).status, 204);
     told(other, other_server, (1001, 1001));
     refuses(node.external("production"), &base, 404, "route-not-found");

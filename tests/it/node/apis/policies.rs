@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::Upstream;
 use crate::harness::frame::CLOSE;
 use crate::harness::node::{Home, Node, USUAL, alive, through, ws};
 use crate::harness::peer::header;
+use crate::harness::{Peer, Upstream, client, until};
 
 fn api(name: &str, upstream: &Upstream, policies: &Value) -> Value {
     json!({ "name": name, "version": "1.0", "targets": [ws(upstream.address())], "policies": policies })
@@ -34,6 +34,79 @@ fn preserve_host_holds_for_the_api_that_names_it_and_for_no_other() {
             let expected = if is_preserved { "proxy.test" } else { own.as_str() };
             assert_eq!(header(&request, "host"), Some(expected), "{path} with {node_wide}");
         }
+    }
+}
+
+#[test]
+fn a9_an_upstream_that_compares_origin_with_host_stands_beside_one_that_wants_its_own_name() {
+    // The rule of each upstream, as gorilla's default and as a virtual host have it: does it open a socket?
+    let same_origin = |request: &str, _: &Upstream| {
+        let origin = header(request, "origin").and_then(|origin| origin.strip_prefix("http://"));
+        origin.is_none() || origin == header(request, "host")
+    };
+    let own_name =
+        |request: &str, upstream: &Upstream| header(request, "host") == Some(&upstream.address().to_string());
+    let node = Node::start("");
+    let (strict, virtual_host) = (Upstream::listen(), Upstream::listen());
+    let (api, strict_path) = serve(&node, "Strict", &strict, &json!({ "preserve_host": true }));
+    let (_, virtual_path) = serve(&node, "Virtual", &virtual_host, &json!({}));
+    let asks = |path: &str, upstream: &Upstream, opens: &dyn Fn(&str, &Upstream) -> bool| {
+        let mut client = Peer::connect(node.external("development"));
+        client.send(client::handshake(path, "Origin: http://proxy.test\r\n").as_bytes());
+        let mut server = upstream.accept();
+        let request = server.head();
+        if opens(&request, upstream) {
+            server.switch(&request, "");
+            let answer = client.head();
+            assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+            alive(&mut client, &mut server);
+            return 101;
+        }
+        server.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+        let answer = client.head();
+        answer.split(' ').nth(1).unwrap().parse::<u16>().unwrap()
+    };
+    assert_eq!(asks(&strict_path, &strict, &same_origin), 101);
+    assert_eq!(asks(&virtual_path, &virtual_host, &own_name), 101);
+    // Without the policy the first upstream is sent its own name, and declines.
+    node.admin.put(&api, &json!({ "name": "Strict", "targets": [ws(strict.address())], "policies": {} })).expect(200);
+    node.deploy(&api, "development");
+    assert_eq!(asks(&strict_path, &strict, &same_origin), 403);
+    // The record of it says what to look at.
+    let record = node.logged("declined by upstream");
+    assert!(record.contains("hint=") && record.contains("preserve_host"), "{record}");
+}
+
+#[test]
+fn a22_a_403_is_explained_only_where_origin_is_not_the_host_that_was_sent() {
+    let (node, upstream) = (Node::start(""), Upstream::listen());
+    let (_, path) = serve(&node, "Own", &upstream, &json!({}));
+    let (_, preserving) = serve(&node, "Preserving", &upstream, &json!({ "preserve_host": true }));
+    let own = format!("Origin: http://{}\r\n", upstream.address());
+    for (number, (path, lines, status, hinted)) in [
+        (&path, "Origin: http://proxy.test\r\n", 403, true),
+        (&path, "Origin: null\r\n", 403, true),
+        (&path, own.as_str(), 403, false),
+        (&path, "", 403, false),
+        (&path, "Origin: http://proxy.test\r\n", 401, false),
+        (&preserving, "Origin: http://PROXY.test\r\n", 403, false),
+        (&preserving, "Origin: http://evil.test\r\n", 403, true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut client = Peer::connect(node.external("development"));
+        client.send(client::handshake(path, lines).as_bytes());
+        let mut server = upstream.accept();
+        server.head();
+        server.send(format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n").as_bytes());
+        client.rest();
+        drop((client, server));
+        let record = until("it is recorded", || {
+            let log = node.log();
+            log.lines().filter(|line| line.contains("declined by upstream")).nth(number).map(str::to_owned)
+        });
+        assert_eq!(record.contains(" hint="), hinted, "{lines}: {record}");
     }
 }
 

@@ -50,7 +50,7 @@ fn with_another_target_the_old_connections_end_and_new_ones_go_there() {
     alive(&mut client, &mut server);
     drop((client, server));
     node.settles();
-    node.logged("end=drained: API has another target");
+    node.logged("end=\"drained: API has another target\"");
 }
 
 #[test]

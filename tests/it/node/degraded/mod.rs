@@ -1,9 +1,12 @@
 //! A node whose state directory has come to harm: traffic goes on, what can be read is read, what cannot be done says why,
 //! and when the harm is mended so is the node.
 
+mod declared;
 mod disks;
 mod files;
+mod modes;
 mod opened_later;
+mod restored;
 
 use serde_json::json;
 
