@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::definition::Access;
 use super::key::EnvironmentName;
+use super::nearest::nearest;
 use super::policy::{Effective, Policies, PolicyValues, Source};
 use super::problem::{Code, Problems};
 
@@ -82,7 +83,9 @@ impl Environments {
     pub fn known(&self, name: &str) -> Result<&RunningEnvironment, Problems> {
         self.find(name).ok_or_else(|| {
             let names: Vec<&str> = self.list.iter().map(|place| place.name.as_str()).collect();
-            let detail = format!("There is no environment of that name; there are: {}.", names.join(", "));
+            let meant = nearest(name, names.iter().copied()).map(|name| format!(": did you mean `{name}`?"));
+            let meant = meant.as_deref().unwrap_or(".");
+            let detail = format!("There is no environment of that name{meant} There are: {}.", names.join(", "));
             Problems::new(Code::ENVIRONMENT_NOT_FOUND, detail)
         })
     }

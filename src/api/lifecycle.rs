@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::problem::Fault;
+use super::spelling::spelled;
 
 /// Days from an API's deprecation to its end, unless the request gives another end.
 pub const SUNSET_DAYS: i64 = 180;
@@ -101,7 +102,7 @@ impl FromStr for Lifecycle {
     type Err = Fault;
 
     fn from_str(text: &str) -> Result<Self, Fault> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
+        spelled(text, &Self::ALL.map(|state| (state.as_str(), state))).ok_or_else(|| {
             let all = Self::ALL.map(|state| format!("`{state}`")).join(", ");
             Fault::new("one-of", format!("it must be one of {all}"))
         })
@@ -150,7 +151,10 @@ mod tests {
             assert_eq!(state.as_str().parse(), Ok(state));
             assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
         }
-        for text in ["", "published", "PreReleased", "Pre-Released"] {
+        for text in ["published", "PUBLISHED"] {
+            assert_eq!(text.parse(), Ok(Lifecycle::Published));
+        }
+        for text in ["", "live", "Published "] {
             assert_eq!(text.parse::<Lifecycle>().unwrap_err().rule, "one-of", "{text}");
         }
     }

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::problem::{Fault, Faults};
-use super::text::plain;
 use crate::routing::name;
 use crate::routing::target::{Target, TargetError};
 
@@ -27,7 +26,38 @@ pub const MAX_VARIABLE_BYTES: usize = 64;
 #[schema(value_type = String, min_length = 1, max_length = 2048, examples("ws://127.0.0.1:9000/chat", "${CHAT_URL}"))]
 pub struct TargetUrl(String);
 
-plain! { TargetUrl }
+impl TryFrom<String> for TargetUrl {
+    type Error = Fault;
+
+    /// Reads a target that was kept, by the rules that every version has had: a later one makes no store unreadable.
+    fn try_from(text: String) -> Result<Self, Fault> {
+        if text.is_empty() {
+            return Err(Fault::new("length", "it must be a URL, and is empty"));
+        }
+        if text.len() > MAX_TARGET_BYTES {
+            return Err(too_long(text.len()));
+        }
+        let pieces = pieces(&text)?;
+        if pieces.iter().all(|piece| matches!(piece, Piece::Text(_))) {
+            read(&text)?;
+        } else {
+            check_written(&pieces)?;
+        }
+        Ok(Self(text))
+    }
+}
+
+impl From<TargetUrl> for String {
+    fn from(target: TargetUrl) -> Self {
+        target.0
+    }
+}
+
+impl fmt::Display for TargetUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// A piece of a target: plain text or a variable.
 #[derive(Debug)]
@@ -88,19 +118,11 @@ impl FromStr for TargetUrl {
     type Err = Fault;
 
     fn from_str(text: &str) -> Result<Self, Fault> {
-        if text.is_empty() {
-            return Err(Fault::new("length", "it must be a URL, and is empty"));
+        let target = Self::try_from(text.to_owned())?;
+        if target.variables().is_empty() {
+            Target::written(text).map_err(|error| Fault::new("url", error.to_string()))?;
         }
-        if text.len() > MAX_TARGET_BYTES {
-            return Err(too_long(text.len()));
-        }
-        let pieces = pieces(text)?;
-        if pieces.iter().all(|piece| matches!(piece, Piece::Text(_))) {
-            read(text)?;
-        } else {
-            check_written(&pieces)?;
-        }
-        Ok(Self(text.to_owned()))
+        Ok(target)
     }
 }
 
@@ -266,6 +288,17 @@ mod tests {
             assert_eq!(rule(text), broken, "{text}");
         }
         assert_eq!(rule(&format!("ws://a/{}", "x".repeat(2041))), "none");
+    }
+
+    #[test]
+    fn d14_a_target_that_was_kept_is_read_whatever_is_refused_today() {
+        for kept in ["ws://a/%zz", "ws://unix:/tmp/x.sock"] {
+            assert_eq!(rule(kept), "url");
+            let target: TargetUrl = serde_json::from_value(kept.into()).unwrap();
+            assert_eq!(target.as_str(), kept);
+        }
+        let served: TargetUrl = serde_json::from_value("ws://a/%zz".into()).unwrap();
+        assert!(served.expand(&BTreeMap::new()).is_ok(), "an API that was served is served");
     }
 
     #[test]

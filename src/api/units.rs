@@ -75,6 +75,12 @@ pub fn optional_count(text: &str) -> Result<Optional<u64>, String> {
     optional(text, count)
 }
 
+/// A number with its noun: `1 step`, `2 steps`.
+#[must_use]
+pub fn counted(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// A value that may be `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Optional<T>(pub Option<T>);
@@ -97,7 +103,7 @@ pub fn optional_loss_code(text: &str) -> Result<Optional<LossCode>, String> {
 }
 
 fn optional<T>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Optional<T>, String> {
-    if text == "off" { Ok(Optional(None)) } else { read(text).map(|value| Optional(Some(value))) }
+    if text.eq_ignore_ascii_case("off") { Ok(Optional(None)) } else { read(text).map(|value| Optional(Some(value))) }
 }
 
 fn split(text: &str) -> Result<(u64, &str), String> {

@@ -9,11 +9,11 @@ use super::client::{Client, ResourcePath};
 use super::global_options::GlobalOptions;
 use super::output::{Format, count, note, print};
 use super::{Failure, env};
-use crate::api::view::apply::{Applied, AppliedStep, Documents};
+use crate::api::view::apply::{Applied, AppliedStep, DocumentFile, Documents};
 use crate::api::{Api, ApiKey, Definition, EnvironmentName, Revision};
 use crate::declare::node::{held, held_of, lines};
 use crate::declare::written::Written;
-use crate::declare::{Document, Node, diff, files, plan};
+use crate::declare::{Document, Node, diff, files, plan, read};
 
 /// The promise of `apply` about APIs that the files do not name.
 const STAYS: &str = "what the files do not name stays as it is";
@@ -22,9 +22,8 @@ const DIFFERS: u8 = 2;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct ApplyArgs {
-    /// A file, or a folder: all *.yaml and *.yml files in it and below, in the order of their names
-    #[arg(long, short, value_name = "FILE|DIR")]
-    file: PathBuf,
+    #[command(flatten)]
+    sources: Sources,
     /// Show the steps without carrying them out
     #[arg(long)]
     dry_run: bool,
@@ -32,9 +31,24 @@ pub(super) struct ApplyArgs {
 
 #[derive(clap::Args, Debug)]
 pub(super) struct DiffArgs {
-    /// A file, or a folder: all *.yaml and *.yml files in it and below, in the order of their names
-    #[arg(long, short, value_name = "FILE|DIR")]
-    file: PathBuf,
+    #[command(flatten)]
+    sources: Sources,
+}
+
+/// The documents of a command.
+#[derive(clap::Args, Debug)]
+struct Sources {
+    /// A file, a folder (all *.yaml and *.yml files in it and below, in the order of their names), or `-` for standard input;
+    /// may be repeated
+    #[arg(long, short, value_name = "FILE|DIR|-", required = true)]
+    file: Vec<PathBuf>,
+}
+
+impl Sources {
+    /// Reads all texts, in the order in which they were named.
+    fn texts(&self) -> Result<Vec<DocumentFile>, Failure> {
+        files::texts(&self.file).map_err(|faults| Failure::Configuration(lines(&faults)))
+    }
 }
 
 #[derive(clap::Args, Debug)]
@@ -46,8 +60,8 @@ pub(super) struct ExportArgs {
 
 pub(super) fn run(args: &ApplyArgs, globals: &GlobalOptions) -> Result<ExitCode, Failure> {
     // Mistakes in the files are told without a node.
-    documents(&args.file)?;
-    let files = files::texts(&args.file).map_err(|faults| Failure::Configuration(lines(&faults)))?;
+    let files = args.sources.texts()?;
+    documents(&files)?;
     let client = Client::new(globals)?;
     let asked = Documents { files, dry_run: args.dry_run };
     let applied: Applied = client.post(&ResourcePath::new(["apply"]), &asked)?;
@@ -63,7 +77,7 @@ pub(super) fn run(args: &ApplyArgs, globals: &GlobalOptions) -> Result<ExitCode,
 }
 
 pub(super) fn diff(args: &DiffArgs, globals: &GlobalOptions) -> Result<ExitCode, Failure> {
-    let documents = documents(&args.file)?;
+    let documents = documents(&args.sources.texts()?)?;
     let mut client = Client::new(globals)?;
     let held = held_of(&mut client, &documents)?;
     // What cannot be done has no difference worth showing.
@@ -91,8 +105,8 @@ pub(super) fn export(args: &ExportArgs, globals: &GlobalOptions) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-fn documents(path: &std::path::Path) -> Result<Vec<Document>, Failure> {
-    files::documents(path).map_err(|faults| Failure::Configuration(lines(&faults)))
+fn documents(files: &[DocumentFile]) -> Result<Vec<Document>, Failure> {
+    read::files(files).map_err(|faults| Failure::Configuration(lines(&faults)))
 }
 
 impl Node for Client {

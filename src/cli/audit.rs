@@ -9,6 +9,7 @@ use super::api::reference::Reference;
 use super::client::{Client, ResourcePath};
 use super::global_options::GlobalOptions;
 use crate::api::{AuditEntry, moment};
+use crate::config::units::number;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -19,7 +20,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", value_parser = super::api::time)]
     since: Option<Timestamp>,
     /// Show at most this many entries, newest first
-    #[arg(long, value_name = "COUNT", default_value_t = 50)]
+    #[arg(long, value_name = "COUNT", value_parser = number::<usize>, default_value_t = 50)]
     limit: usize,
 }
 
@@ -30,6 +31,10 @@ pub(super) fn run(args: &Args, globals: &GlobalOptions) -> Result<ExitCode, Fail
     let since = args.since.map(|since| since.to_string());
     let place = ResourcePath::new(["audit"]).with_some("api", api.as_deref()).with_some("since", since.as_deref());
     let entries: Vec<AuditEntry> = client.list(&place, Some(args.limit))?;
+    if let Some(api) = args.api.as_ref().filter(|_| entries.is_empty() && args.limit > 0 && args.since.is_none()) {
+        // An API that was deleted has entries; one that never was has none.
+        api.existing(&client)?;
+    }
     globals.output.list(&entries, &["ID", "AT", "BY", "ACTION", "SUBJECT"], |entry| {
         let action = entry.action.to_string();
         vec![entry.id.to_string(), moment::shown(entry.at), entry.who.clone(), action, entry.subject.clone()]

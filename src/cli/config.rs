@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Failure;
 use super::global_options::GlobalOptions;
-use super::output::{self, Format};
+use super::output::{self, Format, count};
 use crate::config::file::{Faults, File};
 use crate::control::http::token::Token;
 use crate::engine::preflight;
@@ -73,8 +73,9 @@ fn check(which: &Which, format: Format) -> Result<ExitCode, Failure> {
     });
     match (checked, format) {
         (Ok(configuration), Format::Table) => {
-            let (environments, listeners) = (configuration.environments.len(), configuration.listeners.len());
-            output::print(&format!("ok: {environments} environments on {listeners} listeners\n"))?;
+            let environments = count(configuration.environments.len() as u64, "environment");
+            let listeners = count(configuration.listeners.len() as u64, "listener");
+            output::print(&format!("ok: {environments} on {listeners}\n"))?;
             Ok(ExitCode::SUCCESS)
         }
         (Err(faults), Format::Table) => Err(faults.into()),

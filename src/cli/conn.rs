@@ -14,6 +14,7 @@ use super::output::{Format, count, note};
 use crate::api::Page;
 use crate::api::view::connections::{Closed, Closing, Connection};
 use crate::api::view::snapshot::{Draining, InForce, Served};
+use crate::config::units::{address, number};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -38,10 +39,10 @@ struct ListArgs {
     #[arg(long, value_name = "REF")]
     api: Option<Reference>,
     /// Connections from this client address only
-    #[arg(long, value_name = "IP")]
+    #[arg(long, value_name = "IP", value_parser = address)]
     client: Option<IpAddr>,
     /// Show at most this many [default: all]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = number::<usize>)]
     limit: Option<usize>,
 }
 
@@ -69,7 +70,7 @@ pub(super) fn run(args: &Args, globals: &GlobalOptions) -> Result<ExitCode, Fail
 }
 
 fn list(args: &ListArgs, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
-    let api = args.api.as_ref().map(|api| api.key(client)).transpose()?.map(|key| key.to_string());
+    let api = args.api.as_ref().map(|api| api.existing(client)).transpose()?.map(|key| key.to_string());
     let from = args.client.map(|address| address.to_string());
     let place = ResourcePath::new(["connections"])
         .with_some("environment", args.env.as_deref())
@@ -103,7 +104,10 @@ fn report_drains(args: &ListArgs, api: Option<&str>, client: &Client) -> Result<
         for Served { api: of, environment, draining, .. } in &items {
             let is_asked = api.is_none_or(|api| api == of) && args.env.as_ref().is_none_or(|env| env == environment);
             if let Some(Draining { left, of: all }) = draining.filter(|_| is_asked) {
-                note(&format!("{of} in {environment}: draining, {left} of {all} connections are not closed yet"));
+                note(&format!(
+                    "{of} in {environment}: draining, {left} of {} are not closed yet",
+                    count(all, "connection")
+                ));
             }
         }
         cursor = match next {
@@ -120,7 +124,7 @@ fn close(args: &CloseArgs, client: &Client, globals: &GlobalOptions) -> Result<(
         return Ok(());
     }
     let Some(api) = &args.api else { return Err(Failure::Usage("name a connection, or an API with --api".to_owned())) };
-    let key = api.key(client)?;
+    let key = api.existing(client)?;
     let asked = Closing { environment: args.env.clone(), api: Some(key.to_string()) };
     let closed: Closed = client.post(&ResourcePath::new(["connections", "close"]), &asked)?;
     globals.output.write(&closed, |closed| format!("{} of {key} closing\n", count(closed.closing, "connection")))

@@ -3,8 +3,9 @@
 
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, error::ErrorKind};
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use super::manual::examples;
 use super::output::Format;
@@ -16,7 +17,7 @@ const ALL: [&str; 6] = ["output", "no_input", "state", "admin", "token_file", "a
 /// The global options that a command uses.
 fn used_by(noun: &str) -> &'static [&'static str] {
     match noun {
-        "api" | "env" | "conn" | "audit" | "apply" | "diff" | "export" => &ALL,
+        "api" | "project" | "env" | "conn" | "status" | "audit" | "apply" | "diff" | "export" => &ALL,
         "config" => &["output"],
         _ => &[],
     }
@@ -26,18 +27,19 @@ fn used_by(noun: &str) -> &'static [&'static str] {
 #[command(next_help_heading = "Node and output")]
 pub(super) struct GlobalOptions {
     /// Output format
-    #[arg(short, long, global = true, value_name = "FORMAT", value_enum, default_value = "table")]
+    #[arg(short, long, global = true, value_name = "FORMAT", value_enum, ignore_case = true, default_value = "table")]
     pub(super) output: Format,
-    /// Never ask for confirmation; assume yes
+    /// Never ask for confirmation: what would be asked needs --yes
     #[arg(long, global = true)]
     pub(super) no_input: bool,
-    /// State directory of a node on this host, which holds its address and token [default: ./ringway-data]
+    /// State directory of a node on this host, which holds its address and token [env: RINGWAY_STATE] [default: ./ringway-data]
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) state: Option<PathBuf>,
-    /// Admin API of a node, instead of --state: http://HOST:PORT or https://HOST:PORT; needs --token-file
+    /// Admin API of a node, instead of --state: http://HOST:PORT or https://HOST:PORT; needs --token-file [env: RINGWAY_ADMIN]
     #[arg(long, global = true, value_name = "URL")]
     pub(super) admin: Option<String>,
-    /// File with the node's token; `-` reads one line from standard input [default: admin-token in the state directory]
+    /// File with the node's token; `-` reads one line from standard input [env: RINGWAY_TOKEN_FILE] [default: admin-token in the
+    /// state directory]
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
     /// Authorities to trust for --admin https://.., in PEM [default: the host's store]
@@ -69,7 +71,7 @@ pub(super) fn command(program: &str) -> Command {
 pub(super) fn parse() -> Cli {
     let program = program::name();
     let mut command = command(&program);
-    let matches = command.get_matches_mut();
+    let matches = command.try_get_matches_from_mut(std::env::args_os()).unwrap_or_else(|error| refuse(&error));
     if let Some(option) = unusable_option(&command, &matches) {
         let noun = matches.subcommand_name().unwrap_or_default();
         let why = format!("`{program} {noun}` does not use {option}");
@@ -77,6 +79,30 @@ pub(super) fn parse() -> Cli {
     }
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }
+
+/// Prints an error of the command line, or the help that was asked for, and exits.
+fn refuse(error: &clap::Error) -> ! {
+    let _ = error.print();
+    std::process::exit(exit_code(error))
+}
+
+/// The exit code of an error of the command line. A value that breaks a rule has the code that it has in a file; a line that
+/// has not the form of a command is a usage error.
+fn exit_code(error: &clap::Error) -> i32 {
+    let value = match error.get(ContextKind::InvalidValue) {
+        Some(ContextValue::String(value)) => value.as_str(),
+        _ => "",
+    };
+    match error.kind() {
+        ErrorKind::ValueValidation => INVALID,
+        // Without a value, clap calls the option's lack of one by the same name.
+        ErrorKind::InvalidValue if !value.is_empty() => INVALID,
+        _ => error.exit_code(),
+    }
+}
+
+/// The exit code for an invalid value.
+const INVALID: i32 = 3;
 
 /// A global option that was given to a command that does not use it.
 pub(super) fn unusable_option(command: &Command, matches: &ArgMatches) -> Option<String> {
@@ -124,6 +150,81 @@ mod tests {
             let cli = Cli::from_arg_matches(&matches).unwrap();
             assert_eq!(format!("{:?}", cli.globals.output), "Json", "{line}");
             assert_eq!(cli.globals.state.as_deref(), Some(std::path::Path::new("s")), "{line}");
+        }
+    }
+
+    #[test]
+    fn d2_a_value_that_breaks_a_rule_is_3_and_a_line_without_the_form_of_a_command_is_2() {
+        for (line, code) in [
+            ("ringway api list --lifecycle gone", 3),
+            ("ringway api list --limit many", 3),
+            ("ringway api show Chat", 3),
+            ("ringway -o xml api list", 3),
+            ("ringway proxy --listen x --target ws://a", 3),
+            ("ringway api lst", 2),
+            ("ringway api list --colour red", 2),
+            ("ringway api list --limit", 2),
+            ("ringway api list --output", 2),
+            ("ringway api show", 2),
+            ("ringway conn close", 2),
+            ("ringway --help", 0),
+        ] {
+            let error = command("ringway").try_get_matches_from(line.split(' ')).unwrap_err();
+            assert_eq!(super::exit_code(&error), code, "{line}: {error}");
+        }
+    }
+
+    /// Each option and argument of each command, as a line with a value to come.
+    fn places(command: &clap::Command, path: &str, into: &mut Vec<String>) {
+        for arg in command.get_arguments().filter(|arg| arg.get_action().takes_values()) {
+            into.push(match arg.get_long() {
+                Some(long) => format!("{path} --{long}="),
+                None => format!("{path} "),
+            });
+        }
+        for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+            places(below, &format!("{path} {}", below.get_name()), into);
+        }
+    }
+
+    #[test]
+    fn d13_no_value_is_refused_in_the_words_of_a_library() {
+        let mut all = command("ringway");
+        all.build();
+        let mut lines = Vec::new();
+        places(&all, "ringway", &mut lines);
+        assert!(lines.len() > 100, "{}", lines.len());
+        for line in lines {
+            for value in ["\u{1}?", "-1", "1.5", "99999999999999999999999"] {
+                let Err(error) = command("ringway").try_get_matches_from(format!("{line}{value}").split(' ')) else {
+                    continue;
+                };
+                let said = error.to_string();
+                for theirs in [
+                    "invalid digit",
+                    "cannot parse",
+                    "fit in target",
+                    "invalid float",
+                    "IP address syntax",
+                    "socket address syntax",
+                    "..=",
+                ] {
+                    assert!(!said.contains(theirs), "{line}{value}: {said}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn d11_the_words_of_an_option_are_read_in_any_case() {
+        for line in [
+            "ringway -o JSON env list",
+            "ringway api list --lifecycle PUBLISHED",
+            "ringway api lifecycle a --to prereleased",
+            "ringway proxy --listen 127.0.0.1:0 --target ws://a --log-format Json --client-cert OFF --idle-timeout OFF",
+        ] {
+            let parsed = command("ringway").try_get_matches_from(line.split(' '));
+            assert!(parsed.is_ok(), "{line}: {parsed:?}");
         }
     }
 

@@ -5,20 +5,25 @@
 mod api;
 mod apply;
 mod audit;
+mod cells;
 mod client;
 mod completions;
 mod config;
+mod confirmation;
 mod conn;
 mod demo;
 mod echo;
 mod env;
+mod environment;
 mod global_options;
 mod manual;
 mod output;
 mod program;
+mod project;
 mod proxy;
 mod serve;
 mod single_target;
+mod status;
 mod tls;
 mod ws;
 
@@ -58,10 +63,14 @@ enum Noun {
     Tls(tls::Args),
     /// Create, deploy, promote and publish APIs on a running node
     Api(Box<api::Args>),
-    /// List the environments of a node
+    /// List the projects of a node, describe and delete them
+    Project(project::Args),
+    /// List and show the environments of a node
     Env(env::Args),
     /// List and close the live connections of a node
     Conn(conn::Args),
+    /// Show the health of a node and how much it holds; exits with 1 where it is degraded
+    Status,
     /// Check and show a configuration file before a node reads it
     Config(config::Args),
     /// Show who changed what on a node, and when
@@ -152,6 +161,9 @@ fn exit_code(shutdown: Shutdown) -> ExitCode {
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn run() -> ExitCode {
+    if let Some(code) = completions::answer() {
+        return code;
+    }
     let Cli { globals, noun } = global_options::parse();
     let result = match noun {
         Noun::Demo(args) => demo::run(&args),
@@ -161,6 +173,8 @@ pub fn run() -> ExitCode {
         Noun::Ws(args) => ws::run(&args),
         Noun::Tls(args) => tls::run(&args),
         Noun::Api(args) => api::run(&args, &globals),
+        Noun::Project(args) => project::run(&args, &globals),
+        Noun::Status => status::run(&globals),
         Noun::Env(args) => env::run(&args, &globals),
         Noun::Config(args) => config::run(&args, &globals),
         Noun::Conn(args) => conn::run(&args, &globals),

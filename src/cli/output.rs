@@ -3,12 +3,13 @@
 //! Tables have stable columns, no colour and no frame, so that a script can cut them. Control characters in text from
 //! outside are replaced, so that it cannot drive the terminal.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
 use super::Failure;
+pub(super) use crate::api::units::counted as count;
 
 /// Output format: columns for people, or the whole answer of the admin API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -60,29 +61,6 @@ pub(super) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{}", without_controls(text));
 }
 
-/// Asks for confirmation before a change that cannot be undone or that others will see. Without a terminal, or with
-/// `--no-input`, it does not ask, continues, and reports that it did not ask.
-///
-/// # Errors
-/// The user did not confirm.
-pub(super) fn confirm(what: &str, is_confirmed: bool, no_input: bool) -> Result<(), Failure> {
-    if is_confirmed {
-        return Ok(());
-    }
-    if no_input || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        let why = if no_input { "--no-input" } else { "standard input or error is no terminal" };
-        note(&format!("{what}: not asked for confirmation, {why}"));
-        return Ok(());
-    }
-    let _ = write!(io::stderr(), "{}? [y/N] ", without_controls(what));
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    match answer.trim().to_ascii_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => Err(Failure::Failed("not confirmed: nothing was changed".to_owned())),
-    }
-}
-
 /// Formats a table whose columns are as wide as their content.
 pub(super) fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
@@ -91,7 +69,7 @@ pub(super) fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) ->
         table.set_header(header);
     }
     for row in rows {
-        table.add_row(row.iter().map(|cell| without_controls(cell).replace('\n', " ")));
+        table.add_row(row.iter().map(|cell| without_controls(cell).replace(['\n', '\t'], " ")));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -108,21 +86,34 @@ pub(super) fn list_cell<T: AsRef<str>>(items: &[T]) -> String {
     }
 }
 
-/// A number with its noun: `1 step`, `2 steps`.
-pub(super) fn count(number: u64, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+/// Text from outside for a terminal: control characters and marks of writing direction are written as escapes. Line feeds and
+/// tabs stay.
+pub(super) fn escaped(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => shown.push(c),
+            c if drives_terminal(c) => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// True for a character that could drive a terminal or turn the direction of writing.
+fn drives_terminal(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Text with control characters and marks of writing direction replaced.
 pub(super) fn without_controls(text: &str) -> String {
-    let drives =
-        |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let drives = |c: char| drives_terminal(c) && !"\n\t".contains(c);
     text.chars().map(|c| if drives(c) { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{list_cell, table, without_controls};
+    use super::{escaped, list_cell, table, without_controls};
 
     #[test]
     fn columns_are_as_wide_as_their_content_and_lines_end_where_they_end() {
@@ -133,15 +124,16 @@ mod tests {
 
     #[test]
     fn a_long_line_is_not_broken_and_a_cell_is_one_line() {
-        let rows = vec![vec!["x".repeat(300), "two\nlines".to_owned(), "\u{1b}[31m".to_owned()]];
+        let rows = vec![vec!["x".repeat(300), "two\nlines".to_owned(), "a\ttab\u{1b}[31m".to_owned()]];
         let text = table(&["A", "B", "C"], rows.into_iter());
         assert_eq!(text.lines().count(), 2, "{text}");
-        assert!(text.contains("two lines  \u{fffd}[31m\n"), "{text}");
+        assert!(text.contains("two lines  a tab\u{fffd}[31m\n"), "{text}");
     }
 
     #[test]
     fn text_from_outside_cannot_drive_the_terminal() {
         assert_eq!(without_controls("a\u{1b}]0;x\u{7}b\u{9b}\n"), "a\u{fffd}]0;x\u{fffd}b\u{fffd}\n");
+        assert_eq!(escaped("a\u{1b}]0;x\u{7}b\u{202e}\n\tü"), "a\\u{1b}]0;x\\u{7}b\\u{202e}\n\tü");
         assert_eq!(list_cell::<&str>(&[]), "-");
         assert_eq!(list_cell(&["a", "b"]), "a b");
     }

@@ -18,7 +18,7 @@ use crate::routing::target::Target;
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// Upstream URL: ws://, wss://, http:// or https://; the client's path and query are appended
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = Target::written)]
     target: Target,
     /// Send the client's Host header to the upstream instead of the target's host
     #[arg(long)]

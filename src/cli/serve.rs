@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::environment::Variables;
 use super::{Failure, exit_code};
+use crate::config::units::number;
 use crate::control::state_dir;
 use crate::node::announce;
 use crate::node::events::Signals;
@@ -14,21 +16,21 @@ pub(super) struct Args {
     /// Configuration file; without one the node has the environments development and production on loopback
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// State directory: APIs, the admin token, the last good snapshot; created if missing
-    #[arg(long, value_name = "DIR", default_value = state_dir::DEFAULT)]
-    state: PathBuf,
+    /// State directory: APIs, the admin token, the last good snapshot; created if missing [env: RINGWAY_STATE] [default: ./ringway-data]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
     /// File of APIs, or folder of *.yaml and *.yml files, to apply at the start and on SIGHUP
     #[arg(long, value_name = "FILE|DIR")]
     apply: Option<PathBuf>,
     /// Size of a shard's completion queue; small values are for tests
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, value_parser = number::<u32>)]
     ring_completions: Option<u32>,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let options = Options {
         config: args.config.clone(),
-        state: args.state.clone(),
+        state: args.state.clone().or(Variables::read().state).unwrap_or_else(|| state_dir::DEFAULT.into()),
         apply: args.apply.clone(),
         ring_completions: args.ring_completions,
     };

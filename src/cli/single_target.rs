@@ -9,6 +9,7 @@ use super::{Failure, exit_code};
 use crate::config::limits::LimitArgs;
 use crate::config::log::LogArgs;
 use crate::config::tls::args::ListenTlsArgs;
+use crate::config::units::number;
 use crate::config::units::{self, Cpus};
 use crate::node::announce;
 use crate::node::events::Signals;
@@ -17,7 +18,7 @@ use crate::node::single_target::{Options, Prepared};
 #[derive(Args, Clone, Debug)]
 pub(super) struct SingleTargetArgs {
     /// Address and port to listen on; port 0 picks a free one
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = units::socket)]
     listen: SocketAddr,
     /// Peers that must send a PROXY protocol header (version 1 or 2), as addresses or networks
     #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = units::network)]
@@ -26,7 +27,7 @@ pub(super) struct SingleTargetArgs {
     #[arg(long, value_name = "LIST", value_parser = units::cpus)]
     cpus: Option<Cpus>,
     /// Size of a shard's completion queue; small values are for tests
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, value_parser = number::<u32>)]
     ring_completions: Option<u32>,
     #[command(flatten)]
     tls: ListenTlsArgs,

@@ -1,9 +1,10 @@
 //! The log, as flags and in the configuration file.
 
 use clap::{Args, Parser, ValueEnum};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
+use super::scalar::word;
 use crate::api::nearest;
 
 /// Format and level of the log, as the operator wrote them.
@@ -12,7 +13,7 @@ use crate::api::nearest;
 #[serde(deny_unknown_fields, default)]
 pub struct LogArgs {
     /// Log format
-    #[arg(long, value_enum, default_value = "text")]
+    #[arg(long, value_enum, ignore_case = true, default_value = "text")]
     #[serde(rename = "format")]
     pub log_format: LogFormat,
     /// Log level: error, warn, info, debug, trace, off, or a filter such as `info,ringway::access=off`
@@ -22,13 +23,19 @@ pub struct LogArgs {
 }
 
 /// The format of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// Text for people.
     Text,
     /// One JSON object a line, for programs.
     Json,
+}
+
+impl<'de> Deserialize<'de> for LogFormat {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        word(from)
+    }
 }
 
 /// The crates of the resolver library. Their lines are off: the library logs several for each failure, some with text from

@@ -6,11 +6,22 @@ use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use ipnet::IpNet;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use super::units::{self, Cpus, LossCode, Optional};
+
+/// Reads a word of a fixed list as its flag does: in upper or lower case.
+pub(super) fn word<'de, T: ValueEnum, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    let text = String::deserialize(from)?;
+    T::from_str(&text, true).map_err(|_| {
+        let words = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        let words: Vec<String> = words.map(|word| format!("`{}`", word.get_name())).collect();
+        Error::custom(format!("it must be one of {}", words.join(", ")))
+    })
+}
 
 /// A kind of value for [`Reader`].
 trait Kind {

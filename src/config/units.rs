@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
 
 use ipnet::IpNet;
 
@@ -9,6 +10,23 @@ pub use crate::api::units::{
     LossCode, Optional, bytes, count, duration, optional_count, optional_duration, optional_loss_code, show_duration,
 };
 use crate::proto::head;
+
+/// Reads a whole number of any type.
+///
+/// # Errors
+/// A message for the person who wrote the text.
+pub fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().map_err(|_| format!("`{text}` {}", if is_number { "is too large" } else { "is not a whole number" }))
+}
+
+/// Reads an IP address.
+///
+/// # Errors
+/// A message for the person who wrote the text.
+pub fn address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| format!("`{text}` is not an IP address; write for example 192.0.2.7 or 2001:db8::1"))
+}
 
 /// Reads a header to send: `Name: value`.
 ///

@@ -1,4 +1,5 @@
-//! Files of documents: one file, or all `*.yaml` and `*.yml` files in a folder and below, in the order of their names.
+//! Files of documents: one file, or all `*.yaml` and `*.yml` files in a folder and below, in the order of their names; for
+//! the command line also several of these, and standard input.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -41,14 +42,58 @@ pub fn readable_documents(path: &Path) -> Readable {
     read
 }
 
-/// Reads the texts of a file or of all files in a folder.
+/// The path that stands for standard input, and its name in messages.
+const STANDARD_INPUT: &str = "-";
+const STANDARD_INPUT_NAME: &str = "(standard input)";
+
+/// Reads the texts of files and folders, and of standard input (`-`), in the order in which they are named.
 ///
 /// # Errors
-/// A file cannot be read, or there are too many, or they are too long.
-pub fn texts(path: &Path) -> Result<Vec<DocumentFile>, Vec<Fault>> {
-    let (texts, mut unread) = collect(path);
-    unread.extend(nothing_there(path, &texts, &unread));
-    if unread.is_empty() { Ok(texts) } else { Err(unread) }
+/// Every fault: a file cannot be read, there are too many, they are too long, or a source has no document.
+pub fn texts(paths: &[PathBuf]) -> Result<Vec<DocumentFile>, Vec<Fault>> {
+    let (mut texts, mut faults) = (Vec::new(), Vec::new());
+    for (index, path) in paths.iter().enumerate() {
+        let is_input = path == Path::new(STANDARD_INPUT);
+        if paths.get(..index).unwrap_or_default().contains(path) {
+            faults.push(fault(name(path), "it is named twice".to_owned()));
+            continue;
+        }
+        let (mut found, mut unread) = if is_input { input() } else { collect(path) };
+        if !is_input {
+            unread.extend(nothing_there(path, &found, &unread));
+        }
+        // An empty pipe or file is a mistake somewhere before: nothing to do would hide it.
+        if unread.is_empty() && found.iter().all(|file| has_no_document(&file.text)) {
+            unread.push(fault(name(path), "there is no document in it".to_owned()));
+        }
+        texts.append(&mut found);
+        faults.append(&mut unread);
+    }
+    let total = texts.iter().fold(0, |total: u64, file| total.saturating_add(file.text.len() as u64));
+    if total > MAX_TOTAL_BYTES {
+        let all = paths.first().map_or(Path::new(""), |path| name(path));
+        faults.push(fault(all, format!("the files have more than {MAX_TOTAL_BYTES} bytes together")));
+    }
+    if faults.is_empty() { Ok(texts) } else { Err(faults) }
+}
+
+/// The name of a source in messages.
+fn name(path: &Path) -> &Path {
+    if path == Path::new(STANDARD_INPUT) { Path::new(STANDARD_INPUT_NAME) } else { path }
+}
+
+/// True for a text with blank lines, comments and separators alone.
+fn has_no_document(text: &str) -> bool {
+    let says_nothing = |line: &str| line.is_empty() || line.starts_with('#') || line == "---" || line == "...";
+    text.trim_start_matches('\u{feff}').lines().all(|line| says_nothing(line.trim()))
+}
+
+/// The text of standard input.
+fn input() -> (Vec<DocumentFile>, Vec<Fault>) {
+    match text_of(io::stdin().lock(), Path::new(STANDARD_INPUT_NAME)) {
+        Ok(text) => (vec![DocumentFile { name: STANDARD_INPUT_NAME.to_owned(), text }], Vec::new()),
+        Err(fault) => (Vec::new(), vec![fault]),
+    }
 }
 
 /// The texts that could be read, and why the others could not.
@@ -119,10 +164,12 @@ fn below(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Fa
 }
 
 fn text(path: &Path) -> Result<String, Fault> {
+    File::open(path).map_err(|error| unreadable(path, &error)).and_then(|file| text_of(file, path))
+}
+
+fn text_of(from: impl Read, path: &Path) -> Result<String, Fault> {
     let mut text = String::new();
-    let limit = MAX_FILE_BYTES.saturating_add(1);
-    let read = File::open(path).and_then(|file| file.take(limit).read_to_string(&mut text));
-    match read {
+    match from.take(MAX_FILE_BYTES.saturating_add(1)).read_to_string(&mut text) {
         Ok(n) if n as u64 > MAX_FILE_BYTES => Err(fault(path, format!("it has more than {MAX_FILE_BYTES} bytes"))),
         Ok(_) => Ok(text),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(fault(path, "it is not UTF-8".to_owned())),
@@ -191,6 +238,38 @@ mod tests {
             assert!(line.contains(part), "{part}: {line}");
         }
         assert_eq!(told.len(), 3, "{told:?}");
+    }
+
+    #[test]
+    fn d5_several_sources_are_read_and_one_without_a_document_is_a_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let path = |name: &str, text: &str| {
+            std::fs::write(root.join(name), text).unwrap();
+            root.join(name)
+        };
+        std::fs::create_dir(root.join("below")).unwrap();
+        path("below/a.yaml", &text("a"));
+        path("below/nothing.yaml", "# to come\n---\n");
+        let one = path("one.yaml", &text("one"));
+        let read = super::texts(&[one.clone(), root.join("below")]).unwrap();
+        assert_eq!(read.len(), 3);
+        assert!(read[0].name.ends_with("one.yaml") && read[1].name.ends_with("below/a.yaml"), "{read:?}");
+        let told = |paths: &[std::path::PathBuf]| -> Vec<String> {
+            super::texts(paths).unwrap_err().iter().map(ToString::to_string).collect()
+        };
+        for empty in ["", "\n\n", "# nothing\n", "---\n", "---\n---\n# x\n...\n"] {
+            let faults = told(&[one.clone(), path("empty.yaml", empty)]);
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert!(faults[0].ends_with("empty.yaml: there is no document in it"), "{empty:?}: {faults:?}");
+        }
+        let faults = told(&[one.clone(), root.join("none.yaml"), one, root.join("empty.yaml")]);
+        for (fault, says) in
+            faults.iter().zip(["none.yaml: no such file", "one.yaml: it is named twice", "no document"])
+        {
+            assert!(fault.contains(says), "{says}: {faults:?}");
+        }
+        assert_eq!(faults.len(), 3, "all at once: {faults:?}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::read::Fault;
 use super::step::{Step, Why};
 use crate::api::request::{NewLifecycle, OwnTargets};
 use crate::api::view::{Deployment, Status};
-use crate::api::{Change, Definition, EnvironmentName, Lifecycle};
+use crate::api::{Change, Definition, EnvironmentName, Lifecycle, nearest};
 
 /// The steps from what is held to what is declared.
 ///
@@ -77,7 +77,9 @@ impl Planner<'_> {
                 None => {
                     let known: Vec<&str> = self.held.environments.iter().map(EnvironmentName::as_str).collect();
                     let name = &deployment.environment;
-                    let why = format!("the node has no environment `{name}`; it has {}", known.join(", "));
+                    let meant = nearest(name.as_str(), known.iter().copied());
+                    let meant = meant.map(|meant| format!(": did you mean `{meant}`?")).unwrap_or_default();
+                    let why = format!("the node has no environment `{name}`{meant}; it has {}", known.join(", "));
                     self.refuse(document, "deployments", why);
                 }
             }

@@ -36,6 +36,12 @@ pub enum TargetError {
     Fragment,
     /// The path has a byte that paths cannot contain.
     Path,
+    /// The path or the query has a `%` without two hexadecimal digits after it (RFC 3986 section 2.1).
+    Percent,
+    /// The URL is meant for a Unix socket, as some programs write them: `ws://unix:/run/chat.sock`.
+    UnixSocket,
+    /// The host has characters beyond ASCII; only its IDNA form goes into DNS and into `Host`.
+    NotAscii,
 }
 
 impl fmt::Display for TargetError {
@@ -47,6 +53,11 @@ impl fmt::Display for TargetError {
             Self::Query => "it must not have a query or fragment; the client's own query is appended to the path",
             Self::Fragment => "a fragment (#...) is not sent; remove it",
             Self::Path => "path and query may hold visible ASCII only",
+            Self::Percent => "a `%` in path and query must be followed by two hexadecimal digits; `%25` is a percent sign",
+            Self::UnixSocket => "a Unix socket cannot be a target; give a host or an address, as in ws://127.0.0.1:9000",
+            Self::NotAscii => {
+                "the host must be ASCII; write the IDNA form of the name, such as xn--bcher-kva.example for bücher.example"
+            }
         })
     }
 }
@@ -65,6 +76,9 @@ impl FromStr for Target {
         };
         let (authority, path) =
             rest.split_at_checked(rest.find(['/', '?', '#']).unwrap_or(rest.len())).expected_or((rest, ""));
+        if !authority.is_ascii() && !authority.contains('@') {
+            return Err(TargetError::NotAscii);
+        }
         let authority = Authority::parse(authority).map_err(|error| match error {
             AuthorityError::UserInfo => TargetError::UserInfo,
             AuthorityError::Host | AuthorityError::Port => TargetError::Authority,
@@ -89,6 +103,26 @@ impl FromStr for Target {
     }
 }
 
+impl Target {
+    /// Reads a URL that somebody writes now. One that was kept is read by [`FromStr`], which takes what earlier versions took.
+    ///
+    /// # Errors
+    /// The rules of a target, a `%` without its two digits, and a Unix socket.
+    pub fn written(url: &str) -> Result<Self, TargetError> {
+        let target: Self = url.parse()?;
+        if target.host.eq_ignore_ascii_case("unix") && target.authority.ends_with(':') {
+            return Err(TargetError::UnixSocket);
+        }
+        if has_whole_percents(url) { Ok(target) } else { Err(TargetError::Percent) }
+    }
+}
+
+/// True if each `%` has two hexadecimal digits after it.
+fn has_whole_percents(text: &str) -> bool {
+    let is_hex = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
+    text.split('%').skip(1).all(|rest| is_hex(rest.as_bytes().first()) && is_hex(rest.as_bytes().get(1)))
+}
+
 /// Reads the URL that a client connects to: its target, and the path and query to request.
 ///
 /// # Errors
@@ -98,7 +132,7 @@ pub fn client_url(url: &str) -> Result<(Target, String), TargetError> {
     if url.contains('#') {
         return Err(TargetError::Fragment);
     }
-    let target: Target = base.parse()?;
+    let target = Target::written(base)?;
     let mut path = if base.ends_with('/') { format!("{}/", target.base_path) } else { target.base_path.clone() };
     if path.is_empty() {
         path.push('/');
@@ -106,6 +140,9 @@ pub fn client_url(url: &str) -> Result<(Target, String), TargetError> {
     if let Some(query) = query {
         if !query.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(TargetError::Path);
+        }
+        if !has_whole_percents(query) {
+            return Err(TargetError::Percent);
         }
         path.push('?');
         path.push_str(query);
@@ -137,6 +174,9 @@ mod tests {
         }
         assert_eq!(client_url("ws://a/?b c"), Err(TargetError::Path));
         assert_eq!(client_url("ws://a/?b#c"), Err(TargetError::Fragment));
+        assert_eq!(client_url("ws://a/?b=%zz"), Err(TargetError::Percent));
+        assert_eq!(client_url("ws://a/%2F?b=%2f").unwrap().1, "/%2F?b=%2f");
+        assert_eq!(client_url("ws://unix:81/").unwrap().0.host, "unix", "a host may have this name");
     }
 
     #[test]
@@ -159,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_is_not_a_target_says_why() {
+    fn d14_a_url_that_is_not_a_target_says_why() {
         for (url, why) in [
             ("localhost:9000", TargetError::Scheme),
             ("ftp://a", TargetError::Scheme),
@@ -173,8 +213,14 @@ mod tests {
             ("ws://a/?x=1", TargetError::Query),
             ("ws://a/#f", TargetError::Query),
             ("ws://a/é", TargetError::Path),
+            ("ws://a/%zz", TargetError::Percent),
+            ("ws://a/b%4", TargetError::Percent),
+            ("ws://a/%", TargetError::Percent),
+            ("ws://unix:/tmp/x.sock", TargetError::UnixSocket),
+            ("http://UNIX:/run/x.sock:/path", TargetError::UnixSocket),
+            ("ws://bücher.example", TargetError::NotAscii),
         ] {
-            assert_eq!(url.parse::<Target>(), Err(why), "{url}");
+            assert_eq!(Target::written(url), Err(why), "{url}");
         }
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::problem::Fault;
+use crate::api::spelling::spelled;
 
 /// The access mode: which of an environment's two listeners serve an API.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
@@ -33,11 +34,8 @@ impl std::str::FromStr for Access {
     type Err = Fault;
 
     fn from_str(text: &str) -> Result<Self, Fault> {
-        match text {
-            "external" => Ok(Self::External),
-            "internal" => Ok(Self::Internal),
-            _ => Err(Fault::new("one-of", "it must be `external` or `internal`")),
-        }
+        spelled(text, &[Self::External, Self::Internal].map(|access| (access.as_str(), access)))
+            .ok_or_else(|| Fault::new("one-of", "it must be `external` or `internal`"))
     }
 }
 
@@ -53,7 +51,7 @@ impl std::str::FromStr for Kind {
     type Err = Fault;
 
     fn from_str(text: &str) -> Result<Self, Fault> {
-        if text == "WebSocket" { Ok(Self::WebSocket) } else { Err(Fault::new("one-of", "it must be `WebSocket`")) }
+        spelled(text, &[("WebSocket", Self::WebSocket)]).ok_or_else(|| Fault::new("one-of", "it must be `WebSocket`"))
     }
 }
 

@@ -6,10 +6,63 @@ use utoipa::ToSchema;
 
 pub use super::definition::{NewApi, NewDefinition};
 use super::lifecycle::Lifecycle;
-use super::problem::{Fault, Faults, Problems};
+use super::problem::{Fault, Faults, FieldError, Problems};
 use super::target::TargetUrl;
 use super::text::{Description, Name};
 use super::written::Written;
+
+/// The rules that a request's fields must keep beside its form, as far as the request alone can tell.
+pub trait Rules {
+    /// Every rule that a field breaks.
+    fn broken(&self) -> Vec<FieldError> {
+        Vec::new()
+    }
+}
+
+fn errors<T>(checked: Result<T, Problems>) -> Vec<FieldError> {
+    checked.err().map_or_else(Vec::new, |problems| problems.errors)
+}
+
+impl Rules for NewApi {
+    fn broken(&self) -> Vec<FieldError> {
+        errors(self.check())
+    }
+}
+
+impl Rules for NewDefinition {
+    fn broken(&self) -> Vec<FieldError> {
+        errors(self.check())
+    }
+}
+
+impl Rules for NewProject {
+    fn broken(&self) -> Vec<FieldError> {
+        errors(self.check())
+    }
+}
+
+impl Rules for NewDeployment {
+    fn broken(&self) -> Vec<FieldError> {
+        errors(self.own_targets())
+    }
+}
+
+impl Rules for Promotion {
+    fn broken(&self) -> Vec<FieldError> {
+        errors(self.own_targets())
+    }
+}
+
+impl Rules for NewLifecycle {
+    /// The rules that need no time and no API: an end counts as future here.
+    fn broken(&self) -> Vec<FieldError> {
+        let timeless = ["past", "future"];
+        let errors = errors(self.check(Timestamp::UNIX_EPOCH, None));
+        errors.into_iter().filter(|error| !timeless.contains(&error.rule.as_str())).collect()
+    }
+}
+
+impl Rules for Rollback {}
 
 /// A project, new or changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -119,7 +119,7 @@ fn what_comes_with_a_change_of_lifecycle_depends_on_the_state() {
         serde_json::from_value(json!({"state": "Deprecated", "sunset_at": "2025-01-01T00:00:00Z"})).unwrap();
     assert_eq!(again.check(now, back.sunset_at).unwrap().sunset_at, back.sunset_at);
     for (value, rules) in [
-        (json!({"state": "published"}), vec!["state: one-of"]),
+        (json!({"state": "live"}), vec!["state: one-of"]),
         (json!({"state": "Created", "display_name": "Chat"}), vec!["display_name: state"]),
         (
             json!({"state": "Deprecated", "display_name": "a/b", "production_targets": []}),

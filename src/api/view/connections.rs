@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::EnvironmentName;
+use crate::api::request::Rules;
 use crate::command::view::Stage;
 
 /// A live connection.
@@ -58,6 +59,8 @@ pub struct Closing {
     #[schema(examples("default/chat-app-api:1.0"))]
     pub api: Option<String>,
 }
+
+impl Rules for Closing {}
 
 /// The outcome of closing connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

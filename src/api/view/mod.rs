@@ -14,6 +14,8 @@ use super::key::{EnvironmentName, Identifier, ProjectName};
 use super::lifecycle::Lifecycle;
 use super::moment;
 use super::policy::EffectivePolicy;
+use super::problem::Fault;
+use super::spelling::spelled;
 use super::target::TargetUrl;
 use super::text::{Description, Name};
 use super::version::Version;
@@ -115,6 +117,15 @@ pub enum Status {
     Running,
     /// An operator stopped the deployment.
     Stopped,
+}
+
+impl std::str::FromStr for Status {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        spelled(text, &[("running", Self::Running), ("stopped", Self::Stopped)])
+            .ok_or_else(|| Fault::new("one-of", "it must be `running` or `stopped`"))
+    }
 }
 
 /// A deployment: a revision in an environment.

@@ -5,8 +5,9 @@ use super::{found, place, show};
 use crate::api::{Api, NewApi, NewDefinition};
 use crate::cli::api::reference::Reference;
 use crate::cli::client::{Client, ResourcePath};
+use crate::cli::confirmation::Confirmation;
 use crate::cli::global_options::GlobalOptions;
-use crate::cli::output::{confirm, note};
+use crate::cli::output::note;
 use crate::cli::{Failure, program};
 use crate::declare::held;
 
@@ -47,9 +48,8 @@ pub(super) struct DeleteArgs {
     /// The API: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
     #[arg(value_name = "REF")]
     reference: Reference,
-    /// Do not ask for confirmation
-    #[arg(long, short)]
-    yes: bool,
+    #[command(flatten)]
+    confirmation: Confirmation,
 }
 
 pub(super) fn create(args: &CreateArgs, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
@@ -72,8 +72,13 @@ pub(super) fn update(args: &UpdateArgs, client: &Client, globals: &GlobalOptions
     let is = client.tagged::<Api>(&place)?;
     let mut new = NewDefinition::from(&is.value.definition);
     args.definition.set(&mut new);
-    let api: Api = client.put(&place, &new, is.etag.as_deref())?;
+    let put = client.put_tagged::<Api>(&place, &new, is.etag.as_deref())?;
+    let api = put.value;
     let key = held::key(&api);
+    if put.etag == is.etag {
+        note(&format!("unchanged: {key} has these fields already"));
+        return show::write(&api, globals);
+    }
     match api.deployments.first() {
         Some(first) => note(&format!(
             "updated {key}; its deployments still run the old definition: {} api deploy {key} --env {}",
@@ -93,7 +98,7 @@ pub(super) fn delete(args: &DeleteArgs, client: &Client, globals: &GlobalOptions
         [] => format!("delete {key}, which is not deployed"),
         running => format!("delete {key} and end its connections in {}", running.join(", ")),
     };
-    confirm(&what, args.yes, globals.no_input)?;
+    args.confirmation.ask(&what, globals)?;
     client.delete(&place(&key))?;
     note(&format!("deleted {key}"));
     Ok(())

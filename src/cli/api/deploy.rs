@@ -2,14 +2,17 @@
 
 use serde_json::json;
 
-use super::{found, place, show, texts};
+use super::{found, place, show};
 use crate::api::request::{NewDeployment, Promotion, Rollback};
-use crate::api::{Api, Deployment};
+use crate::api::{Api, ApiKey, Deployment, nearest};
 use crate::cli::api::reference::Reference;
+use crate::cli::cells::{status, texts};
 use crate::cli::client::Client;
+use crate::cli::confirmation::Confirmation;
 use crate::cli::global_options::GlobalOptions;
 use crate::cli::output::{list_cell, note};
 use crate::cli::{Failure, env, program};
+use crate::config::units::number;
 use crate::declare::held;
 
 /// An API in an environment.
@@ -24,6 +27,14 @@ pub(super) struct PlaceArgs {
 }
 
 #[derive(clap::Args, Debug)]
+pub(super) struct UndeployArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[command(flatten)]
+    confirmation: Confirmation,
+}
+
+#[derive(clap::Args, Debug)]
 pub(super) struct DeployArgs {
     #[command(flatten)]
     place: PlaceArgs,
@@ -34,7 +45,7 @@ pub(super) struct DeployArgs {
     #[arg(long, conflicts_with = "target")]
     api_targets: bool,
     /// Revision to deploy [default: the current definition]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = number::<u64>)]
     revision: Option<u64>,
 }
 
@@ -60,7 +71,7 @@ pub(super) struct RollbackArgs {
     #[arg(value_name = "REF")]
     reference: Reference,
     /// Revision to run; `api revisions` lists them
-    #[arg(value_name = "REV")]
+    #[arg(value_name = "REV", value_parser = number::<u64>)]
     revision: u64,
     /// Environment [default: the only one that runs the API]
     #[arg(long, value_name = "NAME")]
@@ -68,28 +79,46 @@ pub(super) struct RollbackArgs {
 }
 
 pub(super) fn deploy(args: &DeployArgs, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
-    let key = args.place.reference.key(client)?;
+    let api = found(&args.place.reference, client)?;
     let targets = (args.api_targets || !args.target.is_empty()).then(|| args.target.clone());
     let new = NewDeployment { revision: args.revision, targets };
-    let place = place(&key).at("deployments").at(&args.place.env);
+    let place = place(&held::key(&api)).at("deployments").at(&args.place.env);
     let deployment: Deployment = client.put(&place, &new, None)?;
-    deployed_note(&format!("deployed {key}"), &deployment);
+    deployed_note("deployed", "", &api, &deployment);
     write(&deployment, globals)
 }
 
-pub(super) fn undeploy(args: &PlaceArgs, client: &Client) -> Result<(), Failure> {
-    let key = args.reference.key(client)?;
-    client.delete(&place(&key).at("deployments").at(&args.env))?;
-    note(&format!("undeployed {key} from {}", args.env));
+pub(super) fn undeploy(args: &UndeployArgs, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
+    let api = found(&args.place.reference, client)?;
+    let (key, environment) = (held::key(&api), &args.place.env);
+    let runs = deployment_in(&api, environment).is_some();
+    // The last environment is the one that consumers use.
+    if runs && env::all(client)?.last().is_some_and(|last| last.name.as_str() == environment) {
+        let what = format!("undeploy {key} from {environment} and end its connections there");
+        args.confirmation.ask(&what, globals)?;
+    }
+    // The node refuses an environment that it does not have.
+    client.delete(&place(&key).at("deployments").at(environment))?;
+    if runs {
+        note(&format!("undeployed {key} from {environment}"));
+    } else {
+        note(&format!("unchanged: {key} is not deployed in {environment}"));
+    }
     Ok(())
 }
 
 /// Starts or stops a deployment.
 pub(super) fn switch(args: &PlaceArgs, verb: &str, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
-    let key = args.reference.key(client)?;
+    let api = found(&args.reference, client)?;
+    let key = held::key(&api);
     let place = place(&key).at("deployments").at(&args.env).at(verb);
     let deployment: Deployment = client.post(&place, &json!({}))?;
-    note(&format!("{key} is {} in {}", super::status(&deployment), deployment.environment));
+    let is = format!("{key} is {} in {}", status(&deployment), deployment.environment);
+    if is_unchanged(&api, &deployment) {
+        note(&format!("unchanged: {is} already"));
+    } else {
+        note(&is);
+    }
     write(&deployment, globals)
 }
 
@@ -101,7 +130,7 @@ pub(super) fn rollback(args: &RollbackArgs, client: &Client, globals: &GlobalOpt
     };
     let place = place(&held::key(&api)).at("deployments").at(&environment).at("rollback");
     let deployment: Deployment = client.post(&place, &Rollback { revision: args.revision })?;
-    deployed_note(&format!("rolled back {}", held::key(&api)), &deployment);
+    deployed_note("rolled back", "", &api, &deployment);
     write(&deployment, globals)
 }
 
@@ -113,19 +142,27 @@ pub(super) fn promote(args: &PromoteArgs, client: &Client, globals: &GlobalOptio
         }
         some => Some(some.to_vec()),
     };
-    let (key, from, to) = match (&args.from, &args.to) {
-        (Some(from), Some(to)) => (args.reference.key(client)?, from.clone(), to.clone()),
+    let api = found(&args.reference, client)?;
+    let (from, to) = match (&args.from, &args.to) {
+        (Some(from), Some(to)) => (from.clone(), to.clone()),
         (from, to) => {
-            let api = found(&args.reference, client)?;
             let order: Vec<String> = env::all(client)?.into_iter().map(|it| String::from(it.name)).collect();
-            let (from, to) = only_promotion(&api, &order, from.as_deref(), to.as_deref())?;
-            (held::key(&api), from, to)
+            only_promotion(&api, &order, from.as_deref(), to.as_deref())?
         }
     };
     let promotion = Promotion { from: from.clone(), to, targets };
-    let deployment: Deployment = client.post(&place(&key).at("promote"), &promotion)?;
-    deployed_note(&format!("promoted {key} from {from}"), &deployment);
+    let deployment: Deployment = client.post(&place(&held::key(&api)).at("promote"), &promotion)?;
+    deployed_note("promoted", &format!(" from {from}"), &api, &deployment);
     write(&deployment, globals)
+}
+
+/// Refuses the name of an environment that there is not.
+fn known(order: &[String], given: Option<&str>) -> Result<(), Failure> {
+    let Some(name) = given.filter(|name| !order.iter().any(|known| known == name)) else { return Ok(()) };
+    let meant = nearest(name, order.iter().map(String::as_str));
+    let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+    let why = format!("there is no environment `{name}`{meant}\n  there are: {}", order.join(", "));
+    Err(Failure::Failed(why))
 }
 
 /// The one environment that an API runs in.
@@ -148,6 +185,8 @@ fn only_promotion(
     from: Option<&str>,
     to: Option<&str>,
 ) -> Result<(String, String), Failure> {
+    known(order, from)?;
+    known(order, to)?;
     let runs_in = |name: &str| api.deployments.iter().any(|it| it.environment.as_str() == name);
     let steps = order.iter().zip(order.iter().skip(1)).filter(|(before, _)| runs_in(before));
     let fits = |(before, after): &(&String, &String)| {
@@ -170,10 +209,25 @@ fn only_promotion(
     }
 }
 
-fn deployed_note(what: &str, deployment: &Deployment) {
+/// The deployment of an API in an environment.
+fn deployment_in<'a>(api: &'a Api, environment: &str) -> Option<&'a Deployment> {
+    api.deployments.iter().find(|it| it.environment.as_str() == environment)
+}
+
+/// True if a deployment is what it was when `api` was read.
+fn is_unchanged(api: &Api, deployment: &Deployment) -> bool {
+    deployment_in(api, deployment.environment.as_str()) == Some(deployment)
+}
+
+/// Says what runs where after `verb`, and whether it did before. `from` is the environment that it came from, if any.
+fn deployed_note(verb: &str, from: &str, before: &Api, deployment: &Deployment) {
     let Deployment { environment, revision, effective_targets, .. } = deployment;
-    let targets = list_cell(&texts(effective_targets));
-    note(&format!("{what}: revision {revision} runs in {environment}, to {targets}"));
+    let (key, targets): (ApiKey, _) = (held::key(before), list_cell(&texts(effective_targets)));
+    if is_unchanged(before, deployment) {
+        note(&format!("unchanged: revision {revision} of {key} runs in {environment} already, to {targets}"));
+    } else {
+        note(&format!("{verb} {key}{from}: revision {revision} runs in {environment}, to {targets}"));
+    }
     if deployment.status == crate::api::view::Status::Stopped {
         let program = program::name();
         note(&format!("the deployment is stopped and accepts no connections: {program} api start"));

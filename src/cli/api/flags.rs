@@ -6,8 +6,7 @@ use clap::builder::{PossibleValue, TypedValueParser};
 use serde_json::Value;
 
 use crate::api::policy::{POLICIES, unknown};
-use crate::api::problem::Fault;
-use crate::api::{Access, NewDefinition, Policies};
+use crate::api::{NewDefinition, Policies};
 
 #[derive(clap::Args, Debug, Default)]
 #[group(multiple = true)]
@@ -22,8 +21,8 @@ pub(super) struct DefinitionFlags {
     #[arg(long, value_name = "TEXT")]
     pub(super) description: Option<String>,
     /// Access mode: external or internal, the environment's listeners that serve the API [new API: external]
-    #[arg(long, value_name = "MODE", value_parser = access)]
-    pub(super) access: Option<Access>,
+    #[arg(long, value_name = "MODE")]
+    pub(super) access: Option<String>,
     /// Policy of the API, such as limits.idle_timeout_ms=5m; `NAME=` takes it out; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = PolicyParser, hide_possible_values = true)]
     pub(super) policy: Vec<PolicyChange>,
@@ -50,18 +49,13 @@ impl DefinitionFlags {
         if let Some(given) = &self.description {
             *description = Some(given.clone());
         }
-        if let Some(given) = self.access {
-            *access = Some(given.to_string());
+        if let Some(given) = &self.access {
+            *access = Some(given.clone());
         }
         for PolicyChange { name, value } in &self.policy {
             policies.get_or_insert_default().put(name, value.clone());
         }
     }
-}
-
-/// Parses an access mode for clap.
-fn access(text: &str) -> Result<Access, String> {
-    text.parse().map_err(|fault: Fault| fault.message)
 }
 
 /// Parses `NAME=VALUE` or `NAME=` for clap. Completions offer the names.

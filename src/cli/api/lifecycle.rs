@@ -4,14 +4,17 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::{found, place, texts};
+use super::place;
+use crate::api::problem::Fault;
 use crate::api::request::NewLifecycle;
 use crate::api::view::LifecycleView;
 use crate::api::{Api, Deployment, Lifecycle, moment};
 use crate::cli::api::reference::Reference;
+use crate::cli::cells::texts;
 use crate::cli::client::Client;
+use crate::cli::confirmation::Confirmation;
 use crate::cli::global_options::GlobalOptions;
-use crate::cli::output::{confirm, list_cell, note, table};
+use crate::cli::output::{list_cell, note, table};
 use crate::cli::{Failure, env};
 use crate::declare::held;
 
@@ -29,18 +32,13 @@ pub(super) struct Args {
     /// With --to Deprecated: end of the API, as 2027-06-30 or 2027-06-30T12:00:00Z [default: in 180 days]
     #[arg(long, value_name = "DATE", requires = "to", value_parser = time)]
     sunset: Option<Timestamp>,
-    /// Do not ask for confirmation before publishing or retiring
-    #[arg(long, short)]
-    yes: bool,
+    #[command(flatten)]
+    confirmation: Confirmation,
 }
 
-/// Parses a state for clap: in lower or upper case, with its hyphen or without.
+/// Parses a state for clap.
 pub(super) fn state(text: &str) -> Result<Lifecycle, String> {
-    let plain = |text: &str| text.replace('-', "").to_ascii_lowercase();
-    Lifecycle::ALL.into_iter().find(|state| plain(state.as_str()) == plain(text)).ok_or_else(|| {
-        let all = Lifecycle::ALL.map(Lifecycle::as_str).join(", ");
-        format!("it must be one of {all}")
-    })
+    text.parse().map_err(|fault: Fault| fault.message)
 }
 
 /// Parses a time for clap, or a day, which begins at midnight UTC.
@@ -57,16 +55,17 @@ pub(super) fn run(args: &Args, client: &Client, globals: &GlobalOptions) -> Resu
         let place = place(&args.reference.key(client)?).at("lifecycle");
         return write(&client.get(&place)?, globals);
     };
-    let api = found(&args.reference, client)?;
+    let is = client.tagged::<Api>(&place(&args.reference.key(client)?))?;
+    let api = is.value;
     let key = held::key(&api);
     let production = match to {
         Lifecycle::Published => publishing(args, &api, client, globals)?,
+        Lifecycle::Blocked | Lifecycle::Retired if api.lifecycle != to => {
+            args.confirmation.ask(&ending(&api, to), globals)?;
+            None
+        }
         _ => None,
     };
-    if to == Lifecycle::Retired {
-        let what = format!("retire {key}: it is undeployed everywhere, and cannot come back");
-        confirm(&what, args.yes, globals.no_input)?;
-    }
     let new = NewLifecycle {
         state: to.to_string(),
         display_name: args.display_name.clone(),
@@ -74,12 +73,30 @@ pub(super) fn run(args: &Args, client: &Client, globals: &GlobalOptions) -> Resu
         deprecated_at: None,
         production_targets: production,
     };
-    let view: LifecycleView = client.put(&place(&key).at("lifecycle"), &new, None)?;
+    let put = client.put_tagged::<LifecycleView>(&place(&key).at("lifecycle"), &new, None)?;
+    let view = put.value;
     for warning in view.warnings.iter().flatten() {
         note(&format!("warning: {warning}"));
     }
-    note(&format!("{key} is {}, and was {}", view.state, api.lifecycle));
+    if put.etag == is.etag {
+        note(&format!("unchanged: {key} is {} already", view.state));
+    } else {
+        note(&format!("{key} is {}, and was {}", view.state, api.lifecycle));
+    }
     write(&view, globals)
+}
+
+/// The question before a change that ends connections of the API.
+fn ending(api: &Api, to: Lifecycle) -> String {
+    let key = held::key(api);
+    let running: Vec<&str> = api.deployments.iter().map(|it| it.environment.as_str()).collect();
+    let places = if running.is_empty() { "nowhere".to_owned() } else { format!("in {}", running.join(", ")) };
+    match to {
+        Lifecycle::Retired => {
+            format!("retire {key}, which runs {places}: it is undeployed everywhere, and cannot come back")
+        }
+        _ => format!("block {key}, which runs {places}: new handshakes are refused, and its connections closed"),
+    }
 }
 
 /// Asks the user to confirm the targets of the API that is to be published, and returns them.
@@ -103,7 +120,7 @@ fn publishing(
         }
         None => format!("publish {key} as `{shown}`: nothing of it is deployed in {name}"),
     };
-    confirm(&what, args.yes, globals.no_input)?;
+    args.confirmation.ask(&what, globals)?;
     Ok(running.map(|it| texts(&it.effective_targets)))
 }
 
@@ -127,7 +144,7 @@ fn write(view: &LifecycleView, globals: &GlobalOptions) -> Result<(), Failure> {
 mod tests {
     use serde_json::json;
 
-    use super::{Args, run, state, time};
+    use super::{Args, Confirmation, run, state, time};
     use crate::api::Lifecycle;
     use crate::cli::client::testing::{Answer, Asked, FakeNode, api, default_options, deployment};
 
@@ -140,7 +157,8 @@ mod tests {
             assert_eq!(state(all.as_str()), Ok(all));
         }
         let why = state("live").unwrap_err();
-        assert_eq!(why, "it must be one of Created, Pre-released, Published, Deprecated, Blocked, Retired");
+        let all = "`Created`, `Pre-released`, `Published`, `Deprecated`, `Blocked`, `Retired`";
+        assert_eq!(why, format!("it must be one of {all}"));
     }
 
     #[test]
@@ -168,7 +186,13 @@ mod tests {
             }
         });
         let reference = "default/chat:1.0".parse().unwrap();
-        let args = Args { reference, to: Some(Lifecycle::Published), display_name: None, sunset: None, yes: true };
+        let args = Args {
+            reference,
+            to: Some(Lifecycle::Published),
+            display_name: None,
+            sunset: None,
+            confirmation: Confirmation { yes: true },
+        };
         let (why, code) = run(&args, &node.client(), &default_options()).unwrap_err().into_message_and_code();
         assert_eq!((why.as_str(), code), ("others are deployed (409 targets-differ)", 1));
         let asked = node.asked();

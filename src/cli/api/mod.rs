@@ -18,8 +18,7 @@ use self::reference::Reference;
 use super::Failure;
 use super::client::{Client, ResourcePath};
 use super::global_options::GlobalOptions;
-use crate::api::view::Status;
-use crate::api::{Api, ApiKey, Deployment, TargetUrl};
+use crate::api::{Api, ApiKey};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -42,7 +41,7 @@ enum Verb {
     /// Deploy an API's current definition, or an older revision, to an environment
     Deploy(deploy::DeployArgs),
     /// Remove an API from an environment and close its connections there
-    Undeploy(deploy::PlaceArgs),
+    Undeploy(deploy::UndeployArgs),
     /// Deploy the revision that runs in one environment to the next one
     Promote(deploy::PromoteArgs),
     /// Make a deployment refuse connections and close the open ones
@@ -68,7 +67,7 @@ pub(super) fn run(args: &Args, globals: &GlobalOptions) -> Result<ExitCode, Fail
         Verb::Update(args) => change::update(args, &client, globals),
         Verb::Delete(args) => change::delete(args, &client, globals),
         Verb::Deploy(args) => deploy::deploy(args, &client, globals),
-        Verb::Undeploy(args) => deploy::undeploy(args, &client),
+        Verb::Undeploy(args) => deploy::undeploy(args, &client, globals),
         Verb::Promote(args) => deploy::promote(args, &client, globals),
         Verb::Stop(args) => deploy::switch(args, "stop", &client, globals),
         Verb::Start(args) => deploy::switch(args, "start", &client, globals),
@@ -89,16 +88,4 @@ pub(super) fn place(key: &ApiKey) -> ResourcePath {
 /// The API that a reference names.
 fn found(reference: &Reference, client: &Client) -> Result<Api, Failure> {
     client.get(&place(&reference.key(client)?))
-}
-
-/// The word for a deployment's status.
-fn status(deployment: &Deployment) -> &'static str {
-    match deployment.status {
-        Status::Running => "running",
-        Status::Stopped => "stopped",
-    }
-}
-
-fn texts(targets: &[TargetUrl]) -> Vec<String> {
-    targets.iter().map(ToString::to_string).collect()
 }

@@ -5,10 +5,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::api::{Api, ApiKey, Identifier, Lifecycle, ProjectName, Version};
+use crate::api::{Api, ApiKey, Identifier, Lifecycle, ProjectName, Version, nearest};
 use crate::cli::client::{Client, ResourcePath};
 use crate::cli::{Failure, program};
 use crate::declare::held;
+
+/// The most APIs that are looked at for the one that was meant.
+const MAX_HINTS: usize = 1000;
 
 /// A reference as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,12 +59,39 @@ impl Reference {
         }
         let project = self.project.as_ref().map(ProjectName::as_str);
         let all = ResourcePath::new(["apis"]).with("q", self.identifier.as_str()).with_some("project", project);
+        // A project that does not exist is the node's to refuse; this program says it as it says it of an API.
         let all: Vec<Api> = client.list(&all, None)?;
-        self.only(&all).map_err(Failure::Failed)
+        match self.only(&all) {
+            Ok(Some(key)) => Ok(key),
+            Ok(None) => Err(Failure::Failed(self.unknown(client)?)),
+            Err(several) => Err(Failure::Failed(several)),
+        }
     }
 
-    /// The only API that matches. Retired APIs count only if no other API matches.
-    fn only(&self, all: &[Api]) -> Result<ApiKey, String> {
+    /// Like [`key`](Self::key), and refuses a whole key that names nothing.
+    pub(in crate::cli) fn existing(&self, client: &Client) -> Result<ApiKey, Failure> {
+        let key = self.key(client)?;
+        client.get::<Api>(&super::place(&key)).map(|_| key)
+    }
+
+    /// The message that no API matches, with the nearest one.
+    fn unknown(&self, client: &Client) -> Result<String, Failure> {
+        let all: Vec<Api> = client.list(&ResourcePath::new(["apis"]), Some(MAX_HINTS))?;
+        let keys: Vec<String> = all.iter().map(|api| held::key(api).to_string()).collect();
+        // As much of each key as the reference says.
+        let part = |key: &str| {
+            let key = if self.project.is_some() { key } else { key.split_once('/').map_or(key, |(_, rest)| rest) };
+            let key = if self.version.is_some() { key } else { key.split_once(':').map_or(key, |(rest, _)| rest) };
+            key.to_owned()
+        };
+        let parts: Vec<String> = keys.iter().map(|key| part(key)).collect();
+        let meant = nearest(&self.to_string(), parts.iter().map(String::as_str));
+        let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+        Ok(format!("there is no API `{self}`{meant}\n  `{} api list` lists all APIs", program::name()))
+    }
+
+    /// The only API that matches, if any does. Retired APIs count only if no other API matches.
+    fn only(&self, all: &[Api]) -> Result<Option<ApiKey>, String> {
         let fits =
             |api: &&Api| api.identifier == self.identifier && self.version.is_none_or(|version| version == api.version);
         let fitting: Vec<&Api> = all.iter().filter(fits).collect();
@@ -72,8 +102,8 @@ impl Reference {
         let live = keys(false);
         let mut keys = if live.is_empty() { keys(true) } else { live };
         match (keys.pop_first(), keys.len()) {
-            (Some(key), 0) => Ok(key),
-            (None, _) => Err(format!("there is no API `{self}`; `{} api list` lists all APIs", program::name())),
+            (Some(key), 0) => Ok(Some(key)),
+            (None, _) => Ok(None),
             (Some(first), _) => {
                 let all = std::iter::once(first).chain(keys).map(|key| format!("\n  {key}"));
                 Err(format!("`{self}` may be one of several; name one of them:{}", all.collect::<String>()))
@@ -141,7 +171,9 @@ mod tests {
         assert_eq!(key("gone").unwrap(), "old/gone:1.0");
         let why = key("chat").unwrap_err();
         assert!(why.ends_with("name one of them:\n  default/chat:2.0\n  shop/chat:3.0"), "{why}");
-        assert!(key("none").unwrap_err().contains("there is no API `none`"));
+        assert!(key("weather").unwrap_err().contains("there is no API `weather`\n"));
+        assert!(key("chat-rom").unwrap_err().contains("there is no API `chat-rom`; did you mean `chat-room`?"));
+        assert!(key("shop/caht").unwrap_err().contains("did you mean `shop/chat`?"));
         let asked = reference("shop/chat").key(&node.client()).map(drop);
         assert!(node.lines().last().unwrap().contains("/apis?q=chat&project=shop&limit="), "{asked:?}");
     }

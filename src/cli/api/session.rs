@@ -3,14 +3,15 @@
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
-use super::found;
+use super::{found, place};
+use crate::api::{Access, Environment, Revision};
 use crate::cli::api::reference::Reference;
-use crate::cli::client::Client;
+use crate::cli::client::{Client, ResourcePath};
 use crate::cli::output::note;
 use crate::cli::{Failure, program, ws};
 use crate::declare::held;
 use crate::proto::authority::{bracketed, reached_locally};
-use crate::routing::target;
+use crate::routing::target::{self, Target, TargetError};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -31,6 +32,8 @@ pub(super) fn run(args: &Args, client: &Client) -> Result<ExitCode, Failure> {
     let api = found(&args.reference, client)?;
     let key = held::key(&api);
     let Some(deployment) = api.deployments.iter().find(|it| it.environment.as_str() == args.env) else {
+        // The node refuses an environment that it does not have.
+        let _: Environment = client.get(&ResourcePath::new(["environments", &args.env]))?;
         let why =
             format!("{key} is not deployed in {}: {} api deploy {key} --env {}", args.env, program::name(), args.env);
         return Err(Failure::Failed(why));
@@ -41,10 +44,46 @@ pub(super) fn run(args: &Args, client: &Client) -> Result<ExitCode, Failure> {
             args.env
         )));
     };
-    let url = dialled(url, client.remote_host()).map_err(|why| Failure::Failed(format!("{key}: {url}: {why}")))?;
-    let url = joined(&url, &args.path);
-    note(&format!("talking to {url}"));
-    ws::open(&url, &args.options)
+    let environment: Environment = client.get(&ResourcePath::new(["environments", &args.env]))?;
+    let revision: Revision = client.get(&place(&key).at("revisions").at(&deployment.revision.to_string()))?;
+    let listener = match revision.definition.access {
+        Access::External => &environment.external,
+        Access::Internal => &environment.internal,
+    };
+    let failed = |why: String| Failure::Failed(format!("{key}: {url}: {why}"));
+    let route = route(url, listener, client.remote_host()).map_err(failed)?;
+    let url = joined(&route.url, &args.path);
+    match &route.address {
+        Some(address) => note(&format!("talking to {url} at {}", address.authority)),
+        None => note(&format!("talking to {url}")),
+    }
+    ws::open(&url, route.address.as_ref(), &args.options)
+}
+
+/// The way to a deployment: the URL to ask for, and the address to dial if that is not the URL's own.
+#[derive(Debug, PartialEq, Eq)]
+struct Route {
+    url: String,
+    address: Option<Target>,
+}
+
+/// Finds the way. A host name need not lead to this node, and in a test it must: the node's own listener is dialled, and asked
+/// for by that name. From another host, a name whose listener is on loopback can only be dialled as it is.
+fn route(url: &str, listener: &str, remote_host: Option<&str>) -> Result<Route, String> {
+    let (parsed, _) = target::client_url(url).map_err(|error| error.to_string())?;
+    if parsed.host.parse::<IpAddr>().is_ok() {
+        return dialled(url, remote_host).map(|url| Route { url, address: None });
+    }
+    let scheme = if parsed.tls { "wss" } else { "ws" };
+    let address = dialled(&format!("{scheme}://{listener}"), remote_host);
+    match (address, remote_host) {
+        (Ok(address), _) => {
+            let address = address.parse().map_err(|error: TargetError| error.to_string())?;
+            Ok(Route { url: url.to_owned(), address: Some(address) })
+        }
+        (Err(_), Some(_)) => Ok(Route { url: url.to_owned(), address: None }),
+        (Err(why), None) => Err(why),
+    }
 }
 
 /// The URL with a path appended.
@@ -74,7 +113,7 @@ fn dialled(url: &str, remote_host: Option<&str>) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{dialled, joined};
+    use super::{dialled, joined, route};
 
     #[test]
     fn a_listener_is_dialled_where_it_can_be_reached() {
@@ -93,6 +132,22 @@ mod tests {
                 (Err(why), Err(expected)) => assert!(why.contains(expected), "{why}"),
                 (is, expected) => panic!("{url}: {is:?} is not {expected:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn d7_a_host_name_is_asked_for_at_the_nodes_own_listener() {
+        for (url, listener, remote, address) in [
+            ("wss://chat.test/a", "127.0.0.1:8443", None, Some("wss://127.0.0.1:8443")),
+            ("ws://chat.test:81/a", "0.0.0.0:8081", None, Some("ws://127.0.0.1:8081")),
+            ("ws://chat.test/a", "[::]:8081", Some("node.test"), Some("ws://node.test:8081")),
+            ("ws://chat.test/a", "10.0.0.7:8081", Some("node.test"), Some("ws://10.0.0.7:8081")),
+            ("ws://chat.test/a", "127.0.0.1:8081", Some("node.test"), None),
+            ("ws://127.0.0.1:8081/a", "127.0.0.1:8081", None, None),
+        ] {
+            let route = route(url, listener, remote).unwrap();
+            let is = route.address.map(|address| address.to_string());
+            assert_eq!((route.url.as_str(), is.as_deref()), (url, address), "{url} {listener} {remote:?}");
         }
     }
 

@@ -2,15 +2,17 @@
 
 use serde_json::Value;
 
-use super::{found, place, status, texts};
+use super::{found, place};
 use crate::api::view::EffectivePolicies;
 use crate::api::{Api, Definition, Deployment, Lifecycle, Revision, moment};
 use crate::cli::Failure;
 use crate::cli::api::lifecycle::state;
 use crate::cli::api::reference::Reference;
+use crate::cli::cells::{status, texts};
 use crate::cli::client::{Client, ResourcePath};
 use crate::cli::global_options::GlobalOptions;
 use crate::cli::output::{list_cell, note, table};
+use crate::config::units::number;
 use crate::declare::held;
 
 #[derive(clap::Args, Debug)]
@@ -28,7 +30,7 @@ pub(super) struct ListArgs {
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
     /// Show at most this many [default: all]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = number::<usize>)]
     limit: Option<usize>,
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustls_pki_types::CertificateDer;
 
+use crate::cli::environment::{ADMIN, STATE, Variables};
 use crate::cli::global_options::GlobalOptions;
 use crate::cli::{Failure, output, program};
 use crate::control::state_dir::{self, ADMIN_ADDRESS, ADMIN_TOKEN};
@@ -66,13 +67,37 @@ impl NodeAccess {
     }
 }
 
-/// Finds the node that the command line names.
+/// Finds the node that the command line names, or else the environment.
 pub(super) fn node(globals: &GlobalOptions) -> Result<NodeAccess, Failure> {
+    named_by(globals, Variables::read())
+}
+
+fn named_by(globals: &GlobalOptions, variables: Variables) -> Result<NodeAccess, Failure> {
+    let mut line = globals.clone();
+    // An option that names a node decides over every variable that does.
+    if line.state.is_none() && line.admin.is_none() {
+        let Variables { state, admin, token_file } = variables;
+        if state.is_some() && admin.is_some() {
+            let both = format!("{STATE} and {ADMIN} name two nodes; unset one of them, or give --state or --admin");
+            return Err(Failure::Usage(both));
+        }
+        line.state = state;
+        line.admin = admin.map(|url| url.to_string_lossy().into_owned());
+        line.token_file = line.token_file.or(token_file);
+    } else if line.admin.is_some() {
+        line.token_file = line.token_file.or(variables.token_file);
+    }
+    chosen(&line)
+}
+
+fn chosen(globals: &GlobalOptions) -> Result<NodeAccess, Failure> {
     let usage = |why: &str| Err(Failure::Usage(why.to_owned()));
     match (&globals.admin, &globals.token_file) {
         (Some(_), _) if globals.state.is_some() => usage("--state and --admin name two nodes; give one of them"),
         (Some(url), Some(token)) => named(url, token, globals.admin_ca.as_deref()),
-        (Some(_), None) => usage("--admin needs --token-file FILE: the file with that node's admin token"),
+        (Some(_), None) => {
+            usage("--admin needs --token-file FILE, or RINGWAY_TOKEN_FILE: the file with that node's admin token")
+        }
         (None, _) if globals.admin_ca.is_some() => usage("--admin-ca goes with --admin https://.."),
         (None, token) => here(globals.state.as_deref().unwrap_or(Path::new(state_dir::DEFAULT)), token.as_deref()),
     }
@@ -216,7 +241,7 @@ fn name_of(uid: u32, users: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{NodeAccess, name_of, node};
+    use super::{NodeAccess, Variables, name_of, named_by, node};
     use crate::cli::client::testing::{at_state, at_url, default_options};
     use crate::tls::testing::Folder;
 
@@ -293,6 +318,36 @@ mod tests {
             let (code, why) = found(&line).unwrap_err();
             assert!(code == 2 && why.contains(named), "{why}");
         }
+    }
+
+    #[test]
+    fn d9_variables_name_a_node_where_the_line_does_not() {
+        let folder = Folder::new();
+        folder.write("admin.addr", "127.0.0.1:9600\n");
+        let token = folder.write("admin-token", "secret-token\n");
+        let state = token.parent().unwrap().to_owned();
+        let set =
+            |state: Option<&std::path::Path>, admin: Option<&str>, token_file: Option<&std::path::Path>| Variables {
+                state: state.map(Into::into),
+                admin: admin.map(Into::into),
+                token_file: token_file.map(Into::into),
+            };
+        let base = |line: &crate::cli::global_options::GlobalOptions, variables: Variables| {
+            named_by(line, variables).map(|node| node.base).map_err(crate::cli::Failure::into_message_and_code)
+        };
+        let none = default_options();
+        let there = Some("http://192.0.2.7:1");
+        assert_eq!(base(&none, set(Some(&state), None, None)).unwrap(), "http://127.0.0.1:9600");
+        assert_eq!(base(&none, set(None, there, Some(&token))).unwrap(), "http://192.0.2.7:1");
+        assert_eq!(base(&at_state(&state), set(None, there, Some(&token))).unwrap(), "http://127.0.0.1:9600");
+        let mut url = at_url("http://192.0.2.8:2", &token);
+        assert_eq!(base(&url, set(Some(&state), there, None)).unwrap(), "http://192.0.2.8:2");
+        url.token_file = None;
+        assert_eq!(base(&url, set(None, None, Some(&token))).unwrap(), "http://192.0.2.8:2");
+        let (why, code) = base(&none, set(Some(&state), there, Some(&token))).unwrap_err();
+        assert!(code == 2 && why.contains("RINGWAY_STATE and RINGWAY_ADMIN"), "{why}");
+        let (why, code) = base(&none, set(None, there, None)).unwrap_err();
+        assert!(code == 2 && why.contains("RINGWAY_TOKEN_FILE"), "{why}");
     }
 
     #[test]

@@ -23,12 +23,13 @@ pub(super) use self::resource::ResourcePath;
 use super::Failure;
 use super::global_options::GlobalOptions;
 use crate::api::Page;
-use crate::api::problem::Code;
+use crate::api::misfit::misfit;
 use crate::tls;
 
 /// Limits for connecting and for a whole request: the node answers a change when it is active on every shard.
 const CONNECT: Duration = Duration::from_secs(5);
 const WHOLE: Duration = Duration::from_secs(60);
+const BRIEF: Duration = Duration::from_secs(1);
 /// The most of an answer that is read: a page of a thousand APIs with all their targets is less.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024 * 1024;
 /// Things asked for at once where all are wanted.
@@ -51,13 +52,22 @@ pub(super) struct Tagged<T> {
 impl Client {
     /// Finds the node that the line names. Nothing is sent yet.
     pub(super) fn new(globals: &GlobalOptions) -> Result<Self, Failure> {
+        Self::within(globals, WHOLE)
+    }
+
+    /// Like [`new`](Self::new), for a shell that waits for a key: a request may take a second.
+    pub(super) fn brief(globals: &GlobalOptions) -> Result<Self, Failure> {
+        Self::within(globals, BRIEF)
+    }
+
+    fn within(globals: &GlobalOptions, whole: Duration) -> Result<Self, Failure> {
         let node = locate::node(globals)?;
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
-            .timeout_connect(Some(CONNECT))
-            .timeout_global(Some(WHOLE))
+            .timeout_connect(Some(CONNECT.min(whole)))
+            .timeout_global(Some(whole))
             .user_agent(concat!("ringway/", env!("CARGO_PKG_VERSION")));
         if node.base.starts_with("https://") {
             let roots = locate::authorities(globals.admin_ca.as_deref())?;
@@ -68,6 +78,11 @@ impl Client {
             config = config.tls_config(tls.build());
         }
         Ok(Self { agent: config.build().into(), node, actor: locate::user() })
+    }
+
+    /// The address of the node's admin API: `http://ADDRESS`.
+    pub(super) fn base(&self) -> &str {
+        &self.node.base
     }
 
     /// The host that `--admin` names, if it was given: what is local to the node is not local here.
@@ -83,7 +98,7 @@ impl Client {
     /// Reads something that is to be changed.
     pub(super) fn tagged<T: DeserializeOwned>(&self, place: &ResourcePath) -> Result<Tagged<T>, Failure> {
         let response = self.send(&Method::GET, place, None, None)?;
-        let etag = response.headers().get(header::ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
+        let etag = etag(&response);
         Ok(Tagged { value: self.read(response)?, etag })
     }
 
@@ -132,8 +147,19 @@ impl Client {
         body: &impl Serialize,
         if_match: Option<&str>,
     ) -> Result<T, Failure> {
+        self.put_tagged(place, body, if_match).map(|tagged| tagged.value)
+    }
+
+    /// Like [`put`](Self::put), with the entity tag of the state after the change.
+    pub(super) fn put_tagged<T: DeserializeOwned>(
+        &self,
+        place: &ResourcePath,
+        body: &impl Serialize,
+        if_match: Option<&str>,
+    ) -> Result<Tagged<T>, Failure> {
         let response = self.send(&Method::PUT, place, Some(self.body(body)?), if_match)?;
-        self.read(response)
+        let etag = etag(&response);
+        Ok(Tagged { value: self.read(response)?, etag })
     }
 
     /// Takes something away.
@@ -182,7 +208,8 @@ impl Client {
         let reader = response.body_mut().with_config().limit(MAX_ANSWER_BYTES);
         let bytes = reader.read_to_vec().map_err(|error| Failure::Failed(self.node.unreachable(&error)))?;
         serde_json::from_slice(&bytes).map_err(|error| {
-            self.failed(&format!("its answer is not understood ({error}): is it of the same version as this program?"))
+            let why = misfit(&error.to_string()).message;
+            self.failed(&format!("its answer is not understood ({why}): is it of the same version as this program?"))
         })
     }
 
@@ -200,7 +227,8 @@ impl Client {
         };
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::NotAuthorised(message),
-            _ if is_problem && problem::is(&body, Code::DOCUMENTS_INVALID) => Failure::Configuration(message),
+            // The node found what this program could have found: a value that breaks a rule.
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY if is_problem => Failure::Configuration(message),
             _ => Failure::Failed(message),
         }
     }
@@ -208,6 +236,11 @@ impl Client {
     fn failed(&self, why: &str) -> Failure {
         Failure::Failed(format!("{}: {why}", self.node))
     }
+}
+
+/// The entity tag of an answer.
+fn etag(response: &Response<ureq::Body>) -> Option<String> {
+    response.headers().get(header::ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned)
 }
 
 /// The media type of an answer, without its parameters.
@@ -291,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_a_message_and_an_exit_code() {
-        for (status, expected) in [(401, 4), (403, 4), (404, 1), (409, 1), (422, 1), (503, 1)] {
+        for (status, expected) in [(400, 3), (401, 4), (403, 4), (404, 1), (409, 1), (422, 3), (503, 1)] {
             let node = FakeNode::new(move |_| Answer::problem(status, "some-code", "this is why"));
             let (code, why) = failed(node.client().get::<Value>(&ResourcePath::new(["apis"])));
             assert_eq!((code, why), (expected, format!("this is why ({status} some-code)")));

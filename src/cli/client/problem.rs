@@ -5,8 +5,6 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use ureq::http::StatusCode;
 
-use crate::api::problem::Code;
-
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 /// The most bytes of a document that are read.
 pub(super) const MAX_BYTES: u64 = 1024 * 1024;
@@ -45,11 +43,6 @@ pub(super) fn message(status: StatusCode, document: &[u8]) -> String {
         let _ = write!(text, "\n  {field}: {message}");
     }
     text.trim_start().to_owned()
-}
-
-/// True if a problem document has this code.
-pub(super) fn is(document: &[u8], code: Code) -> bool {
-    serde_json::from_slice::<Problem>(document).is_ok_and(|problem| problem.code == code.word)
 }
 
 #[cfg(test)]

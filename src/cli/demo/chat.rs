@@ -190,7 +190,7 @@ impl Guest {
                 said = socket.next() => match said {
                     Ok(Incoming::Text(text)) => self.tell(format!("{}: {text}", self.name)),
                     Ok(Incoming::Binary(_)) => break Some((close::UNSUPPORTED, "text only, please")),
-                    Ok(Incoming::Close(_) | Incoming::Violation(_) | Incoming::End | Incoming::Expired(_)) | Err(_) => {
+                    Ok(Incoming::Close(..) | Incoming::Violation(_) | Incoming::End | Incoming::Expired(_)) | Err(_) => {
                         break None;
                     }
                 },

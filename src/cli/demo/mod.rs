@@ -18,6 +18,7 @@ use super::{Failure, api, exit_code, program};
 use crate::api::request::{NewApi, NewDeployment, NewLifecycle, Promotion};
 use crate::api::view::LifecycleView;
 use crate::api::{Api, Deployment};
+use crate::config::units::number;
 use crate::declare::held;
 use crate::node::announce;
 use crate::node::events::Signals;
@@ -47,7 +48,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILTER", default_value = "warn")]
     log_level: String,
     /// Size of a shard's completion queue; small values are for tests
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, value_parser = number::<u32>)]
     ring_completions: Option<u32>,
 }
 

@@ -7,13 +7,17 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
 use super::examples;
+use crate::cli::environment;
 
 /// Exit codes that every command has.
 const EXIT_CODES: &[(&str, &str)] = &[
     ("0", "The command did what it was asked to do."),
     ("1", "The command failed. The message says what failed, where, and what to do."),
-    ("2", "Usage: an option is unknown, missing, or has a value that cannot be read."),
-    ("3", "Invalid configuration: a file, or the value of an option, breaks a rule."),
+    (
+        "2",
+        "Usage: a command or an option is unknown, missing, or does not go with another; or a confirmation is missing.",
+    ),
+    ("3", "Invalid value: of an option, in a file, or of a field that the node refused."),
 ];
 /// The exit code of commands that talk to a node.
 const NOT_AUTHORISED: (&str, &str) =
@@ -28,6 +32,13 @@ const CLIENT_FILES: &[(&str, &str)] = &[
     ("./ringway-data/admin.addr", "The address of the node's admin listener. --state names another directory."),
     ("./ringway-data/admin-token", "The admin token. Only the user that the node runs as, and root, may read it."),
 ];
+/// The variables that name a node where the line does not.
+const CLIENT_VARIABLES: &[(&str, &str)] = &[
+    (environment::STATE, "Stands for --state."),
+    (environment::ADMIN, "Stands for --admin."),
+    (environment::TOKEN_FILE, "Stands for --token-file."),
+];
+const SERVE_VARIABLES: &[(&str, &str)] = &[(environment::STATE, "Stands for --state.")];
 const NODE_FILES: &[(&str, &str)] = &[
     ("./ringway-data", "The state directory. --state names another one. It holds the files below."),
     ("ringway.db", "The store: APIs, revisions, deployments and the audit (SQLite)."),
@@ -51,12 +62,22 @@ const NO_FILES: &[(&str, &str)] = &[("none", "The command reads and writes only 
 /// The files that a command reads or writes beside those that its options name.
 fn files(path: &str) -> &'static [(&'static str, &'static str)] {
     match path.split(' ').next().unwrap_or_default() {
-        "api" | "env" | "conn" | "audit" | "apply" | "diff" | "export" => CLIENT_FILES,
+        "api" | "project" | "env" | "conn" | "status" | "audit" | "apply" | "diff" | "export" => CLIENT_FILES,
         "" | "serve" => NODE_FILES,
         "proxy" => RELAY_FILES,
         "ws" => TRUST_FILES,
         "tls" => CERTIFICATE_FILES,
         _ => NO_FILES,
+    }
+}
+
+/// The environment variables that a command reads.
+fn variables(path: &str) -> &'static [(&'static str, &'static str)] {
+    match path.split(' ').next().unwrap_or_default() {
+        "serve" => SERVE_VARIABLES,
+        "" => CLIENT_VARIABLES,
+        _ if files(path) == CLIENT_FILES => CLIENT_VARIABLES,
+        _ => &[],
     }
 }
 
@@ -83,6 +104,8 @@ fn exit_codes(path: &str) -> Vec<(&'static str, &'static str)> {
 pub(super) fn page(command: &Command, path: &str) -> io::Result<Vec<u8>> {
     let name = file_stem(path);
     let man = Man::new(command.clone().display_name(&name)).manual("Ringway Manual");
+    // Only the whole program has a version; a page of a command would be signed with the command's name.
+    let man = man.source(concat!("ringway ", env!("CARGO_PKG_VERSION")));
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
@@ -103,6 +126,10 @@ pub(super) fn page(command: &Command, path: &str) -> io::Result<Vec<u8>> {
         roff.control("EE", []);
     }
     list(&mut roff, "EXIT STATUS", &exit_codes(path));
+    let variables = variables(path);
+    if !variables.is_empty() {
+        list(&mut roff, "ENVIRONMENT", variables);
+    }
     list(&mut roff, "FILES", files(path));
     roff.to_writer(&mut page)?;
     Ok(page)
@@ -131,6 +158,8 @@ mod tests {
 
     fn walk(command: &Command, path: &str) {
         let page = String::from_utf8(page(command, path).unwrap()).unwrap();
+        let title = page.lines().find(|line| line.starts_with(".TH ")).unwrap();
+        assert!(title.contains(concat!("ringway ", env!("CARGO_PKG_VERSION"))), "d8: {path}: {title}");
         let headings: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix(".SH ")).collect();
         for heading in ["NAME", "SYNOPSIS", "DESCRIPTION", "EXAMPLES", "\"EXIT STATUS\"", "FILES"] {
             assert_eq!(headings.iter().filter(|it| **it == heading).count(), 1, "{path}: {heading} in {headings:?}");
@@ -141,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn every_manual_page_has_examples_exit_codes_and_files() {
+    fn d8_every_manual_page_has_examples_exit_codes_files_and_a_version() {
         let mut command = global_options::command("ringway");
         command.build();
         walk(&command, "");

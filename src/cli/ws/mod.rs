@@ -1,8 +1,9 @@
-//! `ringway ws`: a WebSocket from the terminal. Each line of standard input is sent as a text message; each message that comes is
-//! written to standard output. One task polls the socket ([`link`]) and the messages on it ([`talk`]) in both directions, so that
-//! neither waits for the other; a thread reads the lines.
+//! `ringway ws`: a WebSocket from the terminal. Each line of standard input is sent as a message; each message that comes is
+//! written to standard output ([`show`]). One task polls the socket ([`link`]) and the messages on it ([`talk`]) in both
+//! directions, so that neither waits for the other; a thread reads the lines.
 
 mod link;
+mod show;
 mod talk;
 
 use std::io::{self, IsTerminal, Write};
@@ -18,8 +19,9 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use self::link::Link;
+use self::show::Mode;
 use self::talk::Heard;
-use super::Failure;
+use super::{Failure, output};
 use crate::config::units;
 use crate::proto::accept::{accept_for, key_from};
 use crate::proto::close;
@@ -48,12 +50,15 @@ pub(super) struct Args {
 /// Options of a connection, to whatever URL.
 #[derive(clap::Args, Debug)]
 pub(super) struct Options {
-    /// Header to send, as `Name: value`; may be repeated
-    #[arg(long, short = 'H', value_name = "HEADER", value_parser = units::header)]
+    /// Header to send, as `Name: value`; may be repeated. `Host: name` replaces the URL's
+    #[arg(long, short = 'H', value_name = "HEADER", value_parser = header)]
     header: Vec<(String, String)>,
     /// Subprotocol to offer; may be repeated
     #[arg(long, value_name = "NAME")]
     subprotocol: Vec<String>,
+    /// Send each line as a binary message, and write messages as they come, without line feeds between them
+    #[arg(long)]
+    binary: bool,
     /// Authorities to trust, in PEM [default: the host's store]
     #[arg(long, value_name = "FILE")]
     tls_ca: Option<PathBuf>,
@@ -63,14 +68,16 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    open(&args.url, &args.options)
+    open(&args.url, None, &args.options)
 }
 
-/// Connects to a URL and talks until it ends.
-pub(super) fn open(url: &str, options: &Options) -> Result<ExitCode, Failure> {
+/// Connects to a URL and talks until it ends. With an address, the connection goes there, and the URL's host says only what is
+/// asked for.
+pub(super) fn open(url: &str, address: Option<&Target>, options: &Options) -> Result<ExitCode, Failure> {
     let (target, path) = target::client_url(url).map_err(|error| Failure::Configuration(format!("{url}: {error}")))?;
     let tls = options.tls(&target)?;
-    let socket = connect(&target)?;
+    let host = options.host()?.unwrap_or(target.authority.as_str());
+    let socket = connect(address.unwrap_or(&target))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     runtime.block_on(async {
         let socket = TcpStream::from_std(socket)?;
@@ -78,15 +85,52 @@ pub(super) fn open(url: &str, options: &Options) -> Result<ExitCode, Failure> {
             Some((config, name)) => Link::secured(socket, config, name)?,
             None => Link::plain(socket),
         };
-        let early = shake_hands(&mut link, &target, &path, options).await?;
+        let early = shake_hands(&mut link, (host, &path), &target, options).await?;
         if io::stdin().is_terminal() {
             let _ = writeln!(io::stderr(), "connected to {url}; a line is a message, Ctrl-D closes");
         }
-        told(&talk::run(link, &early).await?)
+        told(talk::run(link, &early, options.mode()).await?)
     })
 }
 
+/// Headers that the opening handshake writes by itself, and the option that sets one, if any does.
+const OF_THE_HANDSHAKE: [(&str, &str); 6] = [
+    ("connection", ""),
+    ("upgrade", ""),
+    ("sec-websocket-extensions", ""),
+    ("sec-websocket-key", ""),
+    ("sec-websocket-protocol", "; --subprotocol offers one"),
+    ("sec-websocket-version", ""),
+];
+
+/// Reads a header for clap: `Name: value`, and none that the handshake writes by itself.
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = units::header(text)?;
+    match OF_THE_HANDSHAKE.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)) {
+        Some((_, instead)) => Err(format!("the handshake writes `{name}` by itself{instead}")),
+        None => Ok((name, value)),
+    }
+}
+
 impl Options {
+    fn mode(&self) -> Mode {
+        if self.binary { Mode::Binary } else { Mode::Text }
+    }
+
+    /// The value of a `Host` header that was given.
+    fn host(&self) -> Result<Option<&str>, Failure> {
+        let mut hosts = self.header.iter().filter(|(name, _)| is_host(name)).map(|(_, value)| value.as_str());
+        match (hosts.next(), hosts.next()) {
+            (host, None) => Ok(host),
+            _ => Err(Failure::Usage("--header names Host more than once; a request has one".to_owned())),
+        }
+    }
+
+    /// The headers besides `Host`.
+    fn headers(&self) -> Vec<(String, String)> {
+        self.header.iter().filter(|(name, _)| !is_host(name)).cloned().collect()
+    }
+
     /// The TLS configuration and the server's name, for a `wss` target.
     fn tls(&self, target: &Target) -> Result<Option<(Arc<ClientConfig>, ServerName<'static>)>, Failure> {
         if !target.tls {
@@ -113,6 +157,10 @@ impl Options {
     }
 }
 
+fn is_host(name: &str) -> bool {
+    name.eq_ignore_ascii_case("host")
+}
+
 fn connect(target: &Target) -> Result<std::net::TcpStream, Failure> {
     use std::net::ToSocketAddrs;
     let failed = |error: io::Error| Failure::Failed(format!("{target}: {error}"));
@@ -131,10 +179,24 @@ fn connect(target: &Target) -> Result<std::net::TcpStream, Failure> {
 }
 
 /// Turns the end of a connection into an exit code or an error message.
-fn told(heard: &Heard) -> Result<ExitCode, Failure> {
+fn told(heard: Heard) -> Result<ExitCode, Failure> {
     match heard {
-        Heard::Close(Some(close::NORMAL) | None) => Ok(ExitCode::SUCCESS),
-        Heard::Close(Some(code)) => Err(Failure::Failed(format!("the server closed with code {code}"))),
+        Heard::Close(Some(close::NORMAL) | None, reason) => {
+            if !reason.is_empty() {
+                output::note(&format!("the server closed: {}", output::escaped(&reason)));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Heard::Close(Some(code), reason) => {
+            let colon = if reason.is_empty() { "" } else { ": " };
+            let reason = output::escaped(&reason);
+            Err(Failure::Failed(format!("the server closed with code {code}{colon}{reason}")))
+        }
+        Heard::NotText(line) => Err(Failure::Failed(format!(
+            "line {line} of the input is not UTF-8, and a text message must be; --binary sends lines as binary messages"
+        ))),
+        // As with `ringway ws URL | head -1`.
+        Heard::NoReader => Ok(ExitCode::SUCCESS),
         Heard::Violation(violation) => Err(Failure::Failed(format!("the server broke the protocol: {violation}"))),
         Heard::End => Err(Failure::Failed("the connection ended without a close frame".to_owned())),
         Heard::Silence => Err(Failure::Failed(format!("the server did not answer our close within {PATIENCE:?}"))),
@@ -142,17 +204,22 @@ fn told(heard: &Heard) -> Result<ExitCode, Failure> {
 }
 
 /// Gives back what came behind the server's head.
-async fn shake_hands(link: &mut Link, target: &Target, path: &str, options: &Options) -> Result<Vec<u8>, Failure> {
+async fn shake_hands(
+    link: &mut Link,
+    (host, path): (&str, &str),
+    target: &Target,
+    options: &Options,
+) -> Result<Vec<u8>, Failure> {
     let mut nonce = [0; 16];
     random(&mut nonce)?;
     let key = key_from(nonce);
     let mut request = Vec::new();
     let asked = ClientRequest {
-        host: &target.authority,
+        host,
         path_and_query: path,
         key: &key,
         protocols: &options.subprotocol,
-        headers: &options.header,
+        headers: &options.headers(),
     };
     write_client_request(&asked, &mut request);
     link.write_all(&request).await?;

@@ -1,8 +1,8 @@
-//! An open WebSocket of `ringway ws`: each line of standard input goes out as a text message, each message that comes is
-//! written to standard output.
+//! An open WebSocket of `ringway ws`: each line of standard input goes out as a message, each message that comes is written to
+//! standard output.
 
 use std::future::poll_fn;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::task::Poll;
 
 use tokio::sync::mpsc;
@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::PATIENCE;
 use super::link::Link;
+use super::show::{Mode, Shown};
 use crate::control::http::websocket::{Bounds, Incoming, WebSocketStream};
 use crate::proto::frame::Opcode;
 use crate::proto::terminated::Timeouts;
@@ -21,13 +22,17 @@ const BOUNDS: Bounds =
 
 /// The end of a connection.
 pub(super) enum Heard {
-    /// The server closed, with this code.
-    Close(Option<u16>),
+    /// The server closed, with this code and reason.
+    Close(Option<u16>, String),
     /// The connection ended without a close frame.
     End,
     /// We closed, and the server did not answer.
     Silence,
     Violation(Violation),
+    /// A line of the input, by its number, is no text.
+    NotText(u64),
+    /// Nobody reads standard output any more.
+    NoReader,
 }
 
 enum Event {
@@ -40,26 +45,57 @@ enum Event {
 ///
 /// # Errors
 /// The connection broke, or standard output did.
-pub(super) async fn run(link: Link, early: &[u8]) -> io::Result<Heard> {
+pub(super) async fn run(link: Link, early: &[u8], mode: Mode) -> io::Result<Heard> {
     let mut lines = lines();
     let mut socket = WebSocketStream::client(link, early, BOUNDS);
+    let shown = Shown { mode, is_terminal: io::stdout().is_terminal() };
+    let mut sent: u64 = 0;
+    // What ended the talk on our side, once it has.
+    let mut ours = None;
     loop {
         match next(&mut socket, &mut lines).await? {
-            Event::Incoming(Incoming::Text(text)) => show(format_args!("{text}"))?,
-            Event::Incoming(Incoming::Binary(bytes)) => show(format_args!("({} bytes)", bytes.len()))?,
-            Event::Incoming(Incoming::Close(code)) => {
+            Event::Incoming(Incoming::Text(text)) if ours.is_none() => {
+                ours = written(&shown.text(&text), &mut socket)?;
+            }
+            Event::Incoming(Incoming::Binary(bytes)) if ours.is_none() => {
+                ours = written(&shown.binary(&bytes), &mut socket)?;
+            }
+            Event::Incoming(Incoming::Text(_) | Incoming::Binary(_)) => {}
+            Event::Incoming(Incoming::Close(code, reason)) => {
                 leave(&mut socket).await;
-                return Ok(Heard::Close(code));
+                return Ok(ours.unwrap_or(Heard::Close(code, reason)));
             }
             Event::Incoming(Incoming::Violation(violation)) => {
                 leave(&mut socket).await;
-                return Ok(Heard::Violation(violation));
+                return Ok(ours.unwrap_or(Heard::Violation(violation)));
             }
-            Event::Incoming(Incoming::End) => return Ok(Heard::End),
-            Event::Incoming(Incoming::Expired(_)) => return Ok(Heard::Silence),
-            Event::Line(Some(payload)) => socket.queue(Opcode::Text, &payload)?,
+            Event::Incoming(Incoming::End) => return Ok(ours.unwrap_or(Heard::End)),
+            Event::Incoming(Incoming::Expired(_)) => return Ok(ours.unwrap_or(Heard::Silence)),
+            Event::Line(Some(payload)) => {
+                sent = sent.saturating_add(1);
+                match mode {
+                    Mode::Binary => socket.queue(Opcode::Binary, &payload)?,
+                    Mode::Text if std::str::from_utf8(&payload).is_ok() => socket.queue(Opcode::Text, &payload)?,
+                    Mode::Text => {
+                        ours = Some(Heard::NotText(sent));
+                        socket.close(close::NORMAL, "");
+                    }
+                }
+            }
             Event::Line(None) => socket.close(close::NORMAL, ""),
         }
+    }
+}
+
+/// Writes a message to standard output. Without a reader, which is no failure, the connection is closed.
+fn written(message: &[u8], socket: &mut WebSocketStream<Link>) -> io::Result<Option<Heard>> {
+    let mut out = io::stdout().lock();
+    match out.write_all(message).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            socket.close(close::NORMAL, "");
+            Ok(Some(Heard::NoReader))
+        }
+        result => result.map(|()| None),
     }
 }
 
@@ -83,20 +119,23 @@ async fn leave(socket: &mut WebSocketStream<Link>) {
     let _ = timeout(PATIENCE, socket.shutdown()).await;
 }
 
-fn show(message: std::fmt::Arguments<'_>) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{message}")?;
-    out.flush()
-}
-
 /// The lines of standard input, read by a thread of their own: nothing else can wait for a terminal.
 fn lines() -> mpsc::Receiver<Vec<u8>> {
     let (line, lines) = mpsc::channel(1);
     std::thread::spawn(move || {
-        for text in io::stdin().lock().lines() {
-            // Input that is not text ends the connection, as the end of the input does.
-            let Ok(text) = text else { return };
-            if line.blocking_send(text.into_bytes()).is_err() {
+        let mut input = io::stdin().lock();
+        loop {
+            let mut bytes = Vec::new();
+            // Input that cannot be read ends the connection, as the end of the input does.
+            if !matches!(input.read_until(b'\n', &mut bytes), Ok(1..)) {
+                return;
+            }
+            for end in [b'\n', b'\r'] {
+                if bytes.last() == Some(&end) {
+                    bytes.pop();
+                }
+            }
+            if line.blocking_send(bytes).is_err() {
                 return;
             }
         }

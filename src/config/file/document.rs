@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, Deserializer};
 
+use crate::api::misfit::misfit;
+
 /// The most errors reported at once; the first ones should be fixed first.
 const MAX_FAULTS: usize = 50;
 
@@ -94,6 +96,28 @@ impl fmt::Display for OptionPath {
     }
 }
 
+/// What could be read of a file, and the entries that could not.
+#[derive(Debug)]
+pub(super) struct Read<T> {
+    pub(super) written: T,
+    /// A fault for each entry that was removed.
+    pub(super) faults: Vec<Fault>,
+    removed: Vec<OptionPath>,
+}
+
+impl<T> Read<T> {
+    /// True if the options that are left stand where they stood in the file: no item of a list was removed.
+    pub(super) fn keeps_places(&self) -> bool {
+        !self.removed.iter().any(|OptionPath(steps)| matches!(steps.last(), Some(Step::Index(_))))
+    }
+
+    /// True if a fault is about an option that was removed, or one around it: it may be there only because of that.
+    pub(super) fn explains(&self, fault: &Fault) -> bool {
+        let removed = self.removed.iter().map(ToString::to_string);
+        removed.into_iter().any(|path| !fault.option.is_empty() && path.starts_with(&fault.option))
+    }
+}
+
 /// A file's text and its tree.
 #[derive(Debug)]
 pub(super) struct Document<'t> {
@@ -119,14 +143,13 @@ impl<'t> Document<'t> {
     }
 
     /// Reads the values of all options. An entry that cannot be read becomes a fault, is removed, and the rest is read again:
-    /// so all such entries are found.
-    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Faults> {
+    /// so all such entries are found, and the rest can still be checked.
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<Read<T>, Faults> {
         let mut rest = self.root.clone();
-        let mut faults = Vec::new();
+        let (mut faults, mut removed) = (Vec::new(), Vec::new());
         loop {
             let error = match T::deserialize(Deserializer::from(rest.clone())) {
-                Ok(_) if !faults.is_empty() => return Err(self.faults(faults)),
-                Ok(read) => return Ok(read),
+                Ok(written) => return Ok(Read { written, faults, removed }),
                 Err(error) => error,
             };
             let span = error.span().unwrap_or_default();
@@ -135,9 +158,10 @@ impl<'t> Document<'t> {
             let option = find(self.root.get_ref(), &span);
             faults.push(Fault {
                 at: error.span().map(|span| self.line_and_column(span.start)),
-                option: option.map(|option| option.to_string()).unwrap_or_default(),
-                why: error.message().to_owned(),
+                option: option.as_ref().map(ToString::to_string).unwrap_or_default(),
+                why: misfit(error.message()).message,
             });
+            removed.extend(option);
             if !is_removed || faults.len() >= MAX_FAULTS {
                 return Err(self.faults(faults));
             }

@@ -153,11 +153,23 @@ impl File {
         check::check(&document, written)
     }
 
+    /// What was written, with the defaults filled in and paths that start from the file's folder.
+    ///
+    /// # Errors
+    /// Every entry that cannot be read, and the faults of the rest.
     fn written(&self, document: &Document<'_>) -> Result<Written, Faults> {
-        let mut written: Written = document.read()?;
+        let mut read = document.read::<Written>()?;
+        let mut written = std::mem::take(&mut read.written);
         written.complete();
         written.resolve(&self.folder);
-        Ok(written)
+        if read.faults.is_empty() {
+            return Ok(written);
+        }
+        let checked = if read.keeps_places() { check::check(document, written).err() } else { None };
+        let mut faults = std::mem::take(&mut read.faults);
+        let more = checked.map_or_else(Vec::new, |broken| broken.faults);
+        faults.extend(more.into_iter().filter(|fault| !read.explains(fault)));
+        Err(document.faults(faults))
     }
 
     /// Checks that this process can run as the configuration says, and reads the files that it names.

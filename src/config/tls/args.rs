@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{ClientCertArg, ListenOptions, Names, UpstreamOptions};
+use crate::api::units::counted;
 use crate::routing::route::UpstreamTls;
 use crate::routing::target::Target;
 use crate::tls::client::{self, ClientTls, Trust};
@@ -24,7 +25,7 @@ pub struct ListenTlsArgs {
     #[arg(long, value_name = "FILE")]
     pub client_ca: Option<PathBuf>,
     /// Client certificates [default: required with --client-ca, otherwise off]
-    #[arg(long, value_name = "MODE", value_enum)]
+    #[arg(long, value_name = "MODE", value_enum, ignore_case = true)]
     pub client_cert: Option<ClientCertArg>,
 }
 
@@ -37,8 +38,9 @@ impl ListenTlsArgs {
         let (certificates, keys) = (self.tls_cert.len(), self.tls_key.len());
         if certificates != keys {
             return Err(format!(
-                "--tls-cert is given {certificates} times and --tls-key {keys} times; each certificate needs its key, \
-                 in the same order"
+                "--tls-cert is given {} and --tls-key {}; each certificate needs its key, in the same order",
+                counted(certificates as u64, "time"),
+                counted(keys as u64, "time")
             ));
         }
         let pairs = self.tls_cert.iter().cloned().zip(self.tls_key.iter().cloned()).collect();

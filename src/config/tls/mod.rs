@@ -11,14 +11,15 @@ mod tests;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use super::scalar::word;
 use crate::tls::client::{ClientFiles, Trust};
 use crate::tls::pem::PemFile;
 use crate::tls::server::{ClientCertificates, ServerTls};
 
 /// The values of `--client-cert`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientCertArg {
     /// Request no client certificate
@@ -27,6 +28,12 @@ pub enum ClientCertArg {
     Optional,
     /// Refuse clients without a valid certificate
     Required,
+}
+
+impl<'de> Deserialize<'de> for ClientCertArg {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        word(from)
+    }
 }
 
 /// The names of the options for messages: as flags, or as in the file.

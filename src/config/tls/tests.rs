@@ -35,7 +35,7 @@ fn clients_are_asked_for_certificates_as_the_flags_say() {
 fn flags_of_the_listener_that_do_not_fit_each_other_are_named() {
     use ClientCertArg::{Off, Optional, Required};
     for (args, says) in [
-        (listen(2, 1, false, None), "--tls-cert is given 2 times and --tls-key 1 times"),
+        (listen(2, 1, false, None), "--tls-cert is given 2 times and --tls-key 1 time;"),
         (listen(0, 1, false, None), "--tls-cert is given 0 times"),
         (listen(1, 1, false, Some(Required)), "--client-cert required needs --client-ca"),
         (listen(1, 1, false, Some(Optional)), "--client-cert optional needs --client-ca"),

@@ -11,6 +11,7 @@ use utoipa_axum::routes;
 
 use super::etag::{self, If};
 use super::extract::{Body, Names, Query, Who};
+use super::filters::{self, Named};
 use super::{Admin, page};
 use crate::api::etag::Put;
 use crate::api::problem::Faults;
@@ -78,14 +79,14 @@ struct Asked {
 }
 
 impl Asked {
-    fn filter(&mut self) -> Result<ApiFilter, Refused> {
+    fn filter(&mut self) -> Result<(ApiFilter, Option<EnvironmentName>), Refused> {
         let mut faults = Faults::default();
+        let environment =
+            self.environment.take().and_then(|text| faults.keep("environment", text.parse::<EnvironmentName>()));
         let filter = ApiFilter {
             project: self.project.take().and_then(|text| faults.keep("project", text.parse())),
             lifecycle: self.lifecycle.take().and_then(|text| faults.keep("lifecycle", text.parse())),
-            environment: self.environment.take().and_then(|text| {
-                faults.keep("environment", text.parse::<EnvironmentName>()).map(|name| name.as_str().to_owned())
-            }),
+            environment: environment.as_ref().map(|name| name.as_str().to_owned()),
             text: self.q.take(),
         };
         faults.none()?;
@@ -93,7 +94,7 @@ impl Asked {
             let message = format!("it must have {MAX_TEXT_CHARS} characters at most");
             return Err(Refused::field(QUERY_INVALID, "q", "length", message));
         }
-        Ok(filter)
+        Ok((filter, environment))
     }
 }
 
@@ -103,9 +104,14 @@ impl Asked {
         (status = 200, body = Page<Api>, description = "A page of APIs"),
         (status = 422, description = "`fields-invalid`")))]
 async fn list(State(admin): State<Admin>, Query(mut asked): Query<Asked>) -> Result<Json<Page<Api>>, Refused> {
-    let filter = asked.filter()?;
+    let (filter, named_environment) = asked.filter()?;
     let page = page::asked(asked.limit, asked.cursor)?;
-    Ok(Json(admin.manager().apis(filter, page).await?))
+    let named = Named { project: filter.project.clone(), environment: named_environment, api: None };
+    let found = admin.manager().apis(filter, page).await?;
+    if found.items.is_empty() {
+        filters::exist(&admin, named).await?;
+    }
+    Ok(Json(found))
 }
 
 /// Create an API, and its project if there is none

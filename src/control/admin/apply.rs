@@ -7,6 +7,7 @@ use utoipa_axum::routes;
 
 use super::Admin;
 use super::extract::{Body, Who};
+use crate::api::problem::Code;
 use crate::api::view::apply::{Applied, AppliedStep, Documents};
 use crate::control::http::problem::{REQUEST_TIMEOUT, Refused};
 use crate::control::manage::{Mode, documents_invalid};
@@ -36,6 +37,10 @@ async fn apply(State(admin): State<Admin>, Who(who): Who, request: Request) -> R
     let read = tokio::task::spawn_blocking(move || read::files(&documents.files)).await;
     let read = read.map_err(|_| Refused::new(REQUEST_TIMEOUT, "The process ends; nothing was done."))?;
     let documents = read.map_err(|faults| documents_invalid(&faults))?;
+    if documents.is_empty() {
+        // An empty file is a mistake somewhere before: no steps would hide it.
+        return Err(Refused::field(Code::DOCUMENTS_INVALID, "files", "required", "there is no document in them"));
+    }
     let steps = admin.manager().apply_documents(&who, documents, mode).await?;
     let shown = |step: &Step| AppliedStep { api: step.key().to_string(), step: step.to_string() };
     Ok(Json(Applied { steps: steps.iter().map(shown).collect() }))

@@ -12,6 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::extract::{self, Body, Names, Query, Who};
+use super::filters::{self, Named};
 use super::{Admin, page};
 use crate::api::problem::{Code, Fault, Faults};
 use crate::api::view::connections::{Closed, Closing, Connection, Traffic};
@@ -81,11 +82,16 @@ async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Result<
         faults.keep("client", address.map_err(|_| Fault::new("address", "it must be an IP address")))
     });
     faults.none()?;
-    let filter = filter(extract::api(asked.api.as_deref())?, environment);
+    let api = extract::api(asked.api.as_deref())?;
+    let named = Named { project: None, environment: environment.clone(), api: api.clone() };
+    let filter = filter(api, environment);
     let page = page::asked(asked.limit, asked.cursor)?;
     let from: Position = pages::read(List::Connections, page.cursor.as_deref())?.unwrap_or_default();
     let (found, next) = admin.shards().connections(&filter, client, from, usize::from(page.limit)).await?;
-    let items = found.iter().map(|(shard, view)| shown(*shard, view)).collect();
+    if found.is_empty() {
+        filters::exist(&admin, named).await?;
+    }
+    let items: Vec<Connection> = found.iter().map(|(shard, view)| shown(*shard, view)).collect();
     Ok(Json(Page { items, next: next.map(|next| pages::write(List::Connections, next)) }))
 }
 
@@ -140,6 +146,7 @@ async fn close(
         faults.keep("api", key.map_err(|problems| Fault::new("api", problems.detail)))
     });
     faults.none()?;
+    let named = Named { project: None, environment: environment.clone(), api: api.clone() };
     let filter = filter(api, environment);
     if filter == Filter::default() {
         let asked = "it must name an API, an environment, or both";
@@ -149,6 +156,9 @@ async fn close(
     run_to_completion(async move {
         let answers = admin.shards().close(&filter).await?;
         let closing = answers.sum();
+        if closing == 0 {
+            filters::exist(&admin, named).await?;
+        }
         let environment = filter.environment.map(|name| format!("@{name}"));
         let subject = filter.api.into_iter().chain(environment).collect::<Vec<_>>().join(" ");
         record(&admin, &who, subject, closing).await;

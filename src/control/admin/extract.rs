@@ -11,13 +11,19 @@ use axum::http::header::HeaderName;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use crate::api::problem::{Code, Problems};
+use super::json;
+use crate::api::misfit::misfit;
+use crate::api::problem::{Code, FieldError, Problems};
+use crate::api::request::Rules;
 use crate::api::{Actor, ApiKey};
 use crate::control::http::guard::{self, BodyLimit};
 use crate::control::http::problem::{self, Refused, echo};
 
 /// The longest time that a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The most faults of one query that are told.
+const MAX_FAULTS: usize = 50;
 
 /// A body that must be there, as JSON.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +70,7 @@ pub(super) fn api(text: Option<&str>) -> Result<Option<ApiKey>, Refused> {
         .map_err(|problems: Problems| Refused::field(Code::FIELDS_INVALID, "api", "api", echo(&problems.detail)))
 }
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+impl<S: Send + Sync, T: DeserializeOwned + Rules> FromRequest<S> for Body<T> {
     type Rejection = Refused;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
@@ -72,7 +78,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         if !guard::is_json(request.headers()) {
             return Err(guard::not_json());
         }
-        parse(&read(request, state).await?).map(Self)
+        json::read(&read(request, state).await?).map(Self)
     }
 }
 
@@ -84,9 +90,11 @@ impl<S: Send + Sync> FromRequest<S> for NoBody {
         #[serde(deny_unknown_fields)]
         struct Nothing {}
 
+        impl Rules for Nothing {}
+
         let body = read(request, state).await?;
         if !body.is_empty() {
-            parse::<Nothing>(&body)?;
+            json::read::<Nothing>(&body)?;
         }
         Ok(Self)
     }
@@ -98,14 +106,35 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
         let query = parts.uri.query().unwrap_or_default();
         let pairs: Result<Vec<(String, String)>, _> = serde_urlencoded::from_str(query);
-        let pairs = pairs.map_err(|error| Refused::new(problem::QUERY_INVALID, echo(&error.to_string())))?;
-        // Each value is text until its field says what it is: an error then names the field.
-        let fields = serde::de::value::MapDeserializer::new(pairs.into_iter().map(|(name, value)| (name, Text(value))));
-        serde_path_to_error::deserialize(fields).map(Self).map_err(|error| {
-            let (path, message) = (error.path().to_string(), error.into_inner().to_string());
-            misfit(problem::QUERY_INVALID, "", &path, &message)
-        })
+        let pairs = pairs
+            .map_err(|_| Refused::new(problem::QUERY_INVALID, "The query is not text in UTF-8, percent-encoded."))?;
+        parameters(pairs).map(Self)
     }
+}
+
+/// Reads the parameters of a query: all that do not fit are told at once.
+fn parameters<T: DeserializeOwned>(mut pairs: Vec<(String, String)>) -> Result<T, Refused> {
+    let mut faults: Vec<FieldError> = Vec::new();
+    loop {
+        // Each value is text until its field says what it is: an error then names the field.
+        let fields = pairs.iter().map(|(name, value)| (name.as_str(), Text(value.clone())));
+        let fields = serde::de::value::MapDeserializer::new(fields);
+        let error = match serde_path_to_error::deserialize(fields) {
+            Ok(read) if faults.is_empty() => return Ok(read),
+            Ok(_) => break,
+            Err(error) => error,
+        };
+        let path = error.path().to_string();
+        let misfit = misfit(&error.into_inner().to_string());
+        let name = misfit.name.unwrap_or(path);
+        let before = pairs.len();
+        pairs.retain(|(given, _)| *given != name);
+        faults.push(FieldError { field: echo(&name), rule: misfit.rule.to_owned(), message: echo(&misfit.message) });
+        if pairs.len() == before || faults.len() >= MAX_FAULTS {
+            break;
+        }
+    }
+    Err(Problems { code: problem::QUERY_INVALID, ..Problems::of_fields(faults) }.into())
 }
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Names<T> {
@@ -189,54 +218,6 @@ async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Refu
     })
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
-    // serde would take the values of an object without their names, too.
-    if body.trim_ascii_start().first() == Some(&b'[') {
-        return Err(Refused::field(problem::JSON_SHAPE, "", "type", "The body is an array: an object is asked for."));
-    }
-    let mut reader = serde_json::Deserializer::from_slice(body);
-    let parsed = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let path = error.path().to_string();
-        unreadable(&path, &error.into_inner())
-    })?;
-    reader.end().map_err(|error| unreadable(".", &error))?;
-    Ok(parsed)
-}
-
-/// The problem of a body that is no JSON, or JSON of another shape.
-fn unreadable(path: &str, error: &serde_json::Error) -> Refused {
-    let (line, column) = (error.line(), error.column());
-    let text = error.to_string();
-    // serde_json says the place itself, in this form and only at the end.
-    let said = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
-    let place = format!(" (line {line}, column {column} of the body)");
-    if error.is_data() {
-        return misfit(problem::JSON_SHAPE, &place, path, said);
-    }
-    Refused::new(problem::JSON_SYNTAX, format!("The body is not JSON: {}{place}.", echo(said)))
-}
-
-/// A problem of the field that serde complains of, with the rule it breaks.
-fn misfit(code: Code, place: &str, path: &str, said: &str) -> Refused {
-    let rules = [
-        ("unknown field", "unknown"),
-        ("missing field", "required"),
-        ("duplicate field", "duplicate"),
-        ("unknown variant", "one-of"),
-        ("invalid type", "type"),
-    ];
-    let rule = rules.iter().find(|(start, _)| said.starts_with(start)).map_or("value", |(_, rule)| rule);
-    let named = matches!(rule, "unknown" | "required" | "duplicate").then(|| said.split('`').nth(1)).flatten();
-    let outer = if path == "." { "" } else { path };
-    let field = match named {
-        // Of these, serde's path is sometimes that of the object, sometimes that of the field.
-        Some(name) if outer.is_empty() => name.to_owned(),
-        Some(name) if outer != name && !outer.ends_with(&format!(".{name}")) => format!("{outer}.{name}"),
-        _ => outer.to_owned(),
-    };
-    Refused::field(code, &echo(&field), rule, format!("{}{place}", echo(said)))
-}
-
 #[cfg(test)]
 mod tests {
     use axum::Router;
@@ -249,7 +230,17 @@ mod tests {
     use tower::ServiceExt;
 
     use super::{Body, Names, NoBody, Query};
+    use crate::api::FieldError;
+    use crate::api::problem::Fault;
+    use crate::api::request::Rules;
     use crate::control::http::guard::MAX_BODY_BYTES;
+
+    impl Rules for Thing {
+        fn broken(&self) -> Vec<FieldError> {
+            let is_long = self.name.len() > 3;
+            is_long.then(|| Fault::new("length", "it is too long").at("name")).into_iter().collect()
+        }
+    }
 
     // Their fields are read by their `Debug` alone.
     #[allow(dead_code)]
@@ -333,6 +324,44 @@ mod tests {
         }
         let (status, code, at, broken) = fault("/thing", r#"{"name": "a", "name": "b"}"#).await;
         assert_eq!((status, code.as_str(), at.as_str(), broken.as_str()), (400, "json-shape", "name", "duplicate"));
+    }
+
+    #[tokio::test]
+    async fn d4_all_faults_of_a_body_are_told_at_once() {
+        let body = json!({
+            "name": "long", "colour": 1, "size": 2,
+            "inner": [{ "port": "x" }, { "up": 1 }, { "port": 1, "mode": "slow" }],
+        });
+        let (status, problem) = post_to("/thing", body.to_string()).await;
+        assert_eq!((status, &problem["code"]), (400, &json!("json-shape")), "{problem}");
+        let told = |problem: &Value| {
+            let errors = problem["errors"].as_array().unwrap().iter();
+            let text =
+                |error: &Value| format!("{}: {}", error["field"].as_str().unwrap(), error["rule"].as_str().unwrap());
+            let mut told: Vec<String> = errors.map(text).collect();
+            told.sort_unstable();
+            told
+        };
+        let expected = [
+            "colour: unknown",
+            "inner[0].port: type",
+            "inner[1].port: required",
+            "inner[1].up: unknown",
+            "inner[2].mode: one-of",
+            "name: length",
+            "size: unknown",
+        ];
+        assert_eq!(told(&problem), expected, "{problem}");
+        let (_, problem) = post_to("/thing", json!({ "name": ["a"], "inner": 5, "colour": 1 }).to_string()).await;
+        assert_eq!(told(&problem), ["colour: unknown", "inner: type", "name: type"], "no fault of a value of ours");
+        let (_, problem) = post_to("/thing", json!({ "inner": [{}], "colour": 1 }).to_string()).await;
+        assert_eq!(told(&problem), ["colour: unknown", "inner[0].port: required", "name: required"]);
+        let (status, problem) = post_to("/asked?colour=red&limit=x&mode=slow&name=a", "").await;
+        assert_eq!((status, &problem["code"]), (400, &json!("query-invalid")));
+        assert_eq!(told(&problem), ["colour: unknown", "limit: value", "mode: one-of"]);
+        let many: String = (0..500).map(|number| format!("\"u{number}\": 1,")).collect();
+        let (_, problem) = post_to("/thing", format!("{{{many} \"name\": \"a\"}}")).await;
+        assert!(problem["errors"].as_array().unwrap().len() <= 51, "bounded");
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Admin;
+use crate::api::units::counted;
 use crate::api::view::health::{Alive, Health, HealthStatus, ShardHealth, StoreHealth, StoreState};
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {
@@ -37,7 +38,8 @@ async fn show(State(admin): State<Admin>) -> Json<Health> {
     if admin.manager().is_draining() {
         let left = shards.iter().filter_map(|shard| shard.connections).fold(0, usize::saturating_add);
         problems.push(format!(
-            "The node is shutting down: it takes no connections and no changes, and has {left} connections left."
+            "The node is shutting down: it takes no connections and no changes, and has {} left.",
+            counted(left as u64, "connection")
         ));
     }
     for shard in shards.iter().filter(|shard| !shard.ended) {

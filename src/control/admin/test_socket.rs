@@ -72,7 +72,7 @@ async fn echo(mut socket: WebSocketStream<Upgraded>, stopped: impl Future<Output
                 socket.close(close::GOING_AWAY, "idle timeout");
                 break;
             }
-            Ok(Incoming::Close(_) | Incoming::Violation(_) | Incoming::End) | Err(_) => break,
+            Ok(Incoming::Close(..) | Incoming::Violation(_) | Incoming::End) | Err(_) => break,
         };
         if sent.is_err() {
             return;

@@ -49,7 +49,7 @@ impl Manager {
     pub async fn api(&self, key: &ApiKey) -> Result<Tagged<Api>, Problems> {
         let key = key.clone();
         self.read(move |reader| {
-            let row = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(&key))?;
+            let row = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(reader.connection, &key))?;
             let etag = row.etag();
             Ok(Tagged { value: views::api(reader.connection, reader.environments, row)?, etag })
         })
@@ -63,7 +63,7 @@ impl Manager {
     pub async fn policies(&self, key: &ApiKey, environment: Option<String>) -> Result<EffectivePolicies, Problems> {
         let key = key.clone();
         self.read(move |reader| {
-            let api = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(&key))?;
+            let api = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(reader.connection, &key))?;
             let environment = environment.as_deref().map(|name| reader.environments.known(name)).transpose()?;
             let running = match environment {
                 Some(environment) => deployments::find(reader.connection, api.id, environment.name.as_str())?,
@@ -132,7 +132,7 @@ impl Manager {
     pub async fn revisions(&self, key: &ApiKey, page: PageRequest) -> Result<Page<Revision>, Problems> {
         let key = key.clone();
         self.read(move |reader| {
-            let api = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(&key))?;
+            let api = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(reader.connection, &key))?;
             let before: Option<u64> = page::read(List::Revisions, page.cursor.as_deref())?;
             let mut page = Filling::new(clamp(page.limit));
             let more = page.asks_for();
@@ -150,7 +150,7 @@ impl Manager {
     pub async fn revision(&self, key: &ApiKey, number: u64) -> Result<Revision, Problems> {
         let key = key.clone();
         self.read(move |reader| {
-            let api = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(&key))?;
+            let api = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(reader.connection, &key))?;
             revisions::find(reader.connection, api.id, number)?.ok_or_else(|| {
                 Problems::new(Code::REVISION_NOT_FOUND, format!("{key} has no revision {number}; {}.", which(&api)))
             })

@@ -1,15 +1,19 @@
 //! A change that is being made: what it may use, and what it leaves behind.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
 
 use crate::api::problem::Code;
-use crate::api::{Actor, ApiKey, Condition, Deployed, DeploymentId, ETag, Environments, Problems};
+use crate::api::{Actor, ApiKey, Condition, Deployed, DeploymentId, ETag, Environments, Problems, nearest};
 use crate::control::store::apis::{self, ApiRow};
 use crate::control::store::audit::{self, NewEntry};
 use crate::control::store::deployments;
+
+/// The most names that are looked at for the one that was meant.
+pub(super) const MAX_HINTS: u64 = 1000;
 
 /// Every deployment there is, and what a change that is not committed has done to it.
 #[derive(Debug, Default)]
@@ -132,7 +136,7 @@ impl ChangeContext<'_> {
     pub(super) fn api(&self, key: &ApiKey, condition: &Condition) -> Result<ApiRow, Problems> {
         let found = apis::find(self.connection, key)?;
         check(condition, found.as_ref().map(ApiRow::etag), key)?;
-        found.ok_or_else(|| no_api(key))
+        found.ok_or_else(|| no_api(self.connection, key))
     }
 }
 
@@ -153,6 +157,16 @@ pub(super) fn check(
     Err(Problems::new(Code::CONDITION_FAILED, format!("{what} {why}.")))
 }
 
-pub(super) fn no_api(key: &ApiKey) -> Problems {
-    Problems::new(Code::API_NOT_FOUND, format!("There is no API {key}: see the list of APIs for those that there are."))
+pub(super) fn no_api(connection: &Connection, key: &ApiKey) -> Problems {
+    let mut keys: Vec<String> = Vec::new();
+    let take = |row: ApiRow| {
+        keys.push(row.key.to_string());
+        Ok::<_, rusqlite::Error>(ControlFlow::Continue(()))
+    };
+    // The hint is worth no more than these, and no failure.
+    let _ = apis::list(connection, &apis::Filter::default(), None, MAX_HINTS, take);
+    let meant =
+        nearest(&key.to_string(), keys.iter().map(String::as_str)).map(|meant| format!("did you mean {meant}?"));
+    let advice = meant.unwrap_or_else(|| "see the list of APIs for those that there are.".to_owned());
+    Problems::new(Code::API_NOT_FOUND, format!("There is no API {key}: {advice}"))
 }

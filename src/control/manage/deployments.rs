@@ -21,7 +21,7 @@ impl Manager {
     pub async fn deployments(&self, key: &ApiKey) -> Result<Tagged<Vec<Deployment>>, Problems> {
         let key = key.clone();
         self.read(move |reader| {
-            let api = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(&key))?;
+            let api = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(reader.connection, &key))?;
             Ok(Tagged { value: views::deployments(reader.connection, reader.environments, &api)?, etag: api.etag() })
         })
         .await
@@ -34,7 +34,7 @@ impl Manager {
     pub async fn deployment(&self, key: &ApiKey, environment: &str) -> Result<Tagged<Deployment>, Problems> {
         let (key, environment) = (key.clone(), environment.to_owned());
         self.read(move |reader| {
-            let api = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(&key))?;
+            let api = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(reader.connection, &key))?;
             let Some(row) = deployments::find(reader.connection, api.id, &environment)? else {
                 reader.environments.known(&environment)?;
                 return Err(not_there(&key, &environment));

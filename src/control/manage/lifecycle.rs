@@ -23,7 +23,7 @@ impl Manager {
     pub async fn lifecycle(&self, key: &ApiKey) -> Result<Tagged<LifecycleView>, Problems> {
         let key = key.clone();
         self.read(move |reader| {
-            let api = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(&key))?;
+            let api = apis::find(reader.connection, &key)?.ok_or_else(|| no_api(reader.connection, &key))?;
             let history = audit::lifecycle(reader.connection, api.id)?;
             let allowed = api.life.state.allowed().to_vec();
             let value = LifecycleView { state: api.life.state, allowed, history, warnings: None };

@@ -1,13 +1,19 @@
 //! Projects: what APIs are kept in.
 
+use std::ops::ControlFlow;
+
+use rusqlite::Connection;
 use serde_json::json;
 
-use super::change_context::{ChangeContext, check};
+use super::change_context::{ChangeContext, MAX_HINTS, check};
 use super::{Manager, clamp};
 use crate::api::etag::{Put, Tagged};
 use crate::api::problem::Code;
 use crate::api::request::NewProject;
-use crate::api::{Action, Actor, Change, Condition, Description, Page, PageRequest, Problems, Project, ProjectName};
+use crate::api::units::counted;
+use crate::api::{
+    Action, Actor, Change, Condition, Description, Page, PageRequest, Problems, Project, ProjectName, nearest,
+};
 use crate::control::page::{self, Filling, List};
 use crate::control::store::audit::NewEntry;
 use crate::control::store::projects::{self, ProjectRow};
@@ -37,7 +43,7 @@ impl Manager {
     pub async fn project(&self, name: &ProjectName) -> Result<Tagged<Project>, Problems> {
         let name = name.clone();
         self.read(move |reader| {
-            let row = projects::find(reader.connection, &name)?.ok_or_else(|| no_project(&name))?;
+            let row = projects::find(reader.connection, &name)?.ok_or_else(|| no_project(reader.connection, &name))?;
             Ok(Tagged { value: row.project, etag: row.etag })
         })
         .await
@@ -56,7 +62,8 @@ impl Manager {
     ) -> Result<Put<Project>, Problems> {
         let change = Change::PutProject { project: name.clone(), description: new.check()? };
         self.apply_one(actor, change, condition, move |context, made| {
-            let row = projects::find(context.connection, &name)?.ok_or_else(|| no_project(&name))?;
+            let row =
+                projects::find(context.connection, &name)?.ok_or_else(|| no_project(context.connection, &name))?;
             Ok(Put { value: row.project, etag: row.etag, is_new: made.is_new })
         })
         .await
@@ -114,7 +121,8 @@ pub(super) fn delete(context: &ChangeContext<'_>, name: &ProjectName, condition:
     let Some(row) = &before else { return Ok(()) };
     if row.project.apis > 0 {
         let apis = row.project.apis;
-        let detail = format!("Project {name} has {apis} APIs, of which some may be retired: delete them first.");
+        let detail =
+            format!("Project {name} has {}, of which some may be retired: delete them first.", counted(apis, "API"));
         return Err(Problems::new(Code::PROJECT_NOT_EMPTY, detail));
     }
     projects::delete(context.connection, name)?;
@@ -133,7 +141,16 @@ fn record(
     context.record(&NewEntry { action, subject, api: None, before: shown(before), after: shown(after) })
 }
 
-fn no_project(name: &ProjectName) -> Problems {
-    let detail = format!("There is no project {name}: see the list of projects for those that there are.");
-    Problems::new(Code::PROJECT_NOT_FOUND, detail)
+fn no_project(connection: &Connection, name: &ProjectName) -> Problems {
+    let mut names: Vec<String> = Vec::new();
+    let take = |project: Project| {
+        names.push(project.name.into());
+        Ok::<_, rusqlite::Error>(ControlFlow::Continue(()))
+    };
+    // The hint is worth no more than these, and no failure.
+    let _ = projects::list(connection, "", MAX_HINTS, take);
+    let meant = nearest(name.as_str(), names.iter().map(String::as_str));
+    let meant = meant.map(|meant| format!("did you mean {meant}?"));
+    let advice = meant.unwrap_or_else(|| "see the list of projects for those that there are.".to_owned());
+    Problems::new(Code::PROJECT_NOT_FOUND, format!("There is no project {name}: {advice}"))
 }

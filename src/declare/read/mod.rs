@@ -12,10 +12,11 @@ use serde_saphyr::Location;
 
 use self::tree::{Field, Misfit, Tree};
 use super::document::{API_VERSION, Declared, Document, KIND, Origin};
+use crate::api::misfit::hint;
 use crate::api::request::{NewApi, NewDefinition, NewDeployment, OwnTargets, moment};
 use crate::api::view::Status;
 use crate::api::view::apply::DocumentFile;
-use crate::api::{ApiKey, Definition, EnvironmentName, FieldError, Lifecycle, Name, Problems, nearest};
+use crate::api::{ApiKey, Definition, EnvironmentName, FieldError, Lifecycle, Name, Problems};
 
 /// The fields of a document besides those of the definition.
 const ABOUT: [&str; 10] = [
@@ -180,10 +181,7 @@ impl Reader<'_> {
             return None;
         };
         for field in fields.iter().filter(|field| !known.contains(&field.name.as_str())) {
-            let hint = match nearest(&field.name, known.iter().copied()) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None => format!("expected one of {}", known.join(", ")),
-            };
+            let hint = hint(&field.name, known);
             // Nothing else of the line is repeated: it may be a secret in the wrong place.
             self.fault(field.at, below.trim_end_matches('.'), format!("unknown field `{}`: {hint}", field.name));
         }
@@ -350,11 +348,7 @@ impl Reader<'_> {
             if let Some((0, at)) = revision {
                 self.fault(at, &format!("{below}revision"), "revisions count from 1");
             }
-            let status = self.checked(&given, &below, "status", |text| match text {
-                "running" => Ok(Status::Running),
-                "stopped" => Ok(Status::Stopped),
-                _ => Err("it must be `running` or `stopped`"),
-            });
+            let status = self.checked(&given, &below, "status", str::parse::<Status>);
             let targets = self.own_targets(&given, &below);
             if let (Some(environment), Some(targets)) = (name, targets) {
                 declared.push(Declared { environment, revision: revision.map(|(number, _)| number), targets, status });

@@ -54,9 +54,26 @@ fn policies_are_read_as_they_are_written_and_off_is_no_boolean() {
 }
 
 #[test]
+fn d13_a_value_of_another_kind_is_told_in_our_words() {
+    let text = "apiVersion: ringway/v1\nkind: Api\nname: [a]\nversion: {a: 1}\ntargets: 5\ndeployments:\n- environment: a\n  revision: one\n\
+                - environment: b\n  revision: -1\n";
+    let told = faults(text);
+    for (start, says) in [
+        ("f.yaml:3:7: name: ", "text is expected"),
+        ("f.yaml:4:10: version: ", "text is expected"),
+        ("f.yaml:5:10: targets: ", "a list is expected"),
+        ("f.yaml:8:13: deployments[0].revision: ", "it must be a whole number, and is text"),
+        ("f.yaml:10:13: deployments[1].revision: ", "it must be a whole number from 0 to"),
+    ] {
+        assert!(told.iter().any(|line| line.starts_with(start) && line.contains(says)), "{start}: {told:#?}");
+    }
+    assert_eq!(told.len(), 5, "{told:#?}");
+}
+
+#[test]
 fn every_broken_rule_is_told_with_its_place() {
     let text = "apiVersion: v1\nkind: Pod\nproject: Bad\nname: a/b\nidentifier: '-'\nversion: one\ntargets:\n- ws://a\n- ftp://b\n\
-                access: both\nlifecycle: published\nsunset_at: soon\ndeployments:\n- environment: a\n  targets: [ws://x, http://]\n\
+                access: both\nlifecycle: live\nsunset_at: soon\ndeployments:\n- environment: a\n  targets: [ws://x, http://]\n\
                 - environment: a\n  revision: 0\n  status: on\n";
     let told = faults(text);
     for expected in [

@@ -8,6 +8,7 @@ use serde::{Deserialize, forward_to_deserialize_any};
 use serde_saphyr::{Location, Spanned};
 
 use super::Fault;
+use crate::api::misfit::misfit;
 use crate::declare::document::Origin;
 
 /// Documents in a file at most, and pieces of YAML in all of them.
@@ -242,7 +243,7 @@ impl std::error::Error for Misfit {}
 
 impl Error for Misfit {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { at: None, message: message.to_string() }
+        Self { at: None, message: misfit(&message.to_string()).message }
     }
 }
 

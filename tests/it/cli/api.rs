@@ -1,17 +1,15 @@
 //! `ringway api`, `env`, `conn` and `audit` as clients of a real node: what they answer, ask and exit with.
 
-#![allow(unsafe_code, reason = "system calls without a safe wrapper")]
-
-use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use crate::harness::node::{Home, Node, USUAL, ws};
 use crate::harness::process::{PROGRAM, run};
-use crate::harness::{EchoServer, client, until};
+use crate::harness::terminal::Terminal;
+use crate::harness::{EchoServer, client};
 
 /// A node with `Chat App API` in it, and where it is.
 fn with_chat(target: &str) -> (Home, Node) {
@@ -74,13 +72,11 @@ fn an_api_lives_its_life_on_the_command_line() {
     let back = json(&home, &["api", "deploy", chat, "--env", "production", "--api-targets", "--revision", "1"]);
     assert_eq!((&back["targets"], &back["effective_targets"][0]), (&Value::Null, &target.as_str().into()));
 
-    let (code, stdout, stderr) = home.run(&["api", "lifecycle", chat, "--to", "published", "--display-name", "Chat"]);
-    assert_eq!(code, 0, "{stderr}");
+    let publish = ["api", "lifecycle", chat, "--to", "published", "--display-name", "Chat"];
     let asked = format!("publish default/chat-app-api:1.0 as `Chat`: revision 1 runs in production, to {target}");
-    assert!(
-        stderr.starts_with(&format!("{asked}: not asked for confirmation, standard input or error is no terminal\n")),
-        "{stderr}"
-    );
+    fails(&home, &publish, 2, &[&asked, "standard input is no terminal; --yes does it without a question"]);
+    let (code, stdout, stderr) = home.run(&[&publish[..], &["--yes"]].concat());
+    assert_eq!(code, 0, "{stderr}");
     assert!(
         stdout.starts_with("state       Published\nmay become  Created Pre-released Deprecated Blocked\n"),
         "{stdout}"
@@ -91,14 +87,7 @@ fn an_api_lives_its_life_on_the_command_line() {
     home.works(&["api", "undeploy", chat, "--env", "development"]);
     let shown = json(&home, &["api", "show", "default/chat-app-api:1.0"]);
     assert_eq!(shown["deployments"].as_array().map(Vec::len), Some(1), "{shown}");
-    let (code, _, stderr) = home.run(&["api", "delete", chat]);
-    assert_eq!(code, 0);
-    assert!(
-        stderr.contains(
-            "delete default/chat-app-api:1.0 and end its connections in production: not asked for confirmation"
-        ),
-        "{stderr}"
-    );
+    home.works(&["api", "delete", chat, "--yes"]);
     fails(&home, &["api", "show", chat], 1, &["there is no API `chat-app-api`"]);
 
     let audit = json(&home, &["audit", "--limit", "3"]);
@@ -164,26 +153,35 @@ fn a_long_list_is_read_to_its_end() {
 fn what_is_wrong_is_told_field_by_field_and_ends_with_its_code() {
     let (home, _node) = with_chat("ws://127.0.0.1:9");
     let create = ["api", "create", "--name", "a/b", "--version", "one", "--target", "ws://a", "--target", "ftp://b"];
-    fails(&home, &create, 1, &["(422 fields-invalid)", "\n  name: ", "\n  version: ", "\n  targets[1]: "]);
+    fails(&home, &create, 3, &["(422 fields-invalid)", "\n  name: ", "\n  version: ", "\n  targets[1]: "]);
     let again = ["api", "create", "--name", "Chat App API", "--version", "1.0", "--target", "ws://a"];
     fails(&home, &again, 1, &["(409 api-exists)"]);
     fails(&home, &["api", "deploy", "chat-app-api", "--env", "moon"], 1, &["development, production"]);
     fails(&home, &["api", "promote", "chat-app-api"], 1, &["runs in: -; the order is development, production"]);
-    fails(&home, &["api", "lifecycle", "chat-app-api", "--to", "Retired"], 1, &["(409 lifecycle-not-allowed)"]);
+    fails(
+        &home,
+        &["api", "lifecycle", "chat-app-api", "--to", "Retired", "--yes"],
+        1,
+        &["(409 lifecycle-not-allowed)"],
+    );
     fails(&home, &["api", "test", "chat-app-api", "--env", "development"], 1, &["ringway api deploy"]);
     fails(&home, &["conn", "close", "0-12345"], 1, &["(404 connection-not-found)"]);
     for (usage, named) in [
-        (&["api", "show", "Chat"][..], "the identifier"),
-        (&["api", "update", "chat-app-api"], "--name"),
-        (&["api", "lifecycle", "chat-app-api", "--to", "Gone"], "it must be one of Created"),
+        (&["api", "update", "chat-app-api"][..], "--name"),
         (&["api", "lifecycle", "chat-app-api", "--display-name", "C"], "--to"),
         (&["api", "deploy", "chat-app-api"], "--env"),
         (&["api", "promote", "chat-app-api", "--target", "keep", "--target", "ws://a"], "either `keep` or URLs"),
         (&["conn", "close"], "<ID|--api <REF>>"),
         (&["conn", "close", "0-1", "--env", "production"], "--env"),
-        (&["audit", "--since", "yesterday"], "2027-06-30"),
     ] {
         fails(&home, usage, 2, &[named]);
+    }
+    for (wrong, named) in [
+        (&["api", "show", "Chat"][..], "the identifier"),
+        (&["api", "lifecycle", "chat-app-api", "--to", "Gone"], "it must be one of `Created`"),
+        (&["audit", "--since", "yesterday"], "2027-06-30"),
+    ] {
+        fails(&home, wrong, 3, &[named]);
     }
 }
 
@@ -265,43 +263,6 @@ fn connections_that_are_to_end_are_told_of_with_how_many_are_left() {
     node.admin.delete(&api);
 }
 
-/// A terminal: what is typed, and what is shown.
-struct Terminal {
-    master: File,
-    slave: OwnedFd,
-}
-
-impl Terminal {
-    fn open() -> Self {
-        let (mut master, mut slave) = (-1, -1);
-        let null = std::ptr::null_mut();
-        // SAFETY: both numbers are live, and the rest may be null.
-        let opened = unsafe { libc::openpty(&raw mut master, &raw mut slave, null, null.cast(), null.cast()) };
-        assert_eq!(opened, 0, "{}", std::io::Error::last_os_error());
-        // SAFETY: it was opened just now, and is nobody else's.
-        let master = unsafe { File::from_raw_fd(master) };
-        // SAFETY: the same.
-        let slave = unsafe { OwnedFd::from_raw_fd(slave) };
-        Self { master, slave }
-    }
-
-    /// Runs a command at it and types an answer once it asks. Its exit code, and what was shown.
-    fn run(mut self, arguments: &[&str], typed: &str) -> (i32, String) {
-        let end = || Stdio::from(self.slave.try_clone().unwrap());
-        let mut command = Command::new(PROGRAM);
-        let mut child = command.args(arguments).stdin(end()).stderr(end()).stdout(Stdio::null()).spawn().unwrap();
-        let mut shown = Vec::new();
-        while !shown.ends_with(b"[y/N] ") {
-            let mut byte = [0];
-            self.master.read_exact(&mut byte).unwrap();
-            shown.push(byte[0]);
-        }
-        self.master.write_all(typed.as_bytes()).unwrap();
-        let status = until("it ends", || child.try_wait().unwrap());
-        (status.code().unwrap(), String::from_utf8(shown).unwrap())
-    }
-}
-
 #[test]
 fn at_a_terminal_what_cannot_be_taken_back_is_asked_for() {
     let (home, _node) = with_chat("ws://127.0.0.1:9");
@@ -348,10 +309,50 @@ fn manual_pages_and_completions_know_every_command() {
     );
     let (code, _, stderr) = run(&["man", "api", "fly"]);
     assert!(code == 2 && stderr.contains("`api fly`"), "{stderr}");
-    for shell in ["bash", "zsh", "fish"] {
-        let script = run(&["completions", shell]).1;
-        for word in ["lifecycle", "display-name", "dry-run", "any-port"] {
-            assert!(script.contains(word), "{shell}: {word}");
-        }
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(run(&["completions", shell]).1.contains("RINGWAY_COMPLETE"), "{shell}");
     }
+}
+
+/// What is offered for the last word of a line.
+fn offered(home: &Home, words: &[&str]) -> Vec<String> {
+    let mut command = Command::new(PROGRAM);
+    command.arg("--").arg("ringway").args(words).env("RINGWAY_COMPLETE", "bash").env("RINGWAY_STATE", home.state());
+    command.env("_CLAP_COMPLETE_INDEX", words.len().to_string()).env("_CLAP_IFS", "\n");
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let all = String::from_utf8(output.stdout).unwrap();
+    // Options go with every word that is no option yet.
+    let asks_for_options = words.last().is_some_and(|word| word.starts_with('-'));
+    all.lines().filter(|word| asks_for_options || !word.starts_with('-')).map(str::to_owned).collect()
+}
+
+#[test]
+fn d8_a_line_is_completed_with_what_the_node_has() {
+    let (home, node) = with_chat("ws://127.0.0.1:9");
+    home.works(&["project", "set", "shop"]);
+    for (words, expected) in [
+        (&["api", "show", ""][..], &["chat-app-api"][..]),
+        (&["api", "deploy", "ch"], &["chat-app-api"]),
+        (&["api", "deploy", "chat-app-api", "--env", ""], &["development", "production"]),
+        (&["api", "promote", "chat-app-api", "--to", "p"], &["production"]),
+        (&["api", "list", "--project", ""], &["default", "shop"]),
+        (&["project", "show", "s"], &["shop"]),
+        (&["env", "show", "d"], &["development"]),
+        (&["conn", "close", "--api", ""], &["chat-app-api"]),
+        (&["api", "lifecycle", "chat-app-api", "--to", "Pu"], &["Published"]),
+        (&["api", "create", "--access", "i"], &["internal"]),
+        (&["api", "lifecycle", "x", "--disp"], &["--display-name"]),
+        (&["demo", "--any"], &["--any-port"]),
+        (&["-o", "j"], &["json"]),
+    ] {
+        assert_eq!(offered(&home, words), expected, "{words:?}");
+    }
+    node.stop();
+    assert_eq!(
+        offered(&home, &["api", "show", ""]),
+        Vec::<String>::new(),
+        "without a node there are no names, and no error"
+    );
+    assert_eq!(offered(&home, &["api", "prom"]), ["promote"]);
 }

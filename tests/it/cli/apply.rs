@@ -180,7 +180,7 @@ fn an_apply_that_the_node_refuses_names_the_step_and_changes_nothing() {
     write(folder.path(), "chat.yaml", &chat("ws://${BACKEND}", "Published"));
     for dry in [&["--dry-run"][..], &[]] {
         let (code, stdout, stderr) = home.run(&[&["apply", "-f", files][..], dry].concat());
-        assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
+        assert_eq!((code, stdout.as_str()), (3, ""), "{stderr}");
         let step = format!("{files}/chat.yaml:1:1: deploy default/chat:1.0 in development: targets[0]: ");
         assert!(stderr.contains(&step) && stderr.contains("BACKEND"), "{stderr}");
     }

@@ -39,10 +39,7 @@ fn all_that_is_wrong_is_told_with_its_place() {
     assert_eq!((code, out.as_str()), (3, ""));
     let lines: Vec<&str> = errors.lines().collect();
     assert_eq!(lines[0], format!("ringway: {path}:1:8: cpus: the range `3-1` runs backwards"));
-    assert!(
-        lines[1].starts_with(&format!("{path}:3:1: limits.idle: unknown field `idle`, expected one of")),
-        "{errors}"
-    );
+    assert!(lines[1].starts_with(&format!("{path}:3:1: limits.idle: unknown field `idle`: ")), "{errors}");
     assert_eq!(lines.len(), 2);
 
     let (code, out, errors) = run(&["config", "check", "--config", &path, "-o", "json"]);

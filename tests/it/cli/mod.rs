@@ -2,6 +2,8 @@
 
 mod api;
 mod apply;
+mod automation;
 mod commands;
 mod config_file;
 mod demo;
+mod terminal_socket;

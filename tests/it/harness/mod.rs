@@ -6,7 +6,7 @@
 //! - [`script`] is an upstream that plays a script; [`came`] is all that came from the other end, read as an HTTP answer.
 //! - [`pki`] makes certificates, [`secure`] speaks TLS with them, [`site`] is a proxy that has some.
 //! - [`loads`] are traffic patterns that several tests run; [`wait`] waits for conditions; [`patient`] retries interrupted reads.
-//! - [`dns`] answers DNS queries; [`namespace`] gives a test a network of its own; [`tools`] finds programs, and [`browser`] one of them; [`documents`] reads the documentation.
+//! - [`dns`] answers DNS queries; [`namespace`] gives a test a network of its own; [`tools`] finds programs, and [`browser`] one of them; [`terminal`] is one that commands ask at; [`documents`] reads the documentation.
 //! - [`contracts`], [`invariants`] and [`routes`] are what `tests/fuzz` checks too: rules that hold for any input, and a second implementation of routing.
 
 use std::net::IpAddr;
@@ -32,6 +32,7 @@ pub(crate) mod routes;
 pub(crate) mod script;
 pub(crate) mod secure;
 pub(crate) mod site;
+pub(crate) mod terminal;
 pub(crate) mod tools;
 pub(crate) mod upstream;
 pub(crate) mod wait;

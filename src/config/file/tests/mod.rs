@@ -178,30 +178,49 @@ internal.client_cert = "maybe"
         "ringway.toml:1:8: cpus: the range `3-1` runs backwards",
         "ringway.toml:2:34: trusted_proxies[1]: `10.0.0.0/33` is neither an address nor a network; write for example 10.0.0.0/8 or ::1",
         "ringway.toml:2:49: trusted_proxies[2]: `7` is neither an address nor a network; write for example 10.0.0.0/8 or ::1",
-        "ringway.toml:3:12: resolver: invalid type: string \"10.0.0.53\", expected a sequence",
+        "ringway.toml:3:12: resolver: it must be a list, and is text",
         "ringway.toml:4:19: drain_window_ms: it must be more than 0",
-        "ringway.toml:5:1: colour: unknown field `colour`, expected one of `cpus`, `trusted_proxies`, `resolver`, \
-         `drain_window_ms`, `preserve_host`, `abnormal_close_code`, `admin`, `metrics`, `log`, `limits`, `environments`",
+        "ringway.toml:5:1: colour: unknown field `colour`: expected one of cpus, trusted_proxies, resolver, drain_window_ms, \
+         preserve_host, abnormal_close_code, admin, metrics, log, limits, environments",
         "ringway.toml:8:10: admin.listen: `localhost:9600` is not an address with a port; write for example 127.0.0.1:8080 or [::]:8080",
-        "ringway.toml:9:1: admin.port: unknown field `port`, expected one of `listen`, `allowed_hosts`, `token_file`",
+        "ringway.toml:9:1: admin.port: unknown field `port`: expected one of listen, allowed_hosts, token_file",
         "ringway.toml:12:19: limits.idle_timeout_ms: `-1ms` does not begin with a whole number",
         "ringway.toml:13:20: limits.ping_interval_ms: `30` has no unit; write 30s or 30ms",
-        "ringway.toml:14:19: limits.max_frame_bytes: invalid type: floating point `1.5`, expected a number of bytes, or text such as \"64KiB\"",
+        "ringway.toml:14:19: limits.max_frame_bytes: it must be a number of bytes, or text such as \"64KiB\", and is a number with a fraction",
         "ringway.toml:15:19: limits.max_connections: `off` is not a whole number",
         "ringway.toml:16:31: limits.max_connections_per_address: it must be more than 0",
-        "ringway.toml:19:8: environments[0].name: invalid type: integer `5`, expected a string",
+        "ringway.toml:19:8: environments[0].name: it must be text, and is a whole number",
         "ringway.toml:20:23: environments[0].external.listen: `127.0.0.1` is not an address with a port; write for example 127.0.0.1:8080 or [::]:8080",
-        "ringway.toml:20:36: environments[0].external.tsl: unknown field `tsl`, expected one of `listen`, `tls`, `client_ca`, `client_cert`, `proxy_protocol`",
+        "ringway.toml:20:36: environments[0].external.tsl: unknown field `tsl`: expected one of listen, tls, client_ca, client_cert, proxy_protocol",
         "ringway.toml:21:24: environments[0].variables.SECRET: it must be text: write it in quotes",
-        "ringway.toml:22:12: environments[0].limits.max_connections: unknown field `max_connections`, expected one of \
-         `connect_timeout_ms`, `idle_timeout_ms`, `ping_interval_ms`, `upstream_ping_interval_ms`, `pong_timeout_ms`, `close_timeout_ms`, `max_frame_bytes`, `max_message_bytes`",
-        "ringway.toml:25:19: environments[1].upstream_tls.ca: invalid type: string \"ca.pem\", expected a sequence",
+        "ringway.toml:22:12: environments[0].limits.max_connections: unknown field `max_connections`: expected one of \
+         connect_timeout_ms, idle_timeout_ms, ping_interval_ms, upstream_ping_interval_ms, pong_timeout_ms, close_timeout_ms, max_frame_bytes, max_message_bytes",
+        "ringway.toml:25:19: environments[1].upstream_tls.ca: it must be a list, and is text",
         "ringway.toml:26:17: environments[1].internal.tls[0]: missing field `key`",
-        "ringway.toml:27:24: environments[1].internal.client_cert: unknown variant `maybe`, expected one of `off`, `optional`, `required`",
+        "ringway.toml:27:24: environments[1].internal.client_cert: it must be one of `off`, `optional`, `required`",
     ] {
         assert!(told.lines().any(|told| told == line), "{line}\nis not in:\n{told}");
     }
     assert_eq!(told.lines().count(), 21, "{told}");
+}
+
+#[test]
+fn d4_an_unknown_option_hides_no_other_fault() {
+    let told = faults(
+        "colour = 1\ndrain_window_ms = \"20s\"\n\n[admin]\nallowed_hosts = [\"a b\"]\nport = 1\n\n[[environments]]\nname = \"A\"\n",
+    );
+    for line in [
+        "ringway.toml:1:1: colour: unknown field `colour`: ",
+        "ringway.toml:2:19: drain_window_ms: is 20s; it must be less than limits.drain_timeout_ms",
+        "ringway.toml:5:18: admin.allowed_hosts[0]: ",
+        "ringway.toml:6:1: admin.port: unknown field `port`: ",
+        "ringway.toml:9:8: environments[0].name: `A` is not a name",
+    ] {
+        assert!(told.lines().any(|told| told.starts_with(line)), "{line}\nis not in:\n{told}");
+    }
+    // What is missing because it could not be read has one fault.
+    let told = faults("colour = 1\n[[environments]]\nname = 5\n");
+    assert_eq!(told.lines().filter(|line| line.contains("environments[0].name")).count(), 1, "{told}");
 }
 
 #[test]

@@ -221,7 +221,7 @@ async fn fields_of_deployments_and_lifecycles_are_refused_with_their_rules() {
     let lifecycle = format!("PUT {CHAT}/lifecycle");
     let publish = json!({ "state": "Published" });
     let mut states = no_text("state");
-    states.push((json!("published"), 422, "state", "one-of"));
+    states.push((json!("live"), 422, "state", "one-of"));
     refuse(&node, &lifecycle, &publish, "state", states).await;
     refuse(&node, &lifecycle, &publish, "display_name", vec![(json!(""), 422, "display_name", "length")]).await;
     refuse(&node, &lifecycle, &publish, "sunset_at", vec![(json!("2100-01-01T00:00:00Z"), 422, "sunset_at", "state")])
@@ -279,7 +279,7 @@ async fn parameters_are_refused_with_their_rules() {
         ("/apis?colour=red", 400, "colour", "unknown"),
         ("/apis?limit=1&limit=2", 400, "limit", "duplicate"),
         (&format!("/apis?q={long}"), 400, "q", "length"),
-        ("/apis?lifecycle=created", 422, "lifecycle", "one-of"),
+        ("/apis?lifecycle=made", 422, "lifecycle", "one-of"),
         ("/apis?project=A", 422, "project", "characters"),
         ("/apis?environment=", 422, "environment", "length"),
         ("/audit?api=chat", 422, "api", "api"),

@@ -34,8 +34,9 @@ pub enum Incoming {
     Text(String),
     /// A binary message.
     Binary(Vec<u8>),
-    /// The peer's close frame, with its code if it has one. The answer is due: see [`WebSocketStream::flush`].
-    Close(Option<u16>),
+    /// The peer's close frame, with its code if it has one, and its reason, which may be empty. The answer is due: see
+    /// [`WebSocketStream::flush`].
+    Close(Option<u16>, String),
     /// The peer broke a rule. A close frame is due.
     Violation(Violation),
     /// The peer ended the connection without a close frame.
@@ -247,7 +248,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
                 Event::Payload(payload) => self.message.extend_from_slice(payload),
                 Event::MessageEnd => return Some(self.take_message()),
                 Event::Ping(_) | Event::Pong(_) => {}
-                Event::Close { code, .. } => return Some(Incoming::Close(code)),
+                Event::Close { code, reason } => return Some(Incoming::Close(code, reason.to_owned())),
                 Event::Violation(violation) => return Some(Incoming::Violation(violation)),
                 Event::NeedMore => {
                     (self.at, self.end) = (0, 0);

@@ -192,8 +192,8 @@ fn every_bad_value_names_its_field_and_rule() {
             ("description", json!("a\rb"), ("description", "characters")),
             ("description", json!("\u{7f}"), ("description", "characters")),
             ("access", json!(""), ("access", "one-of")),
-            ("access", json!("External"), ("access", "one-of")),
-            ("type", json!("websocket"), ("type", "one-of")),
+            ("access", json!("public"), ("access", "one-of")),
+            ("type", json!("web socket"), ("type", "one-of")),
             ("targets", json!([]), ("targets", "count")),
             ("targets", json!(vec!["ws://a"; 17]), ("targets", "count")),
             ("targets", json!(["ws://a", ""]), ("targets[1]", "length")),
@@ -288,7 +288,7 @@ fn bad_deployments_promotions_and_lives_name_field_and_rule() {
     }
     for (body, broken) in [
         (json!({ "state": "" }), ("state", "one-of")),
-        (json!({ "state": "published" }), ("state", "one-of")),
+        (json!({ "state": "live" }), ("state", "one-of")),
         (json!({ "state": "Published", "display_name": "" }), ("display_name", "length")),
         (json!({ "state": "Published", "display_name": "x".repeat(61) }), ("display_name", "length")),
         (json!({ "state": "Published", "display_name": "a\u{1b}b" }), ("display_name", "characters")),
