@@ -1,5 +1,7 @@
 //! `ringway man`: manual pages from the definition of the command line, with [`examples`], exit codes and files added.
 
+#[cfg(test)]
+mod documentation;
 pub(super) mod examples;
 mod page;
 

@@ -1,7 +1,9 @@
 //! Tests that hold the documentation against the program.
 
 mod architecture;
+mod as_written;
 mod documentation;
 mod documented_cli;
 mod documented_fields;
 mod documented_model;
+mod links;
