@@ -14,6 +14,7 @@ use ringway::proto::mask;
 use ringway::proto::request::Request;
 use ringway::proto::response::{Expected, Response};
 use ringway::proto::scan::{FrameLimits, Scanner};
+use ringway::proto::via::ChainKey;
 
 const KEY: mask::Key = [0x37, 0xfa, 0x21, 0x3d];
 const FRAME_LIMITS: FrameLimits = FrameLimits { max_frame_bytes: 64 << 20, max_message_bytes: 64 << 20 };
@@ -92,12 +93,14 @@ fn handshake(criterion: &mut Criterion) {
     });
 
     let key = key_from([7; 16]);
+    let pseudonym = ChainKey::new([7; 16]).pseudonym(1);
     let via = Via {
         key: &key,
         client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
         scheme: "http",
         trusted: false,
         subject: None,
+        pseudonym: &pseudonym,
     };
     let mut out = Vec::with_capacity(4096);
     group.bench_function("find, parse and write for the upstream", |bencher| {

@@ -81,6 +81,14 @@ pub fn counted(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
+/// A size, or `off`.
+///
+/// # Errors
+/// The errors of [`bytes`].
+pub fn optional_bytes(text: &str) -> Result<Optional<u64>, String> {
+    optional(text, bytes)
+}
+
 /// A value that may be `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Optional<T>(pub Option<T>);

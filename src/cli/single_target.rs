@@ -14,6 +14,7 @@ use crate::config::units::{self, Cpus};
 use crate::node::announce;
 use crate::node::events::Signals;
 use crate::node::single_target::{Options, Prepared};
+use crate::routing::plain::PlainPath;
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct SingleTargetArgs {
@@ -23,6 +24,9 @@ pub(super) struct SingleTargetArgs {
     /// Peers that must send a PROXY protocol header (version 1 or 2), as addresses or networks
     #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = units::network)]
     proxy_protocol: Vec<ipnet::IpNet>,
+    /// Answer plain HTTP on this path: 200, or 503 once the process is about to end [default: off]
+    #[arg(long, value_name = "PATH", value_parser = units::plain_path)]
+    health_path: Option<PlainPath>,
     /// CPUs to run on, one shard each, for example 0-3,6 [default: all]
     #[arg(long, value_name = "LIST", value_parser = units::cpus)]
     cpus: Option<Cpus>,
@@ -43,6 +47,8 @@ impl SingleTargetArgs {
         Ok(Options {
             listen: self.listen,
             proxy_protocol: self.proxy_protocol.clone(),
+            strict_sni_host: self.tls.strict_sni_host,
+            health_path: self.health_path.clone(),
             cpus: self.cpus.clone(),
             ring_completions: self.ring_completions,
             tls: self.tls.server().map_err(Failure::Configuration)?,

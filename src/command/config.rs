@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use rustls::{ClientConfig, ServerConfig};
 
+use crate::proto::certificate_names::CertificateNames;
+use crate::proto::via::ChainKey;
 use crate::routing::settings::Settings;
 use crate::routing::snapshot::Snapshot;
 
@@ -16,21 +18,32 @@ pub struct ShardConfig {
     /// The routes.
     pub snapshot: Arc<Snapshot>,
     /// TLS configurations for clients, by the listener's index; `None`, or no entry, for plain text.
-    pub tls: Vec<Option<Arc<ServerConfig>>>,
+    pub tls: Vec<Option<ListenerTls>>,
     /// TLS configurations for upstreams, by [`trust`](crate::routing::route::UpstreamTls::trust). They hold sessions to
     /// resume, so each shard has its own.
     pub upstream_tls: Vec<Arc<ClientConfig>>,
+    /// The key of the names by which routes recognise requests that come back: the same on all shards of a process.
+    pub chain: ChainKey,
+}
+
+/// The TLS of a listener: clones are the same.
+#[derive(Clone, Debug)]
+pub struct ListenerTls {
+    /// The configuration of sessions.
+    pub config: Arc<ServerConfig>,
+    /// The names of the certificates in it.
+    pub names: Arc<CertificateNames>,
 }
 
 impl ShardConfig {
-    /// A configuration without TLS.
+    /// A configuration without TLS, for a shard that never dials another Ringway.
     #[must_use]
     pub fn plain_text(settings: Arc<Settings>, snapshot: Arc<Snapshot>) -> Self {
-        Self { settings, snapshot, tls: Vec::new(), upstream_tls: Vec::new() }
+        Self { settings, snapshot, tls: Vec::new(), upstream_tls: Vec::new(), chain: ChainKey::new([0; 16]) }
     }
 
     /// The TLS configuration for clients of this listener; `None` for plain text.
-    pub(crate) fn listener_tls(&self, listener: u16) -> Option<&Arc<ServerConfig>> {
+    pub(crate) fn listener_tls(&self, listener: u16) -> Option<&ListenerTls> {
         self.tls.get(usize::from(listener))?.as_ref()
     }
 }

@@ -13,8 +13,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rustls::{ClientConfig, ServerConfig};
+use rustls::ClientConfig;
 
+use self::config::ListenerTls;
 use self::view::{ConnectionPage, Report};
 use crate::routing::route::RouteId;
 use crate::routing::settings::Settings;
@@ -24,7 +25,7 @@ use crate::routing::snapshot::Snapshot;
 #[derive(Debug)]
 pub enum Command {
     /// Use this TLS configuration for clients of the listener with this index, from the next handshake.
-    Certificates(u16, Arc<ServerConfig>),
+    Certificates(u16, ListenerTls),
     /// Make a snapshot and settings active. Tunnels whose route was removed, closed, or lost their endpoint are drained
     /// over the route's window; no other connection is touched.
     Activate(Box<Activation>),
@@ -34,6 +35,8 @@ pub enum Command {
     List(ConnectionQuery, Reply<ConnectionPage>),
     /// Close the selected connections in order, and reply how many will close.
     Close(Selection, Reply<u64>),
+    /// Answer 503 on the health path from now on: the process will soon drain. Nothing else changes.
+    AnnounceEnd,
     /// Stop accepting, drain every connection over the window of its route, then finish. Repeating it changes nothing.
     Drain,
 }

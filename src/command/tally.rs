@@ -13,6 +13,8 @@ pub struct Tally {
     pub declined: u64,
     /// Clients that left before the handshake was complete.
     pub left: u64,
+    /// Plain HTTP requests that Ringway answered itself.
+    pub answered: u64,
     /// TLS handshakes that failed, and clients that spoke TLS to a plain-text listener.
     pub insecure: u64,
     /// Handshakes that Ringway refused, by the refusal's code.
@@ -39,6 +41,7 @@ impl Tally {
             (&mut self.opened, other.opened),
             (&mut self.declined, other.declined),
             (&mut self.left, other.left),
+            (&mut self.answered, other.answered),
             (&mut self.insecure, other.insecure),
         ];
         for (count, more) in counts {

@@ -77,10 +77,21 @@ pub struct Report {
     pub figures: Figures,
     /// Connections that the shard holds.
     pub connections: usize,
+    /// Bytes of its connections that wait in the kernel.
+    pub kernel: KernelBytes,
     /// One report for each route that has had a connection here since it was deployed. Routes that are gone are
     /// reported by their labels, without an id; connections that found no route are reported without labels. The same
     /// labels may come more than once.
     pub routes: Vec<RouteReport>,
+}
+
+/// Bytes in the kernel's buffers of a shard's connections, estimated from a sample of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KernelBytes {
+    /// Of clients: sent and not acknowledged, and received and not read.
+    pub client: [u64; 2],
+    /// Of upstreams, in the same order.
+    pub upstream: [u64; 2],
 }
 
 /// The counts of one route on one shard.

@@ -14,6 +14,7 @@ use super::units::{self, Optional};
 use crate::api::policy::POLICIES;
 use crate::api::{Policies, PolicyValues};
 use crate::engine::keepalive::KeepAlive;
+use crate::engine::socket_options::{Buffers, SocketOptions};
 use crate::invariant::Invariant;
 use crate::proto::head::{HeadLimits, MAX_LINES};
 
@@ -24,6 +25,10 @@ const MAX_HEAD_BYTES: u64 = 32 * 1024;
 const MAX_USER_TIMEOUT: Duration = Duration::from_secs(24 * 24 * 3600);
 /// The kernel allows 32,767 s.
 const MAX_KEEPALIVE: Duration = Duration::from_secs(9 * 3600);
+
+/// Less than a page leaves no room for one segment; the kernel doubles what it is given, in 31 bits.
+const MIN_BUFFER_BYTES: u32 = 4096;
+const MAX_BUFFER_BYTES: u32 = 512 << 20;
 
 /// Limits and deadlines, as the operator wrote them.
 #[derive(Args, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -66,7 +71,11 @@ pub struct LimitArgs {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
     #[serde(rename = "close_timeout_ms", with = "scalar::time")]
     pub close_timeout: Duration,
-    /// Longest time from SIGTERM or SIGINT to the end of the process
+    /// Time from SIGTERM or SIGINT to the begin of the drain, in which health checks fail and clients are still taken
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = units::delay)]
+    #[serde(rename = "drain_delay_ms", with = "scalar::delay")]
+    pub drain_delay: Duration,
+    /// Longest time from the begin of the drain to the end of the process
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
     #[serde(rename = "drain_timeout_ms", with = "scalar::time")]
     pub drain_timeout: Duration,
@@ -93,6 +102,22 @@ pub struct LimitArgs {
     /// Most connections from one IPv4 address or IPv6 /64, or off
     #[arg(long, value_name = "N", default_value = "off", value_parser = units::optional_count)]
     pub max_connections_per_address: Optional<u64>,
+    /// Most bytes that the kernel holds of what is sent to clients (SO_SNDBUF), or off
+    #[arg(long, value_name = "BYTES", default_value = "off", value_parser = units::optional_bytes)]
+    #[serde(rename = "client_send_buffer_bytes", with = "scalar::size_or_off")]
+    pub client_send_buffer: Optional<u64>,
+    /// Most bytes that the kernel holds of what is received from clients (SO_RCVBUF), or off
+    #[arg(long, value_name = "BYTES", default_value = "off", value_parser = units::optional_bytes)]
+    #[serde(rename = "client_receive_buffer_bytes", with = "scalar::size_or_off")]
+    pub client_receive_buffer: Optional<u64>,
+    /// Most bytes that the kernel holds of what is sent to upstreams (SO_SNDBUF), or off
+    #[arg(long, value_name = "BYTES", default_value = "off", value_parser = units::optional_bytes)]
+    #[serde(rename = "upstream_send_buffer_bytes", with = "scalar::size_or_off")]
+    pub upstream_send_buffer: Optional<u64>,
+    /// Most bytes that the kernel holds of what is received from upstreams (SO_RCVBUF), or off
+    #[arg(long, value_name = "BYTES", default_value = "off", value_parser = units::optional_bytes)]
+    #[serde(rename = "upstream_receive_buffer_bytes", with = "scalar::size_or_off")]
+    pub upstream_receive_buffer: Optional<u64>,
 }
 
 impl Default for LimitArgs {
@@ -112,7 +137,9 @@ impl Default for LimitArgs {
 pub struct Limits {
     /// From accept to the 101.
     pub handshake_timeout: Duration,
-    /// From SIGTERM or SIGINT to the end of the process.
+    /// From SIGTERM or SIGINT to the begin of the drain.
+    pub drain_delay: Duration,
+    /// From the begin of the drain to the end of the process.
     pub drain_timeout: Duration,
     /// Limits on heads of requests and responses.
     pub head: HeadLimits,
@@ -122,6 +149,24 @@ pub struct Limits {
     pub max_connections: Option<u64>,
     /// The most connections from one IPv4 address or IPv6 /64.
     pub max_connections_per_address: Option<u64>,
+    /// The kernel's buffers of clients' sockets.
+    pub client_buffers: Buffers,
+    /// The kernel's buffers of upstreams' sockets.
+    pub upstream_buffers: Buffers,
+}
+
+impl Limits {
+    /// The options of clients' sockets.
+    #[must_use]
+    pub fn client_sockets(&self) -> SocketOptions {
+        SocketOptions { keepalive: self.keepalive, buffers: self.client_buffers }
+    }
+
+    /// The options of upstreams' sockets.
+    #[must_use]
+    pub fn upstream_sockets(&self) -> SocketOptions {
+        SocketOptions { keepalive: self.keepalive, buffers: self.upstream_buffers }
+    }
 }
 
 /// An environment's `limits` in the file: the policies that it names, each without `limits.` before it.
@@ -234,16 +279,21 @@ impl LimitArgs {
     /// # Errors
     /// Every option that is out of its range, with the range.
     pub fn checked(&self) -> Result<Limits, Vec<OutOfRange>> {
-        match (self.head(), self.keepalive()) {
-            (Ok(head), Ok(keepalive)) => Ok(Limits {
+        match (self.head(), self.keepalive(), self.buffers()) {
+            (Ok(head), Ok(keepalive), Ok([client_buffers, upstream_buffers])) => Ok(Limits {
                 handshake_timeout: self.handshake_timeout,
+                drain_delay: self.drain_delay,
                 drain_timeout: self.drain_timeout,
                 head,
                 keepalive,
                 max_connections: self.max_connections,
                 max_connections_per_address: self.max_connections_per_address.0,
+                client_buffers,
+                upstream_buffers,
             }),
-            (head, keepalive) => Err(head.err().into_iter().chain(keepalive.err()).collect()),
+            (head, keepalive, buffers) => {
+                Err(head.err().into_iter().chain(keepalive.err()).chain(buffers.err().into_iter().flatten()).collect())
+            }
         }
     }
 
@@ -271,6 +321,29 @@ impl LimitArgs {
             }
         }
         Ok(KeepAlive { user_timeout: self.tcp_user_timeout.0, probes: self.tcp_keepalive.0 })
+    }
+
+    /// The buffers of clients' sockets and of upstreams'.
+    fn buffers(&self) -> Result<[Buffers; 2], Vec<OutOfRange>> {
+        let mut faults = Vec::new();
+        let mut size = |flag, field, value: Optional<u64>| {
+            let bytes = value.0?;
+            let known = u32::try_from(bytes).ok().filter(|bytes| (MIN_BUFFER_BYTES..=MAX_BUFFER_BYTES).contains(bytes));
+            if known.is_none() {
+                let why = format!("is {bytes}; it must be from {MIN_BUFFER_BYTES} to {MAX_BUFFER_BYTES}, or off");
+                faults.push(OutOfRange { flag, field, why });
+            }
+            known
+        };
+        let client = Buffers {
+            send: size("--client-send-buffer", "client_send_buffer_bytes", self.client_send_buffer),
+            receive: size("--client-receive-buffer", "client_receive_buffer_bytes", self.client_receive_buffer),
+        };
+        let upstream = Buffers {
+            send: size("--upstream-send-buffer", "upstream_send_buffer_bytes", self.upstream_send_buffer),
+            receive: size("--upstream-receive-buffer", "upstream_receive_buffer_bytes", self.upstream_receive_buffer),
+        };
+        if faults.is_empty() { Ok([client, upstream]) } else { Err(faults) }
     }
 
     /// The node's value of every policy. Those that are no limits have their defaults.

@@ -12,6 +12,7 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use super::units::{self, Cpus, LossCode, Optional};
+use crate::routing::plain::PlainPath;
 
 /// Reads a word of a fixed list as its flag does: in upper or lower case.
 pub(super) fn word<'de, T: ValueEnum, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
@@ -88,6 +89,7 @@ macro_rules! kind {
 }
 
 kind!(time: Duration, units::duration, "ms", "a number of milliseconds, or text such as \"30s\"", millis);
+kind!(delay: Duration, units::delay, "ms", "a number of milliseconds, or text such as \"30s\"; 0 for none", millis);
 kind!(size: u64, units::bytes, "", "a number of bytes, or text such as \"64KiB\"", |bytes| *bytes);
 kind!(count: u64, units::count, "", "a whole number above 0", |count| *count);
 
@@ -102,6 +104,22 @@ pub(super) mod optional_count {
     pub(in crate::config) fn serialize<S: Serializer>(value: &Option<u64>, into: S) -> Result<S::Ok, S::Error> {
         match value {
             Some(value) => count::serialize(value, into),
+            None => into.serialize_none(),
+        }
+    }
+}
+
+/// A size that may be left out, for `#[serde(with)]`.
+pub(super) mod optional_size {
+    use super::{Deserializer, Serializer, size};
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+        size::deserialize(from).map(Some)
+    }
+
+    pub(in crate::config) fn serialize<S: Serializer>(value: &Option<u64>, into: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => size::serialize(value, into),
             None => into.serialize_none(),
         }
     }
@@ -134,6 +152,29 @@ impl Serialize for Optional<Duration> {
             Some(duration) => into.serialize_u64(millis(duration)),
             None => into.serialize_str("off"),
         }
+    }
+}
+
+struct OptionalSize;
+
+impl Kind for OptionalSize {
+    type Value = Optional<u64>;
+    const EXPECTED: &'static str = "a number of bytes, text such as \"64KiB\", or \"off\"";
+    fn read(text: &str) -> Result<Self::Value, String> {
+        units::optional_bytes(text)
+    }
+}
+
+/// A size that may be `off`, for `#[serde(with)]`.
+pub(super) mod size_or_off {
+    use super::{Deserializer, Optional, OptionalSize, Serialize, Serializer, read};
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Optional<u64>, D::Error> {
+        read::<OptionalSize, D>(from)
+    }
+
+    pub(in crate::config) fn serialize<S: Serializer>(value: &Optional<u64>, into: S) -> Result<S::Ok, S::Error> {
+        value.serialize(into)
     }
 }
 
@@ -227,6 +268,10 @@ text!(
 text!(
     /// `127.0.0.1:8080`.
     Listen: SocketAddr, units::socket, "text with an address and a port such as \"127.0.0.1:8080\""
+);
+text!(
+    /// `/healthz`.
+    HttpPath: PlainPath, units::plain_path, "text with a path such as \"/healthz\""
 );
 text!(
     /// `10.0.0.53` or `10.0.0.53:53`.

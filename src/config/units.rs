@@ -3,13 +3,16 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
 pub use crate::api::units::{
-    LossCode, Optional, bytes, count, duration, optional_count, optional_duration, optional_loss_code, show_duration,
+    LossCode, Optional, bytes, count, duration, optional_bytes, optional_count, optional_duration, optional_loss_code,
+    show_duration,
 };
 use crate::proto::head;
+use crate::routing::plain::PlainPath;
 
 /// Reads a whole number of any type.
 ///
@@ -39,6 +42,22 @@ pub fn header(text: &str) -> Result<(String, String), String> {
         return Err(format!("`{name}` is not a header name, or its value holds a control character"));
     }
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Reads a time that may be 0.
+///
+/// # Errors
+/// A message for the person who wrote the text.
+pub fn delay(text: &str) -> Result<Duration, String> {
+    if ["0", "0ms", "0s"].contains(&text) { Ok(Duration::ZERO) } else { duration(text) }
+}
+
+/// Reads a path of Ringway's own.
+///
+/// # Errors
+/// A message for the person who wrote the text.
+pub fn plain_path(text: &str) -> Result<PlainPath, String> {
+    text.parse().map_err(|why| format!("`{text}` is not a path: {why}"))
 }
 
 /// Reads a network; an address counts as a network of its own.

@@ -23,6 +23,7 @@
 //! | [`state_dir`] | the state directory: names of its files, its lock, whole writes |
 //! | [`notes`] | lasting problems, for the health page |
 //! | [`runtime`] | the tokio runtime of the thread `control`, for everything that mostly waits |
+//! | [`repeat_limit`] | limits how often one message is logged |
 //! | `page` | cursors and pages of lists |
 //! | `stamp` | tells whether a file has changed without reading it |
 
@@ -35,6 +36,7 @@ pub mod metrics;
 pub mod notes;
 mod page;
 pub mod publish;
+pub mod repeat_limit;
 pub mod resolver;
 pub mod runtime;
 pub mod shards;

@@ -53,10 +53,10 @@ impl<C: Send + 'static> Shards<C> {
             let (mailbox, peers) = (queues.mailbox, peers.clone());
             let (make, ended) = (service.clone(), ended.clone());
             let completions = plan.ring_completions.unwrap_or(ring::COMPLETIONS);
-            let (wait, keepalive) = (plan.wait, plan.keepalive);
+            let (wait, sockets) = (plan.wait, plan.sockets);
             let (started, is_started) = sync_channel(1);
             let made = move || {
-                let net = Net::open(completions, keepalive)?;
+                let net = Net::open(completions, sockets)?;
                 Shard::new(make(index, peers), net, listeners, mailbox, wait)
             };
             let body = move || match made() {

@@ -57,6 +57,7 @@ mod tests {
 
     use super::KeepAlive;
     use crate::engine::listener;
+    use crate::engine::socket_options::SocketOptions;
 
     fn settings<S: std::os::fd::AsFd>(socket: &S) -> (Option<Duration>, bool, Duration, Duration, u32) {
         let socket = SockRef::from(socket);
@@ -70,7 +71,8 @@ mod tests {
     }
 
     fn accepted_with(keepalive: KeepAlive) -> (Option<Duration>, bool, Duration, Duration, u32) {
-        let (address, mut listeners) = listener::bind("127.0.0.1:0".parse().unwrap(), 1, keepalive).unwrap();
+        let options = SocketOptions { keepalive, ..SocketOptions::default() };
+        let (address, mut listeners) = listener::bind("127.0.0.1:0".parse().unwrap(), 1, options).unwrap();
         let listener = TcpListener::from(listeners.remove(0));
         listener.set_nonblocking(false).unwrap();
         let _client = TcpStream::connect(address).unwrap();

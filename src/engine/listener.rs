@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use socket2::{Domain, Protocol, SockAddr, Type};
 
-use super::keepalive::KeepAlive;
+use super::socket_options::SocketOptions;
 use super::sys;
 
 /// Connections that the kernel holds for a busy shard. The kernel cuts the number to net.core.somaxconn.
@@ -18,29 +18,29 @@ const BACKLOG: i32 = 4096;
 /// # Errors
 /// The address cannot be bound, or another process listens on it. That is checked first: SO_REUSEPORT, which lets
 /// shards share an address, would let another process take half of the connections unnoticed.
-pub fn bind(address: SocketAddr, shards: usize, keepalive: KeepAlive) -> io::Result<(SocketAddr, Vec<OwnedFd>)> {
+pub fn bind(address: SocketAddr, shards: usize, options: SocketOptions) -> io::Result<(SocketAddr, Vec<OwnedFd>)> {
     if address.port() != 0 {
         let alone = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         alone.set_reuse_address(true)?;
         alone.bind(&SockAddr::from(address))?;
     }
-    let first = bind_one(address, keepalive)?;
+    let first = bind_one(address, options)?;
     let bound = first.local_addr()?.as_socket().unwrap_or(address);
     let mut listeners = vec![OwnedFd::from(first)];
     while listeners.len() < shards {
-        listeners.push(bind_one(bound, keepalive)?.into());
+        listeners.push(bind_one(bound, options)?.into());
     }
     Ok((bound, listeners))
 }
 
-fn bind_one(address: SocketAddr, keepalive: KeepAlive) -> io::Result<socket2::Socket> {
+fn bind_one(address: SocketAddr, options: SocketOptions) -> io::Result<socket2::Socket> {
     let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     // Inherited by every accepted socket.
     socket.set_tcp_nodelay(true)?;
-    keepalive.set(&socket)?;
+    options.set(&socket)?;
     socket.bind(&SockAddr::from(address))?;
     socket.listen(BACKLOG)?;
     Ok(socket)

@@ -26,6 +26,7 @@ pub mod preflight;
 mod ring;
 mod shard;
 pub mod slab;
+pub mod socket_options;
 mod sockets;
 mod sys;
 pub mod time;

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use socket2::{Domain, Protocol, SockAddr, Type};
 
 use super::fault::Fault;
-use super::keepalive::KeepAlive;
 use super::ring::{Completion, Ring};
+use super::socket_options::SocketOptions;
 use super::sockets::{Entry, PollEnd, Ready, Sockets, socket_of, token_of};
 use super::sys;
 use super::time::Time;
@@ -30,12 +30,13 @@ pub(super) struct Net {
     random_used: usize,
     started: Time,
     idle: Duration,
-    keepalive: KeepAlive,
+    /// The options of dialled sockets.
+    options: SocketOptions,
 }
 
 impl Net {
     /// Opens a ring that belongs to the calling thread.
-    pub(super) fn open(completions: u32, keepalive: KeepAlive) -> io::Result<Self> {
+    pub(super) fn open(completions: u32, options: SocketOptions) -> io::Result<Self> {
         let now = Time::of_the_clock();
         Ok(Self {
             ring: Ring::new(completions)?,
@@ -46,7 +47,7 @@ impl Net {
             random: [0; RANDOM_BYTES],
             random_used: RANDOM_BYTES,
             idle: Duration::ZERO,
-            keepalive,
+            options,
         })
     }
 
@@ -194,8 +195,12 @@ impl Transport for Net {
         self.sockets.get(socket).and_then(Entry::fd).and_then(|fd| sys::acknowledged(fd).ok()).unwrap_or(0)
     }
 
+    fn unread(&self, socket: Socket) -> usize {
+        self.sockets.get(socket).and_then(Entry::fd).and_then(|fd| sys::unread(fd).ok()).unwrap_or(0)
+    }
+
     fn dial(&mut self, owner: Slot, from: Option<IpAddr>, to: SocketAddr) -> Result<Socket, Fault> {
-        let fd = connecting(from, to, self.keepalive).map_err(|error| fault_of(&error))?;
+        let fd = connecting(from, to, self.options).map_err(|error| fault_of(&error))?;
         let socket = self.sockets.insert(fd, Some(owner), Ready::default());
         // Armed after connect(): a poll armed before it reports a hang-up.
         self.arm(socket);
@@ -289,11 +294,11 @@ fn place(slot: Slot) -> (usize, u64) {
     ((slot.0 / 64) as usize, 1 << (slot.0 % 64))
 }
 
-fn connecting(from: Option<IpAddr>, to: SocketAddr, keepalive: KeepAlive) -> io::Result<OwnedFd> {
+fn connecting(from: Option<IpAddr>, to: SocketAddr, options: SocketOptions) -> io::Result<OwnedFd> {
     let kind = Type::STREAM.nonblocking().cloexec();
     let socket = socket2::Socket::new_raw(Domain::for_address(to), kind, Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
-    keepalive.set(&socket)?;
+    options.set(&socket)?;
     if let Some(from) = from {
         // connect() chooses the port, when the peer is known: the same port may be in use towards another peer.
         sys::choose_port_at_connect(socket.as_fd())?;

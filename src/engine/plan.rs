@@ -1,6 +1,6 @@
 //! The settings that all shards of a process share. They are fixed before the first shard starts.
 
-use super::keepalive::KeepAlive;
+use super::socket_options::SocketOptions;
 
 /// Settings of all shards.
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ pub struct Plan {
     /// The way in which a shard waits for work.
     pub wait: Wait,
     /// Options of dialled sockets. Accepted ones get theirs from [`bind`](super::listener::bind).
-    pub keepalive: KeepAlive,
+    pub sockets: SocketOptions,
 }
 
 /// The way in which a shard waits for work.

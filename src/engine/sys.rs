@@ -105,6 +105,16 @@ pub(super) fn acknowledged(fd: BorrowedFd<'_>) -> io::Result<u64> {
     }
 }
 
+/// Bytes in a socket's receive queue.
+pub(super) fn unread(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the request writes one int, to a live, exclusive one.
+    match unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &raw mut bytes) } {
+        0 => Ok(usize::try_from(bytes).unwrap_or(0)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Lets bind() take an address without a port, which connect() then chooses.
 pub(super) fn choose_port_at_connect(fd: BorrowedFd<'_>) -> io::Result<()> {
     let (on, size) = (1 as libc::c_int, libc::socklen_t::try_from(size_of::<libc::c_int>()).expected_or_default());

@@ -62,7 +62,8 @@ pub enum Next {
 /// The network as a service sees it. No call blocks.
 ///
 /// - Inputs of a step: [`now`](Self::now), [`wall_clock`](Self::wall_clock), [`recv`](Self::recv), [`hung_up`](Self::hung_up),
-///   [`unacknowledged`](Self::unacknowledged), [`acknowledged`](Self::acknowledged), [`random`](Self::random), [`figures`](Self::figures).
+///   [`unacknowledged`](Self::unacknowledged), [`acknowledged`](Self::acknowledged), [`unread`](Self::unread),
+///   [`random`](Self::random), [`figures`](Self::figures).
 /// - Outputs: [`send`](Self::send) and [`send_vectored`](Self::send_vectored), [`flush`](Self::flush) and
 ///   [`holds`](Self::holds) for layers that keep what they took, [`dial`](Self::dial), [`shutdown`](Self::shutdown),
 ///   [`close`](Self::close), [`abort`](Self::abort), [`wake`](Self::wake). An address to dial from is for the load
@@ -125,6 +126,12 @@ pub trait Transport {
 
     /// The number of bytes that the peer's host has acknowledged since the connection began; 0 if unknown.
     fn acknowledged(&self, _socket: Socket) -> u64 {
+        0
+    }
+
+    /// The number of bytes that the kernel has received and nobody has read; 0 if unknown. For figures: it costs a system
+    /// call.
+    fn unread(&self, _socket: Socket) -> usize {
         0
     }
 

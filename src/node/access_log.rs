@@ -1,14 +1,24 @@
 //! Writes the connections' records to the log, on a thread of its own: standard error may block, a shard must not.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rustls::ProtocolVersion;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::log::ACCESS;
+use crate::control::repeat_limit::RepeatLimit;
+use crate::proto::forwarded;
+use crate::proto::refusal::Refusal;
+use crate::proxy::end::End;
 use crate::proxy::journal::JournalReader;
 use crate::proxy::record::{Record, UNVERIFIED_UPSTREAMS};
+use crate::routing::route::RouteLabels;
+
+/// The time between two warnings about the same loop.
+const LOOP_PAUSE: Duration = Duration::from_secs(60);
 
 /// Starts the writer, which ends after the last shard.
 ///
@@ -17,12 +27,16 @@ use crate::proxy::record::{Record, UNVERIFIED_UPSTREAMS};
 pub(super) fn start(reader: JournalReader) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("journal".to_owned()).spawn(move || {
         let mut reported = 0;
+        let mut loops = RepeatLimit::new(LOOP_PAUSE);
         for batch in &reader.batches {
             for record in &batch {
                 write(record);
                 if record.upstream_unverified {
                     let so_far = UNVERIFIED_UPSTREAMS.load(Ordering::Relaxed);
                     warn!(client = %record.peer, so_far, "the upstream's certificate was not verified");
+                }
+                if record.end == End::Refused(Refusal::LOOP_DETECTED) {
+                    warn_of_loop(record, &mut loops);
                 }
             }
             report_lost(&reader, &mut reported);
@@ -33,6 +47,17 @@ pub(super) fn start(reader: JournalReader) -> std::io::Result<JoinHandle<()>> {
             warn!("connections to upstreams whose certificates were not verified: {unverified}");
         }
     })
+}
+
+/// Warns that a request came back to the route that had forwarded it, once in a while for each route.
+fn warn_of_loop(record: &Record, loops: &mut RepeatLimit<Option<Arc<RouteLabels>>>) {
+    let Some(requests) = loops.count(&record.labels, Instant::now()) else { return };
+    warn!(
+        api = record.labels.as_ref().map(tracing::field::display),
+        environment = record.labels.as_ref().map(|labels| &*labels.environment),
+        requests,
+        "the target leads back to Ringway: a request that it had forwarded came to it again, and was refused with 508"
+    );
 }
 
 /// Logs how many records were lost since the last report.
@@ -53,28 +78,39 @@ fn version(version: ProtocolVersion) -> &'static str {
     }
 }
 
+/// Writes the record at a level: tracing wants that to be a constant.
+macro_rules! record_at {
+    ($level:ident, $record:ident) => {
+        $level!(
+            target: ACCESS,
+            client = %forwarded::shown($record.peer),
+            api = $record.labels.as_ref().map(tracing::field::display),
+            environment = $record.labels.as_ref().map(|labels| &*labels.environment),
+            consumer = $record.consumer.as_ref().map(|consumer| &*consumer.name),
+            path = Some(&*$record.path).filter(|path| !path.is_empty()),
+            status = $record.status,
+            tls = $record.tls.map(version),
+            duration_ms = u64::try_from($record.duration.as_millis()).unwrap_or(u64::MAX),
+            messages_up = $record.client.messages,
+            messages_down = $record.upstream.messages,
+            bytes_up = $record.client.bytes,
+            bytes_down = $record.upstream.bytes,
+            client_close = $record.client.close_received,
+            client_told = $record.client.close_sent,
+            upstream_close = $record.upstream.close_received,
+            upstream_told = $record.upstream.close_sent,
+            end = %$record.end,
+            hint = $record.hint,
+        )
+    };
+}
+
 fn write(record: &Record) {
-    info!(
-        target: ACCESS,
-        client = %record.peer,
-        api = record.labels.as_ref().map(tracing::field::display),
-        environment = record.labels.as_ref().map(|labels| &*labels.environment),
-        consumer = record.consumer.as_ref().map(|consumer| &*consumer.name),
-        path = Some(&*record.path).filter(|path| !path.is_empty()),
-        status = record.status,
-        tls = record.tls.map(version),
-        duration_ms = u64::try_from(record.duration.as_millis()).unwrap_or(u64::MAX),
-        messages_up = record.client.messages,
-        messages_down = record.upstream.messages,
-        bytes_up = record.client.bytes,
-        bytes_down = record.upstream.bytes,
-        client_close = record.client.close_received,
-        client_told = record.client.close_sent,
-        upstream_close = record.upstream.close_received,
-        upstream_told = record.upstream.close_sent,
-        end = %record.end,
-        hint = record.hint,
-    );
+    if record.is_routine() {
+        record_at!(debug, record);
+    } else {
+        record_at!(info, record);
+    }
 }
 
 #[cfg(test)]
@@ -83,9 +119,9 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
-    use super::{Record, write};
+    use super::{End, Record, write};
     use crate::node::log_text::Text;
-    use crate::proxy::end::{End, Side, SideRecord};
+    use crate::proxy::end::{Side, SideRecord};
     use crate::routing::consumer::Consumer;
 
     #[derive(Clone, Default)]

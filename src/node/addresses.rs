@@ -1,7 +1,7 @@
 //! A node's addresses: for people, for clients of the admin API, and for commands on the same host.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use tracing::warn;
@@ -11,6 +11,7 @@ use crate::api::environment::RunningEnvironment;
 use crate::config::file::{Configuration, Environment};
 use crate::control::state_dir::{ADMIN_ADDRESS, Existing, write_whole};
 use crate::proto::authority::{bracketed, reached_locally};
+use crate::routing::loops::Listening;
 
 /// The file in the state directory that names the admin listener's address. Dropping this removes the file.
 pub(super) struct AddressFile(PathBuf);
@@ -32,6 +33,12 @@ impl Drop for AddressFile {
         // A file that remains names an address where no node listens.
         let _ = fs::remove_file(&self.0);
     }
+}
+
+/// The listeners, for the search for targets that lead back to them.
+pub(super) fn listening(bound: &[SocketAddr]) -> Listening {
+    // The kernel binds a socket to no address but this host's.
+    Listening::new(bound.to_vec(), |ip| UdpSocket::bind((ip, 0)).is_ok())
 }
 
 /// The environments with the bound addresses of their listeners.

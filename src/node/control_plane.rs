@@ -20,6 +20,7 @@ use super::data_plane::InitialConfig;
 use super::declared::{Applied, Declared};
 use super::log::SetLevel;
 use super::reload::{Process, ReloadRequest, Reloader};
+use super::running::{StopStep, Stopping};
 use super::state::NodeState;
 use super::{NodeError, addresses};
 use crate::command::Command;
@@ -103,7 +104,7 @@ impl ControlPlane {
         let patience = configuration.policies.connect_timeout;
         let runtime = BackgroundRuntime::start("control")?;
         let resolver = Resolver::start(runtime.handle(), patience);
-        let publisher = ShardPublisher::new(configuration, opened, resolver.clone());
+        let publisher = ShardPublisher::new(configuration, opened, resolver.clone(), addresses::listening(bound));
         let (outlet, published, (settings, upstream_tls)) =
             (publisher.outlet(), publisher.published(), publisher.begin());
         let environments = addresses::environments(configuration, bound);
@@ -176,10 +177,13 @@ impl ControlPlane {
 }
 
 impl RunningControlPlane {
-    /// Refuses changes from now on. Returns the time that connections have to close.
-    pub(super) fn begin_drain(&self) -> Duration {
-        self.manager.drain();
-        self.configuration.load().limits.drain_timeout
+    /// Begins a step of the end: readiness fails, then changes are refused. Returns the time that the step may take.
+    pub(super) fn begin(&self, step: StopStep) -> Duration {
+        match step {
+            StopStep::Announce => self.manager.announce_end(),
+            StopStep::Drain => self.manager.drain(),
+        }
+        Stopping::of(&self.configuration.load().limits).time_of(step)
     }
 
     /// Ends it, in this order: the admin API answers what was asked, the last good snapshot is written, reloads end, the

@@ -10,15 +10,17 @@ use std::time::Duration;
 
 use super::capacity::Capacity;
 use super::events::Events;
-use super::running::{Records, RunningShards, Start, tell_all};
+use super::running::{RunningShards, Start, StopStep, tell_all};
 use super::{NodeError, Shutdown};
 use crate::command::Command;
 use crate::command::config::ShardConfig;
 use crate::control::certificates;
-use crate::engine::keepalive::KeepAlive;
 use crate::engine::listener::{self, Inlet};
 use crate::engine::mailbox::Sender;
+use crate::engine::socket_options::SocketOptions;
 use crate::proto::refusal;
+use crate::proto::via::ChainKey;
+use crate::proxy::journal::Kept;
 use crate::routing::settings::Settings;
 use crate::routing::snapshot::Snapshot;
 use crate::tls::client::ClientTls;
@@ -28,12 +30,16 @@ use crate::tls::server::{Served, ServerTls};
 pub(super) struct DataPlane {
     pub(super) listeners: Vec<Listener>,
     pub(super) capacity: Capacity,
-    pub(super) keepalive: KeepAlive,
+    /// The options of clients' sockets.
+    pub(super) client_sockets: SocketOptions,
+    /// The options of upstreams' sockets.
+    pub(super) upstream_sockets: SocketOptions,
     /// Connections of one client address at one time.
     pub(super) max_per_address: Option<u64>,
     /// Completions that a shard's ring has room for; the engine's own number if `None`.
     pub(super) ring_completions: Option<u32>,
-    pub(super) records: Records,
+    /// The records that connections leave: all, if the log shows them.
+    pub(super) records: Kept,
 }
 
 /// An address to listen on.
@@ -82,7 +88,7 @@ impl DataPlane {
         for Listener { address, tls, .. } in &self.listeners {
             // The answer to a client when no file descriptor is left.
             let refusal = if tls.is_some() { &crate::tls::NO_ROOM } else { refusal::no_descriptors() };
-            let (bound, sockets) = listener::bind(*address, shards, self.keepalive)
+            let (bound, sockets) = listener::bind(*address, shards, self.client_sockets)
                 .map_err(|error| NodeError::Failed(format!("cannot listen on {address}: {error}")))?;
             addresses.push(bound);
             for (shard, fd) in inlets.iter_mut().zip(sockets) {
@@ -112,18 +118,19 @@ impl BoundDataPlane {
     ) -> Result<RunningDataPlane, NodeError> {
         let Self { plan, addresses, inlets } = self;
         let InitialConfig { settings, snapshot, upstream_tls } = initial;
-        let tls_of = |listener: &Listener| listener.tls.as_ref().map(|(_, served)| Arc::clone(&served.config));
+        let tls_of = |listener: &Listener| listener.tls.as_ref().map(|(_, served)| certificates::for_shards(served));
         let tls: Vec<_> = plan.listeners.iter().map(tls_of).collect();
+        let chain = chain_key()?;
         let start = Start {
             capacity: &plan.capacity,
             max_per_address: plan.max_per_address,
-            keepalive: plan.keepalive,
+            sockets: plan.upstream_sockets,
             ring_completions: plan.ring_completions,
             records: plan.records,
         };
         let shards = RunningShards::start(&start, inlets, events, move || {
             let upstream_tls = upstream_tls.iter().map(ClientTls::for_shard).collect();
-            ShardConfig { settings, snapshot, tls, upstream_tls }
+            ShardConfig { settings, snapshot, tls, upstream_tls, chain }
         })?;
         watch_certificates(plan.listeners, &addresses, reread, shards.senders())?;
         Ok(RunningDataPlane { shards, capacity: plan.capacity })
@@ -145,14 +152,22 @@ impl RunningDataPlane {
         self.shards.request_stop();
     }
 
-    /// Serves until a signal or [`request_stop`](Self::request_stop), and drains. `begin_drain` is called before the shards
-    /// are told, and says how long the drain may take.
+    /// Serves until a signal or [`request_stop`](Self::request_stop), and drains. `begin` is called at the begin of each step,
+    /// before the shards are told, and says how long the step may take.
     ///
     /// # Errors
     /// A shard failed.
-    pub(super) fn serve(self, begin_drain: impl FnOnce() -> Duration) -> Result<Shutdown, NodeError> {
-        self.shards.serve(begin_drain)
+    pub(super) fn serve(self, begin: impl FnMut(StopStep) -> Duration) -> Result<Shutdown, NodeError> {
+        self.shards.serve(begin)
     }
+}
+
+/// A key that no other process has.
+fn chain_key() -> Result<ChainKey, NodeError> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random)
+        .map_err(|error| NodeError::Failed(format!("the host has no random bytes: {error}")))?;
+    Ok(ChainKey::new(random))
 }
 
 fn watch_certificates(
@@ -170,8 +185,8 @@ fn watch_certificates(
         })
         .collect();
     if !watched.is_empty() {
-        certificates::watch(watched, reread, move |place, config| {
-            tell_all(&shards, || Command::Certificates(place, Arc::clone(config)))
+        certificates::watch(watched, reread, move |place, tls| {
+            tell_all(&shards, || Command::Certificates(place, tls.clone()))
         })?;
     }
     Ok(())

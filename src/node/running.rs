@@ -12,32 +12,54 @@ use super::events::{Event, Events};
 use super::{NodeError, Shutdown, access_log};
 use crate::command::Command;
 use crate::command::config::ShardConfig;
+use crate::config::limits::Limits;
 use crate::config::units::show_duration;
 use crate::engine::host::Shards;
-use crate::engine::keepalive::KeepAlive;
 use crate::engine::listener::Inlet;
 use crate::engine::mailbox::Sender;
 use crate::engine::plan::{Plan, Wait};
+use crate::engine::socket_options::SocketOptions;
 use crate::proxy::admission::Admission;
-use crate::proxy::journal::{self, JournalSource};
+use crate::proxy::journal::{self, Kept};
 use crate::proxy::service::Proxy;
+
+/// A step of an orderly end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StopStep {
+    /// Readiness fails, and the listeners stay open.
+    Announce,
+    /// The listeners close, and connections end.
+    Drain,
+}
+
+/// The time that each step of an orderly end takes at most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stopping {
+    delay: Duration,
+    drain: Duration,
+}
+
+impl Stopping {
+    pub(super) fn of(limits: &Limits) -> Self {
+        Self { delay: limits.drain_delay, drain: limits.drain_timeout }
+    }
+
+    pub(super) fn time_of(self, step: StopStep) -> Duration {
+        match step {
+            StopStep::Announce => self.delay,
+            StopStep::Drain => self.drain,
+        }
+    }
+}
 
 /// The options of the shards.
 pub(super) struct Start<'a> {
     pub(super) capacity: &'a Capacity,
     pub(super) max_per_address: Option<u64>,
-    pub(super) keepalive: KeepAlive,
+    /// The options of dialled sockets.
+    pub(super) sockets: SocketOptions,
     pub(super) ring_completions: Option<u32>,
-    pub(super) records: Records,
-}
-
-/// The destination of connections' records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Records {
-    /// They go to the log.
-    Logged,
-    /// No connection makes one: the log would not show it.
-    Off,
+    pub(super) records: Kept,
 }
 
 /// The shards' threads. Dropping this does not end them: [`serve`](Self::serve) does.
@@ -47,7 +69,7 @@ pub(super) struct RunningShards {
     stop: EventSender<Event>,
     events: Receiver<Event>,
     admission: Arc<Admission>,
-    writer: Option<JoinHandle<()>>,
+    writer: JoinHandle<()>,
 }
 
 impl RunningShards {
@@ -61,19 +83,14 @@ impl RunningShards {
         events: Events,
         config: impl FnOnce() -> ShardConfig + Clone + Send + 'static,
     ) -> Result<Self, NodeError> {
-        let (source, writer) = match start.records {
-            Records::Logged => {
-                let (source, reader) = journal::channel();
-                (source, Some(access_log::start(reader)?))
-            }
-            Records::Off => (JournalSource::off(), None),
-        };
+        let (source, reader) = journal::channel(start.records);
+        let writer = access_log::start(reader)?;
         let admission = Arc::new(Admission::new(start.capacity.max_connections, start.max_per_address));
         let plan = Plan {
             cpus: start.capacity.cpus.clone(),
             ring_completions: start.ring_completions,
             wait: Wait::Sleep,
-            keepalive: start.keepalive,
+            sockets: start.sockets,
         };
         let Events { sender: stop, receiver: events } = events;
         let sender = stop.clone();
@@ -97,37 +114,58 @@ impl RunningShards {
         let _ = self.stop.send(Event::Stop);
     }
 
-    /// Serves until SIGTERM, SIGINT or [`request_stop`](Self::request_stop), and drains. `begin_drain` is called before the
-    /// shards are told, and says how long the drain may take. The access log's writer is waited for when all connections are
+    /// Serves until SIGTERM, SIGINT or [`request_stop`](Self::request_stop), and drains. `begin` is called at the begin of each
+    /// step, before the shards are told, and says how long the step may take. The access log's writer is waited for when all connections are
     /// closed.
     ///
     /// # Errors
     /// A shard failed.
-    pub(super) fn serve(self, begin_drain: impl FnOnce() -> Duration) -> Result<Shutdown, NodeError> {
-        let shutdown = self.serve_and_drain(begin_drain)?;
-        if let (Some(writer), Shutdown::Drained) = (self.writer, shutdown)
-            && self.admission.connections() == 0
-        {
-            let _ = writer.join();
+    pub(super) fn serve(self, begin: impl FnMut(StopStep) -> Duration) -> Result<Shutdown, NodeError> {
+        let shutdown = self.serve_and_drain(begin)?;
+        if shutdown == Shutdown::Drained && self.admission.connections() == 0 {
+            let _ = self.writer.join();
         }
         Ok(shutdown)
     }
 
+    /// Answers 503 to health checks and takes clients as before, so that balancers send new ones elsewhere before the
+    /// listeners close. Ends with the time, or with the event that cuts it short.
+    fn wait_with_open_doors(&self, delay: Duration) -> Option<Event> {
+        if delay.is_zero() {
+            return None;
+        }
+        self.tell(|| Command::AnnounceEnd);
+        info!(delay = show_duration(delay), "health checks fail from now on; the drain begins after the delay");
+        let event = self.events.recv_timeout(delay).ok();
+        if matches!(event, Some(Event::Stop)) {
+            info!("second signal: the drain begins at once");
+        }
+        event
+    }
+
+    fn tell(&self, command: impl Fn() -> Command) {
+        for sender in self.shards.senders() {
+            // A shard that is gone has nothing to do.
+            let _ = sender.send(command());
+        }
+    }
+
     /// Waits for a signal, tells the shards to drain, and waits until they end. When a shard fails the others drain and the
     /// process ends: its supervisor then starts a whole one.
-    fn serve_and_drain(&self, begin_drain: impl FnOnce() -> Duration) -> Result<Shutdown, NodeError> {
-        let Self { shards, count, events, admission, .. } = self;
+    fn serve_and_drain(&self, mut begin: impl FnMut(StopStep) -> Duration) -> Result<Shutdown, NodeError> {
+        let Self { count, events, admission, .. } = self;
         let (mut running, mut failure): (usize, _) = (*count, None);
-        if let Ok(Event::Ended(result)) = events.recv() {
+        let event = match events.recv() {
+            Ok(Event::Stop) => self.wait_with_open_doors(begin(StopStep::Announce)),
+            other => other.ok(),
+        };
+        if let Some(Event::Ended(result)) = event {
             running = running.saturating_sub(1);
             failure =
                 Some(result.err().map_or_else(|| "it ended without reason".to_owned(), |error| error.to_string()));
         }
-        let drain_timeout = begin_drain();
-        for sender in shards.senders() {
-            // A shard that is gone has nothing to drain.
-            let _ = sender.send(Command::Drain);
-        }
+        let drain_timeout = begin(StopStep::Drain);
+        self.tell(|| Command::Drain);
         if let Some(failure) = &failure {
             error!(failure, "a shard failed: shutting down");
         }

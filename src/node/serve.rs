@@ -22,13 +22,13 @@ use super::data_plane::{BoundDataPlane, DataPlane, Listener, RunningDataPlane};
 use super::events::{Events, Signals};
 use super::log::{self, Log, LogGuard};
 use super::reload::{self, ReloadRequest};
-use super::running::Records;
 use super::state::{self, NodeState};
 use super::{NodeError, Shutdown, announce};
 use crate::config::file::{Configuration, File, Opened};
 use crate::control::manage::Origin;
 use crate::control::{certificates, resolver};
 use crate::engine::preflight;
+use crate::proxy::journal::Kept;
 
 /// A relayed connection has two sockets.
 const DESCRIPTORS_EACH: u64 = 2;
@@ -100,7 +100,6 @@ impl Prepared {
         // Before any thread is kept off the CPUs of the shards.
         let allowed_cpus = preflight::allowed_cpus().map_err(|missing| NodeError::Failed(missing.to_string()))?;
         let opened = file.open_here(&configuration, &allowed_cpus)?;
-        let keepalive = configuration.limits.keepalive;
         let log = log::install(&configuration.log)?;
         warn_of(&configuration, &opened);
         let capacity = Capacity::of_host(
@@ -116,11 +115,12 @@ impl Prepared {
         let data_plane = DataPlane {
             listeners: listeners(&configuration, &opened),
             capacity,
-            keepalive,
+            client_sockets: configuration.limits.client_sockets(),
+            upstream_sockets: configuration.limits.upstream_sockets(),
             max_per_address: configuration.limits.max_connections_per_address,
             ring_completions: options.ring_completions,
             // A reload may have the log show them.
-            records: Records::Logged,
+            records: Kept::All,
         };
         Ok(Self { data_plane, origin, state, common: Common { options, configuration, opened, allowed_cpus, log } })
     }
@@ -203,7 +203,7 @@ impl Running {
     /// A shard failed.
     pub fn wait(self) -> Result<Shutdown, NodeError> {
         let Self { data_plane, control_plane, address_file, state, log, .. } = self;
-        let shutdown = data_plane.serve(|| control_plane.begin_drain())?;
+        let shutdown = data_plane.serve(|step| control_plane.begin(step))?;
         drop(address_file);
         if shutdown == Shutdown::Drained {
             control_plane.stop();

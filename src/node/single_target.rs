@@ -14,8 +14,8 @@ use super::capacity::Capacity;
 use super::data_plane::{BoundDataPlane, DataPlane, InitialConfig, Listener, RunningDataPlane};
 use super::events::{Events, Signals};
 use super::log::{self, LogGuard};
-use super::running::Records;
-use super::{NodeError, Shutdown, announce};
+use super::running::Stopping;
+use super::{NodeError, Shutdown, addresses, announce};
 use crate::api::PolicyValues;
 use crate::config::limits::Limits;
 use crate::config::log::LogArgs;
@@ -23,7 +23,10 @@ use crate::config::units::Cpus;
 use crate::control::certificates;
 use crate::control::resolver::{self, Question, Resolver};
 use crate::control::runtime::BackgroundRuntime;
+use crate::proxy::journal::Kept;
 use crate::routing::addresses::AddressCell;
+use crate::routing::loops::way_back;
+use crate::routing::plain::{PlainPath, PlainPaths};
 use crate::routing::policy::Policy;
 use crate::routing::route::{Endpoint, Gate, Route, RouteId, Service, UpstreamTls};
 use crate::routing::settings::Settings;
@@ -38,6 +41,10 @@ pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
     /// Peers that must begin with a PROXY protocol header.
     pub(crate) proxy_protocol: Vec<ipnet::IpNet>,
+    /// Refuses a request whose `Host` is not the name that its client asked TLS for.
+    pub(crate) strict_sni_host: bool,
+    /// The path that says whether the process takes new clients.
+    pub(crate) health_path: Option<PlainPath>,
     /// Peers whose forwarding headers are believed.
     pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
     pub(crate) cpus: Option<Cpus>,
@@ -80,7 +87,7 @@ pub(crate) struct Bound {
 pub(crate) struct Running {
     data_plane: RunningDataPlane,
     announcement: String,
-    drain_timeout: Duration,
+    stopping: Stopping,
     runtime: Option<BackgroundRuntime>,
     log: LogGuard,
 }
@@ -106,7 +113,6 @@ impl Prepared {
     pub(crate) fn new(options: Options) -> Result<Self, NodeError> {
         let Options { listen, tls, limits, policies, upstream, .. } = &options;
         let settings = settings(&options);
-        let keepalive = limits.keepalive;
         let tls = tls.as_ref().map(read_certificates).transpose()?;
         let log = log::install(&options.log)?;
         let trust = upstream.as_ref().and_then(|upstream| upstream.trust.clone());
@@ -122,15 +128,14 @@ impl Prepared {
         let found = upstream.as_ref().map(|upstream| find(&upstream.question, policies.connect_timeout)).transpose()?;
         let (cell, runtime) = found.map_or((None, None), |found| (Some(found.cell), found.runtime));
         describe(&mut headline, cell.as_deref(), tls.as_ref());
-        // Connections whose upstream is not verified are counted, whatever the log is set to.
-        let is_recorded = log.recorded || trust.as_ref().is_some_and(|trust| !trust.is_verified());
         let data_plane = DataPlane {
             listeners: vec![Listener { address: *listen, name: None, tls }],
             capacity,
-            keepalive,
+            client_sockets: limits.client_sockets(),
+            upstream_sockets: limits.upstream_sockets(),
             max_per_address: limits.max_connections_per_address,
             ring_completions: options.ring_completions,
-            records: if is_recorded { Records::Logged } else { Records::Off },
+            records: if log.recorded { Kept::All } else { Kept::Notable },
         };
         let policy = Arc::clone(&settings.policy);
         let route = match options.upstream.zip(cell) {
@@ -178,10 +183,11 @@ impl Bound {
                 info!("SIGHUP: there are no certificates to read again");
             }
         })?;
+        warn_of_loop(&initial.snapshot, data_plane.addresses());
         let data_plane = data_plane.start(events, initial, reread)?;
         let bounds = announce::bounds(data_plane.capacity(), &limits, &policies);
         let announcement = format!("listening on {address}\n  {headline}\n{bounds}");
-        Ok(Running { data_plane, announcement, drain_timeout: limits.drain_timeout, runtime, log })
+        Ok(Running { data_plane, announcement, stopping: Stopping::of(&limits), runtime, log })
     }
 }
 
@@ -196,7 +202,8 @@ impl Running {
     /// # Errors
     /// A shard failed.
     pub(crate) fn wait(self) -> Result<Shutdown, NodeError> {
-        let shutdown = self.data_plane.serve(|| self.drain_timeout)?;
+        let stopping = self.stopping;
+        let shutdown = self.data_plane.serve(|step| stopping.time_of(step))?;
         if let (Some(runtime), Shutdown::Drained) = (self.runtime, shutdown) {
             runtime.stop();
         }
@@ -246,6 +253,8 @@ fn settings(options: &Options) -> Settings {
         policy: Arc::new(options.policies.route_policy(options.limits.handshake_timeout, Duration::ZERO)),
         trusted_proxies: options.trusted_proxies.clone(),
         proxy_protocol: vec![options.proxy_protocol.clone()],
+        strict_sni_host: options.strict_sni_host,
+        plain: PlainPaths { health: options.health_path.clone() },
     }
 }
 
@@ -260,6 +269,15 @@ fn warn_of_trust(served: Option<&Served>, upstream: Option<&ClientTls>) {
     }
     if upstream.is_some_and(|tls| !tls.is_verified()) {
         warn!("--upstream-insecure-skip-verify: the upstream is not verified, and anyone on the path reads everything");
+    }
+}
+
+/// Warns if the target is the proxy itself.
+fn warn_of_loop(snapshot: &Snapshot, bound: &[SocketAddr]) {
+    let listening = addresses::listening(bound);
+    for route in snapshot.routes().filter(|route| way_back(route, snapshot, &listening).is_some()) {
+        let target = route.endpoints.first().map(|endpoint| endpoint.target.to_string()).unwrap_or_default();
+        warn!(target, "--target leads back to --listen: every request will be refused with 508 (loop-detected)");
     }
 }
 

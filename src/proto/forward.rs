@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::accept::Key;
 use super::head::write_line;
 use super::request::Request;
+use super::via::Pseudonym;
 
 /// Values of the upstream's request that do not come from the client's request.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +20,8 @@ pub struct Via<'a> {
     pub trusted: bool,
     /// The subject of the client's verified certificate, safe as a header's value.
     pub subject: Option<&'a str>,
+    /// The name of this hop in the `Via` header.
+    pub pseudonym: &'a Pseudonym,
 }
 
 /// The header with the subject of the client's certificate. Only Ringway writes it: one from a client is dropped, even
@@ -48,6 +51,10 @@ pub fn write_fields(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
             write_line(name, value, out);
         }
     }
+    // A line after the client's own is the end of one list (RFC 9110 section 5.2). The handshake came as HTTP/1.1.
+    out.extend(b"Via: 1.1 ");
+    out.extend(via.pseudonym.as_bytes());
+    out.extend(b"\r\n");
     write_forwarded(request, via, out);
     if let Some(subject) = via.subject {
         write_line(CLIENT_SUBJECT, subject.as_bytes(), out);

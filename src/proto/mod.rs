@@ -4,8 +4,9 @@
 //! order:
 //!
 //! - the opening handshake (HTTP): [`head`] finds the end of a head, [`request`] reads the client's request and [`authority`] its
-//!   host, [`forward`] writes the upstream's request, [`response`] verifies the upstream's answer, and [`refusal`] is the answer
-//!   to a client that gets no 101. A balancer may send a [`proxy_header`] before the request;
+//!   host, [`certificate_names`] says whether that fits the certificate, [`forward`] writes the upstream's request [`forwarded`] finds the client behind trusted proxies, [`via`] recognises a request that comes back, [`response`] verifies the upstream's answer, and [`refusal`] is the answer
+//!   to a client that gets no 101. A balancer may send a [`proxy_header`] before the request. [`plain`] is for the few paths that
+//!   are answered without a WebSocket;
 //! - frames: [`frame`] reads one header, [`scan`] follows a stream of frames by their headers, [`reader`] also unmasks their
 //!   payloads, [`terminated`] is a whole end of a WebSocket, and [`close`], [`mask`] and [`utf8`] serve all of them.
 //!
@@ -13,12 +14,15 @@
 
 pub mod accept;
 pub mod authority;
+pub mod certificate_names;
 pub mod close;
 pub mod extension;
 pub mod forward;
+pub mod forwarded;
 pub mod frame;
 pub mod head;
 pub mod mask;
+pub mod plain;
 pub mod proxy_header;
 pub mod reader;
 pub mod refusal;
@@ -27,6 +31,7 @@ pub mod response;
 pub mod scan;
 pub mod terminated;
 pub mod utf8;
+pub mod via;
 mod violation;
 
 pub use violation::Violation;

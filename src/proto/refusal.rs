@@ -50,7 +50,9 @@ refusals! {
     ROUTE_NOT_FOUND = 404 "route-not-found" "Nothing is served at this path.";
     METHOD = 405 "method" "A WebSocket handshake is a GET request (RFC 6455 section 4.1). A library that sends other requests first has a switch: see docs/libraries.md of Ringway.";
     HANDSHAKE_TIMEOUT = 408 "handshake-timeout" "The request did not arrive in time.";
+    LENGTH_REQUIRED = 411 "length-required" "A body needs a Content-Length here (RFC 9110 section 15.5.12).";
     BODY = 413 "body" "A WebSocket handshake has no body.";
+    BODY_TOO_LARGE = 413 "body-too-large" "The body is longer than 16 KiB.";
     MISDIRECTED = 421 "misdirected" "The Host header names another host than the TLS handshake did (RFC 9110 section 15.5.20).";
     UPGRADE_REQUIRED = 426 "upgrade-required" "This address speaks WebSocket only: the request has no \"Upgrade: websocket\" (RFC 6455 section 4.2.1). A library that polls first has a switch: see docs/libraries.md of Ringway.";
     VERSION_UNSUPPORTED = 426 "version-unsupported" "Only version 13 of the WebSocket protocol is spoken (RFC 6455 section 4.4).";
@@ -81,6 +83,7 @@ refusals! {
     NO_DESCRIPTORS = 503 "no-descriptors" "The proxy has no file descriptor left for this connection.";
     UPSTREAM_UNRESOLVED = 503 "upstream-unresolved" "The upstream's name has not been resolved yet.";
     UPSTREAM_TIMEOUT = 504 "upstream-timeout" "The upstream did not answer in time.";
+    LOOP_DETECTED = 508 "loop-detected" "The request has been here before: the target leads back to this address (RFC 9110 section 7.6).";
 }
 
 /// The whole answer to a client for whom no file descriptor is left. A listener has it ready.
@@ -144,12 +147,14 @@ pub(super) fn write_close(status: u16, out: &mut Vec<u8>) {
     });
 }
 
-fn reason_phrase(status: u16) -> &'static str {
+pub(super) fn reason_phrase(status: u16) -> &'static str {
     match status {
+        200 => "OK",
         400 => "Bad Request",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        411 => "Length Required",
         413 => "Content Too Large",
         421 => "Misdirected Request",
         426 => "Upgrade Required",
@@ -158,6 +163,7 @@ fn reason_phrase(status: u16) -> &'static str {
         502 => "Bad Gateway",
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
+        508 => "Loop Detected",
         _ => "Error",
     }
 }

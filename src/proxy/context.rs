@@ -23,6 +23,17 @@ pub(super) struct Context<'a, T> {
     pub(super) route: RouteSlot,
     /// The index of the listener that accepted the connection.
     pub(super) listener: u16,
+    /// Whether new clients should come here.
+    pub(super) readiness: Readiness,
+}
+
+/// Whether a balancer should send new clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readiness {
+    /// The shard takes new clients.
+    Ready,
+    /// The process is about to end: it still takes clients, but not for long.
+    Ending,
 }
 
 impl<T: Transport> Context<'_, T> {

@@ -47,6 +47,11 @@ pub enum End {
     Declined,
     /// The client left before the handshake was complete.
     LeftEarly,
+    /// The client left and had sent nothing: neither a request nor, on a listener that speaks TLS, a hello. Balancers check
+    /// this way whether a port is open.
+    LeftSilently,
+    /// Ringway answered a plain HTTP request itself.
+    Answered,
     /// The TLS handshake with the client failed.
     Insecure(TlsFault),
     /// The client spoke TLS to a plain-text listener.
@@ -74,6 +79,8 @@ impl fmt::Display for End {
             Self::Unannounced(reason) => write!(f, "refused: proxy-protocol: {reason}"),
             Self::Declined => f.write_str("declined by upstream"),
             Self::LeftEarly => f.write_str("client left before the handshake was over"),
+            Self::LeftSilently => f.write_str("client left without a request"),
+            Self::Answered => f.write_str("answered by ringway"),
             Self::Insecure(fault) => write!(f, "tls handshake failed: {fault}"),
             Self::UnexpectedTls => f.write_str("client speaks TLS, this port does not"),
             Self::Closed(side) => write!(f, "closed by {side}"),
@@ -102,6 +109,8 @@ impl End {
             | Self::Closed(_)
             | Self::Violated(..)
             | Self::Idle
+            | Self::LeftSilently
+            | Self::Answered
             | Self::Drained(_) => false,
         }
     }
@@ -112,7 +121,8 @@ impl End {
         match self {
             Self::Refused(_) | Self::Unannounced(_) => "refused",
             Self::Declined => "declined",
-            Self::LeftEarly => "left_early",
+            Self::LeftEarly | Self::LeftSilently => "left_early",
+            Self::Answered => "answered",
             Self::Insecure(_) | Self::UnexpectedTls => "insecure",
             Self::Closed(Side::Client) => "client_closed",
             Self::Closed(Side::Upstream) => "upstream_closed",

@@ -8,9 +8,12 @@ use rustls::ProtocolVersion;
 
 use crate::engine::{Socket, Time};
 use crate::proto::accept::Accept;
+use crate::proto::certificate_names::CertificateNames;
 use crate::proto::frame::Reserved;
+use crate::proto::plain::PlainRequest;
 use crate::proto::response::Expected;
 use crate::routing::consumer::Consumer;
+use crate::routing::plain::PlainService;
 use crate::routing::route::Route;
 
 /// From `preamble`: the client that a PROXY header named.
@@ -27,7 +30,7 @@ pub(super) struct Named {
 }
 
 /// From `secure`: the client as TLS knows it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Identity {
     /// The name that the client asked for (SNI).
     pub(super) server_name: Option<Box<str>>,
@@ -35,6 +38,19 @@ pub(super) struct Identity {
     pub(super) version: Option<ProtocolVersion>,
     /// The subject of the client's verified certificate.
     pub(super) subject: Option<Box<str>>,
+    /// The names of the certificates that the client was shown one of.
+    pub(super) shown: Arc<CertificateNames>,
+}
+
+/// From `handshake`: a plain HTTP request for a path that Ringway answers itself.
+#[derive(Debug)]
+pub(super) struct PlainAsked {
+    pub(super) service: PlainService,
+    pub(super) request: PlainRequest,
+    /// Bytes that were received after the head.
+    pub(super) early: Vec<u8>,
+    /// The deadline of the whole request.
+    pub(super) deadline: Time,
 }
 
 /// From `handshake`: a request that was admitted.

@@ -1,20 +1,24 @@
 //! Stage 1: the client's request. Gathers the head, parses it, finds its route, asks [`admit`], and writes the request
 //! for the upstream from the parsed values. The head itself is never forwarded as it came.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::admit::admit;
 use super::context::Context;
 use super::gather::Gather;
-use super::handoff::{Accepted, Asked, Identity, Onward, Origin, ToUpstream};
+use super::handoff::{Accepted, Asked, Identity, Onward, Origin, PlainAsked, ToUpstream};
 use crate::engine::{Next, Received, Socket, Time, Transport};
 use crate::invariant::Invariant;
 use crate::proto::accept;
+use crate::proto::authority::Authority;
 use crate::proto::forward::{self, Via};
+use crate::proto::forwarded;
+use crate::proto::plain::{self, PlainRequest};
 use crate::proto::refusal::Refusal;
 use crate::proto::request::Request;
 use crate::proto::response::Expected;
+use crate::proto::via::Pseudonym;
 use crate::proto::{head, response};
 use crate::routing::route::{Route, Service};
 use crate::routing::settings::Settings;
@@ -27,7 +31,9 @@ const MAX_RECORDED_PATH: usize = 256;
 #[derive(Debug)]
 pub(super) struct Handshake {
     client: Socket,
-    peer: IpAddr,
+    peer: SocketAddr,
+    /// The client, once the request has named it: the peer, or another one behind trusted proxies.
+    named: Option<SocketAddr>,
     /// The client as TLS knows it; `None` in plain text.
     identity: Option<Box<Identity>>,
     head: Gather,
@@ -38,6 +44,8 @@ pub(super) struct Handshake {
 pub(super) enum Outcome {
     Stay(Next),
     Accepted(Box<Accepted>),
+    /// A plain request, with its path, for a path that Ringway answers itself.
+    Plain(Box<str>, Box<PlainAsked>),
     /// The path of the request, if its line has come, and why it is refused.
     Refused(Box<str>, Refusal),
     /// The route does not take the request.
@@ -48,22 +56,29 @@ pub(super) enum Outcome {
     SpeaksTls,
     /// The client is gone.
     Left,
+    /// The client is gone, and has sent nothing.
+    LeftSilently,
 }
 
 impl Handshake {
     /// `early` are the bytes that were received from the client already.
     pub(super) fn new(
         client: Socket,
-        peer: IpAddr,
+        peer: SocketAddr,
         identity: Option<Box<Identity>>,
         early: Vec<u8>,
         deadline: Time,
     ) -> Self {
-        Self { client, peer, identity, head: Gather::with_early(early), deadline }
+        Self { client, peer, named: None, identity, head: Gather::with_early(early), deadline }
     }
 
     pub(super) fn client(&self) -> Socket {
         self.client
+    }
+
+    /// The client's address, once the request has named it.
+    pub(super) fn named(&self) -> Option<SocketAddr> {
+        self.named
     }
 
     pub(super) fn step<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Outcome {
@@ -92,7 +107,13 @@ impl Handshake {
                 let (head, early) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
                 let mut nonce = [0; 16];
                 cx.net.random(&mut nonce);
-                self.judge(head, early, nonce, cx).unwrap_or_else(|refusal| refused(head, refusal))
+                match self.judge(head, early, nonce, cx) {
+                    Ok((named, outcome)) => {
+                        self.named = named;
+                        outcome
+                    }
+                    Err(refusal) => refused(head, refusal),
+                }
             }
         }
     }
@@ -110,27 +131,64 @@ impl Handshake {
             Some(room) => match cx.net.recv(self.client, room) {
                 Received::Bytes(n) => Ok(n),
                 Received::Blocked => Err(Outcome::Stay(Next::Wait(Some(self.deadline)))),
+                Received::End | Received::Failed(_) if self.head.len() == 0 => Err(Outcome::LeftSilently),
                 Received::End | Received::Failed(_) => Err(Outcome::Left),
             },
         }
     }
 
     /// Judges a whole head in four steps: parse, route, admit, forward.
-    fn judge<T>(&self, head: &[u8], early: &[u8], nonce: [u8; 16], cx: &Context<'_, T>) -> Result<Outcome, Refusal> {
+    fn judge<T>(
+        &self,
+        head: &[u8],
+        early: &[u8],
+        nonce: [u8; 16],
+        cx: &Context<'_, T>,
+    ) -> Result<(Option<SocketAddr>, Outcome), Refusal> {
+        if let Some(outcome) = self.plain(head, early, cx)? {
+            return Ok((None, outcome));
+        }
         let request = self.parse(head, cx)?;
+        let settings = &cx.config.settings;
+        let named = Some(forwarded::client(self.peer, &request.end_to_end, |ip| settings.trusts(ip)));
         let path = recorded_path(request.path_and_query);
         let found = cx.config.snapshot.find(cx.listener, request.host, request.path_and_query);
-        let Some(found) = found else { return Ok(Outcome::NotFound(path)) };
+        let Some(found) = found else { return Ok((named, Outcome::NotFound(path))) };
+        let pseudonym = cx.config.chain.pseudonym(found.route.id.0);
+        if found.route.service == Service::Relay && pseudonym.is_in(via_lines(&request)) {
+            return Ok((named, Outcome::NotAdmitted(path, Arc::clone(found.route), Refusal::LOOP_DETECTED)));
+        }
         let admitted = match admit(found.route) {
             Ok(admitted) => admitted,
-            Err(refusal) => return Ok(Outcome::NotAdmitted(path, Arc::clone(found.route), refusal)),
+            Err(refusal) => return Ok((named, Outcome::NotAdmitted(path, Arc::clone(found.route), refusal))),
         };
+        let key = accept::key_from(nonce);
         let onward = match found.route.service {
-            Service::Relay => self.to_upstream(&request, &found, head, early, nonce, &cx.config.settings),
+            Service::Relay => {
+                let via = self.via(&key, &pseudonym, settings);
+                self.to_upstream(&request, &found, &via, head, early)
+            }
             Service::Echo => to_echo(&request, found.route, early),
         };
         let (consumer, origin) = (admitted.consumer, origin_of(&request, found.route));
-        Ok(Outcome::Accepted(Box::new(Accepted { client: self.client, path, consumer, origin, onward })))
+        Ok((named, Outcome::Accepted(Box::new(Accepted { client: self.client, path, consumer, origin, onward }))))
+    }
+
+    /// The outcome of a plain request for a path that Ringway answers itself; `None` for any other request, also for a
+    /// handshake on such a path.
+    fn plain<T>(&self, head: &[u8], early: &[u8], cx: &Context<'_, T>) -> Result<Option<Outcome>, Refusal> {
+        let paths = &cx.config.settings.plain;
+        if paths.is_empty() {
+            return Ok(None);
+        }
+        let Some((method, path)) = plain::method_and_path(head) else { return Ok(None) };
+        let Some(service) = paths.find(method, path) else { return Ok(None) };
+        let request = PlainRequest::parse(method, head, &cx.config.settings.head)?;
+        if request.is_handshake {
+            return Ok(None);
+        }
+        let asked = PlainAsked { service, request, early: early.to_vec(), deadline: self.deadline };
+        Ok(Some(Outcome::Plain(recorded_path(path), Box::new(asked))))
     }
 
     /// Writes the request for an upstream from the parsed values.
@@ -138,18 +196,16 @@ impl Handshake {
         &self,
         request: &Request<'_>,
         found: &Found<'_>,
+        via: &Via<'_>,
         head: &[u8],
         early: &[u8],
-        nonce: [u8; 16],
-        settings: &Settings,
     ) -> Onward {
-        let key = accept::key_from(nonce);
         let mut fields = Vec::with_capacity(head.len().saturating_add(512));
-        forward::write_fields(request, &self.via(&key, settings), &mut fields);
+        forward::write_fields(request, via, &mut fields);
         let asked = Asked {
             accept: accept::accept_for(request.key),
             early: early.to_vec(),
-            expected: Expected::new(request, accept::accept_for(&key)),
+            expected: Expected::new(request, accept::accept_for(via.key)),
             deadline: self.deadline,
             route: Arc::clone(found.route),
         };
@@ -157,24 +213,38 @@ impl Handshake {
         Onward::Upstream(ToUpstream { asked, rest: found.rest.into(), host, fields })
     }
 
-    /// Parses a head, whose `Host` must be the name that the client asked TLS for.
+    /// Parses a head, whose `Host` must fit the name that the client asked TLS for.
     fn parse<'a, T>(&self, head: &'a [u8], cx: &Context<'_, T>) -> Result<Request<'a>, Refusal> {
         let request = Request::parse(head, &cx.config.settings.head)?;
-        match self.identity.as_ref().and_then(|identity| identity.server_name.as_deref()) {
-            Some(name) if !request.host.is_named(name) => Err(Refusal::MISDIRECTED),
-            _ => Ok(request),
-        }
+        if self.is_misdirected(request.host, cx) { Err(Refusal::MISDIRECTED) } else { Ok(request) }
     }
 
-    fn via<'a>(&'a self, key: &'a accept::Key, settings: &Settings) -> Via<'a> {
+    /// True if a host is not one for this TLS connection (RFC 9110 section 15.5.20): it is not the name that the client
+    /// asked for, the certificate that was shown does not cover it, and hosts lead to different APIs here. A proxy in front
+    /// may well ask for the name of this machine, and send the `Host` of its own client.
+    fn is_misdirected<T>(&self, host: Authority<'_>, cx: &Context<'_, T>) -> bool {
+        let Some(identity) = &self.identity else { return false };
+        let Some(name) = identity.server_name.as_deref().filter(|name| !host.is_named(name)) else { return false };
+        let config = cx.config;
+        config.settings.strict_sni_host
+            || (config.snapshot.tells_hosts_apart(cx.listener) && !identity.shown.covers(name, host))
+    }
+
+    fn via<'a>(&'a self, key: &'a accept::Key, pseudonym: &'a Pseudonym, settings: &Settings) -> Via<'a> {
         Via {
             key,
-            client: self.peer,
+            client: self.peer.ip(),
             scheme: if self.identity.is_some() { "https" } else { "http" },
-            trusted: settings.trusts(self.peer),
+            trusted: settings.trusts(self.peer.ip()),
             subject: self.identity.as_ref().and_then(|identity| identity.subject.as_deref()),
+            pseudonym,
         }
     }
+}
+
+/// The `Via` lines of a request.
+fn via_lines<'r, 'a>(request: &'r Request<'a>) -> impl Iterator<Item = &'a [u8]> + 'r {
+    request.end_to_end.iter().filter(|(name, _)| name.eq_ignore_ascii_case("via")).map(|(_, value)| *value)
 }
 
 /// Writes the client's 101: nobody else is asked.

@@ -22,7 +22,17 @@ pub struct Journal {
     batch: Vec<Record>,
     due: Option<Time>,
     sender: Option<SyncSender<Vec<Record>>>,
+    kept: Kept,
     dropped: Arc<AtomicU64>,
+}
+
+/// The records that a journal carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// One for each connection.
+    All,
+    /// Those that cause a warning ([`Record::is_notable`]): the log shows no others.
+    Notable,
 }
 
 /// The reading end of the journal.
@@ -36,36 +46,31 @@ pub struct JournalReader {
 
 /// Creates a journal.
 #[must_use]
-pub fn channel() -> (JournalSource, JournalReader) {
+pub fn channel(kept: Kept) -> (JournalSource, JournalReader) {
     let (sender, batches) = sync_channel(MAX_BATCHES);
     let dropped = Arc::new(AtomicU64::new(0));
-    (JournalSource { sender: Some(sender), dropped: Arc::clone(&dropped) }, JournalReader { batches, dropped })
+    (JournalSource { sender: Some(sender), kept, dropped: Arc::clone(&dropped) }, JournalReader { batches, dropped })
 }
 
 /// Opens the writing ends of the shards.
 #[derive(Clone, Debug)]
 pub struct JournalSource {
     sender: Option<SyncSender<Vec<Record>>>,
+    kept: Kept,
     dropped: Arc<AtomicU64>,
 }
 
 impl JournalSource {
-    /// A source whose journals discard every record.
-    #[must_use]
-    pub fn off() -> Self {
-        Self { sender: None, dropped: Arc::default() }
-    }
-
     /// Opens one shard's writing end.
     #[must_use]
     pub fn open(self) -> Journal {
-        Journal { batch: Vec::new(), due: None, sender: self.sender, dropped: self.dropped }
+        Journal { batch: Vec::new(), due: None, sender: self.sender, kept: self.kept, dropped: self.dropped }
     }
 }
 
 impl Journal {
     pub(super) fn write(&mut self, now: Time, record: Record) {
-        if self.sender.is_none() {
+        if self.sender.is_none() || (self.kept == Kept::Notable && !record.is_notable()) {
             return;
         }
         self.batch.push(record);

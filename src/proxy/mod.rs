@@ -10,6 +10,7 @@
 //! preamble -> tls -> handshake ----------------> dial -> upgrade -> relay -> closing -> (gone)
 //!    |         |     parse, route, admit, forward  |        |  \-> decline -> answer
 //!    \---------+---------+------------------------+--------+---------------> answer -> linger -> (gone)
+//!                        |-> respond (plain HTTP for a path of Ringway's own) -> answer
 //!                        \-> terminated::echo (for a route with the service `Echo`) -> linger
 //! ```
 //!
@@ -37,6 +38,7 @@ mod preamble;
 mod pump;
 pub mod record;
 mod relay;
+mod respond;
 mod routes;
 mod secure;
 pub mod service;

@@ -123,6 +123,8 @@ impl Plan {
             | End::Unannounced(_)
             | End::Declined
             | End::LeftEarly
+            | End::LeftSilently
+            | End::Answered
             | End::Insecure(_)
             | End::UnexpectedTls => {
                 debug_assert!(false, "a tunnel ended by {end}");

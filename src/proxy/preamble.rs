@@ -27,6 +27,8 @@ pub(super) enum Outcome {
     Unannounced(&'static str),
     /// The peer is gone.
     Left,
+    /// The peer is gone, and has sent nothing.
+    LeftSilently,
 }
 
 impl Preamble {
@@ -56,6 +58,9 @@ impl Preamble {
                 Received::Blocked => {
                     self.head.keep(cx.scratch.get(..end).expected_or_default());
                     return Outcome::Stay(Next::Wait(Some(self.deadline)));
+                }
+                Received::End | Received::Failed(_) if self.head.len() == 0 && end == 0 => {
+                    return Outcome::LeftSilently;
                 }
                 Received::End | Received::Failed(_) => return Outcome::Left,
             }

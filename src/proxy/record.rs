@@ -10,6 +10,7 @@ use rustls::ProtocolVersion;
 use super::end::{End, SideRecord};
 use super::handoff::Origin;
 use crate::engine::Time;
+use crate::proto::refusal::Refusal;
 use crate::routing::consumer::Consumer;
 use crate::routing::route::RouteLabels;
 
@@ -48,6 +49,20 @@ pub struct Record {
 
 /// The advice for a 403 of an upstream that may compare `Origin` with `Host`, as many libraries do by default.
 const ORIGIN_HINT: &str = "the request's Origin is not the Host that the upstream was sent; if the upstream compares them, set the policy preserve_host";
+
+impl Record {
+    /// True if the record is of a check by a balancer or a probe, of which there are many that say nothing new.
+    #[must_use]
+    pub fn is_routine(&self) -> bool {
+        matches!(self.end, End::Answered | End::LeftSilently)
+    }
+
+    /// True if the record causes a warning, whatever the log shows of connections.
+    #[must_use]
+    pub fn is_notable(&self) -> bool {
+        self.upstream_unverified || self.end == End::Refused(Refusal::LOOP_DETECTED)
+    }
+}
 
 /// The part of the record that a connection fills in while it lives.
 #[derive(Debug)]

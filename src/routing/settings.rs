@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::proto::head::HeadLimits;
+use crate::routing::plain::PlainPaths;
 use crate::routing::policy::Policy;
 
 /// The settings of the stages that all routes share.
@@ -19,6 +20,10 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// By the listener's index, the peers that must send a PROXY header, which is trusted.
     pub proxy_protocol: Vec<Vec<IpNet>>,
+    /// Refuses a request whose `Host` is not the name that its client asked TLS for, whatever the certificate covers.
+    pub strict_sni_host: bool,
+    /// The paths of every listener that Ringway answers itself.
+    pub plain: PlainPaths,
 }
 
 impl Settings {

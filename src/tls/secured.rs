@@ -236,6 +236,10 @@ impl<T: Transport> Transport for Secured<'_, T> {
         self.net.acknowledged(socket)
     }
 
+    fn unread(&self, socket: Socket) -> usize {
+        self.net.unread(socket)
+    }
+
     fn dial(&mut self, owner: Slot, from: Option<IpAddr>, to: SocketAddr) -> Result<Socket, Fault> {
         self.net.dial(owner, from, to)
     }

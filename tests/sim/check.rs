@@ -70,6 +70,7 @@ fn who(world: &World, index: usize, record: &Record) -> Result<(), String> {
     let unannounced = matches!(record.end, End::Unannounced(_));
     let unnamed = [
         End::LeftEarly,
+        End::LeftSilently,
         End::Drained(Cause::Shutdown),
         End::Refused(Refusal::DRAINING),
         End::Refused(Refusal::TOO_MANY_CONNECTIONS),
@@ -150,7 +151,7 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
         // In the middle of a TLS handshake there is no saying why.
         return ensure(drained && world.scene.tls.down && sent.is_empty(), || "no answer".to_owned());
     }
-    if record.end == End::LeftEarly {
+    if matches!(record.end, End::LeftEarly | End::LeftSilently) {
         return ensure(client.ended || client.gone, || "the client had not left".to_owned());
     }
     match &world.scene.connections[index].outcome {
@@ -338,6 +339,8 @@ fn ends(world: &World, index: usize, record: &Record, client: &Peer, upstream: &
         | End::Unannounced(_)
         | End::Declined
         | End::LeftEarly
+        | End::LeftSilently
+        | End::Answered
         | End::Insecure(_)
         | End::UnexpectedTls
         | End::Drained(_) => false,

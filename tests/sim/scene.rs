@@ -7,6 +7,7 @@ use std::time::Duration;
 use ringway::engine::Fault;
 use ringway::proto::head::HeadLimits;
 use ringway::proto::scan::FrameLimits;
+use ringway::routing::plain::PlainPaths;
 use ringway::routing::policy::{Policy, Timeouts};
 use ringway::routing::route::Service;
 use ringway::routing::settings::Settings;
@@ -38,6 +39,8 @@ pub(crate) fn settings(timeouts: Timeouts) -> Settings {
         policy: Arc::new(policy),
         trusted_proxies: Vec::new(),
         proxy_protocol: Vec::new(),
+        strict_sni_host: false,
+        plain: PlainPaths::default(),
     }
 }
 

@@ -66,6 +66,8 @@ pub(crate) fn row(end: End, told: Told, code: Option<u16>) -> Option<(u16, &'sta
         | End::Unannounced(_)
         | End::Declined
         | End::LeftEarly
+        | End::LeftSilently
+        | End::Answered
         | End::Insecure(_)
         | End::UnexpectedTls => None,
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ringway::command::Command;
 use ringway::command::config::ShardConfig;
 use ringway::engine::{Next, Service, Slot, Time};
+use ringway::proto::via::ChainKey;
 use ringway::proxy::admission::Admission;
 use ringway::proxy::journal::{self, JournalReader};
 use ringway::proxy::record::Record;
@@ -185,7 +186,7 @@ impl World {
             peers.push(Peer::new(plan.client.clone(), index, false, rng.fork()));
             peers.push(Peer::new(plan.upstream.clone(), index, true, rng.fork()));
         }
-        let (source, reader) = journal::channel();
+        let (source, reader) = journal::channel(journal::Kept::All);
         let admission = Arc::new(Admission::new(scene.max_connections, scene.max_per_address));
         let place = Arc::new(AddressCell::unresolved());
         place.replace(scene.addresses.to_vec());
@@ -199,6 +200,7 @@ impl World {
                 tls: vec![scene.tls.down.then(|| configs::for_clients(0))],
                 upstream_tls: scene.tls.up.then(configs::for_upstream).into_iter().collect(),
                 snapshot: Arc::new(Snapshot::of_one(route(&scene, Arc::clone(&place)))),
+                chain: ChainKey::new([0; 16]),
             },
         };
         let proxy = Proxy::new(config, Arc::clone(&admission), source);

@@ -16,9 +16,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use ringway::engine::host::Shards;
-use ringway::engine::keepalive::KeepAlive;
 use ringway::engine::listener::Inlet;
 use ringway::engine::plan::{Plan as HostPlan, Wait};
+use ringway::engine::socket_options::SocketOptions;
 use ringway::engine::{Service, Time, listener, preflight};
 use ringway::node::signals;
 
@@ -165,7 +165,7 @@ where
         cpus: job.cpus.clone(),
         ring_completions: None,
         wait: if job.polls { Wait::Poll } else { Wait::Sleep },
-        keepalive: KeepAlive::default(),
+        sockets: SocketOptions::default(),
     };
     let of = job.cpus.len();
     let (plan, told) = (Arc::clone(&job.plan), events.clone());
@@ -190,7 +190,7 @@ where
             Ok(fleet(of, shards, |command| command))
         }
         Some(address) => {
-            let (_, listeners) = listener::bind(address, of, KeepAlive::default())
+            let (_, listeners) = listener::bind(address, of, SocketOptions::default())
                 .map_err(|error| Failure::Failed(format!("cannot listen on {address}: {error}")))?;
             let listeners = listeners.into_iter().map(|fd| vec![Inlet { fd, refusal: b"" }]).collect();
             let format = job.plan.format.clone();

@@ -15,6 +15,7 @@ use ringway::proto::head::{HeadLimits, MAX_LINES};
 use ringway::proxy::admission::Admission;
 use ringway::proxy::journal::{self, JournalReader};
 use ringway::proxy::service::Proxy;
+use ringway::routing::plain::PlainPaths;
 use ringway::routing::policy::{Policy, Timeouts};
 use ringway::routing::route::Route;
 use ringway::routing::settings::Settings;
@@ -47,6 +48,8 @@ pub fn settings() -> Settings {
         }),
         trusted_proxies: Vec::new(),
         proxy_protocol: Vec::new(),
+        strict_sni_host: false,
+        plain: PlainPaths::default(),
     }
 }
 
@@ -59,7 +62,7 @@ pub fn serve(place: &Place) -> Result<Outcome, Failure> {
     let snapshot = Snapshot::of_one(Route::echo(Arc::clone(&settings.policy)));
     let config = ShardConfig::plain_text(settings, Arc::new(snapshot));
     let admission = Arc::new(Admission::new(u64::MAX, None));
-    let (source, records) = journal::channel();
+    let (source, records) = journal::channel(journal::Kept::All);
     let counted = Arc::new(Counted::default());
     let counter = count(records, Arc::clone(&counted))?;
     let ended = host::serve(place, move |_| Proxy::new(config, admission, source), || Command::Drain)?;

@@ -7,9 +7,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use ringway::engine::host::Shards;
-use ringway::engine::keepalive::KeepAlive;
 use ringway::engine::listener::Inlet;
 use ringway::engine::plan::{Plan, Wait};
+use ringway::engine::socket_options::SocketOptions;
 use ringway::engine::{Service, listener, preflight};
 use ringway::node::signals;
 use ringway::proto::refusal;
@@ -82,13 +82,13 @@ where
     F: FnOnce(usize) -> S + Clone + Send + 'static,
 {
     check(place)?;
-    let (address, listeners) = listener::bind(place.listen, place.cpus.len(), KeepAlive::default())
+    let (address, listeners) = listener::bind(place.listen, place.cpus.len(), SocketOptions::default())
         .map_err(|error| Failure::Failed(format!("cannot listen on {}: {error}", place.listen)))?;
     let (events, happens) = channel();
     let signalled = events.clone();
     signals::watch(move |_| signalled.send(Event::Signal).is_ok())?;
     let plan =
-        Plan { cpus: place.cpus.clone(), ring_completions: None, wait: Wait::Sleep, keepalive: KeepAlive::default() };
+        Plan { cpus: place.cpus.clone(), ring_completions: None, wait: Wait::Sleep, sockets: SocketOptions::default() };
     let inlet = |fd| vec![Inlet { fd, refusal: refusal::no_descriptors() }];
     let listeners = listeners.into_iter().map(inlet).collect();
     let ended = move |result| {

@@ -13,7 +13,7 @@ pub struct Connection {
     /// The id to close the connection by. No other connection has it while the process runs.
     #[schema(pattern = "^[0-9]{1,5}-[0-9]{1,20}$", examples("0-17"))]
     pub id: String,
-    /// The client's address and port.
+    /// The client's address, with its port if that is known.
     #[schema(examples("192.0.2.7:50312"))]
     pub client: String,
     /// The path that the client requested, without its query; empty before the request has arrived.

@@ -54,6 +54,13 @@ pub struct Alive {
     pub alive: bool,
 }
 
+/// The answer to a balancer or a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// The process takes new clients, and will for a while.
+    pub ready: bool,
+}
+
 /// The health of the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StoreHealth {

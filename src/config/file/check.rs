@@ -9,7 +9,7 @@ use super::written::{self, Written};
 use super::{Configuration, Environment, listeners};
 use crate::api::{EnvironmentName, target};
 use crate::config::limits::{Limits, OutOfRange};
-use crate::config::scalar::{Listen, Network, Secret, Server};
+use crate::config::scalar::{HttpPath, Listen, Network, Secret, Server};
 use crate::config::tls::{Names, UpstreamOptions};
 use crate::config::units::show_duration;
 use crate::proto::authority::{Authority, AuthorityError};
@@ -59,6 +59,8 @@ pub(super) fn check(document: &Document<'_>, written: Written) -> Result<Configu
         trusted_proxies: written.trusted_proxies.iter().map(|Network(network)| *network).collect(),
         resolver: written.resolver.iter().map(|Server(address)| *address).collect(),
         drain_window: written.drain_window,
+        strict_sni_host: written.strict_sni_host,
+        health_path: written.health_path.as_ref().map(|HttpPath(path)| path.clone()),
         policies: written.policies(),
         limits,
         listeners,

@@ -79,6 +79,7 @@ fn listener(
         pairs: written.tls.iter().map(|pair| (pair.cert.clone(), pair.key.clone())).collect(),
         client_ca: written.client_ca.clone(),
         client_cert: written.client_cert,
+        max_record_bytes: written.tls_max_record_bytes,
     };
     let tls = options.server(&Names::FILE).unwrap_or_else(|why| {
         findings.add(&option, why);

@@ -31,6 +31,7 @@ use super::units::Cpus;
 use crate::api::{EnvironmentName, Policies, PolicyValues};
 use crate::engine::preflight;
 use crate::routing::host::HostPattern;
+use crate::routing::plain::PlainPath;
 use crate::tls::client::{ClientFiles, ClientTls, Trust};
 use crate::tls::pem::LoadError;
 use crate::tls::server::{Served, ServerTls};
@@ -59,6 +60,10 @@ pub struct Configuration {
     pub resolver: Vec<SocketAddr>,
     /// The time over which many connections that must be closed are spread.
     pub drain_window: Duration,
+    /// Refuses a request whose `Host` is not the name that its client asked TLS for, whatever the certificate covers.
+    pub strict_sni_host: bool,
+    /// The path of every listener of the data plane that says whether the node takes new clients.
+    pub health_path: Option<PlainPath>,
     /// Limits of the process.
     pub limits: Limits,
     /// The node's value of every policy.

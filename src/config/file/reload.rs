@@ -77,6 +77,10 @@ fn merged(now: Written, then: &Written) -> Written {
     limits.max_connections_per_address = then.limits.max_connections_per_address;
     limits.tcp_user_timeout = then.limits.tcp_user_timeout;
     limits.tcp_keepalive = then.limits.tcp_keepalive;
+    limits.client_send_buffer = then.limits.client_send_buffer;
+    limits.client_receive_buffer = then.limits.client_receive_buffer;
+    limits.upstream_send_buffer = then.limits.upstream_send_buffer;
+    limits.upstream_receive_buffer = then.limits.upstream_receive_buffer;
     let mut admin = now.admin;
     admin.listen = then.admin.listen.clone();
     admin.token_file = then.admin.token_file.clone();

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::PolicyValues;
 use crate::config::limits::{EnvironmentLimits, LimitArgs};
 use crate::config::log::LogArgs;
-use crate::config::scalar::{self, CpuList, Listen, Network, Secret, Server};
+use crate::config::scalar::{self, CpuList, HttpPath, Listen, Network, Secret, Server};
 use crate::config::tls::ClientCertArg;
 use crate::config::units::{LossCode, Optional};
 
@@ -25,6 +25,8 @@ pub(super) struct Written {
     pub(super) drain_window: Duration,
     pub(super) preserve_host: bool,
     pub(super) abnormal_close_code: Optional<LossCode>,
+    pub(super) strict_sni_host: bool,
+    pub(super) health_path: Option<HttpPath>,
     pub(super) admin: Admin,
     pub(super) metrics: Metrics,
     pub(super) log: LogArgs,
@@ -65,6 +67,8 @@ pub(super) struct Listener {
     pub(super) tls: Vec<Pair>,
     pub(super) client_ca: Option<PathBuf>,
     pub(super) client_cert: Option<ClientCertArg>,
+    #[serde(with = "scalar::optional_size")]
+    pub(super) tls_max_record_bytes: Option<u64>,
     pub(super) proxy_protocol: Vec<Network>,
 }
 
@@ -96,6 +100,8 @@ impl Default for Written {
             drain_window: Duration::from_secs(5),
             preserve_host: false,
             abnormal_close_code: Optional(None),
+            strict_sni_host: false,
+            health_path: None,
             admin: Admin::default(),
             metrics: Metrics::default(),
             log: LogArgs::default(),

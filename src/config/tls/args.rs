@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{ClientCertArg, ListenOptions, Names, UpstreamOptions};
 use crate::api::units::counted;
+use crate::config::units;
 use crate::routing::route::UpstreamTls;
 use crate::routing::target::Target;
 use crate::tls::client::{self, ClientTls, Trust};
@@ -27,6 +28,12 @@ pub struct ListenTlsArgs {
     /// Client certificates [default: required with --client-ca, otherwise off]
     #[arg(long, value_name = "MODE", value_enum, ignore_case = true)]
     pub client_cert: Option<ClientCertArg>,
+    /// Most plaintext bytes of a TLS record to clients, from 512 to 16384, for clients with little memory [default: 16384]
+    #[arg(long, value_name = "BYTES", value_parser = units::bytes)]
+    pub tls_max_record_bytes: Option<u64>,
+    /// Refuse a request (421) whose Host is not the name that its client asked TLS for, even if the certificate covers both
+    #[arg(long)]
+    pub strict_sni_host: bool,
 }
 
 impl ListenTlsArgs {
@@ -44,7 +51,12 @@ impl ListenTlsArgs {
             ));
         }
         let pairs = self.tls_cert.iter().cloned().zip(self.tls_key.iter().cloned()).collect();
-        let options = ListenOptions { pairs, client_ca: self.client_ca.clone(), client_cert: self.client_cert };
+        let options = ListenOptions {
+            pairs,
+            client_ca: self.client_ca.clone(),
+            client_cert: self.client_cert,
+            max_record_bytes: self.tls_max_record_bytes,
+        };
         options.server(&Names::FLAGS)
     }
 }

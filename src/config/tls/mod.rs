@@ -18,6 +18,11 @@ use crate::tls::client::{ClientFiles, Trust};
 use crate::tls::pem::PemFile;
 use crate::tls::server::{ClientCertificates, ServerTls};
 
+/// The range of a record's plaintext. The longest is TLS's own (RFC 8446 section 5.1), the shortest the least that a client can ask
+/// for by max_fragment_length (RFC 6066 section 4).
+const MAX_RECORD_BYTES: u16 = 16 * 1024;
+const MIN_RECORD_BYTES: u16 = 512;
+
 /// The values of `--client-cert`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -43,6 +48,7 @@ pub struct Names {
     key: &'static str,
     client_ca: &'static str,
     client_cert: &'static str,
+    max_record: &'static str,
     upstream_ca: &'static str,
     upstream_cert: &'static str,
     upstream_key: &'static str,
@@ -56,6 +62,7 @@ impl Names {
         key: "--tls-key",
         client_ca: "--client-ca",
         client_cert: "--client-cert",
+        max_record: "--tls-max-record-bytes",
         upstream_ca: "--upstream-ca",
         upstream_cert: "--upstream-cert",
         upstream_key: "--upstream-key",
@@ -67,6 +74,7 @@ impl Names {
         key: "key",
         client_ca: "client_ca",
         client_cert: "client_cert",
+        max_record: "tls_max_record_bytes",
         upstream_ca: "ca",
         upstream_cert: "cert",
         upstream_key: "key",
@@ -83,6 +91,8 @@ pub struct ListenOptions {
     pub client_ca: Option<PathBuf>,
     /// Requests client certificates, or not; by default if there is a `client_ca`.
     pub client_cert: Option<ClientCertArg>,
+    /// The most plaintext bytes of a record; 16 KiB if `None`.
+    pub max_record_bytes: Option<u64>,
 }
 
 impl ListenOptions {
@@ -96,6 +106,7 @@ impl ListenOptions {
             let useless =
                 |option| format!("{option} applies to TLS only; give {} and {}", names.certificate, names.key);
             return match (&self.client_ca, self.client_cert) {
+                _ if self.max_record_bytes.is_some() => Err(useless(names.max_record)),
                 (None, None | Some(ClientCertArg::Off)) => Ok(None),
                 (Some(_), _) => Err(useless(names.client_ca)),
                 _ => Err(useless(names.client_cert)),
@@ -104,7 +115,16 @@ impl ListenOptions {
         let pair = |(certificate, key): &(PathBuf, PathBuf)| {
             (PemFile::new(names.certificate, certificate), PemFile::new(names.key, key))
         };
-        Ok(Some(ServerTls::of(self.pairs.iter().map(pair).collect(), clients)))
+        let max_record = self.max_record(names)?;
+        Ok(Some(ServerTls::of(self.pairs.iter().map(pair).collect(), clients).with_max_record(max_record)))
+    }
+
+    fn max_record(&self, names: &Names) -> Result<Option<u16>, String> {
+        let Some(bytes) = self.max_record_bytes else { return Ok(None) };
+        let known = u16::try_from(bytes).ok().filter(|bytes| (MIN_RECORD_BYTES..=MAX_RECORD_BYTES).contains(bytes));
+        let range =
+            || format!("{} is {bytes}; it must be from {MIN_RECORD_BYTES} to {MAX_RECORD_BYTES}", names.max_record);
+        known.map(Some).ok_or_else(range)
     }
 
     fn clients(&self, names: &Names) -> Result<ClientCertificates, String> {

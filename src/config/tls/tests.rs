@@ -9,6 +9,7 @@ fn listen(certs: usize, keys: usize, ca: bool, mode: Option<ClientCertArg>) -> L
         tls_key: vec!["key".into(); keys],
         client_ca: ca.then(|| "ca".into()),
         client_cert: mode,
+        ..ListenTlsArgs::default()
     }
 }
 
@@ -88,4 +89,18 @@ fn the_targets_host_is_the_name_unless_another_is_given() {
         let (_, upstream) = args.client(&target).unwrap().unwrap();
         assert_eq!((upstream.name.to_str().as_ref(), upstream.is_verified), (name, false));
     }
+}
+
+#[test]
+fn a12_the_largest_record_has_a_range_and_belongs_to_tls() {
+    let with = |certs, bytes| ListenTlsArgs { tls_max_record_bytes: Some(bytes), ..listen(certs, certs, false, None) };
+    for bytes in [512, 4096, 16_384] {
+        assert!(matches!(with(1, bytes).server(), Ok(Some(_))), "{bytes}");
+    }
+    for bytes in [0, 511, 16_385, u64::MAX] {
+        let why = with(1, bytes).server().unwrap_err();
+        assert!(why.contains("--tls-max-record-bytes") && why.contains("from 512 to 16384"), "{why}");
+    }
+    let why = with(0, 1024).server().unwrap_err();
+    assert!(why.contains("--tls-max-record-bytes applies to TLS only"), "{why}");
 }

@@ -22,6 +22,7 @@ use crate::control::http::problem::{CONNECTION_NOT_FOUND, Refused, SHARDS_SILENT
 use crate::control::manage::NodeChange;
 use crate::control::page::{self as pages, List};
 use crate::control::shards::{Filter, Position, Silent};
+use crate::proto::forwarded;
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(close_one)).routes(routes!(close))
@@ -31,7 +32,7 @@ fn shown(shard: usize, view: &ConnectionView) -> Connection {
     let traffic = |[from_client, from_upstream]: [u64; 2]| Traffic { from_client, from_upstream };
     Connection {
         id: format!("{shard}-{}", view.id),
-        client: view.peer.to_string(),
+        client: forwarded::shown(view.peer),
         path: view.path.as_ref().to_owned(),
         api: view.labels.as_ref().map(ToString::to_string),
         environment: view.labels.as_ref().map(|labels| labels.environment.as_ref().to_owned()),

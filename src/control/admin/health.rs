@@ -6,8 +6,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Admin;
+use crate::api::problem::Code;
 use crate::api::units::counted;
-use crate::api::view::health::{Alive, Health, HealthStatus, ShardHealth, StoreHealth, StoreState};
+use crate::api::view::health::{Alive, Health, HealthStatus, Ready, ShardHealth, StoreHealth, StoreState};
+use crate::control::http::problem::{Refused, SHARDS_SILENT};
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::new().routes(routes!(show)).routes(routes!(live))
@@ -42,6 +44,10 @@ async fn show(State(admin): State<Admin>) -> Json<Health> {
             counted(left as u64, "connection")
         ));
     }
+    if admin.manager().is_ending() && !admin.manager().is_draining() {
+        problems
+            .push("The node is about to shut down: its health checks fail, and it still takes connections.".to_owned());
+    }
     for shard in shards.iter().filter(|shard| !shard.ended) {
         match shard.snapshot {
             None => problems.push(format!("Shard {} does not answer: the process should be restarted.", shard.shard)),
@@ -69,6 +75,21 @@ fn store_problem(store: &StoreHealth) -> Option<String> {
 /// Show that the process is alive; needs no token
 #[utoipa::path(get, path = "/health/live", tag = "health", security(()),
     responses((status = 200, body = Alive, description = "The process is alive")))]
-async fn live() -> Json<Alive> {
+pub(super) async fn live() -> Json<Alive> {
     Json(Alive { alive: true })
+}
+
+/// Whether a balancer should send new clients here. For a listener without a token.
+///
+/// # Errors
+/// 503 while the process is about to end, 504 if a shard does not answer.
+pub(super) async fn ready(State(admin): State<Admin>) -> Result<Json<Ready>, Refused> {
+    if admin.manager().is_ending() {
+        return Err(Refused::new(Code::DRAINING, "The node is shutting down, or is about to."));
+    }
+    let reports = admin.shards().reports().await;
+    if reports.silent.is_empty() && reports.ended.is_empty() {
+        return Ok(Json(Ready { ready: true }));
+    }
+    Err(Refused::new(SHARDS_SILENT, "A shard does not answer, or has ended."))
 }

@@ -108,7 +108,8 @@ impl Admin {
             let description = description.clone();
             async move { openapi::answer(&description) }
         });
-        let guarded = Guard::new(token, hosts).with_body_limit(format!("{PREFIX}{}", apply::PATH), apply::MAX_BYTES);
+        let guarded = Guard::new(token, hosts, self.0.metrics.wrong_tokens().clone())
+            .with_body_limit(format!("{PREFIX}{}", apply::PATH), apply::MAX_BYTES);
         api.route(&format!("{PREFIX}/openapi.json"), described)
             .route("/metrics", get(figures))
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -116,10 +117,12 @@ impl Admin {
             .with_state(self.clone())
     }
 
-    /// The router of a listener that serves metrics alone, without a token.
+    /// The router of a listener that serves metrics, and the answers to probes, without a token.
     pub fn metrics_router(&self) -> Router {
         Router::new()
             .route("/metrics", get(figures))
+            .route("/health/live", get(health::live))
+            .route("/health/ready", get(health::ready))
             .layer(from_fn_with_state(Guard::open(), guard))
             .with_state(self.clone())
     }

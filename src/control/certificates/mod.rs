@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, SystemTime};
 
-use rustls::ServerConfig;
 use tracing::{info, warn};
 
 use super::stamp::Stamp;
+use crate::command::config::ListenerTls;
 use crate::engine::background;
 use crate::tls::certificate;
 use crate::tls::server::{Served, ServerTls, fingerprint};
@@ -48,7 +48,7 @@ pub struct Listener {
 pub fn watch(
     listeners: Vec<Listener>,
     hung_up: Receiver<()>,
-    mut tell: impl FnMut(u16, &Arc<ServerConfig>) -> bool + Send + 'static,
+    mut tell: impl FnMut(u16, &ListenerTls) -> bool + Send + 'static,
 ) -> io::Result<()> {
     let mut watched: Vec<_> = listeners.into_iter().map(Watched::new).collect();
     background::start("certificates", move || {
@@ -64,6 +64,12 @@ pub fn watch(
     Ok(())
 }
 
+/// The part of what a listener serves that shards need.
+#[must_use]
+pub fn for_shards(served: &Served) -> ListenerTls {
+    ListenerTls { config: Arc::clone(&served.config), names: Arc::clone(&served.names) }
+}
+
 /// Logs a warning for each certificate that has expired or soon will, at the start.
 pub fn warn_at_start<'s>(served: impl IntoIterator<Item = &'s Served>) {
     let now = SystemTime::now();
@@ -75,7 +81,7 @@ fn check_all(
     watched: &mut [Watched],
     now: SystemTime,
     trigger: Trigger,
-    tell: &mut impl FnMut(u16, &Arc<ServerConfig>) -> bool,
+    tell: &mut impl FnMut(u16, &ListenerTls) -> bool,
 ) {
     let mut warnings = Vec::new();
     for watched in watched {
@@ -198,9 +204,9 @@ impl Watched {
         }
     }
 
-    fn hand_over(&mut self, tell: &mut impl FnMut(u16, &Arc<ServerConfig>) -> bool) {
+    fn hand_over(&mut self, tell: &mut impl FnMut(u16, &ListenerTls) -> bool) {
         if self.is_pending {
-            self.is_pending = !tell(self.place, &self.served.config);
+            self.is_pending = !tell(self.place, &for_shards(&self.served));
         }
     }
 

@@ -99,9 +99,21 @@ pub struct Manager {
     health: Health,
     settings: Settings,
     is_draining: Arc<AtomicBool>,
+    is_ending: Arc<AtomicBool>,
 }
 
 impl Manager {
+    /// From now on the node is not ready any more: the process will drain soon. Changes are still taken.
+    pub fn announce_end(&self) {
+        self.is_ending.store(true, Ordering::Release);
+    }
+
+    /// True once the process is about to drain, or drains.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Acquire) || self.is_draining()
+    }
+
     /// From now on every change is refused: the process is about to end, and waits for its connections.
     pub fn drain(&self) {
         self.is_draining.store(true, Ordering::Release);

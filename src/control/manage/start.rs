@@ -93,7 +93,7 @@ impl Manager {
         let thread = work_off(thread, queue).map_err(|error| {
             Problems::new(Code::STORE_UNAVAILABLE, format!("The store's thread cannot be started: {error}."))
         })?;
-        let manager = Manager { jobs, health, settings, is_draining: Arc::default() };
+        let manager = Manager { jobs, health, settings, is_draining: Arc::default(), is_ending: Arc::default() };
         Ok(Started { manager, receipt, thread })
     }
 }

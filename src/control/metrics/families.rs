@@ -69,6 +69,8 @@ families! {
         |out, scrape| out.counter(&[], scrape.audit);
     "ringway_restart_pending_options" Gauge "", "Options of the configuration file whose new values wait for a restart.",
         |out, scrape| out.gauge(&[], count(scrape.restart_pending));
+    "ringway_admin_wrong_tokens" Counter "", "Requests to the admin listener with a wrong token or none.",
+        |out, scrape| out.counter(&[], scrape.wrong_tokens);
     "ringway_connections_open" Gauge deployment!(), "Open WebSockets.",
         |out, scrape| tallies(out, scrape, |out, labels, tally| out.gauge(labels, tally.open));
     "ringway_connections_opened" Counter deployment!(), "WebSockets opened.",
@@ -97,6 +99,8 @@ families! {
         |out, scrape| each_shard(out, scrape, |out, labels, report| out.gauge(labels, report.snapshot));
     "ringway_shard_connections" Gauge "shard", "Connections of the shard, handshakes included.",
         |out, scrape| each_shard(out, scrape, |out, labels, report| out.gauge(labels, count(report.connections)));
+    "ringway_shard_kernel_bytes" Gauge "shard, side, queue", "Bytes in the kernel's socket buffers of open connections, estimated from a sample.",
+        kernel_bytes;
     "ringway_shard_running_seconds" Counter "shard", "Running time of the shard's loop.",
         |out, scrape| each_shard(out, scrape, |out, labels, report| {
             out.seconds(labels, report.figures.running.as_secs_f64())
@@ -221,6 +225,17 @@ fn up(out: &mut Out<'_, '_>, scrape: &Scrape) -> fmt::Result {
     all.iter().try_for_each(|(shard, is_up)| out.gauge(&[("shard", &shard.to_string())], u64::from(*is_up)))
 }
 
+fn kernel_bytes(out: &mut Out<'_, '_>, scrape: &Scrape) -> fmt::Result {
+    each_shard(out, scrape, |out, labels, report| {
+        let sides = [("client", report.kernel.client), ("upstream", report.kernel.upstream)];
+        sides.iter().try_for_each(|(side, [send, receive])| {
+            [("send", *send), ("receive", *receive)].iter().try_for_each(|(queue, bytes)| {
+                out.gauge(&[labels, &[("side", *side), ("queue", *queue)]].concat(), *bytes)
+            })
+        })
+    })
+}
+
 fn store(out: &mut Out<'_, '_>, scrape: &Scrape) -> fmt::Result {
     let states = [
         ("ok", StoreState::Ok),
@@ -243,6 +258,7 @@ fn handshakes(out: &mut Out<'_, '_>, scrape: &Scrape) -> fmt::Result {
             ("refused", refused),
             ("declined", tally.declined),
             ("left", tally.left),
+            ("answered", tally.answered),
             ("insecure", tally.insecure),
         ];
         out.each(labels, "result", &results)

@@ -22,6 +22,7 @@ use tokio::time::timeout;
 pub use self::families::{FAMILIES, Family, Kind};
 use self::format::Format;
 use self::process::Process;
+use super::http::guard::WrongTokens;
 use super::manage::{AuditFilter, Manager};
 use super::notes::Notes;
 use super::shards::ShardClient;
@@ -42,6 +43,7 @@ pub struct Metrics {
     shards: ShardClient,
     manager: Manager,
     notes: Notes,
+    wrong_tokens: WrongTokens,
     known: Arc<Mutex<Known>>,
     /// The last text. Locked while another is made: whoever asks meanwhile gets the same.
     text: Arc<tokio::sync::Mutex<Option<Made>>>,
@@ -86,6 +88,7 @@ struct Scrape {
     audit: u64,
     /// Options whose new values wait for a restart.
     restart_pending: usize,
+    wrong_tokens: u64,
     process: Process,
     /// Each shard's report, and whether it is of now.
     shards: BTreeMap<usize, (Report, bool)>,
@@ -99,7 +102,20 @@ impl Metrics {
     /// Metrics of these shards, of this manager's store, and of what the notes say.
     #[must_use]
     pub fn new(shards: ShardClient, manager: Manager, notes: Notes) -> Self {
-        Self { shards, manager, notes, known: Arc::default(), text: Arc::default() }
+        Self {
+            shards,
+            manager,
+            notes,
+            wrong_tokens: WrongTokens::default(),
+            known: Arc::default(),
+            text: Arc::default(),
+        }
+    }
+
+    /// The count of requests with a wrong token, which the guard of the admin listener keeps.
+    #[must_use]
+    pub(crate) fn wrong_tokens(&self) -> &WrongTokens {
+        &self.wrong_tokens
     }
 
     /// All figures, as they are now or were a moment ago.
@@ -148,6 +164,7 @@ impl Metrics {
             store: self.manager.health().state,
             audit: known.audit,
             restart_pending: self.notes.restart_pending().len(),
+            wrong_tokens: self.wrong_tokens.requests(),
             process: Process::read(),
             tallies: tallies(shards.values().map(|(report, _)| report)),
             shards,
@@ -203,7 +220,7 @@ mod tests {
     use super::{FAMILIES, Scrape, tallies};
     use crate::api::view::health::StoreState;
     use crate::command::tally::Tally;
-    use crate::command::view::{Report, RouteReport};
+    use crate::command::view::{KernelBytes, Report, RouteReport};
     use crate::engine::Figures;
     use crate::routing::route::{RouteId, RouteLabels};
 
@@ -215,7 +232,8 @@ mod tests {
             enters: 40,
             completions: 50,
         };
-        Report { snapshot: 4, figures, connections: 6, routes }
+        let kernel = KernelBytes { client: [10, 20], upstream: [30, 40] };
+        Report { snapshot: 4, figures, connections: 6, kernel, routes }
     }
 
     fn route(id: Option<u64>, identifier: Option<&str>, tally: Tally) -> RouteReport {
@@ -257,6 +275,7 @@ mod tests {
             store: StoreState::Full,
             audit: 33,
             restart_pending: 2,
+            wrong_tokens: 6,
             process: Process::read(),
             tallies: tallies(shards.values().map(|(report, _)| report)),
             shards,

@@ -10,6 +10,7 @@ use crate::api::{Access, Policies, PolicyValues};
 use crate::config::file::{Configuration, Opened};
 use crate::invariant::Invariant;
 use crate::routing::host::HostPattern;
+use crate::routing::plain::PlainPaths;
 use crate::routing::policy::Policy;
 use crate::routing::settings::Settings;
 use crate::routing::snapshot::{Builder, Conflict, Site};
@@ -131,6 +132,8 @@ impl RoutingBase {
             policy: Arc::new(configuration.policies.route_policy(configuration.limits.handshake_timeout, window)),
             trusted_proxies: configuration.trusted_proxies.clone(),
             proxy_protocol: configuration.listeners.iter().map(|listener| listener.proxy_protocol.clone()).collect(),
+            strict_sni_host: configuration.strict_sni_host,
+            plain: PlainPaths { health: configuration.health_path.clone() },
         });
         Self {
             settings,

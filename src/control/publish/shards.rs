@@ -19,6 +19,7 @@ use crate::control::resolver::Resolver;
 use crate::engine::background;
 use crate::engine::mailbox::{Sender, Unsent};
 use crate::routing::addresses::AddressCell;
+use crate::routing::loops::{Listening, way_back};
 use crate::routing::route::{Gate, Route};
 use crate::routing::settings::Settings;
 use crate::routing::snapshot::Snapshot;
@@ -36,6 +37,7 @@ const RETRY_EVERY: Duration = Duration::from_millis(50);
 pub struct ShardPublisher {
     outlet: Outlet,
     names: Resolver,
+    listening: Listening,
     base: Arc<RoutingBase>,
     built_routes: HashMap<DeploymentId, BuiltRoute>,
     /// The snapshot that is ready to be published.
@@ -116,11 +118,13 @@ struct Prepared {
 impl ShardPublisher {
     /// A publisher for shards that have not started. They start with the first published snapshot and the values of
     /// [`begin`](Self::begin), and are then attached to the [`outlet`](Self::outlet).
+    /// `listening` are the listeners' bound addresses.
     #[must_use]
-    pub fn new(configuration: &Configuration, opened: &Opened, names: Resolver) -> Self {
+    pub fn new(configuration: &Configuration, opened: &Opened, names: Resolver, listening: Listening) -> Self {
         Self {
             outlet: Outlet::default(),
             names,
+            listening,
             base: Arc::new(RoutingBase::new(configuration, opened)),
             built_routes: HashMap::new(),
             prepared: None,
@@ -244,6 +248,7 @@ impl Publisher for ShardPublisher {
             self.built_routes.clear();
         }
         let unresolved = unresolved(&changed);
+        warn_of_loops(&changed, &snapshot, &self.listening);
         self.built_routes.extend(changed);
         for id in gone {
             self.built_routes.remove(&id);
@@ -293,6 +298,21 @@ fn build_route(
             Ok(BuiltRoute { of: deployed.clone(), route: None })
         }
         Err(problems) => Err(problems),
+    }
+}
+
+/// Warns of the changed routes whose target leads back to themselves.
+fn warn_of_loops(changed: &[(DeploymentId, BuiltRoute)], snapshot: &Snapshot, listening: &Listening) {
+    for BuiltRoute { of, route } in changed.iter().map(|(_, built)| built) {
+        let Some(way) = route.as_ref().and_then(|route| way_back(route, snapshot, listening)) else { continue };
+        let labels = way.iter().filter_map(|route| route.labels.as_ref());
+        let way = labels.map(|labels| format!("{labels} ({})", labels.environment)).collect::<Vec<_>>().join(" -> ");
+        warn!(
+            api = %of.key,
+            environment = %of.environment,
+            way,
+            "the target leads back to the API itself: its requests will be refused with 508 (loop-detected)"
+        );
     }
 }
 

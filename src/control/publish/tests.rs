@@ -14,6 +14,7 @@ use crate::config::file::{Configuration, File, Opened};
 use crate::control::resolver::Resolver;
 use crate::control::runtime::BackgroundRuntime;
 use crate::proto::authority::Authority;
+use crate::routing::loops::Listening;
 use crate::routing::route::{Gate, Route, RouteId};
 
 type All = BTreeMap<DeploymentId, Deployed>;
@@ -37,7 +38,7 @@ fn runtime() -> &'static Handle {
 fn publisher(text: &str) -> ShardPublisher {
     let (configuration, opened) = configured(text);
     let names = Resolver::start(runtime(), Duration::from_secs(1));
-    ShardPublisher::new(&configuration, &opened, names)
+    ShardPublisher::new(&configuration, &opened, names, Listening::default())
 }
 
 fn deployed(id: u64, minor: u64, target: &str) -> Deployed {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::testing::played;
 use super::{Filter, ShardClient, Silent};
 use crate::command::tally::Tally;
-use crate::command::view::{ConnectionPage, ConnectionView, Report, RouteReport, Stage};
+use crate::command::view::{ConnectionPage, ConnectionView, KernelBytes, Report, RouteReport, Stage};
 use crate::command::{Command, Selection};
 use crate::engine::Figures;
 use crate::engine::mailbox::Unsent;
@@ -43,6 +43,7 @@ fn shard(command: Command) {
             snapshot: 3,
             figures: Figures::default(),
             connections: 10,
+            kernel: KernelBytes::default(),
             routes: vec![route(1, labels("a", "development")), route(2, labels("b", "production"))],
         }),
         Command::List(listing, reply) => {

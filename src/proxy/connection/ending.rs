@@ -32,6 +32,10 @@ impl Connection {
                 let client = stage.client();
                 self.refuse_drained(client, None, cause, cx)
             }
+            Stage::Respond(stage) => {
+                let client = stage.client();
+                self.refuse_drained(client, None, cause, cx)
+            }
             Stage::Dial(stage) => {
                 let (client, upstream) = stage.sockets();
                 self.refuse_drained(client, upstream, cause, cx)

@@ -1,11 +1,9 @@
 //! The first stage of a new connection: where its first bytes are looked at, or the answer if it is over a limit.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-
-use rustls::ServerConfig;
 
 use super::stage::Stage;
+use crate::command::config::ListenerTls;
 use crate::engine::{Socket, Time};
 use crate::proto::refusal::Refusal;
 use crate::proxy::answer::Answer;
@@ -18,13 +16,13 @@ use crate::proxy::secure::Secure;
 pub(super) fn first_stage(
     client: Socket,
     peer: SocketAddr,
-    tls: Option<&Arc<ServerConfig>>,
+    tls: Option<&ListenerTls>,
     early: Vec<u8>,
     deadline: Time,
 ) -> Stage {
     match tls {
-        Some(config) => Stage::Secure(Box::new(Secure::new(client, Arc::clone(config), early, deadline))),
-        None => Stage::Handshake(Box::new(Handshake::new(client, peer.ip(), None, early, deadline))),
+        Some(tls) => Stage::Secure(Box::new(Secure::new(client, tls.clone(), early, deadline))),
+        None => Stage::Handshake(Box::new(Handshake::new(client, peer, None, early, deadline))),
     }
 }
 
@@ -32,7 +30,7 @@ pub(super) fn first_stage(
 /// could not read an answer, is the very work that the limit prevents.
 pub(super) fn reject_over_limit(
     client: Socket,
-    tls: Option<&Arc<ServerConfig>>,
+    tls: Option<&ListenerTls>,
     refusal: Refusal,
     trace: &mut Trace,
     deadline: Time,

@@ -14,8 +14,6 @@ mod view;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
-
 use self::entry::{first_stage, reject_over_limit};
 use self::stage::{Stage, Turn};
 use self::transition::{gone, linger};
@@ -29,6 +27,7 @@ use super::relay;
 use super::routes::RouteSlot;
 use super::terminated::echo;
 use crate::command::Cause;
+use crate::command::config::ListenerTls;
 use crate::engine::{Next, Slot, Socket, Time};
 use crate::proto::refusal::Refusal;
 use crate::routing::route::{NO_ENDPOINT, RouteLabels};
@@ -53,16 +52,17 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// A connection that was just accepted. The client speaks TLS if `tls` is given.
+    /// A connection that was just accepted, and how it is counted. The client speaks TLS if `tls` is given.
     pub(super) fn new(
         client: Socket,
         peer: SocketAddr,
-        tls: Option<&Arc<ServerConfig>>,
+        tls: Option<&ListenerTls>,
+        counted: Counted,
         now: Time,
         deadline: Time,
     ) -> Self {
         let stage = first_stage(client, peer, tls, Vec::new(), deadline);
-        Self::in_stage(stage, Trace::new(peer, now), Counted::WithAddress)
+        Self::in_stage(stage, Trace::new(peer, now), counted)
     }
 
     /// A connection that was just accepted from a peer that must send a PROXY header.
@@ -75,7 +75,7 @@ impl Connection {
     pub(super) fn refused(
         client: Socket,
         peer: SocketAddr,
-        tls: Option<&Arc<ServerConfig>>,
+        tls: Option<&ListenerTls>,
         refusal: Refusal,
         now: Time,
         deadline: Time,
@@ -177,8 +177,8 @@ impl Connection {
             }
             Stage::Handshake(stage) => {
                 let outcome = stage.step(cx);
-                let client = stage.client();
-                self.after_handshake(client, outcome, cx)
+                let (client, named) = (stage.client(), stage.named());
+                self.after_handshake(client, named, outcome, cx)
             }
             Stage::Dial(stage) => {
                 let outcome = stage.step(me, cx);
@@ -193,6 +193,11 @@ impl Connection {
                 let outcome = stage.step(cx);
                 let (client, upstream) = (stage.client(), stage.upstream());
                 self.after_decline(client, upstream, outcome, cx)
+            }
+            Stage::Respond(stage) => {
+                let outcome = stage.step(cx);
+                let client = stage.client();
+                self.after_respond(client, outcome, cx)
             }
             Stage::Answer(stage, end) => match stage.step(cx) {
                 answer::Outcome::Stay(next) => Turn::Stay(next),

@@ -1,5 +1,6 @@
 //! The way to an open connection: the stage that follows each outcome, from the preamble to the tunnel.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Connection;
@@ -19,6 +20,7 @@ use crate::proxy::handshake::{self, Handshake};
 use crate::proxy::leg::Leg;
 use crate::proxy::preamble;
 use crate::proxy::relay::Relay;
+use crate::proxy::respond::{self, Respond};
 use crate::proxy::secure;
 use crate::proxy::terminated::echo::Echo;
 use crate::proxy::upgrade::{self, Upgrade};
@@ -35,9 +37,15 @@ impl Connection {
         match outcome {
             preamble::Outcome::Stay(next) => Turn::Stay(next),
             preamble::Outcome::Left => gone(&[client], End::LeftEarly, cx),
+            preamble::Outcome::LeftSilently => gone(&[client], End::LeftSilently, cx),
             preamble::Outcome::Unannounced(reason) => gone(&[client], End::Unannounced(reason), cx),
             preamble::Outcome::Named(Named { client, peer, early, deadline }) => {
                 self.trace.peer = peer;
+                // The clients of a trusted proxy are counted once their requests name them.
+                if cx.config.settings.trusts(peer.ip()) {
+                    let tls = cx.config.listener_tls(cx.listener);
+                    return Turn::To(first_stage(client, peer, tls, early, deadline));
+                }
                 if let Err(refusal) = cx.admission.enter_address(peer.ip()) {
                     let deadline = close_deadline(cx);
                     return Turn::To(reject_over_limit(
@@ -64,7 +72,7 @@ impl Connection {
         match outcome {
             secure::Outcome::Stay(next) => Turn::Stay(next),
             secure::Outcome::Secured(identity) => {
-                let peer = self.trace.peer.ip();
+                let peer = self.trace.peer;
                 self.trace.tls = identity.version;
                 let handshake = Handshake::new(client, peer, Some(Box::new(identity)), Vec::new(), deadline);
                 Turn::To(Stage::Handshake(Box::new(handshake)))
@@ -80,18 +88,28 @@ impl Connection {
             }
             secure::Outcome::TimedOut => gone(&[client], End::Refused(Refusal::HANDSHAKE_TIMEOUT), cx),
             secure::Outcome::Left => gone(&[client], End::LeftEarly, cx),
+            secure::Outcome::LeftSilently => gone(&[client], End::LeftSilently, cx),
         }
     }
 
     pub(super) fn after_handshake<T: SecureTransport>(
         &mut self,
         client: Socket,
+        named: Option<SocketAddr>,
         outcome: handshake::Outcome,
         cx: &mut Context<'_, T>,
     ) -> Turn {
+        if let Some(Err(refusal)) = named.map(|named| self.count_to(named, cx)) {
+            return self.refuse(client, refusal, cx);
+        }
         match outcome {
             handshake::Outcome::Stay(next) => Turn::Stay(next),
             handshake::Outcome::Left => gone(&[client], End::LeftEarly, cx),
+            handshake::Outcome::LeftSilently => gone(&[client], End::LeftSilently, cx),
+            handshake::Outcome::Plain(path, asked) => {
+                self.trace.path = path;
+                Turn::To(Stage::Respond(Box::new(Respond::new(client, *asked))))
+            }
             handshake::Outcome::Refused(path, refusal) => {
                 self.trace.path = path;
                 self.refuse(client, refusal, cx)
@@ -112,6 +130,22 @@ impl Connection {
         }
     }
 
+    /// Counts the connection to the address of its client, which the request has named.
+    fn count_to<T>(&mut self, named: SocketAddr, cx: &Context<'_, T>) -> Result<(), Refusal> {
+        let before = std::mem::replace(&mut self.trace.peer, named);
+        if self.counted == Counted::WithAddress {
+            if before == named {
+                return Ok(());
+            }
+            // The peer has become a trusted proxy in the meantime.
+            cx.admission.leave_address(before.ip());
+            self.counted = Counted::Alone;
+        }
+        cx.admission.enter_address(named.ip())?;
+        self.counted = Counted::WithAddress;
+        Ok(())
+    }
+
     fn accepted<T: SecureTransport>(&mut self, accepted: Accepted, cx: &mut Context<'_, T>) -> Turn {
         let Accepted { client, path, consumer, origin, onward } = accepted;
         self.trace.path = path;
@@ -127,6 +161,23 @@ impl Connection {
             Onward::Echo { route, answer, early } => {
                 self.take_route(&route, cx);
                 self.open_echo(client, &answer, &early, cx)
+            }
+        }
+    }
+
+    pub(super) fn after_respond<T: SecureTransport>(
+        &mut self,
+        client: Socket,
+        outcome: respond::Outcome,
+        cx: &mut Context<'_, T>,
+    ) -> Turn {
+        match outcome {
+            respond::Outcome::Stay(next) => Turn::Stay(next),
+            respond::Outcome::Left => gone(&[client], End::LeftEarly, cx),
+            respond::Outcome::Refused(refusal) => self.refuse(client, refusal, cx),
+            respond::Outcome::Answer(status, bytes) => {
+                self.trace.status = status;
+                Turn::To(Stage::Answer(Box::new(Answer::new(client, bytes, close_deadline(cx))), End::Answered))
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::proxy::handshake::Handshake;
 use crate::proxy::linger::Linger;
 use crate::proxy::preamble::Preamble;
 use crate::proxy::relay::Relay;
+use crate::proxy::respond::Respond;
 use crate::proxy::secure::Secure;
 use crate::proxy::terminated::echo::Echo;
 use crate::proxy::upgrade::Upgrade;
@@ -23,6 +24,7 @@ pub(super) enum Stage {
     Dial(Box<Dial>),
     Upgrade(Box<Upgrade>),
     Decline(Box<Decline>),
+    Respond(Box<Respond>),
     /// With the end that its record will have.
     Answer(Box<Answer>, End),
     Relay(Relay),

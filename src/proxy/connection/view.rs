@@ -3,7 +3,7 @@
 use super::Connection;
 use super::stage::Stage;
 use crate::command::view::{self, ConnectionView};
-use crate::engine::Time;
+use crate::engine::{Socket, Time};
 use crate::proxy::end::{End, SideRecord};
 use crate::proxy::routes::Routes;
 
@@ -18,6 +18,15 @@ impl Connection {
             Stage::Linger(_, _, client) => (*client, nothing),
             Stage::Gone(_, client, upstream) => (*client, *upstream),
             _ => (nothing, nothing),
+        }
+    }
+
+    /// The sockets of an open connection's client and upstream.
+    pub(in crate::proxy) fn tunnel_sockets(&self) -> [Option<Socket>; 2] {
+        match &self.stage {
+            Stage::Relay(relay) => [Some(relay.client.socket), Some(relay.upstream.socket)],
+            Stage::Echo(echo) => [Some(echo.client()), None],
+            _ => [None, None],
         }
     }
 

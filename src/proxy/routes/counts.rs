@@ -59,7 +59,9 @@ impl LocalRoute {
             End::Unannounced(_) => return count_by(&mut tally.refused, "proxy-protocol", 1),
             End::Declined => &mut tally.declined,
             End::Insecure(_) | End::UnexpectedTls => &mut tally.insecure,
+            End::Answered => &mut tally.answered,
             End::LeftEarly
+            | End::LeftSilently
             | End::Closed(_)
             | End::Ended(_)
             | End::Broken(..)

@@ -33,6 +33,7 @@ impl Proxy {
                 let count = self.close(net, &selection);
                 reply.send(count);
             }
+            Command::AnnounceEnd => self.ending = true,
             Command::Drain => self.drain(net),
         }
     }
@@ -131,6 +132,7 @@ impl Proxy {
         if std::mem::replace(&mut self.draining, true) {
             return;
         }
+        self.ending = true;
         let all: SlotSet = self.routes.slots().collect();
         self.drain_routes(net, &all, Cause::Shutdown);
         let slots: Vec<Slot> = self.connections.slots().collect();
@@ -164,11 +166,12 @@ impl Proxy {
         true
     }
 
-    fn report<T: Transport>(&self, net: &T) -> Report {
+    fn report<T: Transport>(&mut self, net: &T) -> Report {
         Report {
             snapshot: self.config.snapshot.number(),
             figures: net.figures(),
             connections: self.connections.len(),
+            kernel: self.kernel_bytes(net),
             routes: self.routes.reports(),
         }
     }

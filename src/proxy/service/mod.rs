@@ -4,6 +4,7 @@
 //! each that ended. A shard never waits and never looks at another shard's connections.
 
 mod commands;
+mod sample;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use super::admission::{Admission, Counted};
 use super::connection::Connection;
-use super::context::Context;
+use super::context::{Context, Readiness};
 use super::journal::{Journal, JournalSource};
 use super::routes::Routes;
 use crate::command::config::ShardConfig;
@@ -38,8 +39,12 @@ pub struct Proxy {
     last_id: u64,
     refusing: usize,
     draining: bool,
+    /// `true` once the process is about to drain.
+    ending: bool,
     /// The number of the snapshot that came with the TLS configurations for upstreams.
     upstream_tls_of: u64,
+    /// The place in the table where the next sample of connections begins.
+    sampled_to: u32,
     /// When the next draining connections are due to be closed.
     drain_at: Option<Time>,
     scratch: Vec<u8>,
@@ -62,7 +67,9 @@ impl Proxy {
             last_id: 0,
             refusing: 0,
             draining: false,
+            ending: false,
             upstream_tls_of: 0,
+            sampled_to: 0,
             drain_at: None,
             scratch: pool.take(),
             answer: Vec::new(),
@@ -110,11 +117,15 @@ impl Proxy {
         if self.config.settings.announces(listener, peer.ip()) {
             return Ok(Connection::announced(socket, peer, now, deadline));
         }
-        if let Err(refusal) = self.admission.enter_address(peer.ip()) {
+        // The clients of a trusted proxy are counted once their requests name them.
+        let counted = if self.config.settings.trusts(peer.ip()) { Counted::Alone } else { Counted::WithAddress };
+        if counted == Counted::WithAddress
+            && let Err(refusal) = self.admission.enter_address(peer.ip())
+        {
             self.admission.leave();
             return Err(refusal);
         }
-        Ok(Connection::new(socket, peer, self.config.listener_tls(listener), now, deadline))
+        Ok(Connection::new(socket, peer, self.config.listener_tls(listener), counted, now, deadline))
     }
 }
 
@@ -161,6 +172,7 @@ impl Service for Proxy {
             route: connection.route(),
             listener: connection.listener(),
             routes: &mut self.routes,
+            readiness: if self.ending { Readiness::Ending } else { Readiness::Ready },
         };
         let next = connection.step(slot, &mut cx);
         if next == Next::Done {

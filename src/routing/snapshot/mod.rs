@@ -90,6 +90,14 @@ impl Snapshot {
         self.routes.values()
     }
 
+    /// True if requests of a listener go to different APIs by their host.
+    #[must_use]
+    pub fn tells_hosts_apart(&self, listener: u16) -> bool {
+        self.listeners
+            .get(usize::from(listener))
+            .is_some_and(|hosts| !hosts.exact.is_empty() || !hosts.below.is_empty())
+    }
+
     /// The route of a request: by its listener, its host, and the longest base path that its path begins with.
     /// `path_and_query` begins with a slash. Takes a few hash look-ups, however many routes there are.
     #[must_use]

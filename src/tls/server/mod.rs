@@ -18,13 +18,19 @@ use super::identity::OnlyPlainSubjects;
 use super::pem::{LoadError, PemFile};
 use super::pinned::PinnedClients;
 use super::{HTTP_1_1, certified_key, provider};
+use crate::proto::certificate_names::{CertificateNames, Names};
 
 /// The files that the operator named. They are read at start and at each reload.
 #[derive(Clone, Debug)]
 pub struct ServerTls {
     pairs: Vec<(PemFile, PemFile)>,
     clients: ClientCertificates,
+    /// The most plaintext bytes of a record; 16 KiB if `None`.
+    max_record_bytes: Option<u16>,
 }
+
+/// The header of a record, which rustls counts as part of it.
+const RECORD_HEADER_BYTES: usize = 5;
 
 /// The certificates that clients are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +88,8 @@ pub fn fingerprint(read: &Result<Contents, LoadError>) -> u64 {
 pub struct Served {
     /// The configuration of sessions.
     pub config: Arc<ServerConfig>,
+    /// The names of the certificates.
+    pub names: Arc<CertificateNames>,
     /// The certificates, in the operator's order. Clients that name no host, or an unknown one, get the first.
     pub certificates: Vec<Certificate>,
     /// The [`fingerprint`] of the files.
@@ -101,7 +109,13 @@ impl ServerTls {
     /// Like [`new`](Self::new), with other names for the options in errors.
     #[must_use]
     pub fn of(pairs: Vec<(PemFile, PemFile)>, clients: ClientCertificates) -> Self {
-        Self { pairs, clients }
+        Self { pairs, clients, max_record_bytes: None }
+    }
+
+    /// Sends no record with more plaintext than this, for clients that have little memory. From 32 bytes to 16 KiB.
+    #[must_use]
+    pub fn with_max_record(self, bytes: Option<u16>) -> Self {
+        Self { max_record_bytes: bytes, ..self }
     }
 
     /// All files, to watch them for changes.
@@ -173,6 +187,8 @@ impl ServerTls {
         };
         let mut config = builder.with_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = vec![HTTP_1_1.to_vec()];
+        config.max_fragment_size =
+            self.max_record_bytes.map(|bytes| usize::from(bytes).saturating_add(RECORD_HEADER_BYTES));
         config.ticketer = Arc::clone(&tickets);
         // A WebSocket client returns with one connection, not several at once; each ticket costs work and bytes.
         config.send_tls13_tickets = 1;
@@ -180,7 +196,12 @@ impl ServerTls {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         // Off, so that a request cannot be replayed: a request that opens a connection is not safe to repeat.
         config.max_early_data_size = 0;
-        Ok(Served { config: Arc::new(config), certificates, fingerprint, tickets, authorities })
+        let config = Arc::new(config);
+        let names = certificates
+            .iter()
+            .map(|Certificate { names, addresses, .. }| Names { names: names.clone(), addresses: addresses.clone() });
+        let names = Arc::new(CertificateNames::new(names));
+        Ok(Served { config, names, certificates, fingerprint, tickets, authorities })
     }
 
     fn resolver(

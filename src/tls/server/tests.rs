@@ -183,3 +183,60 @@ fn a_bad_file_is_named_and_no_configuration_comes_of_it() {
         assert!(error.starts_with(option) && error.contains(says), "{error}");
     }
 }
+
+#[test]
+fn a3_the_certificate_that_a_name_gets_covers_its_own_names_and_addresses() {
+    let (files, authority) = (Files::new(), Authority::new("ca"));
+    let pair = |name: &str, names: &[&str]| files.pair(name, &authority.leaf(names));
+    let pairs = vec![pair("a", &["first.test", "127.0.0.1"]), pair("b", &["*.wild.test", "both.test"])];
+    let names = ServerTls::new(pairs, ClientCertificates::Off).load(None).unwrap().names;
+    let covers = |asked, host| names.covers(asked, crate::proto::authority::Authority::parse(host).unwrap());
+    for (asked, host, is) in [
+        ("first.test", "127.0.0.1:8443", true),
+        ("FIRST.test", "first.test.", true),
+        ("first.test", "both.test", false),
+        ("one.wild.test", "Both.Test:1", true),
+        ("one.wild.test", "other.wild.test", true),
+        ("one.wild.test", "a.b.wild.test", false),
+        ("one.wild.test", "first.test", false),
+        // An unknown name gets the first.
+        ("unknown.test", "first.test", true),
+        ("unknown.test", "both.test", false),
+        ("unknown.test", "unknown.test", false),
+    ] {
+        assert_eq!(covers(asked, host), is, "{asked} {host}");
+    }
+}
+
+/// The lengths of the records in a stream, without their headers.
+fn records(mut stream: &[u8]) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    while let [_, _, _, high, low, rest @ ..] = stream {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        lengths.push(length);
+        stream = &rest[length..];
+    }
+    lengths
+}
+
+#[test]
+fn a12_no_record_has_more_plaintext_than_the_option_says() {
+    use std::io::Write;
+    let (files, authority) = (Files::new(), Authority::new("ca"));
+    let pairs = vec![files.pair("a", &authority.leaf(&["a.test"]))];
+    let longest = |max: Option<u16>| {
+        let tls = ServerTls::new(pairs.clone(), ClientCertificates::Off).with_max_record(max);
+        let mut ends = shake(&tls.load(None).unwrap().config, &anyone(), "a.test").unwrap();
+        ends.server.writer().write_all(&[7; 40_000]).unwrap();
+        let mut stream = Vec::new();
+        while ends.server.wants_write() {
+            ends.server.write_tls(&mut stream).unwrap();
+        }
+        records(&stream).into_iter().max()
+    };
+    // TLS 1.3 adds the type of the content and a tag of 16 bytes.
+    for max in [512, 1024, 4096] {
+        assert_eq!(longest(Some(max)), Some(usize::from(max) + 17));
+    }
+    assert_eq!(longest(Some(16_384)), longest(None));
+}

@@ -6,10 +6,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use ringway::engine::host::Shards;
-use ringway::engine::keepalive::KeepAlive;
 use ringway::engine::listener::{self, Inlet};
 use ringway::engine::mailbox::{Peers, Unsent};
 use ringway::engine::plan::{Plan, Wait};
+use ringway::engine::socket_options::SocketOptions;
 use ringway::engine::{Next, Service, Slot, Socket, Time, Transport, preflight};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -135,7 +135,7 @@ impl Service for Correspondent {
 fn shards(count: usize, listeners: Vec<Vec<Inlet>>) -> (Shards<Order>, Receiver<Report>) {
     let host = preflight::check().unwrap();
     let cpus = host.cpus.iter().copied().cycle().take(count).collect();
-    let plan = Plan { cpus, ring_completions: None, wait: Wait::Sleep, keepalive: KeepAlive::default() };
+    let plan = Plan { cpus, ring_completions: None, wait: Wait::Sleep, sockets: SocketOptions::default() };
     let (reports, reported) = channel();
     let service = move |shard, peers| Correspondent {
         shard,
@@ -168,7 +168,7 @@ fn two_shards_exchange_more_mail_than_fits_and_none_is_lost() {
 #[test]
 fn mail_without_end_keeps_a_shard_neither_from_its_clients_nor_from_its_commands() {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let (address, listeners) = listener::bind(any, 1, KeepAlive::default()).unwrap();
+    let (address, listeners) = listener::bind(any, 1, SocketOptions::default()).unwrap();
     let listeners = listeners.into_iter().map(|fd| vec![Inlet { fd, refusal: b"" }]).collect();
     let (shards, reports) = shards(1, listeners);
     let [shard] = shards.senders() else { panic!("one shard") };

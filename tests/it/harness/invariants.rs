@@ -15,6 +15,7 @@ use ringway::proto::request::Request;
 use ringway::proto::response::{BodyLength, Expected, Response};
 use ringway::proto::scan::{Control, FrameLimits, Scanner, Stop};
 use ringway::proto::terminated::{Event, WebSocket};
+use ringway::proto::via::ChainKey;
 
 /// Small, so that a fuzzer finds them.
 const LIMITS: HeadLimits = HeadLimits { max_bytes: 1024, max_lines: 16 };
@@ -62,8 +63,9 @@ pub(crate) fn request(bytes: &[u8]) -> bool {
     let Ok(request) = Request::parse(head, &LIMITS) else { return false };
     assert!(request.path_and_query.starts_with('/'));
     for trusted in [false, true] {
-        let via =
-            Via { key: KEY, client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), scheme: "http", trusted, subject: None };
+        let client = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+        let pseudonym = &ChainKey::new([7; 16]).pseudonym(1);
+        let via = Via { key: KEY, client, scheme: "http", trusted, subject: None, pseudonym };
         let mut out = Vec::new();
         write_start("/base", request.path_and_query, HOST, &mut out);
         write_fields(&request, &via, &mut out);

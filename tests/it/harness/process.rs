@@ -46,6 +46,14 @@ impl Ringway {
         Self::start(&arguments, target, &[])
     }
 
+    /// `ringway proxy` on an address of the test's choice.
+    #[track_caller]
+    pub(crate) fn proxy_at(listen: SocketAddr, url: &str, options: &[&str]) -> Self {
+        let listen = listen.to_string();
+        let arguments = [&["proxy", "--listen", &listen, "--target", url], options].concat();
+        Self::start(&arguments, None, &[])
+    }
+
     /// Starts `ringway proxy` with more environment variables.
     #[track_caller]
     pub(crate) fn proxy_in(environment: &[(&str, &str)], url: &str, target: SocketAddr, options: &[&str]) -> Self {

@@ -230,11 +230,11 @@ fn the_limit_for_an_address_counts_whom_the_header_names() {
 
 #[test]
 fn a_balancer_that_only_looks_whether_anyone_listens_is_no_trouble() {
-    let (ringway, _upstream) = behind_a_balancer(&[]);
+    let (ringway, _upstream) = behind_a_balancer(&["--log-level", "info,ringway::access=debug"]);
     let mut look = Peer::connect(ringway.address());
     look.finish();
     assert_eq!(look.rest(), (Vec::new(), Ended::Fin));
-    ringway.logged("client left before the handshake was over");
+    ringway.logged("client left without a request");
 }
 
 #[test]

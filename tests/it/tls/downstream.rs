@@ -256,25 +256,58 @@ fn is_let_in(ringway: &Ringway, config: rustls::ClientConfig) -> Result<(), Aler
     }
 }
 
+/// A client that asks TLS for one name and HTTP for another.
+fn ask(ringway: &Ringway, name: &str, host: &str) -> Peer<Tls> {
+    let mut peer = secure::connect(ringway.address(), name, secure::trusting_anyone());
+    peer.send(client::handshake("/", "").replace("Host: proxy.test", &format!("Host: {host}")).as_bytes());
+    peer
+}
+
 #[test]
-fn a_host_that_is_not_the_name_of_the_handshake_is_misdirected() {
+fn a3_a_host_that_is_not_the_name_of_the_handshake_is_served_where_hosts_make_no_difference() {
     let (site, upstream) = (Site::new(), Upstream::listen());
     let ringway = site.downstream(upstream.address(), &[]);
-    let ask = |name: &str, host: &str| {
-        let mut peer = secure::connect(ringway.address(), name, secure::trusting_anyone());
-        let request = client::handshake("/", "").replace("Host: proxy.test", &format!("Host: {host}"));
-        peer.send(request.as_bytes());
-        peer
-    };
+    for (name, host) in [(NAME, NAME), (NAME, "chat.example.com"), ("unknown.test", NAME), ("127.0.0.1", "any.test")] {
+        let peer = ask(&ringway, name, host);
+        upstream.accept().head();
+        drop(peer);
+    }
+}
+
+#[test]
+fn a3_with_strict_sni_host_the_two_names_must_be_one() {
+    let (site, upstream) = (Site::new(), Upstream::listen());
+    let ringway = site.downstream(upstream.address(), &["--strict-sni-host"]);
     for (name, host) in [(NAME, "other.test"), (NAME, "127.0.0.1"), (NAME, "proxy.test.other"), ("unknown.test", NAME)]
     {
-        assert_eq!(refusal(ask(name, host)), (421, "misdirected".to_owned()), "{name} and {host}");
+        assert_eq!(refusal(ask(&ringway, name, host)), (421, "misdirected".to_owned()), "{name} and {host}");
     }
     assert!(upstream.try_accept().is_none(), "the upstream was dialled");
     for (name, host) in [(NAME, NAME), (NAME, "PROXY.test:8443"), (NAME, "proxy.test."), ("127.0.0.1", "any.test")] {
-        let peer = ask(name, host);
+        let peer = ask(&ringway, name, host);
         upstream.accept().head();
         drop(peer);
+    }
+}
+
+#[test]
+fn a3_a_ringway_that_keeps_the_host_stands_before_a_ringway_with_tls() {
+    let (site, server) = (Site::new(), EchoServer::start());
+    for more in [&[][..], &["--trusted-proxies", "127.0.0.0/8"]] {
+        let behind = site.downstream(server.address(), more);
+        let url = format!("wss://{}", behind.address());
+        let trust = ["--preserve-host", "--upstream-ca", &site.ca, "--upstream-server-name", NAME];
+        let before = Ringway::proxy_to(&url, Some(behind.address()), &trust);
+        // The client calls the first by its address: the second is asked for that host.
+        let mut socket = client::connect(before.address());
+        socket.send("through both".into()).unwrap();
+        assert_eq!(socket.read().unwrap(), "through both".into());
+        socket.close(None).unwrap();
+        while socket.read().is_ok() {}
+        drop(socket);
+        until("both have recorded it", || {
+            [&before, &behind].iter().all(|ringway| ringway.log().contains("closed by client")).then_some(())
+        });
     }
 }
 

@@ -5,6 +5,7 @@ mod endings;
 mod files;
 mod peers;
 mod pinned;
+mod record_size;
 mod records;
 mod reload;
 mod upstream;

@@ -123,7 +123,7 @@ impl Judged<'_> {
         if drained && self.is_refused("draining") {
             return self.answered(503, "draining");
         }
-        let interrupted = was_closed || drained || self.record.end == End::LeftEarly;
+        let interrupted = was_closed || drained || matches!(self.record.end, End::LeftEarly | End::LeftSilently);
         if self.world.scene.smooth && !interrupted {
             ensure(stands != Some(false), || "a change was not noticed".to_owned())?;
             return self.undisturbed(plan, deployed);

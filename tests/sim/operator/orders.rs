@@ -6,6 +6,7 @@ use ringway::command::config::ShardConfig;
 use ringway::command::view::{ConnectionPage, ConnectionView};
 use ringway::command::{Activation, Cause, Command, ConnectionQuery, Reply, Selection};
 use ringway::engine::Slot;
+use ringway::proto::via::ChainKey;
 use ringway::routing::route::RouteId;
 use ringway::routing::settings::Settings;
 use ringway::routing::snapshot::Snapshot;
@@ -50,6 +51,7 @@ pub(crate) fn config(operator: &mut Operator, settings: Arc<Settings>, in_tls: b
         tls: vec![in_tls.then(|| configs::for_clients(0))],
         upstream_tls: vec![configs::for_upstream()],
         snapshot: operator.first_snapshot(),
+        chain: ChainKey::new([0; 16]),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_ED25519, SerialNumber, date_time_ymd,
 };
+use ringway::command::config::ListenerTls;
 use ringway::routing::route::UpstreamTls;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -99,13 +100,13 @@ pub(crate) fn which(certificate: &CertificateDer<'_>) -> Option<usize> {
 }
 
 /// The proxy's configuration for clients, with one of two certificates.
-pub(crate) fn for_clients(turn: usize) -> Arc<ServerConfig> {
+pub(crate) fn for_clients(turn: usize) -> ListenerTls {
     let Issued { chain, key } = &CERTIFICATES.downstream[turn % 2];
     let builder = ServerConfig::builder_with_provider(provider(Version::Tls13, false));
     let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
     let mut config = builder.with_single_cert(chain.clone(), key.clone_key()).unwrap();
     config.session_storage = ServerSessionMemoryCache::new(16);
-    Arc::new(config)
+    ListenerTls { config: Arc::new(config), names: Arc::default() }
 }
 
 /// The proxy's configuration for upstreams.

@@ -181,7 +181,7 @@ internal.client_cert = "maybe"
         "ringway.toml:3:12: resolver: it must be a list, and is text",
         "ringway.toml:4:19: drain_window_ms: it must be more than 0",
         "ringway.toml:5:1: colour: unknown field `colour`: expected one of cpus, trusted_proxies, resolver, drain_window_ms, \
-         preserve_host, abnormal_close_code, admin, metrics, log, limits, environments",
+         preserve_host, abnormal_close_code, strict_sni_host, health_path, admin, metrics, log, limits, environments",
         "ringway.toml:8:10: admin.listen: `localhost:9600` is not an address with a port; write for example 127.0.0.1:8080 or [::]:8080",
         "ringway.toml:9:1: admin.port: unknown field `port`: expected one of listen, allowed_hosts, token_file",
         "ringway.toml:12:19: limits.idle_timeout_ms: `-1ms` does not begin with a whole number",
@@ -191,7 +191,7 @@ internal.client_cert = "maybe"
         "ringway.toml:16:31: limits.max_connections_per_address: it must be more than 0",
         "ringway.toml:19:8: environments[0].name: it must be text, and is a whole number",
         "ringway.toml:20:23: environments[0].external.listen: `127.0.0.1` is not an address with a port; write for example 127.0.0.1:8080 or [::]:8080",
-        "ringway.toml:20:36: environments[0].external.tsl: unknown field `tsl`: expected one of listen, tls, client_ca, client_cert, proxy_protocol",
+        "ringway.toml:20:36: environments[0].external.tsl: unknown field `tsl`: expected one of listen, tls, client_ca, client_cert, tls_max_record_bytes, proxy_protocol",
         "ringway.toml:21:24: environments[0].variables.SECRET: it must be text: write it in quotes",
         "ringway.toml:22:12: environments[0].limits.max_connections: unknown field `max_connections`: expected one of \
          connect_timeout_ms, idle_timeout_ms, ping_interval_ms, upstream_ping_interval_ms, pong_timeout_ms, close_timeout_ms, max_frame_bytes, max_message_bytes",

@@ -17,7 +17,7 @@ use super::Admin;
 use crate::api::environment::RunningEnvironment;
 use crate::api::{Environments, Policies};
 use crate::command::Command;
-use crate::command::view::{ConnectionPage, Report};
+use crate::command::view::{ConnectionPage, KernelBytes, Report};
 use crate::config::limits::LimitArgs;
 use crate::control::http::token::Token;
 use crate::control::manage::{Manager, Origin, Settings};
@@ -47,7 +47,13 @@ struct Answer {
 fn shard(command: Command) {
     match command {
         Command::Report(reply) => {
-            reply.send(Report { snapshot: 0, figures: Figures::default(), connections: 0, routes: Vec::new() });
+            reply.send(Report {
+                snapshot: 0,
+                figures: Figures::default(),
+                connections: 0,
+                kernel: KernelBytes::default(),
+                routes: Vec::new(),
+            });
         }
         Command::List(_, reply) => reply.send(ConnectionPage::default()),
         Command::Close(_, reply) => reply.send(0),

@@ -5,9 +5,10 @@
 //! its requests name its own site as `Origin`, or as `Host`; it cannot send JSON to another site without asking, and
 //! nobody here says that it may.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
@@ -21,9 +22,12 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use tokio::time::timeout;
+use tracing::warn;
 
+use super::arrival::{CameFrom, CameIn, Lane};
 use super::problem::{self, Refused, in_our_words};
 use super::token::Token;
+use crate::control::repeat_limit::RepeatLimit;
 use crate::proto::authority::Authority;
 
 /// Bytes of the longest body on a route that has no limit of its own.
@@ -32,8 +36,10 @@ pub(crate) const MAX_BODY_BYTES: usize = 1 << 20;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// A subprotocol that begins so goes on with the token in base64url.
 const BEARER_PROTOCOL: &str = "ringway.bearer.";
-/// The one path that needs no token: it says only that the process is alive.
-const OPEN: &str = "/api/v1/health/live";
+/// The paths that need no token: they say only whether the process is alive, and whether it takes new clients.
+const OPEN: [&str; 3] = ["/api/v1/health/live", "/health/live", "/health/ready"];
+/// The time between two warnings about wrong tokens from one address.
+const WARN_EVERY: Duration = Duration::from_secs(10);
 const NOT_FOR_BROWSERS: [(HeaderName, HeaderValue); 3] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -52,6 +58,40 @@ struct Rules {
     hosts: Option<AllowedHosts>,
     /// Paths with a body limit of their own.
     body_limits: Vec<(String, BodyLimit)>,
+    wrong_tokens: WrongTokens,
+}
+
+/// Requests that showed a wrong token or none. Clones count together.
+#[derive(Clone, Debug)]
+pub struct WrongTokens(Arc<Counted>);
+
+#[derive(Debug)]
+struct Counted {
+    requests: AtomicU64,
+    warnings: Mutex<RepeatLimit<IpAddr>>,
+}
+
+impl Default for WrongTokens {
+    fn default() -> Self {
+        Self(Arc::new(Counted { requests: AtomicU64::new(0), warnings: Mutex::new(RepeatLimit::new(WARN_EVERY)) }))
+    }
+}
+
+impl WrongTokens {
+    /// Their number since the start.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.0.requests.load(Ordering::Relaxed)
+    }
+
+    fn count(&self, from: Option<&CameFrom>) {
+        self.0.requests.fetch_add(1, Ordering::Relaxed);
+        let Some(CameFrom(client)) = from else { return };
+        let mut warnings = self.0.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(requests) = warnings.count(&client.ip(), Instant::now()) {
+            warn!(%client, requests, "a client of the admin listener has shown a wrong token, or none");
+        }
+    }
 }
 
 /// Bytes of the longest body that a request may have. The guard notes it in each request that it lets through.
@@ -81,30 +121,28 @@ impl From<Vec<String>> for AllowedHosts {
     }
 }
 
-/// The local address that a connection came in on; the server notes it in each request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CameIn(pub(super) SocketAddr);
-
 impl Guard {
     /// For the admin listener: the token, and besides the usual names of this host only those given.
     #[must_use]
-    pub(crate) fn new(token: Token, hosts: impl Into<AllowedHosts>) -> Self {
-        Self(Arc::new(Rules { token: Some(token), hosts: Some(hosts.into()), body_limits: Vec::new() }))
+    pub(crate) fn new(token: Token, hosts: impl Into<AllowedHosts>, wrong_tokens: WrongTokens) -> Self {
+        Self(Arc::new(Rules { token: Some(token), hosts: Some(hosts.into()), body_limits: Vec::new(), wrong_tokens }))
     }
 
     /// For a listener that asks for no token: figures alone. Whoever scrapes calls it by a name of his own.
     #[must_use]
     pub(crate) fn open() -> Self {
-        Self(Arc::new(Rules { token: None, hosts: None, body_limits: Vec::new() }))
+        let wrong_tokens = WrongTokens::default();
+        Self(Arc::new(Rules { token: None, hosts: None, body_limits: Vec::new(), wrong_tokens }))
     }
 
     /// Gives a path a body limit of its own.
     #[must_use]
     pub(crate) fn with_body_limit(self, path: String, bytes: usize) -> Self {
-        let Rules { token, hosts, body_limits } = &*self.0;
+        let Rules { token, hosts, body_limits, wrong_tokens } = &*self.0;
         let mut body_limits = body_limits.clone();
         body_limits.push((path, BodyLimit(bytes)));
-        Self(Arc::new(Rules { token: token.clone(), hosts: hosts.clone(), body_limits }))
+        let (token, hosts, wrong_tokens) = (token.clone(), hosts.clone(), wrong_tokens.clone());
+        Self(Arc::new(Rules { token, hosts, body_limits, wrong_tokens }))
     }
 
     fn body_limit(&self, path: &str) -> BodyLimit {
@@ -116,8 +154,14 @@ impl Guard {
         let headers = request.headers();
         let host = self.host(request)?;
         same_origin(headers, host)?;
-        if request.uri().path() != OPEN || request.method() != Method::GET {
-            self.knows(headers)?;
+        if !is_open(request) {
+            if request.extensions().get::<Lane>() == Some(&Lane::Probes) {
+                return Err(Refused::new(
+                    problem::TOO_MANY_CONNECTIONS,
+                    "This listener is at its limit of connections.",
+                ));
+            }
+            self.knows(headers).inspect_err(|_| self.0.wrong_tokens.count(request.extensions().get()))?;
         }
         body(headers, self.body_limit(request.uri().path()))
     }
@@ -177,6 +221,11 @@ impl Guard {
             "This is not the token: it is in the file admin-token of the state directory.",
         ))
     }
+}
+
+/// True if a request needs no token.
+fn is_open(request: &Request) -> bool {
+    OPEN.contains(&request.uri().path()) && matches!(*request.method(), Method::GET | Method::HEAD)
 }
 
 /// The token in the subprotocol of a WebSocket's handshake: a page in a browser cannot send `Authorization` with one.
@@ -272,7 +321,8 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
 /// Lets through what passes, and makes every answer one that a browser does nothing with.
 pub(crate) async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
     // Who shows no token gets one answer for a connection: it shall not hold a place.
-    let is_known = guard.0.token.is_some() && guard.knows(request.headers()).is_ok();
+    let is_probe = request.extensions().get::<Lane>() == Some(&Lane::Probes);
+    let is_known = !is_probe && guard.0.token.is_some() && guard.knows(request.headers()).is_ok();
     let limit = guard.body_limit(request.uri().path());
     request.extensions_mut().insert(limit);
     let mut response = match guard.check(&request) {

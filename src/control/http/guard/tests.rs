@@ -7,7 +7,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tower::ServiceExt;
 
-use super::{CameIn, Guard, guard};
+use super::{CameIn, Guard, WrongTokens, guard};
 use crate::control::http::token::Token;
 
 const SECRET: &str = "a-token-of-which-nobody-else-knows";
@@ -31,6 +31,7 @@ fn admin() -> Router {
     listener(Guard::new(
         token(),
         vec!["admin.example.com".to_owned(), "other.test:8443".to_owned(), "2001:db8::7".to_owned()],
+        WrongTokens::default(),
     ))
 }
 
@@ -78,6 +79,7 @@ async fn expect(router: &Router, text: &str, status: u16, says: &str) {
 async fn without_the_token_only_the_sign_of_life_is_answered() {
     let admin = admin();
     expect(&admin, "GET /api/v1/health/live\nHost: localhost", 200, "live").await;
+    expect(&admin, "HEAD /api/v1/health/live\nHost: localhost", 200, "").await;
     expect(&admin, "POST /api/v1/health/live\nHost: localhost", 401, "token").await;
     for credentials in [
         "",

@@ -1,5 +1,6 @@
 //! HTTP/1.1 on a listener, with a bound on everything that a client can make it wait for or hold.
 
+mod places;
 mod session;
 
 use std::convert::Infallible;
@@ -25,8 +26,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+use self::places::{Place, Places};
 pub(crate) use self::session::Session;
-use super::guard::CameIn;
+use super::arrival::{CameFrom, CameIn};
 use super::socket::{self, Bounded};
 
 /// The bounds of a listener.
@@ -34,6 +36,8 @@ use super::socket::{self, Bounded};
 pub(super) struct Bounds {
     /// Connections at one time.
     pub(super) connections: usize,
+    /// Places beside these for requests that need no token, while all others are busy.
+    pub(super) probes: usize,
     /// Beyond these, how many may be told so at one time. Who comes then is closed without a word.
     pub(super) refusing: usize,
     /// The longest time for a request's head to arrive, and for a connection to be idle between two requests.
@@ -43,8 +47,13 @@ pub(super) struct Bounds {
 }
 
 /// In all listeners of the control plane.
-pub(super) const BOUNDS: Bounds =
-    Bounds { connections: MAX_CALLERS, refusing: 64, head: Duration::from_secs(10), socket: socket::BOUNDS };
+pub(super) const BOUNDS: Bounds = Bounds {
+    connections: MAX_CALLERS,
+    probes: 16,
+    refusing: 64,
+    head: Duration::from_secs(10),
+    socket: socket::BOUNDS,
+};
 
 /// Header lines of a request, and bytes of its head.
 const MAX_HEADERS: usize = 64;
@@ -110,7 +119,7 @@ impl Running {
 
 /// Serves until `stop` says so or is gone, and then for as long as the requests under way take, within bounds.
 pub(super) async fn serve(listener: TcpListener, router: Router, bounds: Bounds, mut stop: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(bounds.connections));
+    let places = Places::new(bounds.connections, bounds.probes);
     let refusing = Arc::new(Semaphore::new(bounds.refusing));
     let mut connections = JoinSet::new();
     loop {
@@ -122,11 +131,8 @@ pub(super) async fn serve(listener: TcpListener, router: Router, bounds: Bounds,
         match accepted {
             Ok((stream, peer)) => {
                 let (router, stop) = (router.clone(), stop.clone());
-                if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-                    connections.spawn(async move {
-                        converse(stream, peer, router, bounds, stop).await;
-                        drop(place);
-                    });
+                if let Some(place) = places.take() {
+                    connections.spawn(converse(stream, peer, router, bounds, stop, Arc::new(place)));
                 } else if let Ok(place) = Arc::clone(&refusing).try_acquire_owned() {
                     connections.spawn(async move {
                         refuse(Bounded::new(stream, bounds.socket)).await;
@@ -159,13 +165,22 @@ async fn converse(
     router: Router,
     bounds: Bounds,
     mut stop: watch::Receiver<bool>,
+    place: Arc<Place>,
 ) {
     let _ = stream.set_nodelay(true);
     let Ok(local) = stream.local_addr() else { return };
     let session = Session::new(stop.clone());
     let service = {
-        let session = session.clone();
-        service_fn(move |request: hyper::Request<Incoming>| answer(router.clone(), local, session.clone(), request))
+        let (session, place) = (session.clone(), Arc::clone(&place));
+        service_fn(move |mut request: hyper::Request<Incoming>| {
+            place.heard();
+            let noted = request.extensions_mut();
+            noted.insert(CameIn(local));
+            noted.insert(CameFrom(peer));
+            noted.insert(place.lane());
+            noted.insert(session.clone());
+            answer(router.clone(), request)
+        })
     };
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -180,6 +195,7 @@ async fn converse(
     tokio::pin!(conversation);
     let ended = tokio::select! {
         ended = &mut conversation => ended,
+        () = place.lost() => return,
         () = told(&mut stop) => {
             conversation.as_mut().graceful_shutdown();
             conversation.await
@@ -192,15 +208,8 @@ async fn converse(
     }
 }
 
-async fn answer(
-    router: Router,
-    local: SocketAddr,
-    session: Session,
-    request: hyper::Request<Incoming>,
-) -> Result<Response, Infallible> {
-    let mut request: Request = request.map(Body::new);
-    request.extensions_mut().insert(CameIn(local));
-    request.extensions_mut().insert(session);
+async fn answer(router: Router, request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
+    let request: Request = request.map(Body::new);
     TowerToHyperService::new(router).call(request).await
 }
 

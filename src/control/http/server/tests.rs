@@ -16,6 +16,7 @@ use crate::control::http::socket;
 
 const SHORT: Bounds = Bounds {
     connections: 2,
+    probes: 0,
     refusing: 1,
     head: Duration::from_millis(300),
     socket: socket::Bounds {
@@ -134,6 +135,19 @@ fn who_comes_when_every_place_is_taken_is_told_so() {
     while !served.says(b"GET /fine HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").ends_with("fine") {
         assert!(Instant::now() < deadline);
     }
+}
+
+#[test]
+fn c5_silent_clients_keep_nobody_out() {
+    let served = Served::start(Bounds { head: Duration::from_secs(60), ..SHORT });
+    let silent: Vec<TcpStream> = (0..50).map(|_| served.connect()).collect();
+    assert!(served.says(b"GET /fine HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").ends_with("fine"));
+    // One that has begun its request is as silent.
+    let mut begun = served.connect();
+    begun.write_all(b"GET /fine HTTP/1.1\r\n").unwrap();
+    drop((served.connect(), served.connect()));
+    assert!(served.says(b"GET /fine HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").ends_with("fine"));
+    drop(silent);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The request that goes upstream, byte for byte.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::LazyLock;
 
 use ringway::proto::forward::{Via, write_fields, write_start};
 use ringway::proto::request::Request;
+use ringway::proto::via::{ChainKey, Pseudonym};
 
 use super::{ROOMY, instead, shown_head, starting, with};
 
@@ -31,6 +33,8 @@ const TOLD: [&str; 4] = [
     "Forwarded: for=192.0.2.7;host=\"a.test\";proto=http",
 ];
 
+static PSEUDONYM: LazyLock<Pseudonym> = LazyLock::new(|| ChainKey::new([7; 16]).pseudonym(1));
+
 const HOST: &str = "up.test:9000";
 
 fn written(name: &'static str, request: Vec<u8>, kept: &'static [&'static str]) -> Written {
@@ -45,6 +49,7 @@ fn via() -> Via<'static> {
         scheme: "http",
         trusted: false,
         subject: None,
+        pseudonym: &PSEUDONYM,
     }
 }
 
@@ -62,7 +67,9 @@ fn run(cases: Vec<Written>) {
             "Sec-WebSocket-Version: 13".into(),
             "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA==".into(),
         ];
-        lines.extend(case.kept.iter().chain(&case.told).chain(&case.subject).map(|line| (*line).to_owned()));
+        lines.extend(case.kept.iter().map(|line| (*line).to_owned()));
+        lines.push(format!("Via: 1.1 {}", String::from_utf8_lossy(PSEUDONYM.as_bytes())));
+        lines.extend(case.told.iter().chain(&case.subject).map(|line| (*line).to_owned()));
         let expected = lines.join("\n") + "\n\n";
         let request = Request::parse(&case.request, &ROOMY).expect(case.name);
         let mut out = Vec::new();
@@ -77,6 +84,7 @@ fn what_a_client_sends_goes_on() {
     run(vec![
         written("the_plain_handshake_is_written_anew", starting("GET / HTTP/1.1"), &[]),
         Written { path: "/a/b?c=d", ..written("path_and_query_go_on_as_sent", starting("GET /a/b?c=d HTTP/1.1"), &[]) },
+        written("earlier_hops_stay_before_this_one", with("Via: 1.0 fred (a, b)"), &["Via: 1.0 fred (a, b)"]),
         written("cookies_go_on", with("Cookie: a=b\r\nCookie: c=d"), &["Cookie: a=b", "Cookie: c=d"]),
         written("authorization_goes_on", with("Authorization: Bearer t"), &["Authorization: Bearer t"]),
         written("origin_goes_on", with("Origin: https://a.test"), &["Origin: https://a.test"]),
