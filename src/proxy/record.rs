@@ -48,7 +48,8 @@ pub struct Record {
 }
 
 /// The advice for a 403 of an upstream that may compare `Origin` with `Host`, as many libraries do by default.
-const ORIGIN_HINT: &str = "the request's Origin is not the Host that the upstream was sent; if the upstream compares them, set the policy preserve_host";
+const ORIGIN_HINT: &str =
+    "the request's Origin is not the Host that the upstream was sent; if the upstream compares them, set preserve_host";
 
 impl Record {
     /// True if the record is of a check by a balancer or a probe, of which there are many that say nothing new.

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use super::{home, is_well, lived_in, serves};
 use crate::harness::node::{Home, USUAL};
+use crate::harness::process::PROGRAM;
 
 fn mode(home: &Home, name: &str) -> u32 {
     fs::metadata(home.file(name)).unwrap().permissions().mode() & 0o777
@@ -36,6 +37,34 @@ fn c1_a_volume_that_a_group_was_given_is_served_and_its_modes_are_repaired() {
     let node = home.start();
     is_well(&node);
     assert!(!node.log().contains("mode 0600 again"), "{}", node.log());
+}
+
+#[test]
+fn c1_a_token_that_others_may_know_and_that_cannot_be_repaired_opens_nothing() {
+    const NOBODY: [&str; 3] = ["setpriv", "--reuid=65534", "--clear-groups"];
+    let home = home();
+    let upstream = lived_in(&home);
+    let done = |program: &str, arguments: &[&str]| {
+        Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+    };
+    let state = home.state().display().to_string();
+    let token = home.file("admin-token").display().to_string();
+    // Only root can give files to another user, and start a node as one who can reach the program.
+    let is_possible = done("chown", &["-R", "65534", &state])
+        && done("chown", &["0", &token])
+        && done(NOBODY[0], &[&NOBODY[1..], &[PROGRAM, "--version"]].concat());
+    if !is_possible {
+        return;
+    }
+    chmod(&home, "u+rwX,go-rwx");
+    fs::set_permissions(home.file("admin-token"), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(home.state().parent().unwrap(), fs::Permissions::from_mode(0o755)).unwrap();
+    let node = home.try_start_under(&NOBODY, &[]).unwrap_or_else(|failed| panic!("{failed:?}"));
+    serves(&node, &upstream);
+    let line = node.logged("the admin API takes no token");
+    assert!(line.contains("ERROR") && line.contains("mode 0644") && !line.contains(node.admin.token()), "{line}");
+    node.admin.get("/health").refused(401, "token");
+    assert_eq!(mode(&home, "admin-token"), 0o644);
 }
 
 #[test]
