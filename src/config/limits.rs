@@ -18,8 +18,8 @@ use crate::engine::socket_options::{Buffers, SocketOptions};
 use crate::invariant::Invariant;
 use crate::proto::head::{HeadLimits, MAX_LINES};
 
-/// A head must fit the memory that a shard reads into.
-const MAX_HEAD_BYTES: u64 = 32 * 1024;
+/// Room for tickets of Kerberos and tokens with many groups; what a client can make a shard keep during its handshake.
+const MAX_HEAD_BYTES: u64 = 256 * 1024;
 
 /// The kernel counts milliseconds in 31 bits; this is 24 days.
 const MAX_USER_TIMEOUT: Duration = Duration::from_secs(24 * 24 * 3600);
@@ -79,7 +79,7 @@ pub struct LimitArgs {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
     #[serde(rename = "drain_timeout_ms", with = "scalar::time")]
     pub drain_timeout: Duration,
-    /// Most bytes in the head of a request or response, at most 32KiB
+    /// Most bytes in the head of a request or response, at most 256KiB
     #[arg(long, value_name = "BYTES", default_value = "16KiB", value_parser = units::bytes)]
     #[serde(with = "scalar::size")]
     pub max_head_bytes: u64,

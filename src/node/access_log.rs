@@ -101,6 +101,7 @@ macro_rules! record_at {
             upstream_told = $record.upstream.close_sent,
             end = %$record.end,
             hint = $record.hint,
+            note = $record.note.as_ref().map(tracing::field::display),
         )
     };
 }
@@ -152,6 +153,7 @@ mod tests {
             upstream: SideRecord::default(),
             end: End::Closed(Side::Client),
             hint: None,
+            note: None,
         };
         let written = Written::default();
         let writer = written.clone();

@@ -96,13 +96,13 @@ fn write_forwarded(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
     write_appended("Forwarded", element.as_bytes(), request, via, out);
 }
 
-fn earlier<'r, 'a>(name: &'static str, request: &'r Request<'a>, via: &Via<'_>) -> impl Iterator<Item = &'a [u8]> + 'r {
+fn earlier<'r>(name: &'static str, request: &'r Request<'_>, via: &Via<'_>) -> impl Iterator<Item = &'r [u8]> {
     let trusted = via.trusted;
     request
         .end_to_end
         .iter()
         .filter(move |(given, value)| trusted && given.eq_ignore_ascii_case(name) && !value.is_empty())
-        .map(|(_, value)| *value)
+        .map(|(_, value)| &**value)
 }
 
 fn write_appended(name: &'static str, ours: &[u8], request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {

@@ -12,12 +12,12 @@ use crate::invariant::Invariant;
 /// whether an address is a trusted proxy's. A peer that is not trusted is the client itself. A hop that is no address
 /// (`unknown`, an obfuscated name, anything else) ends the search: the proxy that reported it is the last one known.
 /// The port is 0 if none is reported.
-pub fn client(peer: SocketAddr, lines: &[(&str, &[u8])], trusts: impl Fn(IpAddr) -> bool) -> SocketAddr {
+pub fn client<V: AsRef<[u8]>>(peer: SocketAddr, lines: &[(&str, V)], trusts: impl Fn(IpAddr) -> bool) -> SocketAddr {
     if !trusts(peer.ip()) {
         return peer;
     }
     let named = |name: &'static str| {
-        lines.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
+        lines.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_ref())
     };
     let hops: Vec<Option<SocketAddr>> = if named("x-forwarded-for").next().is_some() {
         named("x-forwarded-for").flat_map(super::head::elements).map(address).collect()

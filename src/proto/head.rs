@@ -1,5 +1,5 @@
-//! Rules that the heads of HTTP/1.1 requests and responses share (RFC 9112): the end of a head, the bytes that it may
-//! hold, and lists (RFC 9110 section 5.6.1).
+//! Rules that the heads of HTTP/1.1 requests and responses share (RFC 9112): the end of a head, and lists (RFC 9110
+//! section 5.6.1). [`super::head_check`] has the bytes and lines that a head may hold.
 
 use httparse::Header;
 use memchr::memmem;
@@ -45,14 +45,6 @@ pub fn find_end(bytes: &[u8], seen: usize, limits: &HeadLimits) -> Result<Option
     }
 }
 
-/// True if bytes that are not yet a whole head can still become one. So a client that speaks TLS or another protocol is
-/// refused at its first byte, and not at the deadline.
-#[must_use]
-pub fn may_become_request(bytes: &[u8]) -> bool {
-    bytes == b"\r"
-        || without_empty_line(bytes).iter().take(16).take_while(|byte| **byte != b' ').all(|byte| is_token_byte(*byte))
-}
-
 /// The bytes without one empty line before the request, which a server should ignore (RFC 9112 section 2.2).
 #[must_use]
 pub fn without_empty_line(bytes: &[u8]) -> &[u8] {
@@ -79,27 +71,6 @@ pub fn requested_path(bytes: &[u8]) -> Option<&str> {
         Some((_, rest)) => Some(rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/")),
         None => Some(target).filter(|target| target.starts_with('/') || *target == "*"),
     }
-}
-
-/// Checks the line ends of a head, and the number of lines. RFC 9112 lets a recipient accept a lone LF as a line's end
-/// (section 2.2). Two parsers that disagree about that make request smuggling possible, so a lone CR or LF is refused,
-/// and so is a NUL.
-///
-/// # Errors
-/// [`HeadError::Malformed`], or [`HeadError::TooManyLines`].
-pub fn check_lines(head: &[u8], limits: &HeadLimits) -> Result<(), HeadError> {
-    let mut lines = 0_usize;
-    let mut previous = 0;
-    for byte in head {
-        match (previous, *byte) {
-            (b'\r', b'\n') => lines = lines.saturating_add(1),
-            (b'\r', _) | (_, b'\n' | 0) => return Err(HeadError::Malformed),
-            _ => {}
-        }
-        previous = *byte;
-    }
-    // The first line and the empty one are not header lines.
-    if lines.saturating_sub(2) > limits.max_lines { Err(HeadError::TooManyLines) } else { Ok(()) }
 }
 
 impl From<httparse::Error> for HeadError {

@@ -3,8 +3,8 @@
 //! In: the bytes that a peer sent. Out: their meaning, or the exact rule that they break. Two parts, used in this
 //! order:
 //!
-//! - the opening handshake (HTTP): [`head`] finds the end of a head, [`request`] reads the client's request and [`authority`] its
-//!   host, [`certificate_names`] says whether that fits the certificate, [`forward`] writes the upstream's request [`forwarded`] finds the client behind trusted proxies, [`via`] recognises a request that comes back, [`response`] verifies the upstream's answer, and [`refusal`] is the answer
+//! - the opening handshake (HTTP): [`head`] finds the end of a head, [`head_check`] refuses one that can never be right, [`request`] reads the client's request and [`authority`] its
+//!   host, [`certificate_names`] says whether that fits the certificate, [`forward`] writes the upstream's request [`forwarded`] finds the client behind trusted proxies, [`via`] recognises a request that comes back, [`response`] verifies the upstream's answer, [`outward`] maps addresses in it, [`body`] is what follows one that is not a 101, and [`refusal`] is the answer
 //!   to a client that gets no 101. A balancer may send a [`proxy_header`] before the request. [`plain`] is for the few paths that
 //!   are answered without a WebSocket;
 //! - frames: [`frame`] reads one header, [`scan`] follows a stream of frames by their headers, [`reader`] also unmasks their
@@ -14,6 +14,7 @@
 
 pub mod accept;
 pub mod authority;
+pub mod body;
 pub mod certificate_names;
 pub mod close;
 pub mod extension;
@@ -21,7 +22,9 @@ pub mod forward;
 pub mod forwarded;
 pub mod frame;
 pub mod head;
+pub mod head_check;
 pub mod mask;
+pub mod outward;
 pub mod plain;
 pub mod proxy_header;
 pub mod reader;

@@ -2,6 +2,7 @@
 //! of a bounded and declared length or without one. The connection is closed after the answer.
 
 use super::head::{self, HeadError, HeadLimits};
+use super::head_check::{HeadCheck, HeadKind};
 use super::refusal::{self, Refusal};
 use crate::invariant::Invariant;
 
@@ -68,7 +69,7 @@ impl PlainRequest {
     /// The refusal to answer with.
     pub fn parse(method: Method, head: &[u8], limits: &HeadLimits) -> Result<Self, Refusal> {
         let head = head::without_empty_line(head);
-        head::check_lines(head, limits)?;
+        HeadCheck::new(HeadKind::Request).advance(head, limits)?;
         let mut lines = head::NO_LINES;
         let mut parsed = httparse::Request::new(&mut lines);
         match parsed.parse(head).map_err(HeadError::from)? {

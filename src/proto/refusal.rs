@@ -42,8 +42,8 @@ refusals! {
     KEY_DUPLICATE = 400 "key-duplicate" "The request has more than one Sec-WebSocket-Key header (RFC 6455 section 11.3.1).";
     KEY_INVALID = 400 "key-invalid" "The Sec-WebSocket-Key is not the base64 of 16 bytes (RFC 6455 section 4.2.1).";
     VERSION_DUPLICATE = 400 "version-duplicate" "The request has more than one Sec-WebSocket-Version header (RFC 6455 section 11.3.5).";
-    PROTOCOL_INVALID = 400 "protocol-invalid" "Sec-WebSocket-Protocol is not a list of distinct tokens (RFC 6455 section 4.1).";
-    EXTENSIONS_INVALID = 400 "extensions-invalid" "Sec-WebSocket-Extensions does not fit its grammar (RFC 6455 section 9.1).";
+    PROTOCOL_INVALID = 400 "protocol-invalid" "Sec-WebSocket-Protocol is not a list of tokens (RFC 6455 section 4.1), or has more than 64.";
+    EXTENSIONS_INVALID = 400 "extensions-invalid" "Sec-WebSocket-Extensions offers more than 64 extensions.";
     LENGTH_INVALID = 400 "length-invalid" "The Content-Length is repeated or not a number (RFC 9110 section 8.6).";
     TRANSFER_ENCODING = 400 "transfer-encoding" "A WebSocket handshake has no body, so no Transfer-Encoding.";
     TLS_EXPECTED = 400 "tls-expected" "This port speaks TLS: connect with wss:// or https://.";
@@ -63,10 +63,11 @@ refusals! {
     UPSTREAM_CLOSED = 502 "upstream-closed" "The upstream closed the connection before it answered.";
     UPSTREAM_MALFORMED = 502 "upstream-malformed" "The upstream's answer is not a well-formed HTTP/1.1 head.";
     UPSTREAM_HEAD_TOO_LARGE = 502 "upstream-head-too-large" "The head of the upstream's answer is longer than the limit.";
+    UPSTREAM_HTTP_VERSION = 502 "upstream-http-version" "The upstream's 101 is HTTP/1.0: a WebSocket handshake needs HTTP/1.1 (RFC 6455 section 4.1).";
     UPSTREAM_NOT_WEBSOCKET = 502 "upstream-not-websocket" "The upstream answered 101 without \"Upgrade: websocket\" and \"Connection: Upgrade\".";
     UPSTREAM_ACCEPT = 502 "upstream-accept" "The upstream's Sec-WebSocket-Accept does not answer the key that was sent.";
     UPSTREAM_PROTOCOL = 502 "upstream-protocol" "The upstream chose a subprotocol that was not offered.";
-    UPSTREAM_EXTENSION = 502 "upstream-extension" "The upstream chose an extension that was not offered.";
+    UPSTREAM_EXTENSION = 502 "upstream-extension" "The upstream chose an extension that was not offered, or one that does not fit the grammar (RFC 6455 section 9.1).";
     UPSTREAM_BODY = 502 "upstream-body" "The upstream's 101 announces a body (RFC 9110 section 8.6).";
     UPSTREAM_NOT_TLS = 502 "upstream-not-tls" "The upstream does not speak TLS.";
     UPSTREAM_CERTIFICATE_EXPIRED = 502 "upstream-certificate-expired" "The upstream's certificate has expired or is not valid yet.";

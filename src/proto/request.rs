@@ -3,11 +3,15 @@
 //! [`Request::parse`] turns a whole head into values, or names the first rule that it breaks. [`super::forward`] writes
 //! the upstream's request from these values alone.
 
+use std::borrow::Cow;
+
 use httparse::Header;
 
 use super::accept::Accept;
 use super::authority::Authority;
+use super::extension::Element;
 use super::head::{self, HeadError, HeadLimits};
+use super::head_check::{HeadCheck, HeadKind};
 use super::refusal::Refusal;
 use super::{accept, extension};
 use crate::invariant::Invariant;
@@ -25,8 +29,9 @@ pub struct Request<'a> {
     pub protocols: Vec<&'a [u8]>,
     /// Names of the extensions offered.
     pub extensions: Vec<&'a [u8]>,
-    /// The end-to-end headers, in order: all but the hop-by-hop ones, `Host`, and those of the handshake itself.
-    pub end_to_end: Vec<(&'a str, &'a [u8])>,
+    /// The end-to-end headers, in order: all but the hop-by-hop ones, `Host`, and those of the handshake itself. Lists of
+    /// subprotocols and extensions are as the client sent them, unless they hold something that no upstream could use.
+    pub end_to_end: Vec<(&'a str, Cow<'a, [u8]>)>,
 }
 
 impl<'a> Request<'a> {
@@ -36,7 +41,7 @@ impl<'a> Request<'a> {
     /// The refusal to answer with.
     pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, Refusal> {
         let head = head::without_empty_line(head);
-        head::check_lines(head, limits).map_err(refusal_for)?;
+        HeadCheck::new(HeadKind::Request).advance(head, limits).map_err(refusal_for)?;
         let mut lines = head::NO_LINES;
         let mut parsed = httparse::Request::new(&mut lines);
         match parsed.parse(head) {
@@ -69,17 +74,18 @@ impl<'a> Request<'a> {
             std::str::from_utf8(host).ok().and_then(|host| Authority::parse(host).ok()).ok_or(Refusal::HOST_INVALID)?;
         fields.check()?;
         // Headers that Connection names do not reach the upstream, so they offer nothing there.
-        let passed = |names: Option<Vec<_>>, header| {
-            names.filter(|_| !head::is_named_by_connection(lines, header)).unwrap_or_default()
+        let end_to_end = end_to_end(lines, &fields);
+        let passed = |names: Names<'a>, header| {
+            if head::is_named_by_connection(lines, header) { Vec::new() } else { names.names }
         };
         Ok(Self {
             path_and_query,
             // RFC 9112 section 3.2.2: the target's authority replaces Host.
             host: authority.unwrap_or(host),
             key: fields.key.ok_or(Refusal::KEY_MISSING)?,
-            protocols: passed(fields.protocols, "sec-websocket-protocol"),
-            extensions: passed(fields.extensions, "sec-websocket-extensions"),
-            end_to_end: end_to_end(lines),
+            protocols: passed(fields.protocols, PROTOCOL),
+            extensions: passed(fields.extensions, EXTENSIONS),
+            end_to_end,
         })
     }
 }
@@ -105,6 +111,17 @@ pub fn check_parsed<'a>(method: &str, lines: impl Iterator<Item = Header<'a>>) -
 /// answered.
 const MAX_NAMES: usize = 64;
 
+const PROTOCOL: &str = "sec-websocket-protocol";
+const EXTENSIONS: &str = "sec-websocket-extensions";
+
+/// The names that a list offers, over all its lines.
+#[derive(Debug, Default)]
+struct Names<'a> {
+    names: Vec<&'a [u8]>,
+    /// True if the lines hold something that is not passed on: nothing at all, a word twice, or an element without a meaning.
+    is_rewritten: bool,
+}
+
 /// The values of the handshake's own headers, filled in line by line.
 #[derive(Default)]
 struct Fields<'a> {
@@ -113,9 +130,8 @@ struct Fields<'a> {
     key: Option<&'a [u8]>,
     version: Option<&'a [u8]>,
     length: Option<&'a [u8]>,
-    /// `None` before the first such line: a line that names nothing is an error.
-    protocols: Option<Vec<&'a [u8]>>,
-    extensions: Option<Vec<&'a [u8]>>,
+    protocols: Names<'a>,
+    extensions: Names<'a>,
 }
 
 impl<'a> Fields<'a> {
@@ -136,20 +152,10 @@ impl<'a> Fields<'a> {
             once(&mut self.length, value, Refusal::LENGTH_INVALID)?;
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
             return Err(Refusal::TRANSFER_ENCODING);
-        } else if name.eq_ignore_ascii_case("sec-websocket-protocol") {
-            let names = extension::protocol_names(value).ok_or(Refusal::PROTOCOL_INVALID)?;
-            let protocols = self.protocols.get_or_insert_default();
-            protocols.extend(names);
-            if protocols.len() > MAX_NAMES {
-                return Err(Refusal::PROTOCOL_INVALID);
-            }
-        } else if name.eq_ignore_ascii_case("sec-websocket-extensions") {
-            let names = extension::extension_names(value).ok_or(Refusal::EXTENSIONS_INVALID)?;
-            let extensions = self.extensions.get_or_insert_default();
-            extensions.extend(names);
-            if extensions.len() > MAX_NAMES {
-                return Err(Refusal::EXTENSIONS_INVALID);
-            }
+        } else if name.eq_ignore_ascii_case(PROTOCOL) {
+            self.protocols.take_protocols(value)?;
+        } else if name.eq_ignore_ascii_case(EXTENSIONS) {
+            self.extensions.take_extensions(value)?;
         }
         Ok(())
     }
@@ -179,18 +185,58 @@ impl<'a> Fields<'a> {
             Some(key) if !accept::is_key(key) => return Err(Refusal::KEY_INVALID),
             Some(_) => {}
         }
-        // RFC 6455 sections 4.3 and 9.1: each list names at least one, if it is sent at all.
-        if self.extensions.as_ref().is_some_and(Vec::is_empty) {
-            return Err(Refusal::EXTENSIONS_INVALID);
-        }
-        let Some(protocols) = &self.protocols else { return Ok(()) };
-        // Sorted, because the largest head holds thousands of names: too many to compare each with each.
-        let mut sorted = protocols.clone();
-        sorted.sort_unstable();
-        if sorted.is_empty() || sorted.windows(2).any(|pair| matches!(pair, [one, next] if one == next)) {
-            return Err(Refusal::PROTOCOL_INVALID);
+        Ok(())
+    }
+}
+
+impl<'a> Names<'a> {
+    /// Takes the subprotocols of a line. A list that names nothing is none (RFC 9110 section 5.6.1.2), and a word that is
+    /// named again says nothing new.
+    fn take_protocols(&mut self, value: &'a [u8]) -> Result<(), Refusal> {
+        let names = extension::protocol_names(value).ok_or(Refusal::PROTOCOL_INVALID)?;
+        self.is_rewritten |= names.is_empty();
+        for name in names {
+            if self.names.contains(&name) {
+                self.is_rewritten = true;
+            } else if self.names.len() < MAX_NAMES {
+                self.names.push(name);
+            } else {
+                return Err(Refusal::PROTOCOL_INVALID);
+            }
         }
         Ok(())
+    }
+
+    /// Takes the extensions of a line. An element without a meaning is not offered to the upstream.
+    fn take_extensions(&mut self, value: &'a [u8]) -> Result<(), Refusal> {
+        let before = self.names.len();
+        for element in extension::elements(value) {
+            match element {
+                Element::Malformed => self.is_rewritten = true,
+                Element::Extension { .. } if self.names.len() >= MAX_NAMES => return Err(Refusal::EXTENSIONS_INVALID),
+                Element::Extension { name, has_empty_parameters, .. } => {
+                    self.is_rewritten |= has_empty_parameters;
+                    self.names.push(name);
+                }
+            }
+        }
+        self.is_rewritten |= self.names.len() == before;
+        Ok(())
+    }
+
+    /// The subprotocols as one list; empty if the client's own lines are passed on.
+    fn rewritten_protocols(&self) -> Vec<u8> {
+        if self.is_rewritten { self.names.join(&b", "[..]) } else { Vec::new() }
+    }
+
+    /// The extensions of the lines as one list; empty if the client's own lines are passed on.
+    fn rewritten_extensions(&self, lines: &[Header<'_>]) -> Vec<u8> {
+        let mut list = Vec::new();
+        if self.is_rewritten {
+            let lines = lines.iter().filter(|line| line.name.eq_ignore_ascii_case(EXTENSIONS));
+            extension::write_extensions(lines.map(|line| line.value), &mut list);
+        }
+        list
     }
 }
 
@@ -198,20 +244,35 @@ fn once<'a>(place: &mut Option<&'a [u8]>, value: &'a [u8], duplicate: Refusal) -
     if place.replace(value).is_some() { Err(duplicate) } else { Ok(()) }
 }
 
-fn end_to_end<'a>(lines: &[Header<'a>]) -> Vec<(&'a str, &'a [u8])> {
-    lines
-        .iter()
-        .filter(|line| {
-            !head::is_hop_by_hop(line.name)
-                && !OWN.iter().any(|own| line.name.eq_ignore_ascii_case(own))
-                && !head::is_named_by_connection(lines, line.name)
-        })
-        .map(|line| (line.name, line.value))
-        .collect()
+fn end_to_end<'a>(lines: &[Header<'a>], fields: &Fields<'_>) -> Vec<(&'a str, Cow<'a, [u8]>)> {
+    let mut passed = Vec::with_capacity(lines.len());
+    let (mut protocols, mut extensions) =
+        (fields.protocols.rewritten_protocols(), fields.extensions.rewritten_extensions(lines));
+    for line in lines {
+        if head::is_hop_by_hop(line.name)
+            || OWN.iter().any(|own| line.name.eq_ignore_ascii_case(own))
+            || head::is_named_by_connection(lines, line.name)
+        {
+            continue;
+        }
+        // A list that is rewritten stands in the place of its first line.
+        let rewritten = if line.name.eq_ignore_ascii_case(PROTOCOL) {
+            fields.protocols.is_rewritten.then_some(&mut protocols)
+        } else if line.name.eq_ignore_ascii_case(EXTENSIONS) {
+            fields.extensions.is_rewritten.then_some(&mut extensions)
+        } else {
+            None
+        };
+        match rewritten {
+            None => passed.push((line.name, Cow::Borrowed(line.value))),
+            Some(list) if list.is_empty() => {}
+            Some(list) => passed.push((line.name, Cow::Owned(std::mem::take(list)))),
+        }
+    }
+    passed
 }
 
-/// Headers that are rebuilt for the upstream, or that mean nothing there. Subprotocols and extensions are passed on
-/// unchanged.
+/// Headers that are rebuilt for the upstream, or that mean nothing there.
 const OWN: [&str; 5] = ["host", "content-length", "sec-websocket-key", "sec-websocket-version", "sec-websocket-accept"];
 
 fn refusal_for(error: HeadError) -> Refusal {

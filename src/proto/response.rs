@@ -7,12 +7,17 @@
 use httparse::Header;
 
 use super::accept::Accept;
-use super::extension;
+use super::extension::{self, Element};
 use super::frame::Reserved;
 use super::head::{self, HeadError, HeadLimits, write_line};
+use super::head_check::{HeadCheck, HeadKind};
+use super::outward::Outward;
 use super::refusal::{self, Refusal};
 use super::request::Request;
 use crate::invariant::Invariant;
+
+const PROTOCOL: &str = "sec-websocket-protocol";
+const EXTENSIONS: &str = "sec-websocket-extensions";
 
 /// The answer that an upstream must give, kept from the request until the response.
 #[derive(Debug)]
@@ -80,7 +85,7 @@ impl<'a> Response<'a> {
     /// # Errors
     /// The refusal to answer the client with.
     pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, Refusal> {
-        head::check_lines(head, limits).map_err(refusal_for)?;
+        HeadCheck::new(HeadKind::Response).advance(head, limits).map_err(refusal_for)?;
         let mut lines = head::NO_LINES;
         let mut parsed = httparse::Response::new(&mut lines);
         match parsed.parse(head) {
@@ -90,7 +95,7 @@ impl<'a> Response<'a> {
         }
         let status = parsed.code.filter(|code| (100..600).contains(code)).ok_or(Refusal::UPSTREAM_MALFORMED)?;
         if status == 101 && parsed.version != Some(1) {
-            return Err(Refusal::UPSTREAM_NOT_WEBSOCKET);
+            return Err(Refusal::UPSTREAM_HTTP_VERSION);
         }
         let lines = parsed.headers.to_vec();
         if head::names_too_many_connections(&lines) {
@@ -128,49 +133,64 @@ impl<'a> Response<'a> {
         if announced || self.values("transfer-encoding").next().is_some() {
             return Err(Refusal::UPSTREAM_BODY);
         }
-        let mut protocols = self.values("sec-websocket-protocol");
-        let chosen = protocols.next();
+        let chosen = self.chosen_protocol()?;
         let offered = |name: &[u8]| expected.protocols.iter().any(|offer| **offer == *name);
         // Headers that Connection names do not reach the client, who would not know what was agreed.
         let passed = |header| !head::is_named_by_connection(&self.lines, header);
-        let known = chosen.is_none_or(|name| offered(name) && passed("sec-websocket-protocol"));
-        if protocols.next().is_some() || !known {
+        if !chosen.is_none_or(|name| offered(name) && passed(PROTOCOL)) {
             return Err(Refusal::UPSTREAM_PROTOCOL);
         }
         let mut agreed = Vec::new();
-        let mut lines = self.values("sec-websocket-extensions").peekable();
-        let named = lines.peek().is_some();
-        for value in lines {
-            agreed.extend(extension::extension_names(value).ok_or(Refusal::UPSTREAM_EXTENSION)?);
-        }
-        // RFC 6455 section 9.1: the grammar allows no list that names nothing.
-        if named && agreed.is_empty() {
-            return Err(Refusal::UPSTREAM_EXTENSION);
+        for element in self.values(EXTENSIONS).flat_map(extension::elements) {
+            match element {
+                Element::Extension { name, .. } => agreed.push(name),
+                // Nobody can know which reserved bits it uses.
+                Element::Malformed => return Err(Refusal::UPSTREAM_EXTENSION),
+            }
         }
         let offered = |name: &&[u8]| expected.extensions.iter().any(|offer| offer.eq_ignore_ascii_case(name));
-        if !agreed.iter().all(offered) || (named && !passed("sec-websocket-extensions")) {
+        if !agreed.iter().all(offered) || (!agreed.is_empty() && !passed(EXTENSIONS)) {
             return Err(Refusal::UPSTREAM_EXTENSION);
         }
         Ok(Agreed { reserved: extension::reserved_for(agreed.into_iter()) })
     }
 
-    /// Appends the client's 101: the accept value of its own key, the upstream's other headers, and `lines`, each with
-    /// its line end.
-    pub fn write_switching(&self, accept: &Accept, lines: &[u8], out: &mut Vec<u8>) {
+    /// The subprotocol that the upstream chose. An empty list is none (RFC 9110 section 5.6.1.2), and the same word again says
+    /// nothing new.
+    fn chosen_protocol(&self) -> Result<Option<&'a [u8]>, Refusal> {
+        let mut names = self.values(PROTOCOL).flat_map(head::elements);
+        let chosen = names.next();
+        if names.all(|name| Some(name) == chosen) { Ok(chosen) } else { Err(Refusal::UPSTREAM_PROTOCOL) }
+    }
+
+    /// Appends the client's 101: the accept value of its own key, the upstream's other headers with addresses as the client knows
+    /// them, and `lines`, each with its line end.
+    pub fn write_switching(&self, accept: &Accept, outward: &Outward<'_>, lines: &[u8], out: &mut Vec<u8>) {
         write_switching_head(accept, out);
-        self.write_end_to_end(&["sec-websocket-accept", "content-length"], out);
+        self.write_end_to_end(&["sec-websocket-accept", "content-length", PROTOCOL, EXTENSIONS], outward, out);
+        if let Ok(Some(chosen)) = self.chosen_protocol() {
+            write_line("Sec-WebSocket-Protocol", chosen, out);
+        }
+        let mut agreed = Vec::new();
+        extension::write_extensions(self.values(EXTENSIONS), &mut agreed);
+        if !agreed.is_empty() {
+            write_line("Sec-WebSocket-Extensions", &agreed, out);
+        }
         out.extend(lines);
         out.extend(b"\r\n");
     }
 
-    /// Appends the head of an answer that is not a 101, for a body of `body_len` bytes.
-    pub fn write_declined(&self, body_len: usize, out: &mut Vec<u8>) {
+    /// Appends the head of an answer that is not a 101, with addresses as the client knows them, for a body that [`super::body`]
+    /// passes on.
+    pub fn write_declined(&self, length: BodyLength, outward: &Outward<'_>, out: &mut Vec<u8>) {
         refusal::write_status_line(self.status, self.reason.as_bytes(), out);
-        self.write_end_to_end(&["content-length"], out);
+        self.write_end_to_end(&["content-length"], outward, out);
         refusal::write_close(self.status, out);
-        // RFC 9110 section 8.6: a 204 must not have one, and a 304 not this one.
-        if !is_bodiless(self.status) {
-            write_line("Content-Length", body_len.to_string().as_bytes(), out);
+        match length {
+            // RFC 9110 section 8.6: a 204 must not have a length, and a 304 not this one.
+            BodyLength::None => {}
+            BodyLength::Known(length) => write_line("Content-Length", length.to_string().as_bytes(), out),
+            BodyLength::Chunked | BodyLength::UntilClose => write_line("Transfer-Encoding", b"chunked", out),
         }
         out.extend(b"\r\n");
     }
@@ -202,13 +222,16 @@ impl<'a> Response<'a> {
         self.lines.iter().filter(move |line| line.name.eq_ignore_ascii_case(name)).map(|line| line.value)
     }
 
-    fn write_end_to_end(&self, without: &[&str], out: &mut Vec<u8>) {
+    fn write_end_to_end(&self, without: &[&str], outward: &Outward<'_>, out: &mut Vec<u8>) {
         for line in &self.lines {
             let left_out = head::is_hop_by_hop(line.name)
                 || without.iter().any(|name| line.name.eq_ignore_ascii_case(name))
                 || head::is_named_by_connection(&self.lines, line.name);
             if !left_out {
-                write_line(line.name, line.value, out);
+                match outward.value(line.name, line.value) {
+                    Some(value) => write_line(line.name, &value, out),
+                    None => write_line(line.name, line.value, out),
+                }
             }
         }
     }
@@ -235,7 +258,9 @@ fn write_switching_head(accept: &Accept, out: &mut Vec<u8>) {
     write_line("Sec-WebSocket-Accept", accept, out);
 }
 
-fn refusal_for(error: HeadError) -> Refusal {
+/// The refusal for an upstream whose head has a fault.
+#[must_use]
+pub fn refusal_for(error: HeadError) -> Refusal {
     match error {
         HeadError::TooLarge | HeadError::TooManyLines => Refusal::UPSTREAM_HEAD_TOO_LARGE,
         HeadError::Malformed | HeadError::Version => Refusal::UPSTREAM_MALFORMED,

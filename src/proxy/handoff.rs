@@ -8,6 +8,7 @@ use rustls::ProtocolVersion;
 
 use crate::engine::{Socket, Time};
 use crate::proto::accept::Accept;
+use crate::proto::body::Body;
 use crate::proto::certificate_names::CertificateNames;
 use crate::proto::frame::Reserved;
 use crate::proto::plain::PlainRequest;
@@ -113,6 +114,10 @@ pub(super) struct Asked {
     /// The deadline of the whole handshake.
     pub(super) deadline: Time,
     pub(super) route: Arc<Route>,
+    /// The start of the client's path in whose place the upstream sees the target's own.
+    pub(super) client_path: Box<str>,
+    /// The client's `Host`, if the upstream is sent it.
+    pub(super) host: Option<Box<str>>,
 }
 
 impl Asked {
@@ -124,6 +129,8 @@ impl Asked {
             expected: std::mem::take(&mut self.expected),
             deadline: self.deadline,
             route: Arc::clone(&self.route),
+            client_path: std::mem::take(&mut self.client_path),
+            host: self.host.take(),
         }
     }
 }
@@ -140,6 +147,18 @@ pub(super) struct Dialled {
     pub(super) unverified: bool,
     /// The time from the first dial to the connection.
     pub(super) took: Duration,
+}
+
+/// From `upgrade`: the upstream answered with another status than 101.
+#[derive(Debug)]
+pub(super) struct Declined {
+    pub(super) status: u16,
+    /// The head of the client's answer.
+    pub(super) head: Vec<u8>,
+    /// The body that follows.
+    pub(super) body: Body,
+    /// Bytes that the upstream sent after its head.
+    pub(super) early: Vec<u8>,
 }
 
 /// From `upgrade`: the upstream agreed to the WebSocket.

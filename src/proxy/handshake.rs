@@ -14,6 +14,7 @@ use crate::proto::accept;
 use crate::proto::authority::Authority;
 use crate::proto::forward::{self, Via};
 use crate::proto::forwarded;
+use crate::proto::head_check::{HeadCheck, HeadKind};
 use crate::proto::plain::{self, PlainRequest};
 use crate::proto::refusal::Refusal;
 use crate::proto::request::Request;
@@ -37,6 +38,7 @@ pub(super) struct Handshake {
     /// The client as TLS knows it; `None` in plain text.
     identity: Option<Box<Identity>>,
     head: Gather,
+    check: HeadCheck,
     deadline: Time,
 }
 
@@ -69,7 +71,8 @@ impl Handshake {
         early: Vec<u8>,
         deadline: Time,
     ) -> Self {
-        Self { client, peer, named: None, identity, head: Gather::with_early(early), deadline }
+        let check = HeadCheck::new(HeadKind::Request);
+        Self { client, peer, named: None, identity, head: Gather::with_early(early), check, deadline }
     }
 
     pub(super) fn client(&self) -> Socket {
@@ -94,28 +97,27 @@ impl Handshake {
         if self.identity.is_none() && bytes.first().copied().is_some_and(is_client_hello) {
             return Outcome::SpeaksTls;
         }
-        if !head::may_become_request(bytes) {
-            return refused(bytes, Refusal::HEAD_MALFORMED);
-        }
-        match head::find_end(bytes, self.head.searched(), &cx.config.settings.head) {
-            Err(error) => refused(bytes, error.into()),
-            Ok(None) => {
-                self.head.keep(received);
-                Outcome::Stay(Next::Again)
-            }
-            Ok(Some(end)) => {
-                let (head, early) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
-                let mut nonce = [0; 16];
-                cx.net.random(&mut nonce);
-                match self.judge(head, early, nonce, cx) {
-                    Ok((named, outcome)) => {
-                        self.named = named;
-                        outcome
-                    }
-                    Err(refusal) => refused(head, refusal),
+        let limits = &cx.config.settings.head;
+        let found = head::find_end(bytes, self.head.searched(), limits);
+        if let Ok(Some(end)) = found {
+            let (head, early) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+            let mut nonce = [0; 16];
+            cx.net.random(&mut nonce);
+            return match self.judge(head, early, nonce, cx) {
+                Ok((named, outcome)) => {
+                    self.named = named;
+                    outcome
                 }
-            }
+                Err(refusal) => refused(head, refusal),
+            };
         }
+        // A head that can never be right is refused now, not at the deadline.
+        let within = bytes.get(..limits.max_bytes).unwrap_or(bytes);
+        if let Err(error) = self.check.advance(within, limits).and(found) {
+            return refused(bytes, error.into());
+        }
+        self.head.keep(received);
+        Outcome::Stay(Next::Again)
     }
 
     /// Receives into the scratch, unless unsearched bytes are at hand. Returns the number of bytes.
@@ -124,7 +126,7 @@ impl Handshake {
             return Ok(0);
         }
         // No more than a head may have: later bytes can wait in the kernel until there is an upstream to send them to.
-        let room = cx.config.settings.head.max_bytes.saturating_sub(self.head.len());
+        let room = cx.config.settings.head.max_bytes.saturating_sub(self.head.len()).min(cx.scratch.len());
         match cx.scratch.get_mut(..room).filter(|room| !room.is_empty()) {
             // A change has lowered the limit below the bytes at hand.
             None => Ok(0),
@@ -208,8 +210,10 @@ impl Handshake {
             expected: Expected::new(request, accept::accept_for(via.key)),
             deadline: self.deadline,
             route: Arc::clone(found.route),
+            client_path: request.path_and_query.strip_suffix(found.rest).expected_or_default().into(),
+            host: found.route.preserve_host.then(|| request.host.as_str().into()),
         };
-        let host = found.route.preserve_host.then(|| request.host.as_str().into());
+        let host = asked.host.clone();
         Onward::Upstream(ToUpstream { asked, rest: found.rest.into(), host, fields })
     }
 
@@ -243,8 +247,8 @@ impl Handshake {
 }
 
 /// The `Via` lines of a request.
-fn via_lines<'r, 'a>(request: &'r Request<'a>) -> impl Iterator<Item = &'a [u8]> + 'r {
-    request.end_to_end.iter().filter(|(name, _)| name.eq_ignore_ascii_case("via")).map(|(_, value)| *value)
+fn via_lines<'r>(request: &'r Request<'_>) -> impl Iterator<Item = &'r [u8]> {
+    request.end_to_end.iter().filter(|(name, _)| name.eq_ignore_ascii_case("via")).map(|(_, value)| &**value)
 }
 
 /// Writes the client's 101: nobody else is asked.

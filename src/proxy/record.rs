@@ -1,5 +1,6 @@
 //! The access record of a connection: one for each connection that ended, whatever its stage.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -45,6 +46,26 @@ pub struct Record {
     pub end: End,
     /// Advice to the operator, if the record points to a setting.
     pub hint: Option<&'static str>,
+    /// More about it, for an operator who looks for the cause.
+    pub note: Option<Note>,
+}
+
+/// More about the end of a connection: no part of a query, of a header or of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// The upstream's answer is no HTTP/1.1 head: its first bytes, escaped.
+    UpstreamSaid(Box<str>),
+    /// The upstream declined, and for this reason the client got a part of the answer's body, which shows that it is one.
+    BodyCut(&'static str),
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UpstreamSaid(shown) => write!(f, "the upstream's answer begins with: {shown}"),
+            Self::BodyCut(reason) => write!(f, "the body of the upstream's answer was cut off: {reason}"),
+        }
+    }
 }
 
 /// The advice for a 403 of an upstream that may compare `Origin` with `Host`, as many libraries do by default.
@@ -71,12 +92,20 @@ pub(super) struct Trace {
     pub(super) peer: SocketAddr,
     pub(super) accepted: Time,
     pub(super) path: Box<str>,
-    pub(super) consumer: Option<Arc<Consumer>>,
     pub(super) status: u16,
     pub(super) tls: Option<ProtocolVersion>,
     pub(super) upstream_unverified: bool,
     /// `None` until a route was looked for at the path. Of other requests only the record says the path.
     pub(super) origin: Option<Origin>,
+    /// `None` for most connections, which have none of them.
+    details: Option<Box<Details>>,
+}
+
+/// Facts that few connections have, in memory of their own: the others do not pay for them.
+#[derive(Debug, Default)]
+pub(super) struct Details {
+    pub(super) consumer: Option<Arc<Consumer>>,
+    pub(super) note: Option<Note>,
 }
 
 impl Trace {
@@ -85,12 +114,17 @@ impl Trace {
             peer,
             accepted,
             path: Box::default(),
-            consumer: None,
             status: 0,
             tls: None,
             upstream_unverified: false,
             origin: None,
+            details: None,
         }
+    }
+
+    /// The details, to fill one in.
+    pub(super) fn details(&mut self) -> &mut Details {
+        self.details.get_or_insert_default()
     }
 
     pub(super) fn into_record(
@@ -103,11 +137,12 @@ impl Trace {
     ) -> Record {
         let duration = now.since(self.accepted);
         let is_about_origin = end == End::Declined && self.status == 403 && self.origin == Some(Origin::Foreign);
+        let details = self.details.map(|details| *details).unwrap_or_default();
         Record {
             peer: self.peer,
             path: self.path,
             labels,
-            consumer: self.consumer,
+            consumer: details.consumer,
             status: self.status,
             tls: self.tls,
             upstream_unverified: self.upstream_unverified,
@@ -116,6 +151,7 @@ impl Trace {
             upstream,
             end,
             hint: is_about_origin.then_some(ORIGIN_HINT),
+            note: details.note,
         }
     }
 }

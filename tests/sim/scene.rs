@@ -283,7 +283,6 @@ pub(crate) fn bad_answer(rng: &mut Rng, style: Style, upstream: &mut PeerPlan) -
     upstream.early = 1;
     let wrong = |head: &str, code| (head.as_bytes().to_vec(), Outcome::Refused(502, code));
     let body = script::noise(rng, style, 40_000);
-    let cut_body = body[..body.len().min(16 * 1024)].to_vec();
     let (head, outcome) = match rng.below(13) {
         0 => wrong(
             "HTTP/1.1 101 Ok\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
@@ -295,16 +294,19 @@ pub(crate) fn bad_answer(rng: &mut Rng, style: Style, upstream: &mut PeerPlan) -
         ),
         2 => wrong(
             "HTTP/1.0 101 Ok\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n",
-            "upstream-not-websocket",
+            "upstream-http-version",
         ),
         3 => (agreement("Sec-WebSocket-Protocol: never-offered\r\n"), Outcome::Refused(502, "upstream-protocol")),
         4 => (agreement("Sec-WebSocket-Extensions: x-never-offered\r\n"), Outcome::Refused(502, "upstream-extension")),
         5 => (agreement("Content-Length: 5\r\n"), Outcome::Refused(502, "upstream-body")),
         6 => wrong("ringing bells\r\n\r\n", "upstream-malformed"),
-        7 => (vec![b'x'; MAX_HEAD_BYTES + 10], Outcome::Refused(502, "upstream-head-too-large")),
+        7 => {
+            let head = [b"HTTP/1.1 200 Ok\r\nX-A: ".as_slice(), &[b'x'; MAX_HEAD_BYTES]].concat();
+            (head, Outcome::Refused(502, "upstream-head-too-large"))
+        }
         8 => {
             let head = format!("HTTP/1.1 401 No\r\nX-A: b\r\nContent-Length: {}\r\n\r\n", body.len());
-            ([head.into_bytes(), body].concat(), Outcome::Declined(401, cut_body))
+            ([head.into_bytes(), body.clone()].concat(), Outcome::Declined(401, body))
         }
         9 => {
             let mut out = b"HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
@@ -314,11 +316,11 @@ pub(crate) fn bad_answer(rng: &mut Rng, style: Style, upstream: &mut PeerPlan) -
                 out.extend(b"\r\n");
             }
             out.extend(b"0\r\n\r\n");
-            (out, Outcome::Declined(403, cut_body))
+            (out, Outcome::Declined(403, body))
         }
         10 => {
             upstream.items.insert(0, Item::End);
-            ([b"HTTP/1.1 500 No\r\n\r\n".as_slice(), &body].concat(), Outcome::Declined(500, cut_body))
+            ([b"HTTP/1.1 500 No\r\n\r\n".as_slice(), &body].concat(), Outcome::Declined(500, body))
         }
         11 => {
             upstream.items = vec![Item::End];

@@ -125,6 +125,24 @@ pub(crate) fn header_value(head: &[u8], name: &str) -> Option<String> {
     })
 }
 
+/// The content of a body by its framing (RFC 9112 section 6); `None` if it is not whole.
+pub(crate) fn body(head: &[u8], bytes: &[u8]) -> Option<Vec<u8>> {
+    if let Some(length) = header_value(head, "content-length") {
+        return (bytes.len() == length.parse::<usize>().ok()?).then(|| bytes.to_vec());
+    }
+    let (mut content, mut rest) = (Vec::new(), bytes);
+    loop {
+        let line = rest.windows(2).position(|two| two == b"\r\n")?;
+        let size = usize::from_str_radix(std::str::from_utf8(&rest[..line]).ok()?, 16).ok()?;
+        let chunk = rest.get(line + 2..line + 2 + size)?;
+        rest = rest.get(line + 2 + size..)?.strip_prefix(b"\r\n")?;
+        if size == 0 {
+            return rest.is_empty().then_some(content);
+        }
+        content.extend(chunk);
+    }
+}
+
 pub(crate) fn status(head: &[u8]) -> u16 {
     head.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|s| s.parse().ok()).unwrap_or(0)
 }

@@ -3,6 +3,7 @@
 use ringway::engine::{Next, Received, Socket, Time, Transport};
 use ringway::proto::accept;
 use ringway::proto::head::{self, HeadLimits};
+use ringway::proto::head_check::{HeadCheck, HeadKind};
 use ringway::proto::refusal::Refusal;
 use ringway::proto::request::Request;
 use ringway::proto::response;
@@ -51,15 +52,15 @@ impl Handshake {
             Received::End | Received::Failed(_) => return Outcome::Left,
         };
         let bytes = scratch.get(..seen.saturating_add(n)).unwrap_or_default();
-        if !head::may_become_request(bytes) {
-            return Outcome::Refused(Refusal::HEAD_MALFORMED);
-        }
         match head::find_end(bytes, seen, &HEAD) {
             Err(error) => Outcome::Refused(error.into()),
-            Ok(None) => {
-                self.head = bytes.to_vec();
-                Outcome::Stay(Next::Again)
-            }
+            Ok(None) => match HeadCheck::new(HeadKind::Request).advance(bytes, &HEAD) {
+                Err(error) => Outcome::Refused(error.into()),
+                Ok(()) => {
+                    self.head = bytes.to_vec();
+                    Outcome::Stay(Next::Again)
+                }
+            },
             Ok(Some(end)) => {
                 let (head, early) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
                 match answer(head) {

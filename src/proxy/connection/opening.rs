@@ -10,7 +10,6 @@ use super::transition::{close_deadline, closing, gone, linger};
 use crate::engine::{Socket, Time};
 use crate::proto::refusal::Refusal;
 use crate::proxy::admission::Counted;
-use crate::proxy::answer::Answer;
 use crate::proxy::context::Context;
 use crate::proxy::decline::{self, Decline};
 use crate::proxy::dial::{self, Dial};
@@ -19,6 +18,7 @@ use crate::proxy::handoff::{Accepted, Named, Onward, Origin, Switched};
 use crate::proxy::handshake::{self, Handshake};
 use crate::proxy::leg::Leg;
 use crate::proxy::preamble;
+use crate::proxy::record::Note;
 use crate::proxy::relay::Relay;
 use crate::proxy::respond::{self, Respond};
 use crate::proxy::secure;
@@ -150,7 +150,9 @@ impl Connection {
         let Accepted { client, path, consumer, origin, onward } = accepted;
         self.trace.path = path;
         self.trace.origin = Some(origin);
-        self.trace.consumer = consumer;
+        if consumer.is_some() {
+            self.trace.details().consumer = consumer;
+        }
         match onward {
             Onward::Upstream(onward) => {
                 let endpoint = self.take_route(&onward.asked.route, cx);
@@ -218,7 +220,7 @@ impl Connection {
                 self.trace.upstream_unverified = dialled.unverified;
                 self.fingerprint = dialled.fingerprint;
                 cx.routes.get_mut(self.route).dialled(dialled.took);
-                let upgrade = Upgrade::new(dialled.client, dialled.upstream, dialled.asked);
+                let upgrade = Upgrade::new(dialled.client, dialled.upstream, dialled.asked, dialled.fingerprint);
                 Turn::To(Stage::Upgrade(Box::new(upgrade)))
             }
             dial::Outcome::Refused(client, refusal) => self.refuse(client, refusal, cx),
@@ -240,13 +242,15 @@ impl Connection {
                 cx.net.close(upstream);
                 self.refuse(client, refusal, cx)
             }
-            upgrade::Outcome::Declined(head, raw) => match Decline::new(client, upstream, head, &raw, cx) {
-                Ok(decline) => Turn::To(Stage::Decline(Box::new(decline))),
-                Err(refusal) => {
-                    cx.net.close(upstream);
-                    self.refuse(client, refusal, cx)
-                }
-            },
+            upgrade::Outcome::Malformed(shown) => {
+                cx.net.close(upstream);
+                self.trace.details().note = Some(Note::UpstreamSaid(shown));
+                self.refuse(client, Refusal::UPSTREAM_MALFORMED, cx)
+            }
+            upgrade::Outcome::Declined(declined) => {
+                self.trace.status = declined.status;
+                Turn::To(Stage::Decline(Box::new(Decline::new(client, upstream, *declined, cx))))
+            }
             upgrade::Outcome::Switched(switched) => {
                 match cx.routes.get(self.route).rejection_reason(self.listener, self.fingerprint) {
                     None => self.open(client, upstream, *switched, cx),
@@ -289,14 +293,15 @@ impl Connection {
     ) -> Turn {
         match outcome {
             decline::Outcome::Stay(next) => Turn::Stay(next),
-            decline::Outcome::Refused(refusal) => {
+            decline::Outcome::Gone => gone(&[client, upstream], End::Declined, cx),
+            decline::Outcome::Passed => {
                 cx.net.close(upstream);
-                self.refuse(client, refusal, cx)
+                linger(client, End::Declined, SideRecord::default(), cx)
             }
-            decline::Outcome::Ready(status, bytes) => {
+            decline::Outcome::Cut(reason) => {
                 cx.net.close(upstream);
-                self.trace.status = status;
-                Turn::To(Stage::Answer(Box::new(Answer::new(client, bytes, close_deadline(cx))), End::Declined))
+                self.trace.details().note = Some(Note::BodyCut(reason));
+                linger(client, End::Declined, SideRecord::default(), cx)
             }
         }
     }

@@ -54,7 +54,7 @@ fn values_that_cannot_be_end_with_3_and_name_the_option() {
     }
     for (more, named) in [
         (["--cpus", "999"], "--cpus names CPU 999"),
-        (["--max-head-bytes", "1"], "--max-head-bytes is 1; it must be from 256 to 32768"),
+        (["--max-head-bytes", "1"], "--max-head-bytes is 1; it must be from 256 to 262144"),
         (["--max-head-lines", "129"], "--max-head-lines is 129"),
         (["--log-level", "a=b=c"], "--log-level: `b=c` is not a level"),
         (["--log-level", "verbose"], "did you mean `debug`?"),

@@ -7,12 +7,15 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use ringway::proto::accept::accept_for;
+use ringway::proto::body::Body;
 use ringway::proto::forward::{Via, write_fields, write_start};
 use ringway::proto::frame::{MAX_CONTROL_BYTES, Reserved, Sender};
-use ringway::proto::head::{self, HeadLimits};
+use ringway::proto::head::{self, HeadError, HeadLimits};
+use ringway::proto::head_check::{HeadCheck, HeadKind};
+use ringway::proto::outward::Outward;
 use ringway::proto::proxy_header::{self, MAX_V1_BYTES, MAX_V2_BYTES};
 use ringway::proto::request::Request;
-use ringway::proto::response::{BodyLength, Expected, Response};
+use ringway::proto::response::{BodyLength, Expected, Response, refusal_for};
 use ringway::proto::scan::{Control, FrameLimits, Scanner, Stop};
 use ringway::proto::terminated::{Event, WebSocket};
 use ringway::proto::via::ChainKey;
@@ -22,6 +25,10 @@ const LIMITS: HeadLimits = HeadLimits { max_bytes: 1024, max_lines: 16 };
 
 /// Room for what is written anew from a head within [`LIMITS`].
 const WRITTEN: HeadLimits = HeadLimits { max_bytes: 8192, max_lines: 64 };
+
+/// Another path for the client than for the upstream.
+const OUTWARD: Outward<'_> =
+    Outward { client_path: "/p/a/v1", target_path: "/ws", authorities: [Some("127.0.0.1:9000"), Some("a.test")] };
 
 const KEY: &[u8; 24] = b"AQIDBAUGBwgJCgsMDQ4PEA==";
 const HOST: &str = "up.test:9000";
@@ -59,8 +66,13 @@ pub(crate) fn proxy_header(bytes: &[u8]) -> bool {
 
 /// A request that is accepted leads to one well-formed request upstream that says nothing the client made up.
 pub(crate) fn request(bytes: &[u8]) -> bool {
-    let Some(head) = same_head_however_it_arrives(bytes, head::may_become_request) else { return false };
-    let Ok(request) = Request::parse(head, &LIMITS) else { return false };
+    let Some((head, fault)) = same_head_however_it_arrives(bytes, HeadKind::Request) else { return false };
+    let parsed = Request::parse(head, &LIMITS);
+    if let Some(fault) = fault {
+        assert_eq!(parsed.map(drop), Err(fault.into()), "a head that is given up on early is refused alike");
+        return false;
+    }
+    let Ok(request) = parsed else { return false };
     assert!(request.path_and_query.starts_with('/'));
     for trusted in [false, true] {
         let client = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
@@ -115,8 +127,13 @@ fn check_request(request: &Request<'_>, out: &[u8], trusted: bool) {
 
 /// An answer that is verified leads to one 101 that says the same; any other final one to an answer of known length.
 pub(crate) fn response(bytes: &[u8]) -> bool {
-    let Some(head) = same_head_however_it_arrives(bytes, |_| true) else { return false };
-    let Ok(response) = Response::parse(head, &LIMITS) else { return false };
+    let Some((head, fault)) = same_head_however_it_arrives(bytes, HeadKind::Response) else { return false };
+    let parsed = Response::parse(head, &LIMITS);
+    if let Some(fault) = fault {
+        assert_eq!(parsed.map(drop), Err(refusal_for(fault)), "a head that is given up on early is refused alike");
+        return false;
+    }
+    let Ok(response) = parsed else { return false };
     let offer = b"GET / HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
         Sec-WebSocket-Protocol: chat, superchat\r\nSec-WebSocket-Extensions: permessage-deflate, x-other\r\n\r\n";
@@ -126,7 +143,7 @@ pub(crate) fn response(bytes: &[u8]) -> bool {
     if let Ok(agreed) = verified {
         assert_eq!(response.status, 101, "only a 101 opens a tunnel");
         let accept = accept_for(KEY);
-        response.write_switching(&accept, b"", &mut out);
+        response.write_switching(&accept, &OUTWARD, b"", &mut out);
         let mut room = [httparse::EMPTY_HEADER; 64];
         let lines = check_response(&out, 101, &mut room);
         lines.exactly("upgrade", b"websocket");
@@ -137,17 +154,33 @@ pub(crate) fn response(bytes: &[u8]) -> bool {
         assert_eq!(again.verify(&Expected::new(&offer, accept)), Ok(agreed), "the client learns what was agreed");
         return true;
     }
-    if response.status == 101 || response.is_interim() || response.body_length().is_err() {
+    let Ok(length) = response.body_length() else { return false };
+    if response.status == 101 || response.is_interim() {
         return false;
     }
-    response.write_declined(7, &mut out);
+    response.write_declined(length, &OUTWARD, &mut out);
     let mut room = [httparse::EMPTY_HEADER; 64];
     let lines = check_response(&out, response.status, &mut room);
-    assert_eq!((lines.count("transfer-encoding"), lines.count("connection")), (0, 1));
+    assert_eq!(lines.count("connection"), 1);
     let again = Response::parse(&out, &WRITTEN).expect("what we send is what we would accept");
-    let length = if matches!(response.status, 204 | 304) { BodyLength::None } else { BodyLength::Known(7) };
-    assert_eq!(again.body_length(), Ok(length));
+    let passed = if length == BodyLength::UntilClose { BodyLength::Chunked } else { length };
+    assert_eq!(again.body_length(), Ok(passed));
+    passes_a_body(length, bytes.get(head.len()..).unwrap_or_default());
     true
+}
+
+/// What is passed on of a body does not depend on how it is cut.
+fn passes_a_body(length: BodyLength, bytes: &[u8]) {
+    let pass = |pieces: &mut dyn Iterator<Item = &[u8]>| {
+        let (mut body, mut out, mut is_right) = (Body::new(length), Vec::new(), true);
+        while is_right && let Some(piece) = pieces.next() {
+            is_right = body.take(piece, &mut out).is_ok();
+        }
+        (body.passed(), is_right, body.is_whole())
+    };
+    let in_one = pass(&mut std::iter::once(bytes));
+    assert_eq!(pass(&mut bytes.chunks(1)), in_one, "byte by byte");
+    assert!(in_one.0 <= bytes.len() as u64, "more is passed on than came");
 }
 
 fn check_response<'h, 'b>(out: &'b [u8], status: u16, room: &'h mut [httparse::Header<'b>]) -> Lines<'h, 'b> {
@@ -158,26 +191,24 @@ fn check_response<'h, 'b>(out: &'b [u8], status: u16, room: &'h mut [httparse::H
     Lines(parsed.headers)
 }
 
-/// The head at the start of the bytes, which must be the same (or too large alike) in one piece and byte by byte.
-fn same_head_however_it_arrives(bytes: &[u8], may_go_on: impl Fn(&[u8]) -> bool) -> Option<&[u8]> {
+/// The head at the start of the bytes, which must be the same (or too large alike) in one piece and byte by byte, and the
+/// fault for which it was given up before it was whole.
+fn same_head_however_it_arrives(bytes: &[u8], kind: HeadKind) -> Option<(&[u8], Option<HeadError>)> {
     let in_one = head::find_end(bytes, 0, &LIMITS);
     let mut in_pieces = Ok(None);
-    let mut went_on = true;
+    let (mut check, mut fault) = (HeadCheck::new(kind), None);
     for arrived in 1..=bytes.len() {
         let so_far = bytes.get(..arrived)?;
         in_pieces = head::find_end(so_far, arrived - 1, &LIMITS);
         if in_pieces != Ok(None) {
             break;
         }
-        went_on &= may_go_on(so_far);
+        if fault.is_none() {
+            fault = check.advance(so_far, &LIMITS).err();
+        }
     }
     assert_eq!(in_one, in_pieces);
-    let head = bytes.get(..in_one.ok()??)?;
-    if !went_on {
-        // Of two faults, which one is told may depend on the cut; that there is one may not.
-        assert!(Request::parse(head, &LIMITS).is_err(), "given up on too early");
-    }
-    Some(head)
+    Some((bytes.get(..in_one.ok()??)?, fault))
 }
 
 fn ends_once(out: &[u8]) {

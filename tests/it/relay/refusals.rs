@@ -67,8 +67,8 @@ fn every_wrong_request_gets_its_status_and_code_and_the_upstream_is_not_dialled(
         (400, "key-duplicate", with(&format!("Sec-WebSocket-Key: {}", client::KEY))),
         (400, "key-invalid", right.replace(client::KEY, "c2hvcnQ=")),
         (400, "version-duplicate", with("Sec-WebSocket-Version: 13")),
-        (400, "protocol-invalid", with("Sec-WebSocket-Protocol: a, a")),
-        (400, "extensions-invalid", with("Sec-WebSocket-Extensions: a; b=\"")),
+        (400, "protocol-invalid", with("Sec-WebSocket-Protocol: a, b c")),
+        (400, "extensions-invalid", with(&format!("Sec-WebSocket-Extensions: {}", ["a"; 65].join(",")))),
         (400, "length-invalid", with("Content-Length: +0")),
         (400, "length-invalid", with("Content-Length: 0\r\nContent-Length: 0")),
         (400, "transfer-encoding", with("Transfer-Encoding: chunked")),
@@ -178,7 +178,7 @@ fn every_wrong_answer_of_an_upstream_is_a_502_that_says_what_was_wrong() {
         ("upstream-not-websocket", right.replace("Upgrade: websocket\r\n", "")),
         ("upstream-not-websocket", right.replace("Upgrade: websocket", "Upgrade: h2c")),
         ("upstream-not-websocket", right.replace("Connection: Upgrade", "Connection: close")),
-        ("upstream-not-websocket", right.replace("HTTP/1.1", "HTTP/1.0")),
+        ("upstream-http-version", right.replace("HTTP/1.1", "HTTP/1.0")),
         ("upstream-accept", right.replace("ACCEPT", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")),
         ("upstream-accept", right.replace("Sec-WebSocket-Accept: ACCEPT\r\n", "")),
         ("upstream-accept", with("Sec-WebSocket-Accept: ACCEPT")),
@@ -215,46 +215,6 @@ fn an_upstream_that_never_answers_is_a_504() {
     let answer = refusal(&mut peer);
     assert_eq!((answer.status, answer.code.as_str()), (504, "upstream-timeout"));
     server.ends();
-}
-
-#[test]
-fn an_upstreams_own_refusal_stays_what_it_is_however_its_body_ends() {
-    let upstream = Upstream::listen();
-    let ringway = Ringway::proxy(upstream.address(), &["--connect-timeout", "2s"]);
-    let long = "y".repeat(100_000);
-    for (lines, body, closes, expected) in [
-        ("Content-Length: 6\r\n", "denied".to_owned(), false, "denied"),
-        ("Content-Length: 60\r\n", "denied".to_owned(), true, "denied"),
-        ("Transfer-Encoding: chunked\r\n", "3\r\nden\r\n3;x=y\r\nied\r\n0\r\n\r\n".to_owned(), false, "denied"),
-        ("", "denied".to_owned(), true, "denied"),
-        ("Content-Length: 0\r\n", String::new(), false, ""),
-        ("Content-Length: 100000\r\n", long.clone(), false, &long[..16 * 1024]),
-        ("", long.clone(), true, &long[..16 * 1024]),
-    ] {
-        let mut peer = Peer::connect(ringway.address());
-        peer.send(client::handshake("/", "").as_bytes());
-        let mut server = upstream.accept();
-        server.head();
-        let head = format!(
-            "HTTP/1.1 401 Get Out\r\nWWW-Authenticate: Bearer realm=\"r\"\r\nWWW-Authenticate: Basic\r\n\
-             Content-Type: text/plain\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\n{lines}\r\n{body}"
-        );
-        // The proxy may have read its fill, and be gone.
-        let _ = std::io::Write::write_all(&mut server.stream, head.as_bytes());
-        if closes {
-            server.finish();
-        }
-        let (answer, ended) = peer.rest();
-        assert_eq!(ended, Ended::Fin);
-        let answer = String::from_utf8(answer).unwrap();
-        let (head, came) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 401 Get Out\r\n"), "{head}");
-        assert_eq!(headers(head, "www-authenticate").collect::<Vec<_>>(), ["Bearer realm=\"r\"", "Basic"]);
-        assert_eq!(header(head, "content-type"), Some("text/plain"));
-        assert_eq!(header(head, "content-length"), Some(expected.len().to_string().as_str()));
-        assert_eq!((header(head, "x-hop"), header(head, "transfer-encoding")), (None, None));
-        assert!(came == expected, "{lines:?}: {} bytes of body", came.len());
-    }
 }
 
 #[test]

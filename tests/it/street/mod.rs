@@ -24,5 +24,7 @@
 //!
 //! Whatever two files here both need, or a test elsewhere, belongs in `tests/it/harness`.
 
+mod declined;
 mod example;
+mod heads;
 mod probe;

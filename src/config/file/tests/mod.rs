@@ -245,8 +245,8 @@ fn what_does_not_fit_together_is_told_with_its_place() {
         ),
         ("limits.drain_timeout_ms = 5000", "ringway.toml: drain_window_ms: is 5s; it must be less"),
         (
-            "limits.max_head_bytes = 40000",
-            "ringway.toml:1:25: limits.max_head_bytes: is 40000; it must be from 256 to 32768",
+            "limits.max_head_bytes = 300000",
+            "ringway.toml:1:25: limits.max_head_bytes: is 300000; it must be from 256 to 262144",
         ),
         ("limits.max_head_lines = 500", "ringway.toml:1:25: limits.max_head_lines: is 500; it must be from 1 to 128"),
         (

@@ -20,10 +20,11 @@ use std::collections::HashSet;
 use std::fmt::Debug;
 
 use ringway::proto::accept::{self, Accept};
-use ringway::proto::head::{self, HeadLimits};
+use ringway::proto::head::{self, HeadError, HeadLimits};
+use ringway::proto::head_check::{HeadCheck, HeadKind};
 use ringway::proto::refusal::Refusal;
 use ringway::proto::request::Request;
-use ringway::proto::response::{Agreed, BodyLength, Expected, Response};
+use ringway::proto::response::{self, Agreed, BodyLength, Expected, Response};
 
 /// Room for every vector that is not about limits.
 const ROOMY: HeadLimits = HeadLimits { max_bytes: 4096, max_lines: 100 };
@@ -150,7 +151,9 @@ fn without(name: &str) -> Vec<u8> {
 
 fn run_requests(vectors: Vec<Vector<Parsed>>) {
     run(vectors, |bytes, arrivals, limits| {
-        head_in_pieces(bytes, arrivals, limits, |head| Request::parse(head, limits).map(|request| parsed(&request)))
+        head_in_pieces(HeadKind::Request, bytes, arrivals, limits, Refusal::from, |head| {
+            Request::parse(head, limits).map(|request| parsed(&request))
+        })
     });
 }
 
@@ -172,15 +175,8 @@ fn run_responses(offer: &str, vectors: Vec<Vector<Answer>>) {
     let request = Request::parse(&request, &ROOMY).expect("a valid offer");
     let expected = Expected::new(&request, accept_of_key());
     run(vectors, |bytes, arrivals, limits| {
-        let mut seen = 0;
-        for &arrived in arrivals {
-            match head::find_end(&bytes[..arrived], seen, limits) {
-                Ok(Some(length)) => return settled(judge(&bytes[..length], limits, &expected)),
-                Ok(None) => seen = arrived,
-                Err(_) => return Outcome::Refused(Refusal::UPSTREAM_HEAD_TOO_LARGE),
-            }
-        }
-        Outcome::Incomplete
+        let refusal_for = response::refusal_for;
+        head_in_pieces(HeadKind::Response, bytes, arrivals, limits, refusal_for, |head| judge(head, limits, &expected))
     });
 }
 
@@ -202,22 +198,27 @@ fn judge(head: &[u8], limits: &HeadLimits, expected: &Expected) -> Result<Answer
     Ok(Answer::Other(response.status, response.body_length()))
 }
 
-/// Feeds a request as a server does: what is not a whole head yet is kept and looked at again with what follows.
+/// Feeds a head as the proxy does: what is not a whole head yet is checked, kept and looked at again with what follows.
 fn head_in_pieces<T>(
+    kind: HeadKind,
     bytes: &[u8],
     arrivals: &[usize],
     limits: &HeadLimits,
+    refusal_for: impl Fn(HeadError) -> Refusal,
     parse: impl Fn(&[u8]) -> Result<T, Refusal>,
 ) -> Outcome<T> {
-    let mut seen = 0;
+    let (mut check, mut seen) = (HeadCheck::new(kind), 0);
     for &arrived in arrivals {
         let so_far = &bytes[..arrived];
-        match head::find_end(so_far, seen, limits) {
-            Ok(Some(length)) => return settled(parse(&so_far[..length])),
-            Ok(None) if !head::may_become_request(so_far) => return Outcome::Refused(Refusal::HEAD_MALFORMED),
-            Ok(None) => seen = arrived,
-            Err(error) => return Outcome::Refused(error.into()),
+        let found = head::find_end(so_far, seen, limits);
+        if let Ok(Some(length)) = found {
+            return settled(parse(&so_far[..length]));
         }
+        let within = so_far.get(..limits.max_bytes).unwrap_or(so_far);
+        if let Err(error) = check.advance(within, limits).and(found) {
+            return Outcome::Refused(refusal_for(error));
+        }
+        seen = arrived;
     }
     Outcome::Incomplete
 }

@@ -131,7 +131,13 @@ fn first_lines() {
         incomplete("a_head_without_its_empty_line_is_not_yet_a_request", "GET / HTTP/1.1\r\nHost: a.test\r\n"),
         incomplete("an_empty_line_without_its_lf_is_not_yet_an_end", "GET / HTTP/1.1\r\nHost: a.test\r\n\r"),
         // RFC 9112 section 2.2 allows a lone LF as a line's end and does not ask for it.
-        incomplete("a_head_of_bare_lf_lines_never_ends", "GET / HTTP/1.1\nHost: a.test\n\n"),
+        refused("a2_a_head_of_bare_lf_lines_is_refused", "GET / HTTP/1.1\nHost: a.test\n\n", Refusal::HEAD_MALFORMED),
+        refused("a2_a_bare_lf_needs_no_more", "GET / HTTP/1.1\n", Refusal::HEAD_MALFORMED),
+        refused("a18_a_nul_needs_no_more", "GET / HTTP/1.1\r\nA\0: b", Refusal::HEAD_MALFORMED),
+        refused("a18_a_lone_cr_in_the_first_line_needs_no_more", "GET /\rx", Refusal::HEAD_MALFORMED),
+        refused("a18_the_banner_of_another_protocol_needs_no_more", "SSH-2.0-x\r\n", Refusal::HEAD_MALFORMED),
+        refused("a18_a_header_line_without_a_colon_needs_no_more", "GET / HTTP/1.1\r\nA\r\n", Refusal::HEAD_MALFORMED),
+        refused("a18_another_version_needs_no_more", "GET / HTTP/3\r\n", Refusal::HTTP_VERSION),
     ]);
 }
 

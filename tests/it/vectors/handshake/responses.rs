@@ -68,7 +68,11 @@ fn the_switch_itself() {
             no("a_101_to_no_protocol_is_refused", instead("Upgrade", "Upgrade:")),
             no("a_101_to_a_longer_word_is_refused", instead("Upgrade", "Upgrade: websocket2")),
             no("a_101_with_another_connection_is_refused", instead("Connection", "Connection: close")),
-            no("a_101_of_http_1_0_is_refused", starting("HTTP/1.0 101 Switching Protocols")),
+            refused(
+                "a19_a_101_of_http_1_0_is_refused_for_its_version",
+                starting("HTTP/1.0 101 Switching Protocols"),
+                Refusal::UPSTREAM_HTTP_VERSION,
+            ),
         ],
     );
 }
@@ -127,17 +131,28 @@ fn subprotocols() {
             opens("the_last_offered_protocol_may_be_chosen", with("sec-websocket-protocol: superchat ")),
             no("a_protocol_that_was_not_offered_is_refused", "Sec-WebSocket-Protocol: other"),
             no("a_protocol_of_another_case_was_not_offered", "Sec-WebSocket-Protocol: Chat"),
-            no("an_empty_protocol_was_not_offered", "Sec-WebSocket-Protocol:"),
+            opens("a6_an_empty_protocol_is_none", with("Sec-WebSocket-Protocol:")),
+            opens("a6_a_list_of_empty_protocols_is_none", with("Sec-WebSocket-Protocol: ,")),
+            opens("a6_the_same_protocol_twice_says_nothing_new", with("Sec-WebSocket-Protocol: chat, chat")),
+            opens(
+                "a6_nor_does_it_on_another_line",
+                with("Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol:\r\nSec-WebSocket-Protocol: chat"),
+            ),
             no(
                 "a_protocol_that_connection_keeps_from_the_client_is_refused",
                 "Sec-WebSocket-Protocol: chat\r\nConnection: sec-websocket-protocol",
             ),
             no("two_protocols_in_one_line_are_refused", "Sec-WebSocket-Protocol: chat, superchat"),
             no("two_protocol_lines_are_refused", "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: superchat"),
-            no("the_same_protocol_twice_is_refused", "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: chat"),
         ],
     );
-    run_responses("", vec![no("nothing_offered_nothing_chosen", "Sec-WebSocket-Protocol: chat")]);
+    run_responses(
+        "",
+        vec![
+            no("nothing_offered_nothing_chosen", "Sec-WebSocket-Protocol: chat"),
+            opens("a6_nothing_offered_none_chosen", with("Sec-WebSocket-Protocol:")),
+        ],
+    );
 }
 
 #[test]
@@ -166,8 +181,12 @@ fn extensions() {
                 Reserved::Any,
             ),
             no("an_extension_that_was_not_offered_is_refused", "x-third"),
-            no("an_empty_list_of_extensions_is_refused", ""),
-            no("a_list_of_empty_extensions_is_refused", ", ,"),
+            agrees("a4_an_empty_list_of_extensions_is_none", "", Reserved::None),
+            agrees("a4_a_list_of_empty_extensions_is_none", ", ,", Reserved::None),
+            agrees("a4_any_quoted_string_passes", "x-other; a=\"b:,;\\\" c\"", Reserved::Any),
+            agrees("a4_an_empty_parameter_is_ignored", "permessage-deflate;", Reserved::Deflate),
+            no("a4_an_element_that_is_no_token_is_refused", "x-       -frame"),
+            no("a4_it_is_refused_beside_a_right_one", "permessage-deflate, x-       -frame"),
             agrees(
                 "an_empty_line_beside_an_extension_is_ignored",
                 "\r\nSec-WebSocket-Extensions: x-other",
@@ -179,7 +198,7 @@ fn extensions() {
                 "an_extension_that_connection_keeps_from_the_client_is_refused",
                 "x-other\r\nConnection: Sec-WebSocket-Extensions",
             ),
-            no("an_extension_that_breaks_the_grammar_is_refused", "permessage-deflate;"),
+            no("an_extension_that_breaks_the_grammar_is_refused", "permessage-deflate; =1"),
             no("an_open_quote_is_refused", "permessage-deflate; a=\"1"),
         ],
     );
