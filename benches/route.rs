@@ -29,7 +29,13 @@ fn policy() -> Arc<Policy> {
         close: second,
     };
     let frames = FrameLimits { max_frame_bytes: 1 << 20, max_message_bytes: 1 << 20 };
-    Arc::new(Policy { frames, timeouts, abnormal_close_code: None, drain_window: second })
+    Arc::new(Policy {
+        frames,
+        timeouts,
+        abnormal_close_code: None,
+        drain_window: second,
+        tolerance: Default::default(),
+    })
 }
 
 /// API `n`: version 1.1 of a name that the one before it has in version 1.0.

@@ -27,6 +27,12 @@ pub(super) struct Args {
     /// Close frame, the client's connection ends as the upstream's did
     #[arg(long, value_name = "CODE", default_value = "off", value_parser = units::optional_loss_code)]
     abnormal_close_code: Optional<LossCode>,
+    /// Accept clients that send no Sec-WebSocket-Key: only for old devices, because others than WebSockets can pass for one
+    #[arg(long)]
+    insecure_allow_missing_key: bool,
+    /// Accept upstreams that answer without Sec-WebSocket-Accept: only for old ones, because others than WebSockets can pass for one
+    #[arg(long)]
+    insecure_allow_missing_accept: bool,
     /// Peers whose X-Forwarded-* and Forwarded headers are trusted, as addresses or networks
     #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = units::network)]
     trusted_proxies: Vec<IpNet>,
@@ -47,7 +53,12 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         Upstream { target: args.target.clone(), preserve_host: args.preserve_host, tls, question, trust: upstream_tls };
     let (trusted_proxies, upstream) = (args.trusted_proxies.clone(), Some(upstream));
     let options = args.serve.options()?;
-    let policies = PolicyValues { abnormal_close_code: args.abnormal_close_code, ..options.policies };
+    let policies = PolicyValues {
+        abnormal_close_code: args.abnormal_close_code,
+        insecure_allow_missing_key: args.insecure_allow_missing_key,
+        insecure_allow_missing_accept: args.insecure_allow_missing_accept,
+        ..options.policies
+    };
     single_target::run(Options { trusted_proxies, upstream, policies, ..options })
 }
 

@@ -19,6 +19,8 @@ pub struct Tally {
     pub insecure: u64,
     /// Handshakes that Ringway refused, by the refusal's code.
     pub refused: Vec<(&'static str, u64)>,
+    /// Opened tunnels whose handshake lacked a part that a policy allows to be missing, by that part.
+    pub tolerated: Vec<(&'static str, u64)>,
     /// Data messages from the client, and from the upstream.
     pub messages: [u64; 2],
     /// Bytes of frames from the client, and from the upstream.
@@ -53,7 +55,12 @@ impl Tally {
             add_all(&mut closes.known, &more.known);
             closes.other = closes.other.saturating_add(more.other);
         }
-        for (counts, more) in [(&mut self.refused, &other.refused), (&mut self.ended, &other.ended)] {
+        let labelled = [
+            (&mut self.refused, &other.refused),
+            (&mut self.tolerated, &other.tolerated),
+            (&mut self.ended, &other.ended),
+        ];
+        for (counts, more) in labelled {
             more.iter().for_each(|(label, count)| count_by(counts, label, *count));
         }
         for (histogram, more) in [(&mut self.dial, &other.dial), (&mut self.handshake, &other.handshake)] {

@@ -352,6 +352,9 @@ impl LimitArgs {
         PolicyValues {
             preserve_host,
             abnormal_close_code: Optional(None),
+            // Each API that needs them says so.
+            insecure_allow_missing_key: false,
+            insecure_allow_missing_accept: false,
             connect_timeout: self.connect_timeout,
             idle_timeout: self.idle_timeout,
             ping_interval: self.ping_interval,

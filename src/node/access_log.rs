@@ -15,6 +15,7 @@ use crate::proto::refusal::Refusal;
 use crate::proxy::end::End;
 use crate::proxy::journal::JournalReader;
 use crate::proxy::record::{Record, UNVERIFIED_UPSTREAMS};
+use crate::routing::policy::Tolerance;
 use crate::routing::route::RouteLabels;
 
 /// The time between two warnings about the same loop.
@@ -78,6 +79,16 @@ fn version(version: ProtocolVersion) -> &'static str {
     }
 }
 
+/// The header lines that were missing from the handshake, and that an option allows to be.
+fn missing(tolerated: Tolerance) -> Option<&'static str> {
+    match (tolerated.missing_key, tolerated.missing_accept) {
+        (false, false) => None,
+        (true, false) => Some("missing-key"),
+        (false, true) => Some("missing-accept"),
+        (true, true) => Some("missing-key, missing-accept"),
+    }
+}
+
 /// Writes the record at a level: tracing wants that to be a constant.
 macro_rules! record_at {
     ($level:ident, $record:ident) => {
@@ -101,6 +112,7 @@ macro_rules! record_at {
             upstream_told = $record.upstream.close_sent,
             end = %$record.end,
             hint = $record.hint,
+            insecure = missing($record.tolerated),
             note = $record.note.as_ref().map(tracing::field::display),
         )
     };
@@ -120,7 +132,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
-    use super::{End, Record, write};
+    use super::{End, Record, Tolerance, write};
     use crate::node::log_text::Text;
     use crate::proxy::end::{Side, SideRecord};
     use crate::routing::consumer::Consumer;
@@ -154,6 +166,7 @@ mod tests {
             end: End::Closed(Side::Client),
             hint: None,
             note: None,
+            tolerated: Tolerance::default(),
         };
         let written = Written::default();
         let writer = written.clone();

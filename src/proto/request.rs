@@ -23,8 +23,9 @@ pub struct Request<'a> {
     pub path_and_query: &'a str,
     /// The host the client asked for, with its port if it gave one.
     pub host: Authority<'a>,
-    /// The client's key.
-    pub key: &'a [u8],
+    /// The client's key; `None` if it sent none, which the RFC does not allow: the caller refuses it
+    /// ([`Refusal::KEY_MISSING`]) unless an option says otherwise.
+    pub key: Option<&'a [u8]>,
     /// Subprotocols in the client's order.
     pub protocols: Vec<&'a [u8]>,
     /// Names of the extensions offered.
@@ -82,7 +83,7 @@ impl<'a> Request<'a> {
             path_and_query,
             // RFC 9112 section 3.2.2: the target's authority replaces Host.
             host: authority.unwrap_or(host),
-            key: fields.key.ok_or(Refusal::KEY_MISSING)?,
+            key: fields.key,
             protocols: passed(fields.protocols, PROTOCOL),
             extensions: passed(fields.extensions, EXTENSIONS),
             end_to_end,
@@ -180,12 +181,7 @@ impl<'a> Fields<'a> {
         if self.version != Some(b"13") {
             return Err(Refusal::VERSION_UNSUPPORTED);
         }
-        match self.key {
-            None => return Err(Refusal::KEY_MISSING),
-            Some(key) if !accept::is_key(key) => return Err(Refusal::KEY_INVALID),
-            Some(_) => {}
-        }
-        Ok(())
+        if self.key.is_none_or(accept::is_key) { Ok(()) } else { Err(Refusal::KEY_INVALID) }
     }
 }
 

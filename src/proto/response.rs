@@ -23,6 +23,7 @@ const EXTENSIONS: &str = "sec-websocket-extensions";
 #[derive(Debug)]
 pub struct Expected {
     accept: Accept,
+    is_accept_optional: bool,
     protocols: Vec<Box<[u8]>>,
     extensions: Vec<Box<[u8]>>,
 }
@@ -30,7 +31,7 @@ pub struct Expected {
 /// An answer that no upstream can give.
 impl Default for Expected {
     fn default() -> Self {
-        Self { accept: [0; 28], protocols: Vec::new(), extensions: Vec::new() }
+        Self { accept: [0; 28], is_accept_optional: false, protocols: Vec::new(), extensions: Vec::new() }
     }
 }
 
@@ -39,14 +40,21 @@ impl Expected {
     #[must_use]
     pub fn new(request: &Request<'_>, accept: Accept) -> Self {
         let owned = |names: &[&[u8]]| names.iter().map(|name| Box::from(*name)).collect();
-        Self { accept, protocols: owned(&request.protocols), extensions: owned(&request.extensions) }
+        let (protocols, extensions) = (owned(&request.protocols), owned(&request.extensions));
+        Self { accept, is_accept_optional: false, protocols, extensions }
+    }
+
+    /// The same answer, or one without an accept value: only by an option that says `insecure`.
+    #[must_use]
+    pub fn or_without_accept(self) -> Self {
+        Self { is_accept_optional: true, ..self }
     }
 
     /// The answer to a client that offers no extension.
     #[must_use]
     pub fn without_extensions(accept: Accept, protocols: &[String]) -> Self {
         let protocols = protocols.iter().map(|name| Box::from(name.as_bytes())).collect();
-        Self { accept, protocols, extensions: Vec::new() }
+        Self { accept, is_accept_optional: false, protocols, extensions: Vec::new() }
     }
 }
 
@@ -64,6 +72,8 @@ pub struct Response<'a> {
 pub struct Agreed {
     /// The reserved bits that the agreed extensions use.
     pub reserved: Reserved,
+    /// True if the upstream sent no accept value, and none was needed.
+    pub is_accept_missing: bool,
 }
 
 /// The length of a response's body by its head (RFC 9112 section 6.3).
@@ -123,9 +133,11 @@ impl<'a> Response<'a> {
             return Err(Refusal::UPSTREAM_NOT_WEBSOCKET);
         }
         let mut accepts = self.values("sec-websocket-accept");
-        if accepts.next() != Some(expected.accept.as_slice()) || accepts.next().is_some() {
-            return Err(Refusal::UPSTREAM_ACCEPT);
-        }
+        let is_accept_missing = match (accepts.next(), accepts.next()) {
+            (Some(accept), None) if accept == expected.accept => false,
+            (None, _) if expected.is_accept_optional => true,
+            _ => return Err(Refusal::UPSTREAM_ACCEPT),
+        };
         // RFC 9110 section 8.6 forbids a length here. A length of 0 cannot be misread, and nchan sends one. It is not
         // passed on.
         let mut lengths = self.values("content-length");
@@ -152,7 +164,7 @@ impl<'a> Response<'a> {
         if !agreed.iter().all(offered) || (!agreed.is_empty() && !passed(EXTENSIONS)) {
             return Err(Refusal::UPSTREAM_EXTENSION);
         }
-        Ok(Agreed { reserved: extension::reserved_for(agreed.into_iter()) })
+        Ok(Agreed { reserved: extension::reserved_for(agreed.into_iter()), is_accept_missing })
     }
 
     /// The subprotocol that the upstream chose. An empty list is none (RFC 9110 section 5.6.1.2), and the same word again says
@@ -163,9 +175,9 @@ impl<'a> Response<'a> {
         if names.all(|name| Some(name) == chosen) { Ok(chosen) } else { Err(Refusal::UPSTREAM_PROTOCOL) }
     }
 
-    /// Appends the client's 101: the accept value of its own key, the upstream's other headers with addresses as the client knows
+    /// Appends the client's 101: the accept value of its own key if it sent one, the upstream's other headers with addresses as the client knows
     /// them, and `lines`, each with its line end.
-    pub fn write_switching(&self, accept: &Accept, outward: &Outward<'_>, lines: &[u8], out: &mut Vec<u8>) {
+    pub fn write_switching(&self, accept: Option<&Accept>, outward: &Outward<'_>, lines: &[u8], out: &mut Vec<u8>) {
         write_switching_head(accept, out);
         self.write_end_to_end(&["sec-websocket-accept", "content-length", PROTOCOL, EXTENSIONS], outward, out);
         if let Ok(Some(chosen)) = self.chosen_protocol() {
@@ -244,7 +256,7 @@ fn is_bodiless(status: u16) -> bool {
 
 /// Appends a whole 101 that Ringway answers itself: without extensions, with one of the offered subprotocols, and with
 /// `lines`, each with its line end.
-pub fn write_switching(accept: &Accept, protocol: Option<&[u8]>, lines: &[u8], out: &mut Vec<u8>) {
+pub fn write_switching(accept: Option<&Accept>, protocol: Option<&[u8]>, lines: &[u8], out: &mut Vec<u8>) {
     write_switching_head(accept, out);
     if let Some(protocol) = protocol {
         write_line("Sec-WebSocket-Protocol", protocol, out);
@@ -253,9 +265,11 @@ pub fn write_switching(accept: &Accept, protocol: Option<&[u8]>, lines: &[u8], o
     out.extend(b"\r\n");
 }
 
-fn write_switching_head(accept: &Accept, out: &mut Vec<u8>) {
+fn write_switching_head(accept: Option<&Accept>, out: &mut Vec<u8>) {
     out.extend(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
-    write_line("Sec-WebSocket-Accept", accept, out);
+    if let Some(accept) = accept {
+        write_line("Sec-WebSocket-Accept", accept, out);
+    }
 }
 
 /// The refusal for an upstream whose head has a fault.

@@ -29,7 +29,7 @@ pub(super) struct Decline {
     deadline: Time,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Outcome {
     Stay(Next),
     /// The client was sent the whole answer.

@@ -63,6 +63,8 @@ pub(super) struct Accepted {
     /// The consumer that the request was authenticated as; `None` for an anonymous one.
     pub(super) consumer: Option<Arc<Consumer>>,
     pub(super) origin: Origin,
+    /// True if the client sent no key, and the route allows that.
+    pub(super) is_key_missing: bool,
     pub(super) onward: Onward,
 }
 
@@ -105,8 +107,8 @@ pub(super) struct ToUpstream {
 /// The part of a request that `upgrade` needs to judge the upstream's response.
 #[derive(Debug)]
 pub(super) struct Asked {
-    /// The answer to the client's key.
-    pub(super) accept: Accept,
+    /// The answer to the client's key; `None` if it sent none, and the route allows that.
+    pub(super) accept: Option<Accept>,
     /// Bytes that the client sent after its head.
     pub(super) early: Vec<u8>,
     /// The values that the upstream's 101 must have.
@@ -166,6 +168,8 @@ pub(super) struct Declined {
 pub(super) struct Switched {
     /// The reserved bits that the negotiated extensions may set.
     pub(super) reserved: Reserved,
+    /// True if the upstream sent no accept value, and the route allows that.
+    pub(super) is_accept_missing: bool,
     /// The client's 101.
     pub(super) answer: Vec<u8>,
     /// Bytes that the client sent after its request.

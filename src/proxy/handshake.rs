@@ -164,6 +164,10 @@ impl Handshake {
             Ok(admitted) => admitted,
             Err(refusal) => return Ok((named, Outcome::NotAdmitted(path, Arc::clone(found.route), refusal))),
         };
+        let is_key_missing = request.key.is_none();
+        if is_key_missing && !found.route.policy.tolerance.missing_key {
+            return Ok((named, Outcome::NotAdmitted(path, Arc::clone(found.route), Refusal::KEY_MISSING)));
+        }
         let key = accept::key_from(nonce);
         let onward = match found.route.service {
             Service::Relay => {
@@ -173,7 +177,9 @@ impl Handshake {
             Service::Echo => to_echo(&request, found.route, early),
         };
         let (consumer, origin) = (admitted.consumer, origin_of(&request, found.route));
-        Ok((named, Outcome::Accepted(Box::new(Accepted { client: self.client, path, consumer, origin, onward }))))
+        let client = self.client;
+        let accepted = Accepted { client, path, consumer, origin, is_key_missing, onward };
+        Ok((named, Outcome::Accepted(Box::new(accepted))))
     }
 
     /// The outcome of a plain request for a path that Ringway answers itself; `None` for any other request, also for a
@@ -204,10 +210,12 @@ impl Handshake {
     ) -> Onward {
         let mut fields = Vec::with_capacity(head.len().saturating_add(512));
         forward::write_fields(request, via, &mut fields);
+        let expected = Expected::new(request, accept::accept_for(via.key));
+        let is_accept_optional = found.route.policy.tolerance.missing_accept;
         let asked = Asked {
-            accept: accept::accept_for(request.key),
+            accept: request.key.map(accept::accept_for),
             early: early.to_vec(),
-            expected: Expected::new(request, accept::accept_for(via.key)),
+            expected: if is_accept_optional { expected.or_without_accept() } else { expected },
             deadline: self.deadline,
             route: Arc::clone(found.route),
             client_path: request.path_and_query.strip_suffix(found.rest).expected_or_default().into(),
@@ -255,7 +263,8 @@ fn via_lines<'r>(request: &'r Request<'_>) -> impl Iterator<Item = &'r [u8]> {
 fn to_echo(request: &Request<'_>, route: &Arc<Route>, early: &[u8]) -> Onward {
     let mut answer = Vec::with_capacity(256);
     let protocol = request.protocols.first().copied();
-    response::write_switching(&accept::accept_for(request.key), protocol, &route.answer_lines, &mut answer);
+    let accept = request.key.map(accept::accept_for);
+    response::write_switching(accept.as_ref(), protocol, &route.answer_lines, &mut answer);
     Onward::Echo { route: Arc::clone(route), answer, early: early.to_vec() }
 }
 

@@ -13,6 +13,7 @@ use super::handoff::Origin;
 use crate::engine::Time;
 use crate::proto::refusal::Refusal;
 use crate::routing::consumer::Consumer;
+use crate::routing::policy::Tolerance;
 use crate::routing::route::RouteLabels;
 
 /// TLS connections to upstreams whose certificates were not verified, since the process started. Counted when the
@@ -48,6 +49,8 @@ pub struct Record {
     pub hint: Option<&'static str>,
     /// More about it, for an operator who looks for the cause.
     pub note: Option<Note>,
+    /// The parts of the opening handshake that were missing, and that the route's policy allows to be.
+    pub tolerated: Tolerance,
 }
 
 /// More about the end of a connection: no part of a query, of a header or of a message.
@@ -106,6 +109,7 @@ pub(super) struct Trace {
 pub(super) struct Details {
     pub(super) consumer: Option<Arc<Consumer>>,
     pub(super) note: Option<Note>,
+    pub(super) tolerated: Tolerance,
 }
 
 impl Trace {
@@ -120,6 +124,11 @@ impl Trace {
             origin: None,
             details: None,
         }
+    }
+
+    /// The details, if there are any.
+    pub(super) fn known_details(&self) -> Option<&Details> {
+        self.details.as_deref()
     }
 
     /// The details, to fill one in.
@@ -152,6 +161,7 @@ impl Trace {
             end,
             hint: is_about_origin.then_some(ORIGIN_HINT),
             note: details.note,
+            tolerated: details.tolerated,
         }
     }
 }

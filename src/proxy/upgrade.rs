@@ -7,12 +7,11 @@ use super::handoff::{Asked, Declined, Switched};
 use crate::engine::{Fault, Next, Received, Socket, Transport};
 use crate::invariant::Invariant;
 use crate::proto::body::Body;
-use crate::proto::frame::Reserved;
 use crate::proto::head;
 use crate::proto::head_check::{HeadCheck, HeadKind};
 use crate::proto::outward::Outward;
 use crate::proto::refusal::Refusal;
-use crate::proto::response::{self, BodyLength, Response};
+use crate::proto::response::{self, Agreed, BodyLength, Response};
 
 #[derive(Debug)]
 pub(super) struct Upgrade {
@@ -43,7 +42,7 @@ pub(super) enum Outcome {
 
 /// The verdict on one head.
 enum Verdict {
-    Switched(Reserved, Vec<u8>),
+    Switched(Agreed, Vec<u8>),
     /// The status, the head of the client's answer, and the length of its body.
     Declined(u16, Vec<u8>, BodyLength),
     Interim,
@@ -95,10 +94,12 @@ impl Upgrade {
             let (head, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
             match self.judge(head, cx) {
                 Err(refusal) => return refused(refusal, bytes),
-                Ok(Verdict::Switched(reserved, answer)) => {
+                Ok(Verdict::Switched(agreed, answer)) => {
+                    let Agreed { reserved, is_accept_missing } = agreed;
                     let client_early = std::mem::take(&mut self.asked.early);
                     let upstream_early = rest.to_vec();
-                    return Outcome::Switched(Box::new(Switched { reserved, answer, client_early, upstream_early }));
+                    let switched = Switched { reserved, is_accept_missing, answer, client_early, upstream_early };
+                    return Outcome::Switched(Box::new(switched));
                 }
                 Ok(Verdict::Declined(status, head, length)) => {
                     let (body, early) = (Body::new(length), rest.to_vec());
@@ -126,8 +127,8 @@ impl Upgrade {
             return Ok(Verdict::Declined(response.status, answer, length));
         }
         let agreed = response.verify(&self.asked.expected)?;
-        response.write_switching(&self.asked.accept, &outward, &self.asked.route.answer_lines, &mut answer);
-        Ok(Verdict::Switched(agreed.reserved, answer))
+        response.write_switching(self.asked.accept.as_ref(), &outward, &self.asked.route.answer_lines, &mut answer);
+        Ok(Verdict::Switched(agreed, answer))
     }
 
     /// The client's URL and the upstream's.

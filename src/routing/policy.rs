@@ -16,6 +16,18 @@ pub struct Policy {
     /// The time over which connections are closed if many must be closed for one reason, so that their clients do not all
     /// reconnect at once. Zero closes them at once.
     pub drain_window: Duration,
+    /// The parts of the opening handshake that may be missing.
+    pub tolerance: Tolerance,
+}
+
+/// Parts of the opening handshake that the RFC asks for and old devices lack. Each may be missing only by an option whose name says
+/// `insecure`: without them a peer that is no WebSocket, such as a cache, can be taken for one (RFC 6455 section 10).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tolerance {
+    /// The client's `Sec-WebSocket-Key`. A client that sends none is sent no accept value.
+    pub missing_key: bool,
+    /// The upstream's `Sec-WebSocket-Accept`. A wrong one is never tolerated.
+    pub missing_accept: bool,
 }
 
 /// Deadlines, each counted from the moment that its description names. `None` switches an optional one off.

@@ -205,7 +205,13 @@ mod tests {
             close: second,
         };
         let frames = FrameLimits { max_frame_bytes: 1, max_message_bytes: 1 };
-        let echo = Route::echo(Arc::new(Policy { frames, timeouts, abnormal_close_code: None, drain_window: second }));
+        let echo = Route::echo(Arc::new(Policy {
+            frames,
+            timeouts,
+            abnormal_close_code: None,
+            drain_window: second,
+            tolerance: Default::default(),
+        }));
         assert!(echo.goes_to(NO_ENDPOINT) && !echo.goes_to(1));
         let relay = Route { service: Service::Relay, ..Route::echo(Arc::clone(&echo.policy)) };
         assert!(!relay.goes_to(NO_ENDPOINT) && !relay.is_same(&echo));

@@ -33,7 +33,13 @@ pub(crate) fn elsewhere(count: usize) -> Arc<[SocketAddr]> {
 
 pub(crate) fn settings(timeouts: Timeouts) -> Settings {
     let frames = FrameLimits { max_frame_bytes: MAX_FRAME_BYTES, max_message_bytes: MAX_FRAME_BYTES * 2 };
-    let policy = Policy { frames, timeouts, abnormal_close_code: None, drain_window: Duration::ZERO };
+    let policy = Policy {
+        frames,
+        timeouts,
+        abnormal_close_code: None,
+        drain_window: Duration::ZERO,
+        tolerance: Default::default(),
+    };
     Settings {
         head: HeadLimits { max_bytes: MAX_HEAD_BYTES, max_lines: 40 },
         policy: Arc::new(policy),

@@ -45,6 +45,7 @@ pub fn settings() -> Settings {
             timeouts,
             abnormal_close_code: None,
             drain_window: Duration::ZERO,
+            tolerance: Default::default(),
         }),
         trusted_proxies: Vec::new(),
         proxy_protocol: Vec::new(),

@@ -76,7 +76,8 @@ impl Handshake {
 /// subprotocol is selected.
 fn answer(head: &[u8]) -> Result<Vec<u8>, Refusal> {
     let request = Request::parse(head, &HEAD)?;
+    let accept = accept::accept_for(request.key.ok_or(Refusal::KEY_MISSING)?);
     let mut answer = Vec::with_capacity(256);
-    response::write_switching(&accept::accept_for(request.key), request.protocols.first().copied(), b"", &mut answer);
+    response::write_switching(Some(&accept), request.protocols.first().copied(), b"", &mut answer);
     Ok(answer)
 }

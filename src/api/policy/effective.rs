@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::{POLICIES, Policies, PolicyValues};
 use crate::api::units::LossCode;
 use crate::proto::scan::FrameLimits;
-use crate::routing::policy::{Policy as RoutePolicy, Timeouts};
+use crate::routing::policy::{Policy as RoutePolicy, Timeouts, Tolerance};
 
 /// The layer that decides a policy, from the least to the most specific.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
@@ -105,6 +105,10 @@ impl PolicyValues {
             },
             abnormal_close_code: self.abnormal_close_code.0.map(|LossCode(code)| code),
             drain_window,
+            tolerance: Tolerance {
+                missing_key: self.insecure_allow_missing_key,
+                missing_accept: self.insecure_allow_missing_accept,
+            },
         }
     }
 }

@@ -78,6 +78,12 @@ policies! {
     /// answer a ping. Off: the client gets no Close frame either, and its connection ends as the upstream's did.
     "abnormal_close_code" abnormal_close_code: Optional<LossCode>, NextClose;
 
+    /// Takes clients that send no `Sec-WebSocket-Key`: old devices. Without the key a client that is no WebSocket can be taken for one.
+    "insecure_allow_missing_key" insecure_allow_missing_key: bool, NextHandshake;
+
+    /// Takes upstreams that answer without `Sec-WebSocket-Accept`. Without it an upstream that is no WebSocket can be taken for one.
+    "insecure_allow_missing_accept" insecure_allow_missing_accept: bool, NextHandshake;
+
     /// From the first dial to an established upstream connection, over all its addresses.
     "limits.connect_timeout_ms" connect_timeout: Duration, NextHandshake;
 

@@ -14,6 +14,8 @@ pub(in crate::api) fn defaults() -> PolicyValues {
     PolicyValues {
         preserve_host: false,
         abnormal_close_code: Optional(None),
+        insecure_allow_missing_key: false,
+        insecure_allow_missing_accept: false,
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Optional(Some(Duration::from_secs(3600))),
         ping_interval: Optional(None),
@@ -88,7 +90,7 @@ fn an_unknown_name_is_answered_with_the_nearest() {
     for (name, said) in [
         ("preserve-host", "did you mean `preserve_host`?"),
         ("idle_timeout", "did you mean `limits.idle_timeout_ms`?"),
-        ("colour", "there are preserve_host, abnormal_close_code, limits.connect_timeout_ms"),
+        ("colour", "there are preserve_host, abnormal_close_code, insecure_allow_missing_key"),
     ] {
         let mut faults = Faults::default();
         assert_eq!(tree(json!({ name: 1 })).check("policies", &mut faults), None);
@@ -120,7 +122,7 @@ fn any_layer() -> impl Strategy<Value = BTreeMap<&'static str, Value>> {
         let named = places.into_iter().map(|(place, number, flag)| {
             let name = POLICIES[place].name;
             let value = match name {
-                "preserve_host" => json!(flag),
+                "preserve_host" | "insecure_allow_missing_key" | "insecure_allow_missing_accept" => json!(flag),
                 "limits.idle_timeout_ms" | "limits.ping_interval_ms" | "abnormal_close_code" if flag => json!("off"),
                 "abnormal_close_code" => json!(3000 + number),
                 _ => json!(number),

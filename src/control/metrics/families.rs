@@ -81,6 +81,8 @@ families! {
         handshakes;
     "ringway_refusals" Counter deployment!("reason"), "Refused handshakes, by the code of the refusal.",
         |out, scrape| tallies(out, scrape, |out, labels, tally| out.each(labels, "reason", &tally.refused));
+    "ringway_insecure_handshakes" Counter deployment!("missing"), "WebSockets opened although the handshake lacked this part, because a policy allows it.",
+        |out, scrape| tallies(out, scrape, |out, labels, tally| out.each(labels, "missing", &tally.tolerated));
     "ringway_messages" Counter deployment!("direction"), "Data messages relayed.",
         |out, scrape| tallies(out, scrape, |out, labels, tally| out.both(labels, tally.messages));
     "ringway_bytes" Counter deployment!("direction"), "Bytes of frames relayed.",

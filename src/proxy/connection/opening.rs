@@ -10,6 +10,7 @@ use super::transition::{close_deadline, closing, gone, linger};
 use crate::engine::{Socket, Time};
 use crate::proto::refusal::Refusal;
 use crate::proxy::admission::Counted;
+use crate::proxy::answer::Answer;
 use crate::proxy::context::Context;
 use crate::proxy::decline::{self, Decline};
 use crate::proxy::dial::{self, Dial};
@@ -147,11 +148,14 @@ impl Connection {
     }
 
     fn accepted<T: SecureTransport>(&mut self, accepted: Accepted, cx: &mut Context<'_, T>) -> Turn {
-        let Accepted { client, path, consumer, origin, onward } = accepted;
+        let Accepted { client, path, consumer, origin, is_key_missing, onward } = accepted;
         self.trace.path = path;
         self.trace.origin = Some(origin);
         if consumer.is_some() {
             self.trace.details().consumer = consumer;
+        }
+        if is_key_missing {
+            self.trace.details().tolerated.missing_key = true;
         }
         match onward {
             Onward::Upstream(onward) => {
@@ -210,7 +214,11 @@ impl Connection {
     fn opened<T: SecureTransport>(&mut self, cx: &mut Context<'_, T>) {
         self.trace.status = 101;
         let took = cx.net.now().since(self.trace.accepted);
-        cx.routes.get_mut(self.route).opened(took);
+        let route = cx.routes.get_mut(self.route);
+        route.opened(took);
+        if let Some(details) = self.trace.known_details() {
+            route.tolerated(details.tolerated);
+        }
     }
 
     pub(super) fn after_dial<T: SecureTransport>(&mut self, outcome: dial::Outcome, cx: &mut Context<'_, T>) -> Turn {
@@ -272,6 +280,9 @@ impl Connection {
         cx: &mut Context<'_, T>,
     ) -> Turn {
         let now = cx.net.now();
+        if switched.is_accept_missing {
+            self.trace.details().tolerated.missing_accept = true;
+        }
         self.opened(cx);
         let mut client = Leg::new(Side::Client, client, switched.reserved, switched.client_early, now);
         let upstream = Leg::new(Side::Upstream, upstream, switched.reserved, switched.upstream_early, now);

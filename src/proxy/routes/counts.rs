@@ -10,6 +10,7 @@ use crate::command::view::RouteReport;
 use crate::invariant::Invariant;
 use crate::proxy::drain::DrainQueue;
 use crate::proxy::end::{End, Side};
+use crate::routing::policy::Tolerance;
 use crate::routing::route::RouteLabels;
 
 /// The most routes whose counts are kept after they are gone. Those of further routes are added to the connections
@@ -39,6 +40,15 @@ impl LocalRoute {
         self.tally.open = self.tally.open.saturating_add(1);
         self.tally.opened = self.tally.opened.saturating_add(1);
         self.tally.handshake.count(took);
+    }
+
+    /// Counts the parts that were missing from the handshake of a client that got its 101.
+    pub(in crate::proxy) fn tolerated(&mut self, tolerated: Tolerance) {
+        for (is_missing, label) in [(tolerated.missing_key, "key"), (tolerated.missing_accept, "accept")] {
+            if is_missing {
+                count_by(&mut self.tally.tolerated, label, 1);
+            }
+        }
     }
 
     /// Counts the end of a tunnel. `codes` are those of the close frames that each side sent.

@@ -177,6 +177,7 @@ mod tests {
             timeouts,
             abnormal_close_code: None,
             drain_window: Duration::ZERO,
+            tolerance: Default::default(),
         })
     }
 

@@ -29,7 +29,13 @@ fn route(id: u64) -> Arc<Route> {
         endpoints: Box::default(),
         preserve_host: false,
         answer_lines: Box::default(),
-        policy: Arc::new(Policy { frames, timeouts, abnormal_close_code: None, drain_window: second }),
+        policy: Arc::new(Policy {
+            frames,
+            timeouts,
+            abnormal_close_code: None,
+            drain_window: second,
+            tolerance: Default::default(),
+        }),
     })
 }
 

@@ -138,12 +138,12 @@ pub(crate) fn response(bytes: &[u8]) -> bool {
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
         Sec-WebSocket-Protocol: chat, superchat\r\nSec-WebSocket-Extensions: permessage-deflate, x-other\r\n\r\n";
     let offer = Request::parse(offer, &WRITTEN).expect("a valid offer");
-    let verified = response.verify(&Expected::new(&offer, accept_for(offer.key)));
+    let verified = response.verify(&Expected::new(&offer, accept_for(offer.key.expect("a key"))));
     let mut out = Vec::new();
     if let Ok(agreed) = verified {
         assert_eq!(response.status, 101, "only a 101 opens a tunnel");
         let accept = accept_for(KEY);
-        response.write_switching(&accept, &OUTWARD, b"", &mut out);
+        response.write_switching(Some(&accept), &OUTWARD, b"", &mut out);
         let mut room = [httparse::EMPTY_HEADER; 64];
         let lines = check_response(&out, 101, &mut room);
         lines.exactly("upgrade", b"websocket");

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::harness::peer::{header, headers};
+use crate::harness::peer::header;
 use crate::harness::{Ended, Peer, Ringway, Upstream, client, nobody, until};
 
 /// In every request: must never come back.

@@ -27,4 +27,5 @@
 mod declined;
 mod example;
 mod heads;
+mod insecure;
 mod probe;

@@ -152,7 +152,10 @@ fn without(name: &str) -> Vec<u8> {
 fn run_requests(vectors: Vec<Vector<Parsed>>) {
     run(vectors, |bytes, arrivals, limits| {
         head_in_pieces(HeadKind::Request, bytes, arrivals, limits, Refusal::from, |head| {
-            Request::parse(head, limits).map(|request| parsed(&request))
+            let request = Request::parse(head, limits)?;
+            // What comes of it where no option allows a key to be missing.
+            request.key.ok_or(Refusal::KEY_MISSING)?;
+            Ok(parsed(&request))
         })
     });
 }
@@ -162,7 +165,7 @@ fn parsed(request: &Request<'_>) -> Parsed {
     Parsed {
         path: request.path_and_query.to_owned(),
         host: request.host.as_str().to_owned(),
-        key: shown(request.key),
+        key: shown(request.key.unwrap_or_default()),
         protocols: escaped(&request.protocols),
         extensions: escaped(&request.extensions),
         end_to_end: request.end_to_end.iter().map(|(name, value)| format!("{name}: {}", shown(value))).collect(),

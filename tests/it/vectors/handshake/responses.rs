@@ -12,7 +12,7 @@ const LINES: [&str; 3] = ["Upgrade: websocket", "Connection: Upgrade", ACCEPT];
 const OFFER: &str = "Sec-WebSocket-Protocol: chat, superchat\r\nSec-WebSocket-Extensions: permessage-deflate, x-other";
 
 fn switching(reserved: Reserved) -> Answer {
-    Answer::Switching(Agreed { reserved })
+    Answer::Switching(Agreed { reserved, is_accept_missing: false })
 }
 
 fn starting(first: &str) -> Vec<u8> {
