@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::frame::CLOSE;
+use crate::harness::frame::{CLOSE, PING};
 use crate::harness::node::{Home, Node, USUAL, alive, through, ws};
 use crate::harness::peer::header;
-use crate::harness::{Peer, Upstream, client, until};
+use crate::harness::{Ended, Peer, Upstream, client, until};
 
 fn api(name: &str, upstream: &Upstream, policies: &Value) -> Value {
     json!({ "name": name, "version": "1.0", "targets": [ws(upstream.address())], "policies": policies })
@@ -158,6 +158,54 @@ fn a_new_idle_timeout_reaches_an_open_connection() {
     node.deploy(&path, "development");
     client.say("up");
     assert_eq!(client.close().0, Some(1001));
+}
+
+#[test]
+fn a16_a_close_code_for_a_lost_upstream_holds_for_the_api_that_names_it_and_for_no_other() {
+    let (node, upstream) = (Node::start(""), Upstream::listen());
+    let (path, coded) = serve(&node, "Coded", &upstream, &json!({ "abnormal_close_code": 1012 }));
+    let (_, plain) = serve(&node, "Plain", &upstream, &json!({}));
+    let lost = |base: &str| {
+        let (mut client, mut server, ..) = through(node.external("development"), base, &upstream);
+        alive(&mut client, &mut server);
+        (client, server)
+    };
+    let (mut client, server) = lost(&plain);
+    server.reset();
+    assert_eq!(client.rest(), (vec![], Ended::Reset));
+    let (mut client, server) = lost(&coded);
+    server.reset();
+    assert_eq!(client.close(), (Some(1012), "upstream connection lost".to_owned()));
+    // A connection that is open when the policy changes ends as the policy says by then.
+    let (mut client, server) = lost(&coded);
+    let definition = json!({ "name": "Coded", "targets": [ws(upstream.address())],
+        "policies": { "abnormal_close_code": "off" } });
+    node.admin.put(&path, &definition).expect(200);
+    node.deploy(&path, "development");
+    server.reset();
+    assert_eq!(client.rest(), (vec![], Ended::Reset));
+}
+
+#[test]
+fn a13_an_api_has_its_upstream_pinged_and_its_clients_not() {
+    let (node, upstream) = (Node::start("limits.ping_interval_ms = 100"), Upstream::listen());
+    let pings = json!({ "limits": { "ping_interval_ms": "off", "upstream_ping_interval_ms": 100 } });
+    let (_, turned) = serve(&node, "Turned", &upstream, &pings);
+    let (_, usual) = serve(&node, "Usual", &upstream, &json!({}));
+    for (base, of_client) in [(&turned, false), (&usual, true)] {
+        let (mut client, mut server, ..) = through(node.external("development"), base, &upstream);
+        let (pinged, other) = if of_client { (&mut client, &mut server) } else { (&mut server, &mut client) };
+        for _ in 0..3 {
+            assert_eq!(pinged.frame().opcode(), PING, "{base}");
+        }
+        // Nothing came to the other side before this.
+        if of_client {
+            pinged.say("on");
+        } else {
+            pinged.answer("on");
+        }
+        other.hears("on");
+    }
 }
 
 /// Policies in every order and form that one may write.
