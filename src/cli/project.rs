@@ -10,8 +10,8 @@ use super::client::{Client, ResourcePath};
 use super::confirmation::Confirmation;
 use super::global_options::GlobalOptions;
 use super::output::{note, table};
-use crate::api::Project;
 use crate::api::request::NewProject;
+use crate::api::{Project, moment};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -99,8 +99,8 @@ fn write(project: &Project, globals: &GlobalOptions) -> Result<(), Failure> {
             ("name", project.name.to_string()),
             ("description", project.description.to_string()),
             ("apis", project.apis.to_string()),
-            ("created", format!("{} by {}", project.created_at, project.created_by)),
-            ("updated", format!("{} by {}", project.updated_at, project.updated_by)),
+            ("created", format!("{} by {}", moment::shown(project.created_at), project.created_by)),
+            ("updated", format!("{} by {}", moment::shown(project.updated_at), project.updated_by)),
         ];
         let given = fields.into_iter().filter(|(_, value)| !value.is_empty());
         table(&[], given.map(|(name, value)| vec![name.to_owned(), value]))

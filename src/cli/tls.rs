@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use clap::{Subcommand, value_parser};
+use clap::Subcommand;
 
 use super::{Failure, program};
+use crate::config::units::number;
 use crate::tls::dev_cert::{self, AuthorityIs, DEFAULT_DAYS, DevCertError, Files, MAX_DAYS};
 
 #[derive(clap::Args, Debug)]
@@ -28,11 +29,18 @@ struct DevCert {
     #[arg(long, value_name = "DIR", default_value = "./dev-cert")]
     out: PathBuf,
     /// Days that the certificate is valid for, 397 at most: browsers refuse more
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_DAYS, value_parser = value_parser!(u16).range(1..=i64::from(MAX_DAYS)))]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_DAYS, value_parser = days)]
     days: u16,
     /// DNS names and addresses of the certificate; `*.` wildcards are allowed
     #[arg(value_name = "NAME-OR-ADDRESS", default_values = ["localhost", "127.0.0.1", "::1"])]
     names: Vec<String>,
+}
+
+/// Parses the days of a certificate for clap.
+fn days(text: &str) -> Result<u16, String> {
+    let days = number::<u16>(text)?;
+    let is_valid = (1..=MAX_DAYS).contains(&days);
+    is_valid.then_some(days).ok_or_else(|| format!("it must be from 1 to {MAX_DAYS}"))
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {

@@ -30,9 +30,10 @@ fn prose(text: &str) -> String {
     text.split("```").step_by(2).collect()
 }
 
-/// The anchors of a page, as GitHub makes them of headings.
+/// The anchors of a page: those that it names itself (`<a id="..">`), and those that GitHub makes of headings.
 fn anchors(text: &str) -> BTreeSet<String> {
-    let mut anchors = BTreeSet::new();
+    let named = text.split("<a id=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let mut anchors: BTreeSet<String> = named.map(str::to_owned).collect();
     for line in prose(text).lines().filter(|line| line.starts_with('#')) {
         let heading = line.trim_start_matches('#').trim().to_lowercase();
         // A heading may hold a link, whose address is no part of it.

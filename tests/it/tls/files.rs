@@ -213,7 +213,7 @@ fn a24_a_certificate_for_development_is_valid_for_90_days_or_as_asked() {
     assert_eq!(days(&["--days", "397"]), 397);
     for days in ["0", "398", "-1", "ninety"] {
         let (code, _, stderr) = run(&["tls", "dev-cert", "--out", &out, &format!("--days={days}")]);
-        assert!(code == 2 && stderr.contains("--days"), "{days}: {code} {stderr}");
+        assert!(code == 3 && stderr.contains("--days"), "{days}: {code} {stderr}");
     }
 }
 
