@@ -44,7 +44,8 @@ fn base_path(n: u32) -> BasePath {
 }
 
 fn route(n: u32, policy: &Arc<Policy>) -> Route {
-    let target = format!("ws://chat-{n}.internal.test:9000/chat").parse().expect("a target");
+    let url = format!("ws://chat-{n}.internal.test:9000/chat");
+    let target = url.parse().expect("a target");
     Route {
         id: RouteId(n.into()),
         labels: Some(Arc::new(RouteLabels {
@@ -56,7 +57,8 @@ fn route(n: u32, policy: &Arc<Policy>) -> Route {
         listener: 0,
         gate: Gate::Open,
         service: Service::Relay,
-        endpoints: Box::new([Endpoint::new(target, None, Arc::new(AddressCell::unresolved()))]),
+        endpoints: Box::new([Endpoint::new(&url, target, None, Arc::new(AddressCell::unresolved()))]),
+        retries: Arc::default(),
         preserve_host: false,
         answer_lines: Box::default(),
         policy: Arc::clone(policy),

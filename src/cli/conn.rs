@@ -77,7 +77,8 @@ fn list(args: &ListArgs, client: &Client, globals: &GlobalOptions) -> Result<(),
         .with_some("api", api.as_deref())
         .with_some("client", from.as_deref());
     let connections: Vec<Connection> = client.list(&place, args.limit)?;
-    let header = ["ID", "CLIENT", "API", "ENVIRONMENT", "STAGE", "AGE", "MESSAGES UP/DOWN", "BYTES UP/DOWN", "PATH"];
+    let header =
+        ["ID", "CLIENT", "API", "ENVIRONMENT", "STAGE", "AGE", "MESSAGES UP/DOWN", "BYTES UP/DOWN", "PATH", "ENDPOINT"];
     globals.output.list(&connections, &header, |it| {
         let dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         vec![
@@ -90,6 +91,7 @@ fn list(args: &ListArgs, client: &Client, globals: &GlobalOptions) -> Result<(),
             format!("{}/{}", it.messages.from_client, it.messages.from_upstream),
             format!("{}/{}", it.bytes.from_client, it.bytes.from_upstream),
             it.path.clone(),
+            dash(&it.endpoint),
         ]
     })?;
     if globals.output == Format::Table { report_drains(args, api.as_deref(), client) } else { Ok(()) }

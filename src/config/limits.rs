@@ -43,6 +43,10 @@ pub struct LimitArgs {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
     #[serde(rename = "connect_timeout_ms", with = "scalar::time")]
     pub connect_timeout: Duration,
+    /// Keep the addresses of a name for this long after DNS says that it is gone, or off to keep them
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = units::optional_duration)]
+    #[serde(rename = "gone_name_timeout_ms")]
+    pub gone_name_timeout: Optional<Duration>,
     /// Close a connection that relays no byte in either direction for this long, or off
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = units::optional_duration)]
     #[serde(rename = "idle_timeout_ms")]
@@ -137,6 +141,8 @@ impl Default for LimitArgs {
 pub struct Limits {
     /// From accept to the 101.
     pub handshake_timeout: Duration,
+    /// From the first answer of DNS that a name is gone to the removal of its addresses; `None` to keep them.
+    pub gone_name_timeout: Option<Duration>,
     /// From SIGTERM or SIGINT to the begin of the drain.
     pub drain_delay: Duration,
     /// From the begin of the drain to the end of the process.
@@ -283,6 +289,7 @@ impl LimitArgs {
             (Ok(head), Ok(keepalive), Ok([client_buffers, upstream_buffers])) => Ok(Limits {
                 handshake_timeout: self.handshake_timeout,
                 drain_delay: self.drain_delay,
+                gone_name_timeout: self.gone_name_timeout.0,
                 drain_timeout: self.drain_timeout,
                 head,
                 keepalive,
@@ -355,6 +362,7 @@ impl LimitArgs {
             // Each API that needs them says so.
             insecure_allow_missing_key: false,
             insecure_allow_missing_accept: false,
+            upstream_server_name: Optional(None),
             connect_timeout: self.connect_timeout,
             idle_timeout: self.idle_timeout,
             ping_interval: self.ping_interval,

@@ -17,6 +17,7 @@
 //! | [`publish`] | builds the routes of all deployments and sends them to the shards as one snapshot |
 //! | [`shards`] | sends commands to the shards and collects their answers, with a deadline |
 //! | [`resolver`] | looks up the names of targets |
+//! | [`endpoints`] | shows endpoints, logs changes of their state, tries a deployment's targets once |
 //! | [`certificates`] | checks the listeners' certificate files and reloads them |
 //! | [`metrics`] | the shards' counters as text for Prometheus |
 //! | [`last_good_snapshot`] | writes and reads `snapshot.json`, which is served when the store is broken |
@@ -29,6 +30,7 @@
 
 pub mod admin;
 pub mod certificates;
+pub mod endpoints;
 pub mod http;
 pub mod last_good_snapshot;
 pub mod manage;

@@ -116,6 +116,7 @@ impl Shelf {
             deployed_at: Timestamp::UNIX_EPOCH,
             deployed_by: "me".to_owned(),
             url: None,
+            endpoints: None,
         });
         api.deployments.sort_by_key(|it| environments().iter().position(|known| *known == it.environment));
     }

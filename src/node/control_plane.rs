@@ -26,6 +26,7 @@ use super::{NodeError, addresses};
 use crate::command::Command;
 use crate::config::file::{Configuration, Opened};
 use crate::control::admin::Admin;
+use crate::control::endpoints;
 use crate::control::http::guard::AllowedHosts;
 use crate::control::http::server;
 use crate::control::last_good_snapshot::SnapshotWriter;
@@ -142,6 +143,8 @@ impl ControlPlane {
         let Attachment { state, configuration, .. } = to;
         outlet.attach(to.shards.clone());
         let allowed_hosts = AllowedHosts::from(configuration.allowed_hosts.clone());
+        let watched = outlet.clone();
+        runtime.handle().spawn(endpoints::watch::run(move || watched.snapshot()));
         let shards = ShardClient::new(to.shards, move || outlet.snapshot());
         let admin = serve_admin(runtime.handle(), &manager, shards, state, to.sockets, allowed_hosts.clone())?;
         let snapshot = SnapshotWriter::start(

@@ -21,6 +21,7 @@ use crate::config::limits::Limits;
 use crate::config::log::LogArgs;
 use crate::config::units::Cpus;
 use crate::control::certificates;
+use crate::control::endpoints;
 use crate::control::resolver::{self, Question, Resolver};
 use crate::control::runtime::BackgroundRuntime;
 use crate::proxy::journal::Kept;
@@ -99,7 +100,7 @@ struct Parts {
     headline: String,
     limits: Limits,
     policies: PolicyValues,
-    /// Looks the target's name up, if it has one.
+    /// Looks the target's name up, if it has one, and logs the endpoint's changes of state. An echo has none.
     runtime: Option<BackgroundRuntime>,
     log: LogGuard,
 }
@@ -125,8 +126,9 @@ impl Prepared {
         let cpus_error = |why| NodeError::Configuration(format!("--cpus {why}"));
         let capacity =
             Capacity::of_host(options.cpus.as_ref(), limits.max_connections, descriptors_each, 0, cpus_error)?;
-        let found = upstream.as_ref().map(|upstream| find(&upstream.question, policies.connect_timeout)).transpose()?;
-        let (cell, runtime) = found.map_or((None, None), |found| (Some(found.cell), found.runtime));
+        let runtime = upstream.as_ref().map(|_| BackgroundRuntime::start("control")).transpose()?;
+        let found = upstream.as_ref().zip(runtime.as_ref());
+        let cell = found.map(|(upstream, runtime)| find(&upstream.question, policies.connect_timeout, limits, runtime));
         describe(&mut headline, cell.as_deref(), tls.as_ref());
         let data_plane = DataPlane {
             listeners: vec![Listener { address: *listen, name: None, tls }],
@@ -142,11 +144,13 @@ impl Prepared {
             Some((upstream, addresses)) => relay(upstream, addresses, policy),
             None => Route::echo(policy),
         };
-        let initial = InitialConfig {
-            settings: Arc::new(settings),
-            snapshot: Arc::new(Snapshot::of_one(route)),
-            upstream_tls: trust.into_iter().collect(),
-        };
+        let snapshot = Arc::new(Snapshot::of_one(route));
+        if let Some(runtime) = &runtime {
+            let watched = Arc::clone(&snapshot);
+            runtime.handle().spawn(endpoints::watch::run(move || Arc::clone(&watched)));
+        }
+        let initial =
+            InitialConfig { settings: Arc::new(settings), snapshot, upstream_tls: trust.into_iter().collect() };
         Ok(Self {
             data_plane,
             parts: Parts {
@@ -213,27 +217,20 @@ impl Running {
 }
 
 /// Finds the target's addresses. A name is looked up again and again for as long as the cell is held.
-fn find(question: &Question, patience: Duration) -> Result<Found, NodeError> {
+fn find(question: &Question, patience: Duration, limits: &Limits, runtime: &BackgroundRuntime) -> Arc<AddressCell> {
     if let Some(address) = question.address() {
-        return Ok(Found { cell: Arc::new(AddressCell::fixed(address)), runtime: None });
+        return Arc::new(AddressCell::fixed(address));
     }
-    let runtime = BackgroundRuntime::start("control")?;
     let resolver = Resolver::start(runtime.handle(), patience);
+    resolver.drop_gone_after(limits.gone_name_timeout);
     let cell = resolver.follow(question.clone());
     resolver.wait(patience);
-    Ok(Found { cell, runtime: Some(runtime) })
-}
-
-/// The target's addresses.
-struct Found {
-    cell: Arc<AddressCell>,
-    /// Looks the name up, if it is one.
-    runtime: Option<BackgroundRuntime>,
+    cell
 }
 
 /// One route to the target, whatever the path.
 fn relay(upstream: Upstream, addresses: Arc<AddressCell>, policy: Arc<Policy>) -> Route {
-    let endpoint = Endpoint::new(upstream.target, upstream.tls, addresses);
+    let endpoint = Endpoint::new(&upstream.target.to_string(), upstream.target, upstream.tls, addresses);
     Route {
         id: RouteId(0),
         labels: None,
@@ -241,6 +238,7 @@ fn relay(upstream: Upstream, addresses: Arc<AddressCell>, policy: Arc<Policy>) -
         gate: Gate::Open,
         service: Service::Relay,
         endpoints: Box::new([endpoint]),
+        retries: Arc::default(),
         preserve_host: upstream.preserve_host,
         answer_lines: Box::default(),
         policy,

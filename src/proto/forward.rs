@@ -42,10 +42,15 @@ pub fn write_start(base_path: &str, path_and_query: &str, host: &str, out: &mut 
     write_line("Host", host.as_bytes(), out);
 }
 
+/// The lines before the key, which [`write_fields`] begins with.
+const BEFORE_KEY: &[u8] =
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ";
+
 /// Appends the rest of the head.
 pub fn write_fields(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
-    out.extend(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
-    write_line("Sec-WebSocket-Key", via.key, out);
+    out.extend(BEFORE_KEY);
+    out.extend(via.key);
+    out.extend(b"\r\n");
     for (name, value) in &request.end_to_end {
         if !is_dropped(name, via.trusted) {
             write_line(name, value, out);
@@ -60,6 +65,13 @@ pub fn write_fields(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
         write_line(CLIENT_SUBJECT, subject.as_bytes(), out);
     }
     out.extend(b"\r\n");
+}
+
+/// Puts another key into what [`write_fields`] wrote: each connection has a key of its own (RFC 6455 section 4.1).
+pub fn replace_key(fields: &mut [u8], key: &Key) {
+    for (to, from) in fields.iter_mut().skip(BEFORE_KEY.len()).zip(key) {
+        *to = *from;
+    }
 }
 
 /// True if a header is dropped because it tells an upstream who the client is. A client that may set such headers can

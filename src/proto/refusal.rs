@@ -82,6 +82,7 @@ refusals! {
     API_CHANGING = 503 "api-changing" "The API at this path changed while this connection was being made.";
     TOO_MANY_CONNECTIONS = 503 "too-many-connections" "The proxy is at its limit of connections.";
     NO_DESCRIPTORS = 503 "no-descriptors" "The proxy has no file descriptor left for this connection.";
+    NO_LOCAL_PORT = 503 "no-local-port" "The proxy has no local port left for a connection to the upstream.";
     UPSTREAM_UNRESOLVED = 503 "upstream-unresolved" "The upstream's name has not been resolved yet.";
     UPSTREAM_TIMEOUT = 504 "upstream-timeout" "The upstream did not answer in time.";
     LOOP_DETECTED = 508 "loop-detected" "The request has been here before: the target leads back to this address (RFC 9110 section 7.6).";

@@ -50,6 +50,11 @@ impl Expected {
         Self { is_accept_optional: true, ..self }
     }
 
+    /// Expects the answer to another key: the request goes to another upstream.
+    pub fn set_accept(&mut self, accept: Accept) {
+        self.accept = accept;
+    }
+
     /// The answer to a client that offers no extension.
     #[must_use]
     pub fn without_extensions(accept: Accept, protocols: &[String]) -> Self {

@@ -1,60 +1,54 @@
 //! Stage 2: a connection to the upstream, and the request on it.
 //!
-//! The endpoints of a route are tried in turn, and all addresses of each, beginning with the address that accepted
-//! last. Each address has a share of the time that is left, so that a dead one does not keep later ones from being
-//! tried.
+//! The endpoints of a route are tried in the order that [`balance`](crate::routing::balance) gives, within a budget, and
+//! all addresses of each, beginning with the address that accepted last. Each address has a share of the time that is left,
+//! so that a dead one does not keep later ones from being tried. The stage is entered again when an endpoint failed after
+//! it had accepted.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
+use super::attempts::Attempts;
 use super::context::Context;
 use super::end::upstream_tls_refusal;
+use super::failover;
 use super::handoff::{Dialled, ToUpstream};
 use super::record::UNVERIFIED_UPSTREAMS;
 use crate::engine::{Fault, Next, Sent, Slot, Socket, Time};
 use crate::invariant::Invariant;
+use crate::proto::accept;
 use crate::proto::forward;
 use crate::proto::refusal::Refusal;
-use crate::routing::addresses::AddressList;
+use crate::routing::balance::health::{EndpointHealth, FailureCause};
 use crate::routing::route::Endpoint;
 use crate::tls::{Handshaking, SecureTransport};
-
-/// The shortest time for one address, as long as time is left: more than a round trip around the world.
-const MIN_SHARE: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
 pub(super) struct Dial {
     client: Socket,
     onward: ToUpstream,
     upstream: Option<Socket>,
-    /// The index of the endpoint that is tried first; the others follow in their order.
-    first_endpoint: usize,
-    /// The number of endpoints that were given up.
-    passed: usize,
+    /// The index of the endpoint that is tried; `None` if there is none.
+    endpoint: Option<usize>,
+    /// The way in which the current endpoint's addresses failed so far.
+    cause: FailureCause,
     attempts: Attempts,
     /// The request for the current endpoint.
     request: Vec<u8>,
     sent: usize,
     begun: Time,
+    /// When the current endpoint's turn came.
+    endpoint_begun: Time,
     connect_deadline: Time,
     /// When the current address is given up for the next one.
     attempt_deadline: Time,
+    /// When the current endpoint, which has accepted, is given up for the next one.
+    answer_deadline: Time,
     /// `true` if the current connection is established.
     connected: bool,
     /// The client's answer if no endpoint is left.
     refusal: Refusal,
-}
-
-/// The addresses of the current endpoint, loaded when its turn came: a change counts from the next dial.
-#[derive(Debug)]
-struct Attempts {
-    list: Arc<AddressList>,
-    /// The index of the address that is tried first; the others follow in their order.
-    first: usize,
-    /// The number of addresses that have been tried.
-    tried: usize,
 }
 
 #[derive(Debug)]
@@ -68,28 +62,46 @@ pub(super) enum Outcome {
 }
 
 impl Dial {
-    /// `first_endpoint` is the index of the endpoint to try first.
-    pub(super) fn new(
+    /// `first` is the index of the endpoint to try first.
+    pub(super) fn new(client: Socket, onward: ToUpstream, first: Option<usize>, now: Time) -> Self {
+        Self::starting(client, onward, first, Refusal::UPSTREAM_UNRESOLVED, now)
+    }
+
+    /// Tries the next endpoint, which was paid for, after one that failed with this refusal.
+    pub(super) fn again<T: SecureTransport>(
         client: Socket,
-        onward: ToUpstream,
-        first_endpoint: usize,
-        now: Time,
-        connect_deadline: Time,
+        mut onward: ToUpstream,
+        refusal: Refusal,
+        cx: &mut Context<'_, T>,
     ) -> Self {
+        let mut nonce = [0; 16];
+        cx.net.random(&mut nonce);
+        let key = accept::key_from(nonce);
+        forward::replace_key(&mut onward.fields, &key);
+        onward.asked.expected.set_accept(accept::accept_for(&key));
+        let now = cx.net.now();
+        let next = failover::next_endpoint(&mut onward, now);
+        Self::starting(client, onward, next, refusal, now)
+    }
+
+    fn starting(client: Socket, onward: ToUpstream, endpoint: Option<usize>, refusal: Refusal, now: Time) -> Self {
+        let connect_deadline = now.after(onward.connect_left);
         let mut dial = Self {
             client,
             onward,
             upstream: None,
-            first_endpoint,
-            passed: 0,
-            attempts: Attempts { list: Arc::default(), first: 0, tried: 0 },
+            endpoint,
+            cause: FailureCause::Unresolved,
+            attempts: Attempts::default(),
             request: Vec::new(),
             sent: 0,
             begun: now,
+            endpoint_begun: now,
             connect_deadline,
             attempt_deadline: connect_deadline,
+            answer_deadline: connect_deadline,
             connected: false,
-            refusal: Refusal::UPSTREAM_UNRESOLVED,
+            refusal,
         };
         dial.begin_endpoint();
         dial
@@ -100,6 +112,11 @@ impl Dial {
         (self.client, self.upstream)
     }
 
+    /// The endpoint that is tried, or was tried last; and the number of endpoints that a connection was begun to.
+    pub(super) fn tried(&self) -> (Option<&Arc<EndpointHealth>>, u8) {
+        (self.endpoint().map(|endpoint| &endpoint.health), self.onward.dialled)
+    }
+
     pub(super) fn step<T: SecureTransport>(&mut self, me: Slot, cx: &mut Context<'_, T>) -> Outcome {
         if cx.net.hung_up(self.client) {
             self.hang_up(cx);
@@ -108,6 +125,7 @@ impl Dial {
         let now = cx.net.now();
         let deadline = if self.connected { self.onward.asked.deadline } else { self.deadline() };
         if now >= deadline {
+            self.note_timeout(now);
             return self.refuse(Refusal::UPSTREAM_TIMEOUT, cx);
         }
         loop {
@@ -116,7 +134,7 @@ impl Dial {
                 Err(refusal) => return self.refuse(refusal, cx),
             };
             if !self.connected && self.is_unverified() && cx.net.handshake(socket) == Handshaking::Done {
-                self.note_connected();
+                self.note_connected(now);
                 UNVERIFIED_UPSTREAMS.fetch_add(1, Ordering::Relaxed);
             }
             let sent = cx.net.send(socket, self.request.get(self.sent..).expected_or_default());
@@ -126,7 +144,7 @@ impl Dial {
         }
     }
 
-    /// The outcome after a send of the request; `None` to go on with the rest of it, or with the next address.
+    /// The outcome after a send of the request; `None` to go on with the rest of it, or with the next address or endpoint.
     fn after_send<T: SecureTransport>(
         &mut self,
         sent: Sent,
@@ -137,31 +155,64 @@ impl Dial {
         match sent {
             Sent::Bytes(n) => {
                 if !self.connected {
-                    self.note_connected();
+                    self.note_connected(now);
                 }
                 self.sent = self.sent.saturating_add(n);
                 let is_sent = self.sent >= self.request.len();
-                return is_sent.then(|| Outcome::Sent(Box::new(self.finish(socket, now))));
+                is_sent.then(|| Outcome::Sent(Box::new(self.finish(socket, now))))
             }
             // Checked after the send: the address may have accepted at the last moment. The last address has until the
             // deadline.
-            Sent::Blocked if !self.connected && now >= self.attempt_deadline => self.hang_up(cx),
-            Sent::Blocked => {
-                let deadline = if self.connected { self.onward.asked.deadline } else { self.attempt_deadline };
-                return Some(Outcome::Stay(Next::Wait(Some(deadline))));
-            }
+            Sent::Blocked => self.after_blocked(now, cx),
             // All addresses of an endpoint have the same certificates; another endpoint may have valid ones.
             Sent::Failed(Fault::Tls(fault)) => {
-                self.hang_up(cx);
                 self.refusal = upstream_tls_refusal(fault);
-                if !self.next_endpoint() {
-                    return Some(Outcome::Refused(self.client, self.refusal));
-                }
+                self.cause = FailureCause::Tls;
+                self.leave_endpoint(cx)
             }
-            Sent::Failed(_) if self.connected => return Some(self.refuse(Refusal::UPSTREAM_CLOSED, cx)),
-            Sent::Failed(_) => self.hang_up(cx),
+            Sent::Failed(_) if self.connected => {
+                self.refusal = Refusal::UPSTREAM_CLOSED;
+                self.cause = FailureCause::Closed;
+                self.leave_endpoint(cx)
+            }
+            Sent::Failed(fault) => {
+                self.note_fault(fault);
+                self.hang_up(cx);
+                None
+            }
         }
-        None
+    }
+
+    /// Waits, or gives up an address or endpoint whose share of the time is over.
+    fn after_blocked<T: SecureTransport>(&mut self, now: Time, cx: &mut Context<'_, T>) -> Option<Outcome> {
+        let share_ends = if self.connected { self.answer_deadline } else { self.attempt_deadline };
+        if now < share_ends {
+            return Some(Outcome::Stay(Next::Wait(Some(share_ends))));
+        }
+        if !self.connected && self.attempts.left() > 0 {
+            self.cause = FailureCause::ConnectTimeout;
+            self.hang_up(cx);
+            return None;
+        }
+        if failover::may_try_another(&self.onward, cx) {
+            self.cause = if self.connected { FailureCause::Silent } else { FailureCause::ConnectTimeout };
+            self.refusal = if self.connected { Refusal::UPSTREAM_TIMEOUT } else { self.refusal };
+            self.begin_next(cx);
+            return None;
+        }
+        let deadline = if self.connected { self.onward.asked.deadline } else { self.deadline() };
+        (self.answer_deadline, self.attempt_deadline) = (deadline, deadline);
+        Some(Outcome::Stay(Next::Wait(Some(deadline))))
+    }
+
+    /// Goes on with the next endpoint if one may be tried.
+    fn leave_endpoint<T: SecureTransport>(&mut self, cx: &mut Context<'_, T>) -> Option<Outcome> {
+        if failover::may_try_another(&self.onward, cx) {
+            self.begin_next(cx);
+            return None;
+        }
+        self.note_failure(cx.net.now());
+        Some(self.refuse(self.refusal, cx))
     }
 
     fn refuse<T: SecureTransport>(&mut self, refusal: Refusal, cx: &mut Context<'_, T>) -> Outcome {
@@ -174,66 +225,83 @@ impl Dial {
         self.connect_deadline.min(self.onward.asked.deadline)
     }
 
-    /// When an address that is tried from now on is given up, with `left` others after it: at the end of its share of
-    /// the time.
-    fn attempt_deadline(&self, now: Time, left: usize) -> Time {
-        let deadline = self.deadline();
-        let shares = u32::try_from(left).expected_or(u32::MAX).saturating_add(1);
-        match deadline.since(now).checked_div(shares) {
-            Some(share) if left > 0 => now.after(share.max(MIN_SHARE)).min(deadline),
-            _ => deadline,
-        }
-    }
-
-    /// The endpoint that comes `ahead` turns after the current one.
-    fn endpoint(&self, ahead: usize) -> Option<&Endpoint> {
-        let (endpoints, passed) = (&self.onward.asked.route.endpoints, self.passed.saturating_add(ahead));
-        if passed >= endpoints.len() {
-            return None;
-        }
-        endpoints.get(self.first_endpoint.saturating_add(passed).checked_rem(endpoints.len())?)
+    fn endpoint(&self) -> Option<&Endpoint> {
+        self.onward.asked.route.endpoints.get(self.endpoint?)
     }
 
     fn is_unverified(&self) -> bool {
-        self.endpoint(0).and_then(|endpoint| endpoint.tls.as_ref()).is_some_and(|tls| !tls.is_verified)
+        self.endpoint().and_then(|endpoint| endpoint.tls.as_ref()).is_some_and(|tls| !tls.is_verified)
     }
 
     /// Prepares the addresses and the request of the current endpoint.
     fn begin_endpoint(&mut self) {
-        let Some(endpoint) = self.endpoint(0) else { return };
+        let Some(endpoint) = self.endpoint() else { return };
         let list = endpoint.addresses.load();
         let target = &endpoint.target;
         let host = self.onward.host.as_deref().unwrap_or(&target.authority);
         let mut request = Vec::with_capacity(self.onward.fields.len().saturating_add(256));
         forward::write_start(&target.base_path, &self.onward.rest, host, &mut request);
         request.extend(&self.onward.fields);
-        self.attempts = Attempts { first: list.first(), list, tried: 0 };
+        (self.attempts, self.cause) = (Attempts::new(list), FailureCause::Unresolved);
         (self.request, self.sent) = (request, 0);
     }
 
-    /// Moves on to the next endpoint. Returns `false` if there is none.
-    fn next_endpoint(&mut self) -> bool {
-        self.passed = self.passed.saturating_add(1);
-        if self.endpoint(0).is_none() {
-            return false;
+    /// Leaves the current endpoint, which failed, for the next one.
+    fn begin_next<T: SecureTransport>(&mut self, cx: &mut Context<'_, T>) {
+        let now = cx.net.now();
+        self.note_failure(now);
+        if self.connected {
+            // The time that this endpoint was waited for was not spent on connecting.
+            self.connect_deadline = now.after(self.onward.connect_left);
         }
-        self.begin_endpoint();
-        true
-    }
-
-    /// The number of addresses of all endpoints after the current one.
-    fn addresses_ahead(&self) -> usize {
-        let later = (1..).map_while(|ahead| self.endpoint(ahead));
-        later.map(|endpoint| endpoint.addresses.load().addresses().len()).fold(0, usize::saturating_add)
+        self.hang_up(cx);
+        match failover::next_endpoint(&mut self.onward, now) {
+            Some(next) => {
+                (self.endpoint, self.endpoint_begun) = (Some(next), now);
+                self.begin_endpoint();
+            }
+            // The record keeps the endpoint that was tried last.
+            None => self.attempts = Attempts::default(),
+        }
     }
 
     /// The current address has accepted.
-    fn note_connected(&mut self) {
+    fn note_connected(&mut self, now: Time) {
         self.connected = true;
-        let address = self.attempts.tried.checked_sub(1).and_then(|turn| self.attempts.address(turn));
-        if let (Some(address), Some(endpoint)) = (address, self.endpoint(0)) {
+        self.onward.connect_left = self.connect_deadline.since(now);
+        self.answer_deadline = failover::answer_deadline(&self.onward, now);
+        if let (Some(address), Some(endpoint)) = (self.attempts.current(), self.endpoint()) {
             endpoint.addresses.answered(address);
         }
+    }
+
+    /// An address failed before it accepted.
+    fn note_fault(&mut self, fault: Fault) {
+        self.cause = failover::cause_of(fault);
+        // A failure after an address had accepted says more.
+        let of_dialling = [Refusal::UPSTREAM_UNRESOLVED, Refusal::UPSTREAM_UNREACHABLE, Refusal::NO_LOCAL_PORT];
+        if of_dialling.contains(&self.refusal) {
+            let no_port = self.cause == FailureCause::NoLocalPort;
+            self.refusal = if no_port { Refusal::NO_LOCAL_PORT } else { Refusal::UPSTREAM_UNREACHABLE };
+        }
+    }
+
+    /// The current endpoint has failed.
+    fn note_failure(&self, now: Time) {
+        let Some(endpoint) = self.endpoint() else { return };
+        if !failover::is_judged(&self.onward, self.cause, self.endpoint_begun, now) {
+            return;
+        }
+        endpoint.health.failed(self.cause, now.as_millis());
+        if let Some(address) = self.attempts.current().filter(|_| self.connected) {
+            endpoint.addresses.passed_over(address);
+        }
+    }
+
+    /// The time of the whole handshake is over, or that for connecting.
+    fn note_timeout(&mut self, now: Time) {
+        self.cause = if self.connected { FailureCause::Silent } else { FailureCause::ConnectTimeout };
+        self.note_failure(now);
     }
 
     /// The current socket, or a new one to the next address.
@@ -242,14 +310,16 @@ impl Dial {
             return Ok(socket);
         }
         loop {
-            while let Some(address) = self.attempts.address(self.attempts.tried) {
-                self.attempts.tried = self.attempts.tried.saturating_add(1);
+            while let Some(address) = self.attempts.next() {
+                if self.attempts.is_first() {
+                    self.onward.dialled = self.onward.dialled.saturating_add(1);
+                }
                 // An address was found, so the name was resolved. A later fault may give a better reason.
                 if self.refusal == Refusal::UPSTREAM_UNRESOLVED {
                     self.refusal = Refusal::UPSTREAM_UNREACHABLE;
                 }
-                let left = self.attempts.left().saturating_add(self.addresses_ahead());
-                self.attempt_deadline = self.attempt_deadline(cx.net.now(), left);
+                let (left, deadline) = (self.attempts.left(), self.deadline());
+                self.attempt_deadline = failover::attempt_deadline(&self.onward, left, deadline, cx.net.now());
                 match cx.net.dial(me, None, address) {
                     Ok(socket) => {
                         self.upstream = Some(socket);
@@ -257,18 +327,22 @@ impl Dial {
                         return Ok(socket);
                     }
                     Err(Fault::NoDescriptors) => return Err(Refusal::NO_DESCRIPTORS),
-                    Err(_) => {}
+                    Err(fault) => self.note_fault(fault),
                 }
             }
-            if !self.next_endpoint() {
+            // An endpoint without an address cost nothing: the next one is tried in its place.
+            let is_free = self.onward.dialled == 0 && failover::has_another(&self.onward);
+            if !is_free && !failover::may_try_another(&self.onward, cx) {
+                self.note_failure(cx.net.now());
                 return Err(self.refusal);
             }
+            self.begin_next(cx);
         }
     }
 
     /// Starts TLS if the endpoint asks for it, before anything is sent or received.
     fn secure<T: SecureTransport>(&self, socket: Socket, cx: &mut Context<'_, T>) -> Result<(), Refusal> {
-        let Some(tls) = self.endpoint(0).and_then(|endpoint| endpoint.tls.as_ref()) else { return Ok(()) };
+        let Some(tls) = self.endpoint().and_then(|endpoint| endpoint.tls.as_ref()) else { return Ok(()) };
         // `trust` is an index into the active configuration, and means nothing if the route has changed since.
         if !cx.routes.get(cx.route).is_active(&self.onward.asked.route) {
             return Err(Refusal::API_CHANGING);
@@ -287,26 +361,15 @@ impl Dial {
     }
 
     fn finish(&mut self, upstream: Socket, now: Time) -> Dialled {
-        let fingerprint = self.endpoint(0).map_or(0, Endpoint::fingerprint);
         let (unverified, took) = (self.is_unverified(), now.since(self.begun));
-        let asked = self.onward.asked.take();
-        Dialled { client: self.client, upstream, asked, fingerprint, unverified, took }
-    }
-}
-
-impl Attempts {
-    /// The address that comes after `tried` others.
-    fn address(&self, tried: usize) -> Option<SocketAddr> {
-        let index = match tried.checked_sub(1) {
-            None => self.first,
-            Some(before) if before < self.first => before,
-            Some(_) => tried,
-        };
-        self.list.addresses().get(index).copied()
-    }
-
-    /// The number of addresses that have not been tried.
-    fn left(&self) -> usize {
-        self.list.addresses().len().saturating_sub(self.tried)
+        let (endpoint, address) = (self.endpoint.expected_or_default(), self.attempts.current());
+        let mut onward = self.onward.take();
+        if !failover::has_another(&onward) {
+            // Nobody will be asked again: the request need not be kept.
+            onward.fields = Vec::new();
+        }
+        let answer_deadline = self.answer_deadline;
+        let address = address.expected_or(SocketAddr::from(([0, 0, 0, 0], 0)));
+        Dialled { client: self.client, upstream, onward, endpoint, address, answer_deadline, unverified, took }
     }
 }

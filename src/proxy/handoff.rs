@@ -13,6 +13,7 @@ use crate::proto::certificate_names::CertificateNames;
 use crate::proto::frame::Reserved;
 use crate::proto::plain::PlainRequest;
 use crate::proto::response::Expected;
+use crate::routing::balance::Tries;
 use crate::routing::consumer::Consumer;
 use crate::routing::plain::PlainService;
 use crate::routing::route::Route;
@@ -79,6 +80,7 @@ pub(super) enum Origin {
 
 /// The destination of an accepted request.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "lives for one move, inside a box")]
 pub(super) enum Onward {
     /// An upstream.
     Upstream(ToUpstream),
@@ -92,16 +94,38 @@ pub(super) enum Onward {
     },
 }
 
-/// The request that `dial` sends to an upstream.
+/// A request on its way to an upstream: sent by `dial`, and kept by `upgrade` for as long as another endpoint may be tried.
 #[derive(Debug)]
 pub(super) struct ToUpstream {
     pub(super) asked: Asked,
+    /// The endpoints that were tried.
+    pub(super) tries: Tries,
+    /// The number of endpoints that a connection was begun to.
+    pub(super) dialled: u8,
+    /// The time that is left for connecting, over all endpoints.
+    pub(super) connect_left: Duration,
     /// The path and query after the target's own path.
     pub(super) rest: Box<str>,
     /// The client's `Host`, if the route preserves it.
     pub(super) host: Option<Box<str>>,
-    /// The header lines of the request, without those that differ between endpoints.
+    /// The header lines of the request, without those that differ between endpoints; empty once it has been sent and no
+    /// other endpoint is left.
     pub(super) fields: Vec<u8>,
+}
+
+impl ToUpstream {
+    /// Moves the values out of a stage that is done with them.
+    pub(super) fn take(&mut self) -> Self {
+        Self {
+            asked: self.asked.take(),
+            tries: self.tries.clone(),
+            dialled: self.dialled,
+            connect_left: self.connect_left,
+            rest: std::mem::take(&mut self.rest),
+            host: self.host.take(),
+            fields: std::mem::take(&mut self.fields),
+        }
+    }
 }
 
 /// The part of a request that `upgrade` needs to judge the upstream's response.
@@ -142,9 +166,13 @@ impl Asked {
 pub(super) struct Dialled {
     pub(super) client: Socket,
     pub(super) upstream: Socket,
-    pub(super) asked: Asked,
-    /// The fingerprint of the endpoint.
-    pub(super) fingerprint: u64,
+    pub(super) onward: ToUpstream,
+    /// The index of the endpoint.
+    pub(super) endpoint: usize,
+    /// The address that accepted.
+    pub(super) address: SocketAddr,
+    /// When the endpoint is given up for another one, if one may be tried.
+    pub(super) answer_deadline: Time,
     /// `true` if the upstream speaks TLS and its certificate was not verified.
     pub(super) unverified: bool,
     /// The time from the first dial to the connection.

@@ -21,6 +21,7 @@ use crate::proto::request::Request;
 use crate::proto::response::Expected;
 use crate::proto::via::Pseudonym;
 use crate::proto::{head, response};
+use crate::routing::balance::Tries;
 use crate::routing::route::{Route, Service};
 use crate::routing::settings::Settings;
 use crate::routing::snapshot::Found;
@@ -222,7 +223,15 @@ impl Handshake {
             host: found.route.preserve_host.then(|| request.host.as_str().into()),
         };
         let host = asked.host.clone();
-        Onward::Upstream(ToUpstream { asked, rest: found.rest.into(), host, fields })
+        Onward::Upstream(ToUpstream {
+            asked,
+            tries: Tries::default(),
+            dialled: 0,
+            connect_left: found.route.policy.timeouts.connect,
+            rest: found.rest.into(),
+            host,
+            fields,
+        })
     }
 
     /// Parses a head, whose `Host` must fit the name that the client asked TLS for.

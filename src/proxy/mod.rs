@@ -7,7 +7,7 @@
 //! know each other: what one hands to the next is in `handoff`, and `connection` alone knows their order:
 //!
 //! ```text
-//! preamble -> tls -> handshake ----------------> dial -> upgrade -> relay -> closing -> (gone)
+//! preamble -> tls -> handshake ----------------> dial <-> upgrade -> relay -> closing -> (gone)
 //!    |         |     parse, route, admit, forward  |        |  \-> decline -> answer
 //!    \---------+---------+------------------------+--------+---------------> answer -> linger -> (gone)
 //!                        |-> respond (plain HTTP for a path of Ringway's own) -> answer
@@ -20,6 +20,7 @@
 pub mod admission;
 mod admit;
 mod answer;
+mod attempts;
 mod closing;
 mod connection;
 mod context;
@@ -27,6 +28,7 @@ mod decline;
 mod dial;
 mod drain;
 pub mod end;
+mod failover;
 mod gather;
 mod handoff;
 mod handshake;

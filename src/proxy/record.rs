@@ -12,6 +12,7 @@ use super::end::{End, SideRecord};
 use super::handoff::Origin;
 use crate::engine::Time;
 use crate::proto::refusal::Refusal;
+use crate::routing::balance::health::EndpointHealth;
 use crate::routing::consumer::Consumer;
 use crate::routing::policy::Tolerance;
 use crate::routing::route::RouteLabels;
@@ -21,7 +22,7 @@ use crate::routing::route::RouteLabels;
 pub static UNVERIFIED_UPSTREAMS: AtomicU64 = AtomicU64::new(0);
 
 /// The record of a connection that has ended. It holds nothing of a query, a header or a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Record {
     /// The client's address.
     pub peer: SocketAddr,
@@ -29,6 +30,10 @@ pub struct Record {
     pub path: Box<str>,
     /// The labels of the route; `None` without a route, or if the route has no labels.
     pub labels: Option<Arc<RouteLabels>>,
+    /// The endpoint that was tried last; `None` if none was.
+    pub endpoint: Option<Arc<EndpointHealth>>,
+    /// The number of endpoints that a connection was begun to.
+    pub dialled: u8,
     /// The consumer that the request was authenticated as; `None` for an anonymous one.
     pub consumer: Option<Arc<Consumer>>,
     /// The HTTP status that the client got; 0 if it got no answer.
@@ -97,11 +102,37 @@ pub(super) struct Trace {
     pub(super) path: Box<str>,
     pub(super) status: u16,
     pub(super) tls: Option<ProtocolVersion>,
-    pub(super) upstream_unverified: bool,
     /// `None` until a route was looked for at the path. Of other requests only the record says the path.
     pub(super) origin: Option<Origin>,
+    pub(super) dials: Dials,
     /// `None` for most connections, which have none of them.
     details: Option<Box<Details>>,
+}
+
+/// The number of endpoints that a connection was begun to, and whether the last one's certificate was not verified. One
+/// byte, because each open connection has it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Dials(u8);
+
+impl Dials {
+    const UNVERIFIED: u8 = 0x80;
+
+    /// Sets the number. A route has far fewer endpoints than fit.
+    pub(super) fn set_count(&mut self, count: u8) {
+        self.0 = (self.0 & Self::UNVERIFIED) | count.min(Self::UNVERIFIED.saturating_sub(1));
+    }
+
+    pub(super) fn set_unverified(&mut self, unverified: bool) {
+        self.0 = self.count() | if unverified { Self::UNVERIFIED } else { 0 };
+    }
+
+    fn count(self) -> u8 {
+        self.0 & !Self::UNVERIFIED
+    }
+
+    fn is_unverified(self) -> bool {
+        self.0 & Self::UNVERIFIED != 0
+    }
 }
 
 /// Facts that few connections have, in memory of their own: the others do not pay for them.
@@ -120,8 +151,8 @@ impl Trace {
             path: Box::default(),
             status: 0,
             tls: None,
-            upstream_unverified: false,
             origin: None,
+            dials: Dials::default(),
             details: None,
         }
     }
@@ -140,9 +171,8 @@ impl Trace {
         self,
         now: Time,
         labels: Option<Arc<RouteLabels>>,
-        end: End,
-        client: SideRecord,
-        upstream: SideRecord,
+        endpoint: Option<Arc<EndpointHealth>>,
+        (end, client, upstream): (End, SideRecord, SideRecord),
     ) -> Record {
         let duration = now.since(self.accepted);
         let is_about_origin = end == End::Declined && self.status == 403 && self.origin == Some(Origin::Foreign);
@@ -151,10 +181,12 @@ impl Trace {
             peer: self.peer,
             path: self.path,
             labels,
+            endpoint,
+            dialled: self.dials.count(),
             consumer: details.consumer,
             status: self.status,
             tls: self.tls,
-            upstream_unverified: self.upstream_unverified,
+            upstream_unverified: self.dials.is_unverified(),
             duration,
             client,
             upstream,

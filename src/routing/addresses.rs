@@ -46,6 +46,12 @@ impl AddressCell {
         self.0.load_full()
     }
 
+    /// The number of current addresses. Cheaper than [`load`](Self::load) where the addresses themselves do not matter.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.load().addresses.len()
+    }
+
     /// Replaces the list. The address that accepted last stays the first to be dialled if the new list has it.
     pub fn replace(&self, addresses: impl Into<Box<[SocketAddr]>>) {
         let addresses = addresses.into();
@@ -63,6 +69,18 @@ impl AddressCell {
             && let Some(index) = list.addresses.iter().position(|given| *given == address)
         {
             list.answered_last.store(index, Ordering::Relaxed);
+        }
+    }
+}
+
+impl AddressCell {
+    /// Notes that `address` accepted a connection and then did not serve it: the next dial begins with the address after
+    /// it.
+    pub fn passed_over(&self, address: SocketAddr) {
+        let list = self.0.load();
+        let next = list.first().saturating_add(1);
+        if list.addresses.len() > 1 && list.addresses.get(list.first()) == Some(&address) {
+            list.answered_last.store(next.checked_rem(list.addresses.len()).unwrap_or_default(), Ordering::Relaxed);
         }
     }
 }
@@ -144,6 +162,23 @@ mod tests {
             cell.replace(addresses(next));
             assert_eq!(first(&cell), Some(addresses(expected)[0]), "{next}");
         }
+    }
+
+    #[test]
+    fn b1_an_address_that_accepts_and_does_not_serve_is_passed_over_by_the_next_dial() {
+        let given = addresses("1 2 3");
+        let cell = AddressCell::unresolved();
+        cell.replace(given.clone());
+        for (served, next) in [(0, 1), (1, 2), (2, 0)] {
+            cell.answered(given[served]);
+            cell.passed_over(given[served]);
+            assert_eq!(first(&cell), Some(given[next]));
+        }
+        cell.passed_over(given[2]);
+        assert_eq!(first(&cell), Some(given[0]), "another dial has moved on already");
+        let only = AddressCell::fixed(given[0]);
+        only.passed_over(given[0]);
+        assert_eq!(first(&only), Some(given[0]));
     }
 
     #[test]

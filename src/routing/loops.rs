@@ -91,7 +91,7 @@ mod tests {
         let cell = Arc::new(AddressCell::fixed(address.parse().unwrap()));
         let policies = LimitArgs::default().policies(false);
         let policy = Arc::new(policies.route_policy(Duration::from_secs(1), Duration::ZERO));
-        let endpoints = Box::new([Endpoint::new(target, None, cell)]);
+        let endpoints = Box::new([Endpoint::new("ws://a", target, None, cell)]);
         Route { id: RouteId(id), service: Service::Relay, endpoints, ..Route::echo(policy) }
     }
 
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(ids(vec![route(1, &target(2)), stopped], &listeners, &[]), None);
         let by_host = || Route { preserve_host: true, ..route(1, &target(1)) };
         assert_eq!(ids(vec![by_host()], &listeners, &[]), Some(vec![1]));
-        assert_eq!(ids(vec![by_host()], &listeners, &["127.0.0.1"]), None, "it depends on the client")
+        assert_eq!(ids(vec![by_host()], &listeners, &["127.0.0.1"]), None, "it depends on the client");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! one of the planes that use it.
 
 pub mod addresses;
+pub mod balance;
 pub mod consumer;
 pub mod dial_order;
 pub mod host;

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use rustls_pki_types::ServerName;
 
 use super::addresses::AddressCell;
+use super::balance::budget::RetryReserve;
+use super::balance::health::EndpointHealth;
 use super::policy::Policy;
 use super::target::Target;
 use crate::proto::refusal::Refusal;
@@ -51,9 +53,11 @@ pub struct Route {
     pub gate: Gate,
     /// The service that answers its connections.
     pub service: Service,
-    /// The endpoints of a relay: at least one, taken in turn. One that cannot be reached is passed over for the next. Empty for
-    /// any other service.
+    /// The endpoints of a relay: at least one, taken in turn. One that fails is passed over for the next
+    /// ([`balance`](super::balance)). Empty for any other service.
     pub endpoints: Box<[Endpoint]>,
+    /// The part of the budget of further tries that all shards share.
+    pub retries: Arc<RetryReserve>,
     /// Sends the client's `Host` header to the upstream instead of the target's own host.
     pub preserve_host: bool,
     /// Additional header lines of the client's 101, each with its line end.
@@ -105,8 +109,8 @@ pub struct Endpoint {
     pub tls: Option<UpstreamTls>,
     /// The addresses of the target's host.
     pub addresses: Arc<AddressCell>,
-    /// See [`fingerprint`](Self::fingerprint).
-    fingerprint: u64,
+    /// What handshakes found out about the endpoint.
+    pub health: Arc<EndpointHealth>,
 }
 
 /// The TLS requirements for an upstream.
@@ -121,26 +125,29 @@ pub struct UpstreamTls {
 }
 
 impl Endpoint {
-    /// Creates an endpoint.
+    /// Creates an endpoint that no handshake has tried. `name` is its target as the operator wrote it, in which secrets are
+    /// still variables: logs, metrics and the admin API show it.
     #[must_use]
-    pub fn new(target: Target, tls: Option<UpstreamTls>, addresses: Arc<AddressCell>) -> Self {
+    pub fn new(name: &str, target: Target, tls: Option<UpstreamTls>, addresses: Arc<AddressCell>) -> Self {
         let mut hasher = DefaultHasher::new();
         (target.tls, target.host.to_ascii_lowercase(), target.port, &target.base_path).hash(&mut hasher);
-        Self { target, tls, addresses, fingerprint: hasher.finish() }
+        let health = Arc::new(EndpointHealth::new(name, hasher.finish()));
+        Self { target, tls, addresses, health }
     }
 
     /// Identifies the endpoint through all changes of its route: a connection remembers its endpoint by it. Changes of the
     /// host's addresses or of the TLS requirements do not change it: they apply to new connections.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
-        self.fingerprint
+        self.health.fingerprint()
     }
 
     /// True if both endpoints are equal. Their address cells are equal if they are the same object, or if the target names an
     /// address.
     fn is_same(&self, other: &Self) -> bool {
         let is_same_host = Arc::ptr_eq(&self.addresses, &other.addresses) || self.target.host.parse::<IpAddr>().is_ok();
-        is_same_host && self.target == other.target && self.tls == other.tls
+        let is_same_target = self.target == other.target && self.health.name() == other.health.name();
+        is_same_host && is_same_target && self.tls == other.tls
     }
 }
 
@@ -148,7 +155,8 @@ impl Route {
     /// True if both routes are equal: a shard that has one need not look at the other.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        let Self { id, labels, listener, gate, service, endpoints, preserve_host, answer_lines, policy } = self;
+        let Self { id, labels, listener, gate, service, endpoints, retries: _, preserve_host, answer_lines, policy } =
+            self;
         let is_same = (id, labels, listener, gate) == (&other.id, &other.labels, &other.listener, &other.gate)
             && (service, preserve_host, answer_lines) == (&other.service, &other.preserve_host, &other.answer_lines)
             && *policy == other.policy
@@ -156,12 +164,25 @@ impl Route {
         is_same && endpoints.iter().zip(&other.endpoints).all(|(one, other)| one.is_same(other))
     }
 
+    /// Continues what an earlier version of the route knew: the health of endpoints that did not change, and the reserve of
+    /// further tries.
+    #[must_use]
+    pub fn continuing(mut self, before: &Self) -> Self {
+        for endpoint in &mut self.endpoints {
+            if let Some(same) = before.endpoints.iter().find(|other| other.is_same(endpoint)) {
+                endpoint.health = Arc::clone(&same.health);
+            }
+        }
+        self.retries = Arc::clone(&before.retries);
+        self
+    }
+
     /// True if a connection to the endpoint with this fingerprint may go on; [`NO_ENDPOINT`] is that of a connection that ends
     /// here.
     #[must_use]
     pub fn goes_to(&self, fingerprint: u64) -> bool {
         match self.service {
-            Service::Relay => self.endpoints.iter().any(|endpoint| endpoint.fingerprint == fingerprint),
+            Service::Relay => self.endpoints.iter().any(|endpoint| endpoint.fingerprint() == fingerprint),
             Service::Echo => fingerprint == NO_ENDPOINT,
         }
     }
@@ -176,6 +197,7 @@ impl Route {
             gate: Gate::Open,
             service: Service::Echo,
             endpoints: Box::default(),
+            retries: Arc::default(),
             preserve_host: false,
             answer_lines: Box::default(),
             policy,

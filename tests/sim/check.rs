@@ -12,6 +12,7 @@ use ringway::routing::policy::Timeouts;
 use ringway::routing::route::Service;
 
 use crate::echo;
+use crate::failover;
 use crate::flow::{Flow, flow, nonces_in};
 use crate::net::Line;
 use crate::operator::check as operator;
@@ -42,6 +43,7 @@ pub(crate) fn check(world: &World) -> Result<Vec<Record>, String> {
         by_connection.insert(index, record);
     }
     operator::run(world, &by_connection)?;
+    failover::run(world)?;
     Ok(records)
 }
 
@@ -120,6 +122,9 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
     if world.operator.is_some() {
         return operator::handshake(world, index, record);
     }
+    if let Some(targets) = &world.scene.failover {
+        return failover::handshake(world, index, record, targets);
+    }
     ensure(record.path.is_empty() || &*record.path == "/chat", || format!("path {}", record.path))?;
     let dialled: Vec<_> = line.dialled.iter().map(|(_, address)| *address).collect();
     let known = [Some(&world.scene.addresses), world.scene.moves.as_ref().map(|(_, addresses)| addresses)];
@@ -191,9 +196,14 @@ fn unexpected_tls(world: &World, index: usize, client: &Peer, sent: &[u8]) -> Re
 fn in_turn(world: &World, line: &Line, addresses: &[SocketAddr], dialled: &[SocketAddr]) -> bool {
     let Some((begun, first)) = line.dialled.first() else { return true };
     let before = world.net.lines.iter().flat_map(|line| &line.dialled);
+    // One that accepted goes first; one that accepted and did not serve makes way for the next.
+    let next = |address| {
+        let at = addresses.iter().position(|known| known == address)?;
+        addresses.get((at + 1) % addresses.len())
+    };
     let answered = before
-        .filter(|(sock, _)| sock < begun)
-        .any(|(sock, address)| address == first && world.net.socks[*sock].connected);
+        .filter(|(sock, address)| sock < begun && (address == first || next(address) == Some(first)))
+        .any(|(sock, _)| world.net.socks[*sock].connected);
     let first = addresses.iter().filter(|address| answered && *address == first);
     let others = |first| addresses.iter().filter(move |address| *address != first);
     let given = addresses.first();

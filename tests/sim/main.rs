@@ -3,6 +3,7 @@
 //!
 //! - [`net`] is the transport, [`world`] the shard's loop, [`peer`] the client and the upstream;
 //! - [`operator`] changes the deployments meanwhile;
+//! - [`failover`] is a route with several endpoints that fail;
 //! - [`scene`] and [`script`] generate a run from a seed, [`check`] has the rules that every run must keep;
 //! - `RINGWAY_SIM_SEEDS=n` runs n seeds, `RINGWAY_SIM_SEED=n` runs one and tells what happens in it.
 
@@ -10,6 +11,7 @@
 
 mod check;
 mod echo;
+mod failover;
 mod flow;
 #[path = "../it/harness/framing.rs"]
 mod framing;
@@ -34,6 +36,7 @@ use world::{Scene, World};
 
 const SEEDS: u64 = 10_000;
 const OPERATOR_SEEDS: u64 = 2_500;
+const FAILOVER_SEEDS: u64 = 10_000;
 
 /// The ends that the seeds must reach: otherwise they prove too little.
 const EVERY_END: [&str; 32] = [
@@ -93,6 +96,22 @@ const EVERY_OPERATORS_END: [&str; 20] = [
     "drained: API has another target",
     "drained: closed by an operator",
     "idle",
+];
+
+/// The same, where endpoints fail.
+const EVERY_ENDPOINTS_END: [&str; 12] = [
+    "refused: upstream-unreachable",
+    "refused: upstream-closed",
+    "refused: upstream-timeout",
+    "refused: upstream-malformed",
+    "refused: upstream-not-tls",
+    "refused: upstream-unresolved",
+    "refused: draining",
+    "declined",
+    "client left before",
+    "closed by client",
+    "closed by upstream",
+    "drained",
 ];
 
 fn run(scene: Scene, trace: bool) -> Result<Vec<Record>, String> {
@@ -159,4 +178,9 @@ fn every_seed_keeps_every_promise() {
 #[test]
 fn every_seed_keeps_every_promise_while_an_operator_changes_what_is_deployed() {
     run_all(operator::scene::random, OPERATOR_SEEDS, &EVERY_OPERATORS_END);
+}
+
+#[test]
+fn b1_b2_every_seed_keeps_every_promise_while_endpoints_fail() {
+    run_all(failover::random, FAILOVER_SEEDS, &EVERY_ENDPOINTS_END);
 }

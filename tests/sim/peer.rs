@@ -166,6 +166,10 @@ impl Peer {
     pub(crate) fn act(&mut self, net: &mut SimNet) -> Option<u64> {
         let Some(sock) = self.sock else {
             let sock = net.lines[self.connection].upstream.filter(|sock| net.socks[*sock].connected)?;
+            if let Some(answer) = net.socks[sock].answer.clone() {
+                let fresh = Self::new(answer, self.connection, true, self.rng.fork());
+                *self = Self { last_act: self.last_act, ..fresh };
+            }
             self.sock = Some(sock);
             self.plan.tls = net.socks[sock].tls.as_ref().map(|tls| tls.plan().clone());
             return self.act(net);

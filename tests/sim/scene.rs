@@ -146,6 +146,7 @@ pub(crate) fn random(seed: u64) -> Scene {
         horizon: if smooth { 200_000 } else { 30_000 },
         smooth,
         operator: None,
+        failover: None,
     };
     // By chance of its own: what goes on in plain text is as it was.
     let mut scene = crate::tls::scene::encrypted(scene, style, &mut Rng::new(seed.wrapping_mul(0x9E6C_63D0_876A_3F6B)));

@@ -20,6 +20,7 @@ use ringway::routing::route::{Endpoint, Gate, Route, RouteId, Service as RouteSe
 use ringway::routing::settings::Settings;
 use ringway::routing::snapshot::Snapshot;
 
+use crate::failover::{self, Target};
 use crate::net::{DialPlan, Event, Line, NetPlan, SimNet};
 use crate::operator::orders::{self, Operator};
 use crate::operator::{Ask, Plan};
@@ -100,6 +101,8 @@ pub(crate) struct Scene {
     pub(crate) smooth: bool,
     /// The deployments and their changes. Without them there is one route to [`addresses`](Self::addresses).
     pub(crate) operator: Option<Arc<Plan>>,
+    /// The endpoints of the one route, and how they fail. Without, there is one at [`addresses`](Self::addresses).
+    pub(crate) failover: Option<Arc<[Target]>>,
 }
 
 pub(crate) struct World {
@@ -156,13 +159,19 @@ fn route(scene: &Scene, place: Arc<AddressCell>) -> Route {
         return Route::echo(Arc::clone(&scene.settings.policy));
     }
     let target = "ws://upstream.test:80/base".parse().unwrap();
+    let one = || Endpoint::new("ws://upstream.test:80/base", target, scene.tls.up.then(configs::of_upstream), place);
+    let endpoints = match &scene.failover {
+        Some(targets) => targets.iter().map(Target::endpoint).collect(),
+        None => Box::new([one()]) as Box<[Endpoint]>,
+    };
     Route {
         id: RouteId(0),
         labels: None,
         listener: 0,
         gate: Gate::Open,
         service: RouteService::Relay,
-        endpoints: Box::new([Endpoint::new(target, scene.tls.up.then(configs::of_upstream), place)]),
+        endpoints,
+        retries: Arc::default(),
         preserve_host: false,
         answer_lines: Box::default(),
         policy: Arc::clone(&scene.settings.policy),
@@ -198,7 +207,7 @@ impl World {
             None => ShardConfig {
                 settings,
                 tls: vec![scene.tls.down.then(|| configs::for_clients(0))],
-                upstream_tls: scene.tls.up.then(configs::for_upstream).into_iter().collect(),
+                upstream_tls: vec![configs::for_upstream()],
                 snapshot: Arc::new(Snapshot::of_one(route(&scene, Arc::clone(&place)))),
                 chain: ChainKey::new([0; 16]),
             },
@@ -207,6 +216,7 @@ impl World {
         let mut net = SimNet::new(rng.fork(), scene.net.clone(), lines, trace);
         net.alerts = scene.tls.down;
         net.hosts = scene.operator.iter().flat_map(|plan| plan.hosts(&mut configs)).collect();
+        net.hosts.extend(scene.failover.iter().flat_map(|targets| failover::hosts(targets, &mut configs)));
         let mut world = Self {
             net,
             peers,

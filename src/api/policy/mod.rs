@@ -30,6 +30,7 @@
 
 mod effective;
 mod macros;
+mod server_name;
 mod tree;
 mod value;
 
@@ -39,6 +40,7 @@ use serde_json::Value;
 
 pub use self::effective::{Effective, EffectivePolicy, Source};
 use self::macros::policies;
+pub use self::server_name::UpstreamServerName;
 pub use self::tree::{PolicyTree, unknown};
 pub use self::value::PolicyValue;
 use super::problem::Fault;
@@ -83,6 +85,9 @@ policies! {
 
     /// Takes upstreams that answer without `Sec-WebSocket-Accept`. Without it an upstream that is no WebSocket can be taken for one.
     "insecure_allow_missing_accept" insecure_allow_missing_accept: bool, NextHandshake;
+
+    /// The name that the certificate of a TLS target must have, also sent as SNI; `off` for the target's own host.
+    "upstream_server_name" upstream_server_name: Optional<UpstreamServerName>, NextHandshake;
 
     /// From the first dial to an established upstream connection, over all its addresses.
     "limits.connect_timeout_ms" connect_timeout: Duration, NextHandshake;

@@ -16,6 +16,7 @@ pub(in crate::api) fn defaults() -> PolicyValues {
         abnormal_close_code: Optional(None),
         insecure_allow_missing_key: false,
         insecure_allow_missing_accept: false,
+        upstream_server_name: Optional(None),
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Optional(Some(Duration::from_secs(3600))),
         ping_interval: Optional(None),
@@ -125,6 +126,8 @@ fn any_layer() -> impl Strategy<Value = BTreeMap<&'static str, Value>> {
                 "preserve_host" | "insecure_allow_missing_key" | "insecure_allow_missing_accept" => json!(flag),
                 "limits.idle_timeout_ms" | "limits.ping_interval_ms" | "abnormal_close_code" if flag => json!("off"),
                 "abnormal_close_code" => json!(3000 + number),
+                "upstream_server_name" if flag => json!("off"),
+                "upstream_server_name" => json!(format!("host-{number}.test")),
                 _ => json!(number),
             };
             (name, value)

@@ -23,6 +23,9 @@ pub struct Connection {
     pub api: Option<String>,
     /// The environment; null before the request was routed.
     pub environment: Option<String>,
+    /// The target that the connection goes to, as it is written; null before one was tried.
+    #[schema(examples("ws://127.0.0.1:9000/chat"))]
+    pub endpoint: Option<String>,
     /// The stage that the connection has reached.
     pub stage: Stage,
     /// The TLS version of the client's connection; null without TLS.

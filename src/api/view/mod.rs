@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod connections;
+pub mod endpoints;
 pub mod health;
 pub mod snapshot;
 
@@ -149,6 +150,10 @@ pub struct Deployment {
     /// The URL for consumers; `null` if the environment is no longer configured.
     #[schema(examples("ws://127.0.0.1:8081/default/chat-app-api/v1.0"))]
     pub url: Option<String>,
+    /// The endpoints, in the order of the targets, where one deployment or API is shown. They are no part of the entity
+    /// tag's state: handshakes change them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoints: Option<Vec<endpoints::Endpoint>>,
 }
 
 /// An API's lifecycle: its state, what may follow, and its history.

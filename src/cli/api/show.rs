@@ -1,9 +1,12 @@
 //! `ringway api list`, `show` and `revisions`.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::{found, place};
 use crate::api::view::EffectivePolicies;
+use crate::api::view::endpoints::Endpoint;
 use crate::api::{Api, Definition, Deployment, Lifecycle, Revision, moment};
 use crate::cli::Failure;
 use crate::cli::api::lifecycle::state;
@@ -12,7 +15,7 @@ use crate::cli::cells::{status, texts};
 use crate::cli::client::{Client, ResourcePath};
 use crate::cli::global_options::GlobalOptions;
 use crate::cli::output::{list_cell, note, table};
-use crate::config::units::number;
+use crate::config::units::{number, show_duration};
 use crate::declare::held;
 
 #[derive(clap::Args, Debug)]
@@ -129,9 +132,36 @@ pub(super) fn write(api: &Api, globals: &GlobalOptions) -> Result<(), Failure> {
         let fields = table(&[], fields);
         match api.deployments.as_slice() {
             [] => fields,
-            deployments => format!("{fields}\n{}", deployed(deployments)),
+            deployments => format!("{fields}\n{}{}", deployed(deployments), endpoints(deployments)),
         }
     })
+}
+
+/// A table of endpoints with an empty line before it; nothing where the node shows none.
+fn endpoints(deployments: &[Deployment]) -> String {
+    let shown = |deployment: &Deployment| {
+        let environment = deployment.environment.to_string();
+        let endpoints = deployment.endpoints.clone().unwrap_or_default();
+        endpoints.into_iter().map(move |endpoint| endpoint_row(&environment, &endpoint)).collect::<Vec<_>>()
+    };
+    let rows: Vec<Vec<String>> = deployments.iter().flat_map(shown).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let header = ["ENVIRONMENT", "ENDPOINT", "STATE", "CAUSE", "FAILED FOR", "FAILURES"];
+    format!("\n{}", table(&header, rows.into_iter()))
+}
+
+fn endpoint_row(environment: &str, endpoint: &Endpoint) -> Vec<String> {
+    let failed_for = endpoint.failed_for_ms.map(|ms| show_duration(Duration::from_secs(ms.div_ceil(1000).max(1))));
+    vec![
+        environment.to_owned(),
+        endpoint.target.clone(),
+        endpoint.state.name().to_owned(),
+        endpoint.cause.clone().unwrap_or_else(|| "-".to_owned()),
+        failed_for.unwrap_or_else(|| "-".to_owned()),
+        endpoint.failures.to_string(),
+    ]
 }
 
 /// A table of deployments.

@@ -7,7 +7,9 @@ use super::document::{Document, Faults, OptionPath};
 use super::findings::Findings;
 use super::written::{self, Written};
 use super::{Configuration, Environment, listeners};
-use crate::api::{EnvironmentName, target};
+use crate::api::policy::UpstreamServerName;
+use crate::api::units::Optional;
+use crate::api::{EnvironmentName, Policies, target};
 use crate::config::limits::{Limits, OutOfRange};
 use crate::config::scalar::{HttpPath, Listen, Network, Secret, Server};
 use crate::config::tls::{Names, UpstreamOptions};
@@ -41,7 +43,9 @@ pub(super) fn check(document: &Document<'_>, written: Written) -> Result<Configu
         let hosts = hosts(&mut findings, &option.key("hosts"), &environment.hosts);
         let variables = variables(&mut findings, &option.key("variables"), &environment.variables);
         let upstream_tls = upstream_tls(&mut findings, &option.key("upstream_tls"), &environment.upstream_tls);
-        let policies = environment.limits.0.clone();
+        let upstream_server_name =
+            server_name(&mut findings, &option.key("upstream_tls").key("server_name"), &environment.upstream_tls);
+        let policies = Policies { upstream_server_name, ..environment.limits.0.clone() };
         made.push(Environment { name, external, internal, hosts, variables, policies, upstream_tls });
     }
     // Indices are only right if no environment was left out.
@@ -163,6 +167,20 @@ fn variables(
         }
     }
     variables.clone()
+}
+
+/// The name of upstreams' certificates that an environment asks for.
+fn server_name(
+    findings: &mut Findings<'_>,
+    option: &OptionPath,
+    written: &written::UpstreamTls,
+) -> Option<Optional<UpstreamServerName>> {
+    let text = written.server_name.as_deref()?;
+    if text == "off" {
+        return Some(Optional(None));
+    }
+    let read = UpstreamServerName::parse(text).map_err(|why| findings.add(option, why));
+    read.ok().map(|name| Optional(Some(name)))
 }
 
 fn upstream_tls(findings: &mut Findings<'_>, option: &OptionPath, written: &written::UpstreamTls) -> ClientFiles {

@@ -86,6 +86,7 @@ pub(super) struct UpstreamTls {
     pub(super) cert: Option<PathBuf>,
     pub(super) key: Option<PathBuf>,
     pub(super) insecure_skip_verify: bool,
+    pub(super) server_name: Option<String>,
 }
 
 /// The environments of a file without environments, in order, with the ports of their external and internal listeners.

@@ -18,6 +18,7 @@ use crate::api::problem::Faults;
 use crate::api::{
     Api, ApiKey, EnvironmentName, Identifier, Lifecycle, NewApi, NewDefinition, Page, ProjectName, Version,
 };
+use crate::control::endpoints;
 use crate::control::http::problem::{QUERY_INVALID, Refused};
 use crate::control::manage::ApiFilter;
 
@@ -134,7 +135,10 @@ async fn create(State(admin): State<Admin>, Who(who): Who, Body(new): Body<NewAp
         (status = 404, description = "`api-not-found`"),
         (status = 422, description = "`fields-invalid`")))]
 async fn show(State(admin): State<Admin>, Names(place): Names<Place>) -> Result<Response, Refused> {
-    Ok(etag::shown(admin.manager().api(&place.key()?).await?))
+    let key = place.key()?;
+    let mut tagged = admin.manager().api(&key).await?;
+    endpoints::add_to(&mut tagged.value.deployments, &key, &admin.shards().snapshot());
+    Ok(etag::shown(tagged))
 }
 
 /// Update an API's definition, or create the API

@@ -1,10 +1,13 @@
 //! Deployments: which revision of an API runs in which environment, and where its connections go from there.
 
+use std::slice;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
+use tracing::warn;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -13,7 +16,9 @@ use super::etag::{self, If};
 use super::extract::{Body, Names, NoBody, Who};
 use super::{Admin, apis};
 use crate::api::request::{NewDeployment, Promotion, Rollback};
+use crate::api::view::endpoints::TargetCheck;
 use crate::api::{ApiKey, Deployment, EnvironmentName, Identifier, Page, ProjectName, Version};
+use crate::control::endpoints::{self, probe};
 use crate::control::http::problem::Refused;
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {
@@ -22,6 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<Admin> {
         .routes(routes!(show, deploy, undeploy))
         .routes(routes!(stop))
         .routes(routes!(start))
+        .routes(routes!(check))
         .routes(routes!(rollback))
         .routes(routes!(promote))
 }
@@ -61,7 +67,9 @@ fn location(key: &ApiKey, deployment: &Deployment) -> String {
         (status = 404, description = "`api-not-found`"),
         (status = 422, description = "`fields-invalid`")))]
 async fn list(State(admin): State<Admin>, Names(place): Names<apis::Place>) -> Result<Json<Page<Deployment>>, Refused> {
-    let items = admin.manager().deployments(&place.key()?).await?.value;
+    let key = place.key()?;
+    let mut items = admin.manager().deployments(&key).await?.value;
+    endpoints::add_to(&mut items, &key, &admin.shards().snapshot());
     Ok(Json(Page { items, next: None }))
 }
 
@@ -73,7 +81,10 @@ async fn list(State(admin): State<Admin>, Names(place): Names<apis::Place>) -> R
         (status = 404, description = "`api-not-found`, `environment-not-found`, `deployment-not-found`"),
         (status = 422, description = "`fields-invalid`")))]
 async fn show(State(admin): State<Admin>, Names(place): Names<Place>) -> Result<Response, Refused> {
-    Ok(etag::shown(admin.manager().deployment(&place.key()?, &place.environment).await?))
+    let key = place.key()?;
+    let mut tagged = admin.manager().deployment(&key, &place.environment).await?;
+    endpoints::add_to(slice::from_mut(&mut tagged.value), &key, &admin.shards().snapshot());
+    Ok(etag::shown(tagged))
 }
 
 /// Deploy an API in an environment
@@ -151,6 +162,34 @@ async fn start(
     _: NoBody,
 ) -> Result<Response, Refused> {
     Ok(etag::shown(admin.manager().start_again(&who, &place.key()?, &place.environment, condition).await?))
+}
+
+/// Try to open a TCP connection to each target of a deployment, once
+///
+/// The deployment is not touched, and neither is what handshakes found out about its endpoints. The answer comes within a
+/// second.
+#[utoipa::path(post, path = "/apis/{project}/{identifier}/{version}/deployments/{environment}/check",
+    tag = "deployments", params(Place),
+    responses(
+        (status = 200, body = TargetCheck, description = "The targets that cannot be reached"),
+        (status = 404, description = "`api-not-found`, `environment-not-found`, `deployment-not-found`"),
+        (status = 422, description = "`fields-invalid`")))]
+async fn check(
+    State(admin): State<Admin>,
+    Names(place): Names<Place>,
+    _: NoBody,
+) -> Result<Json<TargetCheck>, Refused> {
+    let key = place.key()?;
+    let deployment = admin.manager().deployment(&key, &place.environment).await?.value;
+    let snapshot = admin.shards().snapshot();
+    let warnings = match endpoints::route_of(&snapshot, &key, deployment.environment.as_str()) {
+        Some(route) => probe::warnings(route).await,
+        None => Vec::new(),
+    };
+    for warning in &warnings {
+        warn!(api = %key, environment = %deployment.environment, "a target cannot be reached: {warning}");
+    }
+    Ok(Json(TargetCheck { warnings }))
 }
 
 /// Run another revision of an API where one is deployed

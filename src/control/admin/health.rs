@@ -9,6 +9,7 @@ use super::Admin;
 use crate::api::problem::Code;
 use crate::api::units::counted;
 use crate::api::view::health::{Alive, Health, HealthStatus, Ready, ShardHealth, StoreHealth, StoreState};
+use crate::control::endpoints;
 use crate::control::http::problem::{Refused, SHARDS_SILENT};
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {
@@ -37,6 +38,7 @@ async fn show(State(admin): State<Admin>) -> Json<Health> {
     let mut problems = admin.notes().all();
     let restart_pending = admin.notes().restart_pending();
     problems.extend(store_problem(&store));
+    problems.extend(endpoints::problems(&admin.shards().snapshot()));
     if admin.manager().is_draining() {
         let left = shards.iter().filter_map(|shard| shard.connections).fold(0, usize::saturating_add);
         problems.push(format!(

@@ -55,6 +55,7 @@ pub(super) fn deployment(environments: &Environments, key: &ApiKey, row: Deploym
         status: if row.stopped { Status::Stopped } else { Status::Running },
         deployed_at: row.deployed_at,
         deployed_by: row.deployed_by,
+        endpoints: None,
     }
 }
 

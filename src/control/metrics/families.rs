@@ -8,6 +8,7 @@ use prometheus_client::metrics::MetricType;
 use super::Scrape;
 use crate::api::view::health::StoreState;
 use crate::command::tally::{Histogram, Tally};
+use crate::routing::balance::health::EndpointHealth;
 use crate::routing::route::RouteLabels;
 
 /// The kind of a family's figures.
@@ -95,6 +96,14 @@ families! {
         |out, scrape| tallies(out, scrape, |out, labels, tally| out.histogram(labels, &tally.dial));
     "ringway_handshake_seconds" Histogram deployment!(), "Time from accept to the 101 response.",
         |out, scrape| tallies(out, scrape, |out, labels, tally| out.histogram(labels, &tally.handshake));
+    "ringway_endpoint_up" Gauge deployment!("endpoint"), "1 if the endpoint works or no handshake has tried it, 0 while it fails.",
+        |out, scrape| endpoints(out, scrape, |out, labels, health| out.gauge(labels, u64::from(health.works())));
+    "ringway_endpoint_failures" Counter deployment!("endpoint, cause"), "Failed tries of the endpoint, by cause.",
+        |out, scrape| endpoints(out, scrape, |out, labels, health| {
+            let counts: Vec<(&str, u64)> =
+                health.failures().filter(|(_, count)| *count > 0).map(|(cause, count)| (cause.word(), count)).collect();
+            out.each(labels, "cause", &counts)
+        });
     "ringway_shard_up" Gauge "shard", "1 if the shard answered this scrape; 0 if its other values are older.",
         up;
     "ringway_shard_snapshot_number" Gauge "shard", "Number of the snapshot that the shard uses.",
@@ -210,6 +219,23 @@ fn tallies(
     mut write: impl FnMut(&mut Out<'_, '_>, &Labels<'_>, &Tally) -> fmt::Result,
 ) -> fmt::Result {
     scrape.tallies.iter().try_for_each(|(of, (tally, _))| write(out, &labels(of), tally))
+}
+
+/// The endpoints of the routes of the latest snapshot: those of a route that is removed are shown no more.
+fn endpoints(
+    out: &mut Out<'_, '_>,
+    scrape: &Scrape,
+    mut write: impl FnMut(&mut Out<'_, '_>, &Labels<'_>, &EndpointHealth) -> fmt::Result,
+) -> fmt::Result {
+    let none = RouteLabels::default();
+    for route in &scrape.routes {
+        let of = labels(route.labels.as_deref().unwrap_or(&none));
+        for endpoint in &route.endpoints {
+            let health = &endpoint.health;
+            write(out, &[&of[..], &[("endpoint", health.name())]].concat(), health)?;
+        }
+    }
+    Ok(())
 }
 
 fn each_shard(

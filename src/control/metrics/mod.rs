@@ -30,7 +30,8 @@ use crate::api::PageRequest;
 use crate::api::view::health::StoreState;
 use crate::command::tally::Tally;
 use crate::command::view::Report;
-use crate::routing::route::RouteLabels;
+use crate::routing::route::{Route, RouteLabels};
+use crate::routing::snapshot::Snapshot;
 
 /// The time for which one text answers every scrape: it is long where there are many APIs.
 const SHARED_FOR: Duration = Duration::from_millis(500);
@@ -84,6 +85,8 @@ struct Known {
 struct Scrape {
     snapshot: u64,
     deployed: usize,
+    /// The routes of that snapshot, in the order of their numbers.
+    routes: Vec<Arc<Route>>,
     store: StoreState,
     audit: u64,
     /// Options whose new values wait for a restart.
@@ -161,6 +164,7 @@ impl Metrics {
         Scrape {
             snapshot: snapshot.number(),
             deployed: snapshot.len(),
+            routes: routes(&snapshot),
             store: self.manager.health().state,
             audit: known.audit,
             restart_pending: self.notes.restart_pending().len(),
@@ -205,6 +209,12 @@ impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         FAMILIES.iter().try_for_each(|family| family.encode(&mut encoder, self))
     }
+}
+
+fn routes(snapshot: &Snapshot) -> Vec<Arc<Route>> {
+    let mut routes: Vec<Arc<Route>> = snapshot.routes().cloned().collect();
+    routes.sort_unstable_by_key(|route| route.id);
+    routes
 }
 
 #[cfg(test)]
@@ -272,6 +282,7 @@ mod tests {
         registry.register_collector(Box::new(Scrape {
             snapshot: 5,
             deployed: 12,
+            routes: Vec::new(),
             store: StoreState::Full,
             audit: 33,
             restart_pending: 2,

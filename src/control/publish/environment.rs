@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::policy::{Effective, Source};
+use crate::api::policy::{Effective, Source, UpstreamServerName};
 use crate::api::{Access, Policies, PolicyValues};
 use crate::config::file::{Configuration, Opened};
 use crate::invariant::Invariant;
@@ -24,6 +24,7 @@ pub(super) struct RoutingBase {
     /// TLS configurations for upstreams; environments refer to them by index.
     pub(super) trust: Vec<ClientTls>,
     pub(super) resolver: Arc<[SocketAddr]>,
+    pub(super) gone_name_timeout: Option<Duration>,
     listeners: u16,
 }
 
@@ -54,6 +55,8 @@ struct Layers {
 #[derive(Clone, Debug)]
 pub(super) struct Treatment {
     pub(super) preserve_host: bool,
+    /// The name in the certificates of TLS targets; `None` for each target's own host.
+    pub(super) upstream_server_name: Option<UpstreamServerName>,
     pub(super) policy: Arc<Policy>,
 }
 
@@ -63,7 +66,8 @@ impl Layers {
         let effective = Effective::of(&self.node, &layers);
         let values = effective.values();
         let policy = Arc::new(values.route_policy(self.handshake_timeout, self.drain_window));
-        Treatment { preserve_host: values.preserve_host, policy }
+        let upstream_server_name = values.upstream_server_name.0.clone();
+        Treatment { preserve_host: values.preserve_host, upstream_server_name, policy }
     }
 }
 
@@ -140,6 +144,7 @@ impl RoutingBase {
             environments,
             trust,
             resolver: configuration.resolver.as_slice().into(),
+            gone_name_timeout: configuration.limits.gone_name_timeout,
             listeners: short(configuration.listeners.len()),
         }
     }

@@ -8,6 +8,7 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 
 use super::environment::{Environment, RoutingBase};
 use crate::api::lifecycle::AtRunTime;
+use crate::api::policy::UpstreamServerName;
 use crate::api::problem::{Fault, Faults};
 use crate::api::{Deployed, Problems};
 use crate::control::resolver::{Question, Resolver};
@@ -26,10 +27,14 @@ pub(super) fn of(deployed: &Deployed, base: &RoutingBase, names: &Resolver) -> R
         faults.add("environment", Fault::new("configured", "this environment is not in the configuration"));
         return Err(faults.into_problems());
     };
+    let treatment = environment.treatment(&deployed.policies);
+    let server_name = treatment.upstream_server_name.as_ref();
     let mut faults = Faults::default();
     let mut endpoints = Vec::with_capacity(deployed.targets.len());
     for (index, target) in deployed.targets.iter().enumerate() {
-        let made = target.expand(&environment.variables).and_then(|target| endpoint(target, environment, base, names));
+        let made = target
+            .expand(&environment.variables)
+            .and_then(|expanded| endpoint(target.as_str(), expanded, server_name, environment, base, names));
         let at_fault =
             |fault: Fault| Fault { message: format!("in {}: {}", deployed.environment, fault.message), ..fault };
         endpoints.extend(faults.keep(format!("targets[{index}]"), made.map_err(at_fault)));
@@ -37,7 +42,6 @@ pub(super) fn of(deployed: &Deployed, base: &RoutingBase, names: &Resolver) -> R
     if endpoints.len() < deployed.targets.len() {
         return Err(faults.into_problems());
     }
-    let treatment = environment.treatment(&deployed.policies);
     Ok(Route {
         id: RouteId(deployed.id.0),
         labels: Some(Arc::new(labels(deployed))),
@@ -45,6 +49,7 @@ pub(super) fn of(deployed: &Deployed, base: &RoutingBase, names: &Resolver) -> R
         gate: gate(deployed),
         service: Service::Relay,
         endpoints: endpoints.into_boxed_slice(),
+        retries: Arc::default(),
         preserve_host: treatment.preserve_host,
         answer_lines: notice(deployed),
         policy: treatment.policy,
@@ -85,22 +90,26 @@ fn gate(deployed: &Deployed) -> Gate {
     }
 }
 
+/// `written` is the target with its variables, which may be secrets, not filled in.
 fn endpoint(
+    written: &str,
     target: Target,
+    server_name: Option<&UpstreamServerName>,
     environment: &Environment,
     base: &RoutingBase,
     names: &Resolver,
 ) -> Result<Endpoint, Fault> {
     let tls = if target.tls {
         let trust = environment.trust.clone().map_err(|why| Fault::new("upstream-tls", why))?;
-        let name = client::server_name(&target.host).map_err(|why| Fault::new("host", why))?;
+        let name = server_name.map_or(target.host.as_str(), UpstreamServerName::as_str);
+        let name = client::server_name(name).map_err(|why| Fault::new("host", why))?;
         let is_verified = base.trust.get(usize::from(trust)).is_none_or(client::ClientTls::is_verified);
         Some(UpstreamTls { name, is_verified, trust })
     } else {
         None
     };
     let question = Question { host: target.host.clone(), port: target.port, servers: Arc::clone(&base.resolver) };
-    Ok(Endpoint::new(target, tls, names.follow(question)))
+    Ok(Endpoint::new(written, target, tls, names.follow(question)))
 }
 
 /// The fields that a deprecated API adds to its 101: `Deprecation` (RFC 9745) and `Sunset` (RFC 8594).

@@ -87,6 +87,18 @@ impl BuiltRoute {
         let route = self.route.map(|route| before.filter(|before| before.is_same(&route)).map_or(route, Arc::clone));
         Self { of: self.of, route }
     }
+
+    /// Keeps what shards found out about the endpoints that did not change.
+    fn continuing(self, before: Option<&Self>) -> Self {
+        let before = before.and_then(|before| before.route.as_ref());
+        let route = match (self.route, before) {
+            (Some(route), Some(before)) if !Arc::ptr_eq(&route, before) => {
+                Some(Arc::try_unwrap(route).map_or_else(|shared| shared, |own| Arc::new(own.continuing(before))))
+            }
+            (route, _) => route,
+        };
+        Self { of: self.of, route }
+    }
 }
 
 /// The answer to a deployment that cannot be served.
@@ -121,11 +133,13 @@ impl ShardPublisher {
     /// `listening` are the listeners' bound addresses.
     #[must_use]
     pub fn new(configuration: &Configuration, opened: &Opened, names: Resolver, listening: Listening) -> Self {
+        let base = RoutingBase::new(configuration, opened);
+        names.drop_gone_after(base.gone_name_timeout);
         Self {
             outlet: Outlet::default(),
             names,
             listening,
-            base: Arc::new(RoutingBase::new(configuration, opened)),
+            base: Arc::new(base),
             built_routes: HashMap::new(),
             prepared: None,
             number: watch::Sender::new(0),
@@ -179,7 +193,8 @@ impl ShardPublisher {
         let mut changed = Vec::new();
         for (id, one) in deployed {
             if self.built_routes.get(id).is_none_or(|built| built.of != *one) {
-                changed.push((*id, build_route(one, &self.base, &self.names, on_fault(*id, one))?));
+                let built = build_route(one, &self.base, &self.names, on_fault(*id, one))?;
+                changed.push((*id, built.continuing(self.built_routes.get(id))));
             }
         }
         let gone: Vec<DeploymentId> =
@@ -232,7 +247,8 @@ impl Publisher for ShardPublisher {
         for (id, one) in deployed {
             let on_fault = if was_served(id) { OnFault::Refuse } else { OnFault::LeaveOut };
             let built = build_route(one, &base, &self.names, on_fault)?;
-            changed.push((*id, built.or_as_before(self.built_routes.get(id))));
+            let before = self.built_routes.get(id);
+            changed.push((*id, built.or_as_before(before).continuing(before)));
         }
         let routes = changed.iter().map(|(_, built)| built);
         let snapshot = build(&base, self.next_number(), routes)?;
@@ -244,6 +260,7 @@ impl Publisher for ShardPublisher {
         let Prepared { snapshot, changed, gone, base } = self.prepared.take()?;
         let base_change = if base.is_some() { BaseChange::New } else { BaseChange::Same };
         if let Some(base) = base {
+            self.names.drop_gone_after(base.gone_name_timeout);
             self.base = base;
             self.built_routes.clear();
         }

@@ -36,6 +36,11 @@ impl fmt::Display for Fault {
 }
 
 impl Fault {
+    /// Returns `true` if a server said that there is no such name, or none with an address. Silence and failures say nothing.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self, Self::NoSuchName | Self::NoAddress)
+    }
+
     /// Returns `true` if the fault is the servers', and says nothing of the name.
     pub(super) fn may_pass(&self) -> bool {
         matches!(self, Self::Timeout(_) | Self::Server(..))

@@ -20,9 +20,11 @@ pub(super) enum Line {
     Changed,
     Refused,
     TooMany,
+    Gone,
 }
 
-const LINES: [Line; 6] = [Line::Unresolved, Line::Stale, Line::Again, Line::Changed, Line::Refused, Line::TooMany];
+const LINES: [Line; 7] =
+    [Line::Unresolved, Line::Stale, Line::Again, Line::Changed, Line::Refused, Line::TooMany, Line::Gone];
 
 impl Line {
     /// The beginning of the message.
@@ -34,6 +36,7 @@ impl Line {
             Self::Changed => "the target's addresses have changed",
             Self::Refused => "addresses that are not used",
             Self::TooMany => "the target's name has more addresses than are used",
+            Self::Gone => "the target's name is gone",
         }
     }
 }

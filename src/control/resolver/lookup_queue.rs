@@ -1,7 +1,8 @@
 //! The queue of look-ups, with the files, the servers and the log's limit that all names share.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -20,10 +21,15 @@ pub(super) struct LookupQueue {
     pub(super) servers: Servers,
     pub(super) log_limit: LogLimit,
     files: Mutex<Files>,
+    /// In milliseconds; [`NEVER`] to keep the addresses of names that are gone.
+    gone_timeout: AtomicU64,
     changes: watch::Sender<()>,
     all: Arc<Semaphore>,
     failing: Arc<Semaphore>,
 }
+
+/// No time at all.
+const NEVER: u64 = u64::MAX;
 
 /// The permission to look a name up, until this is dropped.
 #[derive(Debug)]
@@ -48,10 +54,22 @@ impl LookupQueue {
             servers: Servers::default(),
             log_limit: LogLimit::default(),
             files: Mutex::new(Files::new()),
+            gone_timeout: AtomicU64::new(NEVER),
             changes: watch::Sender::new(()),
             all: permits(LOOKUPS),
             failing: permits(LOOKUPS_OF_FAILING),
         }
+    }
+
+    /// The time after which the addresses of a name that is gone are dropped; `None` to keep them.
+    pub(super) fn gone_timeout(&self) -> Option<Duration> {
+        let millis = self.gone_timeout.load(Ordering::Relaxed);
+        (millis != NEVER).then(|| Duration::from_millis(millis))
+    }
+
+    pub(super) fn set_gone_timeout(&self, timeout: Option<Duration>) {
+        let millis = timeout.map_or(NEVER, |timeout| u64::try_from(timeout.as_millis()).unwrap_or(NEVER));
+        self.gone_timeout.store(millis, Ordering::Relaxed);
     }
 
     /// Waits for a permit, first come, first served.

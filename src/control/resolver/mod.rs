@@ -92,6 +92,12 @@ impl Resolver {
         place
     }
 
+    /// Sets the time after which the addresses of names that DNS says are gone are dropped; `None`, as at the start, to keep
+    /// them. Counts from the next answer of each name.
+    pub fn drop_gone_after(&self, timeout: Option<Duration>) {
+        self.0.queue.set_gone_timeout(timeout);
+    }
+
     /// Blocks until every watched name has had its first answer, or the failure that counts as one; for `patience` at most.
     pub fn wait(&self, patience: Duration) {
         self.0.unanswered.wait(patience);

@@ -17,6 +17,8 @@ const REMINDER_MAX: Duration = Duration::from_secs(24 * 3600);
 #[derive(Debug)]
 pub(super) struct RefreshSchedule {
     answered_at: Option<Instant>,
+    /// The first of the answers, without a good one since, that the name is gone.
+    gone_since: Option<Instant>,
     trouble: Option<Trouble>,
     /// The next look-up; `None` until a file changes.
     due: Option<Instant>,
@@ -32,13 +34,13 @@ struct Trouble {
 
 impl RefreshSchedule {
     pub(super) fn new(now: Instant) -> Self {
-        Self { answered_at: None, trouble: None, due: Some(now) }
+        Self { answered_at: None, gone_since: None, trouble: None, due: Some(now) }
     }
 
     /// Notes an answer, which is valid for `ttl`, or until a file changes. `jitter` is from 0 to 255: the next look-up comes up to
     /// a tenth earlier, so that many proxies do not ask at once. Returns how long look-ups had failed, if they had.
     pub(super) fn answered(&mut self, now: Instant, ttl: Option<Duration>, jitter: u8) -> Option<Duration> {
-        self.answered_at = Some(now);
+        (self.answered_at, self.gone_since) = (Some(now), None);
         self.due = ttl.and_then(|ttl| {
             let ttl = ttl.min(TTL_MAX);
             let early = ttl.saturating_mul(jitter.into()).checked_div(2560).unwrap_or_default();
@@ -60,6 +62,16 @@ impl RefreshSchedule {
         trouble.retry = trouble.retry.saturating_mul(2).min(RETRY_MAX);
         self.trouble = Some(trouble);
         must_log
+    }
+
+    /// Notes an answer that the name is gone. Returns the time since the first such answer.
+    pub(super) fn gone(&mut self, now: Instant) -> Duration {
+        now.saturating_duration_since(*self.gone_since.get_or_insert(now))
+    }
+
+    /// Forgets the last good answer: it is not in use any more.
+    pub(super) fn forget_answer(&mut self) {
+        self.answered_at = None;
     }
 
     /// Returns `true` if the last look-up failed.
@@ -104,6 +116,19 @@ mod tests {
         }
         schedule.answered(now, None, 9);
         assert_eq!(schedule.rest(now + SECOND * 1000), None);
+    }
+
+    #[test]
+    fn b7_a_name_is_gone_since_the_first_answer_that_says_so_and_no_longer_after_a_good_one() {
+        let now = Instant::now();
+        let mut schedule = RefreshSchedule::new(now);
+        schedule.answered(now, Some(SECOND), 0);
+        assert_eq!(schedule.gone(now + SECOND), Duration::ZERO);
+        // Silence in between is no word.
+        schedule.failed(now + SECOND * 5);
+        assert_eq!(schedule.gone(now + SECOND * 11), SECOND * 10);
+        schedule.answered(now + SECOND * 12, Some(SECOND), 0);
+        assert_eq!(schedule.gone(now + SECOND * 20), Duration::ZERO);
     }
 
     #[test]

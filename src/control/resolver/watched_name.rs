@@ -214,6 +214,12 @@ impl WatchedName {
     }
 
     fn failed(&mut self, fault: &Fault, place: &AddressCell, now: Instant) {
+        if fault.is_gone() && !self.known.is_empty() {
+            let gone_for = self.schedule.gone(now);
+            if self.queue.gone_timeout().is_some_and(|timeout| gone_for >= timeout) {
+                self.drop_addresses(fault, gone_for, place, now);
+            }
+        }
         if !self.schedule.failed(now) {
             return;
         }
@@ -237,6 +243,21 @@ impl WatchedName {
         }
     }
 
+    /// Drops the addresses of a name that has been gone for so long. Connections that are open stay.
+    fn drop_addresses(&mut self, fault: &Fault, gone_for: Duration, place: &AddressCell, now: Instant) {
+        if self.may_log(Line::Gone, now) {
+            let (name, why, gone_for) = (&self.question.host, fault.to_string(), show_age(gone_for));
+            let addresses = show(place.load().addresses());
+            error!(
+                name,
+                why, gone_for, addresses, "the target's name is gone: its last good answer is not used any more"
+            );
+        }
+        place.replace(Box::<[SocketAddr]>::default());
+        self.known = Box::default();
+        self.schedule.forget_answer();
+    }
+
     /// Returns `true` if a message may be logged: within the limit of this name for messages that its answers may repeat, and
     /// within that of all names.
     fn may_log(&mut self, line: Line, now: Instant) -> bool {
@@ -244,7 +265,7 @@ impl WatchedName {
             Line::Refused => self.refused_line.is_over(now),
             Line::Changed => self.changed_line.is_over(now),
             Line::TooMany => self.too_many_line.is_over(now),
-            Line::Unresolved | Line::Stale | Line::Again => true,
+            Line::Unresolved | Line::Stale | Line::Again | Line::Gone => true,
         };
         of_this_name && self.queue.log_limit.may_log(line, now)
     }

@@ -21,6 +21,7 @@ fn connection(id: u64) -> ConnectionView {
         id,
         peer: "127.0.0.1:5000".parse().unwrap(),
         path: "/".into(),
+        endpoint: None,
         labels: None,
         stage: Stage::Open,
         tls: None,

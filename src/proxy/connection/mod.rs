@@ -30,6 +30,7 @@ use crate::command::Cause;
 use crate::command::config::ListenerTls;
 use crate::engine::{Next, Slot, Socket, Time};
 use crate::proto::refusal::Refusal;
+use crate::routing::balance::health::EndpointHealth;
 use crate::routing::route::{NO_ENDPOINT, RouteLabels};
 use crate::tls::SecureTransport;
 
@@ -40,8 +41,8 @@ pub(super) struct Connection {
     trace: Trace,
     /// No other connection of the shard ever has this id.
     id: u64,
-    /// The fingerprint of the endpoint, once the upstream is connected; [`NO_ENDPOINT`] before, and for an echo.
-    fingerprint: u64,
+    /// The endpoint that is tried or connected; `None` before, and for an echo.
+    endpoint: Option<Arc<EndpointHealth>>,
     route: RouteSlot,
     /// The index of the listener that accepted the connection.
     listener: u16,
@@ -86,16 +87,7 @@ impl Connection {
     }
 
     fn in_stage(stage: Stage, trace: Trace, counted: Counted) -> Self {
-        Self {
-            stage,
-            trace,
-            id: 0,
-            fingerprint: NO_ENDPOINT,
-            route: RouteSlot::NONE,
-            listener: 0,
-            drained_by: None,
-            counted,
-        }
+        Self { stage, trace, id: 0, endpoint: None, route: RouteSlot::NONE, listener: 0, drained_by: None, counted }
     }
 
     /// Sets the id and the index of the listener.
@@ -117,7 +109,12 @@ impl Connection {
 
     /// The fingerprint of an open connection's endpoint; `None` in any other stage.
     pub(super) fn tunnel(&self) -> Option<u64> {
-        matches!(self.stage, Stage::Relay(_) | Stage::Echo(_)).then_some(self.fingerprint)
+        matches!(self.stage, Stage::Relay(_) | Stage::Echo(_)).then(|| self.fingerprint())
+    }
+
+    /// The fingerprint of the endpoint; [`NO_ENDPOINT`] without one.
+    fn fingerprint(&self) -> u64 {
+        self.endpoint.as_ref().map_or(NO_ENDPOINT, |endpoint| endpoint.fingerprint())
     }
 
     pub(super) fn peer(&self) -> SocketAddr {
@@ -156,7 +153,8 @@ impl Connection {
                 (End::Drained(Cause::Shutdown), SideRecord::default(), SideRecord::default())
             }
         };
-        self.trace.into_record(now, labels, end, client, upstream)
+        let endpoint = self.endpoint;
+        self.trace.into_record(now, labels, endpoint, (end, client, upstream))
     }
 
     fn turn<T: SecureTransport>(&mut self, me: Slot, cx: &mut Context<'_, T>) -> Turn {
@@ -182,6 +180,11 @@ impl Connection {
             }
             Stage::Dial(stage) => {
                 let outcome = stage.step(me, cx);
+                let (endpoint, dialled) = stage.tried();
+                self.trace.dials.set_count(dialled);
+                if self.endpoint.as_ref().map(Arc::as_ptr) != endpoint.map(Arc::as_ptr) {
+                    self.endpoint = endpoint.map(Arc::clone);
+                }
                 self.after_dial(outcome, cx)
             }
             Stage::Upgrade(stage) => {

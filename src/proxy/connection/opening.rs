@@ -15,7 +15,7 @@ use crate::proxy::context::Context;
 use crate::proxy::decline::{self, Decline};
 use crate::proxy::dial::{self, Dial};
 use crate::proxy::end::{End, Side, SideRecord};
-use crate::proxy::handoff::{Accepted, Named, Onward, Origin, Switched};
+use crate::proxy::handoff::{Accepted, Named, Onward, Origin, Switched, ToUpstream};
 use crate::proxy::handshake::{self, Handshake};
 use crate::proxy::leg::Leg;
 use crate::proxy::preamble;
@@ -159,9 +159,11 @@ impl Connection {
         }
         match onward {
             Onward::Upstream(onward) => {
-                let endpoint = self.take_route(&onward.asked.route, cx);
+                self.take_route(&onward.asked.route, cx);
                 let now = cx.net.now();
-                let dial = Dial::new(client, onward, endpoint, now, now.after(cx.policy().timeouts.connect));
+                let local = cx.routes.get_mut(self.route);
+                let (tries, first) = local.begin_tries(&onward.asked.route, now.as_millis());
+                let dial = Dial::new(client, ToUpstream { tries, ..onward }, first, now);
                 Turn::To(Stage::Dial(Box::new(dial)))
             }
             Onward::Echo { route, answer, early } => {
@@ -188,11 +190,10 @@ impl Connection {
         }
     }
 
-    /// Adds the connection to its route, and returns the index of the endpoint to try first.
-    fn take_route<T>(&mut self, route: &Arc<Route>, cx: &mut Context<'_, T>) -> usize {
-        let (slot, endpoint) = cx.routes.enter(route);
+    /// Adds the connection to its route.
+    fn take_route<T>(&mut self, route: &Arc<Route>, cx: &mut Context<'_, T>) {
+        let slot = cx.routes.enter(route);
         (self.route, cx.route) = (slot, slot);
-        endpoint
     }
 
     fn open_echo<T: SecureTransport>(
@@ -225,10 +226,9 @@ impl Connection {
         match outcome {
             dial::Outcome::Stay(next) => Turn::Stay(next),
             dial::Outcome::Sent(dialled) => {
-                self.trace.upstream_unverified = dialled.unverified;
-                self.fingerprint = dialled.fingerprint;
+                self.trace.dials.set_unverified(dialled.unverified);
                 cx.routes.get_mut(self.route).dialled(dialled.took);
-                let upgrade = Upgrade::new(dialled.client, dialled.upstream, dialled.asked, dialled.fingerprint);
+                let upgrade = Upgrade::new(*dialled, cx.net.now());
                 Turn::To(Stage::Upgrade(Box::new(upgrade)))
             }
             dial::Outcome::Refused(client, refusal) => self.refuse(client, refusal, cx),
@@ -259,8 +259,12 @@ impl Connection {
                 self.trace.status = declined.status;
                 Turn::To(Stage::Decline(Box::new(Decline::new(client, upstream, *declined, cx))))
             }
+            upgrade::Outcome::Again(onward, refusal) => {
+                cx.net.close(upstream);
+                Turn::To(Stage::Dial(Box::new(Dial::again(client, *onward, refusal, cx))))
+            }
             upgrade::Outcome::Switched(switched) => {
-                match cx.routes.get(self.route).rejection_reason(self.listener, self.fingerprint) {
+                match cx.routes.get(self.route).rejection_reason(self.listener, self.fingerprint()) {
                     None => self.open(client, upstream, *switched, cx),
                     // It changed in the meantime. Nothing has been promised yet.
                     Some(_) => {

@@ -49,6 +49,7 @@ impl Connection {
             id: self.id,
             peer: self.trace.peer,
             path: if self.trace.origin.is_some() { self.trace.path.clone() } else { Box::default() },
+            endpoint: self.endpoint.as_ref().map(|endpoint| endpoint.name().into()),
             labels: routes.get(self.route).labels().cloned(),
             stage: match self.stage {
                 Stage::Relay(_) | Stage::Echo(_) => view::Stage::Open,

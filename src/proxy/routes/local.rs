@@ -5,6 +5,9 @@ use std::sync::Arc;
 use crate::command::Cause;
 use crate::command::tally::Tally;
 use crate::proxy::drain::DrainQueue;
+use crate::routing::balance::Tries;
+use crate::routing::balance::budget::RetryBudget;
+use crate::routing::balance::health::EndpointHealth;
 use crate::routing::policy::Policy;
 use crate::routing::route::{Gate, Route, RouteLabels};
 
@@ -19,6 +22,8 @@ pub(in crate::proxy) struct LocalRoute {
     connections: u64,
     /// The index of the endpoint to try first for the next connection.
     turn: usize,
+    /// This shard's part of the budget of further tries.
+    budget: RetryBudget,
     /// The reason why the route takes no connections.
     closed: Option<Cause>,
     pub(in crate::proxy) drain: Option<DrainQueue>,
@@ -28,7 +33,8 @@ impl LocalRoute {
     /// The entry of connections without a route.
     pub(super) fn unrouted(policy: Arc<Policy>) -> Self {
         let tally = Tally::default();
-        Self { route: None, policy, tally, connections: 0, turn: 0, closed: None, drain: None }
+        let budget = RetryBudget::default();
+        Self { route: None, policy, tally, connections: 0, turn: 0, budget, closed: None, drain: None }
     }
 
     pub(super) fn new(route: &Arc<Route>) -> Self {
@@ -57,13 +63,26 @@ impl LocalRoute {
         self.route.as_ref().is_some_and(|current| Arc::ptr_eq(current, route))
     }
 
-    /// Adds a connection, and returns the index of the endpoint to try first.
-    pub(super) fn enter(&mut self) -> usize {
-        let endpoints = self.route.as_ref().map_or(0, |route| route.endpoints.len());
+    /// Adds a connection.
+    pub(super) fn enter(&mut self) {
         self.connections = self.connections.saturating_add(1);
-        let turn = self.turn.checked_rem(endpoints).unwrap_or(0);
-        self.turn = turn.saturating_add(1);
-        turn
+    }
+
+    /// Begins the tries of a handshake with `route`, which is this route as it was when the request was looked at. Returns
+    /// them with the index of the endpoint to try first.
+    pub(in crate::proxy) fn begin_tries(&mut self, route: &Route, now_ms: u64) -> (Tries, Option<usize>) {
+        self.budget.count_handshake(now_ms);
+        let mut tries = Tries::new(route.endpoints.len(), self.turn);
+        let first = tries.next(|index| health(route, index), now_ms);
+        // The turn goes on after the endpoint that was chosen, so that the one after a failed one does not get the load of
+        // two.
+        self.turn = first.map_or(0, |index| index.saturating_add(1));
+        (tries, first)
+    }
+
+    /// Pays for one further try of a handshake. Returns `false` if the budget does not allow it.
+    pub(in crate::proxy) fn pay_for_try(&mut self, now_ms: u64) -> bool {
+        self.route.as_ref().is_some_and(|route| self.budget.take(&route.retries, now_ms))
     }
 
     pub(super) fn leave(&mut self) {
@@ -107,4 +126,9 @@ impl LocalRoute {
         self.policy = Arc::clone(&route.policy);
         true
     }
+}
+
+/// The health of an endpoint of the route.
+fn health(route: &Route, index: usize) -> Option<&EndpointHealth> {
+    route.endpoints.get(index).map(|endpoint| &*endpoint.health)
 }

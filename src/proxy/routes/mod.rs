@@ -77,13 +77,14 @@ impl Routes {
         all.map(LocalRoute::report).chain(self.gone.reports()).collect()
     }
 
-    /// Adds a connection to its route, and returns the index of the endpoint to try first.
-    pub(super) fn enter(&mut self, route: &Arc<Route>) -> (RouteSlot, usize) {
+    /// Adds a connection to its route.
+    pub(super) fn enter(&mut self, route: &Arc<Route>) -> RouteSlot {
         let slot = match self.by_id.get(&route.id) {
             Some(slot) => *slot,
             None => self.add(route),
         };
-        (slot, self.get_mut(slot).enter())
+        self.get_mut(slot).enter();
+        slot
     }
 
     /// Removes a connection from its route. A route that is not deployed any more is removed with its last connection.
@@ -190,6 +191,7 @@ mod tests {
             gate: Gate::Open,
             service: Service::Relay,
             endpoints: Box::default(),
+            retries: Arc::default(),
             preserve_host: false,
             answer_lines: Box::default(),
             policy: policy(),
@@ -210,7 +212,7 @@ mod tests {
         for (id, total) in [(1, 1), (2, 2), (3, 3)] {
             let snapshot = Snapshot::of_one(route(id, "chat"));
             let route = snapshot.routes().next().unwrap();
-            let (slot, _) = routes.enter(route);
+            let slot = routes.enter(route);
             routes.get_mut(slot).opened(Duration::ZERO);
             assert_eq!(opened(&routes, "chat"), total);
             routes.activate(&Snapshot::default());
@@ -226,7 +228,7 @@ mod tests {
         let mut routes = Routes::new(policy());
         for id in 0..=MAX_GONE as u64 {
             let snapshot = Snapshot::of_one(route(id, &format!("api-{id}")));
-            let (slot, _) = routes.enter(snapshot.routes().next().unwrap());
+            let slot = routes.enter(snapshot.routes().next().unwrap());
             assert_ne!(slot, RouteSlot::NONE);
             routes.get_mut(slot).opened(Duration::ZERO);
             routes.leave(slot);

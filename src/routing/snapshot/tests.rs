@@ -27,6 +27,7 @@ fn route(id: u64) -> Arc<Route> {
         gate: Gate::Open,
         service: Service::Relay,
         endpoints: Box::default(),
+        retries: Arc::default(),
         preserve_host: false,
         answer_lines: Box::default(),
         policy: Arc::new(Policy {

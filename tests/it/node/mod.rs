@@ -8,6 +8,7 @@ mod degraded;
 mod drain;
 mod embedded;
 mod ending;
+mod endpoints;
 mod host;
 mod journal;
 mod kernel_bytes;

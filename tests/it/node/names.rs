@@ -24,6 +24,7 @@ in_namespaces! {
     the_hosts_file_goes_before_dns_and_its_changes_count
     search_domains_and_servers_are_those_of_resolv_conf
     the_next_server_is_asked_when_one_does_not_answer
+    b7_a_name_that_dns_says_is_gone_is_used_for_its_bound_and_no_longer
 }
 
 mod inside {
@@ -136,6 +137,26 @@ mod inside {
         assert!(line.contains(" INFO ") && line.contains("failed_for="), "{line}");
         assert_eq!(ringway.log().matches("stays in use").count(), 1, "one line for one failure: {}", ringway.log());
         assert!(!ringway.log().contains("hickory"), "{}", ringway.log());
+    }
+
+    #[test]
+    #[ignore = "started in a namespace of its own"]
+    fn b7_a_name_that_dns_says_is_gone_is_used_for_its_bound_and_no_longer() {
+        let (dns, upstream) = (Dns::start(), upstream("10.77.0.1"));
+        dns.says("api.test", "10.77.0.1");
+        let ringway = proxy_asking(&dns, &["--gone-name-timeout", "1500ms"]);
+        // Failures of the server say nothing of the name, however long they last.
+        dns.mood(Mood::Fails(2));
+        let asked = dns.asked().len();
+        until("it was asked again and again", || (dns.asked().len() > asked + 8).then_some(()));
+        assert!(status(&ringway, &upstream).starts_with("HTTP/1.1 101"), "{}", ringway.log());
+        dns.mood(Mood::Answers);
+        dns.forget("api.test");
+        let line = ringway.logged("the target's name is gone");
+        assert!(line.contains("NXDOMAIN") && field(&line, "addresses") == "10.77.0.1", "{line}");
+        assert!(status(&ringway, &upstream).starts_with("HTTP/1.1 503"), "{}", ringway.log());
+        dns.says("api.test", "10.77.0.1");
+        until("it is used again", || status(&ringway, &upstream).starts_with("HTTP/1.1 101").then_some(()));
     }
 
     #[test]
@@ -365,7 +386,7 @@ mod inside {
         hosts.write("127.0.0.1 api.test\n");
         moves(&ringway, &second, &here);
         assert_eq!(dns.asked(), Vec::<String>::new());
-        assert!(!ringway.log().contains("WARN"), "{}", ringway.log());
+        assert!(!ringway.log().contains("WARN ringway::control::resolver"), "{}", ringway.log());
         drop(ringway);
         // `localhost` needs neither a file nor a server.
         hosts.write("");

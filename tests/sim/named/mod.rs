@@ -82,6 +82,7 @@ pub(crate) fn scene(client: PeerPlan, upstream: PeerPlan) -> Scene {
         horizon: 50_000,
         smooth: false,
         operator: None,
+        failover: None,
     }
 }
 

@@ -8,6 +8,9 @@ const TLS_ALERT: u8 = 21;
 impl SimNet {
     pub(super) fn check_send(&mut self, sock: usize, bytes: &[u8]) {
         let this = &self.socks[sock];
+        if !this.is_upstream {
+            self.lines[this.connection].answered_at.get_or_insert(self.now);
+        }
         let line = &self.lines[this.connection];
         let upstream_received = line.upstream.map_or(0, |upstream| self.socks[upstream].received);
         let agreed = line.agreed_len.is_some_and(|len| upstream_received >= len);

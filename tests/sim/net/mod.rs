@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use ringway::engine::{Fault, Figures, Received, Sent, Slot, Socket, Time, Transport};
 
 use crate::operator::Ask;
+use crate::peer::PeerPlan;
 use crate::rng::Rng;
 use crate::tls::TlsPlan;
 use crate::tls::configs::Config;
@@ -125,6 +126,8 @@ pub(crate) struct Sock {
     pub(crate) tls: Option<Box<TlsEnd>>,
     /// The proxy closed the connection without a close_notify.
     pub(crate) left_untold: bool,
+    /// What the host says there that was dialled.
+    pub(crate) answer: Option<PeerPlan>,
     pub(crate) received: usize,
     pub(crate) sent: Vec<u8>,
     /// Bytes taken from this side, by how many had gone to the other: when memory was held.
@@ -146,6 +149,8 @@ pub(crate) struct Line {
     pub(crate) tls: [Option<(TlsPlan, Config)>; 2],
     /// The client's request, where the scene has more than one API.
     pub(crate) ask: Option<Ask>,
+    /// When the client was sent its first byte.
+    pub(crate) answered_at: Option<u64>,
 }
 
 /// The peer at an address, for scenes in which it does not depend on the connection that dials.
@@ -154,6 +159,10 @@ pub(crate) struct Host {
     /// The outcome of each dial, and the longest time that it takes.
     pub(crate) dial: DialPlan,
     pub(crate) tls: Option<(TlsPlan, Config)>,
+    /// What is said there, where that does not depend on who dials.
+    pub(crate) answer: Option<PeerPlan>,
+    /// Who is there from some moment on.
+    pub(crate) later: Option<(u64, Box<Host>)>,
 }
 
 #[derive(Debug)]
@@ -221,9 +230,9 @@ impl SimNet {
         };
         let (to_proxy, to_peer) = (queue(), queue());
         let own = self.lines[connection].dialled.last().filter(|_| is_upstream);
-        let tls = match own.and_then(|(_, address)| self.hosts.get(address)) {
-            Some(host) => host.tls.clone(),
-            None => self.lines[connection].tls[usize::from(is_upstream)].clone(),
+        let (tls, answer) = match own.and_then(|(_, address)| self.host(*address)) {
+            Some(host) => (host.tls.clone(), host.answer.clone()),
+            None => (self.lines[connection].tls[usize::from(is_upstream)].clone(), None),
         };
         let tls = tls.map(|(plan, config)| Box::new(TlsEnd::new(plan, &config, self.rng.fork())));
         self.socks.push(Sock {
@@ -247,11 +256,18 @@ impl SimNet {
             acknowledged: 0,
             tls,
             left_untold: false,
+            answer,
             received: 0,
             sent: Vec::new(),
             marks: Vec::new(),
         });
         self.socks.len() - 1
+    }
+
+    /// Who is at an address now.
+    fn host(&self, address: SocketAddr) -> Option<&Host> {
+        let host = self.hosts.get(&address)?;
+        host.later.as_ref().filter(|(at, _)| *at <= self.now).map_or(Some(host), |(_, later)| Some(later))
     }
 
     pub(crate) fn handle(sock: usize) -> Socket {
@@ -478,10 +494,11 @@ impl Transport for SimNet {
             self.fault("a dial by nobody");
             return Err(Fault::Unreachable);
         };
+        let host = self.host(to).map(|host| host.dial);
         let line = &mut self.lines[connection];
         let received = line.client.map_or(0, |client| self.socks[client].received);
         let whole = line.request_len.is_some_and(|len| received >= len);
-        let plan = match self.hosts.get(&to).map(|host| host.dial) {
+        let plan = match host {
             None => line.dials.pop_front().unwrap_or(DialPlan::RefusedAtOnce),
             Some(DialPlan::Connect(most)) => DialPlan::Connect(self.rng.wait(0, most)),
             Some(DialPlan::Fails(most, fault)) => DialPlan::Fails(self.rng.wait(0, most), fault),
@@ -490,12 +507,16 @@ impl Transport for SimNet {
         let sock = self.socks.len();
         line.dialled.push((sock, to));
         let early = line.upstream.is_some_and(|upstream| !self.socks[upstream].sent.is_empty());
+        let answered = line.client.is_some_and(|client| !self.socks[client].sent.is_empty());
         self.say(|| format!("  dial {to}: {plan:?}"));
         if !whole {
             self.fault("dialled before the request was whole and valid");
         }
-        if early {
-            self.fault("dialled again after the request had begun");
+        if early && self.hosts.is_empty() {
+            self.fault("the one endpoint was dialled again after the request had begun");
+        }
+        if answered {
+            self.fault("dialled after the client was answered");
         }
         let event = match plan {
             DialPlan::RefusedAtOnce => return Err(Fault::Refused),

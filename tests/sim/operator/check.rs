@@ -27,7 +27,7 @@ pub(crate) fn run(world: &World, records: &BTreeMap<usize, &Record>) -> Result<(
     let Some(operator) = &world.operator else { return Ok(()) };
     let drained = |index: usize| records.get(&index).is_some_and(|record| matches!(record.end, End::Drained(_)));
     operator.watch.paced(drained)?;
-    in_turn(world, operator)?;
+    in_turn(world, operator, records)?;
     tally::check(world, operator, records)
 }
 
@@ -103,9 +103,7 @@ impl Judged<'_> {
     fn routed(&self, api: usize, deployed: &Deployed) -> Result<(), String> {
         let plan = &self.operator.plan;
         let dialled: Vec<SocketAddr> = self.line.dialled.iter().map(|(_, address)| *address).collect();
-        let turns = deployed.targets.len();
-        let is_turn = (0..turns).any(|first| goes(plan, deployed, first, &dialled).is_some());
-        ensure(is_turn || dialled.is_empty(), || format!("dialled {dialled:?}, not as {deployed:?}"))?;
+        ensure(goes(plan, deployed, &dialled), || format!("dialled {dialled:?}, not as {deployed:?}"))?;
         self.requests(deployed)?;
         let was_closed = self.seen.sticky.contains(&Cause::Closed);
         let stands = self.seen.switched.map(|version| self.stands(api, version));
@@ -152,6 +150,8 @@ impl Judged<'_> {
         if reaches.iter().any(|reach| matches!(reach, Reach::Good { .. })) {
             return match &self.world.scene.connections[self.index].outcome {
                 Outcome::Refused(status, code) if self.is_refused(code) => self.answered(*status, code),
+                // Another endpoint was tried in its place, and says why it failed too.
+                Outcome::Refused(..) if self.record.dialled > 1 && self.record.status >= 502 => Ok(()),
                 Outcome::Declined(status, _) => ensure(self.record.status == *status, || format!("not {status}")),
                 due => Err(format!("due was {due:?}")),
             };
@@ -201,53 +201,60 @@ impl Judged<'_> {
     }
 }
 
-/// The target that a dial reached last, if trying the targets from `first` on can lead to these addresses.
-fn goes(plan: &Plan, deployed: &Deployed, first: usize, dialled: &[SocketAddr]) -> Option<usize> {
-    let mut left = dialled;
-    for at in 0..deployed.targets.len() {
-        let target = deployed.targets[(first + at) % deployed.targets.len()];
-        let of = &plan.targets[target];
+/// Whether a handshake may have come to these addresses: each target once, whatever the order, and each of its addresses
+/// once. One that refuses or is silent is left after all its addresses.
+fn goes(plan: &Plan, deployed: &Deployed, dialled: &[SocketAddr]) -> bool {
+    let (mut left, mut seen) = (dialled, Vec::new());
+    while let Some(first) = left.first() {
+        let at = |target: &&usize| plan.targets[**target].addresses.contains(first);
+        let Some(target) = deployed.targets.iter().find(at).filter(|target| !seen.contains(*target)) else {
+            return false;
+        };
+        seen.push(*target);
+        let of = &plan.targets[*target];
         let count = left.iter().take_while(|address| of.addresses.contains(address)).count();
         let (own, behind) = left.split_at(count);
         let twice = own.iter().enumerate().any(|(at, address)| own[..at].contains(address));
-        if twice || (own.is_empty() && !of.addresses.is_empty()) {
-            return None;
-        }
-        if behind.is_empty() && !own.is_empty() {
-            return Some(target);
-        }
-        // It was given up for the next: after all its addresses, or because its certificate is the same at all of them.
-        if !matches!(of.reach, Reach::Untrusted(_)) && own.len() < of.addresses.len() {
-            return None;
+        let never_accepts = matches!(of.reach, Reach::Unreachable { .. } | Reach::Silent);
+        if twice || (never_accepts && !behind.is_empty() && own.len() < of.addresses.len()) {
+            return false;
         }
         left = behind;
     }
-    None
+    true
 }
 
-/// Endpoints are taken in turn: who came to an API one after the other began with one endpoint after the other.
-fn in_turn(world: &World, operator: &Operator) -> Result<(), String> {
+/// Endpoints are taken in turn while all of them work: who came to an API one after the other began with one endpoint after
+/// the other.
+fn in_turn(world: &World, operator: &Operator, records: &BTreeMap<usize, &Record>) -> Result<(), String> {
     let watch = &operator.watch;
     let mut routed: BTreeMap<(usize, u32, usize), Vec<(u64, usize)>> = BTreeMap::new();
+    let mut troubled = Vec::new();
     for (index, seen) in watch.seen.iter().enumerate() {
         if let (Some((api, epoch)), Some(version), Some(turn)) = (seen.entered, seen.judged, seen.turn) {
             routed.entry((api, epoch, version)).or_default().push((turn, index));
+            if records.get(&index).is_none_or(|record| record.status != 101) {
+                troubled.push(api);
+            }
         }
     }
     for ((api, _, version), mut routed) in routed {
         let Some(deployed) = &watch.versions[version][api] else { continue };
-        if deployed.gate != Gate::Open {
+        if deployed.gate != Gate::Open || troubled.contains(&api) {
             continue;
         }
         routed.sort_unstable();
         let turns = deployed.targets.len();
         let fits = |start: usize| {
             routed.iter().enumerate().all(|(nth, (_, index))| {
-                let dialled: Vec<_> = world.net.lines[*index].dialled.iter().map(|(_, address)| *address).collect();
-                dialled.is_empty() || goes(&operator.plan, deployed, (start + nth) % turns, &dialled).is_some()
+                let target = deployed.targets[(start + nth) % turns];
+                let begun = world.net.lines[*index].dialled.first();
+                begun.is_none_or(|(_, address)| operator.plan.targets[target].addresses.contains(address))
             })
         };
-        ensure((0..turns).any(fits), || format!("the endpoints of API {api} were not taken in turn: {routed:?}"))?;
+        let works = |target: &usize| matches!(operator.plan.targets[*target].reach, Reach::Good { .. });
+        let all_work = deployed.targets.iter().all(works);
+        ensure(!all_work || (0..turns).any(fits), || format!("the endpoints of API {api} not in turn: {routed:?}"))?;
     }
     Ok(())
 }

@@ -64,7 +64,7 @@ impl Forge {
             place.replace(target.addresses.clone());
             self.places.push(Arc::downgrade(&place));
             let tls = target.url.starts_with("wss").then(configs::of_upstream);
-            Endpoint::new(target.url.parse().unwrap(), tls, place)
+            Endpoint::new(&target.url, target.url.parse().unwrap(), tls, place)
         });
         let route = Arc::new(Route {
             id: RouteId(api as u64),
@@ -73,6 +73,7 @@ impl Forge {
             gate: deployed.gate,
             service: Service::Relay,
             endpoints: endpoints.collect(),
+            retries: Arc::default(),
             preserve_host: deployed.preserve_host,
             answer_lines: if deployed.deprecated { DEPRECATION.as_bytes().into() } else { Box::default() },
             policy: Arc::clone(&plan.policies[deployed.policy]),

@@ -25,7 +25,7 @@ use ringway::routing::policy::Policy;
 use ringway::routing::route::Gate;
 
 use crate::net::{DialPlan, Host};
-use crate::tls::configs::Configs;
+use crate::tls::configs::{Config, Configs};
 use crate::tls::{Identity, Misdeed, TlsPlan};
 
 /// An API: its base path. Its route's number is its place in [`APIS`].
@@ -193,7 +193,7 @@ impl Plan {
                 _ => DialPlan::Connect(self.connect_ms),
             };
             let tls = tls.map(|plan| (plan.clone(), configs.of(&plan, true)));
-            hosts.extend(target.addresses.iter().map(|address| (*address, Host { dial, tls: tls.clone() })));
+            hosts.extend(target.addresses.iter().map(|address| (*address, host(dial, tls.clone()))));
         }
         hosts
     }
@@ -202,6 +202,11 @@ impl Plan {
     pub(crate) fn target_at(&self, address: SocketAddr) -> Option<usize> {
         self.targets.iter().position(|target| target.addresses.contains(&address))
     }
+}
+
+/// A host where each connection's own upstream is.
+fn host(dial: DialPlan, tls: Option<(TlsPlan, Config)>) -> Host {
+    Host { dial, tls, answer: None, later: None }
 }
 
 /// Why a connection of an API that came through a listener and goes to a target is not to be, as things stand.

@@ -77,6 +77,7 @@ pub(crate) fn random(seed: u64) -> Scene {
         horizon: if smooth { 20_000 } else { BUSY + 5000 },
         smooth,
         operator: Some(Arc::new(Plan { targets, policies, connect_ms, first, orders })),
+        failover: None,
     }
 }
 

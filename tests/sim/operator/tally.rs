@@ -188,7 +188,7 @@ impl Reported {
                 }
                 _ => continue,
             };
-            sum.dialled += u64::from(!world.net.lines[index].dialled.is_empty());
+            sum.dialled += connected(world, index);
             if is_open {
                 let time = self.opened.get(&index).copied();
                 sum.times = sum.times.and_then(|sum| Some(sum + time?));
@@ -349,4 +349,11 @@ pub(crate) fn check(world: &World, operator: &Operator, records: &BTreeMap<usize
         }
     }
     Ok(())
+}
+
+/// How many connections to upstreams a connection may have had established: one for each endpoint that it tried.
+fn connected(world: &World, index: usize) -> u64 {
+    let upstreams =
+        world.net.socks.iter().filter(|sock| sock.is_upstream && sock.connection == index && sock.connected);
+    upstreams.count() as u64
 }
