@@ -163,10 +163,10 @@ impl Library {
         self.documents.get(&self.main)?.as_ref().ok().map(Document::root)
     }
 
-    /// The place of the main document as a whole.
+    /// The place where the main document begins; the file as a whole if it was not readable.
     #[must_use]
     pub fn place(&self) -> Place {
-        Place::file(&self.main)
+        self.root().map_or_else(|| Place::file(&self.main), Value::place)
     }
 
     /// Follows references to a value that is none. A value that is no reference is the answer itself.

@@ -1,6 +1,6 @@
 //! Problems of a contract: three levels, each with its place, what was expected and the nearest name.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -122,28 +122,43 @@ impl fmt::Display for Problem {
 #[derive(Clone, Debug, Default)]
 pub struct Problems {
     list: Vec<Problem>,
-    seen: HashSet<(&'static str, Place)>,
+    /// The position of each problem in the list.
+    seen: HashMap<(&'static str, Place), usize>,
     counts: [usize; 3],
 }
 
 impl Problems {
     /// Adds a problem, unless the same rule is already broken at the same place. Beyond [`MAX_PROBLEMS`] of its level it only counts.
     pub fn add(&mut self, problem: Problem) {
-        let [routing, validation, notes] = &mut self.counts;
         let key = (problem.rule, problem.place.clone());
-        if self.seen.contains(&key) {
+        if let Some(known) = self.seen.get(&key).and_then(|at| self.list.get_mut(*at)) {
+            // One place may be used for several things: the worst consequence counts.
+            if problem.level < known.level {
+                let before = known.level;
+                known.level = problem.level;
+                *self.count_mut(before) = self.count(before).saturating_sub(1);
+                *self.count_mut(problem.level) = self.count(problem.level).saturating_add(1);
+            }
             return;
         }
-        let count = match problem.level {
+        if self.count(problem.level) < MAX_PROBLEMS {
+            self.seen.insert(key, self.list.len());
+        }
+        let count = self.count_mut(problem.level);
+        let is_kept = *count < MAX_PROBLEMS;
+        *count = count.saturating_add(1);
+        if is_kept {
+            self.list.push(problem);
+        }
+    }
+
+    fn count_mut(&mut self, level: Level) -> &mut usize {
+        let [routing, validation, notes] = &mut self.counts;
+        match level {
             Level::BlocksRouting => routing,
             Level::BlocksValidation => validation,
             Level::Note => notes,
-        };
-        if *count < MAX_PROBLEMS {
-            self.seen.insert(key);
-            self.list.push(problem);
         }
-        *count = count.saturating_add(1);
     }
 
     /// The problems that were kept.
@@ -185,6 +200,7 @@ impl Problems {
     pub fn sort(&mut self) {
         let key = |problem: &Problem| (problem.place.clone(), problem.level, problem.rule);
         self.list.sort_by_cached_key(key);
+        self.seen = self.list.iter().map(|one| (one.rule, one.place.clone())).zip(0..).collect();
     }
 }
 
@@ -263,6 +279,16 @@ mod tests {
         assert!(quoted(&"x".repeat(1_000_000)).len() < 100);
         assert_eq!(listed(["a", "b"]), "`a`, `b`");
         assert!(listed(std::iter::repeat_n("a", 10)).ends_with("and 2 more"));
+    }
+
+    #[test]
+    fn of_two_consequences_at_one_place_the_worse_one_counts() {
+        let mut problems = Problems::default();
+        for level in [Level::BlocksValidation, Level::Note, Level::BlocksRouting, Level::Note] {
+            problems.add(Problem::new(level, "r", at(1), "broken"));
+        }
+        assert_eq!((problems.list().len(), problems.left_out()), (1, 0));
+        assert!(problems.block_routing() && problems.count(Level::BlocksValidation) == 0);
     }
 
     #[test]

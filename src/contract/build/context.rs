@@ -1,5 +1,7 @@
 //! What every part of the normaliser needs: the files, the problems, and checks of objects behind references.
 
+use std::cell::Cell;
+
 use crate::contract::document::Value;
 use crate::contract::library::{Library, is_reference};
 use crate::contract::problem::{Level, Place, Problem, Problems};
@@ -13,31 +15,72 @@ pub(super) struct Context<'l, 'p> {
     pub(super) major: Major,
     problems: &'p mut Problems,
     checker: Checker,
-    uses: usize,
+    uses: Cell<usize>,
+    has_exhausted_uses: Cell<bool>,
+    schema_bytes: Cell<usize>,
 }
 
-/// The most uses of messages, parameters, values of `enum`, traits and security requirements. A document can refer to one
-/// long list from many places; this bounds the product.
-const MAX_USES: usize = 300_000;
+/// The most uses of messages, parameters, values of `enum`, traits and security requirements, and of 64 bytes of text each. A
+/// document can refer to one long list from many places; this bounds the product.
+const MAX_USES: usize = 1_000_000;
+/// The bytes of text that cost as much as a use.
+const BYTES_OF_USE: usize = 64;
+/// The most memory of all schemas, roughly. Each is kept once under its own key, but one may lie inside another.
+const MAX_SCHEMA_BYTES: usize = 48 << 20;
 
 impl<'l, 'p> Context<'l, 'p> {
     pub(super) fn new(library: &'l Library, major: Major, problems: &'p mut Problems) -> Self {
-        Self { library, major, problems, checker: Checker::default(), uses: MAX_USES }
+        Self {
+            library,
+            major,
+            problems,
+            checker: Checker::default(),
+            uses: Cell::new(MAX_USES),
+            has_exhausted_uses: Cell::new(false),
+            schema_bytes: Cell::new(MAX_SCHEMA_BYTES),
+        }
     }
 
     /// Counts uses; false once there are too many, which blocks routing.
-    pub(super) fn may_use(&mut self, count: usize) -> bool {
-        match self.uses.checked_sub(count) {
-            Some(left) => {
-                self.uses = left;
-                true
-            }
-            None => {
-                let message = format!("the contract uses messages, parameters and traits more than {MAX_USES} times");
-                self.add(Problem::new(Level::BlocksRouting, "too-many-uses", self.library.place(), message));
-                false
-            }
+    pub(super) fn may_use(&self, count: usize) -> bool {
+        let left = self.uses.get().checked_sub(count);
+        match left {
+            Some(left) => self.uses.set(left),
+            None => self.has_exhausted_uses.set(true),
         }
+        left.is_some()
+    }
+
+    /// Counts a text that is copied into the model.
+    pub(super) fn may_copy(&self, bytes: usize) -> bool {
+        self.may_use(bytes.div_euclid(BYTES_OF_USE))
+    }
+
+    /// Counts the memory of a schema; false once all together take too much.
+    pub(super) fn may_convert(&self, bytes: usize) -> bool {
+        let left = self.schema_bytes.get().checked_sub(bytes);
+        self.schema_bytes.set(left.unwrap_or(self.schema_bytes.get()));
+        left.is_some()
+    }
+
+    /// Tells of a limit that was exceeded while nobody could tell it.
+    pub(super) fn finish(&mut self) {
+        if self.has_exhausted_uses.get() {
+            let message =
+                format!("the contract uses messages, parameters, traits and texts more than {MAX_USES} times");
+            self.add(Problem::new(Level::BlocksRouting, "too-many-uses", self.library.place(), message));
+        }
+    }
+
+    /// A field's text.
+    pub(super) fn text(&self, value: Value<'_>, name: &str) -> Option<String> {
+        value.get(name)?.text().filter(|text| self.may_copy(text.len())).map(str::to_owned)
+    }
+
+    /// The texts of a list.
+    pub(super) fn texts(&self, list: Option<Value<'_>>) -> Vec<String> {
+        let texts = list.into_iter().flat_map(Value::items).filter_map(Value::text);
+        texts.take_while(|text| self.may_use(1) && self.may_copy(text.len())).map(str::to_owned).collect()
     }
 
     pub(super) fn add(&mut self, problem: Problem) {
@@ -85,14 +128,4 @@ impl<'l, 'p> Context<'l, 'p> {
         let is_main = self.library.root().is_some_and(|root| root.document().name() == file);
         format!("{}#{}", if is_main { "" } else { file }, value.pointer())
     }
-}
-
-/// A field's text.
-pub(super) fn text(value: Value<'_>, name: &str) -> Option<String> {
-    value.get(name)?.text().map(str::to_owned)
-}
-
-/// The texts of a list.
-pub(super) fn texts(list: Option<Value<'_>>) -> Vec<String> {
-    list.into_iter().flat_map(Value::items).filter_map(Value::text).map(str::to_owned).collect()
 }

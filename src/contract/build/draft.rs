@@ -50,7 +50,7 @@ impl<'l> Draft<'l> {
         place: Place,
     ) -> Self {
         let handshake = parameters::handshake(context, value, address, &place);
-        let description = value.get("description").and_then(Value::text).map(str::to_owned);
+        let description = context.text(value, "description");
         Self {
             name: name.to_owned(),
             address: address.map(str::to_owned),

@@ -14,19 +14,33 @@ const MAX_DEPTH: usize = 24;
 /// The deepest nesting of an example that is looked at, the parts of `allOf` counted in.
 const MAX_VALUE_DEPTH: usize = 160;
 
-/// The work that all examples of a contract may cost, in looks at a schema.
+/// The work that all examples of a contract may cost: looks at schemas, and bytes that are copied. Many messages may have one
+/// schema.
 #[derive(Debug)]
-pub(super) struct Budget(usize);
+pub(super) struct Budget {
+    looks: usize,
+    bytes: usize,
+}
 
 impl Default for Budget {
     fn default() -> Self {
-        Self(200_000)
+        Self { looks: 200_000, bytes: 8 << 20 }
     }
 }
 
 impl Budget {
-    fn spend(&mut self, cost: usize) -> Option<()> {
-        self.0 = self.0.checked_sub(cost)?;
+    fn spend(&mut self, looks: usize) -> Option<()> {
+        self.looks = self.looks.checked_sub(looks)?;
+        Some(())
+    }
+
+    fn copy(&mut self, value: &Json) -> Option<Json> {
+        self.take(bytes(value))?;
+        Some(value.clone())
+    }
+
+    fn take(&mut self, bytes: usize) -> Option<()> {
+        self.bytes = self.bytes.checked_sub(bytes)?;
         Some(())
     }
 }
@@ -54,15 +68,14 @@ fn properties(schema: &Json) -> impl Iterator<Item = (&String, &Json)> {
 /// The examples that a schema has: JSON Schema's `examples`, OpenAPI's `example`, else one put together of its properties'.
 pub(super) fn of_schema(schemas: &Schemas<'_>, key: &str, budget: &mut Budget) -> Vec<Example> {
     let Some(schema) = schemas.get(key).and_then(|schema| found(schemas, schema, 0)) else { return Vec::new() };
-    let named =
-        |name: &str, payload: &Json| Example { name: Some(name.to_owned()), payload: payload.clone(), broken: None };
+    let named = |name: &str, payload: Json| Example { name: Some(name.to_owned()), payload, broken: None };
+    let written = children(schema, "examples").take(20).chain(schema.get("example"));
     let mut examples: Vec<Example> =
-        children(schema, "examples").take(20).map(|payload| named("of the schema", payload)).collect();
-    examples.extend(schema.get("example").map(|payload| named("of the schema", payload)));
+        written.filter_map(|payload| budget.copy(payload)).map(|payload| named("of the schema", payload)).collect();
     if examples.is_empty()
         && let Some((payload, true)) = composed(schemas, schema, 0, budget)
     {
-        examples.push(named("of the properties", &payload));
+        examples.push(named("of the properties", payload));
     }
     examples
 }
@@ -73,13 +86,11 @@ fn composed(schemas: &Schemas<'_>, schema: &Json, depth: usize, budget: &mut Bud
     let schema = found(schemas, schema, 0)?;
     let written = schema.get("example").or_else(|| children(schema, "examples").next());
     if let Some(value) = written.filter(|_| depth > 0) {
-        budget.spend(size(value))?;
-        return Some((value.clone(), true));
+        return Some((budget.copy(value)?, true));
     }
     let fixed = schema.get("const").or_else(|| schema.get("default")).or_else(|| children(schema, "enum").next());
     if let Some(value) = fixed {
-        budget.spend(size(value))?;
-        return Some((value.clone(), false));
+        return Some((budget.copy(value)?, false));
     }
     if depth >= MAX_DEPTH {
         return None;
@@ -90,6 +101,7 @@ fn composed(schemas: &Schemas<'_>, schema: &Json, depth: usize, budget: &mut Bud
     for part in parts {
         for (name, property) in properties(part) {
             if let Some((value, written)) = composed(schemas, property, depth.saturating_add(1), budget) {
+                budget.take(name.len())?;
                 object.insert(name.clone(), value);
                 is_written = is_written || written;
             }
@@ -98,18 +110,22 @@ fn composed(schemas: &Schemas<'_>, schema: &Json, depth: usize, budget: &mut Bud
     (!object.is_empty()).then_some((Json::Object(object), is_written))
 }
 
-/// The number of values in a value.
-fn size(value: &Json) -> usize {
+/// The memory of a value, roughly.
+fn bytes(value: &Json) -> usize {
+    let add = usize::saturating_add;
     match value {
-        Json::Array(items) => items.iter().map(size).fold(1, usize::saturating_add),
-        Json::Object(fields) => fields.values().map(size).fold(1, usize::saturating_add),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => 1,
+        Json::Array(items) => items.iter().map(bytes).fold(48, add),
+        Json::Object(fields) => fields.iter().map(|(name, value)| add(name.len(), bytes(value))).fold(640, add),
+        Json::String(text) => add(text.len(), 48),
+        Json::Null | Json::Bool(_) | Json::Number(_) => 48,
     }
 }
 
 /// The first simple rule that a value breaks: the JSON Pointer in the value, and the rule.
 pub(super) fn broken(schemas: &Schemas<'_>, key: &str, value: &Json, budget: &mut Budget) -> Option<String> {
-    broken_at(&At { schemas, pointer: "", depth: 0 }, schemas.get(key)?, value, budget)
+    const MAX_CHARS: usize = 200;
+    let fault = broken_at(&At { schemas, pointer: "", depth: 0 }, schemas.get(key)?, value, budget)?;
+    Some(fault.chars().take(MAX_CHARS).collect())
 }
 
 /// A place in an example.
@@ -224,11 +240,15 @@ fn collect_fixed(
         }
         let Some(property) = found(schemas, property, 0) else { continue };
         let values: Vec<Json> = match property.get("const") {
-            Some(value) => vec![value.clone()],
-            None => children(property, "enum").take(MAX_VALUES.saturating_add(1)).cloned().collect(),
+            Some(value) => budget.copy(value).into_iter().collect(),
+            None => {
+                let some = children(property, "enum").take(MAX_VALUES.saturating_add(1));
+                some.map(|value| budget.copy(value)).collect::<Option<_>>().unwrap_or_default()
+            }
         };
         let is_simple = values.iter().all(|value| !value.is_object() && !value.is_array());
-        if !values.is_empty() && values.len() <= MAX_VALUES && is_simple {
+        let is_few = !values.is_empty() && values.len() <= MAX_VALUES;
+        if is_few && is_simple && budget.take(name.len()).is_some() {
             into.push((name.clone(), values));
         }
     }

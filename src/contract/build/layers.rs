@@ -42,8 +42,8 @@ impl<'l> Layers<'l> {
     }
 
     /// A field's text.
-    pub(super) fn text(&self, name: &str) -> Option<String> {
-        self.get(name)?.text().map(str::to_owned)
+    pub(super) fn text(&self, context: &Context<'l, '_>, name: &str) -> Option<String> {
+        self.get(name)?.text().filter(|text| context.may_copy(text.len())).map(str::to_owned)
     }
 
     /// The mapping below a field, merged over all layers that have one.

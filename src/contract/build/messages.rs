@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::context::{Context, text};
+use super::context::Context;
 use super::examples;
 use super::layers::Layers;
 use super::schemas::Schemas;
@@ -82,28 +82,32 @@ impl Messages {
             Major::Three => &three::MESSAGE,
         };
         let layers = Layers::of(context, found, object);
-        let id = self.unique(&wanted_id(found, &layers));
-        let content_type = layers.text("contentType");
+        let id = self.unique(&wanted_id(context, found, &layers));
+        let content_type = layers.text(context, "contentType");
         let (payload, mut unchecked) = payload(context, schemas, &layers);
         let content = content_type.as_deref().or(self.default_content_type.as_deref());
         if let Some(content) = content.filter(|content| !is_json(content)) {
             unchecked.get_or_insert_with(|| format!("its content type is {}", quoted(content)));
         }
+        let pointer = found.pointer();
+        if !context.may_copy(pointer.len()) {
+            return None;
+        }
         let main = context.library.root().map(|root| root.document().name());
         let file = Some(found.document().name()).filter(|file| Some(*file) != main);
         let message = Message {
             id: id.clone(),
-            name: layers.text("name"),
-            title: layers.text("title"),
-            summary: layers.text("summary"),
+            name: layers.text(context, "name"),
+            title: layers.text(context, "title"),
+            summary: layers.text(context, "summary"),
             content_type,
             payload,
             correlation: correlation(context, &layers),
-            examples: own_examples(&layers),
+            examples: own_examples(context, &layers),
             discriminators: Vec::new(),
             unchecked,
             file: file.map(str::to_owned),
-            pointer: found.pointer(),
+            pointer,
         };
         self.by_value.insert(found.key(), self.list.len());
         self.list.push(message);
@@ -145,12 +149,12 @@ impl Messages {
 }
 
 /// The name that says most: of a message in a mapping its key, of one inside a list or an operation its own name.
-fn wanted_id(value: Value<'_>, layers: &Layers<'_>) -> String {
+fn wanted_id<'l>(context: &Context<'l, '_>, value: Value<'l>, layers: &Layers<'l>) -> String {
     let pointer = value.pointer();
     let mut steps = pointer.rsplit('/');
     let (last, parent) = (value.last_step(), steps.nth(1).unwrap_or_default());
     let is_named = parent == "messages" || (!pointer.is_empty() && value.document().root().get("asyncapi").is_none());
-    let own = || layers.text("messageId").or_else(|| layers.text("name"));
+    let own = || layers.text(context, "messageId").or_else(|| layers.text(context, "name"));
     if is_named {
         return last;
     }
@@ -174,12 +178,12 @@ fn payload<'l>(
     let Some(value) = layers.get("payload") else {
         return (None, Some("the document does not describe its payload".to_owned()));
     };
-    let mut format = layers.text("schemaFormat");
+    let mut format = layers.text(context, "schemaFormat");
     let mut schema = value;
     // The Multi Format Schema Object of 3.x.
     if context.major == Major::Three
         && let Ok(found) = context.library.follow(value)
-        && let (Some(written), Some(inner)) = (text(found, "schemaFormat"), found.get("schema"))
+        && let (Some(written), Some(inner)) = (context.text(found, "schemaFormat"), found.get("schema"))
     {
         (format, schema) = (Some(written), inner);
     }
@@ -187,7 +191,7 @@ fn payload<'l>(
     if let Format::Other(other) = &format {
         let reason = format!("its schema is in the format {}", quoted(other));
         context.note("schema-format", schema.place(), format!("messages are passed on and not checked: {reason}"));
-        let payload = Payload { format, schema: context.key(schema) };
+        let payload = Payload { format, schema: schemas.raw(context, schema) };
         return (Some(payload), Some(reason));
     }
     match schemas.key(context, schema) {
@@ -200,7 +204,7 @@ fn payload<'l>(
 fn correlation<'l>(context: &mut Context<'l, '_>, layers: &Layers<'l>) -> Option<Correlation> {
     let value = layers.get("correlationId")?;
     let found = context.resolved(value, Level::Note)?;
-    let location = text(found, "location")?;
+    let location = context.text(found, "location")?;
     if let Some(pointer) = location.strip_prefix("$message.payload#") {
         return Some(Correlation { payload: pointer.to_owned() });
     }
@@ -215,13 +219,16 @@ fn correlation<'l>(context: &mut Context<'l, '_>, layers: &Layers<'l>) -> Option
 }
 
 /// The examples that the message itself has: `{name, headers, payload}`.
-fn own_examples(layers: &Layers<'_>) -> Vec<Example> {
+fn own_examples<'l>(context: &Context<'l, '_>, layers: &Layers<'l>) -> Vec<Example> {
     let list = layers.get("examples");
     let examples = list.into_iter().flat_map(Value::items).take(MAX_EXAMPLES).filter_map(|one| {
         // Before 2.1 an example was the payload itself.
         let is_object = one.get("payload").is_some() || one.get("headers").is_some();
         let payload = if is_object { one.get("payload")? } else { one };
-        let name = text(one, "name").or_else(|| text(one, "summary")).filter(|_| is_object);
+        if !context.may_copy(payload.weight()) {
+            return None;
+        }
+        let name = context.text(one, "name").or_else(|| context.text(one, "summary")).filter(|_| is_object);
         Some(Example { name, payload: payload.to_json(), broken: None })
     });
     examples.collect()

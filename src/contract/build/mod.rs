@@ -23,7 +23,7 @@ mod servers;
 mod three;
 mod two;
 
-use self::context::{Context, text};
+use self::context::Context;
 use self::draft::{Draft, Parts};
 use self::layers::Layers;
 use self::messages::Messages;
@@ -57,7 +57,7 @@ pub fn model(library: &Library, options: Options, problems: &mut Problems) -> Op
     }
     let mut schemes = Schemes::new(&mut context, root);
     let servers = servers::servers(&mut context, &mut schemes, root);
-    let default_content_type = text(root, "defaultContentType");
+    let default_content_type = context.text(root, "defaultContentType");
     let mut parts = Parts {
         schemas: Schemas::default(),
         messages: Messages::new(default_content_type.clone()),
@@ -71,8 +71,8 @@ pub fn model(library: &Library, options: Options, problems: &mut Problems) -> Op
     };
     check_websocket(&mut context, &parts.servers, &drafts);
     let info = root.get("info");
-    let of_info = |name: &str| info.and_then(|info| text(info, name));
-    let title = of_info("title");
+    let [title, version, description] =
+        ["title", "version", "description"].map(|name| info.and_then(|info| context.text(info, name)));
     let has_servers = !parts.servers.is_empty();
     let perspective = direction::settle(major, title.as_deref(), has_servers, options.perspective, &mut drafts);
     let (mut routes, channels) = routes::routes(&mut context, &drafts, options.layout);
@@ -80,11 +80,12 @@ pub fn model(library: &Library, options: Options, problems: &mut Problems) -> Op
     schemas.convert(&mut context);
     let messages = messages.into_all(&schemas);
     routes::tell_apart(&mut context, &mut routes, &messages);
+    context.finish();
     Some(Model {
         asyncapi,
         title,
-        version: of_info("version"),
-        description: of_info("description"),
+        version,
+        description,
         default_content_type,
         perspective,
         servers,

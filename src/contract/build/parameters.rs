@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::context::{Context, text, texts};
+use super::context::Context;
 use super::layers::Layers;
 use super::pattern;
 use super::security::{Place as Part, Schemes};
@@ -141,7 +141,7 @@ fn parameter<'l>(context: &mut Context<'l, '_>, name: &str, value: Value<'l>) ->
     let value = if value.is_null() { value } else { context.object(value, object, Level::BlocksRouting)? };
     let schema = value.get("schema").and_then(|schema| context.resolved(schema, Level::BlocksRouting));
     let rules = schema.unwrap_or(value);
-    let description = text(value, "description");
+    let description = context.text(value, "description");
     Some(Parameter { is_required: true, description, ..of_schema(context, name, rules) })
 }
 
@@ -149,9 +149,9 @@ fn parameter<'l>(context: &mut Context<'l, '_>, name: &str, value: Value<'l>) ->
 fn of_schema(context: &mut Context<'_, '_>, name: &str, schema: Value<'_>) -> Parameter {
     let list = schema.get("enum");
     let count = list.into_iter().flat_map(Value::items).count();
-    let allowed = if context.may_use(count) { texts(list) } else { Vec::new() };
-    let constant = text(schema, "const");
-    let pattern = text(schema, "pattern");
+    let allowed = if context.may_use(count) { context.texts(list) } else { Vec::new() };
+    let constant = context.text(schema, "const");
+    let pattern = context.text(schema, "pattern");
     if let Some(Err(reason)) = pattern.as_deref().map(pattern::check) {
         let place = schema.get("pattern").map_or_else(|| schema.place(), Value::place);
         let message = format!("the pattern of {} cannot be checked at the handshake: {reason}", quoted(name));
@@ -162,10 +162,10 @@ fn of_schema(context: &mut Context<'_, '_>, name: &str, schema: Value<'_>) -> Pa
         is_required: false,
         allowed: constant.map_or(allowed, |constant| vec![constant]),
         pattern,
-        default: text(schema, "default"),
-        kind: text(schema, "type"),
+        default: context.text(schema, "default"),
+        kind: context.text(schema, "type"),
         claimed_by: None,
-        description: text(schema, "description"),
+        description: context.text(schema, "description"),
     }
 }
 
@@ -222,7 +222,7 @@ fn object_schema<'l>(context: &mut Context<'l, '_>, value: Value<'l>, field: &st
         context.note("binding-schema", schema.place(), message);
         return Vec::new();
     };
-    let required: HashSet<String> = texts(schema.get("required")).into_iter().collect();
+    let required: HashSet<String> = context.texts(schema.get("required")).into_iter().collect();
     let mut parameters = Vec::new();
     if properties.fields().count() > MAX_BOUND {
         let message = format!("`{field}` has more than {MAX_BOUND} properties");

@@ -102,15 +102,36 @@ impl<'l> Schemas<'l> {
             return Some(key.clone());
         }
         let key = context.key(found);
+        if !context.may_copy(key.len()) {
+            return None;
+        }
         self.keys.insert(found.key(), key.clone());
         self.queue.push((key.clone(), found));
         Some(key)
     }
 
+    /// The key of a schema in another language, which is kept as it is written. A reference inside it means nothing here.
+    pub(super) fn raw(&mut self, context: &mut Context<'l, '_>, value: Value<'l>) -> String {
+        let found = context.library.follow(value).unwrap_or(value);
+        let key = context.key(found);
+        if !self.done.contains_key(&key) && context.may_convert(found.weight().saturating_add(key.len())) {
+            self.done.insert(key.clone(), found.to_json());
+        }
+        key
+    }
+
     /// Converts all schemas that were asked for, and those that they refer to.
     pub(super) fn convert(&mut self, context: &mut Context<'l, '_>) {
         while let Some((key, value)) = self.queue.pop() {
-            let json = self.schema(context, &key, value);
+            let json = if context.may_convert(value.weight().saturating_add(key.len())) {
+                self.schema(context, &key, value)
+            } else {
+                let message = "the schemas take too much memory; this one and those after it are left out";
+                let problem =
+                    Problem::new(Level::BlocksValidation, "schemas-too-large", context.library.place(), message);
+                self.fault(context, &key, problem);
+                Json::Bool(true)
+            };
             self.done.insert(key, json);
         }
         // A schema is as good as those that it refers to.

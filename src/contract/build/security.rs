@@ -1,6 +1,6 @@
 //! Security schemes, and what is asked for at a server or an operation: by name in 2.x, by reference or inline in 3.x.
 
-use super::context::{Context, text};
+use super::context::Context;
 use crate::contract::document::Value;
 use crate::contract::library::is_reference;
 use crate::contract::model::{Credential, Proposal, SecurityScheme};
@@ -85,13 +85,13 @@ impl<'l> Schemes<'l> {
 
     fn add(&mut self, context: &mut Context<'l, '_>, name: String, value: Value<'l>) {
         let Some(found) = context.resolved(value, Level::Note) else { return };
-        let kind = text(found, "type").unwrap_or_default();
+        let kind = context.text(found, "type").unwrap_or_default();
         let proposal = proposal(context, found, &kind);
         if let Proposal::None(reason) = &proposal {
             let message = format!("the security scheme {} becomes no policy: {reason}", quoted(&name));
             context.note("security", found.place(), message);
         }
-        let scheme = SecurityScheme { name, kind, proposal, description: text(found, "description") };
+        let scheme = SecurityScheme { name, kind, proposal, description: context.text(found, "description") };
         self.list.push((found, scheme));
     }
 }
@@ -106,7 +106,7 @@ pub(super) enum Place {
 }
 
 fn proposal<'l>(context: &mut Context<'l, '_>, value: Value<'l>, kind: &str) -> Proposal {
-    let (name, place) = (text(value, "name"), text(value, "in").unwrap_or_default());
+    let (name, place) = (context.text(value, "name"), context.text(value, "in").unwrap_or_default());
     let none = |reason: &str| Proposal::None(reason.to_owned());
     let api_key = |name: Option<String>| match (name, place.as_str()) {
         (None, _) => none("it has no `name`"),
@@ -129,13 +129,13 @@ fn proposal<'l>(context: &mut Context<'l, '_>, value: Value<'l>, kind: &str) -> 
             if name.is_some() {
                 context.note("security", value.place(), "`name` means nothing for `http`");
             }
-            match text(value, "scheme").unwrap_or_default().to_ascii_lowercase().as_str() {
+            match context.text(value, "scheme").unwrap_or_default().to_ascii_lowercase().as_str() {
                 "basic" => Proposal::Basic,
-                "bearer" => Proposal::Bearer(text(value, "bearerFormat")),
+                "bearer" => Proposal::Bearer(context.text(value, "bearerFormat")),
                 _ => none("its `scheme` is neither `basic` nor `bearer`"),
             }
         }
-        "openIdConnect" => Proposal::OpenId(text(value, "openIdConnectUrl")),
+        "openIdConnect" => Proposal::OpenId(context.text(value, "openIdConnectUrl")),
         "oauth2" => Proposal::Bearer(None),
         "userPassword" => Proposal::Basic,
         "X509" => none("client certificates are a setting of the listener"),

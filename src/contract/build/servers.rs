@@ -1,6 +1,6 @@
 //! Servers and their variables, of both generations.
 
-use super::context::{Context, text, texts};
+use super::context::Context;
 use super::security::Schemes;
 use crate::api::target::MAX_TARGET_BYTES;
 use crate::contract::document::Value;
@@ -31,9 +31,9 @@ fn server<'l>(
         Major::Three => &three::SERVER,
     };
     let value = context.object(value, object, Level::Note)?;
-    let protocol_written = text(value, "protocol").unwrap_or_default();
-    let (host, pathname) = (text(value, "host"), text(value, "pathname").unwrap_or_default());
-    let url = text(value, "url");
+    let protocol_written = context.text(value, "protocol").unwrap_or_default();
+    let (host, pathname) = (context.text(value, "host"), context.text(value, "pathname").unwrap_or_default());
+    let url = context.text(value, "url");
     let written = match (&url, &host) {
         (Some(url), _) if context.major == Major::Two || host.is_none() => Some(Written::Url(url)),
         (_, Some(host)) => Some(Written::Host { host, pathname: &pathname }),
@@ -85,8 +85,8 @@ fn variables_of<'l>(context: &mut Context<'l, '_>, server: Value<'l>, url: &str)
             found.push(Variable { name: name.to_owned(), value: None, allowed: Vec::new(), description: None });
             continue;
         };
-        let allowed = texts(value.get("enum"));
-        let default = text(value, "default");
+        let allowed = context.texts(value.get("enum"));
+        let default = context.text(value, "default");
         if let Some(default) = &default
             && !allowed.is_empty()
             && !allowed.contains(default)
@@ -98,7 +98,7 @@ fn variables_of<'l>(context: &mut Context<'l, '_>, server: Value<'l>, url: &str)
             name: name.to_owned(),
             value: default.or_else(|| allowed.first().cloned()),
             allowed,
-            description: text(value, "description"),
+            description: context.text(value, "description"),
         });
     }
     found

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::context::{Context, text};
+use super::context::Context;
 use super::draft::{Draft, Parts};
 use super::layers::Layers;
 use crate::contract::document::Value;
@@ -125,7 +125,7 @@ fn operation<'l>(
         name: Some(name.to_owned()),
         word,
         direction,
-        summary: layers.text("summary"),
+        summary: layers.text(context, "summary"),
         messages,
         reply,
         security: parts.schemes.requirements(context, layers.get("security")),
@@ -182,7 +182,7 @@ fn reply<'l>(
 ) -> Option<Reply> {
     let value = context.object(written, &three::REPLY, Level::BlocksValidation)?;
     let address = value.get("address").and_then(|address| context.resolved(address, Level::Note));
-    let address = address.and_then(|address| text(address, "location"));
+    let address = address.and_then(|address| context.text(address, "location"));
     let channel = value.get("channel").filter(|channel| !channel.is_null());
     let at = channel.and_then(|channel| channel_of(context, by_value, channel));
     let draft = at.and_then(|at| drafts.get(at));

@@ -1,6 +1,6 @@
 //! Channels of AsyncAPI 2.x: the key is the address, `publish` is what clients send and `subscribe` what they receive.
 
-use super::context::{Context, texts};
+use super::context::Context;
 use super::draft::{Draft, Parts};
 use super::layers::Layers;
 use crate::contract::document::Value;
@@ -36,10 +36,10 @@ fn channel<'l>(
         let message = layers.get("message");
         let messages = message.map_or(Vec::new(), |message| parts.messages.ids(context, &mut parts.schemas, message));
         draft.operations.push(Operation {
-            name: layers.text("operationId"),
+            name: layers.text(context, "operationId"),
             word,
             direction,
-            summary: layers.text("summary"),
+            summary: layers.text(context, "summary"),
             messages,
             reply: None,
             security: parts.schemes.requirements(context, layers.get("security")),
@@ -53,7 +53,7 @@ fn channel<'l>(
 
 /// The names of a channel's servers that exist.
 fn servers(context: &mut Context<'_, '_>, parts: &Parts<'_>, channel: Value<'_>) -> Vec<String> {
-    let mut names = texts(channel.get("servers"));
+    let mut names = context.texts(channel.get("servers"));
     names.truncate(1_000);
     names.retain(|name| {
         let is_known = parts.servers.iter().any(|server| server.name == *name);

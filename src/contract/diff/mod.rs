@@ -128,6 +128,10 @@ impl Effect {
 pub struct Changes(Vec<Change>);
 
 impl Changes {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Adds a change, up to [`MAX_CHANGES`].
     pub(super) fn add(&mut self, change: Change) {
         if self.0.len() < MAX_CHANGES {
@@ -140,7 +144,7 @@ impl Changes {
 #[must_use]
 pub fn diff(before: &Model, after: &Model) -> Vec<Change> {
     let mut changes = Changes::default();
-    let mut budget = schema::MAX_WORK;
+    let mut work = schema::Work::default();
     let later: HashMap<&str, &Route> = after.routes.iter().map(|route| (route.path.as_str(), route)).collect();
     let earlier: HashMap<&str, &Route> = before.routes.iter().map(|route| (route.path.as_str(), route)).collect();
     let route = |kind, path: &str, breaks: &[Party]| Change {
@@ -154,7 +158,7 @@ pub fn diff(before: &Model, after: &Model) -> Vec<Change> {
         match later.get(one.path.as_str()) {
             Some(other) => {
                 parameters(&mut changes, one, other);
-                messages(&mut changes, &mut budget, (before, one), (after, other));
+                messages(&mut changes, &mut work, (before, one), (after, other));
             }
             None => changes.add(route(Kind::Removed, &one.path, &[Party::Clients])),
         }
@@ -238,7 +242,7 @@ fn parameter_changes(before: &Parameter, after: &Parameter) -> Vec<(String, Effe
     found
 }
 
-fn messages(changes: &mut Changes, budget: &mut usize, before: (&Model, &Route), after: (&Model, &Route)) {
+fn messages(changes: &mut Changes, work: &mut schema::Work, before: (&Model, &Route), after: (&Model, &Route)) {
     for direction in [Direction::ClientSends, Direction::ClientReceives] {
         let (one, other) = (of_direction(before, direction), of_direction(after, direction));
         let place = |id: &str| format!("route {}, {} {}", quoted(&before.1.path), direction.words(), quoted(id));
@@ -253,7 +257,7 @@ fn messages(changes: &mut Changes, budget: &mut usize, before: (&Model, &Route),
             match other.by_id.get(id) {
                 Some(later) => {
                     let pair = schema::Pair { before: before.0, after: after.0, direction, place: &place(id) };
-                    schema::payloads(changes, budget, &pair, message, later);
+                    schema::payloads(changes, work, &pair, message, later);
                 }
                 None => changes.add(change(Kind::Removed, id, Effect::Narrower)),
             }

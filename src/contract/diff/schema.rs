@@ -12,8 +12,10 @@ use crate::contract::document::pointer::escaped;
 use crate::contract::model::{Direction, Message, Model};
 use crate::contract::problem::quoted;
 
-/// The work of a whole comparison, in pairs of schemas.
-pub(super) const MAX_WORK: usize = 100_000;
+/// The most work of a whole comparison: pairs of schemas, and 64 bytes of values each.
+const MAX_WORK: usize = 100_000;
+/// The bytes of values that cost as much as a pair of schemas.
+const BYTES_OF_PAIR: usize = 64;
 /// The deepest nesting that is compared.
 const MAX_DEPTH: usize = 160;
 
@@ -39,6 +41,19 @@ const SILENT: &[&str] = &[
 const LOWER_BOUNDS: &[&str] = &["minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "minContains"];
 const UPPER_BOUNDS: &[&str] = &["maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties", "maxContains"];
 
+/// The work that is left of a whole comparison, and what is known to be the same already: many messages may have one schema.
+#[derive(Debug)]
+pub(super) struct Work {
+    left: usize,
+    same: HashSet<(usize, usize)>,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        Self { left: MAX_WORK, same: HashSet::new() }
+    }
+}
+
 /// Two models, a direction and a place.
 pub(super) struct Pair<'m> {
     pub(super) before: &'m Model,
@@ -48,8 +63,9 @@ pub(super) struct Pair<'m> {
 }
 
 /// Compares the payloads of a message.
-pub(super) fn payloads(changes: &mut Changes, budget: &mut usize, pair: &Pair<'_>, before: &Message, after: &Message) {
-    let mut comparison = Comparison { pair, changes, budget, seen: HashSet::new() };
+pub(super) fn payloads(changes: &mut Changes, work: &mut Work, pair: &Pair<'_>, before: &Message, after: &Message) {
+    let before_these = changes.len();
+    let mut comparison = Comparison { pair, changes, work, seen: HashSet::new() };
     match (&before.payload, &after.payload) {
         (None, None) => {}
         (None, Some(_)) => comparison.changed("", "its payload is described now", Effect::Narrower),
@@ -67,12 +83,17 @@ pub(super) fn payloads(changes: &mut Changes, budget: &mut usize, pair: &Pair<'_
     if before.content_type != after.content_type {
         comparison.changed("", "its content type changed", Effect::Other);
     }
+    let Comparison { seen, .. } = comparison;
+    // A full list tells nothing.
+    if changes.len() == before_these && before_these < super::MAX_CHANGES && work.left > 0 {
+        work.same.extend(seen);
+    }
 }
 
 struct Comparison<'m, 'c> {
     pair: &'c Pair<'m>,
     changes: &'c mut Changes,
-    budget: &'c mut usize,
+    work: &'c mut Work,
     seen: HashSet<(usize, usize)>,
 }
 
@@ -103,11 +124,13 @@ impl Comparison<'_, '_> {
 
     /// `depth` bounds the recursion.
     fn schemas(&mut self, at: &str, before: &Json, after: &Json, depth: usize) {
-        let Some(left) = self.budget.checked_sub(1).filter(|_| depth < MAX_DEPTH) else { return };
-        *self.budget = left;
+        if self.work.left == 0 || depth >= MAX_DEPTH {
+            return;
+        }
+        self.work.left = self.work.left.saturating_sub(1);
         let (one, other) = (found(self.pair.before, before), found(self.pair.after, after));
         let identity = (std::ptr::from_ref(one) as usize, std::ptr::from_ref(other) as usize);
-        if !self.seen.insert(identity) {
+        if self.work.same.contains(&identity) || !self.seen.insert(identity) {
             return;
         }
         let empty = Map::new();
@@ -154,7 +177,13 @@ impl Comparison<'_, '_> {
                 (None, None) => None,
             }
         };
+        let is_same = |keyword: &str| before.get(keyword) == after.get(keyword);
+        if is_same("const") && is_same("enum") {
+            return;
+        }
         let (one, other) = (values(before), values(after));
+        let bytes = one.iter().chain(&other).flatten().map(String::len).fold(0, usize::saturating_add);
+        self.work.left = self.work.left.saturating_sub(bytes.div_euclid(BYTES_OF_PAIR));
         if one != other {
             let effect = effect_of_sets(one.as_ref(), other.as_ref(), BTreeSet::contains);
             self.changed(at, "its values changed", effect);

@@ -220,6 +220,8 @@ impl<'d> Value<'d> {
     pub fn step(self, step: &str) -> Option<Self> {
         match &self.node()?.data {
             Data::Fields(_) => self.get(step),
+            // Digits without zeros before them (RFC 6901 section 4).
+            Data::List(_) if step.starts_with('+') || (step.len() > 1 && step.starts_with('0')) => None,
             Data::List(items) => items.get(step.parse::<usize>().ok()?).map(|id| self.with(*id)),
             Data::Scalar(..) => None,
         }
@@ -300,6 +302,24 @@ impl<'d> Value<'d> {
                 Json::Object(self.fields().map(|(name, value)| (name.to_owned(), value.to_json())).collect())
             }
             None => Json::Null,
+        }
+    }
+
+    /// The bytes that the value takes as JSON in memory, roughly.
+    #[must_use]
+    pub fn weight(self) -> usize {
+        const OF_VALUE: usize = 48;
+        // A map allocates room for eleven fields at a time.
+        const OF_FIELDS: usize = 640;
+        let add = usize::saturating_add;
+        match self.node().map(|node| &node.data) {
+            Some(Data::Scalar(text, _)) => add(text.len(), OF_VALUE),
+            Some(Data::List(_)) => self.items().map(Self::weight).fold(OF_VALUE, add),
+            Some(Data::Fields(fields)) => {
+                let room = fields.list.len().div_ceil(11).saturating_mul(OF_FIELDS);
+                self.fields().map(|(name, value)| add(name.len(), value.weight())).fold(room, add)
+            }
+            None => 0,
         }
     }
 

@@ -37,7 +37,7 @@ pub struct Message {
 pub struct Payload {
     /// The language of the schema.
     pub format: Format,
-    /// The schema's key in [`super::Model::schemas`]; for [`Format::Other`] the pointer to the raw schema.
+    /// The schema's key in [`super::Model::schemas`]; for [`Format::Other`] that of the raw schema, as it is written.
     pub schema: String,
 }
 

@@ -92,7 +92,9 @@ fn t23_formats_that_are_no_json_are_kept_and_not_checked() {
         "channels:\n  c: {address: /, messages: {m: {payload: {schemaFormat: 'application/vnd.google.protobuf;version=3', schema: 'message M {}'}}, n: {payload: {schemaFormat: 'application/schema+json;version=draft-07', schema: {type: string}}}}}\n",
     ));
     assert!(multi.messages[0].unchecked.is_some() && multi.messages[1].unchecked.is_none());
-    assert_eq!(multi.schemas.len(), 1);
+    // What is not checked is kept as it is written.
+    assert_eq!(multi.schemas["#/channels/c/messages/m/payload/schema"], "message M {}");
+    assert_eq!(multi.schemas.len(), 2);
 }
 
 #[test]

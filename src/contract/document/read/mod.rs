@@ -10,7 +10,7 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use super::{Data, Document, Field, Fields, Id, MAX_DEPTH, Node, Scalar, scalar};
 use crate::contract::problem::{Level, Place, Problem, Problems, quoted};
 
-/// The longest name of a field that is written without `?`, in characters.
+/// The longest name of a field, in bytes; without a `?` before it also in characters.
 const MAX_KEY_CHARS: usize = 4096;
 
 /// Reads a file. `budget` is the number of values that the contract may still have, and becomes smaller.
@@ -180,6 +180,10 @@ impl Reader<'_> {
 
     fn field_name(&mut self, text: &str, style: ScalarStyle, span: &Span) -> Result<(), Box<Problem>> {
         let (line, column) = (small(span.start.line()), small(span.start.col()).saturating_add(1));
+        if text.len() > MAX_KEY_CHARS {
+            let message = format!("the name of a field has {} bytes, and may have {MAX_KEY_CHARS}", text.len());
+            return Err(self.fault("key", line, column, message).into());
+        }
         let is_merge = text == "<<" && style == ScalarStyle::Plain;
         let Some(open) = self.open.last_mut() else { return Ok(()) };
         let is_duplicate = !open.names.insert(text.into());
