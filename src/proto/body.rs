@@ -117,6 +117,9 @@ impl Body {
         *bytes = behind;
         self.line.extend_from_slice(rest);
         let line = std::mem::take(&mut self.line);
+        if line.len() > MAX_SIZE_LINE_BYTES {
+            return Err(Malformed);
+        }
         match self.state {
             State::ChunkEnd if line == b"\r\n" => self.state = State::Size,
             State::ChunkEnd => return Err(Malformed),

@@ -27,6 +27,7 @@ use crate::proto::accept::{accept_for, key_from};
 use crate::proto::close;
 use crate::proto::forward::{ClientRequest, write_client_request};
 use crate::proto::head::{self, HeadLimits};
+use crate::proto::head_check::{HeadCheck, HeadKind};
 use crate::proto::response::{Expected, Response};
 use crate::routing::target::{self, Target};
 use crate::tls::client::{ClientFiles, ClientTls, Trust, server_name};
@@ -37,6 +38,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The time and the number of bytes for which a refusal's body is read.
 const LISTENING: Duration = Duration::from_secs(1);
 const MAX_BODY_BYTES: usize = 4096;
+/// Bytes of an answer that is not HTTP that a message repeats.
+const MAX_SHOWN_BYTES: usize = 64;
 const HEAD: HeadLimits = HeadLimits { max_bytes: 32 * 1024, max_lines: 128 };
 
 #[derive(clap::Args, Debug)]
@@ -224,7 +227,7 @@ async fn shake_hands(
     write_client_request(&asked, &mut request);
     link.write_all(&request).await?;
     let deadline = Instant::now() + PATIENCE;
-    let mut bytes = Vec::new();
+    let (mut bytes, mut check) = (Vec::new(), HeadCheck::new(HeadKind::Response));
     let end = loop {
         let seen = bytes.len();
         let mut chunk = [0; 4096];
@@ -237,7 +240,8 @@ async fn shake_hands(
         bytes.extend(chunk.iter().take(n));
         match head::find_end(&bytes, seen, &HEAD) {
             Ok(Some(end)) => break end,
-            Ok(None) => {}
+            // A server of another protocol may wait for us: nothing that is still to come makes a head of this.
+            Ok(None) => check.advance(&bytes, &HEAD).map_err(|_| not_http(&bytes))?,
             Err(_) => return Err(Failure::Failed("the server's answer is too long".to_owned())),
         }
     };
@@ -249,6 +253,13 @@ async fn shake_hands(
     }
     response.verify(&Expected::without_extensions(accept_for(&key), &options.subprotocol)).map_err(refused)?;
     Ok(early)
+}
+
+/// The failure of a server that does not speak HTTP, with the start of its first line.
+fn not_http(answer: &[u8]) -> Failure {
+    let line = answer.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let shown = line.get(..MAX_SHOWN_BYTES).unwrap_or(line).escape_ascii();
+    Failure::Failed(format!("the server does not speak HTTP/1.1: its answer begins with {shown}"))
 }
 
 async fn declined(status: u16, mut body: Vec<u8>, link: &mut Link) -> String {

@@ -1,6 +1,7 @@
 //! Heads that can never be right, odd but harmless ones, and very long ones: from clients and from upstreams.
 
 use crate::harness::peer::{Wire, header, headers};
+use crate::harness::process::run_briefly;
 use crate::harness::site::Site;
 use crate::harness::wait::PATIENCE;
 use crate::harness::{Came, Ended, Peer, Ringway, Script, client, open};
@@ -191,4 +192,12 @@ fn an_odd_but_right_head_in_many_slices_opens() {
     assert!(client.head().starts_with("HTTP/1.1 101 "));
     client.finish();
     assert_ne!(client.all(PATIENCE).ended, Ended::Open);
+}
+
+#[test]
+fn a17_ringway_ws_says_at_once_that_a_server_does_not_speak_http() {
+    let server = Script::answers("SSH-2.0-OpenSSH_9.9\r\n").plays();
+    let (code, _, errors) = run_briefly(&["ws", &format!("ws://{}/", server.address())]);
+    assert_eq!(code, 1, "{errors}");
+    assert!(errors.contains("does not speak HTTP/1.1") && errors.contains("SSH-2.0"), "{errors}");
 }
