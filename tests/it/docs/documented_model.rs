@@ -88,7 +88,13 @@ fn the_table_of_the_lifecycle_is_the_programs() {
 #[test]
 fn the_table_of_policies_is_the_programs() {
     let text = document("docs/apis.md");
-    let starts = ["| `preserve_host` | `true`", "| `abnormal_close_code` | a close", "| `insecure_", "| `limits."];
+    let starts = [
+        "| `preserve_host` | `true`",
+        "| `abnormal_close_code` | a close",
+        "| `insecure_",
+        "| `upstream_server_name` | a host",
+        "| `limits.",
+    ];
     let rows = starts.iter().flat_map(|start| rows(&text, start));
     let documented: Vec<String> = rows.map(|row| row.join(" | ")).collect();
     let node = LimitArgs::default().policies(false);
