@@ -218,9 +218,11 @@ fn deployment_in<'a>(api: &'a Api, environment: &str) -> Option<&'a Deployment> 
     api.deployments.iter().find(|it| it.environment.as_str() == environment)
 }
 
-/// True if a deployment is what it was when `api` was read.
+/// True if a deployment is what it was when `api` was read. The state of its endpoints is no part of it: they fail and recover
+/// by themselves, and not each answer of the node lists them.
 fn is_unchanged(api: &Api, deployment: &Deployment) -> bool {
-    deployment_in(api, deployment.environment.as_str()) == Some(deployment)
+    let without_endpoints = |deployment: &Deployment| Deployment { endpoints: None, ..deployment.clone() };
+    deployment_in(api, deployment.environment.as_str()).map(without_endpoints) == Some(without_endpoints(deployment))
 }
 
 /// Says what runs where after `verb`, and whether it did before. `from` is the environment that it came from, if any.
