@@ -17,7 +17,7 @@ pub enum Element<'a> {
         name: &'a [u8],
         /// The whole element.
         text: &'a [u8],
-        /// True if a parameter is empty, which section 9.1 does not allow: [`write_extension`] leaves it out.
+        /// True if a parameter is empty, which section 9.1 does not allow: the extension is passed on without it.
         has_empty_parameters: bool,
     },
     /// No extension: nobody can know what it means.
