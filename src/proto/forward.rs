@@ -95,16 +95,19 @@ fn is_dropped(name: &str, trusted: bool) -> bool {
 
 fn write_forwarded(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
     let client = via.client.to_canonical();
-    write_appended("X-Forwarded-For", client.to_string().as_bytes(), request, via, out);
+    let address = client.to_string();
+    write_appended("X-Forwarded-For", address.as_bytes(), request, via, out);
     // Of the other two headers the first value counts: it is about the outermost client.
     write_first("X-Forwarded-Proto", via.scheme.as_bytes(), request, via, out);
     write_first("X-Forwarded-Host", request.host.as_str().as_bytes(), request, via, out);
     // RFC 7239 section 6: an IPv6 address stands in brackets and quotes.
-    let node = match client {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("\"[{address}]\""),
+    let (before, after) = match client {
+        IpAddr::V4(_) => ("", ""),
+        IpAddr::V6(_) => ("\"[", "]\""),
     };
-    let element = format!("for={node};host=\"{}\";proto={}", request.host.as_str(), via.scheme);
+    let host = request.host.as_str();
+    // Joined, because `format!` costs some thousand instructions a handshake.
+    let element = ["for=", before, &address, after, ";host=\"", host, "\";proto=", via.scheme].concat();
     write_appended("Forwarded", element.as_bytes(), request, via, out);
 }
 

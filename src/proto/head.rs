@@ -67,10 +67,11 @@ pub fn requested_path(bytes: &[u8]) -> Option<&str> {
     if !version.starts_with("HTTP/") || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
         return None;
     }
-    match target.split_once("://") {
-        Some((_, rest)) => Some(rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/")),
-        None => Some(target).filter(|target| target.starts_with('/') || *target == "*"),
+    if target.starts_with('/') || target == "*" {
+        return Some(target);
     }
+    let (_, rest) = target.split_once("://")?;
+    Some(rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"))
 }
 
 impl From<httparse::Error> for HeadError {
@@ -92,7 +93,8 @@ pub(super) const NO_LINES: Lines<'static> = [httparse::EMPTY_HEADER; MAX_LINES];
 /// True if a byte may be part of a token (RFC 9110 section 5.6.2).
 #[must_use]
 pub fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9')
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
 /// True if a text is a token.

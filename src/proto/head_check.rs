@@ -28,6 +28,15 @@ pub struct HeadCheck {
     lines: usize,
 }
 
+/// The state of the line whose bytes are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LineEnd {
+    /// The LF has arrived.
+    Complete,
+    /// The LF has not arrived.
+    Awaited,
+}
+
 /// Bytes of a request's method that are checked before its line is complete.
 const MAX_METHOD_BYTES: usize = 16;
 
@@ -49,18 +58,30 @@ impl HeadCheck {
     /// # Errors
     /// The first fault in the order of the bytes.
     pub fn advance(&mut self, head: &[u8], limits: &HeadLimits) -> Result<(), HeadError> {
-        let mut previous = self.checked.checked_sub(1).and_then(|at| head.get(at)).copied().unwrap_or(0);
-        for (at, byte) in head.iter().enumerate().skip(self.checked) {
-            match (previous, *byte) {
-                (b'\r', b'\n') => self.end_line(head, at.saturating_add(1), limits)?,
-                (b'\r', _) | (_, b'\n') => return Err(HeadError::Malformed),
-                (_, b'\t' | b'\r' | 0x20..=0x7E | 0x80..) => {}
-                (_, 0..=0x1F | 0x7F) => return Err(HeadError::Malformed),
-            }
-            previous = *byte;
+        while let Some(before) = memchr::memchr(b'\n', head.get(self.checked..).expected_or_default()) {
+            let line_feed = self.checked.saturating_add(before);
+            let end = line_feed.saturating_add(1);
+            self.check_text(head, line_feed, LineEnd::Complete)?;
+            self.end_line(head, end, limits)?;
+            self.checked = end;
         }
+        self.check_text(head, head.len(), LineEnd::Awaited)?;
         self.checked = head.len();
         self.check_start(head)
+    }
+
+    /// Checks the bytes that are new in a line, up to the offset `end`, at which its LF stands if it is complete.
+    #[inline]
+    fn check_text(&self, head: &[u8], end: usize, line_end: LineEnd) -> Result<(), HeadError> {
+        // The last byte that was checked may be a CR, which is right only before an LF.
+        let from = self.line_start.max(self.checked.saturating_sub(1));
+        let new = head.get(from..end).expected_or_default();
+        let text = match (new.split_last(), line_end) {
+            (Some((b'\r', text)), _) => text,
+            (_, LineEnd::Complete) => return Err(HeadError::Malformed),
+            (_, LineEnd::Awaited) => new,
+        };
+        if is_text(text) { Ok(()) } else { Err(HeadError::Malformed) }
     }
 
     /// Checks the line that ends at the offset `end`.
@@ -95,6 +116,14 @@ impl HeadCheck {
             };
         if may_go_on { Ok(()) } else { Err(HeadError::Malformed) }
     }
+}
+
+/// True if no byte is a control byte other than a tab. Looks at all bytes, whatever the first ones are, so that the compiler can
+/// compare many at once.
+#[inline]
+fn is_text(bytes: &[u8]) -> bool {
+    let is_control = |byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7F;
+    !bytes.iter().fold(false, |found, byte| found | is_control(*byte))
 }
 
 /// Checks a request line or a status line, its line end included.

@@ -16,6 +16,7 @@ pub struct ChainKey([u8; 16]);
 pub struct Pseudonym([u8; PSEUDONYM_BYTES]);
 
 const PREFIX: &[u8] = b"ringway-";
+const HEX: &[u8; 16] = b"0123456789abcdef";
 const PSEUDONYM_BYTES: usize = 24;
 
 impl ChainKey {
@@ -30,13 +31,16 @@ impl ChainKey {
     pub fn pseudonym(&self, route: u64) -> Pseudonym {
         let mut hasher = DefaultHasher::new();
         (self.0, route).hash(&mut hasher);
-        let hash = hasher.finish();
-        let digit = |at: u32| {
-            let nibble = hash.checked_shr(60_u32.saturating_sub(at.saturating_mul(4))).unwrap_or(0) & 0xf;
-            u32::try_from(nibble).ok().and_then(|nibble| char::from_digit(nibble, 16)).map_or(b'0', |digit| digit as u8)
-        };
-        let mut text = PREFIX.iter().copied().chain((0..16).map(digit));
-        Pseudonym(std::array::from_fn(|_| text.next().unwrap_or(b'0')))
+        let mut rest = hasher.finish();
+        let digits = std::iter::repeat_with(|| {
+            rest = rest.rotate_left(4);
+            usize::try_from(rest & 0xf).ok().and_then(|digit| HEX.get(digit)).copied().unwrap_or(b'0')
+        });
+        let mut name = [0; PSEUDONYM_BYTES];
+        for (to, byte) in name.iter_mut().zip(PREFIX.iter().copied().chain(digits)) {
+            *to = byte;
+        }
+        Pseudonym(name)
     }
 }
 

@@ -81,7 +81,16 @@ impl Relay {
         }
         let client_at = check(&mut self.client, &self.upstream, ping_interval, pong, cx)?;
         let upstream_at = check(&mut self.upstream, &self.client, upstream_ping_interval, pong, cx)?;
-        Ok([idle_at, client_at, upstream_at].into_iter().flatten().min())
+        Ok(earlier(earlier(idle_at, client_at), upstream_at))
+    }
+}
+
+/// The earlier of two moments, if there is one. An iterator over them costs some 50 instructions a message.
+#[inline]
+fn earlier(a: Option<Time>, b: Option<Time>) -> Option<Time> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (only, None) | (None, only) => only,
     }
 }
 
