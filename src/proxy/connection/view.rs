@@ -53,7 +53,9 @@ impl Connection {
             labels: routes.get(self.route).labels().cloned(),
             stage: match self.stage {
                 Stage::Relay(_) | Stage::Echo(_) => view::Stage::Open,
-                Stage::Closing(_) | Stage::Linger(..) | Stage::Answer(..) | Stage::Gone(..) => view::Stage::Closing,
+                Stage::Closing(_) | Stage::Linger(..) | Stage::Answer(..) | Stage::Decline(_) | Stage::Gone(..) => {
+                    view::Stage::Closing
+                }
                 _ => view::Stage::Handshake,
             },
             tls: self.trace.tls,
