@@ -1,4 +1,4 @@
-//! The measured proxies: [`list`] names them, [`find`] looks for their programs, and this file turns one into a process to
+//! The measured proxies: `list` names them, [`find`] looks for their programs, and this file turns one into a process to
 //! start.
 
 mod find;
