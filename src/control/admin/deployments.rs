@@ -176,6 +176,8 @@ async fn start(
         (status = 422, description = "`fields-invalid`")))]
 async fn check(
     State(admin): State<Admin>,
+    // Read although nothing is changed: the rule of this header is the same for every POST.
+    _: Who,
     Names(place): Names<Place>,
     _: NoBody,
 ) -> Result<Json<TargetCheck>, Refused> {
