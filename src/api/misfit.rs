@@ -14,7 +14,7 @@ pub struct Misfit {
     pub message: String,
 }
 
-/// What serde says at the start of a message, and the rule that it means.
+/// The starts of serde's messages, each with the rule that it means.
 const STARTS: [(&str, &str); 6] = [
     ("unknown field", "unknown"),
     ("missing field", "required"),
@@ -92,7 +92,7 @@ fn range(of: &str) -> Option<(String, String)> {
     }
 }
 
-/// What serde expected; a description of our own passes as it is.
+/// The expectation that serde names; a description of our own passes as it is.
 fn wanted(expected: &str) -> &str {
     match expected {
         "a string" | "string" | "a borrowed string" => "text",
@@ -108,7 +108,7 @@ fn wanted(expected: &str) -> &str {
     }
 }
 
-/// What serde found.
+/// The value that serde found.
 fn kind(found: &str) -> &'static str {
     let first = found.split([' ', '`']).next().unwrap_or_default();
     match first {

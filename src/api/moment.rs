@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serializer};
 /// Writes a time.
 ///
 /// # Errors
-/// Those of the serializer.
+/// The errors of the serializer.
 pub fn serialize<S: Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(&shown(*at))
 }
@@ -25,14 +25,14 @@ pub fn shown(at: Timestamp) -> String {
     format!("{at:.3}")
 }
 
-/// The same for a time that may be missing.
+/// Writes a time that may be missing.
 pub mod optional {
     use super::{Deserialize, Deserializer, Serializer, Timestamp, shown};
 
     /// Writes a time, or null.
     ///
     /// # Errors
-    /// Those of the serializer.
+    /// The errors of the serializer.
     #[allow(clippy::ref_option, reason = "serde gives the field as it is")]
     pub fn serialize<S: Serializer>(at: &Option<Timestamp>, to: S) -> Result<S::Ok, S::Error> {
         match at {

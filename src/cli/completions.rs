@@ -50,7 +50,7 @@ pub(super) fn answer() -> Option<ExitCode> {
     Some(if answered.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What a value may be.
+/// The kinds of values that are completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Api,

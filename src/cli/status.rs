@@ -11,7 +11,7 @@ use super::{Failure, env};
 use crate::api::view::health::{Health, HealthStatus, StoreState};
 use crate::api::view::snapshot::InForce;
 
-/// What a node answers about itself.
+/// The answers of a node about itself.
 #[derive(Serialize)]
 struct Status {
     address: String,

@@ -90,9 +90,9 @@ pub struct Report {
 /// Bytes in the kernel's buffers of a shard's connections, estimated from a sample of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KernelBytes {
-    /// Of clients: sent and not acknowledged, and received and not read.
+    /// Bytes of clients: sent and not acknowledged, and received and not read.
     pub client: [u64; 2],
-    /// Of upstreams, in the same order.
+    /// Bytes of upstreams, in the same order.
     pub upstream: [u64; 2],
 }
 

@@ -21,11 +21,11 @@ const MAX_NUMBER: u16 = 9_999;
 pub struct Suggested {
     /// The value.
     pub value: String,
-    /// What was changed or dropped, as a sentence.
+    /// The changed or dropped part, as a sentence.
     pub remark: Option<String>,
 }
 
-/// What a contract says about its API.
+/// The values that a contract gives for its API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Predefined {
     /// The name, from `info.title`.

@@ -69,9 +69,9 @@ pub struct Problem {
     pub level: Level,
     /// The rule that is broken; a stable name for programs.
     pub rule: &'static str,
-    /// What is wrong, in one sentence without its full stop.
+    /// The fault, in one sentence without its full stop.
     pub message: String,
-    /// What belongs there.
+    /// The form that belongs there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
     /// The known name that is most like an unknown one.

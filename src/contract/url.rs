@@ -96,7 +96,7 @@ impl fmt::Display for ServerUrl {
     }
 }
 
-/// What a document writes for a server's URL.
+/// The parts that a document writes for a server's URL.
 #[derive(Clone, Copy, Debug)]
 pub enum Written<'t> {
     /// `url` of 2.x.

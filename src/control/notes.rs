@@ -1,4 +1,4 @@
-//! What lasts, for the health page: problems, and options that wait for a restart. The log shows them only once.
+//! The lasting conditions for the health page: problems, and options that wait for a restart. The log shows them only once.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -22,7 +22,7 @@ pub(super) struct Declared {
     notes: Notes,
 }
 
-/// What became of the files.
+/// The outcome for each of the files.
 pub(super) struct Applied {
     /// Documents that are as the files say.
     pub(super) documents: usize,

@@ -21,13 +21,13 @@ pub struct Body {
 /// The next part of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// So many bytes of a body of known length.
+    /// This many bytes of a body of known length are left.
     Known(u64),
     /// Bytes until the upstream closes.
     UntilClose,
     /// The line with a chunk's size.
     Size,
-    /// So many bytes of a chunk.
+    /// This many bytes of a chunk are left.
     Chunk(u64),
     /// The line end behind a chunk.
     ChunkEnd,

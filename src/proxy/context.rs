@@ -23,11 +23,11 @@ pub(super) struct Context<'a, T> {
     pub(super) route: RouteSlot,
     /// The index of the listener that accepted the connection.
     pub(super) listener: u16,
-    /// Whether new clients should come here.
+    /// Tells whether new clients should come here.
     pub(super) readiness: Readiness,
 }
 
-/// Whether a balancer should send new clients.
+/// The answer to whether a balancer should send new clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Readiness {
     /// The shard takes new clients.

@@ -31,7 +31,7 @@ pub struct Journal {
 pub enum Kept {
     /// One for each connection.
     All,
-    /// Those that cause a warning ([`Record::is_notable`]): the log shows no others.
+    /// The records that cause a warning ([`Record::is_notable`]): the log shows no others.
     Notable,
 }
 

@@ -17,7 +17,7 @@ pub(super) struct CloseFrame {
 
 /// The last thing that a side is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Farewell {
+pub(super) enum Termination {
     /// Everything that the other side sends, its close frame included, then the end of the connection (FIN). If the
     /// other side ends without a close frame, this side gets none either.
     Relayed,
@@ -30,7 +30,7 @@ pub(super) enum Farewell {
 /// One side's part of the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SidePlan {
-    pub(super) farewell: Farewell,
+    pub(super) termination: Termination,
     /// `true` if bytes that this side still sends are forwarded.
     pub(super) is_forwarded: bool,
     /// `true` if this side broke a rule: its answer to our close frame is not awaited for long.
@@ -50,7 +50,8 @@ pub(super) struct Plan {
 }
 
 /// A side that goes on as before.
-const LIVE: SidePlan = SidePlan { farewell: Farewell::Relayed, is_forwarded: true, is_culprit: false, is_dead: false };
+const LIVE: SidePlan =
+    SidePlan { termination: Termination::Relayed, is_forwarded: true, is_culprit: false, is_dead: false };
 /// A side that has ended on its own.
 const ENDED: SidePlan = SidePlan { is_forwarded: false, ..LIVE };
 /// A side that cannot be reached any more.
@@ -74,12 +75,12 @@ pub(super) fn drain_close(cause: Cause) -> CloseFrame {
     CloseFrame { code, reason: close_reason(cause) }
 }
 
-/// The farewell of the side whose peer ended without a close frame: the same end, unless the client's API names a close
+/// The termination of the side whose peer ended without a close frame: the same end, unless the client's API names a close
 /// code (`abnormal_close_code`). A client's library reconnects after an abnormal end and may not after a close frame, so
 /// Ringway sends none in the name of an upstream that sent none.
-fn abnormal_farewell(culprit: Side, as_it_was: Farewell, reason: &'static str, code: Option<u16>) -> Farewell {
+fn abnormal_termination(culprit: Side, as_it_was: Termination, reason: &'static str, code: Option<u16>) -> Termination {
     match (culprit, code) {
-        (Side::Upstream, Some(code)) => Farewell::Close(CloseFrame { code, reason }),
+        (Side::Upstream, Some(code)) => Termination::Close(CloseFrame { code, reason }),
         _ => as_it_was,
     }
 }
@@ -91,25 +92,26 @@ impl Plan {
             End::Closed(side) => Self::new(end, side, ENDED, LIVE),
             End::Ended(side) => {
                 let reason = "upstream ended without a close frame";
-                let farewell = abnormal_farewell(side, Farewell::Relayed, reason, abnormal_close_code);
-                Self::new(end, side, ENDED, SidePlan { farewell, ..LIVE }).extending_deadline()
+                let termination = abnormal_termination(side, Termination::Relayed, reason, abnormal_close_code);
+                Self::new(end, side, ENDED, SidePlan { termination, ..LIVE }).extending_deadline()
             }
             End::Broken(side, fault) => {
-                let as_it_was = if fault == Fault::Reset { Farewell::Reset } else { Farewell::Relayed };
-                let farewell = abnormal_farewell(side, as_it_was, "upstream connection lost", abnormal_close_code);
-                Self::new(end, side, DEAD, SidePlan { farewell, ..ENDED })
+                let as_it_was = if fault == Fault::Reset { Termination::Reset } else { Termination::Relayed };
+                let termination =
+                    abnormal_termination(side, as_it_was, "upstream connection lost", abnormal_close_code);
+                Self::new(end, side, DEAD, SidePlan { termination, ..ENDED })
             }
             End::Silent(side) => {
                 let reason = "upstream did not answer a ping";
-                let farewell = abnormal_farewell(side, Farewell::Relayed, reason, abnormal_close_code);
-                Self::new(end, side, DEAD, SidePlan { farewell, ..ENDED })
+                let termination = abnormal_termination(side, Termination::Relayed, reason, abnormal_close_code);
+                Self::new(end, side, DEAD, SidePlan { termination, ..ENDED })
             }
             End::Violated(side, violation) => {
                 let (code, reason) = match side {
                     Side::Client => (close::GOING_AWAY, "client broke the protocol"),
                     Side::Upstream => (close::BAD_GATEWAY, "upstream broke the protocol"),
                 };
-                let other = SidePlan { farewell: Farewell::Close(CloseFrame { code, reason }), ..LIVE };
+                let other = SidePlan { termination: Termination::Close(CloseFrame { code, reason }), ..LIVE };
                 let culprit = closed_with(violation.close_code(), violation.code());
                 Self::new(end, side, SidePlan { is_culprit: true, ..culprit }, other)
             }
@@ -161,5 +163,5 @@ impl Plan {
 
 /// A side that is sent a close frame, and from which nothing more is forwarded.
 fn closed_with(code: u16, reason: &'static str) -> SidePlan {
-    SidePlan { farewell: Farewell::Close(CloseFrame { code, reason }), ..ENDED }
+    SidePlan { termination: Termination::Close(CloseFrame { code, reason }), ..ENDED }
 }

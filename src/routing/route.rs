@@ -109,7 +109,7 @@ pub struct Endpoint {
     pub tls: Option<UpstreamTls>,
     /// The addresses of the target's host.
     pub addresses: Arc<AddressCell>,
-    /// What handshakes found out about the endpoint.
+    /// The findings of handshakes about the endpoint.
     pub health: Arc<EndpointHealth>,
 }
 

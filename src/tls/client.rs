@@ -131,7 +131,7 @@ fn pair(
 /// The trusted authorities.
 struct Roots {
     store: RootCertStore,
-    /// Those that the operator named: a server may show one of them as its own certificate.
+    /// The certificates that the operator named: a server may show one of them as its own certificate.
     named: Vec<CertificateDer<'static>>,
 }
 

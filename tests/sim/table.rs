@@ -23,7 +23,7 @@ pub(crate) fn is_closed_by(end: End, told: Told) -> bool {
     matches!(end, End::Closed(side) if is_at(told, side))
 }
 
-fn farewell(cause: Cause, told: Told) -> (u16, &'static str) {
+fn termination(cause: Cause, told: Told) -> (u16, &'static str) {
     match cause {
         Cause::Shutdown => (1001, "proxy is shutting down"),
         Cause::Undeployed => (1001, "API was undeployed"),
@@ -61,7 +61,7 @@ pub(crate) fn row(end: End, told: Told, code: Option<u16>) -> Option<(u16, &'sta
         End::Violated(..) if told == Told::Upstream => Some((1001, "client broke the protocol")),
         End::Violated(..) => Some((1014, "upstream broke the protocol")),
         End::Idle => Some((1001, "idle timeout")),
-        End::Drained(cause) => Some(farewell(cause, told)),
+        End::Drained(cause) => Some(termination(cause, told)),
         End::Refused(_)
         | End::Unannounced(_)
         | End::Declined

@@ -125,7 +125,7 @@ impl<S> Connection<S> {
         let Stage::Open(open) = mem::replace(&mut self.stage, Stage::Gone) else { return };
         let Open { mut wire, state, .. } = *open;
         role.ended(state, cx);
-        let (peer, farewell) = match why {
+        let (peer, termination) = match why {
             Leave::Told(code, reason) => (Peer::Speaks, Some((code, reason))),
             Leave::Violated(_) => {
                 cx.kit.totals.violations.add(1);
@@ -141,7 +141,7 @@ impl<S> Connection<S> {
                 return;
             }
         };
-        if let Some((code, reason)) = farewell {
+        if let Some((code, reason)) = termination {
             // The peer may be gone already; then the leaving stage is short.
             let _ = wire.send_close(cx.net, code, reason);
         }

@@ -96,7 +96,7 @@ impl fmt::Display for OptionPath {
     }
 }
 
-/// What could be read of a file, and the entries that could not.
+/// The part of a file that could be read, and the entries that could not.
 #[derive(Debug)]
 pub(super) struct Read<T> {
     pub(super) written: T,

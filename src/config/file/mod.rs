@@ -158,7 +158,7 @@ impl File {
         check::check(&document, written)
     }
 
-    /// What was written, with the defaults filled in and paths that start from the file's folder.
+    /// The written options, with the defaults filled in and paths that start from the file's folder.
     ///
     /// # Errors
     /// Every entry that cannot be read, and the faults of the rest.

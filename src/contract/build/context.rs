@@ -1,4 +1,4 @@
-//! What every part of the normaliser needs: the files, the problems, and checks of objects behind references.
+//! The context that every part of the normaliser needs: the files, the problems, and checks of objects behind references.
 
 use std::cell::Cell;
 

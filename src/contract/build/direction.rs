@@ -133,7 +133,7 @@ fn of_names(drafts: &[Draft<'_>]) -> Vec<Evidence> {
     all
 }
 
-/// Who sends a message of this name, as its first and last word tell.
+/// The sender of a message of this name, as its first and last word tell.
 fn sender(message: &str) -> Option<Direction> {
     let words = words(message);
     let has =

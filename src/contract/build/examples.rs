@@ -1,4 +1,4 @@
-//! What converted schemas tell of values: examples, the simple rules that an example breaks, and properties that are fixed.
+//! The knowledge of values that converted schemas give: examples, the simple rules that an example breaks, and properties that are fixed.
 //!
 //! The rules here are those that need no engine: type, const, enum, required, properties, items, allOf. An example that they
 //! accept may still break another rule.

@@ -19,7 +19,7 @@ const MAX_ADDRESS_BYTES: usize = 2_048;
 /// The most query parameters, and the most headers, of a handshake.
 const MAX_BOUND: usize = 256;
 
-/// What a handshake on a channel has.
+/// The inputs of a handshake on a channel.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Handshake {
     /// The path; empty for an address that is unknown.

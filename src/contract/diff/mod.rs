@@ -18,7 +18,7 @@ use super::problem::quoted;
 /// The most changes that are listed.
 pub const MAX_CHANGES: usize = 1_000;
 
-/// Who a change breaks something for.
+/// The parties that a change breaks something for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Party {
@@ -65,9 +65,9 @@ pub struct Change {
     pub kind: Kind,
     /// The place: the route, the direction, the message, the JSON Pointer in the payload, as far as each applies.
     pub place: String,
-    /// What changed, if that is more than added or removed.
+    /// The details of the change, if that is more than added or removed.
     pub detail: Option<String>,
-    /// Who it breaks something for; nobody if empty.
+    /// The parties that the change breaks something for; nobody if empty.
     pub breaks: BTreeSet<Party>,
 }
 
@@ -96,7 +96,7 @@ impl Party {
     }
 }
 
-/// What a change does to the values that are allowed.
+/// The effect of a change on the values that are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Nothing.
@@ -110,7 +110,7 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Who breaks, if the values go in a direction.
+    /// The party that breaks, if the values go in a direction.
     #[must_use]
     pub fn breaks(self, direction: Direction) -> BTreeSet<Party> {
         use Direction::{ClientReceives, ClientSends};

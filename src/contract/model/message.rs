@@ -18,7 +18,7 @@ pub struct Message {
     pub content_type: Option<String>,
     /// The payload; `None` if the document does not describe it.
     pub payload: Option<Payload>,
-    /// Where the correlation id of request and reply is.
+    /// The place of the correlation id of request and reply.
     pub correlation: Option<Correlation>,
     /// Examples, those of the message first.
     pub examples: Vec<Example>,
@@ -67,7 +67,7 @@ impl Format {
     }
 }
 
-/// Where a correlation id is.
+/// The place of a correlation id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Correlation {
     /// The JSON Pointer in the payload.

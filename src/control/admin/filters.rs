@@ -5,7 +5,7 @@ use crate::api::problem::{Code, Fault, Faults};
 use crate::api::{ApiKey, EnvironmentName, Problems, ProjectName};
 use crate::control::http::problem::Refused;
 
-/// What a filter names.
+/// The things that a filter names.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Named {
     pub(super) project: Option<ProjectName>,

@@ -81,7 +81,7 @@ pub(super) async fn live() -> Json<Alive> {
     Json(Alive { alive: true })
 }
 
-/// Whether a balancer should send new clients here. For a listener without a token.
+/// Answers whether a balancer should send new clients here. For a listener without a token.
 ///
 /// # Errors
 /// 503 while the process is about to end, 504 if a shard does not answer.

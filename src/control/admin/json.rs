@@ -19,7 +19,7 @@ const MAX_FAULTS: usize = 50;
 /// The most times that a body is read. A value may need several before one fits.
 const MAX_READS: usize = 400;
 
-/// Of a longer body only the first fault is told: to read it again for each would keep the control thread busy.
+/// A longer body is answered with its first fault only: to read it again for each would keep the control thread busy.
 const MAX_REREAD_BYTES: usize = 1 << 20;
 
 /// Reads a body.
@@ -80,7 +80,7 @@ enum Step {
 /// A body that is read again and again, with what does not fit taken out.
 struct Reading {
     rest: Value,
-    /// How many values have stood in for one that did not fit, by its path.
+    /// The number of values that have stood in for one that did not fit, by its path.
     stand_ins: BTreeMap<String, usize>,
     faults: Vec<FieldError>,
 }

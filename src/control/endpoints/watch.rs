@@ -39,7 +39,7 @@ pub async fn run(snapshot: impl Fn() -> Arc<Snapshot>) {
     }
 }
 
-/// What was found at the last look.
+/// The findings of the last look.
 #[derive(Debug, Default)]
 struct Watch {
     /// Endpoints that failed or found no local port, by their route and fingerprint.

@@ -1,4 +1,4 @@
-//! Whether SQLite's log (`ringway.db-wal`) belongs to the database beside it.
+//! Decides whether SQLite's log (`ringway.db-wal`) belongs to the database beside it.
 //!
 //! SQLite applies every log that is whole. Where a node was killed, and a backup was then copied over `ringway.db` alone, SQLite
 //! would undo the restore, or mix pages of two databases. So the store notes in a file which log belongs to which database:

@@ -1,6 +1,6 @@
 //! Stage 5: the end of a tunnel, by its [`Plan`].
 //!
-//! Each side ([`Ending`]) gets the last bytes of the other as far as the plan forwards them, then its farewell; then its
+//! Each side ([`Ending`]) gets the last bytes of the other as far as the plan forwards them, then its termination; then its
 //! own end is awaited. A deadline bounds all of it. After the deadline, the close frames that can still be sent are sent
 //! at once, and after a last grace both sockets are closed.
 
@@ -12,7 +12,7 @@ use self::side::Ending;
 use super::context::Context;
 use super::end::{End, SideRecord};
 use super::leg::Legs;
-use super::plan::{CloseFrame, Farewell, Plan};
+use super::plan::{CloseFrame, Plan, Termination};
 use crate::engine::{Next, Time, Transport};
 use crate::proto::close;
 
@@ -106,8 +106,8 @@ impl Closing {
     /// without a close frame: then the other is not given one either.
     fn force(&mut self, now: Time) {
         self.deadline = now.after(GRACE);
-        let farewell = if self.end.is_abnormal() { Farewell::Relayed } else { Farewell::Close(OVERDUE) };
-        self.client.force(farewell);
-        self.upstream.force(farewell);
+        let termination = if self.end.is_abnormal() { Termination::Relayed } else { Termination::Close(OVERDUE) };
+        self.client.force(termination);
+        self.upstream.force(termination);
     }
 }

@@ -7,7 +7,7 @@ use crate::engine::{Fault, Received, Time, TlsFault, Transport};
 use crate::proxy::context::Context;
 use crate::proxy::end::{End, Side};
 use crate::proxy::leg::Leg;
-use crate::proxy::plan::{CloseFrame, Farewell, Plan, SidePlan};
+use crate::proxy::plan::{CloseFrame, Plan, SidePlan, Termination};
 use crate::proxy::pump::{Manner, Pumped, pump};
 
 /// The end of a TLS connection without close_notify.
@@ -35,7 +35,7 @@ pub(super) struct Ending {
     closed: bool,
     /// `true` if the deadline has passed.
     forced: bool,
-    /// The time when the answer of a side that broke a rule is not awaited any more; `None` before its farewell.
+    /// The time when the answer of a side that broke a rule is not awaited any more; `None` before its termination.
     given_up_at: Option<Time>,
     /// The time of the next look whether this side may be reset.
     reset_at: Option<Time>,
@@ -118,7 +118,7 @@ impl Ending {
 
     fn pump_into<T: Transport>(&mut self, other: &mut Self, cx: &mut Context<'_, T>) -> Pumped {
         let manner = match self.input {
-            InputMode::Forwarded if other.plan.farewell == Farewell::Relayed => Manner::Forward,
+            InputMode::Forwarded if other.plan.termination == Termination::Relayed => Manner::Forward,
             InputMode::Forwarded => Manner::ForwardButClose,
             InputMode::FinishingFrame => Manner::FinishFrame,
             InputMode::Scanned | InputMode::Dropped => Manner::Drop,
@@ -147,8 +147,8 @@ impl Ending {
                 self.input = InputMode::Dropped;
                 self.plan.is_culprit = true;
                 let plan = Plan::for_end(End::Violated(self.leg.side, violation), None);
-                self.say(plan.side(self.leg.side).farewell);
-                other.say(plan.side(other.leg.side).farewell);
+                self.say(plan.side(self.leg.side).termination);
+                other.say(plan.side(other.leg.side).termination);
             }
             Pumped::Broken(side, TRUNCATED) if side == self.leg.side => {
                 // This side may still receive. If it has sent its close frame, nothing was cut off.
@@ -179,17 +179,17 @@ impl Ending {
 
     /// Notes that the other side is lost and sent no close frame. A side that has sent its own gets it back.
     fn bereave<T: Transport>(&mut self, end: End, cx: &Context<'_, T>) {
-        let farewell = match self.leg.close_received() {
-            Some(code) => Farewell::Close(CloseFrame { code, reason: "" }),
-            None => Plan::for_end(end, cx.policy().abnormal_close_code).side(self.leg.side).farewell,
+        let termination = match self.leg.close_received() {
+            Some(code) => Termination::Close(CloseFrame { code, reason: "" }),
+            None => Plan::for_end(end, cx.policy().abnormal_close_code).side(self.leg.side).termination,
         };
-        self.say(farewell);
+        self.say(termination);
     }
 
-    /// Sets the farewell of this side, unless it has one already.
-    fn say(&mut self, farewell: Farewell) {
-        if self.plan.farewell == Farewell::Relayed {
-            self.plan.farewell = farewell;
+    /// Sets the termination of this side, unless it has one already.
+    fn say(&mut self, termination: Termination) {
+        if self.plan.termination == Termination::Relayed {
+            self.plan.termination = termination;
         }
     }
 
@@ -233,7 +233,7 @@ impl Ending {
         if !can_be_sent || !other.is_silent() || !other.at_boundary {
             return false;
         }
-        let Farewell::Close(frame) = self.plan.farewell else { return false };
+        let Termination::Close(frame) = self.plan.termination else { return false };
         match self.leg.send_close(frame, cx) {
             Ok(()) => false,
             Err(fault) => {
@@ -265,7 +265,7 @@ impl Ending {
     }
 
     fn finish_sending<T: Transport>(&mut self, is_all_sent: bool, cx: &mut Context<'_, T>) {
-        if is_all_sent && self.plan.farewell == Farewell::Reset && !self.forced {
+        if is_all_sent && self.plan.termination == Termination::Reset && !self.forced {
             return self.reset(cx);
         }
         let now = cx.net.now();
@@ -301,15 +301,15 @@ impl Ending {
     }
 
     /// The deadline has passed: a frame that was cut off stays so, and nothing is awaited any more. A side that has no
-    /// farewell yet gets this one.
-    pub(super) fn force(&mut self, farewell: Farewell) {
+    /// termination yet gets this one.
+    pub(super) fn force(&mut self, termination: Termination) {
         self.forced = true;
         if matches!(self.input, InputMode::Forwarded | InputMode::FinishingFrame) {
             self.at_boundary = self.leg.scanner.at_boundary();
         }
         self.input = InputMode::Dropped;
         self.reset_at = None;
-        self.say(farewell);
+        self.say(termination);
     }
 
     pub(super) fn close<T: Transport>(&mut self, cx: &mut Context<'_, T>) {

@@ -288,9 +288,9 @@ fn a16_an_upstreams_violation_gives_it_1002_and_the_client_1014() {
         client.send(&masked(FIN | CLOSE, &close_body(1014, "")));
         client.finish();
         client.ends();
-        let farewell = upstream.frame();
-        assert!(farewell.key.is_some(), "a frame of ours to an upstream is masked");
-        assert_eq!(farewell.close(), (Some(1002), reason.to_owned()));
+        let termination = upstream.frame();
+        assert!(termination.key.is_some(), "a frame of ours to an upstream is masked");
+        assert_eq!(termination.close(), (Some(1002), reason.to_owned()));
         upstream.finish();
         upstream.ends();
     }
