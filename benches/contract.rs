@@ -1,4 +1,4 @@
-//! What it costs to read a contract: a small document of our own, and the largest one of others, if `RINGWAY_CONTRACTS` names the
+//! The cost of reading a contract: a small document of our own, and the largest one of others, if `RINGWAY_CONTRACTS` names the
 //! folder that has it (253 messages, 466 schemas; it is to take less than 200 ms).
 //!
 //! `RINGWAY_CONTRACTS=.. cargo bench --bench contract`

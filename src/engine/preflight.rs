@@ -59,7 +59,7 @@ impl Host {
 /// Checks that the process may use these CPUs.
 ///
 /// # Errors
-/// It may not: which one, and those that it may use. The text continues the name of the operator's option.
+/// A CPU that the process may not use, and those that it may use. The text continues the name of the operator's option.
 pub fn check_cpus(asked: &[usize], allowed: &[usize]) -> Result<(), String> {
     let Some(cpu) = asked.iter().find(|cpu| !allowed.contains(cpu)) else { return Ok(()) };
     let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();

@@ -167,7 +167,7 @@ fn write_chunk(content: &[u8], out: &mut Vec<u8>) {
 mod tests {
     use super::{Body, BodyLength, Malformed};
 
-    /// What is passed on of pieces, whether they were in order, and whether the body is whole.
+    /// The bytes that are passed on of pieces, whether the pieces were in order, and whether the body is whole.
     fn passed(length: BodyLength, pieces: &[&[u8]]) -> (Vec<u8>, bool, bool) {
         let (mut body, mut out) = (Body::new(length), Vec::new());
         let is_right = pieces.iter().all(|piece| body.take(piece, &mut out) != Err(Malformed));

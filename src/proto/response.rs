@@ -44,7 +44,7 @@ impl Expected {
         Self { accept, is_accept_optional: false, protocols, extensions }
     }
 
-    /// The same answer, or one without an accept value: only by an option that says `insecure`.
+    /// Accepts the expected answer, or one without an accept value: only by an option that says `insecure`.
     #[must_use]
     pub fn or_without_accept(self) -> Self {
         Self { is_accept_optional: true, ..self }

@@ -1,6 +1,6 @@
 //! A route with several endpoints that fail in every way in which one can, before the client is answered.
 //!
-//! What must hold: a handshake tries no endpoint twice, is answered once and in time, and comes to an endpoint that works
+//! The promises: a handshake tries no endpoint twice, is answered once and in time, and comes to an endpoint that works
 //! if the budget of further tries allows it; the budget holds; and what an endpoint answers last comes to the client.
 
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ use crate::world::{ConnectionPlan, Outcome, Scene, Tls, World};
 /// Clients come for so many milliseconds.
 const BUSY: u64 = 8000;
 
-/// What an endpoint does with a connection.
+/// The behaviour of an endpoint towards a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
     Good,
@@ -69,7 +69,7 @@ const MANNERS: [Manner; 15] = [
 pub(crate) struct Target {
     number: usize,
     addresses: Vec<SocketAddr>,
-    /// How it is, and how it is from some moment on.
+    /// The behaviour at first, and from some moment on.
     manner: Manner,
     later: Option<(u64, Manner)>,
     good: PeerPlan,
@@ -127,7 +127,7 @@ impl Target {
     }
 }
 
-/// Who is at which address.
+/// The hosts by their addresses.
 pub(crate) fn hosts(targets: &[Target], configs: &mut Configs) -> Vec<(SocketAddr, Host)> {
     let mut hosts = Vec::new();
     for target in targets {

@@ -1,5 +1,5 @@
 //! Frames and heads in streams of bytes, written and found by RFC 6455 and RFC 9112 alone: nothing of `ringway::proto` is used.
-//! How a frame is written is in `tests/it/harness/framing.rs`, which the integration tests use too.
+//! The writer of frames is in `tests/it/harness/framing.rs`, which the integration tests use too.
 
 use std::sync::LazyLock;
 

@@ -195,7 +195,7 @@ impl File {
     /// Checks that the process may run on the CPUs that the configuration names.
     ///
     /// # Errors
-    /// It may not.
+    /// The configuration may not be used.
     pub fn check_cpus(&self, configuration: &Configuration, allowed_cpus: &[usize]) -> Result<(), Faults> {
         let Some(Cpus(asked)) = &configuration.cpus else { return Ok(()) };
         let document = self.document()?;

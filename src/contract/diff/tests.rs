@@ -1,4 +1,4 @@
-//! What changed, and for whom it breaks something.
+//! Tests of the comparison: the changes, and for whom each it breaks something.
 
 use super::{Change, Party, diff};
 use crate::contract::{Model, Options, Sources, read};

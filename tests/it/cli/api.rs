@@ -314,7 +314,7 @@ fn manual_pages_and_completions_know_every_command() {
     }
 }
 
-/// What is offered for the last word of a line.
+/// The completions that are offered for the last word of a line.
 fn offered(home: &Home, words: &[&str]) -> Vec<String> {
     let mut command = Command::new(PROGRAM);
     command.arg("--").arg("ringway").args(words).env("RINGWAY_COMPLETE", "bash").env("RINGWAY_STATE", home.state());

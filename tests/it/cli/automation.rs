@@ -1,4 +1,4 @@
-//! What a script relies on: nothing happens without a yes, an exit code means one thing, a mistake is told whole, and what is so
+//! The promises that a script relies on: nothing happens without a yes, an exit code means one thing, a mistake is told whole, and what is so
 //! already is told as that.
 
 use std::io::Write;

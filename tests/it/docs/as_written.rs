@@ -20,7 +20,7 @@ const RUN: &[(&str, Before)] = &[
 /// Pages whose commands [`documented_cli`](super::documented_cli) runs, with what they answer.
 const RUN_WITH_ANSWERS: &[&str] = &["docs/cli.md", "docs/declarative.md"];
 
-/// What is not run: a page, the beginning of the line, and the reason.
+/// The commands that are not run: a page, the beginning of the line, and the reason.
 const NOT_RUN: &[(&str, &str, &str)] = &[
     ("README.md", "cargo test", "these are the tests"),
     (
@@ -42,7 +42,7 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// What a reader of a page has already.
+/// The files and programs that a reader of a page has already.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Before {
     /// A clone of the repository.

@@ -169,7 +169,7 @@ pub(crate) fn response(bytes: &[u8]) -> bool {
     true
 }
 
-/// What is passed on of a body does not depend on how it is cut.
+/// The bytes that are passed on of a body do not depend on how it is cut.
 fn passes_a_body(length: BodyLength, bytes: &[u8]) {
     let pass = |pieces: &mut dyn Iterator<Item = &[u8]>| {
         let (mut body, mut out, mut is_right) = (Body::new(length), Vec::new(), true);

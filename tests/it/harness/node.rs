@@ -132,7 +132,7 @@ impl Home {
         self.try_start_under(&[], options)
     }
 
-    /// The same by another program, which must replace itself by the node.
+    /// Starts the node by another program, which must replace itself by the node.
     pub(crate) fn try_start_under(&self, wrapper: &[&str], options: &[&str]) -> Result<Node, (Option<i32>, String)> {
         let mut child = self.command(wrapper).args(options).spawn().unwrap();
         let log = collect(child.stderr.take().unwrap());

@@ -18,7 +18,7 @@ use super::peer::{Ended, Wire, switching};
 use super::secure::Tls;
 use super::wait::until;
 
-/// How often a step that waits looks whether the test is over.
+/// The interval at which a step that waits looks whether the test is over.
 const A_LOOK: Duration = Duration::from_millis(20);
 
 /// The most bytes of a connection that are remembered.
@@ -213,7 +213,7 @@ impl Played {
         self.address
     }
 
-    /// How many connections came.
+    /// The number of connections that came.
     pub(crate) fn accepts(&self) -> usize {
         self.seen.lock().unwrap().len()
     }

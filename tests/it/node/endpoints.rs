@@ -12,7 +12,7 @@ use crate::harness::node::{Home, Node, USUAL, answered, ws};
 use crate::harness::pki::{Authority, Folder};
 use crate::harness::{EchoServer, Peer, Ringway, client, nobody, secure, until};
 
-/// What an endpoint does with a connection.
+/// The behaviour of an endpoint towards a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Manner {
     /// Opens the WebSocket, and holds it.

@@ -1,4 +1,4 @@
-//! What the host grants the process: its CPUs, CPU time, locked memory and file descriptors.
+//! The limits that the host sets for the process: its CPUs, CPU time, locked memory and file descriptors.
 
 use std::fs;
 use std::io::{BufRead, BufReader};

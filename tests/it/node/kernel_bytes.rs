@@ -1,4 +1,4 @@
-//! What waits in the kernel: the sizes that the operator gives, and the figure that shows it.
+//! The bytes that wait in the kernel: the sizes that the operator gives, and the figure that shows it.
 
 use std::io::{ErrorKind, Write};
 use std::time::Duration;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::harness::node::{Node, USUAL, through, ws};
 use crate::harness::{Upstream, admin, until};
 
-/// What a listener answers to a request without a token.
+/// The answer of a listener to a request without a token.
 fn says(at: SocketAddr, line: &str) -> admin::Answer {
     admin::raw(at, &format!("{line} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n"))
 }

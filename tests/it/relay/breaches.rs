@@ -1,4 +1,4 @@
-//! How the connection of a side that broke a rule ends: the closing verdicts of the Autobahn suite, case by case, on both legs.
+//! The end of the connection of a side that broke a rule: the closing verdicts of the Autobahn suite, case by case, on both legs.
 //!
 //! RFC 6455 section 7.1.7 wants a close frame and the end of the connection; section 7.1.1 wants the server to end it first.
 

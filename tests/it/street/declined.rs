@@ -36,7 +36,7 @@ fn read(came: &Came) -> (Vec<u8>, bool) {
     (content, false)
 }
 
-/// What a client is answered whose upstream plays this.
+/// The answer to a client whose upstream plays this script.
 fn declined(script: Script, options: &[&str]) -> (Came, Ringway) {
     let upstream = script.plays();
     let ringway = Ringway::proxy(upstream.address(), options);

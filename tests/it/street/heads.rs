@@ -9,7 +9,7 @@ use crate::harness::{Came, Ended, Peer, Ringway, Script, client, open};
 /// Nobody is refused by this deadline in a test that waits for an answer.
 const NEVER: [&str; 2] = ["--handshake-timeout", "1h"];
 
-/// What a client is answered that sends this, and then waits.
+/// The answer to a client that sends these bytes, and then waits.
 fn told(mut client: Peer<impl Wire>, bytes: &[u8]) -> Came {
     let (start, rest) = bytes.split_at(bytes.len() / 2);
     client.send_slices(&[start, rest]);
@@ -43,7 +43,7 @@ fn a2_a18_a_head_that_can_never_be_right_is_refused_at_once() {
     assert_eq!(upstream.accepts(), 0);
 }
 
-/// What a client is answered whose upstream says this behind the request, and then waits.
+/// The answer to a client whose upstream sends these bytes behind the request, and then waits.
 fn answered(bytes: &[u8], ringway: impl Fn(&crate::harness::script::Played) -> Ringway) -> (Came, String) {
     let upstream = Script::answers(bytes).plays();
     let ringway = ringway(&upstream);

@@ -17,7 +17,7 @@ fn without_an_accept() -> Script {
     Script::answers("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
 }
 
-/// What comes to a request; a tunnel is ended by the client as soon as it is open.
+/// The answer to a request; a tunnel is ended by the client as soon as it is open.
 fn told(at: std::net::SocketAddr, request: &str) -> Came {
     let mut client = Peer::connect(at);
     client.send(request.as_bytes());

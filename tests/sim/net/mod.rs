@@ -126,7 +126,7 @@ pub(crate) struct Sock {
     pub(crate) tls: Option<Box<TlsEnd>>,
     /// The proxy closed the connection without a close_notify.
     pub(crate) left_untold: bool,
-    /// What the host says there that was dialled.
+    /// The host that was dialled decides what is said.
     pub(crate) answer: Option<PeerPlan>,
     pub(crate) received: usize,
     pub(crate) sent: Vec<u8>,
@@ -159,9 +159,9 @@ pub(crate) struct Host {
     /// The outcome of each dial, and the longest time that it takes.
     pub(crate) dial: DialPlan,
     pub(crate) tls: Option<(TlsPlan, Config)>,
-    /// What is said there, where that does not depend on who dials.
+    /// The words that are said there, where that does not depend on who dials.
     pub(crate) answer: Option<PeerPlan>,
-    /// Who is there from some moment on.
+    /// The host that is there from some moment on.
     pub(crate) later: Option<(u64, Box<Host>)>,
 }
 
@@ -264,7 +264,7 @@ impl SimNet {
         self.socks.len() - 1
     }
 
-    /// Who is at an address now.
+    /// The host that is at an address now.
     fn host(&self, address: SocketAddr) -> Option<&Host> {
         let host = self.hosts.get(&address)?;
         host.later.as_ref().filter(|(at, _)| *at <= self.now).map_or(Some(host), |(_, later)| Some(later))

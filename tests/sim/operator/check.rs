@@ -201,7 +201,7 @@ impl Judged<'_> {
     }
 }
 
-/// Whether a handshake may have come to these addresses: each target once, whatever the order, and each of its addresses
+/// Checks whether a handshake may have come to these addresses: each target once, whatever the order, and each of its addresses
 /// once. One that refuses or is silent is left after all its addresses.
 fn goes(plan: &Plan, deployed: &Deployed, dialled: &[SocketAddr]) -> bool {
     let (mut left, mut seen) = (dialled, Vec::new());

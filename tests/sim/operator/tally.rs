@@ -351,7 +351,7 @@ pub(crate) fn check(world: &World, operator: &Operator, records: &BTreeMap<usize
     Ok(())
 }
 
-/// How many connections to upstreams a connection may have had established: one for each endpoint that it tried.
+/// The number of connections to upstreams that a connection may have had established: one for each endpoint that it tried.
 fn connected(world: &World, index: usize) -> u64 {
     let upstreams =
         world.net.socks.iter().filter(|sock| sock.is_upstream && sock.connection == index && sock.connected);

@@ -20,7 +20,7 @@ pub(crate) struct Load {
     told: Arc<Mutex<Vec<u8>>>,
 }
 
-/// How one ended.
+/// The end of a process.
 #[derive(Debug)]
 pub(crate) struct Done {
     /// -1 if a signal ended it.

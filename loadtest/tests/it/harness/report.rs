@@ -33,7 +33,7 @@ impl Seen {
         self.0["verdict"]["reasons"].as_array().unwrap().iter().map(|reason| reason.as_str().unwrap()).collect()
     }
 
-    /// How often each reason was given, whatever was being done.
+    /// The number of times that each reason was given, whatever was being done.
     pub(crate) fn errors(&self) -> HashMap<String, u64> {
         let errors = self.0["errors"].as_array().unwrap().iter();
         errors.map(|one| (one["reason"].as_str().unwrap().to_owned(), one["count"].as_u64().unwrap())).collect()

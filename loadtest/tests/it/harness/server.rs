@@ -67,7 +67,7 @@ impl Server {
         self.address
     }
 
-    /// How many connections came.
+    /// The number of connections that came.
     pub(crate) fn served(&self) -> usize {
         self.served.load(Ordering::Relaxed)
     }

@@ -9,7 +9,7 @@ fn offers(name: &str, value: &str, names: &[&str]) -> Vector<Parsed> {
     good(name, with(&line), Parsed { extensions: owned(names), ..keeping(&[line.as_str()]) })
 }
 
-/// Of the value this is offered to the upstream; an empty list is not passed on.
+/// The part of a value that is offered to the upstream; an empty list is not passed on.
 fn becomes(name: &str, value: impl AsRef<[u8]>, passed: &str, names: &[&str]) -> Vector<Parsed> {
     let line = [b"Sec-WebSocket-Extensions: ", value.as_ref()].concat();
     let passed = format!("Sec-WebSocket-Extensions: {passed}");
