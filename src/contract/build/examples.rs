@@ -14,6 +14,9 @@ const MAX_DEPTH: usize = 24;
 /// The deepest nesting of an example that is looked at, the parts of `allOf` counted in.
 const MAX_VALUE_DEPTH: usize = 160;
 
+/// The most values that a property is fixed to.
+const MAX_VALUES: usize = 32;
+
 /// The work that all examples of a contract may cost: looks at schemas, and bytes that are copied. Many messages may have one
 /// schema.
 #[derive(Debug)]
@@ -232,7 +235,6 @@ fn collect_fixed(
     into: &mut Vec<(String, Vec<Json>)>,
     budget: &mut Budget,
 ) {
-    const MAX_VALUES: usize = 32;
     let Some(schema) = found(schemas, schema, 0).filter(|_| depth < MAX_DEPTH) else { return };
     for (name, property) in properties(schema) {
         if budget.spend(1).is_none() {
@@ -258,4 +260,33 @@ fn collect_fixed(
         }
         collect_fixed(schemas, part, depth.saturating_add(1), into, budget);
     }
+    for keyword in ["oneOf", "anyOf"] {
+        into.extend(fixed_in_each(schemas, children(schema, keyword), depth, budget));
+    }
+}
+
+/// The properties that every branch fixes, each to the values of all branches.
+fn fixed_in_each<'s>(
+    schemas: &'s Schemas<'_>,
+    branches: impl Iterator<Item = &'s Json>,
+    depth: usize,
+    budget: &mut Budget,
+) -> Vec<(String, Vec<Json>)> {
+    let mut common: Option<Vec<(String, Vec<Json>)>> = None;
+    for branch in branches {
+        let mut own = Vec::new();
+        if budget.spend(1).is_some() {
+            collect_fixed(schemas, branch, depth.saturating_add(1), &mut own, budget);
+        }
+        let Some(known) = &mut common else {
+            common = Some(own);
+            continue;
+        };
+        known.retain_mut(|(name, values)| {
+            let Some((_, more)) = own.iter().find(|(other, _)| other == name) else { return false };
+            values.extend(more.iter().filter(|value| !values.contains(value)).cloned().collect::<Vec<_>>());
+            values.len() <= MAX_VALUES
+        });
+    }
+    common.unwrap_or_default()
 }

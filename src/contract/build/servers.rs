@@ -6,7 +6,7 @@ use crate::api::target::MAX_TARGET_BYTES;
 use crate::contract::document::Value;
 use crate::contract::model::{Protocol, Server, Variable};
 use crate::contract::problem::{Level, Problem, near, quoted};
-use crate::contract::shape::{three, two};
+use crate::contract::shape::{shared, three, two};
 use crate::contract::url::{ServerUrl, Written, variables};
 use crate::contract::version::Major;
 
@@ -74,7 +74,7 @@ fn variables_of<'l>(context: &mut Context<'l, '_>, server: Value<'l>, url: &str)
     let mut found = Vec::new();
     for name in variables(url) {
         let described = server.get("variables").and_then(|variables| variables.get(name));
-        let value = described.and_then(|value| context.object(value, &two::VARIABLE, Level::Note));
+        let value = described.and_then(|value| context.object(value, &shared::VARIABLE, Level::Note));
         let Some(value) = value else {
             if described.is_none() {
                 let known = server.get("variables").into_iter().flat_map(Value::fields).map(|(name, _)| name);

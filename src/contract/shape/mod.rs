@@ -1,9 +1,10 @@
 //! The form of AsyncAPI's objects: which fields each has, of which type, and what a wrong type blocks.
 //!
-//! In: values of the raw document. Out: problems. The tables are in [`two`] and [`three`]; nothing here follows a
-//! reference, so each problem is at the place where somebody wrote it. An object behind a reference is checked when the
+//! In: values of the raw document. Out: problems. The tables are in [`two`] and [`three`], with what they share in [`shared`]; nothing here
+//! follows a reference, so each problem is at the place where somebody wrote it. An object behind a reference is checked when the
 //! reference is resolved.
 
+pub mod shared;
 pub mod three;
 pub mod two;
 
@@ -46,10 +47,17 @@ pub type Field = (&'static str, Shape, Level);
 pub struct Object {
     /// The name for messages.
     pub name: &'static str,
-    /// The fields. Those that begin with `x-` are allowed everywhere.
-    pub fields: &'static [Field],
+    /// The fields, in groups. Those that begin with `x-` are allowed everywhere.
+    pub fields: &'static [&'static [Field]],
     /// The fields that must be there, and what their absence blocks.
     pub required: &'static [(&'static str, Level)],
+}
+
+impl Object {
+    /// All fields.
+    fn all(&self) -> impl Iterator<Item = &'static Field> + use<> {
+        self.fields.iter().copied().flatten()
+    }
 }
 
 /// Checks values, each once.
@@ -71,14 +79,14 @@ impl Checker {
             return;
         }
         for (name, field) in value.fields() {
-            let known = object.fields.iter().find(|(known, _, _)| *known == name);
+            let known = object.all().find(|(known, _, _)| *known == name);
             match known {
                 Some((_, shape, level)) => self.shape(field, shape, *level, problems),
                 // A note that would not be kept.
                 None if name.starts_with("x-") || name == "$ref" || problems.is_full() => {}
                 None => {
                     let message = format!("{} has no field {}", object.name, quoted(name));
-                    let known = near(name, object.fields.iter().map(|(name, _, _)| *name));
+                    let known = near(name, object.all().map(|(name, _, _)| *name));
                     let problem = Problem::new(Level::Note, "unknown-field", field.name_place(), message);
                     problems.add(problem.nearest(known));
                 }
@@ -87,7 +95,7 @@ impl Checker {
         for (name, level) in object.required {
             if value.get(name).is_none_or(Value::is_null) {
                 let unknown = value.fields().map(|(name, _)| name);
-                let unknown = unknown.filter(|name| !object.fields.iter().any(|(known, _, _)| known == name));
+                let unknown = unknown.filter(|name| !object.all().any(|(known, _, _)| known == name));
                 let message = format!("{} has no `{name}`", object.name);
                 let problem = Problem::new(*level, "missing-field", value.place(), message);
                 problems.add(problem.nearest(near(name, unknown)));

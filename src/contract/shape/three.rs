@@ -1,45 +1,33 @@
 //! The objects of AsyncAPI 3.0 and 3.1.
 
-use super::Shape::{Any, List, Map, Mapping, Object as Obj, Refable, Schema, Text, TextOrNull};
-use super::two::{INFO, VARIABLE};
+use super::Shape::{Any, List, Map, Mapping, Refable, Text, TextOrNull};
+use super::shared::{NEEDED_BY_ROOT, OF_LABELS, OF_MESSAGE, OF_OPERATION, OF_PARAMETER, OF_ROOT, OF_SERVER, TEXT};
 use super::{Object, Shape};
 use crate::contract::problem::Level::{BlocksRouting, BlocksValidation, Note};
 
-const TEXT: Shape = Text;
 const MAPPING: Shape = Mapping;
 
 /// The document.
 pub static ROOT: Object = Object {
     name: "the document",
     fields: &[
-        ("asyncapi", Text, BlocksRouting),
-        ("id", Text, Note),
-        ("info", Obj(&INFO), Note),
-        ("servers", Map(&Refable(&SERVER)), Note),
-        ("defaultContentType", Text, Note),
-        ("channels", Map(&Refable(&CHANNEL)), BlocksRouting),
-        ("operations", Map(&Refable(&OPERATION)), BlocksValidation),
-        ("components", Mapping, BlocksValidation),
+        OF_ROOT,
+        &[
+            ("servers", Map(&Refable(&SERVER)), Note),
+            ("channels", Map(&Refable(&CHANNEL)), BlocksRouting),
+            ("operations", Map(&Refable(&OPERATION)), BlocksValidation),
+        ],
     ],
-    required: &[("info", Note), ("channels", BlocksRouting)],
+    required: NEEDED_BY_ROOT,
 };
 
 /// The Server Object.
 pub static SERVER: Object = Object {
     name: "a Server Object",
     fields: &[
-        ("host", Text, Note),
-        ("protocol", Text, Note),
-        ("protocolVersion", Text, Note),
-        ("pathname", Text, Note),
-        ("title", Text, Note),
-        ("summary", Text, Note),
-        ("description", Text, Note),
-        ("variables", Map(&Refable(&VARIABLE)), Note),
-        ("security", List(&Any), Note),
-        ("tags", Any, Note),
-        ("externalDocs", Any, Note),
-        ("bindings", Any, Note),
+        OF_SERVER,
+        OF_LABELS,
+        &[("host", Text, Note), ("pathname", Text, Note), ("title", Text, Note), ("summary", Text, Note)],
     ],
     required: &[("host", Note), ("protocol", Note)],
 };
@@ -48,16 +36,17 @@ pub static SERVER: Object = Object {
 pub static CHANNEL: Object = Object {
     name: "a Channel Object",
     fields: &[
-        ("address", TextOrNull, BlocksRouting),
-        ("messages", Map(&Refable(&MESSAGE)), BlocksValidation),
-        ("title", Text, Note),
-        ("summary", Text, Note),
-        ("description", Text, Note),
-        ("servers", List(&MAPPING), BlocksRouting),
-        ("parameters", Map(&Refable(&PARAMETER)), BlocksRouting),
-        ("tags", Any, Note),
-        ("externalDocs", Any, Note),
-        ("bindings", Any, Note),
+        OF_LABELS,
+        &[
+            ("address", TextOrNull, BlocksRouting),
+            ("messages", Map(&Refable(&MESSAGE)), BlocksValidation),
+            ("title", Text, Note),
+            ("summary", Text, Note),
+            ("description", Text, Note),
+            ("servers", List(&MAPPING), BlocksRouting),
+            ("parameters", Map(&Refable(&PARAMETER)), BlocksRouting),
+            ("bindings", Any, Note),
+        ],
     ],
     required: &[],
 };
@@ -66,18 +55,16 @@ pub static CHANNEL: Object = Object {
 pub static OPERATION: Object = Object {
     name: "an Operation Object",
     fields: &[
-        ("action", Text, BlocksValidation),
-        ("channel", Mapping, BlocksValidation),
-        ("title", Text, Note),
-        ("summary", Text, Note),
-        ("description", Text, Note),
-        ("security", List(&Any), Note),
-        ("tags", Any, Note),
-        ("externalDocs", Any, Note),
-        ("bindings", Any, Note),
-        ("traits", List(&MAPPING), BlocksValidation),
-        ("messages", List(&MAPPING), BlocksValidation),
-        ("reply", Refable(&REPLY), BlocksValidation),
+        OF_OPERATION,
+        OF_LABELS,
+        &[
+            ("action", Text, BlocksValidation),
+            ("channel", Mapping, BlocksValidation),
+            ("title", Text, Note),
+            ("traits", List(&MAPPING), BlocksValidation),
+            ("messages", List(&MAPPING), BlocksValidation),
+            ("reply", Refable(&REPLY), BlocksValidation),
+        ],
     ],
     required: &[],
 };
@@ -85,32 +72,18 @@ pub static OPERATION: Object = Object {
 /// The Operation Reply Object.
 pub static REPLY: Object = Object {
     name: "an Operation Reply Object",
-    fields: &[
+    fields: &[&[
         ("address", Any, Note),
         ("channel", Mapping, BlocksValidation),
         ("messages", List(&MAPPING), BlocksValidation),
-    ],
+    ]],
     required: &[],
 };
 
 /// The Message Object, and the trait that it may have.
 pub static MESSAGE: Object = Object {
     name: "a Message Object",
-    fields: &[
-        ("headers", Schema, Note),
-        ("payload", Any, BlocksValidation),
-        ("correlationId", Any, Note),
-        ("contentType", Text, BlocksValidation),
-        ("name", Text, Note),
-        ("title", Text, Note),
-        ("summary", Text, Note),
-        ("description", Text, Note),
-        ("tags", Any, Note),
-        ("externalDocs", Any, Note),
-        ("bindings", Any, Note),
-        ("examples", List(&Any), Note),
-        ("traits", List(&Refable(&MESSAGE)), BlocksValidation),
-    ],
+    fields: &[OF_MESSAGE, OF_LABELS, &[("traits", List(&Refable(&MESSAGE)), BlocksValidation)]],
     required: &[],
 };
 
@@ -118,13 +91,8 @@ pub static MESSAGE: Object = Object {
 pub static PARAMETER: Object = Object {
     name: "a Parameter Object",
     fields: &[
-        ("enum", List(&TEXT), BlocksRouting),
-        ("default", Text, Note),
-        ("description", Text, Note),
-        ("examples", List(&TEXT), Note),
-        ("location", Text, Note),
-        // That of 2.x, which is read as well.
-        ("schema", Schema, BlocksRouting),
+        OF_PARAMETER,
+        &[("enum", List(&TEXT), BlocksRouting), ("default", Text, Note), ("examples", List(&TEXT), Note)],
     ],
     required: &[],
 };

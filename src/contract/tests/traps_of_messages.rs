@@ -117,3 +117,18 @@ fn t24_examples_are_offered_and_those_that_break_their_schema_are_marked() {
     assert_eq!(peer[1].broken.as_deref(), Some("/user has another type than \"number\""));
     assert_eq!(peer[2].broken.as_deref(), Some("the payload has no `user`"));
 }
+
+#[test]
+fn t20_messages_whose_schema_has_alternatives_are_told_apart_by_what_each_alternative_fixes() {
+    let error = "{allOf: [{properties: {event: {const: status}}}], properties: {error: {}}}";
+    let success = "{properties: {event: {enum: [status, online]}}}";
+    let status = format!("{{payload: {{oneOf: [{error}, {success}]}}}}");
+    let pong = "{payload: {properties: {event: {const: pong}}}}";
+    let apart = model(&two(&format!("channels: {{/: {{subscribe: {{message: {{oneOf: [{status}, {pong}]}}}}}}}}\n")));
+    assert_eq!(apart.routes[0].client_receives_by.as_deref(), Some("event"));
+    assert_eq!(apart.messages[0].discriminators, [("event".to_owned(), vec!["status".into(), "online".into()])]);
+    // One alternative does not fix it.
+    let open = "{payload: {anyOf: [{properties: {event: {const: status}}}, {properties: {other: {const: 1}}}]}}";
+    let same = model(&two(&format!("channels: {{/: {{subscribe: {{message: {{oneOf: [{open}, {pong}]}}}}}}}}\n")));
+    assert_eq!((&same.routes[0].client_receives_by, same.messages[0].discriminators.len()), (&None, 0));
+}
