@@ -15,6 +15,7 @@ pub mod display;
 pub mod document;
 pub mod library;
 pub mod model;
+pub mod pages;
 pub mod predefined;
 pub mod problem;
 pub mod shape;

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod as_written;
+mod contract_pages;
 mod documentation;
 mod documented_cli;
 mod documented_fields;

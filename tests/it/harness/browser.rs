@@ -57,3 +57,19 @@ pub(crate) fn page_server(page: &str) -> String {
     });
     url
 }
+
+/// A page as the browser has it, and what it told on its console.
+pub(crate) struct Opened {
+    pub(crate) document: String,
+    pub(crate) console: Vec<String>,
+}
+
+/// Opens a page until it is loaded. `profile` is a folder for the browser alone.
+pub(crate) fn opened(browser: &Path, profile: &str, url: &str) -> Opened {
+    let mut command = command(browser, profile);
+    let run = command.args(["--enable-logging=stderr", "--timeout=30000", "--dump-dom", url]).output().unwrap();
+    let told = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "the browser ended with {}: {told}", run.status);
+    let console = told.lines().filter(|line| line.contains(":CONSOLE")).map(str::to_owned).collect();
+    Opened { document: String::from_utf8_lossy(&run.stdout).into_owned(), console }
+}

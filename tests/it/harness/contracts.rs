@@ -3,6 +3,7 @@
 
 use ringway::contract::diff::diff;
 use ringway::contract::display::shown;
+use ringway::contract::pages::{Documentation, MAX_PAGE_BYTES};
 use ringway::contract::predefined::{Choice, predefined};
 use ringway::contract::sources::zip::{is_zip, unpacked};
 use ringway::contract::{Layout, Options, Side, Sources, read};
@@ -23,6 +24,21 @@ pub(crate) fn contract(bytes: &[u8]) -> bool {
         assert!(diff(model, model).is_empty(), "a model differs from itself");
         assert!(predefined(model, &Choice::default()).is_ok(), "no choice is a good choice");
         assert!(turned.model.is_some(), "the side decides over the model");
+        pages(&Documentation { api: "api", model, problems: &contract.problems, environments: &[] });
     }
     contract.is_routable()
+}
+
+/// Draws the first pages of a contract: each is whole, of bounded size, and has no element that a contract could have brought.
+fn pages(documentation: &Documentation<'_>) {
+    assert!(documentation.json().is_ok(), "the model is no JSON");
+    let site = documentation.site();
+    for name in site.names().take(20) {
+        let page = site.page(&name).expect("a page for each name").expect("a page can be drawn");
+        assert!(page.len() < 9 * MAX_PAGE_BYTES && page.trim_end().ends_with("</html>"), "{name}: {}", page.len());
+        assert!(
+            !["<script", "<img", "<iframe", "<svg"].iter().any(|tag| page.contains(tag)),
+            "{name} has a foreign tag"
+        );
+    }
 }

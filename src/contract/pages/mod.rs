@@ -1,0 +1,180 @@
+//! The documentation of an API, from its contract: the normalised model as JSON, and static HTML pages.
+//!
+//! ```text
+//! Model, problems, environments with their URLs -> Documentation -> JSON
+//!                                                        \-> page(name) -> HTML: index.html, channel-1.html, schemas-1.html
+//! ```
+//!
+//! In: a model, and the URLs at which the API is reached. Out: text. Everything in a contract is hostile: all of it is escaped,
+//! markdown is shown as text, characters that turn the direction of writing are replaced, and a page has a largest size
+//! ([`MAX_PAGE_BYTES`]). A page loads nothing, runs nothing, and says so in its Content-Security-Policy.
+
+mod atlas;
+mod channel;
+mod head;
+mod index;
+mod message;
+mod room;
+mod schema;
+mod schemas;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use serde::Serialize;
+
+use self::atlas::Atlas;
+use super::model::Model;
+use super::problem::{Problem, Problems};
+use super::url::joined;
+
+pub use self::head::POLICY_SOURCE;
+
+/// The bytes of a contract's text on one page. Markup and escapes come on top, at most about nine times as much.
+pub const MAX_PAGE_BYTES: usize = 768 << 10;
+
+/// An environment in which clients reach the API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Environment {
+    /// The name.
+    pub name: String,
+    /// The URL of the base path.
+    pub url: String,
+}
+
+/// The documentation of an API.
+#[derive(Clone, Copy, Debug)]
+pub struct Documentation<'c> {
+    /// The API's name for people.
+    pub api: &'c str,
+    /// The contract.
+    pub model: &'c Model,
+    /// The contract's problems.
+    pub problems: &'c Problems,
+    /// The environments in which the API runs.
+    pub environments: &'c [Environment],
+}
+
+/// The documentation as it is written in JSON.
+#[derive(Debug, Serialize)]
+struct Written<'c> {
+    api: &'c str,
+    environments: Vec<WrittenEnvironment<'c>>,
+    problems: &'c [Problem],
+    problems_left_out: usize,
+    contract: &'c Model,
+}
+
+#[derive(Debug, Serialize)]
+struct WrittenEnvironment<'c> {
+    name: &'c str,
+    url: &'c str,
+    channels: Vec<WrittenChannel<'c>>,
+}
+
+#[derive(Debug, Serialize)]
+struct WrittenChannel<'c> {
+    path: &'c str,
+    url: String,
+}
+
+impl<'c> Documentation<'c> {
+    /// The model with the URL of each channel in each environment, and the problems.
+    ///
+    /// # Errors
+    /// The JSON cannot be written, which no model causes.
+    pub fn json(&self) -> serde_json::Result<String> {
+        let channels = |base: &str| {
+            let routes = self.model.routes.iter();
+            routes.map(|route| WrittenChannel { path: &route.path, url: joined(base, &route.path) }).collect()
+        };
+        let environments = self.environments.iter().map(|environment| WrittenEnvironment {
+            name: &environment.name,
+            url: &environment.url,
+            channels: channels(&environment.url),
+        });
+        serde_json::to_string(&Written {
+            api: self.api,
+            environments: environments.collect(),
+            problems: self.problems.list(),
+            problems_left_out: self.problems.left_out(),
+            contract: self.model,
+        })
+    }
+
+    /// The pages, which are drawn one by one.
+    #[must_use]
+    pub fn site(self) -> Site<'c> {
+        Site { atlas: Atlas::new(self.model), documentation: self }
+    }
+}
+
+/// The pages of a documentation.
+#[derive(Debug)]
+pub struct Site<'c> {
+    documentation: Documentation<'c>,
+    atlas: Atlas<'c>,
+}
+
+/// The name of a page without its number.
+const INDEX: &str = "index.html";
+
+/// A page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PageName {
+    Index,
+    /// The position of a route.
+    Channel(usize),
+    /// The position of a group of schemas.
+    Schemas(usize),
+}
+
+impl PageName {
+    fn read(name: &str) -> Option<Self> {
+        if name == INDEX {
+            return Some(Self::Index);
+        }
+        let (kind, number) = name.strip_suffix(".html")?.split_once('-')?;
+        // One name for each page: no sign and no zeros before the number.
+        let position = number.parse::<usize>().ok()?.checked_sub(1)?;
+        let page = match kind {
+            "channel" => Self::Channel(position),
+            "schemas" => Self::Schemas(position),
+            _ => return None,
+        };
+        (page.name() == name).then_some(page)
+    }
+
+    fn name(self) -> String {
+        match self {
+            Self::Index => INDEX.to_owned(),
+            Self::Channel(position) => format!("channel-{}.html", position.saturating_add(1)),
+            Self::Schemas(position) => format!("schemas-{}.html", position.saturating_add(1)),
+        }
+    }
+}
+
+impl Site<'_> {
+    /// The names of all pages, the index first.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        let channels = (0..self.documentation.model.routes.len()).map(PageName::Channel);
+        let schemas = (0..self.atlas.pages()).map(PageName::Schemas);
+        std::iter::once(PageName::Index).chain(channels).chain(schemas).map(PageName::name)
+    }
+
+    /// A page as HTML; `None` for a name that is no page's.
+    ///
+    /// # Errors
+    /// The page cannot be drawn, which no contract causes.
+    pub fn page(&self, name: &str) -> Option<Result<String, askama::Error>> {
+        match PageName::read(name)? {
+            PageName::Index => Some(index::draw(self)),
+            PageName::Channel(position) => {
+                let route = self.documentation.model.routes.get(position)?;
+                Some(channel::draw(self, position, route))
+            }
+            PageName::Schemas(position) => Some(schemas::draw(self, position, self.atlas.page(position)?)),
+        }
+    }
+}
