@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Contract, Options, Sources, read, three, two};
 use crate::contract::diff::diff;
+use crate::contract::pages::{Documentation, MAX_PAGE_BYTES};
 use crate::contract::predefined::{Choice, predefined};
 
 /// Stops what would not end. A loaded machine with a test build is slow; the time of a release build is measured elsewhere.
@@ -238,19 +239,29 @@ fn types() -> Vec<Row> {
     rows
 }
 
-/// Reads, and asks everything that a caller asks of a contract.
+/// Reads a document, and asks everything that a caller asks of a contract.
 fn used(text: &str) -> Contract {
-    let sources = Sources::one("asyncapi.yaml", text.as_bytes().to_vec()).unwrap();
-    let contract = read(&sources, Options::default());
+    used_files(&Sources::one("asyncapi.yaml", text.as_bytes().to_vec()).unwrap())
+}
+
+/// Reads files, and asks everything that a caller asks of a contract.
+pub(super) fn used_files(sources: &Sources) -> Contract {
+    let contract = read(sources, Options::default());
     for problem in contract.problems.list() {
         assert!(problem.to_string().len() < 5_000, "{}", problem.to_string().len());
-        assert!(crate::contract::display::shown(problem, &sources).to_string().len() < 6_000);
+        assert!(crate::contract::display::shown(problem, sources).to_string().len() < 6_000);
     }
+    let bytes: usize = sources.iter().map(|(_, bytes)| bytes.len()).sum();
     if let Some(model) = &contract.model {
         let _ = predefined(model, &Choice::default());
         let _ = diff(model, model);
+        let site = Documentation { api: "api", model, problems: &contract.problems, environments: &[] }.site();
+        for name in ["index.html", "channel-1.html", "schemas-1.html"] {
+            let page = site.page(name).transpose().unwrap().unwrap_or_default();
+            assert!(page.len() < 9 * MAX_PAGE_BYTES, "{name}: {}", page.len());
+        }
         let written = serde_json::to_string(model).unwrap();
-        assert!(written.len() < 20 * text.len() + 100_000_000, "{} of {}", written.len(), text.len());
+        assert!(written.len() < 20 * bytes + 100_000_000, "{} of {bytes}", written.len());
     }
     contract
 }
@@ -269,6 +280,12 @@ fn check(rows: Vec<Row>) {
     }
 }
 
+/// All rows as files, for measuring.
+pub(super) fn rows() -> Vec<(&'static str, Sources)> {
+    let rows = bombs().into_iter().chain(references()).chain(products()).chain(types());
+    rows.map(|(name, text, _)| (name, Sources::one("asyncapi.yaml", text.into_bytes()).unwrap())).collect()
+}
+
 #[test]
 fn bombs_of_yaml_are_refused() {
     check(bombs());
@@ -282,6 +299,11 @@ fn references_lead_nowhere_that_they_should_not() {
 #[test]
 fn products_of_long_lists_are_bounded() {
     check(products());
+}
+
+#[test]
+fn the_table_has_sixty_rows_besides_those_of_wrong_types() {
+    assert!(bombs().len() + references().len() + products().len() >= 60);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Whole documents: the traps of public trackers, hostile input, and documents that others wrote.
 
 mod hostile;
+mod hostile_files;
+mod measured;
 mod others;
 mod traps_of_channels;
 mod traps_of_documents;
