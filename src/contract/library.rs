@@ -157,6 +157,23 @@ impl Library {
         library
     }
 
+    /// The URLs of documents that references lead to and nobody fetched, in order, each once.
+    #[must_use]
+    pub fn remote_files(&self) -> Vec<String> {
+        let mut wanted = Vec::new();
+        for document in self.documents.values().filter_map(|read| read.as_ref().ok()) {
+            let texts = document.fields_named(REF).filter_map(Value::text);
+            let faults = texts.filter_map(|text| self.file_of(document.name(), split(text).0).err());
+            wanted.extend(faults.filter_map(|fault| match fault {
+                RefFault::Remote(url) if is_url(&url) => Some(url),
+                _ => None,
+            }));
+        }
+        wanted.sort_unstable();
+        wanted.dedup();
+        wanted
+    }
+
     /// The outermost value of the main document, if it was readable.
     #[must_use]
     pub fn root(&self) -> Option<Value<'_>> {

@@ -31,6 +31,7 @@
 pub mod admin;
 pub mod certificates;
 pub mod endpoints;
+pub mod fetch;
 pub mod http;
 pub mod last_good_snapshot;
 pub mod manage;

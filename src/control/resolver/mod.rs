@@ -15,6 +15,7 @@ mod servers;
 mod watched_name;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use self::first_answers::FirstAnswers;
-use self::lookup_queue::{LOOKUPS, LookupQueue};
+use self::lookup_queue::{LOOKUPS, Last, LookupQueue};
 pub use self::question::{DNS_PORT, Question, show};
 use self::watched_name::WatchedName;
 use crate::routing::addresses::AddressCell;
@@ -90,6 +91,23 @@ impl Resolver {
             before.task.abort();
         }
         place
+    }
+
+    /// Looks a name up once, for a caller that connects by itself; nothing is remembered. Takes its turn among the look-ups of
+    /// names that failed, so that callers never hold up targets.
+    ///
+    /// # Errors
+    /// The reason why there is no address, in words.
+    pub async fn look_up(&self, question: &Question) -> Result<Vec<IpAddr>, String> {
+        let queue = &self.0.queue;
+        let _permit = queue.permit(Last::Failed).await;
+        let answer = question.look_up(&queue.files(), &queue.servers).await.map_err(|fault| fault.to_string())?;
+        let found: Vec<IpAddr> = [&answer.v4, &answer.v6].into_iter().flatten().flatten().copied().collect();
+        match (found.is_empty(), answer.v4.and(answer.v6)) {
+            (false, _) => Ok(found),
+            (true, Err(fault)) => Err(fault.to_string()),
+            (true, Ok(_)) => Err("the name has no address".to_owned()),
+        }
     }
 
     /// Sets the time after which the addresses of names that DNS says are gone are dropped; `None`, as at the start, to keep
