@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code, reason = "system calls without a safe wrapper")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -137,14 +138,18 @@ fn without_its_store_it_serves_what_was_deployed_last_and_changes_nothing() {
 fn what_the_last_good_snapshot_holds_is_looked_at_before_it_is_served() {
     let upstream = Upstream::listen();
     let (home, _) = served(&upstream);
+    // A file that is gone is written whole, in one line.
+    fs::remove_file(home.file("snapshot.json")).unwrap();
+    home.start().stop();
     let good = fs::read_to_string(home.file("snapshot.json")).unwrap();
     fs::write(home.file("ringway.db"), "no database at all, and long enough to be looked at").unwrap();
-    let one = good.split_once("\"deployed\":[").unwrap().1.trim_end_matches("]}");
+    let one = good.split_once("\"deployed\":[").unwrap().1.trim_end().trim_end_matches("]}");
     for (text, says) in [
         (String::new(), "it is damaged: EOF"),
         (good[..good.len() - 5].to_owned(), "it is damaged"),
         (good.replace("ws://", "wss://"), "its checksum is another"),
-        (good.replace("\"form\":2", "\"form\":3"), "it has form 3, and this program knows forms 1 and 2"),
+        (good.replace("\"form\":3", "\"form\":4"), "it has form 4, and this program knows forms 1 to 3"),
+        ([&good, "{}\n"].concat(), "it is damaged: line 2: missing field"),
         (good.replace("ws://127", "ftp://127"), "it is damaged: it must begin with ws://"),
         (good.replace("\"id\":1", "\"id\":1,\"more\":1"), "unknown field `more`"),
         (good.replace(one, &format!("{one},{one}")), "checksum"),
@@ -168,9 +173,18 @@ fn the_last_good_snapshot_follows_what_is_deployed_and_is_whole_at_the_end() {
     let node = home.start();
     let deployed = || -> Vec<String> {
         let text = fs::read_to_string(home.file("snapshot.json")).unwrap_or_default();
-        let file: Value = serde_json::from_str(&text).unwrap_or_default();
-        let all = file["deployed"].as_array().cloned().unwrap_or_default();
-        all.iter().map(|one| one["key"]["identifier"].as_str().unwrap().to_owned()).collect()
+        let mut all = BTreeMap::new();
+        for line in text.lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            // The first line has everything, a later one what changed.
+            let change = line.get("change").unwrap_or(&line);
+            let of = |name: &str| change[name].as_array().cloned().unwrap_or_default();
+            all.extend(of("deployed").into_iter().map(|one| (one["id"].as_u64(), one["key"]["identifier"].clone())));
+            for id in of("removed") {
+                all.remove(&id.as_u64()).expect("only what was there is removed");
+            }
+        }
+        all.values().map(|identifier| identifier.as_str().unwrap().to_owned()).collect()
     };
     until("there is one from the start", || home.file("snapshot.json").exists().then_some(()));
     let (api, _) = node.serve("One", &["ws://127.0.0.1:9".to_owned()]);
