@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::{PageName, Site, words};
 
 /// The style of all pages, the only thing that a page may use.
-const STYLE: &str = include_str!("../../../templates/contract/pages.css");
+const STYLE: &str = include_str!("../../templates/contract/pages.css");
 
 /// The Content-Security-Policy of the pages: nothing is loaded and nothing runs; the one style is known by its hash.
 pub static POLICY_SOURCE: LazyLock<String> = LazyLock::new(|| {
