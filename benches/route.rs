@@ -59,6 +59,7 @@ fn route(n: u32, policy: &Arc<Policy>) -> Route {
         service: Service::Relay,
         endpoints: Box::new([Endpoint::new(&url, target, None, Arc::new(AddressCell::unresolved()))]),
         retries: Arc::default(),
+        pseudonym: Default::default(),
         preserve_host: false,
         answer_lines: Box::default(),
         policy: Arc::clone(policy),

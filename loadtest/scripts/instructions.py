@@ -3,7 +3,8 @@
 
   instructions.py RINGWAY_BINARY                        as `ringway proxy`
   instructions.py RINGWAY_BINARY --handshakes           a connection from accept to close, instead of a message
-  instructions.py RINGWAY_BINARY --state STATE          as a node, over the first API of a state directory that many_apis.py
+  instructions.py RINGWAY_BINARY [--handshakes] --state STATE
+                                                        as a node, over the first API of a state directory that many_apis.py
                                                         has filled; metrics listener on, the shard's thread alone counted
 
 The proxy runs twice under callgrind, with a different number of messages sent one by one over one connection (or of
@@ -126,13 +127,15 @@ def run(binary, state, round_trips, handshakes):
         return of_the_shard(out)
 
 
-arguments = sys.argv[2:]
+binary, *arguments = sys.argv[1:]
+are_handshakes = arguments[:1] == ["--handshakes"]
+arguments = arguments[are_handshakes:]
 state = arguments[1] if arguments[:1] == ["--state"] else None
-if arguments == ["--handshakes"]:
+if are_handshakes:
     # One message, so that the shard's thread is known by what it relays.
     few, many, what, each = 100, 600, "a connection, from accept to close", 1
-    counts = [run(sys.argv[1], None, 1, n) for n in (few, many)]
+    counts = [run(binary, state, 1, n) for n in (few, many)]
 else:
     few, many, what, each = 2_000, 12_000, "a relayed message of 128 bytes", 2
-    counts = [run(sys.argv[1], state, n, 0) for n in (few, many)]
+    counts = [run(binary, state, n, 0) for n in (few, many)]
 print(f"{(counts[1] - counts[0]) / (each * (many - few)):.0f} user instructions {what}")

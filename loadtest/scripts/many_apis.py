@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """A node with very many APIs: how long it takes to start, to take a change, and what memory it needs.
 
-  many_apis.py fill RINGWAY STATE [--apis 10000]        makes and deploys them, in a state directory that is kept
+  many_apis.py fill RINGWAY STATE [--apis 10000] [--targets 1]
+                                                        makes and deploys them, in a state directory that is kept; several
+                                                        targets of an API differ in their path
   many_apis.py measure RINGWAY STATE [--changes 50]     starts on it, changes one API after the other, prints JSON
   many_apis.py serve RINGWAY STATE LISTEN UPSTREAM      runs it in the foreground, for an instrument: every API goes to the
                                                         port UPSTREAM of this host, the first is /default/api-0/v1.0
@@ -67,12 +69,13 @@ class Node:
         self.process.wait(60)
 
 
-def fill(ringway, state, count):
+def fill(ringway, state, count, targets):
     os.makedirs(state, mode=0o700, exist_ok=True)
     with Node(ringway, state) as node:
         empty, began = node.memory(), time.monotonic()
+        urls = ["ws://127.0.0.1:${PORT}" + (f"/{n}" if n else "") for n in range(targets)]
         for index in range(count):
-            node.call("POST", "/apis", {"name": f"api-{index}", "version": "1.0", "targets": ["ws://127.0.0.1:${PORT}"]})
+            node.call("POST", "/apis", {"name": f"api-{index}", "version": "1.0", "targets": urls})
             node.call("PUT", f"/apis/default/api-{index}/1.0/deployments/development", {})
         took = time.monotonic() - began
         print(json.dumps({"apis": count, "made_and_deployed_per_s": count / took, "empty_kib": empty, "full_kib": node.memory()}))
@@ -94,11 +97,13 @@ def measure(ringway, state, changes):
 
 def main():
     mode, ringway, state = sys.argv[1:4]
-    option = int(sys.argv[5]) if len(sys.argv) > 5 else None
+    def option(name, default):
+        return int(sys.argv[sys.argv.index(name) + 1]) if name in sys.argv else default
+
     if mode == "fill":
-        fill(ringway, state, option or 10_000)
+        fill(ringway, state, option("--apis", 10_000), option("--targets", 1))
     elif mode == "measure":
-        measure(ringway, state, option or 50)
+        measure(ringway, state, option("--changes", 50))
     elif mode == "serve":
         command = [ringway, "serve", "--config", configuration(sys.argv[4], sys.argv[5]), "--state", state]
         os.execv(ringway, command)

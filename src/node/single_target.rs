@@ -239,6 +239,7 @@ fn relay(upstream: Upstream, addresses: Arc<AddressCell>, policy: Arc<Policy>) -
         service: Service::Relay,
         endpoints: Box::new([endpoint]),
         retries: Arc::default(),
+        pseudonym: Default::default(),
         preserve_host: upstream.preserve_host,
         answer_lines: Box::default(),
         policy,

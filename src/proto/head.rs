@@ -84,12 +84,6 @@ impl From<httparse::Error> for HeadError {
     }
 }
 
-/// Space on the stack for the lines of a head.
-pub(super) type Lines<'a> = [Header<'a>; MAX_LINES];
-
-/// Unused space.
-pub(super) const NO_LINES: Lines<'static> = [httparse::EMPTY_HEADER; MAX_LINES];
-
 /// True if a byte may be part of a token (RFC 9110 section 5.6.2).
 #[must_use]
 pub fn is_token_byte(byte: u8) -> bool {

@@ -3,7 +3,7 @@
 //! In: the bytes that a peer sent. Out: their meaning, or the exact rule that they break. Two parts, used in this
 //! order:
 //!
-//! - the opening handshake (HTTP): [`head`] finds the end of a head, [`head_check`] refuses one that can never be right, [`request`] reads the client's request and [`authority`] its
+//! - the opening handshake (HTTP): [`head`] finds the end of a head, [`head_check`] refuses one that can never be right, `whole_head` gives a whole one to the parser, [`request`] reads the client's request and [`authority`] its
 //!   host, [`certificate_names`] says whether that fits the certificate, [`forward`] writes the upstream's request [`forwarded`] finds the client behind trusted proxies, [`via`] recognises a request that comes back, [`response`] verifies the upstream's answer, [`outward`] maps addresses in it, [`body`] is what follows one that is not a 101, and [`refusal`] is the answer
 //!   to a client that gets no 101. A balancer may send a [`proxy_header`] before the request. [`plain`] is for the few paths that
 //!   are answered without a WebSocket;
@@ -36,5 +36,6 @@ pub mod terminated;
 pub mod utf8;
 pub mod via;
 mod violation;
+mod whole_head;
 
 pub use violation::Violation;

@@ -1,9 +1,9 @@
 //! A plain HTTP request, for the few paths that Ringway answers itself (RFC 9110, RFC 9112): HTTP/1.0 or 1.1, with a body
 //! of a bounded and declared length or without one. The connection is closed after the answer.
 
-use super::head::{self, HeadError, HeadLimits};
-use super::head_check::{HeadCheck, HeadKind};
+use super::head::{self, HeadLimits};
 use super::refusal::{self, Refusal};
+use super::whole_head;
 use crate::invariant::Invariant;
 
 /// The longest body of a request, and of an answer.
@@ -69,13 +69,8 @@ impl PlainRequest {
     /// The refusal to answer with.
     pub fn parse(method: Method, head: &[u8], limits: &HeadLimits) -> Result<Self, Refusal> {
         let head = head::without_empty_line(head);
-        HeadCheck::new(HeadKind::Request).advance(head, limits)?;
-        let mut lines = head::NO_LINES;
-        let mut parsed = httparse::Request::new(&mut lines);
-        match parsed.parse(head).map_err(HeadError::from)? {
-            httparse::Status::Complete(length) if length == head.len() => {}
-            _ => return Err(Refusal::HEAD_MALFORMED),
-        }
+        let mut lines = whole_head::NO_LINES;
+        let parsed = whole_head::request(head, limits, &mut lines)?;
         let values = |name: &'static str| {
             parsed.headers.iter().filter(move |line| line.name.eq_ignore_ascii_case(name)).map(|line| line.value)
         };

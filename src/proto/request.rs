@@ -11,9 +11,8 @@ use super::accept::Accept;
 use super::authority::Authority;
 use super::extension::Element;
 use super::head::{self, HeadError, HeadLimits};
-use super::head_check::{HeadCheck, HeadKind};
 use super::refusal::Refusal;
-use super::{accept, extension};
+use super::{accept, extension, whole_head};
 use crate::invariant::Invariant;
 
 /// A valid handshake, borrowed from its head.
@@ -42,14 +41,8 @@ impl<'a> Request<'a> {
     /// The refusal to answer with.
     pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, Refusal> {
         let head = head::without_empty_line(head);
-        HeadCheck::new(HeadKind::Request).advance(head, limits).map_err(refusal_for)?;
-        let mut lines = head::NO_LINES;
-        let mut parsed = httparse::Request::new(&mut lines);
-        match parsed.parse(head) {
-            Ok(httparse::Status::Complete(length)) if length == head.len() => {}
-            Ok(_) => return Err(Refusal::HEAD_MALFORMED),
-            Err(error) => return Err(refusal_for(error.into())),
-        }
+        let mut lines = whole_head::NO_LINES;
+        let parsed = whole_head::request(head, limits, &mut lines)?;
         if parsed.version != Some(1) {
             return Err(Refusal::HTTP_VERSION);
         }
@@ -317,8 +310,12 @@ fn strip_scheme(target: &str) -> Option<&str> {
 /// that decode before they split take encoded separators for separators, so encoded separators count here, too.
 fn has_dot_segment(path_and_query: &str) -> bool {
     const DECODED: [(&str, &str); 4] = [("%2e", "."), ("%2f", "/"), ("%3b", ";"), ("%5c", "\\")];
-    let path = path_and_query.split('?').next().expected_or_default().to_ascii_lowercase();
-    let plain = DECODED.iter().fold(path, |path, (encoded, byte)| path.replace(encoded, byte));
+    let path = path_and_query.split('?').next().expected_or_default();
+    let plain: Cow<'_, str> = if path.contains('%') {
+        DECODED.iter().fold(path.to_ascii_lowercase(), |path, (encoded, byte)| path.replace(encoded, byte)).into()
+    } else {
+        path.into()
+    };
     // A path parameter does not make a dot segment harmless: servers strip it.
     plain.split(['/', '\\']).any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
 }

@@ -10,10 +10,10 @@ use super::accept::Accept;
 use super::extension::{self, Element};
 use super::frame::Reserved;
 use super::head::{self, HeadError, HeadLimits, write_line};
-use super::head_check::{HeadCheck, HeadKind};
 use super::outward::Outward;
 use super::refusal::{self, Refusal};
 use super::request::Request;
+use super::whole_head;
 use crate::invariant::Invariant;
 
 const PROTOCOL: &str = "sec-websocket-protocol";
@@ -100,14 +100,8 @@ impl<'a> Response<'a> {
     /// # Errors
     /// The refusal to answer the client with.
     pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, Refusal> {
-        HeadCheck::new(HeadKind::Response).advance(head, limits).map_err(refusal_for)?;
-        let mut lines = head::NO_LINES;
-        let mut parsed = httparse::Response::new(&mut lines);
-        match parsed.parse(head) {
-            Ok(httparse::Status::Complete(length)) if length == head.len() => {}
-            Ok(_) => return Err(Refusal::UPSTREAM_MALFORMED),
-            Err(error) => return Err(refusal_for(error.into())),
-        }
+        let mut lines = whole_head::NO_LINES;
+        let parsed = whole_head::response(head, limits, &mut lines).map_err(refusal_for)?;
         let status = parsed.code.filter(|code| (100..600).contains(code)).ok_or(Refusal::UPSTREAM_MALFORMED)?;
         if status == 101 && parsed.version != Some(1) {
             return Err(Refusal::UPSTREAM_HTTP_VERSION);
@@ -131,8 +125,10 @@ impl<'a> Response<'a> {
     /// The refusal to answer the client with.
     pub fn verify(&self, expected: &Expected) -> Result<Agreed, Refusal> {
         // More than one protocol would mean layers (RFC 9110 section 7.8), not the requested WebSocket.
-        let mut upgrades = self.values("upgrade").flat_map(head::elements).peekable();
-        let upgraded = upgrades.peek().is_some() && upgrades.all(|name| name.eq_ignore_ascii_case(b"websocket"));
+        let is_websocket = |name: &[u8]| name.eq_ignore_ascii_case(b"websocket");
+        let mut upgrades = self.values("upgrade");
+        let upgraded = upgrades.clone().any(|value| head::has_element(value, b"websocket"))
+            && upgrades.all(|value| head::elements(value).all(is_websocket));
         let connected = self.values("connection").any(|value| head::has_element(value, b"upgrade"));
         if self.status != 101 || !upgraded || !connected {
             return Err(Refusal::UPSTREAM_NOT_WEBSOCKET);
@@ -235,7 +231,7 @@ impl<'a> Response<'a> {
         }
     }
 
-    fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> + Clone {
         self.lines.iter().filter(move |line| line.name.eq_ignore_ascii_case(name)).map(|line| line.value)
     }
 

@@ -157,7 +157,7 @@ impl Handshake {
         let path = recorded_path(request.path_and_query);
         let found = cx.config.snapshot.find(cx.listener, request.host, request.path_and_query);
         let Some(found) = found else { return Ok((named, Outcome::NotFound(path))) };
-        let pseudonym = cx.config.chain.pseudonym(found.route.id.0);
+        let pseudonym = found.route.pseudonym(&cx.config.chain);
         if found.route.service == Service::Relay && pseudonym.is_in(via_lines(&request)) {
             return Ok((named, Outcome::NotAdmitted(path, Arc::clone(found.route), Refusal::LOOP_DETECTED)));
         }
@@ -172,7 +172,7 @@ impl Handshake {
         let key = accept::key_from(nonce);
         let onward = match found.route.service {
             Service::Relay => {
-                let via = self.via(&key, &pseudonym, settings);
+                let via = self.via(&key, pseudonym, settings);
                 self.to_upstream(&request, &found, &via, head, early)
             }
             Service::Echo => to_echo(&request, found.route, early),

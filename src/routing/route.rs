@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls_pki_types::ServerName;
 
@@ -13,6 +13,7 @@ use super::balance::health::EndpointHealth;
 use super::policy::Policy;
 use super::target::Target;
 use crate::proto::refusal::Refusal;
+use crate::proto::via::{ChainKey, Pseudonym};
 
 /// A route's identity. It stays for as long as the API is deployed in the environment, through all changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,6 +59,8 @@ pub struct Route {
     pub endpoints: Box<[Endpoint]>,
     /// The part of the budget of further tries that all shards share.
     pub retries: Arc<RetryReserve>,
+    /// The route's name in `Via`, once a handshake has needed it.
+    pub pseudonym: OnceLock<Pseudonym>,
     /// Sends the client's `Host` header to the upstream instead of the target's own host.
     pub preserve_host: bool,
     /// Additional header lines of the client's 101, each with its line end.
@@ -155,8 +158,19 @@ impl Route {
     /// True if both routes are equal: a shard that has one need not look at the other.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        let Self { id, labels, listener, gate, service, endpoints, retries: _, preserve_host, answer_lines, policy } =
-            self;
+        let Self {
+            id,
+            labels,
+            listener,
+            gate,
+            service,
+            endpoints,
+            preserve_host,
+            answer_lines,
+            policy,
+            retries: _,
+            pseudonym: _,
+        } = self;
         let is_same = (id, labels, listener, gate) == (&other.id, &other.labels, &other.listener, &other.gate)
             && (service, preserve_host, answer_lines) == (&other.service, &other.preserve_host, &other.answer_lines)
             && *policy == other.policy
@@ -175,6 +189,12 @@ impl Route {
         }
         self.retries = Arc::clone(&before.retries);
         self
+    }
+
+    /// The route's name in `Via`. All shards of a process have the same key, so the first of them makes the name for all.
+    #[must_use]
+    pub fn pseudonym(&self, key: &ChainKey) -> &Pseudonym {
+        self.pseudonym.get_or_init(|| key.pseudonym(self.id.0))
     }
 
     /// True if a connection to the endpoint with this fingerprint may go on; [`NO_ENDPOINT`] is that of a connection that ends
@@ -198,6 +218,7 @@ impl Route {
             service: Service::Echo,
             endpoints: Box::default(),
             retries: Arc::default(),
+            pseudonym: OnceLock::new(),
             preserve_host: false,
             answer_lines: Box::default(),
             policy,

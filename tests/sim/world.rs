@@ -172,6 +172,7 @@ fn route(scene: &Scene, place: Arc<AddressCell>) -> Route {
         service: RouteService::Relay,
         endpoints,
         retries: Arc::default(),
+        pseudonym: Default::default(),
         preserve_host: false,
         answer_lines: Box::default(),
         policy: Arc::clone(&scene.settings.policy),

@@ -50,6 +50,7 @@ pub(super) fn of(deployed: &Deployed, base: &RoutingBase, names: &Resolver) -> R
         service: Service::Relay,
         endpoints: endpoints.into_boxed_slice(),
         retries: Arc::default(),
+        pseudonym: Default::default(),
         preserve_host: treatment.preserve_host,
         answer_lines: notice(deployed),
         policy: treatment.policy,

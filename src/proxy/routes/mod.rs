@@ -192,6 +192,7 @@ mod tests {
             service: Service::Relay,
             endpoints: Box::default(),
             retries: Arc::default(),
+            pseudonym: Default::default(),
             preserve_host: false,
             answer_lines: Box::default(),
             policy: policy(),

@@ -158,6 +158,7 @@ fn route(id: u64) -> Arc<Route> {
         service: Service::Relay,
         endpoints: Box::default(),
         retries: Arc::default(),
+        pseudonym: Default::default(),
         preserve_host: false,
         answer_lines: Box::default(),
         policy: Arc::new(Policy {

@@ -74,6 +74,7 @@ impl Forge {
             service: Service::Relay,
             endpoints: endpoints.collect(),
             retries: Arc::default(),
+            pseudonym: Default::default(),
             preserve_host: deployed.preserve_host,
             answer_lines: if deployed.deprecated { DEPRECATION.as_bytes().into() } else { Box::default() },
             policy: Arc::clone(&plan.policies[deployed.policy]),
