@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::contract::ContractRef;
 use super::definition::Access;
 use super::key::{ApiKey, EnvironmentName};
 use super::lifecycle::Lifecycle;
@@ -44,6 +45,9 @@ pub struct Deployed {
     /// The policies that the revision names. A snapshot of a version without policies has none.
     #[serde(default, skip_serializing_if = "Policies::is_empty")]
     pub policies: Policies,
+    /// The contract that the revision names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<ContractRef>,
     /// The API's lifecycle state.
     pub lifecycle: Lifecycle,
     /// The time since which the API has been deprecated.

@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod change;
+pub mod contract;
 pub mod definition;
 pub mod deployed;
 pub mod environment;
@@ -29,6 +30,7 @@ pub mod written;
 
 pub use audit::{Action, Actor, AuditEntry};
 pub use change::Change;
+pub use contract::{ContractDigest, ContractRef};
 pub use definition::{Access, Definition, Kind, NewApi, NewDefinition};
 pub use deployed::{Deployed, DeploymentId};
 pub use environment::{Environment, Environments};

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::view::contract::ContractProblem;
+
 /// A kind of problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Code {
@@ -34,6 +36,7 @@ codes! {
     REVISION_NOT_FOUND = 404 "revision-not-found" "The revision does not exist";
     ENVIRONMENT_NOT_FOUND = 404 "environment-not-found" "The environment does not exist";
     DEPLOYMENT_NOT_FOUND = 404 "deployment-not-found" "The API is not deployed there";
+    CONTRACT_NOT_FOUND = 404 "contract-not-found" "The contract does not exist";
     API_EXISTS = 409 "api-exists" "The API exists already";
     NOT_DEPLOYED = 409 "not-deployed" "Nothing is deployed to promote";
     API_RETIRED = 409 "api-retired" "The API is retired";
@@ -43,6 +46,7 @@ codes! {
     TARGETS_DIFFER = 409 "targets-differ" "Other targets are deployed";
     CONDITION_FAILED = 412 "condition-failed" "The resource has changed since it was read";
     FIELDS_INVALID = 422 "fields-invalid" "Fields break rules";
+    CONTRACT_INVALID = 422 "contract-invalid" "The contract cannot become routes";
     DOCUMENTS_INVALID = 422 "documents-invalid" "Documents cannot be applied";
     STORE_READ_ONLY = 503 "store-read-only" "The store is read-only";
     STORE_FULL = 503 "store-full" "The store's disk is full";
@@ -50,6 +54,7 @@ codes! {
     DRAINING = 503 "draining" "The node is shutting down";
     BUSY = 503 "busy" "Too many operations are waiting";
     NOT_IN_FORCE = 504 "not-in-force" "The change is committed, and not yet active on every shard";
+    CONTRACTS_FULL = 507 "contracts-full" "The node keeps no more contracts";
 }
 
 /// The reason why an operation was refused. It holds no secret, so that it may be logged and sent to the client.
@@ -100,6 +105,7 @@ impl Problems {
             code: self.code.word.to_owned(),
             detail: self.detail.clone(),
             errors: self.errors.clone(),
+            problems: Vec::new(),
         }
     }
 }
@@ -129,6 +135,9 @@ pub struct Problem {
     /// Every rule that a field breaks; empty if the problem does not concern fields.
     #[serde(default)]
     pub errors: Vec<FieldError>,
+    /// With `contract-invalid`: the problems of the contract, each with its place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<ContractProblem>,
 }
 
 /// A rule that a field breaks.

@@ -20,6 +20,7 @@
 //! | [`endpoints`] | shows endpoints, logs changes of their state, tries a deployment's targets once |
 //! | [`certificates`] | checks the listeners' certificate files and reloads them |
 //! | [`metrics`] | the shards' counters as text for Prometheus |
+//! | [`contracts`] | keeps the bytes of contracts in the state directory, and reads them |
 //! | [`last_good_snapshot`] | writes and reads `snapshot.json`, which is served when the store is broken |
 //! | [`state_dir`] | the state directory: names of its files, its lock, whole writes |
 //! | [`notes`] | lasting problems, for the health page |
@@ -30,6 +31,7 @@
 
 pub mod admin;
 pub mod certificates;
+pub mod contracts;
 pub mod endpoints;
 pub mod fetch;
 pub mod http;

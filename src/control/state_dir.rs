@@ -18,6 +18,8 @@ pub const ADMIN_TOKEN: &str = "admin-token";
 pub const ADMIN_ADDRESS: &str = "admin.addr";
 /// The last good snapshot.
 pub const SNAPSHOT: &str = "snapshot.json";
+/// The folder of contracts, a file each.
+pub const CONTRACTS: &str = "contracts";
 /// The store's database, and the log that SQLite keeps beside it.
 const DATABASE: &str = "ringway.db";
 const DATABASE_LOG: &str = "ringway.db-wal";
@@ -135,7 +137,19 @@ impl StateDir {
             fs::symlink_metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o077 != 0)
         };
         let closed = |path: &PathBuf| fs::set_permissions(path, fs::Permissions::from_mode(0o600)).is_ok();
-        FILES.iter().map(|name| self.path.join(name)).filter(is_open).filter(closed).collect()
+        let mut repaired: Vec<PathBuf> =
+            FILES.iter().map(|name| self.path.join(name)).filter(is_open).filter(closed).collect();
+        repaired.extend(self.repair_contracts());
+        repaired
+    }
+
+    /// Closes the folder of contracts to everyone but its owner, if others had rights to it.
+    fn repair_contracts(&self) -> Option<PathBuf> {
+        let folder = self.path.join(CONTRACTS);
+        let is_open = fs::symlink_metadata(&folder)
+            .is_ok_and(|folder| folder.is_dir() && folder.permissions().mode() & 0o077 != 0);
+        let is_closed = is_open && fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).is_ok();
+        is_closed.then_some(folder)
     }
 
     /// Opens the store's file, and makes it if there is none: for its owner alone, as the files beside it will be.
@@ -273,9 +287,12 @@ mod tests {
             std::fs::set_permissions(folder.path().join(name), std::fs::Permissions::from_mode(mode)).unwrap();
         }
         std::os::unix::fs::symlink(folder.path().join("another's"), folder.path().join("snapshot.json")).unwrap();
+        std::fs::create_dir(folder.path().join("contracts")).unwrap();
+        std::fs::set_permissions(folder.path().join("contracts"), std::fs::Permissions::from_mode(0o755)).unwrap();
         let repaired = state.repair_modes();
-        assert_eq!(repaired, ["admin-token", "ringway.db"].map(|name| folder.path().join(name)));
-        assert_eq!(["ringway.db", "admin-token", "another's"].map(mode), [0o600, 0o600, 0o666]);
+        assert_eq!(repaired, ["admin-token", "ringway.db", "contracts"].map(|name| folder.path().join(name)));
+        assert_eq!(["ringway.db", "admin-token", "another's", "contracts"].map(mode), [0o600, 0o600, 0o666, 0o700]);
+        assert!(state.repair_modes().is_empty());
     }
 
     #[test]

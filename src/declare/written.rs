@@ -9,7 +9,7 @@ use super::held::HeldApi;
 use super::plan;
 use crate::api::request::OwnTargets;
 use crate::api::view::Status;
-use crate::api::{ApiKey, Definition, EnvironmentName, Lifecycle, Name, TargetUrl};
+use crate::api::{ApiKey, Definition, EnvironmentName, Lifecycle, Name, NewDefinition, TargetUrl};
 
 /// A document of the export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,7 +21,7 @@ pub struct Written {
     identifier: String,
     version: String,
     #[serde(flatten)]
-    definition: Definition,
+    definition: NewDefinition,
     lifecycle: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     display_name: Option<String>,
@@ -87,7 +87,7 @@ impl Written {
             project: key.project.to_string(),
             identifier: key.identifier.to_string(),
             version: key.version.to_string(),
-            definition: definition.clone(),
+            definition: definition.into(),
             lifecycle: lifecycle.as_str(),
             display_name: None,
             deprecated_at: None,

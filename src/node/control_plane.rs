@@ -171,6 +171,7 @@ impl ControlPlane {
             notes: state.notes.clone(),
         };
         let reload = reloader.start(runtime.handle(), to.reload_receiver);
+        manager.tidy_contracts(runtime.handle());
         let reload_sender = to.reload_sender;
         manager.reopen_store(runtime.handle(), move || {
             let _ = reload_sender.try_send(ReloadRequest::Declare);

@@ -30,6 +30,7 @@ use utoipa::ToSchema;
 
 pub use self::access::{Access, Kind};
 use self::macros::fields;
+use super::contract::{ContractRef, NewContractRef};
 use super::key::{ApiKey, Identifier, ProjectName};
 use super::policy::{Policies, PolicyTree};
 use super::problem::{Faults, Problems};
@@ -57,6 +58,9 @@ fields! {
 
     /// Policies of the API: those that it names decide over the node's, and those of an environment over both.
     "policies" policies: Policies as Option<PolicyTree>, default, [value_type = Option<Policies>];
+
+    /// The API's contract, an AsyncAPI document that was uploaded before; none if left out.
+    "contract" contract: Option<ContractRef> as Option<NewContractRef>, default, [value_type = Option<ContractRef>];
 }
 
 impl NewDefinition {

@@ -20,7 +20,7 @@ fn an_api_needs_a_name_a_version_and_a_target() {
     assert_eq!(key.to_string(), "default/chat-app-api:1.0");
     let shown = serde_json::to_value(&definition).unwrap();
     let whole = json!({"name": "Chat App API", "description": "", "access": "external", "targets": ["ws://a"],
-        "type": "WebSocket", "policies": {}});
+        "type": "WebSocket", "policies": {}, "contract": null});
     assert_eq!(shown, whole);
 }
 

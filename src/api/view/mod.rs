@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod connections;
+pub mod contract;
 pub mod endpoints;
 pub mod health;
 pub mod snapshot;

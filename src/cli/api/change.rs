@@ -132,7 +132,7 @@ mod tests {
         let asked = node.asked();
         let put = asked.last().unwrap();
         assert_eq!((put.line.as_str(), put.header("if-match")), ("PUT /api/v1/apis/default/chat/1.0", Some("\"1-7\"")));
-        let body = r#"{"name":"Chat App","description":"","access":"internal","targets":["ws://b"],"type":"WebSocket","policies":{}}"#;
+        let body = r#"{"name":"Chat App","description":"","access":"internal","targets":["ws://b"],"type":"WebSocket","policies":{},"contract":""}"#;
         assert_eq!(put.body, body);
     }
 }

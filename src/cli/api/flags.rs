@@ -39,7 +39,7 @@ impl DefinitionFlags {
     /// Sets the fields that are given; the others stay as they are. `type` has no flag: it has one value.
     pub(super) fn set(&self, definition: &mut NewDefinition) {
         // By name, so that the compiler reports a field without a flag.
-        let NewDefinition { name, description, access, targets, kind: _, policies } = definition;
+        let NewDefinition { name, description, access, targets, kind: _, policies, contract: _ } = definition;
         if let Some(given) = &self.name {
             name.clone_from(given);
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{found, place};
+use crate::api::contract::{ContractRef, Layout};
 use crate::api::view::EffectivePolicies;
 use crate::api::view::endpoints::Endpoint;
 use crate::api::{Api, Definition, Deployment, Lifecycle, Revision, moment};
@@ -184,7 +185,7 @@ pub(super) fn deployed(deployments: &[Deployment]) -> String {
 
 fn fields(api: &Api) -> Vec<(&'static str, String)> {
     // By name, so that the compiler reports a field that the table leaves out.
-    let Definition { name, description, access, targets, kind: _, policies } = &api.definition;
+    let Definition { name, description, access, targets, kind: _, policies, contract } = &api.definition;
     let mut fields = vec![
         ("api", held::key(api).to_string()),
         ("name", name.to_string()),
@@ -198,10 +199,23 @@ fn fields(api: &Api) -> Vec<(&'static str, String)> {
     add("description", Some(description.to_string()).filter(|text| !text.is_empty()));
     let policies: Vec<String> = policies.named().iter().map(|(name, set)| format!("{name}={}", value(set))).collect();
     add("policies", Some(policies.join(", ")).filter(|text| !text.is_empty()));
+    add("contract", contract.as_ref().map(self::contract));
     add("deprecated", api.deprecated_at.map(moment::shown));
     add("ends", api.sunset_at.map(moment::shown));
     add("latest revision", api.latest_revision.map(|number| number.to_string()));
     add("created", Some(format!("{} by {}", moment::shown(api.created_at), api.created_by)));
     add("updated", Some(format!("{} by {}", moment::shown(api.updated_at), api.updated_by)));
     fields
+}
+
+/// A contract in one cell: its document, the digest, and the choices that an operator made.
+fn contract(contract: &ContractRef) -> String {
+    let ContractRef { digest, main, perspective, layout } = contract;
+    let mut parts: Vec<String> = main.iter().cloned().collect();
+    parts.push(format!("sha256 {digest}"));
+    parts.extend(perspective.map(|side| format!("written from the {side}'s side")));
+    if *layout != Layout::default() {
+        parts.push(format!("layout {layout}"));
+    }
+    parts.join(", ")
 }

@@ -27,7 +27,6 @@ use self::context::Context;
 use self::draft::{Draft, Parts};
 use self::layers::Layers;
 use self::messages::Messages;
-pub use self::routes::Layout;
 use self::schemas::Schemas;
 use self::security::Schemes;
 use super::document::Value;
@@ -36,6 +35,7 @@ use super::model::{Model, Server, Side};
 use super::problem::{Level, Problem, Problems, listed};
 use super::shape;
 use super::version::{self, Major};
+pub use crate::api::contract::Layout;
 
 /// Choices of the operator that a document leaves open.
 #[derive(Clone, Copy, Debug, Default)]

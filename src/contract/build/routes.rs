@@ -4,21 +4,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::context::Context;
 use super::draft::Draft;
+use crate::api::contract::Layout;
 use crate::contract::model::{Channel, Direction, Message, Parameter, Route, Use};
 use crate::contract::problem::{Level, Problem, quoted};
 use crate::contract::url::joined;
-
-/// The way in which channels become routes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Layout {
-    /// An address that begins with `/` or has a ws binding is a path; other channels share the server's own URL.
-    #[default]
-    Inferred,
-    /// All channels share one WebSocket at the server's own URL.
-    OneSocket,
-    /// Every address is a path.
-    ByAddress,
-}
 
 /// The prefix of paths that are Ringway's own.
 const RESERVED: &str = "/.ringway";

@@ -18,6 +18,7 @@ pub use self::channel::{Channel, Direction, Operation, Parameter, Reply, Route, 
 pub use self::message::{Correlation, Example, Format, Message, Payload};
 pub use self::security::{Credential, Proposal, SecurityScheme};
 pub use self::server::{Protocol, Server, Variable};
+pub use crate::api::contract::Side;
 
 /// A contract.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -55,16 +56,6 @@ impl Model {
     pub fn message(&self, id: &str) -> Option<&Message> {
         self.messages.iter().find(|message| message.id == id)
     }
-}
-
-/// A side of the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Side {
-    /// The application that accepts connections.
-    Server,
-    /// The application that opens them.
-    Client,
 }
 
 /// The side that a document is written from, and why Ringway thinks so.

@@ -15,6 +15,8 @@ use super::problem::{listed, quoted};
 pub const MAX_BYTES: usize = 16 << 20;
 /// The most files of a contract.
 pub const MAX_FILES: usize = 2_000;
+/// The name of a document that came without one.
+pub const NO_NAME: &str = "contract";
 /// The longest name of a file, in bytes.
 pub const MAX_NAME_BYTES: usize = 1_024;
 
@@ -72,6 +74,15 @@ impl fmt::Display for SourceError {
 impl std::error::Error for SourceError {}
 
 impl Sources {
+    /// An upload: the files of a zip archive, or one document. `main` is the name of the AsyncAPI document in the archive, or a
+    /// name for the only one.
+    ///
+    /// # Errors
+    /// The archive cannot be read, a name is not a path, a limit is exceeded, or the main document is not certain.
+    pub fn uploaded(bytes: Vec<u8>, main: Option<&str>) -> Result<Self, SourceError> {
+        if zip::is_zip(&bytes) { zip::unpacked(&bytes, main) } else { Self::one(main.unwrap_or(NO_NAME), bytes) }
+    }
+
     /// One file.
     ///
     /// # Errors

@@ -33,6 +33,10 @@ pub(super) struct Body<T>(pub(super) T);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NoBody;
 
+/// A body as it is: the guard has looked at its type.
+#[derive(Clone, Debug)]
+pub(super) struct RawBody(pub(super) Bytes);
+
 /// The query. Unknown and repeated parameters are refused.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Query<T>(pub(super) T);
@@ -79,6 +83,14 @@ impl<S: Send + Sync, T: DeserializeOwned + Rules> FromRequest<S> for Body<T> {
             return Err(guard::not_json());
         }
         json::read(&read(request, state).await?).map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for RawBody {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        read(request, state).await.map(Self)
     }
 }
 

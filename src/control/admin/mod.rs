@@ -11,6 +11,7 @@ mod apis;
 mod apply;
 mod audit;
 pub mod connections;
+mod contracts;
 mod deployments;
 mod environments;
 mod etag;
@@ -42,7 +43,7 @@ use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
 use self::test_socket::MAX_TEST_SOCKETS;
-use super::http::guard::{AllowedHosts, Guard, MAX_BODY_BYTES, guard};
+use super::http::guard::{AllowedHosts, BodyForm, Guard, MAX_BODY_BYTES, guard};
 use super::http::token::Token;
 use super::manage::Manager;
 use super::metrics::Metrics;
@@ -65,6 +66,8 @@ struct Parts {
     notes: Notes,
     /// Held while documents are applied.
     apply_turn: Semaphore,
+    /// Held while a contract is uploaded.
+    contract_turn: Semaphore,
     /// One permit for each test socket that may be open.
     test_sockets: Arc<Semaphore>,
 }
@@ -74,9 +77,9 @@ impl Admin {
     #[must_use]
     pub fn new(manager: Manager, shards: ShardClient, notes: Notes) -> Self {
         let metrics = Metrics::new(shards.clone(), manager.clone(), notes.clone());
-        let apply_turn = Semaphore::new(1);
+        let [apply_turn, contract_turn] = [Semaphore::new(1), Semaphore::new(1)];
         let test_sockets = Arc::new(Semaphore::new(MAX_TEST_SOCKETS));
-        Self(Arc::new(Parts { manager, shards, metrics, notes, apply_turn, test_sockets }))
+        Self(Arc::new(Parts { manager, shards, metrics, notes, apply_turn, contract_turn, test_sockets }))
     }
 
     fn manager(&self) -> &Manager {
@@ -89,6 +92,10 @@ impl Admin {
 
     fn apply_turn(&self) -> &Semaphore {
         &self.0.apply_turn
+    }
+
+    fn contract_turn(&self) -> &Semaphore {
+        &self.0.contract_turn
     }
 
     fn test_sockets(&self) -> &Arc<Semaphore> {
@@ -109,7 +116,8 @@ impl Admin {
             async move { openapi::answer(&description) }
         });
         let guarded = Guard::new(token, hosts, self.0.metrics.wrong_tokens().clone())
-            .with_body_limit(format!("{PREFIX}{}", apply::PATH), apply::MAX_BYTES);
+            .with_body(format!("{PREFIX}{}", apply::PATH), apply::MAX_BYTES, BodyForm::Json)
+            .with_body(format!("{PREFIX}{}", contracts::PATH), contracts::MAX_BODY_BYTES, BodyForm::File);
         api.route(&format!("{PREFIX}/openapi.json"), described)
             .route("/metrics", get(figures))
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -134,6 +142,7 @@ fn described() -> OpenApiRouter<Admin> {
         .merge(projects::routes())
         .merge(apis::routes())
         .merge(policies::routes())
+        .merge(contracts::routes())
         .merge(revisions::routes())
         .merge(deployments::routes())
         .merge(lifecycle::routes())

@@ -3,6 +3,7 @@
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
@@ -100,6 +101,7 @@ fn finish_operation(method: &HttpMethod, operation: &mut Operation) {
     }
     let has_parameters = !parameters.is_empty();
     let has_body = operation.request_body.is_some();
+    let has_json = operation.request_body.as_ref().is_some_and(is_json);
     let mut all: Vec<(u16, Vec<&str>)> = Vec::new();
     let mut may = |is_so: bool, status: u16, code: &'static str| {
         if is_so {
@@ -113,8 +115,8 @@ fn finish_operation(method: &HttpMethod, operation: &mut Operation) {
     may(has_parameters, 400, problem::PATH_INVALID.word);
     may(has_parameters, 400, problem::QUERY_INVALID.word);
     may(has_parameters, 400, problem::HEADER_INVALID.word);
-    may(has_body, 400, problem::JSON_SYNTAX.word);
-    may(has_body, 400, problem::JSON_SHAPE.word);
+    may(has_json, 400, problem::JSON_SYNTAX.word);
+    may(has_json, 400, problem::JSON_SHAPE.word);
     may(!is_open, 401, problem::TOKEN.word);
     may(true, 403, problem::ORIGIN_NOT_ALLOWED.word);
     may(has_body, 408, problem::BODY_TIMEOUT.word);
@@ -155,6 +157,11 @@ fn finish_operation(method: &HttpMethod, operation: &mut Operation) {
             response.headers.insert("Location".to_owned(), text_header("The path of the resource"));
         }
     }
+}
+
+fn is_json(body: &RefOr<RequestBody>) -> bool {
+    let RefOr::T(body) = body else { return true };
+    body.content.keys().any(|kind| kind == "application/json")
 }
 
 /// True for an operation that shows one resource with its entity tag.

@@ -5,7 +5,8 @@ use axum::http::header::{ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHE
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use crate::api::problem::{Code, FieldError, Problems};
+use crate::api::problem::{Code, FieldError, Problem, Problems};
+use crate::api::view::contract::ContractProblem;
 
 /// The media type of a problem document.
 pub const CONTENT: &str = "application/problem+json";
@@ -40,7 +41,7 @@ codes! {
     METHOD_NOT_ALLOWED = 405 "method-not-allowed" "This path has no such method";
     BODY_TIMEOUT = 408 "body-timeout" "The body did not arrive in time";
     BODY_TOO_LARGE = 413 "body-too-large" "The body is too large";
-    CONTENT_TYPE_NOT_JSON = 415 "content-type" "Bodies are JSON";
+    CONTENT_TYPE_NOT_JSON = 415 "content-type" "The body's content type is not accepted";
     HOST_NOT_ALLOWED = 421 "host-not-allowed" "The listener is not called by this name";
         TOO_MANY_CONNECTIONS = 503 "too-many-connections" "The listener is at its limit of connections";
     REQUEST_TIMEOUT = 504 "request-timeout" "The request was not answered in time";
@@ -52,7 +53,12 @@ codes! {
 pub struct Refused {
     problems: Problems,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// The problems of a contract. Boxed, because every handler can answer this type and few contracts are refused.
+    contract: Option<Box<ContractProblems>>,
 }
+
+#[derive(Clone, Debug)]
+struct ContractProblems(Vec<ContractProblem>);
 
 impl Refused {
     /// A problem of no particular field.
@@ -68,6 +74,13 @@ impl Refused {
         let detail = if field.is_empty() { message.clone() } else { format!("{field}: {message}") };
         let error = FieldError { field: field.to_owned(), rule: rule.to_owned(), message };
         Problems { code, detail, errors: vec![error] }.into()
+    }
+
+    /// Adds the problems of a contract.
+    #[must_use]
+    pub fn with_contract(mut self, problems: Vec<ContractProblem>) -> Self {
+        self.contract = Some(Box::new(ContractProblems(problems)));
+        self
     }
 
     /// The stable word.
@@ -91,13 +104,14 @@ impl From<Problems> for Refused {
             503 => headers.push((RETRY_AFTER, HeaderValue::from(AGAIN_SECS))),
             _ => {}
         }
-        Self { problems, headers }
+        Self { problems, headers, contract: None }
     }
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let document = self.problems.document();
+        let contract = self.contract.map(|problems| problems.0).unwrap_or_default();
+        let document = Problem { problems: contract, ..self.problems.document() };
         let status = StatusCode::from_u16(document.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(document)).into_response();
         // In place of what `Json` says it is.

@@ -249,6 +249,7 @@ mod tests {
     use std::path::Path;
 
     use super::{SNAPSHOT, SnapshotFile, read};
+    use crate::api::contract::{ContractDigest, ContractRef, Layout};
     use crate::api::{Deployed, DeploymentId};
 
     /// A file of the version before policies, and before SHA-256.
@@ -274,7 +275,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(SNAPSHOT), FIRST_FORM).unwrap();
         let deployed = read(folder.path()).unwrap();
-        assert!(deployed.values().all(|one| one.policies.is_empty()));
+        assert!(deployed.values().all(|one| one.policies.is_empty() && one.contract.is_none()));
         let mut file = SnapshotFile::open(folder.path());
         file.write(deployed.clone()).unwrap();
         assert_eq!(text(folder.path()), FIRST_FORM, "nothing has changed");
@@ -285,10 +286,12 @@ mod tests {
     }
 
     #[test]
-    fn policies_of_a_deployment_are_kept() {
+    fn policies_and_the_contract_of_a_deployment_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let mut deployed = deployments([1]);
         for one in deployed.values_mut() {
+            let digest = ContractDigest::of(b"a contract");
+            one.contract = Some(ContractRef { digest, main: None, perspective: None, layout: Layout::OneSocket });
             one.policies =
                 serde_json::from_str(r#"{"preserve_host":true,"limits":{"idle_timeout_ms":"off"}}"#).unwrap();
         }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::change_context::{ChangeContext, check, no_api};
-use super::{ApiFilter, Manager, clamp, projects, views};
+use super::{ApiFilter, Manager, clamp, contracts, projects, views};
 use crate::api::etag::{Put, Tagged};
 use crate::api::problem::Code;
 use crate::api::request::{NewApi, NewDefinition};
@@ -189,6 +189,7 @@ pub(super) fn create(context: &ChangeContext<'_>, key: &ApiKey, definition: &Def
 }
 
 fn insert(context: &ChangeContext<'_>, key: &ApiKey, definition: &Definition) -> Result<(), Problems> {
+    contracts::check(context, definition)?;
     projects::ensure(context, &key.project)?;
     apis::insert(context.connection, key, definition, context.now, context.actor)?;
     let row = context.api(key, &Condition::Always)?;
@@ -209,6 +210,9 @@ pub(super) fn put(
         return Ok(true);
     };
     if row.definition != *definition {
+        if row.definition.contract != definition.contract {
+            contracts::check(context, definition)?;
+        }
         apis::update(context.connection, row.id, definition, context.now, context.actor)?;
         let before = views::audited_api(&row);
         let after = views::audited_api(&ApiRow { definition: definition.clone(), ..row.clone() });

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 use crate::api::problem::Code;
 use crate::api::{Actor, ApiKey, Condition, Deployed, DeploymentId, ETag, Environments, Problems, nearest};
+use crate::control::contracts::Contracts;
 use crate::control::store::apis::{self, ApiRow};
 use crate::control::store::audit::{self, NewEntry};
 use crate::control::store::deployments;
@@ -92,6 +93,7 @@ impl Made {
 pub(super) struct ChangeContext<'a> {
     pub(super) connection: &'a Connection,
     pub(super) environments: &'a Environments,
+    pub(super) contracts: &'a Contracts,
     pub(super) actor: &'a Actor,
     /// The time of the change: to the millisecond, as it is stored.
     pub(super) now: Timestamp,

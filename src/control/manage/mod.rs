@@ -8,6 +8,7 @@ mod apis;
 mod audit;
 mod change;
 mod change_context;
+mod contracts;
 mod deploy;
 mod deployments;
 mod documents;
@@ -30,6 +31,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::contracts::Contracts;
 use super::publish::Receipt;
 use crate::api::problem::Code;
 use crate::api::{Actor, ApiKey, Change, Condition, Lifecycle, Problems, ProjectName, page};
@@ -96,6 +98,7 @@ pub struct AuditFilter {
 #[derive(Clone, Debug)]
 pub struct Manager {
     jobs: mpsc::Sender<Job>,
+    contracts: Contracts,
     health: Health,
     settings: Settings,
     is_draining: Arc<AtomicBool>,
@@ -103,6 +106,12 @@ pub struct Manager {
 }
 
 impl Manager {
+    /// The contracts of the node.
+    #[must_use]
+    pub fn contracts(&self) -> &Contracts {
+        &self.contracts
+    }
+
     /// From now on the node is not ready any more: the process will drain soon. Changes are still taken.
     pub fn announce_end(&self) {
         self.is_ending.store(true, Ordering::Release);

@@ -14,6 +14,7 @@ use super::{Manager, QUEUE, Settings};
 use crate::api::problem::Code;
 use crate::api::view::health::{StoreHealth, StoreState};
 use crate::api::{Deployed, DeploymentId, Environments, Problems};
+use crate::control::contracts::Contracts;
 use crate::control::publish::{Publisher, Receipt};
 use crate::control::state_dir::StateDir;
 use crate::control::store::Store;
@@ -35,6 +36,17 @@ pub enum Origin {
         /// The deployments of the last good snapshot.
         deployed: BTreeMap<DeploymentId, Deployed>,
     },
+}
+
+impl Origin {
+    /// The state directory.
+    #[must_use]
+    pub fn state(&self) -> &StateDir {
+        match self {
+            Self::Store(store) => store.state(),
+            Self::Snapshot { state, .. } => state,
+        }
+    }
 }
 
 /// A manager that has begun.
@@ -59,6 +71,7 @@ impl Manager {
         environments: Environments,
         settings: Settings,
     ) -> Result<Started, Problems> {
+        let contracts = Contracts::of(origin.state().path());
         let (store, reopening, deployed) = match origin {
             Origin::Store(store) => {
                 let deployed = store.deployed()?;
@@ -84,6 +97,7 @@ impl Manager {
             publisher: Box::new(publisher),
             process: None,
             environments,
+            contracts: contracts.clone(),
             deployed: DeployedSet::new(deployed),
             latest: receipt.clone(),
             health: health.clone(),
@@ -93,7 +107,8 @@ impl Manager {
         let thread = work_off(thread, queue).map_err(|error| {
             Problems::new(Code::STORE_UNAVAILABLE, format!("The store's thread cannot be started: {error}."))
         })?;
-        let manager = Manager { jobs, health, settings, is_draining: Arc::default(), is_ending: Arc::default() };
+        let manager =
+            Manager { jobs, contracts, health, settings, is_draining: Arc::default(), is_ending: Arc::default() };
         Ok(Started { manager, receipt, thread })
     }
 }

@@ -18,6 +18,7 @@ use crate::api::problem::Code;
 use crate::api::view::health::{StoreHealth, StoreState};
 use crate::api::{Actor, Environments, Problems};
 use crate::config::units::show_duration;
+use crate::control::contracts::Contracts;
 use crate::control::publish::{Publisher, Receipt};
 use crate::control::state_dir::StateDir;
 use crate::control::store::Store;
@@ -37,6 +38,7 @@ pub(super) struct StoreThread {
     /// The control of the process apart from its shards, once the node has set it.
     pub(super) process: Option<Box<dyn ProcessControl>>,
     pub(super) environments: Environments,
+    pub(super) contracts: Contracts,
     pub(super) deployed: DeployedSet,
     /// The receipt of the snapshot that was published last.
     pub(super) latest: Option<Receipt>,
@@ -119,6 +121,7 @@ impl StoreThread {
         let mut context = ChangeContext {
             connection: &transaction,
             environments: &self.environments,
+            contracts: &self.contracts,
             actor,
             now: now(),
             deployed: &mut self.deployed,
@@ -238,7 +241,7 @@ enum Continue {
 }
 
 /// Runs a job without keeping the store's thread alive; `None` if the thread has ended.
-async fn on_store_thread<T: Send + 'static>(
+pub(super) async fn on_store_thread<T: Send + 'static>(
     jobs: &mpsc::WeakSender<Job>,
     job: impl FnOnce(&mut StoreThread) -> T + Send + 'static,
 ) -> Option<T> {

@@ -50,6 +50,7 @@ fn deployed(id: u64, minor: u64, target: &str) -> Deployed {
         revision: 1,
         access: Access::External,
         targets: vec![target.parse().unwrap()],
+        contract: None,
         policies: Policies::default(),
         lifecycle: Lifecycle::Created,
         deprecated_at: None,

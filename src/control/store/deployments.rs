@@ -121,6 +121,7 @@ fn read_deployed(row: &Row<'_>) -> rusqlite::Result<Deployed> {
         revision,
         access: definition.access,
         policies: definition.policies,
+        contract: definition.contract,
         targets: targets.map_or(definition.targets, |Json(targets)| targets),
         lifecycle: row.get("lifecycle")?,
         deprecated_at: maybe("deprecated_at")?,

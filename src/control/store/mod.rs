@@ -7,6 +7,7 @@
 
 pub(super) mod apis;
 pub(super) mod audit;
+pub(super) mod contracts;
 pub(super) mod deployments;
 pub mod fault;
 mod log_owner;
@@ -92,6 +93,12 @@ impl Store {
     /// Retries a store that failed to open: checks the whole file for damage, and does not wait for another process's lock.
     pub(super) fn open_again(state: &StateDir) -> Result<Self, StoreError> {
         Self::attempt(&state.locked()?, Attempt::Again)
+    }
+
+    /// The state directory.
+    #[must_use]
+    pub fn state(&self) -> &StateDir {
+        &self.state
     }
 
     fn attempt(state: &StateDir, attempt: Attempt) -> Result<Self, StoreError> {

@@ -56,8 +56,8 @@ struct Rules {
     token: Option<Token>,
     /// Names that it may be called by; `None` for any.
     hosts: Option<AllowedHosts>,
-    /// Paths with a body limit of their own.
-    body_limits: Vec<(String, BodyLimit)>,
+    /// Paths whose bodies have a limit or a form of their own.
+    bodies: Vec<(String, BodyLimit, BodyForm)>,
     wrong_tokens: WrongTokens,
 }
 
@@ -104,6 +104,16 @@ impl Default for BodyLimit {
     }
 }
 
+/// The form of a body. Neither is one that a page may send to another site without asking first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum BodyForm {
+    /// JSON.
+    #[default]
+    Json,
+    /// Bytes of a file: any media type below `application/`, but not that of a form.
+    File,
+}
+
 /// Names that a listener may be called by besides the usual ones of its host. They may change; clones are the same.
 #[derive(Clone, Debug, Default)]
 pub struct AllowedHosts(Arc<ArcSwap<Vec<String>>>);
@@ -125,29 +135,29 @@ impl Guard {
     /// For the admin listener: the token, and besides the usual names of this host only those given.
     #[must_use]
     pub(crate) fn new(token: Token, hosts: impl Into<AllowedHosts>, wrong_tokens: WrongTokens) -> Self {
-        Self(Arc::new(Rules { token: Some(token), hosts: Some(hosts.into()), body_limits: Vec::new(), wrong_tokens }))
+        Self(Arc::new(Rules { token: Some(token), hosts: Some(hosts.into()), bodies: Vec::new(), wrong_tokens }))
     }
 
     /// For a listener that asks for no token: figures alone. Whoever scrapes calls it by a name of his own.
     #[must_use]
     pub(crate) fn open() -> Self {
         let wrong_tokens = WrongTokens::default();
-        Self(Arc::new(Rules { token: None, hosts: None, body_limits: Vec::new(), wrong_tokens }))
+        Self(Arc::new(Rules { token: None, hosts: None, bodies: Vec::new(), wrong_tokens }))
     }
 
-    /// Gives a path a body limit of its own.
+    /// Gives the bodies of a path a limit and a form of their own.
     #[must_use]
-    pub(crate) fn with_body_limit(self, path: String, bytes: usize) -> Self {
-        let Rules { token, hosts, body_limits, wrong_tokens } = &*self.0;
-        let mut body_limits = body_limits.clone();
-        body_limits.push((path, BodyLimit(bytes)));
+    pub(crate) fn with_body(self, path: String, bytes: usize, form: BodyForm) -> Self {
+        let Rules { token, hosts, bodies, wrong_tokens } = &*self.0;
+        let mut bodies = bodies.clone();
+        bodies.push((path, BodyLimit(bytes), form));
         let (token, hosts, wrong_tokens) = (token.clone(), hosts.clone(), wrong_tokens.clone());
-        Self(Arc::new(Rules { token, hosts, body_limits, wrong_tokens }))
+        Self(Arc::new(Rules { token, hosts, bodies, wrong_tokens }))
     }
 
-    fn body_limit(&self, path: &str) -> BodyLimit {
-        let own = self.0.body_limits.iter().find(|(limited, _)| limited == path);
-        own.map_or_else(BodyLimit::default, |(_, limit)| *limit)
+    fn body(&self, path: &str) -> (BodyLimit, BodyForm) {
+        let own = self.0.bodies.iter().find(|(of, ..)| of == path);
+        own.map_or_else(Default::default, |(_, limit, form)| (*limit, *form))
     }
 
     fn check(&self, request: &Request) -> Result<(), Refused> {
@@ -163,7 +173,7 @@ impl Guard {
             }
             self.knows(headers).inspect_err(|_| self.0.wrong_tokens.count(request.extensions().get()))?;
         }
-        body(headers, self.body_limit(request.uri().path()))
+        body(headers, self.body(request.uri().path()))
     }
 
     fn host<'a>(&self, request: &'a Request) -> Result<Authority<'a>, Refused> {
@@ -276,8 +286,8 @@ fn same_origin(headers: &HeaderMap, host: Authority<'_>) -> Result<(), Refused> 
     ))
 }
 
-/// Whatever has a body says that it is JSON, and how long it is if it is long.
-fn body(headers: &HeaderMap, limit: BodyLimit) -> Result<(), Refused> {
+/// Whatever has a body says that it has the form that is taken, and how long it is if it is long.
+fn body(headers: &HeaderMap, (limit, form): (BodyLimit, BodyForm)) -> Result<(), Refused> {
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.unwrap_or(0) == 0 && !headers.contains_key(TRANSFER_ENCODING) {
         return Ok(());
@@ -285,7 +295,12 @@ fn body(headers: &HeaderMap, limit: BodyLimit) -> Result<(), Refused> {
     if length.is_some_and(|length| length > limit.0 as u64) {
         return Err(too_large(limit));
     }
-    if is_json(headers) { Ok(()) } else { Err(not_json()) }
+    match form {
+        BodyForm::Json if is_json(headers) => Ok(()),
+        BodyForm::Json => Err(not_json()),
+        BodyForm::File if is_file(headers) => Ok(()),
+        BodyForm::File => Err(not_a_file()),
+    }
 }
 
 /// 413.
@@ -296,6 +311,12 @@ pub(crate) fn too_large(BodyLimit(bytes): BodyLimit) -> Refused {
 /// 415.
 pub(crate) fn not_json() -> Refused {
     Refused::new(problem::CONTENT_TYPE_NOT_JSON, "Bodies are JSON: send them with `Content-Type: application/json`.")
+}
+
+/// 415.
+fn not_a_file() -> Refused {
+    let detail = "The body is the bytes of a file: send it with `Content-Type: application/octet-stream`.";
+    Refused::new(problem::CONTENT_TYPE_NOT_JSON, detail)
 }
 
 fn too_slow() -> Refused {
@@ -318,12 +339,20 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
         })
 }
 
+/// True if a body is declared as an application's.
+fn is_file(headers: &HeaderMap) -> bool {
+    let mut given = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(kind), None) = (given.next(), given.next()) else { return false };
+    let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind.starts_with("application/") && kind != "application/x-www-form-urlencoded"
+}
+
 /// Lets through what passes, and makes every answer one that a browser does nothing with.
 pub(crate) async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
     // Who shows no token gets one answer for a connection: it shall not hold a place.
     let is_probe = request.extensions().get::<Lane>() == Some(&Lane::Probes);
     let is_known = !is_probe && guard.0.token.is_some() && guard.knows(request.headers()).is_ok();
-    let limit = guard.body_limit(request.uri().path());
+    let (limit, _) = guard.body(request.uri().path());
     request.extensions_mut().insert(limit);
     let mut response = match guard.check(&request) {
         Ok(()) => match timeout(REQUEST_TIMEOUT, next.run(request)).await {

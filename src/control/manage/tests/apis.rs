@@ -21,7 +21,7 @@ async fn an_api_is_made_with_its_project_and_found() {
     let whole = json!({
         "id": 1, "project": "social", "identifier": "chat-app-api", "version": "1.0", "name": "Chat App API",
         "display_name": null, "description": "", "type": "WebSocket", "base_path": "/social/chat-app-api/v1.0",
-        "access": "external", "targets": ["ws://a"], "policies": {}, "lifecycle": "Created", "deprecated_at": null, "sunset_at": null,
+        "access": "external", "targets": ["ws://a"], "policies": {}, "contract": null, "lifecycle": "Created", "deprecated_at": null, "sunset_at": null,
         "created_at": null, "created_by": "me", "updated_at": null, "updated_by": "me", "latest_revision": null,
         "deployments": []
     });

@@ -34,7 +34,7 @@ async fn each_change_tells_what_was_and_what_is() {
         .collect();
     let api = |target: &str| {
         json!({"name": "Chat", "description": "", "access": "external", "targets": [target], "type": "WebSocket",
-            "policies": {}, "lifecycle": "Created"})
+            "policies": {}, "contract": null, "lifecycle": "Created"})
     };
     let deployment = |revision: u64, own: Option<&str>, target: &str| {
         json!({"environment": "development", "revision": revision, "targets": own.map(|own| vec![own]),

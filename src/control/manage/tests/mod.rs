@@ -3,6 +3,7 @@
 mod apis;
 mod apply;
 mod audit;
+mod contracts;
 mod deploying;
 mod faults;
 mod in_force;
