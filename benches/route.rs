@@ -1,4 +1,5 @@
-//! The cost of finding a connection's route, with ten APIs and with ten thousand, and of building the snapshot.
+//! The cost of finding a connection's route, with ten APIs and with ten thousand, and of building the snapshot; and of finding
+//! its channel, with one channel and with ten thousand.
 //!
 //! `cargo bench --bench route`
 
@@ -10,6 +11,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use ringway::proto::authority::Authority;
 use ringway::proto::scan::FrameLimits;
 use ringway::routing::addresses::AddressCell;
+use ringway::routing::channels::{ChannelSpec, Channels, Match, ValueSpec};
 use ringway::routing::host::HostPattern;
 use ringway::routing::policy::{Policy, Timeouts};
 use ringway::routing::route::{Endpoint, Gate, Route, RouteId, RouteLabels, Service};
@@ -62,6 +64,8 @@ fn route(n: u32, policy: &Arc<Policy>) -> Route {
         pseudonym: Default::default(),
         preserve_host: false,
         answer_lines: Box::default(),
+        channels: None,
+        unlisted_paths: Default::default(),
         policy: Arc::clone(policy),
     }
 }
@@ -170,5 +174,67 @@ fn build(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, find, build);
+/// A channel of each kind, with a number in its path.
+fn specs(n: u32) -> [ChannelSpec; 3] {
+    let id = ValueSpec { name: "id".to_owned(), pattern: Some("^[0-9]+$".to_owned()), ..ValueSpec::default() };
+    let token = ValueSpec { name: "token".to_owned(), is_required: true, ..ValueSpec::default() };
+    let channel = |path: String| ChannelSpec { path, names: vec![format!("channel-{n}")], ..ChannelSpec::default() };
+    [
+        channel(format!("/topics/{n}")),
+        ChannelSpec { parameters: vec![id], query: vec![token], ..channel(format!("/rooms/{n}/{{id}}")) },
+        channel(format!("/room-{n}-{{id}}.json")),
+    ]
+}
+
+fn channels(criterion: &mut Criterion) {
+    for count in [1, 10_000] {
+        let table = Channels::build((0..count).flat_map(specs).collect()).expect("channels");
+        let mut group = criterion.benchmark_group(format!("find among {count} channels of each kind"));
+        let last = count - 1;
+        let cases = [
+            ("text", format!("/topics/{last}?token=abcdef0123456789"), true),
+            ("parameter, pattern and query", format!("/rooms/{last}/42?token=abcdef0123456789"), true),
+            ("part of a segment", format!("/room-{last}-42.json?token=abcdef0123456789"), true),
+            ("escaped", format!("/%74opics/{last}?token=abcdef0123456789"), true),
+            ("404", "/topics/none?token=abcdef0123456789".to_owned(), false),
+        ];
+        for (name, rest, is_there) in cases {
+            let find = |rest| matches!(black_box(&table).find(rest, std::iter::empty()), Ok(Match::Listed(_)));
+            assert_eq!(find(&rest), is_there, "{rest}");
+            group.bench_function(name, |bencher| bencher.iter(|| find(black_box(&rest))));
+        }
+        group.finish();
+        let mut group = criterion.benchmark_group("build channels");
+        group.throughput(Throughput::Elements(count.into()));
+        group.bench_function(BenchmarkId::new("of each kind", count), |bencher| {
+            let specs: Vec<ChannelSpec> = (0..count).flat_map(specs).collect();
+            bencher.iter_batched(|| specs.clone(), Channels::build, criterion::BatchSize::LargeInput);
+        });
+        group.finish();
+    }
+    hostile_channels(criterion);
+}
+
+/// The contract that overlaps as much as one may, and requests that try all of it.
+fn hostile_channels(criterion: &mut Criterion) {
+    let path = |bits: u32| -> String {
+        (0..8).map(|at| if bits >> at & 1 == 1 { "/a".to_owned() } else { format!("/{{p{at}}}") }).collect()
+    };
+    let table = (0..256).map(|bits| ChannelSpec { path: path(bits), ..ChannelSpec::default() });
+    let table = Channels::build(table.filter(|spec| spec.path != path(0)).collect()).expect("channels");
+    let mut group = criterion.benchmark_group("find a channel, hostile");
+    for (name, rest) in [
+        ("text and parameters overlap", "/a".repeat(7) + "/"),
+        ("a path of slashes", "/".repeat(10_000)),
+        ("a path of escapes", format!("/{}", "%61".repeat(3_333))),
+        ("a long query", format!("{}?{}", "/a".repeat(8), "a=b&".repeat(2_500))),
+    ] {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| black_box(&table).find(black_box(&rest), std::iter::empty()).is_ok());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, find, build, channels);
 criterion_main!(benches);

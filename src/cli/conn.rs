@@ -77,8 +77,19 @@ fn list(args: &ListArgs, client: &Client, globals: &GlobalOptions) -> Result<(),
         .with_some("api", api.as_deref())
         .with_some("client", from.as_deref());
     let connections: Vec<Connection> = client.list(&place, args.limit)?;
-    let header =
-        ["ID", "CLIENT", "API", "ENVIRONMENT", "STAGE", "AGE", "MESSAGES UP/DOWN", "BYTES UP/DOWN", "PATH", "ENDPOINT"];
+    let header = [
+        "ID",
+        "CLIENT",
+        "API",
+        "ENVIRONMENT",
+        "STAGE",
+        "AGE",
+        "MESSAGES UP/DOWN",
+        "BYTES UP/DOWN",
+        "CHANNEL",
+        "PATH",
+        "ENDPOINT",
+    ];
     globals.output.list(&connections, &header, |it| {
         let dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         vec![
@@ -90,6 +101,7 @@ fn list(args: &ListArgs, client: &Client, globals: &GlobalOptions) -> Result<(),
             age(Duration::from_millis(it.age_ms)),
             format!("{}/{}", it.messages.from_client, it.messages.from_upstream),
             format!("{}/{}", it.bytes.from_client, it.bytes.from_upstream),
+            dash(&it.channel),
             it.path.clone(),
             dash(&it.endpoint),
         ]

@@ -1,6 +1,10 @@
 //! The counts of a route on one shard: plain numbers, handed over when the control plane asks.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::routing::channels::OTHER;
 
 /// Counts since the first connection of a route on this shard. All but [`open`](Self::open) only grow.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +25,8 @@ pub struct Tally {
     pub refused: Vec<(&'static str, u64)>,
     /// Opened tunnels whose handshake lacked a part that a policy allows to be missing, by that part.
     pub tolerated: Vec<(&'static str, u64)>,
+    /// Tunnels of each channel, by the channel's label.
+    pub channels: BTreeMap<Arc<str>, ChannelTally>,
     /// Data messages from the client, and from the upstream.
     pub messages: [u64; 2],
     /// Bytes of frames from the client, and from the upstream.
@@ -35,7 +41,26 @@ pub struct Tally {
     pub handshake: Histogram,
 }
 
+/// The most channels that are counted by their own labels; the tunnels of further ones are counted together. A table of
+/// channels has fewer labels, so an API that is deployed again keeps its own.
+const MAX_CHANNELS: usize = 200;
+
+/// The tunnels of a channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChannelTally {
+    /// Tunnels that are open now.
+    pub open: u64,
+    /// Tunnels that were opened.
+    pub opened: u64,
+}
+
 impl Tally {
+    /// The count of a channel.
+    pub(crate) fn channel(&mut self, label: &Arc<str>) -> &mut ChannelTally {
+        let has_own = self.channels.len() < MAX_CHANNELS || self.channels.contains_key(label);
+        self.channels.entry(if has_own { Arc::clone(label) } else { OTHER.into() }).or_default()
+    }
+
     /// Adds the counts of `other`.
     pub fn add(&mut self, other: &Self) {
         let counts = [
@@ -54,6 +79,11 @@ impl Tally {
         for (closes, more) in self.closes.iter_mut().zip(&other.closes) {
             add_all(&mut closes.known, &more.known);
             closes.other = closes.other.saturating_add(more.other);
+        }
+        for (label, more) in &other.channels {
+            let count = self.channel(label);
+            count.open = count.open.saturating_add(more.open);
+            count.opened = count.opened.saturating_add(more.opened);
         }
         let labelled = [
             (&mut self.refused, &other.refused),
@@ -141,7 +171,7 @@ impl Histogram {
 mod tests {
     use std::time::Duration;
 
-    use super::{Closes, Histogram};
+    use super::{Closes, Histogram, Tally};
 
     #[test]
     fn a_duration_counts_in_the_first_bucket_that_is_not_shorter() {
@@ -151,6 +181,19 @@ mod tests {
         }
         assert_eq!(histogram.buckets, [2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
         assert_eq!(histogram.sum, Duration::from_micros(20_001_002));
+    }
+
+    #[test]
+    fn the_labels_of_channels_are_bounded_and_no_tunnel_is_lost() {
+        let mut tally = Tally::default();
+        for n in 0..1_000 {
+            tally.channel(&format!("/{n}").into()).open += 1;
+        }
+        assert_eq!(tally.channels.len(), 201);
+        assert_eq!((tally.channels["/0"].open, tally.channels["other"].open), (1, 800));
+        let mut both = tally.clone();
+        both.add(&tally);
+        assert_eq!((both.channels.len(), both.channels["/0"].open, both.channels["other"].open), (201, 2, 1_600));
     }
 
     #[test]

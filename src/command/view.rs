@@ -32,6 +32,8 @@ pub struct ConnectionView {
     pub path: Box<str>,
     /// The labels of the route; `None` before there is a route.
     pub labels: Option<Arc<RouteLabels>>,
+    /// The path of the channel, as the contract has it; `None` without a channel.
+    pub channel: Option<Arc<str>>,
     /// The target of the endpoint that is tried or connected, as the operator wrote it; `None` before.
     pub endpoint: Option<Box<str>>,
     /// The stage that the connection has reached.

@@ -17,6 +17,7 @@ use crate::engine::keepalive::KeepAlive;
 use crate::engine::socket_options::{Buffers, SocketOptions};
 use crate::invariant::Invariant;
 use crate::proto::head::{HeadLimits, MAX_LINES};
+use crate::routing::route::UnlistedPaths;
 
 /// Room for tickets of Kerberos and tokens with many groups; what a client can make a shard keep during its handshake.
 const MAX_HEAD_BYTES: u64 = 256 * 1024;
@@ -363,6 +364,7 @@ impl LimitArgs {
             insecure_allow_missing_key: false,
             insecure_allow_missing_accept: false,
             upstream_server_name: Optional(None),
+            unlisted_paths: UnlistedPaths::default(),
             connect_timeout: self.connect_timeout,
             idle_timeout: self.idle_timeout,
             ping_interval: self.ping_interval,

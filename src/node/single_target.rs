@@ -242,6 +242,8 @@ fn relay(upstream: Upstream, addresses: Arc<AddressCell>, policy: Arc<Policy>) -
         pseudonym: Default::default(),
         preserve_host: upstream.preserve_host,
         answer_lines: Box::default(),
+        channels: None,
+        unlisted_paths: Default::default(),
         policy,
     }
 }

@@ -1,6 +1,7 @@
 //! The answer to a client that gets no 101: a status and a problem document (RFC 9457).
 //!
-//! All texts are fixed here. None holds anything that a peer sent, so no answer can echo a secret.
+//! All texts are fixed here, but for a name that an operator's contract has ([`Refusal::write_naming`]). None holds anything
+//! that a peer sent, so no answer can echo a secret.
 
 use std::sync::OnceLock;
 
@@ -17,6 +18,9 @@ pub struct Refusal {
 
 /// Seconds after which a client that was refused for lack of capacity may try again.
 pub const RETRY_AFTER_SECS: &str = "5";
+
+/// The most characters of a name that a response has.
+const MAX_NAME_CHARS: usize = 128;
 
 macro_rules! refusals {
     ($($name:ident = $status:literal $code:literal $detail:literal;)*) => {
@@ -46,8 +50,14 @@ refusals! {
     EXTENSIONS_INVALID = 400 "extensions-invalid" "Sec-WebSocket-Extensions offers more than 64 extensions.";
     LENGTH_INVALID = 400 "length-invalid" "The Content-Length is repeated or not a number (RFC 9110 section 8.6).";
     TRANSFER_ENCODING = 400 "transfer-encoding" "A WebSocket handshake has no body, so no Transfer-Encoding.";
+    QUERY_MISSING = 400 "query-missing" "The query lacks a parameter that the contract of the API requires.";
+    QUERY_INVALID = 400 "query-invalid" "A query parameter has a value that the contract of the API does not allow.";
+    HEADER_MISSING = 400 "header-missing" "The request lacks a header that the contract of the API requires.";
+    HEADER_INVALID = 400 "header-invalid" "A header has a value that the contract of the API does not allow.";
     TLS_EXPECTED = 400 "tls-expected" "This port speaks TLS: connect with wss:// or https://.";
     ROUTE_NOT_FOUND = 404 "route-not-found" "Nothing is served at this path.";
+    CHANNEL_NOT_FOUND = 404 "channel-not-found" "The API has no channel at this path.";
+    PARAMETER_INVALID = 404 "parameter-invalid" "A parameter of the path has a value that the contract of the API does not allow.";
     METHOD = 405 "method" "A WebSocket handshake is a GET request (RFC 6455 section 4.1). A library that sends other requests first has a switch: see docs/libraries.md of Ringway.";
     HANDSHAKE_TIMEOUT = 408 "handshake-timeout" "The request did not arrive in time.";
     LENGTH_REQUIRED = 411 "length-required" "A body needs a Content-Length here (RFC 9110 section 15.5.12).";
@@ -79,6 +89,7 @@ refusals! {
     DRAINING = 503 "draining" "The proxy is shutting down.";
     API_BLOCKED = 503 "api-blocked" "The API at this path is blocked.";
     API_STOPPED = 503 "api-stopped" "The API at this path is stopped.";
+    POLICY_UNAVAILABLE = 503 "policy-unavailable" "The rules of the API at this path cannot be loaded, and it is not served without them.";
     API_CHANGING = 503 "api-changing" "The API at this path changed while this connection was being made.";
     TOO_MANY_CONNECTIONS = 503 "too-many-connections" "The proxy is at its limit of connections.";
     NO_DESCRIPTORS = 503 "no-descriptors" "The proxy has no file descriptor left for this connection.";
@@ -102,15 +113,35 @@ pub fn no_descriptors() -> &'static [u8] {
 impl Refusal {
     /// Appends the whole response: head and problem document. The connection is closed after it.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let title = reason_phrase(self.status);
-        let document = serde_json::json!({
+        self.write_document(&self.document(), out);
+    }
+
+    /// Appends the whole response, with the name of what is missing or wrong: at the end of the detail, and as the member
+    /// `name`. It comes from the contract that an operator gave, and never from a peer. 128 characters of it are shown.
+    pub fn write_naming(&self, name: &str, out: &mut Vec<u8>) {
+        let name: String = name.chars().take(MAX_NAME_CHARS).collect();
+        let mut document = self.document();
+        if let Some(members) = document.as_object_mut() {
+            let detail = format!("{}: {name}.", self.detail.trim_end_matches('.'));
+            members.insert("detail".to_owned(), detail.into());
+            members.insert("name".to_owned(), name.into());
+        }
+        self.write_document(&document, out);
+    }
+
+    fn document(&self) -> serde_json::Value {
+        serde_json::json!({
             "type": "about:blank",
-            "title": title,
+            "title": reason_phrase(self.status),
             "status": self.status,
             "detail": self.detail,
             "code": self.code,
         })
-        .to_string();
+    }
+
+    fn write_document(&self, document: &serde_json::Value, out: &mut Vec<u8>) {
+        let title = reason_phrase(self.status);
+        let document = document.to_string();
         write_status_line(self.status, title.as_bytes(), out);
         out.extend(b"Content-Type: application/problem+json\r\nCache-Control: no-store\r\n");
         write_close(self.status, out);
@@ -189,5 +220,23 @@ mod tests {
             assert!(head.contains(&format!("Content-Length: {}", body.len())));
             assert!(codes.insert(refusal.code), "{} twice", refusal.code);
         }
+    }
+
+    #[test]
+    fn a_name_of_the_contract_is_escaped_and_cut() {
+        let refused = |name: &str| {
+            let mut out = Vec::new();
+            Refusal::QUERY_MISSING.write_naming(name, &mut out);
+            let text = String::from_utf8(out).unwrap();
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            assert!(head.contains(&format!("Content-Length: {}", body.len())) && !head.contains("evil"));
+            serde_json::from_str::<serde_json::Value>(body).unwrap()
+        };
+        let document = refused("room\"id\r\nevil: \u{e4}");
+        assert_eq!(document["name"], "room\"id\r\nevil: \u{e4}");
+        let detail = document["detail"].as_str().unwrap();
+        assert!(detail.starts_with("The query lacks"), "{detail}");
+        assert!(detail.ends_with("requires: room\"id\r\nevil: \u{e4}."), "{detail}");
+        assert_eq!(refused(&"\u{e4}".repeat(500))["name"].as_str().unwrap().chars().count(), 128);
     }
 }

@@ -238,10 +238,7 @@ fn end_to_end<'a>(lines: &[Header<'a>], fields: &Fields<'_>) -> Vec<(&'a str, Co
     let (mut protocols, mut extensions) =
         (fields.protocols.rewritten_protocols(), fields.extensions.rewritten_extensions(lines));
     for line in lines {
-        if head::is_hop_by_hop(line.name)
-            || OWN.iter().any(|own| line.name.eq_ignore_ascii_case(own))
-            || head::is_named_by_connection(lines, line.name)
-        {
+        if is_of_handshake(line.name) || head::is_named_by_connection(lines, line.name) {
             continue;
         }
         // A list that is rewritten stands in the place of its first line.
@@ -263,6 +260,12 @@ fn end_to_end<'a>(lines: &[Header<'a>], fields: &Fields<'_>) -> Vec<(&'a str, Co
 
 /// Headers that are rebuilt for the upstream, or that mean nothing there.
 const OWN: [&str; 5] = ["host", "content-length", "sec-websocket-key", "sec-websocket-version", "sec-websocket-accept"];
+
+/// True if a header is one of the handshake itself or of this hop alone: an upstream never gets the client's.
+#[must_use]
+pub fn is_of_handshake(name: &str) -> bool {
+    head::is_hop_by_hop(name) || OWN.iter().any(|own| name.eq_ignore_ascii_case(own))
+}
 
 fn refusal_for(error: HeadError) -> Refusal {
     match error {

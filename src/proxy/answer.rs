@@ -33,6 +33,13 @@ impl Answer {
         Self::new(client, bytes, deadline)
     }
 
+    /// A refusal about something that has this name in the contract.
+    pub(super) fn naming(client: Socket, refusal: &Refusal, name: &str, deadline: Time) -> Self {
+        let mut bytes = Vec::with_capacity(640);
+        refusal.write_naming(name, &mut bytes);
+        Self::new(client, bytes, deadline)
+    }
+
     pub(super) fn client(&self) -> Socket {
         self.client
     }

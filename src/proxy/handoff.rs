@@ -12,8 +12,10 @@ use crate::proto::body::Body;
 use crate::proto::certificate_names::CertificateNames;
 use crate::proto::frame::Reserved;
 use crate::proto::plain::PlainRequest;
+use crate::proto::refusal::Refusal;
 use crate::proto::response::Expected;
 use crate::routing::balance::Tries;
+use crate::routing::channels::Channel;
 use crate::routing::consumer::Consumer;
 use crate::routing::plain::PlainService;
 use crate::routing::route::Route;
@@ -55,6 +57,22 @@ pub(super) struct PlainAsked {
     pub(super) deadline: Time,
 }
 
+/// From `handshake`: a request that its route does not take.
+#[derive(Debug)]
+pub(super) struct NotTaken {
+    pub(super) refusal: Refusal,
+    /// The channel whose rule the request breaks.
+    pub(super) channel: Option<Arc<Channel>>,
+    /// The name in the contract that the refusal is about.
+    pub(super) name: Option<Arc<str>>,
+}
+
+impl From<Refusal> for NotTaken {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, channel: None, name: None }
+    }
+}
+
 /// From `handshake`: a request that was admitted.
 #[derive(Debug)]
 pub(super) struct Accepted {
@@ -63,6 +81,8 @@ pub(super) struct Accepted {
     pub(super) path: Box<str>,
     /// The consumer that the request was authenticated as; `None` for an anonymous one.
     pub(super) consumer: Option<Arc<Consumer>>,
+    /// The channel; `None` if the route has none, or the path is none and passes.
+    pub(super) channel: Option<Arc<Channel>>,
     pub(super) origin: Origin,
     /// True if the client sent no key, and the route allows that.
     pub(super) is_key_missing: bool,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::admit::admit;
 use super::context::Context;
 use super::gather::Gather;
-use super::handoff::{Accepted, Asked, Identity, Onward, Origin, PlainAsked, ToUpstream};
+use super::handoff::{Accepted, Asked, Identity, NotTaken, Onward, Origin, PlainAsked, ToUpstream};
 use crate::engine::{Next, Received, Socket, Time, Transport};
 use crate::invariant::Invariant;
 use crate::proto::accept;
@@ -52,7 +52,7 @@ pub(super) enum Outcome {
     /// The path of the request, if its line has come, and why it is refused.
     Refused(Box<str>, Refusal),
     /// The route does not take the request.
-    NotAdmitted(Box<str>, Arc<Route>, Refusal),
+    NotAdmitted(Box<str>, Arc<Route>, Box<NotTaken>),
     /// No route has this path.
     NotFound(Box<str>),
     /// The client speaks TLS to a plain-text listener.
@@ -157,17 +157,18 @@ impl Handshake {
         let path = recorded_path(request.path_and_query);
         let found = cx.config.snapshot.find(cx.listener, request.host, request.path_and_query);
         let Some(found) = found else { return Ok((named, Outcome::NotFound(path))) };
+        let not_taken = |path, why| Ok((named, Outcome::NotAdmitted(path, Arc::clone(found.route), Box::new(why))));
         let pseudonym = found.route.pseudonym(&cx.config.chain);
         if found.route.service == Service::Relay && pseudonym.is_in(via_lines(&request)) {
-            return Ok((named, Outcome::NotAdmitted(path, Arc::clone(found.route), Refusal::LOOP_DETECTED)));
+            return not_taken(path, Refusal::LOOP_DETECTED.into());
         }
-        let admitted = match admit(found.route) {
+        let admitted = match admit(found.route, found.rest, &request) {
             Ok(admitted) => admitted,
-            Err(refusal) => return Ok((named, Outcome::NotAdmitted(path, Arc::clone(found.route), refusal))),
+            Err(why) => return not_taken(path, why),
         };
         let is_key_missing = request.key.is_none();
         if is_key_missing && !found.route.policy.tolerance.missing_key {
-            return Ok((named, Outcome::NotAdmitted(path, Arc::clone(found.route), Refusal::KEY_MISSING)));
+            return not_taken(path, Refusal::KEY_MISSING.into());
         }
         let key = accept::key_from(nonce);
         let onward = match found.route.service {
@@ -177,9 +178,16 @@ impl Handshake {
             }
             Service::Echo => to_echo(&request, found.route, early),
         };
-        let (consumer, origin) = (admitted.consumer, origin_of(&request, found.route));
-        let client = self.client;
-        let accepted = Accepted { client, path, consumer, origin, is_key_missing, onward };
+        let origin = origin_of(&request, found.route);
+        let accepted = Accepted {
+            client: self.client,
+            path,
+            consumer: admitted.consumer,
+            channel: admitted.channel,
+            origin,
+            is_key_missing,
+            onward,
+        };
         Ok((named, Outcome::Accepted(Box::new(accepted))))
     }
 

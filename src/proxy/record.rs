@@ -13,6 +13,7 @@ use super::handoff::Origin;
 use crate::engine::Time;
 use crate::proto::refusal::Refusal;
 use crate::routing::balance::health::EndpointHealth;
+use crate::routing::channels::Channel;
 use crate::routing::consumer::Consumer;
 use crate::routing::policy::Tolerance;
 use crate::routing::route::RouteLabels;
@@ -36,6 +37,8 @@ pub struct Record {
     pub dialled: u8,
     /// The consumer that the request was authenticated as; `None` for an anonymous one.
     pub consumer: Option<Arc<Consumer>>,
+    /// The channel; `None` if the route has none, or the path is none.
+    pub channel: Option<Arc<Channel>>,
     /// The HTTP status that the client got; 0 if it got no answer.
     pub status: u16,
     /// The TLS version that the client spoke; `None` in plain text.
@@ -65,6 +68,8 @@ pub enum Note {
     UpstreamSaid(Box<str>),
     /// The upstream declined, and for this reason the client got a part of the answer's body, which shows that it is one.
     BodyCut(&'static str),
+    /// The name of what the request lacks, or has wrong, in the API's contract.
+    ContractName(Arc<str>),
 }
 
 impl fmt::Display for Note {
@@ -72,6 +77,7 @@ impl fmt::Display for Note {
         match self {
             Self::UpstreamSaid(shown) => write!(f, "the upstream's answer begins with: {shown}"),
             Self::BodyCut(reason) => write!(f, "the body of the upstream's answer was cut off: {reason}"),
+            Self::ContractName(name) => write!(f, "in the contract: {}", name.escape_debug()),
         }
     }
 }
@@ -139,6 +145,7 @@ impl Dials {
 #[derive(Debug, Default)]
 pub(super) struct Details {
     pub(super) consumer: Option<Arc<Consumer>>,
+    pub(super) channel: Option<Arc<Channel>>,
     pub(super) note: Option<Note>,
     pub(super) tolerated: Tolerance,
 }
@@ -184,6 +191,7 @@ impl Trace {
             endpoint,
             dialled: self.dials.count(),
             consumer: details.consumer,
+            channel: details.channel,
             status: self.status,
             tls: self.tls,
             upstream_unverified: self.dials.is_unverified(),

@@ -6,6 +6,7 @@
 
 pub mod addresses;
 pub mod balance;
+pub mod channels;
 pub mod consumer;
 pub mod dial_order;
 pub mod host;

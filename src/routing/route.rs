@@ -10,6 +10,7 @@ use rustls_pki_types::ServerName;
 use super::addresses::AddressCell;
 use super::balance::budget::RetryReserve;
 use super::balance::health::EndpointHealth;
+use super::channels::Channels;
 use super::policy::Policy;
 use super::target::Target;
 use crate::proto::refusal::Refusal;
@@ -67,6 +68,20 @@ pub struct Route {
     pub answer_lines: Box<[u8]>,
     /// Limits and deadlines of the connections.
     pub policy: Arc<Policy>,
+    /// The channels below the base path; `None` for a route whose paths all go to the upstream.
+    pub channels: Option<Arc<Channels>>,
+    /// The treatment of paths that are no channel, if there are channels.
+    pub unlisted_paths: UnlistedPaths,
+}
+
+/// The treatment of paths that are none of a route's channels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnlistedPaths {
+    /// They are refused.
+    #[default]
+    Refuse,
+    /// They go to the upstream unchecked.
+    Pass,
 }
 
 /// The service that answers a route's connections.
@@ -89,6 +104,8 @@ pub enum Gate {
     Blocked,
     /// The deployment is stopped.
     Stopped,
+    /// The rules of the API cannot be loaded, and it is not served without them.
+    Unavailable,
 }
 
 impl Gate {
@@ -99,6 +116,7 @@ impl Gate {
             Self::Open => None,
             Self::Blocked => Some(Refusal::API_BLOCKED),
             Self::Stopped => Some(Refusal::API_STOPPED),
+            Self::Unavailable => Some(Refusal::POLICY_UNAVAILABLE),
         }
     }
 }
@@ -168,12 +186,22 @@ impl Route {
             preserve_host,
             answer_lines,
             policy,
+            channels,
+            unlisted_paths,
             retries: _,
             pseudonym: _,
         } = self;
+        // One contract gives one table for as long as a route has it.
+        let are_same_channels = match (channels, &other.channels) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
         let is_same = (id, labels, listener, gate) == (&other.id, &other.labels, &other.listener, &other.gate)
             && (service, preserve_host, answer_lines) == (&other.service, &other.preserve_host, &other.answer_lines)
             && *policy == other.policy
+            && are_same_channels
+            && *unlisted_paths == other.unlisted_paths
             && endpoints.len() == other.endpoints.len();
         is_same && endpoints.iter().zip(&other.endpoints).all(|(one, other)| one.is_same(other))
     }
@@ -222,6 +250,8 @@ impl Route {
             preserve_host: false,
             answer_lines: Box::default(),
             policy,
+            channels: None,
+            unlisted_paths: UnlistedPaths::default(),
         }
     }
 }

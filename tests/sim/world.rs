@@ -175,6 +175,8 @@ fn route(scene: &Scene, place: Arc<AddressCell>) -> Route {
         pseudonym: Default::default(),
         preserve_host: false,
         answer_lines: Box::default(),
+        channels: None,
+        unlisted_paths: Default::default(),
         policy: Arc::clone(&scene.settings.policy),
     }
 }

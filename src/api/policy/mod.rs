@@ -32,6 +32,7 @@ mod effective;
 mod macros;
 mod server_name;
 mod tree;
+mod unlisted_paths;
 mod value;
 
 use std::time::Duration;
@@ -45,6 +46,7 @@ pub use self::tree::{PolicyTree, unknown};
 pub use self::value::PolicyValue;
 use super::problem::Fault;
 use super::units::{LossCode, Optional};
+use crate::routing::route::UnlistedPaths;
 
 /// A policy: its name and what holds for all its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +90,10 @@ policies! {
 
     /// The name that the certificate of a TLS target must have, also sent as SNI; `off` for the target's own host.
     "upstream_server_name" upstream_server_name: Optional<UpstreamServerName>, NextHandshake;
+
+    /// Treatment of paths that are no channel of the API's contract. They are refused, or go to the upstream unchecked. An API
+    /// without a contract has no channels, and every path goes to its upstream.
+    "channels.unlisted_paths" unlisted_paths: UnlistedPaths, NextHandshake;
 
     /// From the first dial to an established upstream connection, over all its addresses.
     "limits.connect_timeout_ms" connect_timeout: Duration, NextHandshake;

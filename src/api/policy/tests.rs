@@ -8,6 +8,7 @@ use super::{Effective, POLICIES, Policies, PolicyTree, PolicyValues, Source};
 use crate::api::problem::Faults;
 use crate::api::units::Optional;
 use crate::api::written::Written;
+use crate::routing::route::UnlistedPaths;
 
 /// A node's values.
 pub(in crate::api) fn defaults() -> PolicyValues {
@@ -17,6 +18,7 @@ pub(in crate::api) fn defaults() -> PolicyValues {
         insecure_allow_missing_key: false,
         insecure_allow_missing_accept: false,
         upstream_server_name: Optional(None),
+        unlisted_paths: UnlistedPaths::Refuse,
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Optional(Some(Duration::from_secs(3600))),
         ping_interval: Optional(None),
@@ -126,6 +128,7 @@ fn any_layer() -> impl Strategy<Value = BTreeMap<&'static str, Value>> {
                 "preserve_host" | "insecure_allow_missing_key" | "insecure_allow_missing_accept" => json!(flag),
                 "limits.idle_timeout_ms" | "limits.ping_interval_ms" | "abnormal_close_code" if flag => json!("off"),
                 "abnormal_close_code" => json!(3000 + number),
+                "channels.unlisted_paths" => json!(if flag { "pass" } else { "refuse" }),
                 "upstream_server_name" if flag => json!("off"),
                 "upstream_server_name" => json!(format!("host-{number}.test")),
                 _ => json!(number),

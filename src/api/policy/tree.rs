@@ -116,14 +116,30 @@ impl<'de> Deserialize<'de> for Policies {
 impl PartialSchema for Policies {
     fn schema() -> RefOr<Schema> {
         let mut root = group();
-        let mut limits = group();
+        let mut groups: Vec<(&str, ObjectBuilder)> = Vec::new();
         for (policy, schema) in POLICIES.iter().zip(super::schemas()) {
-            match policy.name.split_once('.') {
-                None => root = root.property(policy.name, schema),
-                Some((_, last)) => limits = limits.property(last, schema),
+            let Some((name, last)) = policy.name.split_once('.') else {
+                root = root.property(policy.name, schema);
+                continue;
+            };
+            match groups.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, object)) => *object = std::mem::take(object).property(last, schema),
+                None => groups.push((name, group().property(last, schema))),
             }
         }
-        root.property("limits", limits.description(Some("Limits and deadlines of the API's connections."))).into()
+        for (name, object) in groups {
+            root = root.property(name, object.description(description(name)));
+        }
+        root.into()
+    }
+}
+
+/// The description of a group of policies.
+fn description(group: &str) -> Option<&'static str> {
+    match group {
+        "channels" => Some("The channels of the API's contract."),
+        "limits" => Some("Limits and deadlines of the API's connections."),
+        _ => None,
     }
 }
 

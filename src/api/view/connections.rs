@@ -23,6 +23,9 @@ pub struct Connection {
     pub api: Option<String>,
     /// The environment; null before the request was routed.
     pub environment: Option<String>,
+    /// The channel of the API's contract, as its path is written there; null without one.
+    #[schema(examples("/rooms/{roomId}"))]
+    pub channel: Option<String>,
     /// The target that the connection goes to, as it is written; null before one was tried.
     #[schema(examples("ws://127.0.0.1:9000/chat"))]
     pub endpoint: Option<String>,

@@ -46,6 +46,8 @@ pub enum ServedState {
     Blocked,
     /// The deployment is stopped.
     Stopped,
+    /// The rules of the API cannot be loaded: new handshakes get 503 `policy-unavailable`.
+    Unavailable,
     /// The API is not deployed there any more.
     Undeployed,
 }

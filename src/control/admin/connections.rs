@@ -36,6 +36,7 @@ fn shown(shard: usize, view: &ConnectionView) -> Connection {
         path: view.path.as_ref().to_owned(),
         api: view.labels.as_ref().map(ToString::to_string),
         environment: view.labels.as_ref().map(|labels| labels.environment.as_ref().to_owned()),
+        channel: view.channel.as_ref().map(|path| path.as_ref().to_owned()),
         endpoint: view.endpoint.as_ref().map(|endpoint| endpoint.as_ref().to_owned()),
         stage: view.stage,
         tls: view.tls.map(|version| format!("{version:?}")),

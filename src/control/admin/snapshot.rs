@@ -59,6 +59,7 @@ fn deployments(snapshot: &Snapshot, reports: &[Report], after: Option<RouteId>, 
             Gate::Open => ServedState::Open,
             Gate::Blocked => ServedState::Blocked,
             Gate::Stopped => ServedState::Stopped,
+            Gate::Unavailable => ServedState::Unavailable,
         };
         all.insert(route.id, served(route.id, route.labels.as_ref(), state));
     }

@@ -7,7 +7,7 @@ use prometheus_client::metrics::MetricType;
 
 use super::Scrape;
 use crate::api::view::health::StoreState;
-use crate::command::tally::{Histogram, Tally};
+use crate::command::tally::{ChannelTally, Histogram, Tally};
 use crate::routing::balance::health::EndpointHealth;
 use crate::routing::route::RouteLabels;
 
@@ -76,6 +76,10 @@ families! {
         |out, scrape| tallies(out, scrape, |out, labels, tally| out.gauge(labels, tally.open));
     "ringway_connections_opened" Counter deployment!(), "WebSockets opened.",
         |out, scrape| tallies(out, scrape, |out, labels, tally| out.counter(labels, tally.opened));
+    "ringway_channel_connections_open" Gauge deployment!("channel"), "Open WebSockets of a channel.",
+        |out, scrape| channels(out, scrape, |out, labels, tally| out.gauge(labels, tally.open));
+    "ringway_channel_connections_opened" Counter deployment!("channel"), "WebSockets of a channel that were opened.",
+        |out, scrape| channels(out, scrape, |out, labels, tally| out.counter(labels, tally.opened));
     "ringway_draining_connections" Gauge deployment!(), "Connections that a drain has not closed yet.",
         draining;
     "ringway_handshakes" Counter deployment!("result"), "Finished handshakes, by result.",
@@ -219,6 +223,17 @@ fn tallies(
     mut write: impl FnMut(&mut Out<'_, '_>, &Labels<'_>, &Tally) -> fmt::Result,
 ) -> fmt::Result {
     scrape.tallies.iter().try_for_each(|(of, (tally, _))| write(out, &labels(of), tally))
+}
+
+fn channels(
+    out: &mut Out<'_, '_>,
+    scrape: &Scrape,
+    mut write: impl FnMut(&mut Out<'_, '_>, &Labels<'_>, &ChannelTally) -> fmt::Result,
+) -> fmt::Result {
+    tallies(out, scrape, |out, labels, tally| {
+        let mut channels = tally.channels.iter();
+        channels.try_for_each(|(label, count)| write(out, &[labels, &[("channel", &**label)]].concat(), count))
+    })
 }
 
 /// The endpoints of the routes of the latest snapshot: those of a route that is removed are shown no more.

@@ -189,6 +189,7 @@ fn ended(report: &mut Report) {
     report.connections = 0;
     for route in &mut report.routes {
         route.tally.open = 0;
+        route.tally.channels.values_mut().for_each(|channel| channel.open = 0);
         route.draining = (0, 0);
     }
 }

@@ -12,6 +12,7 @@ use crate::invariant::Invariant;
 use crate::routing::host::HostPattern;
 use crate::routing::plain::PlainPaths;
 use crate::routing::policy::Policy;
+use crate::routing::route::UnlistedPaths;
 use crate::routing::settings::Settings;
 use crate::routing::snapshot::{Builder, Conflict, Site};
 use crate::tls::client::ClientTls;
@@ -58,6 +59,8 @@ pub(super) struct Treatment {
     /// The name in the certificates of TLS targets; `None` for each target's own host.
     pub(super) upstream_server_name: Option<UpstreamServerName>,
     pub(super) policy: Arc<Policy>,
+    /// The treatment of paths that are no channel.
+    pub(super) unlisted_paths: UnlistedPaths,
 }
 
 impl Layers {
@@ -67,7 +70,12 @@ impl Layers {
         let values = effective.values();
         let policy = Arc::new(values.route_policy(self.handshake_timeout, self.drain_window));
         let upstream_server_name = values.upstream_server_name.0.clone();
-        Treatment { preserve_host: values.preserve_host, upstream_server_name, policy }
+        Treatment {
+            preserve_host: values.preserve_host,
+            upstream_server_name,
+            policy,
+            unlisted_paths: values.unlisted_paths,
+        }
     }
 }
 

@@ -53,6 +53,8 @@ pub(super) fn of(deployed: &Deployed, base: &RoutingBase, names: &Resolver) -> R
         pseudonym: Default::default(),
         preserve_host: treatment.preserve_host,
         answer_lines: notice(deployed),
+        channels: None,
+        unlisted_paths: treatment.unlisted_paths,
         policy: treatment.policy,
     })
 }

@@ -9,7 +9,9 @@ use crate::proto::refusal::Refusal;
 use crate::proxy::answer::Answer;
 use crate::proxy::context::Context;
 use crate::proxy::end::{End, SideRecord};
+use crate::proxy::handoff::NotTaken;
 use crate::proxy::plan::drain_close;
+use crate::proxy::record::Note;
 use crate::tls::SecureTransport;
 
 impl Connection {
@@ -73,6 +75,24 @@ impl Connection {
     ) -> Turn {
         self.trace.status = refusal.status;
         let answer = Answer::refusal(client, &refusal, close_deadline(cx));
+        Turn::To(Stage::Answer(Box::new(answer), End::Refused(refusal)))
+    }
+
+    /// Refuses a request that its route does not take, and names what it lacks.
+    pub(super) fn not_taken<T: SecureTransport>(
+        &mut self,
+        client: Socket,
+        why: NotTaken,
+        cx: &mut Context<'_, T>,
+    ) -> Turn {
+        let NotTaken { refusal, channel, name } = why;
+        if channel.is_some() {
+            self.trace.details().channel = channel;
+        }
+        let Some(name) = name else { return self.refuse(client, refusal, cx) };
+        self.trace.status = refusal.status;
+        let answer = Answer::naming(client, &refusal, &name, close_deadline(cx));
+        self.trace.details().note = Some(Note::ContractName(name));
         Turn::To(Stage::Answer(Box::new(answer), End::Refused(refusal)))
     }
 

@@ -121,11 +121,11 @@ impl Connection {
                 self.trace.path = path;
                 self.refuse(client, Refusal::ROUTE_NOT_FOUND, cx)
             }
-            handshake::Outcome::NotAdmitted(path, route, refusal) => {
+            handshake::Outcome::NotAdmitted(path, route, why) => {
                 self.trace.origin = Some(Origin::Own);
                 self.trace.path = path;
                 self.take_route(&route, cx);
-                self.refuse(client, refusal, cx)
+                self.not_taken(client, *why, cx)
             }
             handshake::Outcome::Accepted(accepted) => self.accepted(*accepted, cx),
         }
@@ -148,11 +148,14 @@ impl Connection {
     }
 
     fn accepted<T: SecureTransport>(&mut self, accepted: Accepted, cx: &mut Context<'_, T>) -> Turn {
-        let Accepted { client, path, consumer, origin, is_key_missing, onward } = accepted;
+        let Accepted { client, path, consumer, channel, origin, is_key_missing, onward } = accepted;
         self.trace.path = path;
         self.trace.origin = Some(origin);
         if consumer.is_some() {
             self.trace.details().consumer = consumer;
+        }
+        if channel.is_some() {
+            self.trace.details().channel = channel;
         }
         if is_key_missing {
             self.trace.details().tolerated.missing_key = true;
@@ -219,6 +222,9 @@ impl Connection {
         route.opened(took);
         if let Some(details) = self.trace.known_details() {
             route.tolerated(details.tolerated);
+            if let Some(channel) = &details.channel {
+                route.channel_opened(channel);
+            }
         }
     }
 

@@ -1,11 +1,14 @@
 //! A connection as operators see it: its view, its totals and its end.
 
+use std::sync::Arc;
+
 use super::Connection;
 use super::stage::Stage;
 use crate::command::view::{self, ConnectionView};
 use crate::engine::{Socket, Time};
 use crate::proxy::end::{End, SideRecord};
 use crate::proxy::routes::Routes;
+use crate::routing::channels::Channel;
 
 impl Connection {
     /// The totals of the client and of the upstream.
@@ -43,6 +46,11 @@ impl Connection {
         self.trace.status == 101
     }
 
+    /// The channel of the request; `None` without one.
+    pub(in crate::proxy) fn channel(&self) -> Option<&Arc<Channel>> {
+        self.trace.known_details()?.channel.as_ref()
+    }
+
     pub(in crate::proxy) fn view(&self, routes: &Routes, now: Time) -> ConnectionView {
         let (client, upstream) = self.records();
         ConnectionView {
@@ -51,6 +59,7 @@ impl Connection {
             path: if self.trace.origin.is_some() { self.trace.path.clone() } else { Box::default() },
             endpoint: self.endpoint.as_ref().map(|endpoint| endpoint.name().into()),
             labels: routes.get(self.route).labels().cloned(),
+            channel: self.channel().map(|channel| Arc::clone(&channel.path)),
             stage: match self.stage {
                 Stage::Relay(_) | Stage::Echo(_) => view::Stage::Open,
                 Stage::Closing(_) | Stage::Linger(..) | Stage::Answer(..) | Stage::Decline(_) | Stage::Gone(..) => {

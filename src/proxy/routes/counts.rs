@@ -10,6 +10,7 @@ use crate::command::view::RouteReport;
 use crate::invariant::Invariant;
 use crate::proxy::drain::DrainQueue;
 use crate::proxy::end::{End, Side};
+use crate::routing::channels::Channel;
 use crate::routing::policy::Tolerance;
 use crate::routing::route::RouteLabels;
 
@@ -49,6 +50,19 @@ impl LocalRoute {
                 count_by(&mut self.tally.tolerated, label, 1);
             }
         }
+    }
+
+    /// Counts a client of a channel that got its 101.
+    pub(in crate::proxy) fn channel_opened(&mut self, channel: &Channel) {
+        let count = self.tally.channel(&channel.label);
+        count.open = count.open.saturating_add(1);
+        count.opened = count.opened.saturating_add(1);
+    }
+
+    /// Counts the end of a tunnel of a channel.
+    pub(in crate::proxy) fn channel_ended(&mut self, channel: &Channel) {
+        let count = self.tally.channel(&channel.label);
+        count.open = count.open.saturating_sub(1);
     }
 
     /// Counts the end of a tunnel. `codes` are those of the close frames that each side sent.

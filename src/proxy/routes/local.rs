@@ -121,6 +121,8 @@ impl LocalRoute {
             Gate::Open => None,
             Gate::Blocked => Some(Cause::Blocked),
             Gate::Stopped => Some(Cause::Stopped),
+            // Open connections keep the rules that they began with.
+            Gate::Unavailable => None,
         };
         self.route = Some(Arc::clone(route));
         self.policy = Arc::clone(&route.policy);

@@ -195,6 +195,8 @@ mod tests {
             pseudonym: Default::default(),
             preserve_host: false,
             answer_lines: Box::default(),
+            channels: None,
+            unlisted_paths: Default::default(),
             policy: policy(),
         }
     }

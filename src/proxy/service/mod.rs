@@ -89,7 +89,14 @@ impl Proxy {
         let route = connection.route();
         if let Some((end, codes)) = connection.ended() {
             let local = self.routes.get_mut(route);
-            if connection.was_opened() { local.tunnel_ended(end, codes) } else { local.handshake_ended(end) }
+            if connection.was_opened() {
+                local.tunnel_ended(end, codes);
+                if let Some(channel) = connection.channel() {
+                    local.channel_ended(channel);
+                }
+            } else {
+                local.handshake_ended(end);
+            }
         }
         let labels = self.routes.get(route).labels().cloned();
         self.routes.leave(route);

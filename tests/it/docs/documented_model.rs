@@ -93,6 +93,7 @@ fn the_table_of_policies_is_the_programs() {
         "| `abnormal_close_code` | a close",
         "| `insecure_",
         "| `upstream_server_name` | a host",
+        "| `channels.",
         "| `limits.",
     ];
     let rows = starts.iter().flat_map(|start| rows(&text, start));

@@ -161,6 +161,8 @@ fn route(id: u64) -> Arc<Route> {
         pseudonym: Default::default(),
         preserve_host: false,
         answer_lines: Box::default(),
+        channels: None,
+        unlisted_paths: Default::default(),
         policy: Arc::new(Policy {
             frames,
             timeouts,

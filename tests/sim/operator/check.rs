@@ -75,6 +75,7 @@ impl Judged<'_> {
         match deployed.gate {
             Gate::Blocked => self.refused(503, "api-blocked"),
             Gate::Stopped => self.refused(503, "api-stopped"),
+            Gate::Unavailable => self.refused(503, "policy-unavailable"),
             Gate::Open => self.routed(api, deployed),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use ringway::routing::addresses::AddressCell;
 use ringway::routing::host::HostPattern;
-use ringway::routing::route::{Endpoint, Route, RouteId, RouteLabels, Service};
+use ringway::routing::route::{Endpoint, Route, RouteId, RouteLabels, Service, UnlistedPaths};
 use ringway::routing::snapshot::{BasePath, Builder, Snapshot};
 
 use super::{APIS, DEPRECATION, Deployed, HOSTS, Plan, State};
@@ -78,6 +78,8 @@ impl Forge {
             preserve_host: deployed.preserve_host,
             answer_lines: if deployed.deprecated { DEPRECATION.as_bytes().into() } else { Box::default() },
             policy: Arc::clone(&plan.policies[deployed.policy]),
+            channels: None,
+            unlisted_paths: UnlistedPaths::default(),
         });
         self.routes.insert((api, deployed.edition), Arc::downgrade(&route));
         route

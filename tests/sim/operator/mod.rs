@@ -215,7 +215,8 @@ pub(crate) fn objection(state: &State, api: usize, listener: u16, target: usize)
     match deployed.gate {
         Gate::Blocked => Some(Cause::Blocked),
         Gate::Stopped => Some(Cause::Stopped),
-        Gate::Open if deployed.listener != listener => Some(Cause::Undeployed),
-        Gate::Open => (!deployed.targets.contains(&target)).then_some(Cause::Redeployed),
+        // A tunnel keeps the rules that it began with, so it outlives their loss.
+        Gate::Open | Gate::Unavailable if deployed.listener != listener => Some(Cause::Undeployed),
+        Gate::Open | Gate::Unavailable => (!deployed.targets.contains(&target)).then_some(Cause::Redeployed),
     }
 }
