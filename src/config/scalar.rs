@@ -12,16 +12,47 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use super::units::{self, Cpus, LossCode, Optional};
+use crate::api::nearest;
 use crate::routing::plain::PlainPath;
 
 /// Reads a word of a fixed list as its flag does: in upper or lower case.
 pub(super) fn word<'de, T: ValueEnum, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
-    let text = String::deserialize(from)?;
-    T::from_str(&text, true).map_err(|_| {
-        let words = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
-        let words: Vec<String> = words.map(|word| format!("`{}`", word.get_name())).collect();
-        Error::custom(format!("it must be one of {}", words.join(", ")))
-    })
+    from.deserialize_any(WordReader(PhantomData))
+}
+
+struct WordReader<T>(PhantomData<T>);
+
+/// The most characters of a wrong word that a fault repeats.
+const MAX_SHOWN: usize = 40;
+
+impl<T: ValueEnum> Visitor<'_> for WordReader<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&words_of::<T>())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        T::from_str(text, true).map_err(|_| {
+            let given: String = text.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect();
+            let words = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+            let words: Vec<String> = words.map(|word| word.get_name().to_owned()).collect();
+            let meant = nearest(&text.to_ascii_lowercase(), words.iter().map(String::as_str));
+            let meant = meant.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default();
+            let is = if given.is_empty() { "empty".to_owned() } else { format!("`{given}`") };
+            E::custom(format!("it must be {}, and is {is}{meant}", words_of::<T>()))
+        })
+    }
+}
+
+/// The words of a list: `` `a`, `b` or `c` ``.
+fn words_of<T: ValueEnum>() -> String {
+    let words = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+    let words: Vec<String> = words.map(|word| format!("`{}`", word.get_name())).collect();
+    match words.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => words.concat(),
+    }
 }
 
 /// A kind of value for [`Reader`].

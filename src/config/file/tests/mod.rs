@@ -197,11 +197,32 @@ internal.client_cert = "maybe"
          connect_timeout_ms, idle_timeout_ms, ping_interval_ms, upstream_ping_interval_ms, pong_timeout_ms, close_timeout_ms, max_frame_bytes, max_message_bytes",
         "ringway.toml:25:19: environments[1].upstream_tls.ca: it must be a list, and is text",
         "ringway.toml:26:17: environments[1].internal.tls[0]: missing field `key`",
-        "ringway.toml:27:24: environments[1].internal.client_cert: it must be one of `off`, `optional`, `required`",
+        "ringway.toml:27:24: environments[1].internal.client_cert: it must be `off`, `optional` or `required`, and is `maybe`",
     ] {
         assert!(told.lines().any(|told| told == line), "{line}\nis not in:\n{told}");
     }
     assert_eq!(told.lines().count(), 21, "{told}");
+}
+
+#[test]
+fn d13_a_word_of_a_fixed_list_is_told_with_the_list_and_the_nearest() {
+    for (text, says) in [
+        ("log.format = \"jsno\"", "1:14: log.format: it must be `text` or `json`, and is `jsno`; did you mean `json`?"),
+        ("log.format = \"XML\"", "1:14: log.format: it must be `text` or `json`, and is `XML`"),
+        ("log.format = \"\"", "1:14: log.format: it must be `text` or `json`, and is empty"),
+        ("log.format = \"a\\u001Bb\"", "1:14: log.format: it must be `text` or `json`, and is `a\\u{1b}b`"),
+        ("log.format = 5", "1:14: log.format: it must be `text` or `json`, and is a whole number"),
+        ("log.format = [\"json\"]", "1:14: log.format: it must be `text` or `json`, and is a list"),
+        ("log = \"json\"", "1:7: log: it must be an object, and is text"),
+        (
+            "[[environments]]\ninternal.client_cert = true",
+            "2:24: environments[0].internal.client_cert: it must be `off`, `optional` or `required`, and is `true`",
+        ),
+    ] {
+        let told = faults(text);
+        assert!(told.lines().any(|line| line == format!("ringway.toml:{says}")), "{text}\n{told}");
+    }
+    assert_eq!(faults(&format!("log.format = \"{}\"", "x".repeat(5000))).len(), 108);
 }
 
 #[test]
