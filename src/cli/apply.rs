@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::api::reference::Reference;
+use super::api::target_check;
 use super::client::{Client, ResourcePath};
 use super::global_options::GlobalOptions;
 use super::output::{Format, count, note, print};
@@ -71,9 +72,26 @@ pub(super) fn run(args: &ApplyArgs, globals: &GlobalOptions) -> Result<ExitCode,
     match (applied.steps.is_empty(), args.dry_run) {
         (true, _) => note("nothing to do: the node holds what the files say"),
         (false, true) => note(&format!("{count} to carry out; {STAYS}")),
-        (false, false) => note(&format!("{count} carried out; {STAYS}")),
+        (false, false) => {
+            note(&format!("{count} carried out; {STAYS}"));
+            target_check::warn_of_all(&deployments(&applied.steps), &client);
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The deployments that steps were about, each once.
+fn deployments(steps: &[AppliedStep]) -> Vec<(ApiKey, String)> {
+    let mut deployments = Vec::new();
+    for AppliedStep { api, environment, .. } in steps {
+        let (Ok(key), Some(environment)) = (api.parse(), environment.clone()) else { continue };
+        let deployment = (key, environment);
+        // Documents are applied one after the other, so the steps of a deployment follow each other.
+        if deployments.last() != Some(&deployment) {
+            deployments.push(deployment);
+        }
+    }
+    deployments
 }
 
 pub(super) fn diff(args: &DiffArgs, globals: &GlobalOptions) -> Result<ExitCode, Failure> {

@@ -39,6 +39,17 @@ impl Step {
     pub fn key(&self) -> &ApiKey {
         &self.api
     }
+
+    /// The environment of a change that is about a deployment.
+    #[must_use]
+    pub fn environment(&self) -> Option<&str> {
+        match &self.change {
+            Change::Deploy { environment, .. }
+            | Change::Stop { environment, .. }
+            | Change::Start { environment, .. } => Some(environment),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Step {

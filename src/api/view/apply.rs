@@ -45,6 +45,10 @@ pub struct AppliedStep {
     /// The API, as `project/identifier:version`.
     #[schema(examples("default/chat-app-api:1.0"))]
     pub api: String,
+    /// The environment of a step that is about a deployment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(examples("development"))]
+    pub environment: Option<String>,
     /// The change, for people.
     #[schema(examples("create default/chat-app-api:1.0"))]
     pub step: String,

@@ -2,9 +2,8 @@
 
 use serde_json::json;
 
-use super::{found, place, show};
+use super::{found, place, show, target_check};
 use crate::api::request::{NewDeployment, Promotion, Rollback};
-use crate::api::view::endpoints::TargetCheck;
 use crate::api::{Api, ApiKey, Deployment, nearest};
 use crate::cli::api::reference::Reference;
 use crate::cli::cells::{status, texts};
@@ -86,7 +85,7 @@ pub(super) fn deploy(args: &DeployArgs, client: &Client, globals: &GlobalOptions
     let place = place(&held::key(&api)).at("deployments").at(&args.place.env);
     let deployment: Deployment = client.put(&place, &new, None)?;
     deployed_note("deployed", "", &api, &deployment);
-    warn_of_targets(&held::key(&api), &deployment, client);
+    target_check::warn(&held::key(&api), deployment.environment.as_str(), client);
     write(&deployment, globals)
 }
 
@@ -133,7 +132,7 @@ pub(super) fn rollback(args: &RollbackArgs, client: &Client, globals: &GlobalOpt
     let place = place(&held::key(&api)).at("deployments").at(&environment).at("rollback");
     let deployment: Deployment = client.post(&place, &Rollback { revision: args.revision })?;
     deployed_note("rolled back", "", &api, &deployment);
-    warn_of_targets(&held::key(&api), &deployment, client);
+    target_check::warn(&held::key(&api), deployment.environment.as_str(), client);
     write(&deployment, globals)
 }
 
@@ -156,7 +155,7 @@ pub(super) fn promote(args: &PromoteArgs, client: &Client, globals: &GlobalOptio
     let promotion = Promotion { from: from.clone(), to, targets };
     let deployment: Deployment = client.post(&place(&held::key(&api)).at("promote"), &promotion)?;
     deployed_note("promoted", &format!(" from {from}"), &api, &deployment);
-    warn_of_targets(&held::key(&api), &deployment, client);
+    target_check::warn(&held::key(&api), deployment.environment.as_str(), client);
     write(&deployment, globals)
 }
 
@@ -237,15 +236,6 @@ fn deployed_note(verb: &str, from: &str, before: &Api, deployment: &Deployment) 
     if deployment.status == crate::api::view::Status::Stopped {
         let program = program::name();
         note(&format!("the deployment is stopped and accepts no connections: {program} api start"));
-    }
-}
-
-/// Warns of targets that cannot be reached from the node. The change is made, whatever comes of this.
-fn warn_of_targets(key: &ApiKey, deployment: &Deployment, client: &Client) {
-    let check = place(key).at("deployments").at(deployment.environment.as_str()).at("check");
-    let checked: TargetCheck = client.post(&check, &json!({})).unwrap_or_default();
-    for warning in checked.warnings {
-        note(&format!("warning: {warning}"));
     }
 }
 

@@ -8,6 +8,7 @@ mod lifecycle;
 pub(super) mod reference;
 mod session;
 mod show;
+pub(super) mod target_check;
 
 use std::process::ExitCode;
 

@@ -42,6 +42,10 @@ async fn apply(State(admin): State<Admin>, Who(who): Who, request: Request) -> R
         return Err(Refused::field(Code::DOCUMENTS_INVALID, "files", "required", "there is no document in them"));
     }
     let steps = admin.manager().apply_documents(&who, documents, mode).await?;
-    let shown = |step: &Step| AppliedStep { api: step.key().to_string(), step: step.to_string() };
+    let shown = |step: &Step| AppliedStep {
+        api: step.key().to_string(),
+        environment: step.environment().map(str::to_owned),
+        step: step.to_string(),
+    };
     Ok(Json(Applied { steps: steps.iter().map(shown).collect() }))
 }

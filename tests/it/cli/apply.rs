@@ -48,7 +48,8 @@ fn what_files_say_is_made_so_and_then_there_is_nothing_to_do() {
 
     let (code, stdout, stderr) = home.run(&["apply", "-f", files]);
     assert_eq!((code, stdout.as_str()), (0, steps), "{stderr}");
-    assert_eq!(stderr, "5 steps carried out; what the files do not name stays as it is\n");
+    // What follows are warnings of targets where nobody listens.
+    assert!(stderr.starts_with("5 steps carried out; what the files do not name stays as it is\n"), "{stderr}");
     for dry in [&["--dry-run"][..], &[]] {
         let (code, stdout, stderr) = home.run(&[&["apply", "-f", files][..], dry].concat());
         assert_eq!((code, stdout.as_str()), (0, ""), "{stderr}");

@@ -365,6 +365,33 @@ fn b3_whoever_deploys_is_warned_of_targets_that_cannot_be_reached() {
 }
 
 #[test]
+fn b3_whoever_applies_documents_is_warned_of_targets_that_cannot_be_reached() {
+    let home = Home::new(USUAL);
+    let _node = home.start();
+    let ((_socket, closed), good) = (nobody(), Endpoint::new(Manner::Opens));
+    let document = |name: &str, target: &str| {
+        format!(
+            "apiVersion: ringway/v1\nkind: Api\nname: {name}\nversion: \"1.0\"\ntargets: [\"{target}\"]\n\
+             deployments:\n- environment: development\n- environment: production\n"
+        )
+    };
+    let text = format!("{}---\n{}", document("Dead", &ws(closed)), document("Good", &good.target()));
+    let folder = Folder::new();
+    let file = folder.write("apis.yaml", &text);
+    let (_, _, dry) = home.run(&["apply", "-f", &file, "--dry-run"]);
+    assert!(!dry.contains("warning"), "{dry}");
+    let (code, _, stderr) = home.run(&["apply", "-f", &file]);
+    assert_eq!(code, 0, "the change is made all the same: {stderr}");
+    for environment in ["development", "production"] {
+        let line = format!("warning: default/dead:1.0 in {environment}: {}: cannot be reached", ws(closed));
+        assert_eq!(stderr.matches(&line).count(), 1, "{line} is not once in {stderr}");
+    }
+    assert_eq!(stderr.matches("warning").count(), 2, "{stderr}");
+    let (_, _, again) = home.run(&["apply", "-f", &file]);
+    assert!(!again.contains("warning"), "nothing was deployed: {again}");
+}
+
+#[test]
 fn b6_a_target_that_is_an_address_may_have_a_certificate_for_a_name() {
     let (folder, authority) = (Folder::new(), Authority::new());
     let ca = folder.write("ca.pem", &authority.pem());
