@@ -3,59 +3,41 @@
 //! Every body keeps an end that its reader can see: one of known length keeps its length, any other is passed on in chunks. A
 //! body that does not become whole is cut off before its last byte or its last chunk, so nobody takes a part for the whole.
 
-use super::response::BodyLength;
+use super::content::{BodyLength, Content, Malformed};
 use crate::invariant::Invariant;
-
-/// The longest line with the size of a chunk, its extensions included. They are dropped.
-const MAX_SIZE_LINE_BYTES: usize = 1024;
 
 /// A body as it arrives.
 #[derive(Debug)]
 pub struct Body {
-    state: State,
-    /// The start of a line between chunks that has not arrived whole.
-    line: Vec<u8>,
+    content: Content,
+    outward: Outward,
     passed: u64,
 }
 
-/// The next part of the body.
+/// The framing in which a body is passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// This many bytes of a body of known length are left.
-    Known(u64),
-    /// Bytes until the upstream closes.
-    UntilClose,
-    /// The line with a chunk's size.
-    Size,
-    /// This many bytes of a chunk are left.
-    Chunk(u64),
-    /// The line end behind a chunk.
-    ChunkEnd,
-    /// Nothing.
-    Whole,
+enum Outward {
+    /// By the length that the head tells.
+    Length,
+    /// In chunks.
+    Chunks,
 }
-
-/// The upstream's chunks do not fit their grammar (RFC 9112 section 7.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
 
 impl Body {
     /// A body of which nothing has arrived.
     #[must_use]
     pub fn new(length: BodyLength) -> Self {
-        let state = match length {
-            BodyLength::None | BodyLength::Known(0) => State::Whole,
-            BodyLength::Known(length) => State::Known(length),
-            BodyLength::Chunked => State::Size,
-            BodyLength::UntilClose => State::UntilClose,
+        let outward = match length {
+            BodyLength::None | BodyLength::Known(_) => Outward::Length,
+            BodyLength::Chunked | BodyLength::UntilClose => Outward::Chunks,
         };
-        Self { state, line: Vec::new(), passed: 0 }
+        Self { content: Content::new(length), outward, passed: 0 }
     }
 
     /// True once the last byte of the body has arrived.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.state == State::Whole
+        self.content.is_whole()
     }
 
     /// The bytes of content that were passed on.
@@ -70,89 +52,31 @@ impl Body {
     /// The bytes break the grammar. What came before them was appended.
     pub fn take(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
         while !bytes.is_empty() && !self.is_whole() {
-            match self.state {
-                State::Known(left) => {
-                    let piece = take_up_to(&mut bytes, left);
-                    out.extend(piece);
-                    self.state = match self.count(piece, left) {
-                        0 => State::Whole,
-                        left => State::Known(left),
-                    };
-                }
-                State::UntilClose => {
-                    let piece = std::mem::take(&mut bytes);
-                    self.count(piece, 0);
-                    write_chunk(piece, out);
-                }
-                State::Chunk(left) => {
-                    let piece = take_up_to(&mut bytes, left);
-                    write_chunk(piece, out);
-                    self.state = match self.count(piece, left) {
-                        0 => State::ChunkEnd,
-                        left => State::Chunk(left),
-                    };
-                }
-                State::Size | State::ChunkEnd => self.take_line(&mut bytes, out)?,
-                State::Whole => {}
+            let piece = self.content.take(&mut bytes)?;
+            self.passed = self.passed.saturating_add(u64::try_from(piece.len()).expected_or(u64::MAX));
+            match self.outward {
+                Outward::Length => out.extend(piece),
+                Outward::Chunks => write_chunk(piece, out),
             }
+            self.finish(out);
         }
         Ok(())
     }
 
     /// Notes that the upstream has ended its connection in order, and appends what that adds: `true` if the body is whole.
     pub fn end(&mut self, out: &mut Vec<u8>) -> bool {
-        if self.state == State::UntilClose {
+        if !self.is_whole() && self.content.end() {
             self.finish(out);
         }
         self.is_whole()
     }
 
-    /// Takes bytes of a line between chunks, up to its end.
-    fn take_line(&mut self, bytes: &mut &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
-        let Some(end) = memchr::memchr(b'\n', bytes) else {
-            self.line.extend_from_slice(std::mem::take(bytes));
-            return if self.line.len() > MAX_SIZE_LINE_BYTES { Err(Malformed) } else { Ok(()) };
-        };
-        let (rest, behind) = bytes.split_at_checked(end.saturating_add(1)).expected_or_default();
-        *bytes = behind;
-        self.line.extend_from_slice(rest);
-        let line = std::mem::take(&mut self.line);
-        if line.len() > MAX_SIZE_LINE_BYTES {
-            return Err(Malformed);
+    /// Appends the last chunk if the body has just become whole.
+    fn finish(&self, out: &mut Vec<u8>) {
+        if self.is_whole() && self.outward == Outward::Chunks {
+            out.extend(b"0\r\n\r\n");
         }
-        match self.state {
-            State::ChunkEnd if line == b"\r\n" => self.state = State::Size,
-            State::ChunkEnd => return Err(Malformed),
-            // httparse reads a line without a digit as the size 0, which would end the body.
-            _ if !line.first().is_some_and(u8::is_ascii_hexdigit) => return Err(Malformed),
-            _ => match httparse::parse_chunk_size(&line) {
-                Ok(httparse::Status::Complete((_, 0))) => self.finish(out),
-                Ok(httparse::Status::Complete((_, size))) => self.state = State::Chunk(size),
-                Ok(httparse::Status::Partial) | Err(_) => return Err(Malformed),
-            },
-        }
-        Ok(())
     }
-
-    /// Appends the last chunk.
-    fn finish(&mut self, out: &mut Vec<u8>) {
-        out.extend(b"0\r\n\r\n");
-        self.state = State::Whole;
-    }
-
-    /// Counts a piece that is passed on. Returns how many of `left` bytes are left.
-    fn count(&mut self, piece: &[u8], left: u64) -> u64 {
-        let length = u64::try_from(piece.len()).expected_or(u64::MAX);
-        self.passed = self.passed.saturating_add(length);
-        left.saturating_sub(length)
-    }
-}
-
-fn take_up_to<'a>(bytes: &mut &'a [u8], left: u64) -> &'a [u8] {
-    let end = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
-    let (piece, rest) = bytes.split_at_checked(end).expected_or_default();
-    *bytes = rest;
-    piece
 }
 
 fn write_chunk(content: &[u8], out: &mut Vec<u8>) {

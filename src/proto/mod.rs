@@ -4,9 +4,9 @@
 //! order:
 //!
 //! - the opening handshake (HTTP): [`head`] finds the end of a head, [`head_check`] refuses one that can never be right, `whole_head` gives a whole one to the parser, [`request`] reads the client's request and [`authority`] its
-//!   host, [`certificate_names`] says whether that fits the certificate, [`forward`] writes the upstream's request [`forwarded`] finds the client behind trusted proxies, [`via`] recognises a request that comes back, [`response`] verifies the upstream's answer, [`outward`] maps addresses in it, [`body`] is what follows one that is not a 101, and [`refusal`] is the answer
+//!   host, [`certificate_names`] says whether that fits the certificate, [`forward`] writes the upstream's request [`forwarded`] finds the client behind trusted proxies, [`via`] recognises a request that comes back, [`response`] verifies the upstream's answer, [`outward`] maps addresses in it, [`body`] is what follows one that is not a 101, [`content`] finds the content of a body in its framing, and [`refusal`] is the answer
 //!   to a client that gets no 101. A balancer may send a [`proxy_header`] before the request. [`plain`] is for the few paths that
-//!   are answered without a WebSocket;
+//!   are answered without a WebSocket, and [`plain_body`] the body of such a request;
 //! - frames: [`frame`] reads one header, [`scan`] follows a stream of frames by their headers, [`reader`] also unmasks their
 //!   payloads, [`terminated`] is a whole end of a WebSocket, and [`close`], [`mask`] and [`utf8`] serve all of them.
 //!
@@ -17,6 +17,7 @@ pub mod authority;
 pub mod body;
 pub mod certificate_names;
 pub mod close;
+pub mod content;
 pub mod extension;
 pub mod forward;
 pub mod forwarded;
@@ -26,6 +27,7 @@ pub mod head_check;
 pub mod mask;
 pub mod outward;
 pub mod plain;
+pub mod plain_body;
 pub mod proxy_header;
 pub mod reader;
 pub mod refusal;

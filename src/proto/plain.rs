@@ -1,6 +1,7 @@
-//! A plain HTTP request, for the few paths that Ringway answers itself (RFC 9110, RFC 9112): HTTP/1.0 or 1.1, with a body
-//! of a bounded and declared length or without one. The connection is closed after the answer.
+//! A plain HTTP request, for the few paths that Ringway answers itself (RFC 9110, RFC 9112): HTTP/1.0 or 1.1, with a bounded
+//! body (see [`plain_body`](super::plain_body)) or without one. The connection is closed after the answer.
 
+use super::content::BodyLength;
 use super::head::{self, HeadLimits};
 use super::refusal::{self, Refusal};
 use super::whole_head;
@@ -29,8 +30,8 @@ pub struct PlainRequest {
     pub method: Method,
     /// True if the request asks for a WebSocket: then it is a handshake, and not for this module.
     pub is_handshake: bool,
-    /// The declared length of the body, [`MAX_BODY_BYTES`] at most.
-    pub body_len: usize,
+    /// How the body ends: without one at once, after a length of [`MAX_BODY_BYTES`] at most, or with its last chunk.
+    pub body: BodyLength,
     /// True if the client waits for a 100 (Continue) before it sends the body (RFC 9110 section 10.1.1).
     pub awaits_continue: bool,
 }
@@ -79,27 +80,38 @@ impl PlainRequest {
             (0, _) => return Err(Refusal::HOST_MISSING),
             _ => return Err(Refusal::HOST_DUPLICATE),
         }
-        if values("transfer-encoding").next().is_some() {
-            return Err(Refusal::LENGTH_REQUIRED);
-        }
+        let body = match (values("transfer-encoding").next(), values("content-length").next()) {
+            (None, None) => BodyLength::None,
+            (None, Some(_)) => BodyLength::Known(length(values("content-length"))?),
+            // Two ways to find the end of a body, or one that old programs do not know, are how requests are smuggled.
+            (Some(_), Some(_)) => return Err(Refusal::BODY_MALFORMED),
+            (Some(coding), None) => {
+                let is_only = values("transfer-encoding").count() == 1 && coding.eq_ignore_ascii_case(b"chunked");
+                if parsed.version != Some(1) || !is_only {
+                    return Err(Refusal::BODY_MALFORMED);
+                }
+                BodyLength::Chunked
+            }
+        };
         Ok(Self {
             method,
             is_handshake: method == Method::Get
                 && values("upgrade").any(|value| head::has_element(value, b"websocket")),
-            body_len: length(values("content-length"))?,
+            body,
             awaits_continue: parsed.version == Some(1)
                 && values("expect").any(|value| head::has_element(value, b"100-continue")),
         })
     }
 }
 
-fn length<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Result<usize, Refusal> {
-    let Some(digits) = values.next() else { return Ok(0) };
+/// The one declared length, [`MAX_BODY_BYTES`] at most.
+fn length<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Result<u64, Refusal> {
+    let digits = values.next().unwrap_or_default();
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) || values.next().is_some() {
         return Err(Refusal::LENGTH_INVALID);
     }
     let length = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
-    length.filter(|length| *length <= MAX_BODY_BYTES).ok_or(Refusal::BODY_TOO_LARGE)
+    length.filter(|length| *length <= MAX_BODY_BYTES as u64).ok_or(Refusal::BODY_TOO_LARGE)
 }
 
 /// An answer to a plain request.
@@ -134,6 +146,7 @@ impl PlainResponse<'_> {
 #[cfg(test)]
 mod tests {
     use super::{Method, PlainRequest, PlainResponse, method_and_path};
+    use crate::proto::content::BodyLength;
     use crate::proto::head::HeadLimits;
     use crate::proto::refusal::Refusal;
 
@@ -164,7 +177,8 @@ mod tests {
 
     #[test]
     fn c5_old_and_new_requests_are_read_and_wrong_ones_are_refused() {
-        let plain = PlainRequest { method: Method::Get, is_handshake: false, body_len: 0, awaits_continue: false };
+        let plain =
+            PlainRequest { method: Method::Get, is_handshake: false, body: BodyLength::None, awaits_continue: false };
         assert_eq!(parse(Method::Get, "1.0", ""), Ok(plain));
         assert_eq!(parse(Method::Get, "1.1", "Host: a\r\n"), Ok(plain));
         assert_eq!(parse(Method::Get, "1.1", ""), Err(Refusal::HOST_MISSING));
@@ -175,18 +189,28 @@ mod tests {
     }
 
     #[test]
-    fn a_body_has_a_declared_and_bounded_length() {
+    fn c5_a_body_has_one_end_that_both_sides_know() {
         let with = |lines: &str| parse(Method::Post, "1.1", &format!("Host: a\r\n{lines}"));
-        assert_eq!(with("Content-Length: 16384\r\n").map(|request| request.body_len), Ok(16384));
+        let body = |lines: &str| with(lines).map(|request| request.body);
+        assert_eq!(body("Content-Length: 16384\r\n"), Ok(BodyLength::Known(16384)));
+        assert_eq!(body("Transfer-Encoding: Chunked\r\n"), Ok(BodyLength::Chunked));
         for (lines, refusal) in [
             ("Content-Length: 16385\r\n", Refusal::BODY_TOO_LARGE),
             ("Content-Length: 99999999999999999999999\r\n", Refusal::BODY_TOO_LARGE),
             ("Content-Length: +1\r\n", Refusal::LENGTH_INVALID),
             ("Content-Length: 1\r\nContent-Length: 1\r\n", Refusal::LENGTH_INVALID),
-            ("Transfer-Encoding: chunked\r\n", Refusal::LENGTH_REQUIRED),
+            ("Content-Length: \r\n", Refusal::LENGTH_INVALID),
+            ("Transfer-Encoding: gzip, chunked\r\n", Refusal::BODY_MALFORMED),
+            ("Transfer-Encoding: chunked, identity\r\n", Refusal::BODY_MALFORMED),
+            ("Transfer-Encoding: \r\n", Refusal::BODY_MALFORMED),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", Refusal::BODY_MALFORMED),
+            ("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", Refusal::BODY_MALFORMED),
+            ("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", Refusal::BODY_MALFORMED),
         ] {
             assert_eq!(with(lines), Err(refusal), "{lines}");
         }
+        let old = parse(Method::Post, "1.0", "Transfer-Encoding: chunked\r\n");
+        assert_eq!(old, Err(Refusal::BODY_MALFORMED), "HTTP/1.0 has no chunks");
         assert!(with("Expect: 100-Continue\r\n").unwrap().awaits_continue);
         assert!(!parse(Method::Post, "1.0", "Expect: 100-continue\r\n").unwrap().awaits_continue);
     }

@@ -50,6 +50,7 @@ refusals! {
     EXTENSIONS_INVALID = 400 "extensions-invalid" "Sec-WebSocket-Extensions offers more than 64 extensions.";
     LENGTH_INVALID = 400 "length-invalid" "The Content-Length is repeated or not a number (RFC 9110 section 8.6).";
     TRANSFER_ENCODING = 400 "transfer-encoding" "A WebSocket handshake has no body, so no Transfer-Encoding.";
+    BODY_MALFORMED = 400 "body-malformed" "The Transfer-Encoding is another one than chunked or stands beside a Content-Length, or the chunks break their grammar (RFC 9112 sections 6.1 and 7.1).";
     QUERY_MISSING = 400 "query-missing" "The query lacks a parameter that the contract of the API requires.";
     QUERY_INVALID = 400 "query-invalid" "A query parameter has a value that the contract of the API does not allow.";
     HEADER_MISSING = 400 "header-missing" "The request lacks a header that the contract of the API requires.";
@@ -60,7 +61,6 @@ refusals! {
     PARAMETER_INVALID = 404 "parameter-invalid" "A parameter of the path has a value that the contract of the API does not allow.";
     METHOD = 405 "method" "A WebSocket handshake is a GET request (RFC 6455 section 4.1). A library that sends other requests first has a switch: see docs/libraries.md of Ringway.";
     HANDSHAKE_TIMEOUT = 408 "handshake-timeout" "The request did not arrive in time.";
-    LENGTH_REQUIRED = 411 "length-required" "A body needs a Content-Length here (RFC 9110 section 15.5.12).";
     BODY = 413 "body" "A WebSocket handshake has no body.";
     BODY_TOO_LARGE = 413 "body-too-large" "The body is longer than 16 KiB.";
     MISDIRECTED = 421 "misdirected" "The Host header names another host than the TLS handshake did (RFC 9110 section 15.5.20).";

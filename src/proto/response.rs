@@ -4,6 +4,7 @@
 //! A tunnel opens only after [`Response::verify`]: a proxy that forwards bytes before it has verified the upstream's
 //! 101 lets requests be smuggled through it.
 
+pub use super::content::BodyLength;
 use httparse::Header;
 
 use super::accept::Accept;
@@ -79,19 +80,6 @@ pub struct Agreed {
     pub reserved: Reserved,
     /// True if the upstream sent no accept value, and none was needed.
     pub is_accept_missing: bool,
-}
-
-/// The length of a response's body by its head (RFC 9112 section 6.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyLength {
-    /// The status allows no body.
-    None,
-    /// Content-Length gives the number of bytes.
-    Known(u64),
-    /// The body comes in chunks.
-    Chunked,
-    /// The body ends when the upstream closes.
-    UntilClose,
 }
 
 impl<'a> Response<'a> {

@@ -17,6 +17,7 @@ use crate::flow::{Flow, flow, nonces_in};
 use crate::net::Line;
 use crate::operator::check as operator;
 use crate::peer::Peer;
+use crate::plain;
 use crate::scene::announcement;
 use crate::table::{self, Told};
 use crate::tls::check as tls;
@@ -111,6 +112,7 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
     let line = &world.net.lines[index];
     let Some(sock) = line.client else { return Err("no socket".to_owned()) };
     let sent = &world.net.socks[sock].sent;
+    let sent = plain::without_interim(sent);
     let status = if sent.len() >= 12 { wire::status(sent) } else { 0 };
     ensure(status == record.status || (sent.len() < 12 && client_is_lost(record)), || {
         format!("status {} in the record, {status} on the wire", record.status)
@@ -124,6 +126,9 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
     }
     if let Some(targets) = &world.scene.failover {
         return failover::handshake(world, index, record, targets);
+    }
+    if let Outcome::Plain(asked) = world.scene.connections[index].outcome {
+        return plain::answered(world, index, record, asked);
     }
     ensure(record.path.is_empty() || &*record.path == "/chat", || format!("path {}", record.path))?;
     let dialled: Vec<_> = line.dialled.iter().map(|(_, address)| *address).collect();
@@ -170,11 +175,11 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
             ensure(record.end == End::Declined, || "not declined".to_owned())?;
             let head = wire::head_len(sent).unwrap_or(0);
             ensure(wire::body(&sent[..head], &sent[head..]).as_ref() == Some(body), || "another body".to_owned())?;
-            ensure(client.given == *sent, || "the answer did not come to the client whole".to_owned())
+            ensure(client.given == sent, || "the answer did not come to the client whole".to_owned())
         }
         Outcome::Insecure => ensure(matches!(record.end, End::Insecure(_)), || "TLS came about".to_owned()),
         Outcome::SpeaksTls => ensure(record.end == End::UnexpectedTls, || "TLS was not noticed".to_owned()),
-        Outcome::Open => Ok(()),
+        Outcome::Plain(_) | Outcome::Open => Ok(()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! - [`net`] is the transport, [`world`] the shard's loop, [`peer`] the client and the upstream;
 //! - [`operator`] changes the deployments meanwhile;
 //! - [`failover`] is a route with several endpoints that fail;
+//! - [`plain`] is plain HTTP beside the handshakes;
 //! - [`scene`] and [`script`] generate a run from a seed, [`check`] has the rules that every run must keep;
 //! - `RINGWAY_SIM_SEEDS=n` runs n seeds, `RINGWAY_SIM_SEED=n` runs one and tells what happens in it.
 
@@ -19,6 +20,7 @@ mod named;
 mod net;
 mod operator;
 mod peer;
+mod plain;
 mod rng;
 mod scene;
 mod script;
@@ -37,6 +39,7 @@ use world::{Scene, World};
 const SEEDS: u64 = 10_000;
 const OPERATOR_SEEDS: u64 = 2_500;
 const FAILOVER_SEEDS: u64 = 10_000;
+const PLAIN_SEEDS: u64 = 2_000;
 
 /// The ends that the seeds must reach: otherwise they prove too little.
 const EVERY_END: [&str; 32] = [
@@ -114,6 +117,23 @@ const EVERY_ENDPOINTS_END: [&str; 12] = [
     "drained",
 ];
 
+/// The ends that the seeds with plain requests must reach.
+const EVERY_PLAIN_END: [&str; 13] = [
+    "answered by ringway",
+    "refused: upgrade-required",
+    "refused: method",
+    "refused: host-missing",
+    "refused: body-too-large",
+    "refused: body-malformed",
+    "refused: handshake-timeout",
+    "refused: draining",
+    "client left before",
+    "client left without",
+    "closed by client",
+    "closed by upstream",
+    "drained",
+];
+
 fn run(scene: Scene, trace: bool) -> Result<Vec<Record>, String> {
     if trace {
         eprintln!("{:#?}", scene.settings.policy.timeouts);
@@ -183,4 +203,9 @@ fn every_seed_keeps_every_promise_while_an_operator_changes_what_is_deployed() {
 #[test]
 fn b1_b2_every_seed_keeps_every_promise_while_endpoints_fail() {
     run_all(failover::random, FAILOVER_SEEDS, &EVERY_ENDPOINTS_END);
+}
+
+#[test]
+fn c5_every_seed_keeps_every_promise_of_plain_requests() {
+    run_all(plain::random, PLAIN_SEEDS, &EVERY_PLAIN_END);
 }

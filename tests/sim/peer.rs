@@ -6,6 +6,7 @@ use ringway::engine::Fault;
 use tungstenite::handshake::derive_accept_key;
 
 use crate::net::SimNet;
+use crate::plain;
 use crate::rng::Rng;
 use crate::tls::{Goodbye, TlsPlan};
 use crate::wire::{self, CLOSE, FIN, Key, PING, PONG};
@@ -248,6 +249,10 @@ impl Peer {
 
     fn understand(&mut self, net: &mut SimNet) {
         if self.head_given.is_none() {
+            if !self.is_upstream && plain::without_interim(&self.given).is_empty() {
+                // The answer itself is to come.
+                return;
+            }
             let Some(len) = wire::head_len(&self.given) else { return };
             self.head_given = Some(len);
             self.parsed = len;

@@ -193,7 +193,8 @@ pub(crate) fn announcement(index: usize) -> Vec<u8> {
     format!("PROXY TCP4 {} 10.9.9.9 {} 443\r\n", client.ip(), client.port()).into_bytes()
 }
 
-fn connection(rng: &mut Rng, style: Style, addresses: usize) -> ConnectionPlan {
+/// A connection that opens, or fails to in one way or another.
+pub(crate) fn connection(rng: &mut Rng, style: Style, addresses: usize) -> ConnectionPlan {
     let deflate = !style.echo && rng.chance(20);
     let (offer, accepted) =
         if deflate { ("Sec-WebSocket-Extensions: permessage-deflate\r\n", rng.chance(60)) } else { ("", false) };

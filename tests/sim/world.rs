@@ -25,6 +25,7 @@ use crate::net::{DialPlan, Event, Line, NetPlan, SimNet};
 use crate::operator::orders::{self, Operator};
 use crate::operator::{Ask, Plan};
 use crate::peer::{Peer, PeerPlan};
+use crate::plain;
 use crate::rng::Rng;
 use crate::tls::configs::{self, Configs};
 
@@ -56,6 +57,8 @@ pub(crate) enum Outcome {
     SpeaksTls,
     /// The client's TLS handshake fails: it is told so in TLS, if at all.
     Insecure,
+    /// The answer to a plain request.
+    Plain(plain::Asked),
     /// Depends on who is first.
     Open,
 }

@@ -10,6 +10,7 @@ use super::context::Context;
 use super::handoff::PlainAsked;
 use crate::engine::{Next, Received, Sent, Socket, Transport};
 use crate::invariant::Invariant;
+use crate::proto::plain_body::PlainBody;
 use crate::proto::refusal::Refusal;
 use crate::routing::plain::PlainService;
 
@@ -20,7 +21,7 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 pub(super) struct Respond {
     client: Socket,
     asked: PlainAsked,
-    body: Vec<u8>,
+    body: PlainBody,
 }
 
 #[derive(Debug)]
@@ -34,10 +35,8 @@ pub(super) enum Outcome {
 }
 
 impl Respond {
-    pub(super) fn new(client: Socket, mut asked: PlainAsked) -> Self {
-        let mut body = std::mem::take(&mut asked.early);
-        // The connection ends with the answer: what comes after the body is not looked at.
-        body.truncate(asked.request.body_len);
+    pub(super) fn new(client: Socket, asked: PlainAsked) -> Self {
+        let body = PlainBody::new(asked.request.body);
         Self { client, asked, body }
     }
 
@@ -46,23 +45,29 @@ impl Respond {
     }
 
     pub(super) fn step<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Outcome {
-        let wanted = self.asked.request.body_len;
-        if self.body.len() < wanted && std::mem::take(&mut self.asked.request.awaits_continue) {
+        // The connection ends with the answer: what comes after the body is not looked at.
+        if let Err(refusal) = self.body.take(&std::mem::take(&mut self.asked.early)) {
+            return Outcome::Refused(refusal);
+        }
+        if !self.body.is_whole() && std::mem::take(&mut self.asked.request.awaits_continue) {
             match cx.net.send(self.client, CONTINUE) {
                 Sent::Bytes(n) if n == CONTINUE.len() => {}
                 // A client that has no room for a line on a new connection reads nothing.
                 Sent::Bytes(_) | Sent::Blocked | Sent::Failed(_) => return Outcome::Left,
             }
         }
-        while self.body.len() < wanted {
+        while !self.body.is_whole() {
             if cx.net.now() >= self.asked.deadline {
                 return Outcome::Refused(Refusal::HANDSHAKE_TIMEOUT);
             }
-            let room = wanted.saturating_sub(self.body.len()).min(cx.scratch.len());
-            match cx.net.recv(self.client, cx.scratch.get_mut(..room).expected_or_default()) {
-                Received::Bytes(n) => self.body.extend_from_slice(cx.scratch.get(..n).expected_or_default()),
+            let room = self.body.room().min(cx.scratch.len());
+            let taken = match cx.net.recv(self.client, cx.scratch.get_mut(..room).expected_or_default()) {
+                Received::Bytes(n) => self.body.take(cx.scratch.get(..n).expected_or_default()),
                 Received::Blocked => return Outcome::Stay(Next::Wait(Some(self.asked.deadline))),
                 Received::End | Received::Failed(_) => return Outcome::Left,
+            };
+            if let Err(refusal) = taken {
+                return Outcome::Refused(refusal);
             }
         }
         let (status, answer) = match self.asked.service {

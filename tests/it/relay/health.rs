@@ -88,7 +88,13 @@ fn c5_a_body_is_read_up_to_its_bound_before_the_answer() {
     let head = |lines: &str| format!("GET /healthz HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
     assert_eq!(status(&ringway, &(head("Content-Length: 16384\r\n") + &"x".repeat(16384))), 200);
     assert_eq!(status(&ringway, &(head("Content-Length: 16385\r\n") + &"x".repeat(16385))), 413);
-    assert_eq!(status(&ringway, &head("Transfer-Encoding: chunked\r\n")), 411);
+    let chunks = head("Transfer-Encoding: chunked\r\n");
+    assert_eq!(status(&ringway, &format!("{chunks}4000\r\n{}\r\n0\r\n\r\n", "x".repeat(16384))), 200);
+    assert_eq!(status(&ringway, &format!("{chunks}4001\r\n{}\r\n0\r\n\r\n", "x".repeat(16385))), 413);
+    assert_eq!(status(&ringway, &format!("{chunks}4\r\nab")), 408, "chunks that do not come");
+    assert_eq!(status(&ringway, &format!("{chunks}no\r\n")), 400);
+    let both = head("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n");
+    assert_eq!(status(&ringway, &format!("{both}0\r\n\r\n")), 400);
     assert_eq!(status(&ringway, &head("Content-Length: 10\r\n")), 408, "a body that does not come");
     let mut peer = Peer::connect(ringway.address());
     peer.send(head("Content-Length: 2\r\nExpect: 100-continue\r\n").as_bytes());
