@@ -8,7 +8,12 @@ const LEAST_ALIKE: f64 = 0.8;
 pub fn nearest<'n>(unknown: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let alike = |name: &str| {
         // `idle_timeout` is meant for `limits.idle_timeout_ms`, although the two are of different length.
-        if name.contains(unknown) && unknown.len() >= 4 { 1.0 } else { strsim::jaro_winkler(unknown, name) }
+        if name.contains(unknown) && unknown.len() >= 4 {
+            return 1.0;
+        }
+        // And so is `idle_timout_ms`: people write the last part of a name.
+        let last = name.rsplit('.').next().unwrap_or(name);
+        strsim::jaro_winkler(unknown, name).max(strsim::jaro_winkler(unknown, last))
     };
     let best = known.into_iter().map(|name| (alike(name), name)).max_by(|one, other| one.0.total_cmp(&other.0));
     best.filter(|(likeness, _)| *likeness >= LEAST_ALIKE).map(|(_, name)| name)
@@ -26,6 +31,8 @@ mod tests {
             ("preserve-host", Some("preserve_host")),
             ("idle_timeout", Some("limits.idle_timeout_ms")),
             ("limits.max_frame_byte", Some("limits.max_frame_bytes")),
+            ("idle_timout_ms", Some("limits.idle_timeout_ms")),
+            ("max_frame_bits", Some("limits.max_frame_bytes")),
             ("colour", None),
             ("", None),
         ] {
