@@ -13,6 +13,8 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::AttributeTypeAndValue;
 
+use super::validity::{self, OutOfDate};
+use super::verifier::{clients_asked_by, signatures_by};
 use crate::engine::TlsFault;
 
 /// The longest subject that is passed on, in bytes as written. A longer one is refused, not cut: two cut subjects could
@@ -35,13 +37,11 @@ pub enum SubjectError {
 /// The certificate has expired, is not valid yet, or has a subject that cannot be passed on.
 pub fn of_client(certificate: &[u8], now: SystemTime) -> Result<String, TlsFault> {
     let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| TlsFault::CertificateInvalid)?;
-    let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
-    if now > parsed.validity().not_after.timestamp() {
-        return Err(TlsFault::CertificateExpired);
-    }
-    if now < parsed.validity().not_before.timestamp() {
-        return Err(TlsFault::CertificateNotYetValid);
-    }
+    let now = UnixTime::since_unix_epoch(now.duration_since(UNIX_EPOCH).unwrap_or_default());
+    validity::check(&parsed, now).map_err(|out| match out {
+        OutOfDate::Expired => TlsFault::CertificateExpired,
+        OutOfDate::NotYetValid => TlsFault::CertificateNotYetValid,
+    })?;
     written(&parsed).map_err(|_| TlsFault::CertificateInvalid)
 }
 
@@ -158,17 +158,7 @@ fn write_escaped(text: &str, out: &mut String) {
 pub(super) struct OnlyPlainSubjects(pub(super) Arc<dyn ClientCertVerifier>);
 
 impl ClientCertVerifier for OnlyPlainSubjects {
-    fn offer_client_auth(&self) -> bool {
-        self.0.offer_client_auth()
-    }
-
-    fn client_auth_mandatory(&self) -> bool {
-        self.0.client_auth_mandatory()
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.0.root_hint_subjects()
-    }
+    clients_asked_by!(0);
 
     fn verify_client_cert(
         &self,
@@ -183,27 +173,7 @@ impl ClientCertVerifier for OnlyPlainSubjects {
         }
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
+    signatures_by!(0);
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ mod session;
 #[cfg(test)]
 pub(crate) mod testing;
 mod transport;
+mod validity;
+mod verifier;
 
 use std::sync::{Arc, LazyLock};
 

@@ -17,6 +17,9 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
+use super::validity::{self, OutOfDate};
+use super::verifier::{clients_asked_by, signatures_by};
+
 /// The certificates that the operator named, byte for byte.
 #[derive(Debug)]
 struct Pins(Vec<CertificateDer<'static>>);
@@ -35,13 +38,10 @@ impl Pins {
             return Err(why);
         }
         let Ok((_, parsed)) = X509Certificate::from_der(shown) else { return Err(why) };
-        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        if now > parsed.validity().not_after.timestamp() {
-            return Err(CertificateError::Expired.into());
-        }
-        if now < parsed.validity().not_before.timestamp() {
-            return Err(CertificateError::NotValidYet.into());
-        }
+        validity::check(&parsed, now).map_err(|out| match out {
+            OutOfDate::Expired => CertificateError::Expired,
+            OutOfDate::NotYetValid => CertificateError::NotValidYet,
+        })?;
         let Ok(purposes) = parsed.extended_key_usage() else { return Err(why) };
         let fits = purposes.is_none_or(|purposes| match purpose {
             Purpose::Server => purposes.value.server_auth || purposes.value.any,
@@ -81,27 +81,7 @@ impl ServerCertVerifier for PinnedServers {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.usual.verify_tls12_signature(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.usual.verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.usual.supported_verify_schemes()
-    }
+    signatures_by!(usual);
 }
 
 /// Verifies clients as `usual` does, and takes a client that shows one of the certificates that the operator named.
@@ -119,17 +99,7 @@ impl PinnedClients {
 }
 
 impl ClientCertVerifier for PinnedClients {
-    fn offer_client_auth(&self) -> bool {
-        self.usual.offer_client_auth()
-    }
-
-    fn client_auth_mandatory(&self) -> bool {
-        self.usual.client_auth_mandatory()
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.usual.root_hint_subjects()
-    }
+    clients_asked_by!(usual);
 
     fn verify_client_cert(
         &self,
@@ -143,27 +113,7 @@ impl ClientCertVerifier for PinnedClients {
         Ok(ClientCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.usual.verify_tls12_signature(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.usual.verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.usual.supported_verify_schemes()
-    }
+    signatures_by!(usual);
 }
 
 #[cfg(test)]

@@ -18,11 +18,12 @@ use crate::net::Line;
 use crate::operator::check as operator;
 use crate::peer::Peer;
 use crate::plain;
+use crate::plan::{Outcome, balancer_address, client_of};
 use crate::scene::announcement;
 use crate::table::{self, Told};
 use crate::tls::check as tls;
 use crate::wire;
-use crate::world::{Outcome, World, balancer_address, client_of};
+use crate::world::World;
 
 /// The memory that a direction may hold: what one receive can bring, and a control frame that is not yet whole.
 const HELD: usize = 128 * 1024 + 256 + 131;

@@ -14,13 +14,14 @@ use ringway::routing::route::{Endpoint, Service};
 
 use crate::net::{DialPlan, Host, NetPlan, Readiness};
 use crate::peer::{Cut, PeerPlan};
+use crate::plan::{ConnectionPlan, Outcome, Scene, Tls};
 use crate::rng::Rng;
 use crate::scene::{agreement, manners, peer, request, settings, timeouts};
 use crate::script::{self, Style};
 use crate::tls::configs::{self, Configs};
 use crate::tls::{Misdeed, TlsPlan};
 use crate::wire;
-use crate::world::{ConnectionPlan, Outcome, Scene, Tls, World};
+use crate::world::World;
 
 /// Clients come for so many milliseconds.
 const BUSY: u64 = 8000;

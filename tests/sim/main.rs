@@ -5,7 +5,7 @@
 //! - [`operator`] changes the deployments meanwhile;
 //! - [`failover`] is a route with several endpoints that fail;
 //! - [`plain`] is plain HTTP beside the handshakes;
-//! - [`scene`] and [`script`] generate a run from a seed, [`check`] has the rules that every run must keep;
+//! - [`plan`] is all that a run depends on; [`scene`] and [`script`] generate it from a seed, [`check`] has the rules that every run must keep;
 //! - `RINGWAY_SIM_SEEDS=n` runs n seeds, `RINGWAY_SIM_SEED=n` runs one and tells what happens in it.
 
 #![allow(clippy::print_stderr, reason = "a failing seed tells how to run it again")]
@@ -21,6 +21,7 @@ mod net;
 mod operator;
 mod peer;
 mod plain;
+mod plan;
 mod rng;
 mod scene;
 mod script;
@@ -34,7 +35,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ringway::proxy::record::Record;
 
-use world::{Scene, World};
+use plan::Scene;
+use world::World;
 
 const SEEDS: u64 = 10_000;
 const OPERATOR_SEEDS: u64 = 2_500;

@@ -9,12 +9,13 @@ use ringway::routing::route::Service;
 
 use crate::net::{NetPlan, Readiness};
 use crate::peer::Item;
+use crate::plan::{ConnectionPlan, Outcome, Scene, Tls};
 use crate::rng::Rng;
 use crate::scene::{self, manners, peer, settings, timeouts};
 use crate::script::Style;
 use crate::tls::TlsPlan;
 use crate::wire;
-use crate::world::{ConnectionPlan, Outcome, Scene, Tls, World};
+use crate::world::World;
 
 /// The path that Ringway answers.
 const PATH: &str = "/healthz";

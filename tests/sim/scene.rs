@@ -14,9 +14,9 @@ use ringway::routing::settings::Settings;
 
 use crate::net::{DialPlan, NetPlan, Readiness};
 use crate::peer::{Cut, Item, PeerPlan, Pongs};
+use crate::plan::{ConnectionPlan, Outcome, Scene, Tls};
 use crate::rng::Rng;
 use crate::script::{self, Style};
-use crate::world::{ConnectionPlan, Outcome, Scene, Tls};
 
 pub(crate) const MAX_FRAME_BYTES: u64 = 3 << 20;
 const MAX_HEAD_BYTES: usize = 2048;
@@ -189,7 +189,7 @@ pub(crate) const BALANCERS: &str = "10.3.0.0/16";
 
 /// A header that names a connection's client.
 pub(crate) fn announcement(index: usize) -> Vec<u8> {
-    let client = crate::world::client_address(index);
+    let client = crate::plan::client_address(index);
     format!("PROXY TCP4 {} 10.9.9.9 {} 443\r\n", client.ip(), client.port()).into_bytes()
 }
 

@@ -3,9 +3,9 @@
 use ringway::engine::Fault;
 
 use crate::peer::Item;
+use crate::plan::Outcome;
 use crate::rng::Rng;
 use crate::wire::{self, BINARY, CLOSE, CONTINUATION, FIN, Key, PING, PONG, TEXT};
-use crate::world::Outcome;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Style {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{ask, bye, client, play, play_once, reply, scene, upstream};
 use crate::peer::{Cut, Item};
+use crate::plan::{Scene, balancer_address, client_address};
 use crate::scene::{BALANCERS, announcement};
-use crate::world::{Scene, balancer_address, client_address};
 
 /// A client that is well, behind a balancer that says so and so.
 fn behind(header: &[u8], items: Vec<Item>) -> Scene {

@@ -19,10 +19,11 @@ use ringway::routing::route::Service;
 use crate::check;
 use crate::net::{DialPlan, NetPlan, Readiness};
 use crate::peer::{Item, PeerPlan};
+use crate::plan::{ConnectionPlan, Outcome, Scene, Tls};
 use crate::scene::{addresses, agreement, peer, request, settings};
 use crate::tls::TlsPlan;
 use crate::wire::{self, BINARY, CLOSE, FIN, Found, TEXT};
-use crate::world::{ConnectionPlan, Outcome, Scene, Tls, World};
+use crate::world::World;
 
 pub(crate) const KEY: wire::Key = Some([1, 2, 3, 4]);
 

@@ -10,9 +10,9 @@ use super::{ask, bye, client, play_once, reply, upstream};
 use crate::operator::scene::{request, target};
 use crate::operator::{APIS, Ask, Deployed, Means, Order, Plan, Reach, State};
 use crate::peer::{Item, PeerPlan};
+use crate::plan::{ConnectionPlan, Outcome, Scene};
 use crate::tls::Identity;
 use crate::wire::{CLOSE, TEXT};
-use crate::world::{ConnectionPlan, Outcome, Scene};
 
 /// Milliseconds over which ends are spread.
 const WINDOW: u64 = 1000;
@@ -79,7 +79,7 @@ fn ends(scene: &Scene, judge: impl Fn(&[(String, u64)])) {
     play_once(scene, |played| {
         let world = &played.world;
         let end = |index: usize| {
-            let address = crate::world::client_of(&world.scene, index);
+            let address = crate::plan::client_of(&world.scene, index);
             let record = world.records.iter().find(|record| record.peer == address).unwrap();
             let seen = &world.operator.as_ref().unwrap().watch.seen[index];
             (record.end.to_string(), seen.closing_at.or(world.gone_at[index]).unwrap())

@@ -2,9 +2,9 @@
 
 use super::{Played, Scene, ask, bye, client, play_once as play, reply, scene, upstream};
 use crate::peer::{Cut, Item, PeerPlan, Pongs};
+use crate::plan::Tls;
 use crate::tls::{Goodbye, Identity, Misdeed, TlsPlan, Version};
 use crate::wire::{self, BINARY, CLOSE, TEXT};
-use crate::world::Tls;
 
 fn tls() -> TlsPlan {
     TlsPlan::default()

@@ -15,8 +15,9 @@ use super::watch::Seen;
 use super::{Ask, DEPRECATION, Deployed, Plan, Reach, State, objection, tally};
 use crate::check::whole_answer;
 use crate::net::Line;
+use crate::plan::Outcome;
 use crate::wire;
-use crate::world::{Outcome, World};
+use crate::world::World;
 
 fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(what()) }

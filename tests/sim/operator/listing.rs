@@ -5,7 +5,8 @@ use ringway::command::view::{self, ConnectionPage, ConnectionView};
 use super::Filter;
 use super::force::labels;
 use super::watch::{Stage, Watch};
-use crate::world::{World, client_of};
+use crate::plan::client_of;
+use crate::world::World;
 
 /// One listing.
 #[derive(Debug)]

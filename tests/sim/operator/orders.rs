@@ -17,8 +17,9 @@ use super::tally::Reported;
 use super::watch::{Stage, Watch};
 use super::{Filter, Order, Plan, State};
 use crate::net::Event;
+use crate::plan::client_of;
 use crate::tls::configs;
-use crate::world::{World, client_of};
+use crate::world::World;
 
 /// The operator's side of a run.
 #[derive(Debug)]

@@ -10,11 +10,11 @@ use ringway::routing::route::{Gate, Service};
 use super::{APIS, Ask, Deployed, Filter, Means, Order, Plan, Reach, State, Target};
 use crate::net::{NetPlan, Readiness};
 use crate::peer::{Item, PeerPlan};
+use crate::plan::{ConnectionPlan, Outcome, Scene, Tls};
 use crate::rng::Rng;
 use crate::scene::{agreement, bad_answer, manners, peer, settings, timeouts};
 use crate::script::{self, Style};
 use crate::tls::{Identity, TlsPlan};
-use crate::world::{ConnectionPlan, Outcome, Scene, Tls};
 
 /// The operator is at work for so many milliseconds.
 const BUSY: u64 = 3000;

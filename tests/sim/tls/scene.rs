@@ -3,10 +3,10 @@
 use super::{Goodbye, Identity, Misdeed, TlsPlan, Version};
 use crate::net::DialPlan;
 use crate::peer::{Cut, PeerPlan};
+use crate::plan::{ConnectionPlan, Outcome, Scene, Tls};
 use crate::rng::Rng;
 use crate::scene::last_dial;
 use crate::script::Style;
-use crate::world::{ConnectionPlan, Outcome, Scene, Tls};
 
 /// Percent of the seeds that speak TLS: of those with short messages, and of those with long ones, which take longer.
 const SHARE: (usize, usize) = (36, 18);

@@ -1,10 +1,10 @@
 //! The driver: what a shard's loop does, over the simulated network and with a clock of its own.
 
+mod invariants;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ringway::command::Command;
 use ringway::command::config::ShardConfig;
@@ -15,98 +15,19 @@ use ringway::proxy::journal::{self, JournalReader};
 use ringway::proxy::record::Record;
 use ringway::proxy::service::Proxy;
 use ringway::routing::addresses::AddressCell;
-use ringway::routing::policy::Timeouts;
 use ringway::routing::route::{Endpoint, Gate, Route, RouteId, Service as RouteService};
-use ringway::routing::settings::Settings;
 use ringway::routing::snapshot::Snapshot;
 
 use crate::failover::{self, Target};
-use crate::net::{DialPlan, Event, Line, NetPlan, SimNet};
+use crate::net::{Event, Line, SimNet};
 use crate::operator::orders::{self, Operator};
-use crate::operator::{Ask, Plan};
-use crate::peer::{Peer, PeerPlan};
-use crate::plain;
+use crate::peer::Peer;
+use crate::plan::{ConnectionPlan, Scene, balancer_address, client_of};
 use crate::rng::Rng;
 use crate::tls::configs::{self, Configs};
 
 /// Steps of one connection in a row that move nothing and yet ask for another.
 const IDLE_AGAINS: u32 = 4;
-
-#[derive(Clone, Debug)]
-pub(crate) struct ConnectionPlan {
-    pub(crate) at: u64,
-    pub(crate) dials: Vec<DialPlan>,
-    pub(crate) client: PeerPlan,
-    pub(crate) upstream: PeerPlan,
-    /// The outcome of the handshake if nothing disturbs it.
-    pub(crate) outcome: Outcome,
-    /// The PROXY header of the balancer that the client comes through, if any: the first bytes of the connection.
-    pub(crate) balanced: Option<Vec<u8>>,
-    /// The client's request, in scenes with an operator.
-    pub(crate) ask: Option<Ask>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Opens,
-    /// A status and the code of its problem document.
-    Refused(u16, &'static str),
-    /// The upstream's status and body.
-    Declined(u16, Vec<u8>),
-    /// Nothing: it is TLS, on a plain port.
-    SpeaksTls,
-    /// The client's TLS handshake fails: it is told so in TLS, if at all.
-    Insecure,
-    /// The answer to a plain request.
-    Plain(plain::Asked),
-    /// Depends on who is first.
-    Open,
-}
-
-/// On which sides the proxy speaks TLS.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tls {
-    pub(crate) down: bool,
-    pub(crate) up: bool,
-}
-
-impl ConnectionPlan {
-    /// Puts the balancer's words before the client's: before TLS, where the client speaks that.
-    fn balance(&mut self) {
-        let Some(header) = &self.balanced else { return };
-        match &mut self.client.tls {
-            Some(tls) => tls.preface.clone_from(header),
-            None => drop(self.client.head.splice(..0, header.iter().copied())),
-        }
-    }
-}
-
-/// All that a run depends on.
-#[derive(Clone, Debug)]
-pub(crate) struct Scene {
-    pub(crate) seed: u64,
-    pub(crate) settings: Settings,
-    /// The service of the one route.
-    pub(crate) service: RouteService,
-    /// Where the upstream is.
-    pub(crate) addresses: Arc<[SocketAddr]>,
-    /// When it is somewhere else, and where.
-    pub(crate) moves: Option<(u64, Arc<[SocketAddr]>)>,
-    pub(crate) net: NetPlan,
-    pub(crate) tls: Tls,
-    pub(crate) max_connections: u64,
-    pub(crate) max_per_address: Option<u64>,
-    pub(crate) connections: Vec<ConnectionPlan>,
-    pub(crate) drain_at: Option<u64>,
-    /// When it is drained at the latest.
-    pub(crate) horizon: u64,
-    /// Nobody stalls, breaks or is too slow for a deadline: what is said must arrive, to the last byte.
-    pub(crate) smooth: bool,
-    /// The deployments and their changes. Without them there is one route to [`addresses`](Self::addresses).
-    pub(crate) operator: Option<Arc<Plan>>,
-    /// The endpoints of the one route, and how they fail. Without, there is one at [`addresses`](Self::addresses).
-    pub(crate) failover: Option<Arc<[Target]>>,
-}
 
 pub(crate) struct World {
     pub(crate) scene: Scene,
@@ -129,31 +50,6 @@ pub(crate) struct World {
     /// When each connection was gone.
     pub(crate) gone_at: Vec<Option<u64>>,
     pub(crate) rng: Rng,
-}
-
-pub(crate) fn client_address(connection: usize) -> SocketAddr {
-    SocketAddr::from(([10, 1, 2, 3], 1000 + u16::try_from(connection).unwrap_or(0)))
-}
-
-/// Where a scene's connection comes from: with an operator, who lists by address, from one of two.
-pub(crate) fn client_of(scene: &Scene, connection: usize) -> SocketAddr {
-    let mut address = client_address(connection);
-    if scene.operator.is_some() && connection % 2 == 1 {
-        address.set_ip([10, 1, 2, 4].into());
-    }
-    address
-}
-
-/// Where a connection comes from that comes through a balancer.
-pub(crate) fn balancer_address(connection: usize) -> SocketAddr {
-    SocketAddr::from(([10, 3, 0, 1], 1000 + u16::try_from(connection).unwrap_or(0)))
-}
-
-impl Scene {
-    /// The waits, to change one.
-    pub(crate) fn timeouts(&mut self) -> &mut Timeouts {
-        &mut Arc::make_mut(&mut self.settings.policy).timeouts
-    }
 }
 
 /// One route for everything.
@@ -457,72 +353,5 @@ impl World {
         }
         self.gather();
         Ok(())
-    }
-
-    fn check_closed(&self, index: usize) -> Result<(), String> {
-        match self.net.socks.iter().find(|sock| sock.connection == index && sock.open) {
-            Some(sock) => {
-                Err(format!("connection {index} is gone, its socket is open (upstream: {})", sock.is_upstream))
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Nothing is going on: then a step without a cause must find nothing to do, or a wake-up was lost.
-    fn check_wakeups(&mut self) -> Result<(), String> {
-        if !self.rng.chance(20) {
-            return Ok(());
-        }
-        let mut slots: Vec<u32> = self.net.line_of.keys().copied().collect();
-        slots.sort_unstable();
-        for slot in slots {
-            let (moved, later) = (self.net.moved, self.net.later.len());
-            let pending = self
-                .queue
-                .iter()
-                .any(|Reverse((at, _, event))| matches!(event, Event::Ready(..)) && *at <= self.net.now + 2);
-            self.net.push(Slot(slot));
-            self.step()?;
-            if !pending && self.net.moved != moved && self.net.later.len() >= later {
-                return Err(format!("a wake-up was lost: slot {slot} had something to do and was not stepped"));
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<(), String> {
-        self.proxy.housekeep(&mut self.net);
-        self.final_report()?;
-        while let Ok(batch) = self.reader.batches.try_recv() {
-            self.records.extend(batch);
-        }
-        let counted = (self.admission.connections(), self.admission.addresses());
-        if self.proxy.connections() != 0 || counted != (0, 0) || !self.proxy.is_finished() {
-            return Err(format!(
-                "left: {} connections, {} counted, to {} addresses, finished: {}",
-                self.proxy.connections(),
-                counted.0,
-                counted.1,
-                self.proxy.is_finished()
-            ));
-        }
-        (0..self.scene.connections.len()).try_for_each(|index| self.check_closed(index))
-    }
-
-    /// How long after the last thing that happened to it a connection may live at most.
-    pub(crate) fn bound(&self) -> u64 {
-        let millis = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        let bound = |waits: &Timeouts| {
-            let ping = waits.ping_interval.max(waits.upstream_ping_interval);
-            let open = waits.idle.map_or(0, millis) + ping.map_or(0, millis) + 2 * millis(waits.pong);
-            millis(waits.handshake) + 2 * millis(waits.connect) + open + 3 * millis(waits.close) + 1_000
-        };
-        self.waits().map(bound).max().unwrap_or(0)
-    }
-
-    /// The waits that a connection may have had.
-    pub(crate) fn waits(&self) -> impl Iterator<Item = &Timeouts> {
-        let policies = self.scene.operator.iter().flat_map(|plan| &plan.policies);
-        policies.chain([&self.scene.settings.policy]).map(|policy| &policy.timeouts)
     }
 }
