@@ -143,6 +143,9 @@ mod tests {
     fn a8_two_lines_are_one_list() {
         let lines = [("x-forwarded-for", "203.0.113.9, 192.0.2.1"), ("A", "b"), ("X-Forwarded-For", "10.0.0.7")];
         assert_eq!(found(&lines), "192.0.2.1");
+        // The later line was written by the nearer proxy.
+        let lines = [("X-Forwarded-For", "203.0.113.9"), ("A", "b"), ("x-forwarded-for", "192.0.2.1, 10.0.0.7")];
+        assert_eq!(found(&lines), "192.0.2.1");
     }
 
     #[test]
