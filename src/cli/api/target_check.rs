@@ -12,6 +12,8 @@ use crate::cli::output::{count, note};
 
 /// The time after which no further deployment of many is checked. One whose targets do not answer takes a second.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The number of warnings after which no further deployment of many is checked.
+const MAX_WARNINGS: usize = 20;
 
 /// Has the node try the targets of a deployment, and prints a warning for each that it cannot reach.
 pub(super) fn warn(key: &ApiKey, environment: &str, client: &Client) {
@@ -20,19 +22,23 @@ pub(super) fn warn(key: &ApiKey, environment: &str, client: &Client) {
     }
 }
 
-/// Like [`warn`], for several deployments, which the warnings name.
+/// Like [`warn`], for several deployments, which the warnings name: as long as there is time, and few enough to read.
 pub(in crate::cli) fn warn_of_all(deployments: &[(ApiKey, String)], client: &Client) {
-    let until = Instant::now() + PATIENCE;
+    let begun = Instant::now();
+    let mut warned = 0;
     for (at, (key, environment)) in deployments.iter().enumerate() {
-        if Instant::now() >= until {
+        let ended = match (warned >= MAX_WARNINGS, begun.elapsed() >= PATIENCE) {
+            (true, _) => Some(format!("{MAX_WARNINGS} warnings")),
+            (false, true) => Some(format!("{} s", PATIENCE.as_secs())),
+            (false, false) => None,
+        };
+        if let Some(ended) = ended {
             let left = count((deployments.len() - at) as u64, "deployment");
-            return note(&format!(
-                "the targets of {left} were not tried, since the others took {} s",
-                PATIENCE.as_secs()
-            ));
+            return note(&format!("the targets of {left} were not tried, after {ended}"));
         }
         for warning in warnings(key, environment, client) {
             note(&format!("warning: {key} in {environment}: {warning}"));
+            warned += 1;
         }
     }
 }
