@@ -222,7 +222,7 @@ fn d13_a_word_of_a_fixed_list_is_told_with_the_list_and_the_nearest() {
         let told = faults(text);
         assert!(told.lines().any(|line| line == format!("ringway.toml:{says}")), "{text}\n{told}");
     }
-    assert_eq!(faults(&format!("log.format = \"{}\"", "x".repeat(5000))).len(), 108);
+    assert_eq!(faults(&format!("log.format = \"{}\"", "x".repeat(5000))).len(), 109, "a part of it is repeated");
 }
 
 #[test]
