@@ -10,6 +10,7 @@
 //! in a row are bounded, and a reference is a link that is never expanded.
 
 pub mod build;
+pub mod check;
 pub mod diff;
 pub mod display;
 pub mod document;

@@ -19,3 +19,4 @@ pub mod route;
 pub mod settings;
 pub mod snapshot;
 pub mod target;
+pub mod validation;

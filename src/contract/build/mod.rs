@@ -12,6 +12,7 @@ mod context;
 mod direction;
 mod draft;
 mod examples;
+pub(in crate::contract) mod keywords;
 mod layers;
 mod messages;
 mod parameters;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde_json::{Map, Value as Json, json};
 
 use super::context::Context;
+use super::keywords::{NAMED, ONE, PLAIN, SEVERAL};
 use super::pattern;
 use crate::contract::document::pointer::escaped;
 use crate::contract::document::{Scalar, Value};
@@ -15,50 +16,6 @@ use crate::contract::problem::{Level, Place, Problem, listed, near, quoted};
 /// The most bytes of all patterns of a contract.
 const MAX_PATTERN_BYTES: usize = 64 << 10;
 
-/// Keywords whose value is a schema.
-const ONE: &[&str] = &[
-    "not",
-    "if",
-    "then",
-    "else",
-    "additionalProperties",
-    "additionalItems",
-    "contains",
-    "propertyNames",
-    "unevaluatedProperties",
-    "unevaluatedItems",
-    "contentSchema",
-];
-/// Keywords whose value is a list of schemas.
-const SEVERAL: &[&str] = &["allOf", "anyOf", "oneOf", "prefixItems"];
-/// Keywords whose value is a mapping from names to schemas.
-const NAMED: &[&str] = &["properties", "patternProperties", "definitions", "$defs", "dependentSchemas"];
-/// Keywords that rule over values.
-const PLAIN: &[&str] = &[
-    "type",
-    "enum",
-    "const",
-    "required",
-    "format",
-    "pattern",
-    "multipleOf",
-    "maximum",
-    "exclusiveMaximum",
-    "minimum",
-    "exclusiveMinimum",
-    "maxLength",
-    "minLength",
-    "maxItems",
-    "minItems",
-    "uniqueItems",
-    "maxProperties",
-    "minProperties",
-    "maxContains",
-    "minContains",
-    "contentEncoding",
-    "contentMediaType",
-    "dependentRequired",
-];
 /// Keywords that rule over nothing.
 const SILENT: &[&str] = &[
     "$id",
@@ -233,7 +190,7 @@ impl<'l> Schemas<'l> {
             }
             _ if PLAIN.contains(&name) => return self.plain(context, key, name, value),
             "nullable" => {
-                let message = "`nullable` is OpenAPI's and checks nothing; add `null` to `type`";
+                let message = "`nullable` is OpenAPI's and is taken as `null` in `type`";
                 context.note("nullable", value.place(), message);
                 return Some(value.to_json());
             }

@@ -2,35 +2,7 @@
 
 use serde::Serialize;
 
-/// The direction of a message, seen from the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Direction {
-    /// From the client to the upstream.
-    ClientSends,
-    /// From the upstream to the client.
-    ClientReceives,
-}
-
-impl Direction {
-    /// The other direction.
-    #[must_use]
-    pub fn opposite(self) -> Self {
-        match self {
-            Self::ClientSends => Self::ClientReceives,
-            Self::ClientReceives => Self::ClientSends,
-        }
-    }
-
-    /// The words for people.
-    #[must_use]
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::ClientSends => "client sends",
-            Self::ClientReceives => "client receives",
-        }
-    }
-}
+pub use crate::routing::validation::Direction;
 
 /// A channel of the document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -22,6 +22,7 @@ pub(crate) mod frame;
 pub(crate) mod framing;
 pub(crate) mod invariants;
 pub(crate) mod loads;
+pub(crate) mod messages;
 pub(crate) mod namespace;
 pub(crate) mod node;
 pub(crate) mod patient;

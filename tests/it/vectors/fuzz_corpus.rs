@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::harness::{contracts, invariants, routes};
+use crate::harness::{contracts, invariants, messages, routes};
 
 /// Runs an invariant on every file of a corpus, which must hold at least these many good and bad inputs.
 fn run(corpus: &str, invariant: fn(&[u8]) -> bool, least: usize) {
@@ -25,6 +25,11 @@ fn run(corpus: &str, invariant: fn(&[u8]) -> bool, least: usize) {
 #[test]
 fn contracts_of_the_corpus_keep_the_invariants() {
     run("contract", contracts::contract, 8);
+}
+
+#[test]
+fn messages_of_the_corpus_keep_the_invariants() {
+    run("message", messages::message, 8);
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub(super) const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("tls", &["engine", "proto"]),
     ("proxy", &["command", "engine", "proto", "routing", "tls"]),
     ("api", &["command", "proto", "routing"]),
-    ("contract", &["api"]),
+    ("contract", &["api", "routing"]),
     ("declare", &["api", "proto", "routing"]),
     ("config", &["api", "engine", "proto", "routing", "tls"]),
     ("control", &["api", "command", "config", "declare", "engine", "proto", "routing", "tls"]),
