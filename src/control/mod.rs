@@ -25,6 +25,7 @@
 //! | [`state_dir`] | the state directory: names of its files, its lock, whole writes |
 //! | [`notes`] | lasting problems, for the health page |
 //! | [`runtime`] | the tokio runtime of the thread `control`, for everything that mostly waits |
+//! | [`violations`] | keeps and logs samples of messages that break a contract |
 //! | [`repeat_limit`] | limits how often one message is logged |
 //! | `page` | cursors and pages of lists |
 //! | `stamp` | tells whether a file has changed without reading it |
@@ -48,3 +49,4 @@ pub mod shards;
 mod stamp;
 pub mod state_dir;
 pub mod store;
+pub mod violations;

@@ -29,6 +29,7 @@ pub(crate) enum List {
     Audit,
     Connections,
     Snapshot,
+    Violations,
 }
 
 impl List {
@@ -40,6 +41,7 @@ impl List {
             Self::Audit => "t",
             Self::Connections => "c",
             Self::Snapshot => "s",
+            Self::Violations => "v",
         }
     }
 }

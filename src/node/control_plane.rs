@@ -214,7 +214,7 @@ fn serve_admin(
     sockets: Vec<TcpListener>,
     allowed_hosts: AllowedHosts,
 ) -> Result<server::Running, NodeError> {
-    let admin = Admin::new(manager.clone(), shards, state.notes.clone());
+    let admin = Admin::new(manager.clone(), shards, state.notes.clone(), Arc::clone(&state.violations));
     let routers = [admin.router(state.token.clone(), allowed_hosts), admin.metrics_router()];
     let limits = [server::MAX_CALLERS, server::MAX_SCRAPERS];
     let listeners = sockets.into_iter().zip(routers).zip(limits);

@@ -15,6 +15,7 @@ use super::{NodeError, Shutdown};
 use crate::command::Command;
 use crate::command::config::ShardConfig;
 use crate::control::certificates;
+use crate::control::violations::Violations;
 use crate::engine::listener::{self, Inlet};
 use crate::engine::mailbox::Sender;
 use crate::engine::socket_options::SocketOptions;
@@ -40,6 +41,8 @@ pub(super) struct DataPlane {
     pub(super) ring_completions: Option<u32>,
     /// The records that connections leave: all, if the log shows them.
     pub(super) records: Kept,
+    /// Keeps samples of messages that break a contract.
+    pub(super) violations: Arc<Violations>,
 }
 
 /// An address to listen on.
@@ -127,6 +130,7 @@ impl BoundDataPlane {
             sockets: plan.upstream_sockets,
             ring_completions: plan.ring_completions,
             records: plan.records,
+            violations: &plan.violations,
         };
         let shards = RunningShards::start(&start, inlets, events, move || {
             let upstream_tls = upstream_tls.iter().map(ClientTls::for_shard).collect();

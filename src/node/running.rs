@@ -14,6 +14,7 @@ use crate::command::Command;
 use crate::command::config::ShardConfig;
 use crate::config::limits::Limits;
 use crate::config::units::show_duration;
+use crate::control::violations::{self, Violations};
 use crate::engine::host::Shards;
 use crate::engine::listener::Inlet;
 use crate::engine::mailbox::Sender;
@@ -60,6 +61,7 @@ pub(super) struct Start<'a> {
     pub(super) sockets: SocketOptions,
     pub(super) ring_completions: Option<u32>,
     pub(super) records: Kept,
+    pub(super) violations: &'a Arc<Violations>,
 }
 
 /// The shards' threads. Dropping this does not end them: [`serve`](Self::serve) does.
@@ -83,7 +85,9 @@ impl RunningShards {
         events: Events,
         config: impl FnOnce() -> ShardConfig + Clone + Send + 'static,
     ) -> Result<Self, NodeError> {
-        let (source, reader) = journal::channel(start.records);
+        let (mut source, reader) = journal::channel(start.records);
+        // The thread ends after the last shard; nobody waits for its last samples.
+        violations::start(source.sightings(), Arc::clone(start.violations))?;
         let writer = access_log::start(reader)?;
         let admission = Arc::new(Admission::new(start.capacity.max_connections, start.max_per_address));
         let plan = Plan {

@@ -10,6 +10,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use tokio::sync::mpsc;
@@ -121,6 +122,7 @@ impl Prepared {
             ring_completions: options.ring_completions,
             // A reload may have the log show them.
             records: Kept::All,
+            violations: Arc::clone(&state.violations),
         };
         Ok(Self { data_plane, origin, state, common: Common { options, configuration, opened, allowed_cpus, log } })
     }

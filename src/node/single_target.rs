@@ -138,6 +138,7 @@ impl Prepared {
             max_per_address: limits.max_connections_per_address,
             ring_completions: options.ring_completions,
             records: if log.recorded { Kept::All } else { Kept::Notable },
+            violations: Arc::default(),
         };
         let policy = Arc::clone(&settings.policy);
         let route = match options.upstream.zip(cell) {
@@ -244,6 +245,7 @@ fn relay(upstream: Upstream, addresses: Arc<AddressCell>, policy: Arc<Policy>) -
         answer_lines: Box::default(),
         channels: None,
         unlisted_paths: Default::default(),
+        checkers: None,
         policy,
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tracing::{error, warn};
 
@@ -13,6 +14,7 @@ use crate::control::manage::Origin;
 use crate::control::notes::Notes;
 use crate::control::state_dir::{ADMIN_TOKEN, StateDir};
 use crate::control::store::Store;
+use crate::control::violations::Violations;
 
 /// The state directory, locked: no other node can use it until this is dropped.
 pub(super) struct NodeState {
@@ -20,6 +22,8 @@ pub(super) struct NodeState {
     pub(super) token: Token,
     /// Problems that last, for the health page.
     pub(super) notes: Notes,
+    /// Samples of messages that break a contract.
+    pub(super) violations: Arc<Violations>,
 }
 
 impl NodeState {
@@ -33,7 +37,7 @@ impl NodeState {
         warn_of_repaired(&state.repair_modes());
         let token = named.map_or_else(|| own_token(&state), Ok)?;
         let origin = origin(&state)?;
-        Ok((Self { state, token, notes: Notes::default() }, origin))
+        Ok((Self { state, token, notes: Notes::default(), violations: Arc::default() }, origin))
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -6,6 +6,7 @@ pub mod contract;
 pub mod endpoints;
 pub mod health;
 pub mod snapshot;
+pub mod violations;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

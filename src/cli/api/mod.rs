@@ -9,6 +9,7 @@ pub(super) mod reference;
 mod session;
 mod show;
 pub(super) mod target_check;
+mod violations;
 
 use std::process::ExitCode;
 
@@ -55,6 +56,8 @@ enum Verb {
     Rollback(deploy::RollbackArgs),
     /// Show the lifecycle state of an API, or change it: publish, deprecate, block, retire
     Lifecycle(lifecycle::Args),
+    /// Show a sample of the messages that broke an API's contract, and with --follow those that do from now on
+    Violations(violations::Args),
     /// Connect to a deployed API through the proxy; each line of input is a message
     Test(session::Args),
 }
@@ -75,6 +78,7 @@ pub(super) fn run(args: &Args, globals: &GlobalOptions) -> Result<ExitCode, Fail
         Verb::Revisions(args) => show::revisions(args, &client, globals),
         Verb::Rollback(args) => deploy::rollback(args, &client, globals),
         Verb::Lifecycle(args) => lifecycle::run(args, &client, globals),
+        Verb::Violations(args) => violations::run(args, &client, globals),
         // The session decides the exit code.
         Verb::Test(args) => return session::run(args, &client),
     }?;

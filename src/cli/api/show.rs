@@ -8,7 +8,7 @@ use super::{found, place};
 use crate::api::contract::{ContractRef, Layout};
 use crate::api::view::EffectivePolicies;
 use crate::api::view::endpoints::Endpoint;
-use crate::api::{Api, Definition, Deployment, Lifecycle, Revision, moment};
+use crate::api::{Api, Definition, Deployment, Lifecycle, Policies, Revision, moment};
 use crate::cli::Failure;
 use crate::cli::api::lifecycle::state;
 use crate::cli::api::reference::Reference;
@@ -18,6 +18,7 @@ use crate::cli::global_options::GlobalOptions;
 use crate::cli::output::{list_cell, note, table};
 use crate::config::units::{number, show_duration};
 use crate::declare::held;
+use crate::routing::validation::CheckMode;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct ListArgs {
@@ -183,6 +184,14 @@ pub(super) fn deployed(deployments: &[Deployment]) -> String {
     )
 }
 
+/// The note that no extension is negotiated, for an API that has its messages checked.
+fn without_extensions(policies: &Policies) -> Option<String> {
+    let is_on = |mode: Option<CheckMode>| matches!(mode, Some(CheckMode::Report | CheckMode::Enforce));
+    let checks = is_on(policies.check_client_sends) || is_on(policies.check_client_receives);
+    checks
+        .then(|| "none is offered to the upstream, so that messages can be checked (no permessage-deflate)".to_owned())
+}
+
 fn fields(api: &Api) -> Vec<(&'static str, String)> {
     // By name, so that the compiler reports a field that the table leaves out.
     let Definition { name, description, access, targets, kind: _, policies, contract } = &api.definition;
@@ -197,6 +206,7 @@ fn fields(api: &Api) -> Vec<(&'static str, String)> {
     let mut add = |name, value: Option<String>| fields.extend(value.map(|value| (name, value)));
     add("display name", api.display_name.as_ref().map(ToString::to_string));
     add("description", Some(description.to_string()).filter(|text| !text.is_empty()));
+    add("extensions", without_extensions(policies));
     let policies: Vec<String> = policies.named().iter().map(|(name, set)| format!("{name}={}", value(set))).collect();
     add("policies", Some(policies.join(", ")).filter(|text| !text.is_empty()));
     add("contract", contract.as_ref().map(self::contract));

@@ -29,6 +29,7 @@ pub mod snapshot;
 mod test_socket;
 #[cfg(test)]
 mod tests;
+mod violations;
 
 use std::sync::Arc;
 
@@ -50,6 +51,7 @@ use super::metrics::Metrics;
 use super::metrics::format::Format;
 use super::notes::Notes;
 use super::shards::ShardClient;
+use super::violations::Violations;
 
 /// The prefix of every path of the API.
 pub const PREFIX: &str = "/api/v1";
@@ -64,6 +66,7 @@ struct Parts {
     shards: ShardClient,
     metrics: Metrics,
     notes: Notes,
+    violations: Arc<Violations>,
     /// Held while documents are applied.
     apply_turn: Semaphore,
     /// Held while a contract is uploaded.
@@ -73,13 +76,14 @@ struct Parts {
 }
 
 impl Admin {
-    /// Creates the handlers' state. `notes` has further problems for the health page.
+    /// Creates the handlers' state. `notes` has further problems for the health page, `violations` samples of messages that break
+    /// a contract.
     #[must_use]
-    pub fn new(manager: Manager, shards: ShardClient, notes: Notes) -> Self {
+    pub fn new(manager: Manager, shards: ShardClient, notes: Notes, violations: Arc<Violations>) -> Self {
         let metrics = Metrics::new(shards.clone(), manager.clone(), notes.clone());
         let [apply_turn, contract_turn] = [Semaphore::new(1), Semaphore::new(1)];
         let test_sockets = Arc::new(Semaphore::new(MAX_TEST_SOCKETS));
-        Self(Arc::new(Parts { manager, shards, metrics, notes, apply_turn, contract_turn, test_sockets }))
+        Self(Arc::new(Parts { manager, shards, metrics, notes, violations, apply_turn, contract_turn, test_sockets }))
     }
 
     fn manager(&self) -> &Manager {
@@ -100,6 +104,10 @@ impl Admin {
 
     fn test_sockets(&self) -> &Arc<Semaphore> {
         &self.0.test_sockets
+    }
+
+    fn violations(&self) -> &Violations {
+        &self.0.violations
     }
 
     fn notes(&self) -> &Notes {
@@ -143,6 +151,7 @@ fn described() -> OpenApiRouter<Admin> {
         .merge(apis::routes())
         .merge(policies::routes())
         .merge(contracts::routes())
+        .merge(violations::routes())
         .merge(revisions::routes())
         .merge(deployments::routes())
         .merge(lifecycle::routes())

@@ -40,6 +40,7 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
         "ringway ws",
         "talks to the proxy that the line before keeps in the foreground; tests/it/tls/ws.rs does it",
     ),
+    ("docs/validation.md", "ringway api", "its API has a contract and clients that break it; --follow does not end"),
 ];
 
 /// The files and programs that a reader of a page has already.

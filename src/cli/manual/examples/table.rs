@@ -201,6 +201,16 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         &[example("Accept connections in production again", "ringway api start chat-app-api --env production")],
     ),
     (
+        "api violations",
+        &[
+            example("Show messages that broke the contract of an API", "ringway api violations chat-app-api"),
+            example(
+                "Go on showing them as they come, of one environment",
+                "ringway api violations chat-app-api --env production --follow",
+            ),
+        ],
+    ),
+    (
         "api revisions",
         &[example("List the revisions of an API and where each one runs", "ringway api revisions chat-app-api")],
     ),

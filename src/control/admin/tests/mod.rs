@@ -6,6 +6,7 @@ mod flows;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -88,8 +89,8 @@ impl Node {
         std::fs::write(folder.path().join(ADMIN_TOKEN), SECRET).unwrap();
         std::fs::set_permissions(folder.path().join(ADMIN_TOKEN), std::fs::Permissions::from_mode(0o600)).unwrap();
         let token = Token::of_state(folder.path()).unwrap();
-        let router =
-            Admin::new(started.manager, played(vec![shard, shard]), Notes::default()).router(token, Vec::new());
+        let router = Admin::new(started.manager, played(vec![shard, shard]), Notes::default(), Arc::default())
+            .router(token, Vec::new());
         Self { router, _folder: folder }
     }
 
