@@ -37,6 +37,7 @@ fn policy() -> Arc<Policy> {
         abnormal_close_code: None,
         drain_window: second,
         tolerance: Default::default(),
+        validation: Default::default(),
     })
 }
 
@@ -66,6 +67,7 @@ fn route(n: u32, policy: &Arc<Policy>) -> Route {
         answer_lines: Box::default(),
         channels: None,
         unlisted_paths: Default::default(),
+        checkers: None,
         policy: Arc::clone(policy),
     }
 }

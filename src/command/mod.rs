@@ -6,6 +6,7 @@
 //! which know nothing of either.
 
 pub mod config;
+pub mod sighting;
 pub mod tally;
 pub mod view;
 
@@ -90,6 +91,8 @@ pub enum Cause {
     Blocked,
     /// The API has other targets now.
     Redeployed,
+    /// The API has its messages checked now, and this connection uses an extension that hides them.
+    Validated,
     /// An operator closed the connection.
     Closed,
 }
@@ -104,6 +107,7 @@ impl Cause {
             Self::Stopped => "stopped",
             Self::Blocked => "blocked",
             Self::Redeployed => "redeployed",
+            Self::Validated => "validated",
             Self::Closed => "closed_by_operator",
         }
     }
@@ -116,6 +120,7 @@ impl Cause {
             Self::Stopped => ": API stopped",
             Self::Blocked => ": API blocked",
             Self::Redeployed => ": API has another target",
+            Self::Validated => ": messages are checked now",
             Self::Closed => ": closed by an operator",
         }
     }

@@ -1,9 +1,10 @@
 //! The counts of a route on one shard: plain numbers, handed over when the control plane asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::sighting::CheckLabel;
 use crate::routing::channels::OTHER;
 
 /// Counts since the first connection of a route on this shard. All but [`open`](Self::open) only grow.
@@ -35,6 +36,8 @@ pub struct Tally {
     pub closes: [Closes; 2],
     /// Tunnels that ended, by the label of their end.
     pub ended: Vec<(&'static str, u64)>,
+    /// Messages that were looked at, by their verdicts.
+    pub checks: HashMap<CheckLabel, u64>,
     /// Time from the first dial to an established upstream connection.
     pub dial: Histogram,
     /// Time from accept to the client's 101.
@@ -92,6 +95,10 @@ impl Tally {
         ];
         for (counts, more) in labelled {
             more.iter().for_each(|(label, count)| count_by(counts, label, *count));
+        }
+        for (label, more) in &other.checks {
+            let count = self.checks.entry(label.clone()).or_default();
+            *count = count.saturating_add(*more);
         }
         for (histogram, more) in [(&mut self.dial, &other.dial), (&mut self.handshake, &other.handshake)] {
             add_all(&mut histogram.buckets, &more.buckets);

@@ -2,22 +2,21 @@
 //! in docs/limits.md.
 
 use std::fmt;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use serde::de::{DeserializeSeed, Error, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::scalar;
 use super::units::{self, Optional};
-use crate::api::policy::POLICIES;
-use crate::api::{Policies, PolicyValues};
+use crate::api::PolicyValues;
+use crate::api::policy::CheckedBytes;
 use crate::engine::keepalive::KeepAlive;
 use crate::engine::socket_options::{Buffers, SocketOptions};
 use crate::invariant::Invariant;
 use crate::proto::head::{HeadLimits, MAX_LINES};
 use crate::routing::route::UnlistedPaths;
+use crate::routing::validation::{CheckMode, OnViolation, OverLimit};
 
 /// Room for tickets of Kerberos and tokens with many groups; what a client can make a shard keep during its handshake.
 const MAX_HEAD_BYTES: u64 = 256 * 1024;
@@ -176,91 +175,6 @@ impl Limits {
     }
 }
 
-/// An environment's `limits` in the file: the policies that it names, each without `limits.` before it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EnvironmentLimits(pub Policies);
-
-/// The names that an environment's `limits` may hold.
-static NAMES: LazyLock<Vec<&'static str>> =
-    LazyLock::new(|| POLICIES.iter().filter_map(|policy| policy.name.strip_prefix(PREFIX)).collect());
-
-/// The prefix of policies that are limits.
-const PREFIX: &str = "limits.";
-
-impl EnvironmentLimits {
-    /// All limits: the environment's own, and the node's for the rest.
-    #[must_use]
-    pub fn completed(&self, node: &PolicyValues) -> Self {
-        let mut whole = self.0.clone();
-        let named: Vec<&str> = self.0.named().into_iter().map(|(name, _)| name).collect();
-        for (policy, value) in POLICIES.iter().zip(node.all()) {
-            if policy.name.starts_with(PREFIX) && !named.contains(&policy.name) {
-                // A value that was shown can be read.
-                let is_set = whole.set(policy.name, &value);
-                debug_assert!(matches!(is_set, Some(Ok(()))), "{}", policy.name);
-            }
-        }
-        Self(whole)
-    }
-}
-
-impl Serialize for EnvironmentLimits {
-    fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
-        into.collect_map(
-            self.0.named().into_iter().filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?, value))),
-        )
-    }
-}
-
-impl<'de> Deserialize<'de> for EnvironmentLimits {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(LimitsVisitor)
-    }
-}
-
-/// Reads names and values by seeds of their own, so that each fault has its place in the file.
-struct LimitsVisitor;
-struct NameSeed;
-struct ValueSeed<'p>(&'p mut Policies, &'static str);
-
-impl<'de> Visitor<'de> for LimitsVisitor {
-    type Value = EnvironmentLimits;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a table of limits")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<EnvironmentLimits, A::Error> {
-        let mut policies = Policies::default();
-        while let Some(name) = map.next_key_seed(NameSeed)? {
-            map.next_value_seed(ValueSeed(&mut policies, name))?;
-        }
-        Ok(EnvironmentLimits(policies))
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for NameSeed {
-    type Value = &'static str;
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<&'static str, D::Error> {
-        let name = String::deserialize(from)?;
-        let known = NAMES.iter().copied().find(|known| *known == name);
-        known.ok_or_else(|| D::Error::unknown_field(&name, NAMES.as_slice()))
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
-        let value = serde_json::Value::deserialize(from)?;
-        match self.0.set(&format!("{PREFIX}{}", self.1), &value) {
-            Some(Err(fault)) => Err(D::Error::custom(fault)),
-            _ => Ok(()),
-        }
-    }
-}
-
 /// A limit is out of its range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutOfRange {
@@ -373,6 +287,12 @@ impl LimitArgs {
             close_timeout: self.close_timeout,
             max_frame_bytes: self.max_frame_bytes,
             max_message_bytes: self.max_message_bytes,
+            // APIs and environments choose.
+            check_client_sends: CheckMode::Off,
+            check_client_receives: CheckMode::Off,
+            on_violation: OnViolation::Drop,
+            max_checked_bytes: CheckedBytes::USUAL,
+            over_limit: OverLimit::Pass,
         }
     }
 }

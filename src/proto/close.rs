@@ -28,7 +28,8 @@ impl Violation {
     #[must_use]
     pub fn close_code(self) -> u16 {
         match self {
-            Self::FrameTooBig | Self::MessageTooBig => MESSAGE_TOO_BIG,
+            Self::FrameTooBig | Self::MessageTooBig | Self::NotChecked => MESSAGE_TOO_BIG,
+            Self::BreaksContract => POLICY,
             Self::NotUtf8 => INVALID_PAYLOAD,
             Self::UnknownOpcode(_)
             | Self::ReservedBit

@@ -22,6 +22,18 @@ pub struct Via<'a> {
     pub subject: Option<&'a str>,
     /// The name of this hop in the `Via` header.
     pub pseudonym: &'a Pseudonym,
+    /// The extensions that the upstream is offered.
+    pub extensions: Offer,
+}
+
+/// The extensions that an upstream is offered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Offer {
+    /// Those that the client offers.
+    #[default]
+    AsTheClient,
+    /// None: Ringway has to read the payloads, which any extension may change.
+    Nothing,
 }
 
 /// The header with the subject of the client's certificate. Only Ringway writes it: one from a client is dropped, even
@@ -42,6 +54,8 @@ pub fn write_start(base_path: &str, path_and_query: &str, host: &str, out: &mut 
     write_line("Host", host.as_bytes(), out);
 }
 
+const EXTENSIONS: &str = "sec-websocket-extensions";
+
 /// The lines before the key, which [`write_fields`] begins with.
 const BEFORE_KEY: &[u8] =
     b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ";
@@ -52,7 +66,8 @@ pub fn write_fields(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
     out.extend(via.key);
     out.extend(b"\r\n");
     for (name, value) in &request.end_to_end {
-        if !is_dropped(name, via.trusted) {
+        let is_withheld = via.extensions == Offer::Nothing && name.eq_ignore_ascii_case(EXTENSIONS);
+        if !is_withheld && !is_dropped(name, via.trusted) {
             write_line(name, value, out);
         }
     }

@@ -56,6 +56,12 @@ impl Expected {
         self.accept = accept;
     }
 
+    /// The answer to the same request without its offer of extensions.
+    #[must_use]
+    pub fn offering_nothing(self) -> Self {
+        Self { extensions: Vec::new(), ..self }
+    }
+
     /// The answer to a client that offers no extension.
     #[must_use]
     pub fn without_extensions(accept: Accept, protocols: &[String]) -> Self {

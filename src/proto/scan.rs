@@ -87,6 +87,12 @@ impl Scanner {
         Self { remaining: 0, message_bytes: 0, messages: 0, sender, reserved, in_message: false }
     }
 
+    /// The reserved bits that the negotiated extensions may set.
+    #[must_use]
+    pub fn reserved(&self) -> Reserved {
+        self.reserved
+    }
+
     /// True if the bytes used so far end between two frames.
     #[must_use]
     pub fn at_boundary(&self) -> bool {
@@ -97,6 +103,12 @@ impl Scanner {
     #[must_use]
     pub fn between_messages(&self) -> bool {
         self.remaining == 0 && !self.in_message
+    }
+
+    /// True if the last frame that has begun is the last of its message.
+    #[must_use]
+    pub fn ends_message(&self) -> bool {
+        !self.in_message
     }
 
     /// Payload bytes of the current frame that are still to come.

@@ -35,6 +35,10 @@ pub enum Violation {
     MessageTooBig,
     /// A text message or close reason that is not UTF-8 (8.1). Only endpoints check it.
     NotUtf8,
+    /// A message that breaks the API's contract, where that is enforced.
+    BreaksContract,
+    /// A message that exceeds a bound, so that nobody can say whether it breaks the API's contract.
+    NotChecked,
 }
 
 impl Violation {
@@ -57,6 +61,8 @@ impl Violation {
             Self::FrameTooBig => "frame-too-big",
             Self::MessageTooBig => "message-too-big",
             Self::NotUtf8 => "not-utf8",
+            Self::BreaksContract => "breaks-contract",
+            Self::NotChecked => "not-checked",
         }
     }
 }
@@ -79,6 +85,8 @@ impl fmt::Display for Violation {
             Self::FrameTooBig => f.write_str("frame above the limit"),
             Self::MessageTooBig => f.write_str("message above the limit"),
             Self::NotUtf8 => f.write_str("text that is not UTF-8 (RFC 6455 8.1)"),
+            Self::BreaksContract => f.write_str("message that breaks the contract"),
+            Self::NotChecked => f.write_str("message that is too large to be checked against the contract"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The context of one step: the network, and the memory that all connections of a shard use in turn.
 
 use super::admission::Admission;
+use super::inspection::Inspection;
 use super::routes::{RouteSlot, Routes};
 use crate::command::config::ShardConfig;
 use crate::engine::Transport;
@@ -13,9 +14,11 @@ pub(super) struct Context<'a, T> {
     /// The buffer in which bytes are received and scanned, and from which they are sent. Nothing in it survives the
     /// step.
     pub(super) scratch: &'a mut Vec<u8>,
-    /// The buffer for the frames that a terminated WebSocket sends. Empty between steps.
+    /// The buffer for the frames that a terminated WebSocket sends, and for those of an inspected tunnel. Empty between steps.
     pub(super) answer: &'a mut Vec<u8>,
     pub(super) pool: &'a mut Pool,
+    /// What the shard's inspected tunnels share.
+    pub(super) inspection: &'a mut Inspection,
     pub(super) config: &'a ShardConfig,
     pub(super) admission: &'a Admission,
     pub(super) routes: &'a mut Routes,

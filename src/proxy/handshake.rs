@@ -12,7 +12,7 @@ use crate::engine::{Next, Received, Socket, Time, Transport};
 use crate::invariant::Invariant;
 use crate::proto::accept;
 use crate::proto::authority::Authority;
-use crate::proto::forward::{self, Via};
+use crate::proto::forward::{self, Offer, Via};
 use crate::proto::forwarded;
 use crate::proto::head_check::{HeadCheck, HeadKind};
 use crate::proto::plain::{self, PlainRequest};
@@ -173,7 +173,8 @@ impl Handshake {
         let key = accept::key_from(nonce);
         let onward = match found.route.service {
             Service::Relay => {
-                let via = self.via(&key, pseudonym, settings);
+                let offer = if found.route.is_inspected() { Offer::Nothing } else { Offer::AsTheClient };
+                let via = Via { extensions: offer, ..self.via(&key, pseudonym, settings) };
                 self.to_upstream(&request, &found, &via, head, early)
             }
             Service::Echo => to_echo(&request, found.route, early),
@@ -220,6 +221,7 @@ impl Handshake {
         let mut fields = Vec::with_capacity(head.len().saturating_add(512));
         forward::write_fields(request, via, &mut fields);
         let expected = Expected::new(request, accept::accept_for(via.key));
+        let expected = if via.extensions == Offer::Nothing { expected.offering_nothing() } else { expected };
         let is_accept_optional = found.route.policy.tolerance.missing_accept;
         let asked = Asked {
             accept: request.key.map(accept::accept_for),
@@ -267,6 +269,7 @@ impl Handshake {
             trusted: settings.trusts(self.peer.ip()),
             subject: self.identity.as_ref().and_then(|identity| identity.subject.as_deref()),
             pseudonym,
+            extensions: Offer::AsTheClient,
         }
     }
 }

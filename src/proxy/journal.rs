@@ -1,4 +1,5 @@
-//! Carries access records from the shards to the writer, in batches through a bounded queue.
+//! Carries access records from the shards to the writer, and samples of messages that break a contract to the control plane, in
+//! batches through bounded queues.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,6 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use super::record::Record;
+use crate::command::sighting::Sighting;
 use crate::engine::Time;
 use crate::invariant::Invariant;
 
@@ -22,6 +24,7 @@ pub struct Journal {
     batch: Vec<Record>,
     due: Option<Time>,
     sender: Option<SyncSender<Vec<Record>>>,
+    sighted: Option<SyncSender<Vec<Sighting>>>,
     kept: Kept,
     dropped: Arc<AtomicU64>,
 }
@@ -49,22 +52,40 @@ pub struct JournalReader {
 pub fn channel(kept: Kept) -> (JournalSource, JournalReader) {
     let (sender, batches) = sync_channel(MAX_BATCHES);
     let dropped = Arc::new(AtomicU64::new(0));
-    (JournalSource { sender: Some(sender), kept, dropped: Arc::clone(&dropped) }, JournalReader { batches, dropped })
+    let source = JournalSource { sender: Some(sender), sighted: None, kept, dropped: Arc::clone(&dropped) };
+    (source, JournalReader { batches, dropped })
 }
 
 /// Opens the writing ends of the shards.
 #[derive(Clone, Debug)]
 pub struct JournalSource {
     sender: Option<SyncSender<Vec<Record>>>,
+    sighted: Option<SyncSender<Vec<Sighting>>>,
     kept: Kept,
     dropped: Arc<AtomicU64>,
 }
 
 impl JournalSource {
+    /// Opens the queue of samples of messages that break a contract, in batches. They are lost while the queue is full, which
+    /// samples may be. Without the queue there are no samples.
+    #[must_use]
+    pub fn sightings(&mut self) -> Receiver<Vec<Sighting>> {
+        let (sender, receiver) = sync_channel(MAX_BATCHES);
+        self.sighted = Some(sender);
+        receiver
+    }
+
     /// Opens one shard's writing end.
     #[must_use]
     pub fn open(self) -> Journal {
-        Journal { batch: Vec::new(), due: None, sender: self.sender, kept: self.kept, dropped: self.dropped }
+        Journal {
+            batch: Vec::new(),
+            due: None,
+            sender: self.sender,
+            sighted: self.sighted,
+            kept: self.kept,
+            dropped: self.dropped,
+        }
     }
 }
 
@@ -77,6 +98,14 @@ impl Journal {
         self.due.get_or_insert(now.after(BATCH_DELAY));
         if self.batch.len() >= MAX_BATCH {
             self.hand_over();
+        }
+    }
+
+    /// Hands over samples of messages that break a contract. While the queue is full they are lost, which samples may be: they
+    /// are counted all the same.
+    pub(super) fn sighted(&self, batch: Vec<Sighting>) {
+        if let Some(sender) = &self.sighted {
+            let _ = sender.try_send(batch);
         }
     }
 

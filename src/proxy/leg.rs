@@ -108,6 +108,12 @@ impl Leg {
         }
     }
 
+    /// Carries bytes that nobody has looked at yet.
+    pub(super) fn store_unread(&mut self, rest: &[u8]) {
+        self.store_carry(rest);
+        self.fresh = !rest.is_empty();
+    }
+
     #[inline]
     pub(super) fn flush<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Result<bool, Fault> {
         if self.has_all(cx) {

@@ -32,6 +32,7 @@ mod failover;
 mod gather;
 mod handoff;
 mod handshake;
+mod inspection;
 pub mod journal;
 mod leg;
 mod linger;

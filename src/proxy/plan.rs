@@ -5,7 +5,7 @@
 use super::end::{End, Side};
 use crate::command::Cause;
 use crate::engine::Fault;
-use crate::proto::close;
+use crate::proto::{Violation, close};
 
 /// A close frame that Ringway sends in its own name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,14 +64,18 @@ fn close_reason(cause: Cause) -> &'static str {
         Cause::Stopped => "API was stopped",
         Cause::Blocked => "API was blocked",
         Cause::Redeployed => "API was redeployed",
+        Cause::Validated => "messages are checked now",
         Cause::Closed => "closed by an operator",
     }
 }
 
 /// The close frame for a client whose connection is drained. The client of a redeployed API may reconnect at once, and
-/// is served by another target (1012, IANA's registry of close codes).
+/// is served by another target, or without the extension that hid its messages (1012, IANA's registry of close codes).
 pub(super) fn drain_close(cause: Cause) -> CloseFrame {
-    let code = if cause == Cause::Redeployed { close::SERVICE_RESTART } else { close::GOING_AWAY };
+    let code = match cause {
+        Cause::Redeployed | Cause::Validated => close::SERVICE_RESTART,
+        Cause::Shutdown | Cause::Undeployed | Cause::Stopped | Cause::Blocked | Cause::Closed => close::GOING_AWAY,
+    };
     CloseFrame { code, reason: close_reason(cause) }
 }
 
@@ -107,7 +111,10 @@ impl Plan {
                 Self::new(end, side, DEAD, SidePlan { termination, ..ENDED })
             }
             End::Violated(side, violation) => {
+                let is_of_contract = matches!(violation, Violation::BreaksContract | Violation::NotChecked);
                 let (code, reason) = match side {
+                    Side::Client if is_of_contract => (close::GOING_AWAY, "client broke the contract"),
+                    Side::Upstream if is_of_contract => (close::BAD_GATEWAY, "upstream broke the contract"),
                     Side::Client => (close::GOING_AWAY, "client broke the protocol"),
                     Side::Upstream => (close::BAD_GATEWAY, "upstream broke the protocol"),
                 };

@@ -18,6 +18,22 @@ pub(super) struct Relay {
     pub(super) upstream: Leg,
 }
 
+/// The way in which bytes pass from one side to the other.
+pub(super) trait Passing {
+    /// Forwards what a side sends.
+    fn pump<T: Transport>(&mut self, from: &mut Leg, to: &mut Leg, cx: &mut Context<'_, T>) -> Pumped;
+}
+
+/// Bytes pass as they come.
+struct AsTheyCome;
+
+impl Passing for AsTheyCome {
+    #[inline]
+    fn pump<T: Transport>(&mut self, from: &mut Leg, to: &mut Leg, cx: &mut Context<'_, T>) -> Pumped {
+        pump(from, to, Manner::Forward, cx)
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum Outcome {
     Stay(Next),
@@ -35,14 +51,20 @@ impl Relay {
         Legs { client: self.client, upstream: self.upstream }
     }
 
+    #[inline]
     pub(super) fn step<T: Transport>(&mut self, cx: &mut Context<'_, T>) -> Outcome {
-        let up = pump(&mut self.client, &mut self.upstream, Manner::Forward, cx);
+        self.step_through(&mut AsTheyCome, cx)
+    }
+
+    /// A step in which bytes pass this way.
+    pub(super) fn step_through<T: Transport>(&mut self, way: &mut impl Passing, cx: &mut Context<'_, T>) -> Outcome {
+        let up = way.pump(&mut self.client, &mut self.upstream, cx);
         if let Some(end) = end_of(up, Side::Client) {
-            return Outcome::Ending(self.drain_broken(end, cx));
+            return Outcome::Ending(self.drain_broken(end, way, cx));
         }
-        let down = pump(&mut self.upstream, &mut self.client, Manner::Forward, cx);
+        let down = way.pump(&mut self.upstream, &mut self.client, cx);
         if let Some(end) = end_of(down, Side::Upstream) {
-            return Outcome::Ending(self.drain_broken(end, cx));
+            return Outcome::Ending(self.drain_broken(end, way, cx));
         }
         if up == Pumped::More || down == Pumped::More {
             return Outcome::Stay(Next::Again);
@@ -55,14 +77,14 @@ impl Relay {
 
     /// Forwards what a broken connection still holds. A server that refuses a long message sends a close frame and
     /// closes with bytes unread, which resets the connection: its close frame is still there when a send to it fails.
-    fn drain_broken<T: Transport>(&mut self, end: End, cx: &mut Context<'_, T>) -> End {
+    fn drain_broken<T: Transport>(&mut self, end: End, way: &mut impl Passing, cx: &mut Context<'_, T>) -> End {
         let (side, from, to) = match end {
             End::Broken(Side::Client, _) => (Side::Client, &mut self.client, &mut self.upstream),
             End::Broken(Side::Upstream, _) => (Side::Upstream, &mut self.upstream, &mut self.client),
             _ => return end,
         };
         for _ in 0..LAST_PUMPS {
-            match pump(from, to, Manner::Forward, cx) {
+            match way.pump(from, to, cx) {
                 Pumped::More => {}
                 Pumped::Closed => return End::Closed(side),
                 _ => return end,

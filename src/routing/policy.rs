@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::validation::Validation;
 use crate::proto::scan::FrameLimits;
 
 /// Limits and deadlines of a route, or of connections that have no route yet.
@@ -18,6 +19,8 @@ pub struct Policy {
     pub drain_window: Duration,
     /// The parts of the opening handshake that may be missing.
     pub tolerance: Tolerance,
+    /// The check of messages against the contract.
+    pub validation: Validation,
 }
 
 /// Parts of the opening handshake that the RFC asks for and old devices lack. Each may be missing only by an option whose name says

@@ -13,6 +13,7 @@ use super::balance::health::EndpointHealth;
 use super::channels::Channels;
 use super::policy::Policy;
 use super::target::Target;
+use super::validation::Checkers;
 use crate::proto::refusal::Refusal;
 use crate::proto::via::{ChainKey, Pseudonym};
 
@@ -72,6 +73,8 @@ pub struct Route {
     pub channels: Option<Arc<Channels>>,
     /// The treatment of paths that are no channel, if there are channels.
     pub unlisted_paths: UnlistedPaths,
+    /// The rules of its channels' messages; `None` if no message is checked.
+    pub checkers: Option<Arc<Checkers>>,
 }
 
 /// The treatment of paths that are none of a route's channels.
@@ -190,6 +193,7 @@ impl Route {
             unlisted_paths,
             retries: _,
             pseudonym: _,
+            checkers,
         } = self;
         // One contract gives one table for as long as a route has it.
         let are_same_channels = match (channels, &other.channels) {
@@ -202,6 +206,7 @@ impl Route {
             && *policy == other.policy
             && are_same_channels
             && *unlisted_paths == other.unlisted_paths
+            && checkers.as_ref().map(Arc::as_ptr) == other.checkers.as_ref().map(Arc::as_ptr)
             && endpoints.len() == other.endpoints.len();
         is_same && endpoints.iter().zip(&other.endpoints).all(|(one, other)| one.is_same(other))
     }
@@ -223,6 +228,12 @@ impl Route {
     #[must_use]
     pub fn pseudonym(&self, key: &ChainKey) -> &Pseudonym {
         self.pseudonym.get_or_init(|| key.pseudonym(self.id.0))
+    }
+
+    /// True if messages of some channel are checked: then no extension is offered to the upstream, since one may change payloads.
+    #[must_use]
+    pub fn is_inspected(&self) -> bool {
+        self.checkers.is_some() && self.policy.validation.is_on()
     }
 
     /// True if a connection to the endpoint with this fingerprint may go on; [`NO_ENDPOINT`] is that of a connection that ends
@@ -252,6 +263,7 @@ impl Route {
             policy,
             channels: None,
             unlisted_paths: UnlistedPaths::default(),
+            checkers: None,
         }
     }
 }
@@ -284,6 +296,7 @@ mod tests {
             abnormal_close_code: None,
             drain_window: second,
             tolerance: Default::default(),
+            validation: Default::default(),
         }));
         assert!(echo.goes_to(NO_ENDPOINT) && !echo.goes_to(1));
         let relay = Route { service: Service::Relay, ..Route::echo(Arc::clone(&echo.policy)) };

@@ -172,6 +172,7 @@ pub(crate) fn random(seed: u64) -> Scene {
         smooth,
         operator: None,
         failover: Some(targets),
+        revised: None,
     }
 }
 

@@ -16,6 +16,7 @@ mod failover;
 mod flow;
 #[path = "../it/harness/framing.rs"]
 mod framing;
+mod inspected;
 mod named;
 mod net;
 mod operator;

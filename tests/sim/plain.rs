@@ -100,6 +100,7 @@ pub(crate) fn random(seed: u64) -> Scene {
         smooth,
         operator: None,
         failover: None,
+        revised: None,
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ringway::routing::policy::Timeouts;
 use ringway::routing::route::Service;
 use ringway::routing::settings::Settings;
+use ringway::routing::validation::Validation;
 
 use crate::failover::Target;
 use crate::net::{DialPlan, NetPlan};
@@ -87,6 +88,8 @@ pub(crate) struct Scene {
     pub(crate) operator: Option<Arc<Plan>>,
     /// The endpoints of the one route, and how they fail. Without, there is one at [`addresses`](Self::addresses).
     pub(crate) failover: Option<Arc<[Target]>>,
+    /// When the one route gets another validation, and which.
+    pub(crate) revised: Option<(u64, Validation)>,
 }
 
 pub(crate) fn client_address(connection: usize) -> SocketAddr {

@@ -39,6 +39,7 @@ pub(crate) fn settings(timeouts: Timeouts) -> Settings {
         abnormal_close_code: None,
         drain_window: Duration::ZERO,
         tolerance: Default::default(),
+        validation: Default::default(),
     };
     Settings {
         head: HeadLimits { max_bytes: MAX_HEAD_BYTES, max_lines: 40 },
@@ -147,6 +148,7 @@ pub(crate) fn random(seed: u64) -> Scene {
         smooth,
         operator: None,
         failover: None,
+        revised: None,
     };
     // By chance of its own: what goes on in plain text is as it was.
     let mut scene = crate::tls::scene::encrypted(scene, style, &mut Rng::new(seed.wrapping_mul(0x9E6C_63D0_876A_3F6B)));

@@ -31,6 +31,8 @@ fn termination(cause: Cause, told: Told) -> (u16, &'static str) {
         Cause::Blocked => (1001, "API was blocked"),
         Cause::Redeployed if told == Told::Client => (1012, "API was redeployed"),
         Cause::Redeployed => (1001, "API was redeployed"),
+        Cause::Validated if told == Told::Client => (1012, "messages are checked now"),
+        Cause::Validated => (1001, "messages are checked now"),
         Cause::Closed => (1001, "closed by an operator"),
     }
 }

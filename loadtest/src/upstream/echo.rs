@@ -46,6 +46,7 @@ pub fn settings() -> Settings {
             abnormal_close_code: None,
             drain_window: Duration::ZERO,
             tolerance: Default::default(),
+            validation: Default::default(),
         }),
         trusted_proxies: Vec::new(),
         proxy_protocol: Vec::new(),

@@ -11,6 +11,7 @@ use super::{POLICIES, Policies, PolicyValues};
 use crate::api::units::LossCode;
 use crate::proto::scan::FrameLimits;
 use crate::routing::policy::{Policy as RoutePolicy, Timeouts, Tolerance};
+use crate::routing::validation::Validation;
 
 /// The layer that decides a policy, from the least to the most specific.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
@@ -108,6 +109,13 @@ impl PolicyValues {
             tolerance: Tolerance {
                 missing_key: self.insecure_allow_missing_key,
                 missing_accept: self.insecure_allow_missing_accept,
+            },
+            validation: Validation {
+                client_sends: self.check_client_sends,
+                client_receives: self.check_client_receives,
+                on_violation: self.on_violation,
+                max_bytes: self.max_checked_bytes.bytes(),
+                over_limit: self.over_limit,
             },
         }
     }

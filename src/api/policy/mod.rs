@@ -33,6 +33,7 @@ mod macros;
 mod server_name;
 mod tree;
 mod unlisted_paths;
+mod validation;
 mod value;
 
 use std::time::Duration;
@@ -43,10 +44,12 @@ pub use self::effective::{Effective, EffectivePolicy, Source};
 use self::macros::policies;
 pub use self::server_name::UpstreamServerName;
 pub use self::tree::{PolicyTree, unknown};
+pub use self::validation::CheckedBytes;
 pub use self::value::PolicyValue;
 use super::problem::Fault;
 use super::units::{LossCode, Optional};
 use crate::routing::route::UnlistedPaths;
+use crate::routing::validation::{CheckMode, OnViolation, OverLimit};
 
 /// A policy: its name and what holds for all its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +73,8 @@ pub enum Live {
     NextClose,
     /// Only new connections have it.
     NextHandshake,
+    /// Messages that begin afterwards are subject to it.
+    NextMessage,
 }
 
 // `"name" field: Type, Live;`. The last word is the variant of `Live` (above) that says when a change of the policy reaches open
@@ -118,6 +123,23 @@ policies! {
 
     /// Payload bytes of a message, over all its frames.
     "limits.max_message_bytes" max_message_bytes: u64, AtOnce;
+
+    /// The check of messages from clients to the upstream against the contract: `report` counts and shows violations, `enforce`
+    /// does not forward them.
+    "validation.client_sends" check_client_sends: CheckMode, NextMessage;
+
+    /// The check of messages from the upstream to clients against the contract.
+    "validation.client_receives" check_client_receives: CheckMode, NextMessage;
+
+    /// The treatment of a message that breaks a rule where rules are enforced: it is dropped, or the connection is closed with 1008.
+    "validation.on_violation" on_violation: OnViolation, NextMessage;
+
+    /// The longest message that is checked, in payload bytes, at most 1 MiB.
+    "validation.max_bytes" max_checked_bytes: CheckedBytes, NextMessage;
+
+    /// The treatment of a message that exceeds a bound of the check where rules are enforced: it is forwarded unchecked or dropped,
+    /// or the connection is closed with 1009.
+    "validation.over_limit" over_limit: OverLimit, NextMessage;
 }
 
 impl Policies {

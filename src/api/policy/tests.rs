@@ -4,11 +4,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Effective, POLICIES, Policies, PolicyTree, PolicyValues, Source};
+use super::{CheckedBytes, Effective, POLICIES, Policies, PolicyTree, PolicyValues, Source};
 use crate::api::problem::Faults;
 use crate::api::units::Optional;
 use crate::api::written::Written;
 use crate::routing::route::UnlistedPaths;
+use crate::routing::validation::{CheckMode, OnViolation, OverLimit};
 
 /// A node's values.
 pub(in crate::api) fn defaults() -> PolicyValues {
@@ -27,6 +28,11 @@ pub(in crate::api) fn defaults() -> PolicyValues {
         close_timeout: Duration::from_secs(5),
         max_frame_bytes: 1 << 20,
         max_message_bytes: 2 << 20,
+        check_client_sends: CheckMode::Off,
+        check_client_receives: CheckMode::Off,
+        on_violation: OnViolation::Drop,
+        max_checked_bytes: CheckedBytes::USUAL,
+        over_limit: OverLimit::Pass,
     }
 }
 
@@ -129,6 +135,10 @@ fn any_layer() -> impl Strategy<Value = BTreeMap<&'static str, Value>> {
                 "limits.idle_timeout_ms" | "limits.ping_interval_ms" | "abnormal_close_code" if flag => json!("off"),
                 "abnormal_close_code" => json!(3000 + number),
                 "channels.unlisted_paths" => json!(if flag { "pass" } else { "refuse" }),
+                "validation.client_sends" => json!(if flag { "report" } else { "off" }),
+                "validation.client_receives" => json!(if flag { "enforce" } else { "off" }),
+                "validation.on_violation" => json!(if flag { "close" } else { "drop" }),
+                "validation.over_limit" => json!(if flag { "pass" } else { "close" }),
                 "upstream_server_name" if flag => json!("off"),
                 "upstream_server_name" => json!(format!("host-{number}.test")),
                 _ => json!(number),

@@ -45,7 +45,7 @@ pub(super) fn check(document: &Document<'_>, written: Written) -> Result<Configu
         let upstream_tls = upstream_tls(&mut findings, &option.key("upstream_tls"), &environment.upstream_tls);
         let upstream_server_name =
             server_name(&mut findings, &option.key("upstream_tls").key("server_name"), &environment.upstream_tls);
-        let policies = Policies { upstream_server_name, ..environment.limits.0.clone() };
+        let policies = policies(environment, upstream_server_name);
         made.push(Environment { name, external, internal, hosts, variables, policies, upstream_tls });
     }
     // Indices are only right if no environment was left out.
@@ -71,6 +71,20 @@ pub(super) fn check(document: &Document<'_>, written: Written) -> Result<Configu
         environments: made,
         written,
     })
+}
+
+/// The policies that an environment names.
+fn policies(written: &written::Environment, upstream_server_name: Option<Optional<UpstreamServerName>>) -> Policies {
+    let checked = written.validation.0.clone();
+    Policies {
+        upstream_server_name,
+        check_client_sends: checked.check_client_sends,
+        check_client_receives: checked.check_client_receives,
+        on_violation: checked.on_violation,
+        max_checked_bytes: checked.max_checked_bytes,
+        over_limit: checked.over_limit,
+        ..written.limits.0.clone()
+    }
 }
 
 /// Checks the options of the process, and returns its limits unless one is out of range.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::api::PolicyValues;
-use crate::config::limits::{EnvironmentLimits, LimitArgs};
+use crate::config::environment_policies::{self, EnvironmentPolicies};
+use crate::config::limits::LimitArgs;
 use crate::config::log::LogArgs;
 use crate::config::scalar::{self, CpuList, HttpPath, Listen, Network, Secret, Server};
 use crate::config::tls::ClientCertArg;
@@ -56,7 +57,8 @@ pub(super) struct Environment {
     pub(super) internal: Listener,
     pub(super) hosts: Vec<String>,
     pub(super) variables: BTreeMap<String, Secret>,
-    pub(super) limits: EnvironmentLimits,
+    pub(super) limits: EnvironmentPolicies<environment_policies::Limits>,
+    pub(super) validation: EnvironmentPolicies<environment_policies::Validation>,
     pub(super) upstream_tls: UpstreamTls,
 }
 
@@ -147,6 +149,7 @@ impl Written {
         let node = self.policies();
         for environment in &mut whole.environments {
             environment.limits = environment.limits.completed(&node);
+            environment.validation = environment.validation.completed(&node);
         }
         whole
     }

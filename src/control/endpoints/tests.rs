@@ -31,6 +31,7 @@ pub(super) fn route(targets: &[&str]) -> Route {
         timeouts,
         abnormal_close_code: None,
         tolerance: Tolerance::default(),
+        validation: Default::default(),
         drain_window: second,
     });
     let labels = RouteLabels {

@@ -1,5 +1,6 @@
 //! Every figure: its name, its kind, its labels, what it says, and where it comes from.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
@@ -7,6 +8,7 @@ use prometheus_client::metrics::MetricType;
 
 use super::Scrape;
 use crate::api::view::health::StoreState;
+use crate::command::sighting::CheckResult;
 use crate::command::tally::{ChannelTally, Histogram, Tally};
 use crate::routing::balance::health::EndpointHealth;
 use crate::routing::route::RouteLabels;
@@ -96,6 +98,12 @@ families! {
         closes;
     "ringway_ends" Counter deployment!("reason"), "Ended WebSockets, by reason.",
         |out, scrape| tallies(out, scrape, |out, labels, tally| out.each(labels, "reason", &tally.ended));
+    "ringway_checked_messages" Counter deployment!("channel, direction, result, action"), "Messages looked at for validation, by verdict and what became of them.",
+        |out, scrape| checks(out, scrape, Counted::Results);
+    "ringway_contract_violations" Counter deployment!("channel, direction, rule"), "Messages that broke the contract, by the first rule that they broke.",
+        |out, scrape| checks(out, scrape, Counted::Rules);
+    "ringway_unchecked_messages" Counter deployment!("channel, direction, reason"), "Messages that could not be checked, by reason.",
+        |out, scrape| checks(out, scrape, Counted::Reasons);
     "ringway_dial_seconds" Histogram deployment!(), "Time from the first connection attempt to an established upstream connection.",
         |out, scrape| tallies(out, scrape, |out, labels, tally| out.histogram(labels, &tally.dial));
     "ringway_handshake_seconds" Histogram deployment!(), "Time from accept to the 101 response.",
@@ -318,6 +326,44 @@ fn closes(out: &mut Out<'_, '_>, scrape: &Scrape) -> fmt::Result {
             }
         }
         Ok(())
+    })
+}
+
+/// A view of the counts of checked messages.
+#[derive(Clone, Copy)]
+enum Counted {
+    Results,
+    Rules,
+    Reasons,
+}
+
+/// Sums the counts of checked messages by the labels of a view.
+fn checks(out: &mut Out<'_, '_>, scrape: &Scrape, counted: Counted) -> fmt::Result {
+    tallies(out, scrape, |out, labels, tally| {
+        let mut sums: BTreeMap<(&str, &str, &str, &str), u64> = BTreeMap::new();
+        for (label, count) in &tally.checks {
+            let (word, action) = match (counted, label.result) {
+                (Counted::Results, CheckResult::Valid) => ("valid", label.action.label()),
+                (Counted::Results, CheckResult::Violation(_)) => ("violation", label.action.label()),
+                (Counted::Results, CheckResult::Ambiguous) => ("ambiguous", label.action.label()),
+                (Counted::Results, CheckResult::Unchecked(_)) => ("unchecked", label.action.label()),
+                (Counted::Rules, CheckResult::Violation(rule)) => (rule.name(), ""),
+                (Counted::Reasons, CheckResult::Unchecked(reason)) => (reason, ""),
+                _ => continue,
+            };
+            let sum = sums.entry((&label.channel, label.direction.label(), word, action)).or_default();
+            *sum = sum.saturating_add(*count);
+        }
+        sums.into_iter().try_for_each(|((channel, direction, word, action), sum)| {
+            let name = match counted {
+                Counted::Results => "result",
+                Counted::Rules => "rule",
+                Counted::Reasons => "reason",
+            };
+            let more = [("channel", channel), ("direction", direction), (name, word), ("action", action)];
+            let more = if action.is_empty() { more.get(..3).unwrap_or_default() } else { &more };
+            out.counter(&[labels, more].concat(), sum)
+        })
     })
 }
 

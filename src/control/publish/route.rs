@@ -55,6 +55,7 @@ pub(super) fn of(deployed: &Deployed, base: &RoutingBase, names: &Resolver) -> R
         answer_lines: notice(deployed),
         channels: None,
         unlisted_paths: treatment.unlisted_paths,
+        checkers: None,
         policy: treatment.policy,
     })
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use self::side::Ending;
 use super::context::Context;
 use super::end::{End, SideRecord};
+use super::inspection::Inspectors;
 use super::leg::Legs;
 use super::plan::{CloseFrame, Plan, Termination};
 use crate::engine::{Next, Time, Transport};
@@ -33,11 +34,16 @@ pub(super) struct Closing {
 }
 
 impl Closing {
-    pub(super) fn new(legs: Legs, plan: Plan, now: Time, timeout: Duration) -> Self {
+    /// Begins the end. What is still forwarded passes through these inspectors.
+    pub(super) fn new(legs: Legs, inspectors: Option<Inspectors>, plan: Plan, now: Time, timeout: Duration) -> Self {
+        let (from_client, from_upstream) = match inspectors {
+            Some(Inspectors { from_client, from_upstream }) => (Some(from_client), Some(from_upstream)),
+            None => (None, None),
+        };
         Self {
             end: plan.end,
-            client: Ending::new(legs.client, plan),
-            upstream: Ending::new(legs.upstream, plan),
+            client: Ending::new(legs.client, from_client, plan),
+            upstream: Ending::new(legs.upstream, from_upstream, plan),
             extends_deadline: plan.extends_deadline,
             deadline: now.after(timeout),
             queued: u32::MAX,

@@ -6,6 +6,7 @@ use super::GRACE;
 use crate::engine::{Fault, Received, Time, TlsFault, Transport};
 use crate::proxy::context::Context;
 use crate::proxy::end::{End, Side};
+use crate::proxy::inspection::{Inspector, pump_inspected};
 use crate::proxy::leg::Leg;
 use crate::proxy::plan::{CloseFrame, Plan, SidePlan, Termination};
 use crate::proxy::pump::{Manner, Pumped, pump};
@@ -23,6 +24,8 @@ const RESET_TICK: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(super) struct Ending {
     pub(super) leg: Leg,
+    /// Inspects what this side still sends, if the tunnel was inspected.
+    inspector: Option<Inspector>,
     plan: SidePlan,
     input: InputMode,
     /// `true` if the bytes that were forwarded from this side end between two frames.
@@ -55,9 +58,9 @@ enum InputMode {
 }
 
 impl Ending {
-    pub(super) fn new(leg: Leg, plan: Plan) -> Self {
+    pub(super) fn new(leg: Leg, inspector: Option<Inspector>, plan: Plan) -> Self {
         let (side, end, plan) = (leg.side, plan.end, plan.side(leg.side));
-        let at_boundary = leg.scanner.at_boundary();
+        let at_boundary = is_at_boundary(&leg, inspector.as_ref());
         let has_ended = end == End::Ended(side);
         let input = if leg.close_received().is_some() || plan.is_culprit || has_ended || plan.is_dead {
             InputMode::Dropped
@@ -70,6 +73,7 @@ impl Ending {
         };
         Self {
             leg,
+            inspector,
             plan,
             input,
             at_boundary,
@@ -123,9 +127,14 @@ impl Ending {
             InputMode::FinishingFrame => Manner::FinishFrame,
             InputMode::Scanned | InputMode::Dropped => Manner::Drop,
         };
-        let pumped = pump(&mut self.leg, &mut other.leg, manner, cx);
+        let pumped = match &mut self.inspector {
+            Some(inspector) if manner != Manner::Drop => {
+                pump_inspected(&mut self.leg, &mut other.leg, manner, inspector, cx)
+            }
+            _ => pump(&mut self.leg, &mut other.leg, manner, cx),
+        };
         if manner != Manner::Drop {
-            self.at_boundary = self.leg.scanner.at_boundary();
+            self.at_boundary = is_at_boundary(&self.leg, self.inspector.as_ref());
         }
         pumped
     }
@@ -296,7 +305,7 @@ impl Ending {
         }
         self.closed = true;
         self.over = true;
-        self.leg.outbox.discard(cx.pool);
+        self.release(cx);
         cx.net.abort(self.leg.socket);
     }
 
@@ -305,7 +314,7 @@ impl Ending {
     pub(super) fn force(&mut self, termination: Termination) {
         self.forced = true;
         if matches!(self.input, InputMode::Forwarded | InputMode::FinishingFrame) {
-            self.at_boundary = self.leg.scanner.at_boundary();
+            self.at_boundary = is_at_boundary(&self.leg, self.inspector.as_ref());
         }
         self.input = InputMode::Dropped;
         self.reset_at = None;
@@ -316,8 +325,21 @@ impl Ending {
         if !self.closed {
             self.closed = true;
             self.over = true;
-            self.leg.outbox.discard(cx.pool);
+            self.release(cx);
             cx.net.close(self.leg.socket);
         }
     }
+
+    /// Gives back the memory that waits for bytes which nobody will be sent.
+    fn release<T: Transport>(&mut self, cx: &mut Context<'_, T>) {
+        self.leg.outbox.discard(cx.pool);
+        if let Some(inspector) = &mut self.inspector {
+            inspector.discard(cx.inspection);
+        }
+    }
+}
+
+/// True if the bytes that were forwarded from a side end between two frames.
+fn is_at_boundary(leg: &Leg, inspector: Option<&Inspector>) -> bool {
+    inspector.map_or(leg.scanner.at_boundary(), |inspector| inspector.is_at_boundary(&leg.scanner))
 }

@@ -10,6 +10,7 @@ use crate::proxy::answer::Answer;
 use crate::proxy::context::Context;
 use crate::proxy::end::{End, SideRecord};
 use crate::proxy::handoff::NotTaken;
+use crate::proxy::inspection::InspectedRelay;
 use crate::proxy::plan::drain_close;
 use crate::proxy::record::Note;
 use crate::tls::SecureTransport;
@@ -18,7 +19,7 @@ impl Connection {
     /// Refuses a connection that has not been answered, and closes an open tunnel in order. One that is ending goes on.
     pub(super) fn begin_drain<T: SecureTransport>(&mut self, cause: Cause, cx: &mut Context<'_, T>) {
         let turn = match &mut self.stage {
-            Stage::Relay(_) => self.close(End::Drained(cause), cx),
+            Stage::Relay(_) | Stage::Inspected(_) => self.close(End::Drained(cause), cx),
             Stage::Echo(stage) => return stage.drain(cause, drain_close(cause), cx.net.now()),
             Stage::Closing(stage) => return stage.hurry(),
             // Before the TLS handshake is complete the client cannot be sent a reason.
@@ -99,7 +100,11 @@ impl Connection {
     pub(super) fn close<T: SecureTransport>(&mut self, end: End, cx: &mut Context<'_, T>) -> Turn {
         let nothing = Stage::Gone(end, SideRecord::default(), SideRecord::default());
         match std::mem::replace(&mut self.stage, nothing) {
-            Stage::Relay(relay) => closing(relay, end, cx),
+            Stage::Relay(relay) => closing(relay, None, end, cx),
+            Stage::Inspected(inspected) => {
+                let InspectedRelay { relay, inspectors } = *inspected;
+                closing(relay, Some(inspectors), end, cx)
+            }
             stage => Turn::To(stage),
         }
     }

@@ -6,6 +6,7 @@
 
 mod ending;
 mod entry;
+mod inspecting;
 mod opening;
 mod stage;
 mod transition;
@@ -34,6 +35,15 @@ use crate::routing::balance::health::EndpointHealth;
 use crate::routing::route::{NO_ENDPOINT, RouteLabels};
 use crate::tls::SecureTransport;
 
+/// An order to a connection.
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    /// Ends the connection in order.
+    Drain(Cause),
+    /// Takes the changed policies of the route.
+    Reconsider,
+}
+
 /// A connection, from accept to its end.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -46,8 +56,8 @@ pub(super) struct Connection {
     route: RouteSlot,
     /// The index of the listener that accepted the connection.
     listener: u16,
-    /// The cause of a drain that begins with the next step.
-    drained_by: Option<Cause>,
+    /// The order that the next step obeys.
+    order: Option<Order>,
     /// The counts that the connection is part of, and leaves at its end.
     pub(super) counted: Counted,
 }
@@ -87,7 +97,7 @@ impl Connection {
     }
 
     fn in_stage(stage: Stage, trace: Trace, counted: Counted) -> Self {
-        Self { stage, trace, id: 0, endpoint: None, route: RouteSlot::NONE, listener: 0, drained_by: None, counted }
+        Self { stage, trace, id: 0, endpoint: None, route: RouteSlot::NONE, listener: 0, order: None, counted }
     }
 
     /// Sets the id and the index of the listener.
@@ -109,7 +119,7 @@ impl Connection {
 
     /// The fingerprint of an open connection's endpoint; `None` in any other stage.
     pub(super) fn tunnel(&self) -> Option<u64> {
-        matches!(self.stage, Stage::Relay(_) | Stage::Echo(_)).then(|| self.fingerprint())
+        matches!(self.stage, Stage::Relay(_) | Stage::Inspected(_) | Stage::Echo(_)).then(|| self.fingerprint())
     }
 
     /// The fingerprint of the endpoint; [`NO_ENDPOINT`] without one.
@@ -123,15 +133,22 @@ impl Connection {
 
     /// Ends the connection in order, with its next step.
     pub(super) fn drain(&mut self, cause: Cause) {
-        self.drained_by = Some(cause);
+        self.order = Some(Order::Drain(cause));
+    }
+
+    /// Takes the changed policies of the route, with its next step.
+    pub(super) fn reconsider(&mut self) {
+        self.order.get_or_insert(Order::Reconsider);
     }
 
     /// Goes through stages until one has to wait.
     #[inline]
     pub(super) fn step<T: SecureTransport>(&mut self, me: Slot, cx: &mut Context<'_, T>) -> Next {
         loop {
-            if let Some(cause) = self.drained_by.take() {
-                self.begin_drain(cause, cx);
+            match self.order.take() {
+                None => {}
+                Some(Order::Drain(cause)) => self.begin_drain(cause, cx),
+                Some(Order::Reconsider) => self.inspect_or_not(cx),
             }
             match self.turn(me, cx) {
                 Turn::Stay(next) => return next,
@@ -160,6 +177,10 @@ impl Connection {
     fn turn<T: SecureTransport>(&mut self, me: Slot, cx: &mut Context<'_, T>) -> Turn {
         match &mut self.stage {
             Stage::Relay(relay) => match relay.step(cx) {
+                relay::Outcome::Stay(next) => Turn::Stay(next),
+                relay::Outcome::Ending(end) => self.close(end, cx),
+            },
+            Stage::Inspected(inspected) => match inspected.step(cx) {
                 relay::Outcome::Stay(next) => Turn::Stay(next),
                 relay::Outcome::Ending(end) => self.close(end, cx),
             },

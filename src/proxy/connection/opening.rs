@@ -8,6 +8,7 @@ use super::entry::{first_stage, reject_over_limit};
 use super::stage::{Stage, Turn};
 use super::transition::{close_deadline, closing, gone, linger};
 use crate::engine::{Socket, Time};
+use crate::proto::frame::Reserved;
 use crate::proto::refusal::Refusal;
 use crate::proxy::admission::Counted;
 use crate::proxy::answer::Answer;
@@ -270,10 +271,14 @@ impl Connection {
                 Turn::To(Stage::Dial(Box::new(Dial::again(client, *onward, refusal, cx))))
             }
             upgrade::Outcome::Switched(switched) => {
-                match cx.routes.get(self.route).rejection_reason(self.listener, self.fingerprint()) {
-                    None => self.open(client, upstream, *switched, cx),
+                let local = cx.routes.get(self.route);
+                let escapes = switched.reserved != Reserved::None
+                    && local.is_inspected()
+                    && local.policy().validation.is_enforced();
+                match local.rejection_reason(self.listener, self.fingerprint()) {
+                    None if !escapes => self.open(client, upstream, *switched, cx),
                     // It changed in the meantime. Nothing has been promised yet.
-                    Some(_) => {
+                    _ => {
                         cx.net.close(upstream);
                         self.refuse(client, Refusal::API_CHANGING, cx)
                     }
@@ -300,8 +305,8 @@ impl Connection {
         let answered = client.outbox.send(client.socket, cx.net, &switched.answer);
         let relay = Relay::new(client, upstream);
         match answered {
-            Ok(()) => Turn::To(Stage::Relay(relay)),
-            Err(fault) => closing(relay, End::Broken(Side::Client, fault), cx),
+            Ok(()) => Turn::To(self.tunnel_stage(relay, cx)),
+            Err(fault) => closing(relay, None, End::Broken(Side::Client, fault), cx),
         }
     }
 

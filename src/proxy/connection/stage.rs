@@ -7,6 +7,7 @@ use crate::proxy::decline::Decline;
 use crate::proxy::dial::Dial;
 use crate::proxy::end::{End, SideRecord};
 use crate::proxy::handshake::Handshake;
+use crate::proxy::inspection::InspectedRelay;
 use crate::proxy::linger::Linger;
 use crate::proxy::preamble::Preamble;
 use crate::proxy::relay::Relay;
@@ -28,6 +29,8 @@ pub(super) enum Stage {
     /// With the end that its record will have.
     Answer(Box<Answer>, End),
     Relay(Relay),
+    /// A tunnel whose messages are checked against the contract.
+    Inspected(Box<InspectedRelay>),
     Closing(Box<Closing>),
     Echo(Box<Echo>),
     /// With the end and the client's totals that its record will have.

@@ -5,15 +5,21 @@ use crate::engine::{Socket, Time, Transport};
 use crate::proxy::closing::{Closing, GRACE};
 use crate::proxy::context::Context;
 use crate::proxy::end::{End, SideRecord};
+use crate::proxy::inspection::Inspectors;
 use crate::proxy::linger::Linger;
 use crate::proxy::plan::Plan;
 use crate::proxy::relay::Relay;
 
-/// Closes a tunnel in order.
-pub(super) fn closing<T: Transport>(relay: Relay, end: End, cx: &mut Context<'_, T>) -> Turn {
+/// Closes a tunnel in order. What is still forwarded is inspected as before.
+pub(super) fn closing<T: Transport>(
+    relay: Relay,
+    inspectors: Option<Inspectors>,
+    end: End,
+    cx: &mut Context<'_, T>,
+) -> Turn {
     let policy = cx.policy();
     let (plan, timeout) = (Plan::for_end(end, policy.abnormal_close_code), policy.timeouts.close);
-    let closing = Closing::new(relay.into_legs(), plan, cx.net.now(), timeout);
+    let closing = Closing::new(relay.into_legs(), inspectors, plan, cx.net.now(), timeout);
     Turn::To(Stage::Closing(Box::new(closing)))
 }
 

@@ -16,6 +16,7 @@ impl Connection {
         let nothing = SideRecord::default();
         match &self.stage {
             Stage::Relay(relay) => (relay.client.to_record(), relay.upstream.to_record()),
+            Stage::Inspected(inspected) => (inspected.relay.client.to_record(), inspected.relay.upstream.to_record()),
             Stage::Closing(closing) => closing.records(),
             Stage::Echo(echo) => (echo.record(), nothing),
             Stage::Linger(_, _, client) => (*client, nothing),
@@ -28,6 +29,7 @@ impl Connection {
     pub(in crate::proxy) fn tunnel_sockets(&self) -> [Option<Socket>; 2] {
         match &self.stage {
             Stage::Relay(relay) => [Some(relay.client.socket), Some(relay.upstream.socket)],
+            Stage::Inspected(inspected) => [Some(inspected.relay.client.socket), Some(inspected.relay.upstream.socket)],
             Stage::Echo(echo) => [Some(echo.client()), None],
             _ => [None, None],
         }
@@ -61,7 +63,7 @@ impl Connection {
             labels: routes.get(self.route).labels().cloned(),
             channel: self.channel().map(|channel| Arc::clone(&channel.path)),
             stage: match self.stage {
-                Stage::Relay(_) | Stage::Echo(_) => view::Stage::Open,
+                Stage::Relay(_) | Stage::Inspected(_) | Stage::Echo(_) => view::Stage::Open,
                 Stage::Closing(_) | Stage::Linger(..) | Stage::Answer(..) | Stage::Decline(_) | Stage::Gone(..) => {
                     view::Stage::Closing
                 }

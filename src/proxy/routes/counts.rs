@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::local::LocalRoute;
+use crate::command::sighting::CheckLabel;
 use crate::command::tally::{Tally, count_by};
 use crate::command::view::RouteReport;
 use crate::invariant::Invariant;
@@ -50,6 +51,12 @@ impl LocalRoute {
                 count_by(&mut self.tally.tolerated, label, 1);
             }
         }
+    }
+
+    /// Counts a message that was looked at.
+    pub(in crate::proxy) fn checked(&mut self, label: CheckLabel) {
+        let count = self.tally.checks.entry(label).or_default();
+        *count = count.saturating_add(1);
     }
 
     /// Counts a client of a channel that got its 101.

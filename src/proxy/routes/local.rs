@@ -10,6 +10,7 @@ use crate::routing::balance::budget::RetryBudget;
 use crate::routing::balance::health::EndpointHealth;
 use crate::routing::policy::Policy;
 use crate::routing::route::{Gate, Route, RouteLabels};
+use crate::routing::validation::MessageChecker;
 
 /// A route on this shard.
 #[derive(Debug)]
@@ -92,6 +93,16 @@ impl LocalRoute {
     /// `true` if the route is not deployed any more, has no connection, and has no open drain window.
     pub(super) fn is_gone(&self) -> bool {
         self.closed == Some(Cause::Undeployed) && self.connections == 0 && self.drain.is_none()
+    }
+
+    /// The rules of a channel, by its path.
+    pub(in crate::proxy) fn checker(&self, channel: &str) -> Option<&Arc<dyn MessageChecker>> {
+        self.route.as_ref()?.checkers.as_ref()?.get(channel)
+    }
+
+    /// `true` if messages of some channel are checked.
+    pub(in crate::proxy) fn is_inspected(&self) -> bool {
+        self.route.as_ref().is_some_and(|route| route.is_inspected())
     }
 
     /// The reason to reject a tunnel from this listener to this endpoint; `None` if it may stay.

@@ -179,6 +179,7 @@ mod tests {
             abnormal_close_code: None,
             drain_window: Duration::ZERO,
             tolerance: Default::default(),
+            validation: Default::default(),
         })
     }
 
@@ -197,6 +198,7 @@ mod tests {
             answer_lines: Box::default(),
             channels: None,
             unlisted_paths: Default::default(),
+            checkers: None,
             policy: policy(),
         }
     }

@@ -62,12 +62,23 @@ impl Proxy {
             return;
         }
         let mut rejected: HashMap<RouteSlot, Vec<Draining>> = HashMap::new();
+        let mut reconsidered = Vec::new();
         for (slot, connection) in self.connections.iter_from(Slot(0)) {
             let route = connection.route();
             let Some(fingerprint) = connection.tunnel().filter(|_| changed.has(route)) else { continue };
             net.wake(slot);
-            if let Some(cause) = self.routes.get(route).rejection_reason(connection.listener(), fingerprint) {
-                rejected.entry(route).or_default().push(Draining { slot, id: connection.id(), cause });
+            let local = self.routes.get(route);
+            let escapes = || connection.escapes_enforcement(local).then_some(Cause::Validated);
+            match local.rejection_reason(connection.listener(), fingerprint).or_else(escapes) {
+                Some(cause) => {
+                    rejected.entry(route).or_default().push(Draining { slot, id: connection.id(), cause });
+                }
+                None => reconsidered.push(slot),
+            }
+        }
+        for slot in reconsidered {
+            if let Some(connection) = self.connections.get_mut(slot) {
+                connection.reconsider();
             }
         }
         // A shutdown is closing every tunnel already, whatever its route says.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::admission::{Admission, Counted};
 use super::connection::Connection;
 use super::context::{Context, Readiness};
+use super::inspection::Inspection;
 use super::journal::{Journal, JournalSource};
 use super::routes::Routes;
 use crate::command::config::ShardConfig;
@@ -50,6 +51,7 @@ pub struct Proxy {
     scratch: Vec<u8>,
     answer: Vec<u8>,
     pool: Pool,
+    inspection: Inspection,
 }
 
 impl Proxy {
@@ -74,6 +76,7 @@ impl Proxy {
             scratch: pool.take(),
             answer: Vec::new(),
             pool,
+            inspection: Inspection::default(),
         }
     }
 
@@ -85,6 +88,10 @@ impl Proxy {
 
     fn remove(&mut self, slot: Slot, now: Time) {
         let Some(connection) = self.connections.remove(slot) else { return };
+        debug_assert!(
+            !self.connections.is_empty() || self.inspection.waiting() == 0,
+            "no connection is left, and bytes of messages are waiting"
+        );
         self.count_out(&connection);
         let route = connection.route();
         if let Some((end, codes)) = connection.ended() {
@@ -174,6 +181,7 @@ impl Service for Proxy {
             scratch: &mut self.scratch,
             answer: &mut self.answer,
             pool: &mut self.pool,
+            inspection: &mut self.inspection,
             config: &self.config,
             admission: &self.admission,
             route: connection.route(),
@@ -197,7 +205,7 @@ impl Service for Proxy {
     }
 
     fn next_housekeeping(&self) -> Option<Time> {
-        self.journal.due().into_iter().chain(self.drain_at).min()
+        self.journal.due().into_iter().chain(self.drain_at).chain(self.inspection.due()).min()
     }
 
     fn housekeep<T: Transport>(&mut self, net: &mut T) {
@@ -207,6 +215,9 @@ impl Service for Proxy {
         }
         if self.drain_at.is_some_and(|at| at <= now) {
             self.close_due(net);
+        }
+        if self.inspection.due().is_some_and(|due| due <= now) {
+            self.journal.sighted(self.inspection.take_batch());
         }
     }
 

@@ -33,12 +33,14 @@ fn route(id: u64) -> Arc<Route> {
         answer_lines: Box::default(),
         channels: None,
         unlisted_paths: Default::default(),
+        checkers: None,
         policy: Arc::new(Policy {
             frames,
             timeouts,
             abnormal_close_code: None,
             drain_window: second,
             tolerance: Default::default(),
+            validation: Default::default(),
         }),
     })
 }

@@ -95,6 +95,7 @@ fn the_table_of_policies_is_the_programs() {
         "| `upstream_server_name` | a host",
         "| `channels.",
         "| `limits.",
+        "| `validation.",
     ];
     let rows = starts.iter().flat_map(|start| rows(&text, start));
     let documented: Vec<String> = rows.map(|row| row.join(" | ")).collect();
@@ -104,6 +105,7 @@ fn the_table_of_policies_is_the_programs() {
             Live::AtOnce => "at once",
             Live::NextTimer => "from the next bytes, or when the old time is up",
             Live::NextClose => "when their close begins",
+            Live::NextMessage => "from their next message",
             Live::NextHandshake => "from the next handshake",
         };
         format!("`{}` | {} | `{default}` | {live}", policy.name, policy.form)

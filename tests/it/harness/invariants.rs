@@ -77,7 +77,8 @@ pub(crate) fn request(bytes: &[u8]) -> bool {
     for trusted in [false, true] {
         let client = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
         let pseudonym = &ChainKey::new([7; 16]).pseudonym(1);
-        let via = Via { key: KEY, client, scheme: "http", trusted, subject: None, pseudonym };
+        let via =
+            Via { key: KEY, client, scheme: "http", trusted, subject: None, pseudonym, extensions: Default::default() };
         let mut out = Vec::new();
         write_start("/base", request.path_and_query, HOST, &mut out);
         write_fields(&request, &via, &mut out);

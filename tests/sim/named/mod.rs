@@ -84,6 +84,7 @@ pub(crate) fn scene(client: PeerPlan, upstream: PeerPlan) -> Scene {
         smooth: false,
         operator: None,
         failover: None,
+        revised: None,
     }
 }
 

@@ -60,6 +60,8 @@ pub(crate) enum Event {
     Step(u32),
     /// The upstream's addresses change.
     Move,
+    /// The validation of the one route changes.
+    Revise,
     /// The operator does something.
     Order(usize),
     /// The next page of one of the operator's listings.

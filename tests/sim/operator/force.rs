@@ -77,6 +77,7 @@ impl Forge {
             pseudonym: Default::default(),
             preserve_host: deployed.preserve_host,
             answer_lines: if deployed.deprecated { DEPRECATION.as_bytes().into() } else { Box::default() },
+            checkers: None,
             policy: Arc::clone(&plan.policies[deployed.policy]),
             channels: None,
             unlisted_paths: UnlistedPaths::default(),

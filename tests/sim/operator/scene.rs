@@ -78,6 +78,7 @@ pub(crate) fn random(seed: u64) -> Scene {
         smooth,
         operator: Some(Arc::new(Plan { targets, policies, connect_ms, first, orders })),
         failover: None,
+        revised: None,
     }
 }
 

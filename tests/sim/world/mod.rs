@@ -6,8 +6,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use ringway::command::Command;
 use ringway::command::config::ShardConfig;
+use ringway::command::{Activation, Command, Reply};
 use ringway::engine::{Next, Service, Slot, Time};
 use ringway::proto::via::ChainKey;
 use ringway::proxy::admission::Admission;
@@ -19,6 +19,7 @@ use ringway::routing::route::{Endpoint, Gate, Route, RouteId, Service as RouteSe
 use ringway::routing::snapshot::Snapshot;
 
 use crate::failover::{self, Target};
+use crate::inspected;
 use crate::net::{Event, Line, SimNet};
 use crate::operator::orders::{self, Operator};
 use crate::peer::Peer;
@@ -76,6 +77,7 @@ fn route(scene: &Scene, place: Arc<AddressCell>) -> Route {
         answer_lines: Box::default(),
         channels: None,
         unlisted_paths: Default::default(),
+        checkers: inspected::checkers(scene),
         policy: Arc::clone(&scene.settings.policy),
     }
 }
@@ -148,6 +150,9 @@ impl World {
         }
         if let Some((at, _)) = world.scene.moves {
             world.schedule(at, Event::Move);
+        }
+        if let Some((at, _)) = world.scene.revised {
+            world.schedule(at, Event::Revise);
         }
         if let Some(plan) = world.scene.operator.clone() {
             for (order, (at, _)) in plan.orders.iter().enumerate() {
@@ -260,6 +265,7 @@ impl World {
                     self.place.replace(addresses.to_vec());
                 }
             }
+            Event::Revise => self.revise(),
             Event::Order(order) => self.order(order)?,
             Event::Page(session) => self.next_page(session)?,
             Event::Drain => {
@@ -273,6 +279,16 @@ impl World {
         }
         self.gather();
         Ok(())
+    }
+
+    /// Gives the one route the scene's other validation.
+    fn revise(&mut self) {
+        let Some((_, validation)) = self.scene.revised else { return };
+        Arc::make_mut(&mut self.scene.settings.policy).validation = validation;
+        let settings = Arc::new(self.scene.settings.clone());
+        let snapshot = Arc::new(Snapshot::of_one(route(&self.scene, Arc::clone(&self.place))));
+        let done = Reply::new(|()| {});
+        self.command(Command::Activate(Box::new(Activation { settings, snapshot, upstream_tls: None, done })));
     }
 
     pub(crate) fn command(&mut self, command: Command) {

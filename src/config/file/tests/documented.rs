@@ -39,7 +39,9 @@ fn the_documentation_has_every_option_with_its_default() {
         let is = match option.strip_prefix("environments[].") {
             // They are not the same in every environment, or another's.
             Some("name" | "external.listen" | "internal.listen") => Value::Null,
-            Some(path) if path.starts_with("limits.") || path.contains("[]") => Value::Null,
+            Some(path) if path.starts_with("limits.") || path.starts_with("validation.") || path.contains("[]") => {
+                Value::Null
+            }
             Some(path) => path.split('.').fold(&shown["environments"][0], |value, key| &value[key]).clone(),
             None => at(option),
         };
@@ -99,6 +101,8 @@ fn another(name: &str, value: &str) -> String {
         "preserve_host" | "strict_sni_host" => "true".to_owned(),
         "abnormal_close_code" => "1012".to_owned(),
         "upstream_ping_interval_ms" => "7000".to_owned(),
+        "client_sends" | "client_receives" => "\"report\"".to_owned(),
+        "on_violation" | "over_limit" => "\"close\"".to_owned(),
         "drain_window_ms" => "4000".to_owned(),
         "max_head_bytes" => "8192".to_owned(),
         "max_head_lines" => "50".to_owned(),

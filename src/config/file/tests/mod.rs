@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::{Configuration, File};
 use crate::api::PolicyValues;
-use crate::config::limits::{EnvironmentLimits, LimitArgs, Limits};
+use crate::config::environment_policies::{self, EnvironmentPolicies};
+use crate::config::limits::{LimitArgs, Limits};
 use crate::config::units::Optional;
 use crate::tls::testing::{Authority, Folder};
 
@@ -110,7 +111,8 @@ fn the_shipped_file_has_every_option() {
 fn limits_of_an_environment_have_the_names_of_the_nodes_and_without_them_its_values() {
     let process = serde_json::to_value(LimitArgs::default()).unwrap();
     let node = LimitArgs::default().policies(false);
-    let environment = serde_json::to_value(EnvironmentLimits::default().completed(&node)).unwrap();
+    let environment =
+        serde_json::to_value(EnvironmentPolicies::<environment_policies::Limits>::default().completed(&node)).unwrap();
     for (name, value) in environment.as_object().unwrap() {
         assert_eq!(process.get(name), Some(value), "{name}");
     }

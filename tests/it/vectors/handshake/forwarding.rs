@@ -50,6 +50,7 @@ fn via() -> Via<'static> {
         trusted: false,
         subject: None,
         pseudonym: &PSEUDONYM,
+        extensions: Default::default(),
     }
 }
 

@@ -116,6 +116,8 @@ pub(super) fn rule(violation: Violation) -> Rule {
         Violation::CloseCode(code) => Rule::CloseCode(code),
         Violation::FrameTooBig => Rule::FrameTooBig,
         Violation::MessageTooBig => Rule::MessageTooBig,
-        Violation::NotUtf8 => panic!("a scanner never looks at text"),
+        Violation::NotUtf8 | Violation::BreaksContract | Violation::NotChecked => {
+            panic!("a scanner never looks at text")
+        }
     }
 }
