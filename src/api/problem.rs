@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::view::contract::ContractProblem;
+use super::view::contract_problem::ContractProblem;
 
 /// A kind of problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,7 @@ macro_rules! codes {
 
 codes! {
     CURSOR_INVALID = 400 "cursor-invalid" "The cursor is not one of this list";
+    URL_NOT_ALLOWED = 403 "url-not-allowed" "The node may not fetch from there";
     PROJECT_NOT_FOUND = 404 "project-not-found" "The project does not exist";
     API_NOT_FOUND = 404 "api-not-found" "The API does not exist";
     REVISION_NOT_FOUND = 404 "revision-not-found" "The revision does not exist";
@@ -48,6 +49,7 @@ codes! {
     FIELDS_INVALID = 422 "fields-invalid" "Fields break rules";
     CONTRACT_INVALID = 422 "contract-invalid" "The contract cannot become routes";
     DOCUMENTS_INVALID = 422 "documents-invalid" "Documents cannot be applied";
+    CONTRACT_NOT_FETCHED = 502 "contract-not-fetched" "The contract did not come from its URL";
     STORE_READ_ONLY = 503 "store-read-only" "The store is read-only";
     STORE_FULL = 503 "store-full" "The store's disk is full";
     STORE_UNAVAILABLE = 503 "store-unavailable" "The store cannot be used";

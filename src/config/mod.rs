@@ -4,6 +4,7 @@
 //! name the option, its place in the file, the fault and a correct value. This folder opens files and must never open a
 //! socket.
 
+pub mod contract_source;
 pub mod environment_policies;
 pub mod file;
 pub mod limits;

@@ -27,6 +27,7 @@ use crate::command::Command;
 use crate::config::file::{Configuration, Opened};
 use crate::control::admin::Admin;
 use crate::control::endpoints;
+use crate::control::fetch::{self, Fetcher};
 use crate::control::http::guard::AllowedHosts;
 use crate::control::http::server;
 use crate::control::last_good_snapshot::SnapshotWriter;
@@ -45,6 +46,7 @@ const STORE_PATIENCE: Duration = Duration::from_secs(5);
 /// A control plane that no shard hears of yet. The store's thread and the control runtime run.
 pub(super) struct ControlPlane {
     runtime: BackgroundRuntime,
+    fetcher: Fetcher,
     manager: Manager,
     store: JoinHandle<()>,
     declared: Option<Arc<Declared>>,
@@ -122,7 +124,8 @@ impl ControlPlane {
             }
         }
         resolver.wait(patience);
-        Ok(Self { runtime, manager, store, declared, outlet, published, settings, upstream_tls })
+        let fetcher = Fetcher::new(resolver, fetch::Settings::of(configuration));
+        Ok(Self { runtime, fetcher, manager, store, declared, outlet, published, settings, upstream_tls })
     }
 
     /// The configuration that the shards begin with.
@@ -139,14 +142,15 @@ impl ControlPlane {
     /// # Errors
     /// The host has no thread for it.
     pub(super) fn attach(self, to: Attachment<'_>) -> Result<RunningControlPlane, NodeError> {
-        let Self { runtime, manager, store, declared, outlet, published, .. } = self;
+        let Self { runtime, fetcher, manager, store, declared, outlet, published, .. } = self;
         let Attachment { state, configuration, .. } = to;
         outlet.attach(to.shards.clone());
         let allowed_hosts = AllowedHosts::from(configuration.allowed_hosts.clone());
         let watched = outlet.clone();
         runtime.handle().spawn(endpoints::watch::run(move || watched.snapshot()));
         let shards = ShardClient::new(to.shards, move || outlet.snapshot());
-        let admin = serve_admin(runtime.handle(), &manager, shards, state, to.sockets, allowed_hosts.clone())?;
+        let admin =
+            serve_admin(runtime.handle(), &manager, shards, state, to.sockets, allowed_hosts.clone(), fetcher.clone())?;
         let snapshot = SnapshotWriter::start(
             runtime.handle(),
             state.path().to_owned(),
@@ -158,6 +162,7 @@ impl ControlPlane {
         manager.attach(Process {
             configuration: Arc::clone(&configuration),
             allowed_hosts,
+            fetcher,
             level: to.level,
             certificates: to.certificates,
         });
@@ -213,8 +218,10 @@ fn serve_admin(
     state: &NodeState,
     sockets: Vec<TcpListener>,
     allowed_hosts: AllowedHosts,
+    fetcher: Fetcher,
 ) -> Result<server::Running, NodeError> {
     let admin = Admin::new(manager.clone(), shards, state.notes.clone(), Arc::clone(&state.violations));
+    let admin = admin.fetching_with(fetcher);
     let routers = [admin.router(state.token.clone(), allowed_hosts), admin.metrics_router()];
     let limits = [server::MAX_CALLERS, server::MAX_SCRAPERS];
     let listeners = sockets.into_iter().zip(routers).zip(limits);

@@ -20,6 +20,7 @@ use super::log::SetLevel;
 use crate::api::Actor;
 use crate::config::file::reload::{Difference, Reload};
 use crate::config::file::{Configuration, Faults, File, Opened};
+use crate::control::fetch::{self, Fetcher};
 use crate::control::http::guard::AllowedHosts;
 use crate::control::manage::{Manager, NewConfiguration, NodeChange, ProcessControl};
 use crate::control::notes::Notes;
@@ -58,6 +59,7 @@ pub(super) struct Process {
     /// The active configuration.
     pub(super) configuration: Arc<ArcSwap<Configuration>>,
     pub(super) allowed_hosts: AllowedHosts,
+    pub(super) fetcher: Fetcher,
     pub(super) level: SetLevel,
     /// Has the files of certificates read again.
     pub(super) certificates: Sender<()>,
@@ -66,6 +68,7 @@ pub(super) struct Process {
 impl ProcessControl for Process {
     fn configure(&mut self, configuration: &Arc<Configuration>) -> Result<(), String> {
         self.allowed_hosts.replace(configuration.allowed_hosts.clone());
+        self.fetcher.set(fetch::Settings::of(configuration));
         self.configuration.store(Arc::clone(configuration));
         (self.level)(configuration.log.filter()?)
     }

@@ -4,6 +4,23 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::contract::{ContractRef, Side};
+use crate::api::request::Rules;
+
+pub use super::contract_problem::ContractProblem;
+
+/// A contract to fetch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FetchContract {
+    /// The https URL of the document or archive.
+    #[schema(max_length = 2048, examples("https://raw.githubusercontent.com/example/chat/main/asyncapi.yaml"))]
+    pub url: String,
+    /// True to fetch the documents that references lead to as well, under the same rules.
+    #[serde(default)]
+    pub allow_remote_refs: bool,
+}
+
+impl Rules for FetchContract {}
 
 /// A contract that was uploaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -70,29 +87,4 @@ pub struct Suggestion {
     pub value: String,
     /// The part that was changed or dropped, as a sentence.
     pub remark: Option<String>,
-}
-
-/// A problem of a contract.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ContractProblem {
-    /// The consequence: `blocks-routing`, `blocks-validation` or `note`.
-    pub level: String,
-    /// The rule that is broken: a stable word, for programs.
-    pub rule: String,
-    /// The fault, in one sentence without its full stop.
-    pub message: String,
-    /// The form that belongs there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected: Option<String>,
-    /// The known name that is most like an unknown one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nearest: Option<String>,
-    /// The file's name in the upload.
-    pub file: String,
-    /// The line, from 1; 0 for the file as a whole.
-    pub line: u32,
-    /// The column in characters, from 1.
-    pub column: u32,
-    /// The JSON Pointer (RFC 6901) of the value.
-    pub pointer: String,
 }

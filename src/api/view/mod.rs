@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod connections;
 pub mod contract;
+pub mod contract_problem;
 pub mod endpoints;
 pub mod health;
 pub mod snapshot;

@@ -88,7 +88,10 @@ fn configuration(any_port: bool, log_level: &str) -> String {
     };
     let level = toml::Value::String(log_level.to_owned());
     let admin = listen(Listener::Admin);
-    let mut text = format!("drain_window_ms = 500\n\n[admin]\nlisten = \"{admin}\"\n\n[log]\nlevel = {level}\n");
+    let mut text = format!(
+        "drain_window_ms = 500\n\n[contracts]\nallow_url_import = [\"raw.githubusercontent.com\"]\n\n[admin]\nlisten = \"{admin}\"\n\n\
+         [log]\nlevel = {level}\n"
+    );
     for environment in ["development", "production"] {
         let _ = write!(text, "\n[[environments]]\nname = \"{environment}\"\n");
         for side in ["external", "internal"] {

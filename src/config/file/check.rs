@@ -55,6 +55,7 @@ pub(super) fn check(document: &Document<'_>, written: Written) -> Result<Configu
     let limits = findings.into_result(limits)?;
     Ok(Configuration {
         cpus: written.cpus.as_ref().map(|list| list.0.clone()),
+        contract_sources: written.contracts.allow_url_import.clone(),
         admin: written.admin.listen.0,
         allowed_hosts: written.admin.allowed_hosts.clone(),
         token_file: written.admin.token_file.clone(),

@@ -24,6 +24,7 @@ use ipnet::IpNet;
 use self::document::{Document, OptionPath};
 pub use self::document::{Fault, Faults};
 use self::written::Written;
+use super::contract_source::ContractSource;
 use super::limits::Limits;
 use super::log::LogArgs;
 pub use super::scalar::Secret;
@@ -44,6 +45,8 @@ const MAX_FILE_BYTES: u64 = 1024 * 1024;
 pub struct Configuration {
     /// The CPUs to run on; all if `None`.
     pub cpus: Option<Cpus>,
+    /// The hosts that contracts may be fetched from.
+    pub contract_sources: Vec<ContractSource>,
     /// The admin API's address.
     pub admin: SocketAddr,
     /// Host names of the admin API besides `localhost` and its address.

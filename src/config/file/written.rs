@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::api::PolicyValues;
+use crate::config::contract_source::ContractSource;
 use crate::config::environment_policies::{self, EnvironmentPolicies};
 use crate::config::limits::LimitArgs;
 use crate::config::log::LogArgs;
@@ -28,11 +29,18 @@ pub(super) struct Written {
     pub(super) abnormal_close_code: Optional<LossCode>,
     pub(super) strict_sni_host: bool,
     pub(super) health_path: Option<HttpPath>,
+    pub(super) contracts: Contracts,
     pub(super) admin: Admin,
     pub(super) metrics: Metrics,
     pub(super) log: LogArgs,
     pub(super) limits: LimitArgs,
     pub(super) environments: Vec<Environment>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Contracts {
+    pub(super) allow_url_import: Vec<ContractSource>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -105,6 +113,7 @@ impl Default for Written {
             abnormal_close_code: Optional(None),
             strict_sni_host: false,
             health_path: None,
+            contracts: Contracts::default(),
             admin: Admin::default(),
             metrics: Metrics::default(),
             log: LogArgs::default(),

@@ -12,7 +12,7 @@ use super::{PageName, Site, words};
 const STYLE: &str = include_str!("../../templates/contract/pages.css");
 
 /// The Content-Security-Policy of the pages: nothing is loaded and nothing runs; the one style is known by its hash.
-pub static POLICY_SOURCE: LazyLock<String> = LazyLock::new(|| {
+pub static POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
     format!("default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; form-action 'none'")
 });
@@ -48,6 +48,6 @@ impl Head {
                 if last == 1 { "Schemas".to_owned() } else { format!("Schemas {}", position.saturating_add(1)) };
             link(PageName::Schemas(position), label)
         }));
-        Self { policy: &POLICY_SOURCE, style: STYLE, api: words::name(site.documentation.api), heading, links }
+        Self { policy: &POLICY, style: STYLE, api: words::name(site.documentation.api), heading, links }
     }
 }

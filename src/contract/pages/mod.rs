@@ -29,7 +29,7 @@ use super::model::Model;
 use super::problem::{Problem, Problems};
 use super::url::joined;
 
-pub use self::head::POLICY_SOURCE;
+pub use self::head::POLICY;
 
 /// The bytes of a contract's text on one page. Markup and escapes come on top, at most about nine times as much.
 pub const MAX_PAGE_BYTES: usize = 768 << 10;

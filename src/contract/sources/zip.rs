@@ -1,8 +1,9 @@
 //! A zip archive as a set of files. Only YAML and JSON is unpacked, and never more than a contract may have.
 
-use std::io::{Cursor, Read};
+use std::io::{Cursor, Read, Write};
 
-use ::zip::ZipArchive;
+use ::zip::write::SimpleFileOptions;
+use ::zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use super::{MAX_BYTES, MAX_FILES, SourceError, Sources};
 
@@ -16,6 +17,31 @@ const ENDINGS: [&str; 3] = [".yaml", ".yml", ".json"];
 #[must_use]
 pub fn is_zip(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06")
+}
+
+/// True if a file of this name is unpacked: YAML, JSON, or a document that was fetched beforehand.
+#[must_use]
+pub fn is_unpacked(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    super::is_url(name) || ENDINGS.iter().any(|ending| lower.ends_with(ending))
+}
+
+/// Packs files into an archive. The bytes depend on the files and their order alone.
+///
+/// # Errors
+/// The files make no archive.
+pub fn packed<'f>(files: impl IntoIterator<Item = (&'f str, &'f [u8])>) -> Result<Vec<u8>, SourceError> {
+    let fault = |error: &dyn std::fmt::Display| SourceError::Zip(error.to_string());
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Deflated)
+        .last_modified_time(DateTime::default())
+        .unix_permissions(0o644);
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in files {
+        writer.start_file(name, options).map_err(|error| fault(&error))?;
+        writer.write_all(bytes).map_err(|error| fault(&error))?;
+    }
+    Ok(writer.finish().map_err(|error| fault(&error))?.into_inner())
 }
 
 /// Unpacks the YAML and JSON files of an archive. `main` names the AsyncAPI document, as in [`Sources::files`].
@@ -41,8 +67,7 @@ pub fn unpacked(bytes: &[u8], main: Option<&str>) -> Result<Sources, SourceError
         }
         // Archives of macOS have a shadow of each file there.
         let is_shadow = name.starts_with("__MACOSX/") || name.contains("/._");
-        let lower = name.to_ascii_lowercase();
-        if entry.is_dir() || is_shadow || !ENDINGS.iter().any(|ending| lower.ends_with(ending)) {
+        if entry.is_dir() || is_shadow || !is_unpacked(&name) {
             continue;
         }
         if entry.is_symlink() {
@@ -70,7 +95,7 @@ mod tests {
     use ::zip::write::SimpleFileOptions;
 
     use super::super::{MAX_BYTES, SourceError};
-    use super::{is_zip, unpacked};
+    use super::{is_zip, packed, unpacked};
 
     fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
@@ -97,6 +122,14 @@ mod tests {
         let sources = unpacked(&bytes, None).unwrap();
         assert_eq!(sources.main(), "api/asyncapi.yaml");
         assert_eq!(sources.names().collect::<Vec<_>>(), ["api/asyncapi.yaml", "api/x.json"]);
+    }
+
+    #[test]
+    fn what_is_packed_is_unpacked_as_it_was() {
+        let files = [("a.yaml", &b"asyncapi: 2.6.0\n"[..]), ("https://a.example/schema?raw", b"x: 1\n")];
+        let bytes = packed(files).unwrap();
+        assert_eq!(packed(files).unwrap(), bytes);
+        assert_eq!(unpacked(&bytes, None).unwrap().iter().collect::<Vec<_>>(), files);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Contracts: uploaded before a definition refers to them, and shown as they were uploaded.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, StatusCode};
@@ -12,13 +13,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Admin;
-use super::extract::{Names, Query, RawBody, Who};
+use super::extract::{Body, Names, Query, RawBody, Who};
 use crate::api::ContractDigest;
 use crate::api::contract::{Layout, Side};
 use crate::api::problem::{Code, Faults};
-use crate::api::view::contract::UploadedContract;
+use crate::api::view::contract::{FetchContract, UploadedContract};
+use crate::contract::sources::zip;
 use crate::control::contracts::MAX_BYTES;
 use crate::control::contracts::upload::{Choices, Rejected};
+use crate::control::fetch::{FetchError, RemoteRefs};
 use crate::control::http::problem::{REQUEST_TIMEOUT, Refused};
 
 /// The path below the prefix of the API.
@@ -27,7 +30,11 @@ pub(super) const PATH: &str = "/contracts";
 pub(super) const MAX_BODY_BYTES: usize = MAX_BYTES;
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {
-    OpenApiRouter::new().routes(routes!(upload)).layer(DefaultBodyLimit::max(MAX_BODY_BYTES)).routes(routes!(show))
+    OpenApiRouter::new()
+        .routes(routes!(upload))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .routes(routes!(fetch))
+        .routes(routes!(show))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -85,12 +92,67 @@ async fn upload(
             "The body is empty: send the document or the archive itself.",
         ));
     }
+    kept(&admin, body, choices).await
+}
+
+/// Keeps the bytes of a contract, and answers what they are.
+async fn kept(admin: &Admin, bytes: Bytes, choices: Choices) -> Result<Response, Refused> {
     let contracts = admin.manager().contracts().clone();
-    let taken = spawn_blocking(move || contracts.take(&body, choices)).await.map_err(|_| ended())?;
+    let taken = spawn_blocking(move || contracts.take(&bytes, choices)).await.map_err(|_| ended())?;
     let (uploaded, is_new) = taken.map_err(refused)?;
     let location = format!("{}{PATH}/{}", super::PREFIX, uploaded.contract.digest);
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, [(LOCATION, location)], Json(uploaded)).into_response())
+}
+
+/// Fetch a contract from a URL that the configuration allows, and keep it like an upload
+#[utoipa::path(post, path = "/contracts/fetch", tag = "contracts", params(Asked), request_body = FetchContract,
+    responses(
+        (status = 200, body = UploadedContract, description = "The node had these bytes already"),
+        (status = 201, body = UploadedContract, description = "The contract is kept"),
+        (status = 403, description = "`url-not-allowed`"),
+        (status = 422, description = "`contract-invalid`, `fields-invalid`"),
+        (status = 502, description = "`contract-not-fetched`"),
+        (status = 507, description = "`contracts-full`")))]
+async fn fetch(
+    State(admin): State<Admin>,
+    Who(_actor): Who,
+    Query(asked): Query<Asked>,
+    Body(wanted): Body<FetchContract>,
+) -> Result<Response, Refused> {
+    let mut choices = asked.choices()?;
+    admin.manager().takes_changes()?;
+    let refs = if wanted.allow_remote_refs { RemoteRefs::Fetched } else { RemoteRefs::Refused };
+    let Some(fetcher) = admin.fetcher() else {
+        return Err(Refused::new(Code::URL_NOT_ALLOWED, "This process fetches nothing."));
+    };
+    let sources = fetcher.fetch(&wanted.url, refs).await.map_err(not_fetched)?;
+    let _turn = admin.contract_turn().acquire().await.map_err(|_| ended())?;
+    let is_one = sources.names().count() == 1;
+    let only = sources.get(sources.main()).filter(|_| is_one).map(<[u8]>::to_vec);
+    let bytes = match only {
+        Some(only) => {
+            // An archive has its own names.
+            if !zip::is_zip(&only) {
+                choices.main.get_or_insert_with(|| sources.main().to_owned());
+            }
+            only
+        }
+        None => {
+            choices.main = Some(sources.main().to_owned());
+            let packed = spawn_blocking(move || zip::packed(sources.iter())).await.map_err(|_| ended())?;
+            packed.map_err(|error| Refused::new(Code::CONTRACT_INVALID, error.to_string()))?
+        }
+    };
+    kept(&admin, bytes.into(), choices).await
+}
+
+fn not_fetched(error: FetchError) -> Refused {
+    match error {
+        FetchError::Url(why) => Refused::field(Code::FIELDS_INVALID, "url", "form", why),
+        FetchError::NotAllowed(why) => Refused::new(Code::URL_NOT_ALLOWED, format!("{why}.")),
+        FetchError::Failed(why) => Refused::new(Code::CONTRACT_NOT_FETCHED, format!("{why}.")),
+    }
 }
 
 /// Show a contract: the bytes as they were uploaded

@@ -13,6 +13,7 @@ mod audit;
 pub mod connections;
 mod contracts;
 mod deployments;
+mod docs;
 mod environments;
 mod etag;
 mod extract;
@@ -31,7 +32,7 @@ mod test_socket;
 mod tests;
 mod violations;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -44,6 +45,7 @@ use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
 use self::test_socket::MAX_TEST_SOCKETS;
+use super::fetch::Fetcher;
 use super::http::guard::{AllowedHosts, BodyForm, Guard, MAX_BODY_BYTES, guard};
 use super::http::token::Token;
 use super::manage::Manager;
@@ -71,6 +73,8 @@ struct Parts {
     apply_turn: Semaphore,
     /// Held while a contract is uploaded.
     contract_turn: Semaphore,
+    /// Fetches contracts by URL, in a process that may.
+    fetcher: OnceLock<Fetcher>,
     /// One permit for each test socket that may be open.
     test_sockets: Arc<Semaphore>,
 }
@@ -83,7 +87,29 @@ impl Admin {
         let metrics = Metrics::new(shards.clone(), manager.clone(), notes.clone());
         let [apply_turn, contract_turn] = [Semaphore::new(1), Semaphore::new(1)];
         let test_sockets = Arc::new(Semaphore::new(MAX_TEST_SOCKETS));
-        Self(Arc::new(Parts { manager, shards, metrics, notes, violations, apply_turn, contract_turn, test_sockets }))
+        let fetcher = OnceLock::new();
+        Self(Arc::new(Parts {
+            manager,
+            shards,
+            metrics,
+            notes,
+            violations,
+            apply_turn,
+            contract_turn,
+            fetcher,
+            test_sockets,
+        }))
+    }
+
+    /// Has contracts fetched by URL from now on. Only the first call counts.
+    #[must_use]
+    pub fn fetching_with(self, fetcher: Fetcher) -> Self {
+        let _ = self.0.fetcher.set(fetcher);
+        self
+    }
+
+    fn fetcher(&self) -> Option<&Fetcher> {
+        self.0.fetcher.get()
     }
 
     fn manager(&self) -> &Manager {
@@ -149,6 +175,7 @@ fn described() -> OpenApiRouter<Admin> {
     let resources = OpenApiRouter::new()
         .merge(projects::routes())
         .merge(apis::routes())
+        .merge(docs::routes())
         .merge(policies::routes())
         .merge(contracts::routes())
         .merge(violations::routes())

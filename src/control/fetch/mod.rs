@@ -22,17 +22,21 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::ClientConfig;
+use tokio::sync::Semaphore;
 
 use self::get::{Answer, get};
 use self::rules::Rules;
 use self::url::Url;
 use super::resolver::{Question, Resolver};
+use crate::config::file::Configuration;
 use crate::contract::Sources;
 use crate::contract::sources::MAX_BYTES;
-use crate::tls::client::{ClientFiles, ClientTls};
+use crate::tls::client::{ClientFiles, ClientTls, Trust};
 
 /// The limit of a whole fetch.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
+/// The fetches at a time. Others wait for their turn.
+const MAX_FETCHES: usize = 2;
 /// The redirects in a row that are followed.
 const MAX_REDIRECTS: usize = 3;
 
@@ -67,26 +71,45 @@ pub enum RemoteRefs {
 }
 
 /// The settings that a reload may change.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The hosts that may be asked.
     pub rules: Rules,
     /// The DNS servers to ask; none for the host's own.
     pub resolver: Vec<SocketAddr>,
+    /// The authorities that vouch for hosts.
+    pub trust: Trust,
+    /// The limit of a whole fetch.
+    pub timeout: Duration,
 }
 
-/// Fetches contracts. Clones share the settings.
+impl Settings {
+    /// The settings of a configuration: the authorities that the host trusts, and [`TIMEOUT`].
+    #[must_use]
+    pub fn of(configuration: &Configuration) -> Self {
+        Self {
+            rules: Rules(configuration.contract_sources.clone()),
+            resolver: configuration.resolver.clone(),
+            trust: Trust::Host,
+            timeout: TIMEOUT,
+        }
+    }
+}
+
+/// Fetches contracts. Clones share the settings and the turns.
 #[derive(Clone, Debug)]
 pub struct Fetcher {
     resolver: Resolver,
     settings: Arc<ArcSwap<Settings>>,
+    turns: Arc<Semaphore>,
 }
 
 impl Fetcher {
     /// A fetcher that looks names up with `resolver`.
     #[must_use]
     pub fn new(resolver: Resolver, settings: Settings) -> Self {
-        Self { resolver, settings: Arc::new(ArcSwap::from_pointee(settings)) }
+        let turns = Arc::new(Semaphore::new(MAX_FETCHES));
+        Self { resolver, settings: Arc::new(ArcSwap::from_pointee(settings)), turns }
     }
 
     /// Changes the settings; a fetch that runs keeps those it began with.
@@ -102,6 +125,8 @@ impl Fetcher {
         let url: Url = url.parse().map_err(FetchError::Url)?;
         let settings = self.settings.load_full();
         settings.rules.check_host(&url).map_err(FetchError::NotAllowed)?;
+        // The semaphore is never closed.
+        let _turn = self.turns.acquire().await;
         let fetching = async {
             let mut fetch = Fetch::begin(&self.resolver, &settings).await?;
             match refs {
@@ -109,8 +134,11 @@ impl Fetcher {
                 RemoteRefs::Fetched => remote::all(&mut fetch, &url).await,
             }
         };
-        let late = || FetchError::Failed(format!("{}: no document within {} s", url.authority(), TIMEOUT.as_secs()));
-        tokio::time::timeout(TIMEOUT, fetching).await.unwrap_or_else(|_| Err(late()))
+        let late = || {
+            let limit = settings.timeout.as_secs_f32();
+            FetchError::Failed(format!("{}: no document within {limit} s", url.authority()))
+        };
+        tokio::time::timeout(settings.timeout, fetching).await.unwrap_or_else(|_| Err(late()))
     }
 }
 
@@ -127,7 +155,8 @@ struct Fetch<'f> {
 impl<'f> Fetch<'f> {
     async fn begin(resolver: &'f Resolver, settings: &'f Settings) -> Result<Self, FetchError> {
         // The host's authorities are read anew, as they are now: a fetch is rare.
-        let loaded = tokio::task::spawn_blocking(|| ClientTls::load(&ClientFiles::default())).await;
+        let files = ClientFiles { trust: settings.trust.clone(), identity: None };
+        let loaded = tokio::task::spawn_blocking(move || ClientTls::load(&files)).await;
         let trust = match loaded {
             Ok(Ok(trust)) => trust.for_shard_without_resumption(),
             Ok(Err(error)) => return Err(FetchError::Failed(error.to_string())),

@@ -4,11 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use crate::config::contract_source::HTTPS_PORT;
 use crate::proto::authority::{Authority, canonical};
 use crate::routing::name;
 
-/// The port of https.
-pub const HTTPS_PORT: u16 = 443;
 /// The longest URL, in bytes.
 const MAX_BYTES: usize = 2_048;
 

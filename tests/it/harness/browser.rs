@@ -25,13 +25,19 @@ pub(crate) fn find() -> Option<PathBuf> {
     found
 }
 
-/// The command that opens a browser without a window. The page's address follows.
+/// The command that opens a browser without a window, which stays until it is ended. The page's address follows.
 pub(crate) fn command(browser: &Path, profile: &str) -> Command {
+    let mut command = windowless(browser, profile);
+    command.arg("--remote-debugging-port=0");
+    command
+}
+
+fn windowless(browser: &Path, profile: &str) -> Command {
     let mut command = Command::new(browser);
     command
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
         .args(["--disable-sync", "--disable-background-networking", "--disable-component-update"])
-        .args(["--disable-dev-shm-usage", "--no-proxy-server", "--remote-debugging-port=0"])
+        .args(["--disable-dev-shm-usage", "--no-proxy-server"])
         .arg(format!("--user-data-dir={profile}"));
     command
 }
@@ -66,7 +72,7 @@ pub(crate) struct Opened {
 
 /// Opens a page until it is loaded. `profile` is a folder for the browser alone.
 pub(crate) fn opened(browser: &Path, profile: &str, url: &str) -> Opened {
-    let mut command = command(browser, profile);
+    let mut command = windowless(browser, profile);
     let run = command.args(["--enable-logging=stderr", "--timeout=30000", "--dump-dom", url]).output().unwrap();
     let told = String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success(), "the browser ended with {}: {told}", run.status);

@@ -4,7 +4,7 @@
 //! - [`peer`] is one end of a TCP connection; [`client`] writes handshakes; [`upstream`] listens where the proxy dials; [`frame`] writes frames,
 //!   with the octets of [`framing`], which the simulator uses too.
 //! - [`script`] is an upstream that plays a script; [`came`] is all that came from the other end, read as an HTTP answer.
-//! - [`pki`] makes certificates, [`secure`] speaks TLS with them, [`site`] is a proxy that has some.
+//! - [`pki`] makes certificates, [`secure`] speaks TLS with them, [`site`] is a proxy that has some, and [`https`] serves files.
 //! - [`loads`] are traffic patterns that several tests run; [`wait`] waits for conditions; [`patient`] retries interrupted reads.
 //! - [`dns`] answers DNS queries; [`namespace`] gives a test a network of its own; [`tools`] finds programs, and [`browser`] one of them; [`terminal`] is one that commands ask at; [`documents`] reads the documentation.
 //! - [`contracts`], [`invariants`] and [`routes`] are what `tests/fuzz` checks too: rules that hold for any input, and a second implementation of routing.
@@ -20,6 +20,7 @@ pub(crate) mod dns;
 pub(crate) mod documents;
 pub(crate) mod frame;
 pub(crate) mod framing;
+pub(crate) mod https;
 pub(crate) mod invariants;
 pub(crate) mod loads;
 pub(crate) mod messages;

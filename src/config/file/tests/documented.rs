@@ -94,6 +94,7 @@ fn another(name: &str, value: &str) -> String {
         "cpus" => "\"0\"".to_owned(),
         "trusted_proxies" | "proxy_protocol" => "[\"10.0.0.1\"]".to_owned(),
         "resolver" => "[\"10.0.0.53\"]".to_owned(),
+        "allow_url_import" => "[\"a.test:8443\", \"10.0.0.0/8\"]".to_owned(),
         "allowed_hosts" | "hosts" => "[\"a.test\"]".to_owned(),
         "listen" => value.replace(":9600", ":9700").replace(":809", ":909").replace(":808", ":908"),
         "format" => "\"json\"".to_owned(),

@@ -7,11 +7,11 @@ use tower::ServiceExt;
 
 use super::{Node, SECRET};
 
-const CHAT: &str = "asyncapi: 2.6.0\ninfo: {title: Chat, version: 1.2.0}\nservers: {p: {url: 'ws://127.0.0.1:9000', protocol: ws}}\n\
+pub(super) const CHAT: &str = "asyncapi: 2.6.0\ninfo: {title: Chat, version: 1.2.0}\nservers: {p: {url: 'ws://127.0.0.1:9000', protocol: ws}}\n\
     channels: {'/rooms/{id}': {parameters: {id: {schema: {type: string}}}, publish: {message: {payload: {type: string}}}}}\n";
 
 /// Sends bytes as an upload. The status, the header `Location`, and the body.
-async fn upload(node: &Node, query: &str, kind: &str, bytes: &[u8]) -> (u16, String, Value) {
+pub(super) async fn upload(node: &Node, query: &str, kind: &str, bytes: &[u8]) -> (u16, String, Value) {
     let request = Request::post(format!("/api/v1/contracts{query}"))
         .header("host", "localhost")
         .header("authorization", format!("Bearer {SECRET}"))
@@ -26,7 +26,7 @@ async fn upload(node: &Node, query: &str, kind: &str, bytes: &[u8]) -> (u16, Str
     (status, location, serde_json::from_slice(&body).unwrap())
 }
 
-const FILE: &str = "application/octet-stream";
+pub(super) const FILE: &str = "application/octet-stream";
 
 #[tokio::test]
 async fn an_upload_is_kept_and_a_definition_may_refer_to_it() {

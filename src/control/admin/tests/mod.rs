@@ -1,6 +1,7 @@
 //! The handlers over a real store, with shards that take everything at once.
 
 mod contracts;
+mod docs;
 mod fields;
 mod flows;
 

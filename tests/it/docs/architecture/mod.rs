@@ -78,7 +78,8 @@ fn every_folder_of_the_product_has_a_row_in_the_table_of_imports() {
     let mut folders: Vec<String> = fs::read_dir(root)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_dir())
+        // Templates are no module.
+        .filter(|path| path.join("mod.rs").is_file())
         .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
         .collect();
     folders.sort();

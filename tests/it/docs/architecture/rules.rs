@@ -20,9 +20,15 @@ pub(super) const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("contract", &["api", "routing"]),
     ("declare", &["api", "proto", "routing"]),
     ("config", &["api", "engine", "proto", "routing", "tls"]),
-    ("control", &["api", "command", "config", "declare", "engine", "proto", "routing", "tls"]),
+    ("control", &["api", "command", "config", "contract", "declare", "engine", "proto", "routing", "tls"]),
     ("node", &["api", "command", "config", "control", "declare", "engine", "proto", "proxy", "routing", "tls"]),
-    ("cli", &["api", "command", "config", "control", "declare", "engine", "node", "proto", "proxy", "routing", "tls"]),
+    (
+        "cli",
+        &[
+            "api", "command", "config", "contract", "control", "declare", "engine", "node", "proto", "proxy",
+            "routing", "tls",
+        ],
+    ),
 ];
 
 /// Folders that run on shards. `engine` alone of them has the clock and the ring.
