@@ -1,7 +1,7 @@
 //! `ringway apply`, `diff` and `export`: APIs as files say them (docs/declarative.md). What has to be done is worked out by
 //! `declare`; here it is asked of a node.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::api::reference::Reference;
@@ -9,12 +9,12 @@ use super::api::target_check;
 use super::client::{Client, ResourcePath};
 use super::global_options::GlobalOptions;
 use super::output::{Format, count, note, print};
-use super::{Failure, env};
+use super::{Failure, contract_source, env};
 use crate::api::view::apply::{Applied, AppliedStep, DocumentFile, Documents};
 use crate::api::{Api, ApiKey, Definition, EnvironmentName, Revision};
 use crate::declare::node::{held, held_of, lines};
 use crate::declare::written::Written;
-use crate::declare::{Document, Node, diff, files, plan, read};
+use crate::declare::{Document, Held, Node, diff, files, plan, read};
 
 /// The promise of `apply` about APIs that the files do not name.
 const STAYS: &str = "what the files do not name stays as it is";
@@ -57,13 +57,22 @@ pub(super) struct ExportArgs {
     /// Export this API only: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
     #[arg(long, value_name = "REF")]
     api: Option<Reference>,
+    /// Write a file for each API into this folder, and beside it its contract as it was uploaded
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &ApplyArgs, globals: &GlobalOptions) -> Result<ExitCode, Failure> {
     // Mistakes in the files are told without a node.
-    let files = args.sources.texts()?;
-    documents(&files)?;
+    let mut files = args.sources.texts()?;
+    let contracts = files::read_contracts(&mut files);
+    let documents = documents(&files)?;
     let client = Client::new(globals)?;
+    for contract in documents.iter().filter_map(|document| document.definition.contract.as_ref()) {
+        if let Some(bytes) = contracts.get(&contract.digest) {
+            contract_source::upload(contract, bytes.clone(), &client)?;
+        }
+    }
     let asked = Documents { files, dry_run: args.dry_run };
     let applied: Applied = client.post(&ResourcePath::new(["apply"]), &asked)?;
     let table = |steps: &Vec<AppliedStep>| steps.iter().map(|it| format!("{}\n", it.step)).collect();
@@ -95,7 +104,9 @@ fn deployments(steps: &[AppliedStep]) -> Vec<(ApiKey, String)> {
 }
 
 pub(super) fn diff(args: &DiffArgs, globals: &GlobalOptions) -> Result<ExitCode, Failure> {
-    let documents = documents(&args.sources.texts()?)?;
+    let mut files = args.sources.texts()?;
+    let _ = files::read_contracts(&mut files);
+    let documents = documents(&files)?;
     let mut client = Client::new(globals)?;
     let held = held_of(&mut client, &documents)?;
     // What cannot be done has no difference worth showing.
@@ -113,13 +124,46 @@ pub(super) fn export(args: &ExportArgs, globals: &GlobalOptions) -> Result<ExitC
     if let Some(key) = key.filter(|_| held.apis.is_empty()) {
         return Err(Failure::Failed(format!("{key} is not there, or is retired: a retired API is not exported")));
     }
+    if let Some(folder) = &args.dir {
+        return export_to(folder, &held, &client);
+    }
     let documents: Vec<Written> = held.apis.values().map(Written::held).collect();
+    let contracts = held.apis.values().filter(|held| held.api.definition.contract.is_some()).count();
+    if contracts > 0 {
+        note(&format!(
+            "{} by digest alone: --dir DIR writes the documents too",
+            if contracts == 1 { "a contract is named".to_owned() } else { format!("{contracts} contracts are named") }
+        ));
+    }
     if globals.output == Format::Json {
         Format::Json.write(&documents, |_| String::new())?;
         return Ok(ExitCode::SUCCESS);
     }
     let texts: Result<Vec<String>, String> = documents.iter().map(Written::yaml).collect();
     print(&texts.map_err(Failure::Failed)?.join("---\n"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes each API and its contract into files of a folder, which `apply -f` reads as a whole.
+fn export_to(folder: &Path, held: &Held, client: &Client) -> Result<ExitCode, Failure> {
+    let failed = |path: &Path, error: std::io::Error| Failure::Failed(format!("{}: {error}", path.display()));
+    std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).map_err(|error| failed(&path, error))
+    };
+    for held in held.apis.values() {
+        let mut written = Written::held(held);
+        let stem = written.file_stem();
+        if let Some(contract) = &held.api.definition.contract {
+            let bytes = client.bytes(&contract_source::place(&contract.digest))?;
+            let name = format!("{stem}.contract.{}", contract_source::ending(contract, &bytes));
+            write(&name, &bytes)?;
+            written.name_contract(name);
+        }
+        write(&format!("{stem}.yaml"), written.yaml().map_err(Failure::Failed)?.as_bytes())?;
+    }
+    note(&format!("{} written to {}", count(held.apis.len() as u64, "API"), folder.display()));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,11 +1,9 @@
 //! Confirmation of a change that cannot be undone, or that others notice: asked for at a terminal, given as `--yes`
 //! anywhere else. Silence never counts as a yes.
 
-use std::io::{self, IsTerminal, Write};
-
 use super::Failure;
 use super::global_options::GlobalOptions;
-use super::output::without_controls;
+use super::question::{ask, unable_to_ask};
 
 /// The flag of every command that asks.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
@@ -27,25 +25,10 @@ impl Confirmation {
         if let Some(why) = unable_to_ask(globals) {
             return Err(Failure::Usage(format!("not confirmed: {what}\n  {why}; --yes does it without a question")));
         }
-        let _ = write!(io::stderr(), "{}? [y/N] ", without_controls(what));
-        let mut answer = String::new();
-        io::stdin().read_line(&mut answer)?;
-        match answer.trim().to_ascii_lowercase().as_str() {
+        let answer = ask(&format!("{what}? [y/N]"))?.unwrap_or_default();
+        match answer.to_ascii_lowercase().as_str() {
             "y" | "yes" => Ok(()),
             _ => Err(Failure::Failed("not confirmed: nothing was changed".to_owned())),
         }
-    }
-}
-
-/// The reason that nobody can be asked.
-fn unable_to_ask(globals: &GlobalOptions) -> Option<&'static str> {
-    if globals.no_input {
-        Some("--no-input forbids the question")
-    } else if !io::stdin().is_terminal() {
-        Some("standard input is no terminal")
-    } else if !io::stderr().is_terminal() {
-        Some("standard error is no terminal")
-    } else {
-        None
     }
 }

@@ -1,13 +1,16 @@
 //! Files of documents: one file, or all `*.yaml` and `*.yml` files in a folder and below, in the order of their names; for
 //! the command line also several of these, and standard input.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::contracts::{self, Upload};
 use super::document::{Document, Origin};
 use super::read::{self, Fault, Readable};
-use crate::api::view::apply::DocumentFile;
+use crate::api::ContractDigest;
+use crate::api::view::apply::{DeclaredContract, DocumentFile};
 
 /// The most bytes of a file, and of all files together.
 const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
@@ -21,8 +24,9 @@ const MAX_DEPTH: usize = 32;
 /// # Errors
 /// All faults, with file, line and column.
 pub fn documents(path: &Path) -> Result<Vec<Document>, Vec<Fault>> {
-    let (texts, mut unread) = collect(path);
+    let (mut texts, mut unread) = collect(path);
     unread.extend(nothing_there(path, &texts, &unread));
+    let _ = read_contracts(&mut texts);
     match read::files(&texts) {
         Ok(documents) if unread.is_empty() => Ok(documents),
         Ok(_) => Err(unread),
@@ -33,13 +37,67 @@ pub fn documents(path: &Path) -> Result<Vec<Document>, Vec<Fault>> {
     }
 }
 
-/// Reads the documents of a file or a folder that can be read. A folder without files declares nothing, which is no fault.
+/// Reads the documents of a file or a folder that can be read, with the contracts that they name. A folder without files declares
+/// nothing, which is no fault.
 #[must_use]
-pub fn readable_documents(path: &Path) -> Readable {
-    let (texts, mut unread) = collect(path);
+pub fn readable_documents(path: &Path) -> (Readable, Contracts) {
+    let (mut texts, mut unread) = collect(path);
+    let contracts = read_contracts(&mut texts);
     let mut read = read::readable_files(&texts);
     read.faults.append(&mut unread);
-    read
+    (read, contracts)
+}
+
+/// The bytes of contracts, by their digests.
+pub type Contracts = BTreeMap<ContractDigest, Vec<u8>>;
+
+/// Reads the contracts that documents name by a path, which is relative to the file of the document. What cannot be read is noted
+/// in the file.
+#[must_use]
+pub fn read_contracts(files: &mut [DocumentFile]) -> Contracts {
+    let mut contracts = Contracts::new();
+    let mut total = 0_u64;
+    for file in files {
+        for path in read::contract_paths(&file.text) {
+            match contracts::upload(&beside(&file.name, &path)) {
+                Ok(Upload { bytes, main }) => {
+                    let digest = ContractDigest::of(&bytes);
+                    total = total.saturating_add(bytes.len() as u64);
+                    if total > MAX_TOTAL_BYTES {
+                        let why = format!("the contracts of all files have more than {MAX_TOTAL_BYTES} bytes");
+                        file.unread.insert(path, why);
+                        continue;
+                    }
+                    file.contracts.insert(path, DeclaredContract { digest, main });
+                    contracts.insert(digest, bytes);
+                }
+                Err(why) => drop(file.unread.insert(path, why)),
+            }
+        }
+    }
+    contracts
+}
+
+/// A path that a file names. For standard input it is relative to the current folder.
+fn beside(file: &str, path: &str) -> PathBuf {
+    if file == STANDARD_INPUT_NAME {
+        return PathBuf::from(path);
+    }
+    Path::new(file).parent().unwrap_or(Path::new("")).join(path)
+}
+
+/// Takes out the files that documents of the other files name as their contracts, or as a folder of one: in a folder with both,
+/// they are no documents.
+fn without_contracts(texts: &mut Vec<DocumentFile>) {
+    let named = texts
+        .iter()
+        .flat_map(|file| read::contract_paths(&file.text).into_iter().map(|path| beside(&file.name, &path)));
+    let named: Vec<PathBuf> = named.filter_map(|path| fs::canonicalize(path).ok()).collect();
+    if named.is_empty() {
+        return;
+    }
+    let is_named = |path: &Path| named.iter().any(|contract| path.starts_with(contract));
+    texts.retain(|file| !fs::canonicalize(&file.name).is_ok_and(|path| is_named(&path)));
 }
 
 /// The path that stands for standard input, and its name in messages.
@@ -91,13 +149,19 @@ fn has_no_document(text: &str) -> bool {
 /// The text of standard input.
 fn input() -> (Vec<DocumentFile>, Vec<Fault>) {
     match text_of(io::stdin().lock(), Path::new(STANDARD_INPUT_NAME)) {
-        Ok(text) => (vec![DocumentFile { name: STANDARD_INPUT_NAME.to_owned(), text }], Vec::new()),
+        Ok(text) => (vec![DocumentFile::new(STANDARD_INPUT_NAME.to_owned(), text)], Vec::new()),
         Err(fault) => (Vec::new(), vec![fault]),
     }
 }
 
-/// The texts that could be read, and why the others could not.
+/// The texts of documents that could be read, and why the others could not.
 fn collect(path: &Path) -> (Vec<DocumentFile>, Vec<Fault>) {
+    let (mut texts, unread) = collect_all(path);
+    without_contracts(&mut texts);
+    (texts, unread)
+}
+
+fn collect_all(path: &Path) -> (Vec<DocumentFile>, Vec<Fault>) {
     let files = match listed(path) {
         Ok(files) => files,
         Err(fault) => return (Vec::new(), vec![fault]),
@@ -107,7 +171,7 @@ fn collect(path: &Path) -> (Vec<DocumentFile>, Vec<Fault>) {
         match text(file) {
             Ok(text) => {
                 total = total.saturating_add(text.len() as u64);
-                texts.push(DocumentFile { name: file.display().to_string(), text });
+                texts.push(DocumentFile::new(file.display().to_string(), text));
             }
             Err(fault) => unread.push(fault),
         }
@@ -270,6 +334,37 @@ mod tests {
             assert!(fault.contains(says), "{says}: {faults:?}");
         }
         assert_eq!(faults.len(), 3, "all at once: {faults:?}");
+    }
+
+    #[test]
+    fn a_contract_is_read_beside_its_document_and_is_no_document() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        std::fs::create_dir_all(root.join("below/chat")).unwrap();
+        let asyncapi = "asyncapi: 2.6.0\ninfo: {title: A, version: '1.0'}\nchannels: {/: {}}\n";
+        for file in ["below/one.asyncapi.yaml", "below/chat/asyncapi.yaml"] {
+            std::fs::write(root.join(file), asyncapi).unwrap();
+        }
+        std::fs::write(root.join("below/one.yaml"), text("one") + "contract: one.asyncapi.yaml\n").unwrap();
+        let two = text("two") + "contract: {path: below/chat, perspective: client}\n";
+        std::fs::write(root.join("two.yaml"), two).unwrap();
+        let read = documents(root).unwrap();
+        let contracts: Vec<_> = read.iter().map(|document| document.definition.contract.clone().unwrap()).collect();
+        assert_eq!(contracts[0].digest, crate::api::ContractDigest::of(asyncapi.as_bytes()));
+        assert_eq!(contracts[0].main.as_deref(), Some("one.asyncapi.yaml"));
+        assert_eq!(
+            (contracts[1].main.as_deref(), contracts[1].perspective.map(|it| it.as_str())),
+            (None, Some("client"))
+        );
+        let (read, bytes) = super::readable_documents(root);
+        assert!(read.faults.is_empty() && contracts.iter().all(|contract| bytes.contains_key(&contract.digest)));
+        std::fs::write(root.join("three.yaml"), text("three") + "contract: none.yaml\n").unwrap();
+        let told = faults(root);
+        assert!(
+            told.len() == 1 && told[0].ends_with("three.yaml:6:11: contract: none.yaml: no such file or directory"),
+            "{told:?}"
+        );
+        assert_eq!(super::readable_documents(root).0.documents.len(), 2);
     }
 
     #[test]

@@ -8,8 +8,9 @@
 //!
 //! In: YAML, and what a node holds. Out: steps, each a [`Change`](crate::api::Change) with its reason; differences; YAML.
 //! Nothing that is not in a document is ever taken away, and what a document leaves out stays as it is. Everything here is
-//! pure but [`files`], which reads files, and [`node`], which reads a node.
+//! pure but [`files`] and [`contracts`], which read files, and [`node`], which reads a node.
 
+pub mod contracts;
 pub mod diff;
 pub mod document;
 pub mod files;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::document::{API_VERSION, Declared, Document, KIND};
 use super::held::HeldApi;
 use super::plan;
+use crate::api::contract::NewContractRef;
 use crate::api::request::OwnTargets;
 use crate::api::view::Status;
 use crate::api::{ApiKey, Definition, EnvironmentName, Lifecycle, Name, NewDefinition, TargetUrl};
@@ -93,6 +94,20 @@ impl Written {
             deprecated_at: None,
             sunset_at: None,
             deployments,
+        }
+    }
+
+    /// The file names of the export of this API, without an ending.
+    #[must_use]
+    pub fn file_stem(&self) -> String {
+        format!("{}-{}-{}", self.project, self.identifier, self.version)
+    }
+
+    /// Has the document name its contract by a path in place of the digest.
+    pub fn name_contract(&mut self, path: String) {
+        if let Some(NewContractRef::Given(fields)) = &mut self.definition.contract {
+            fields.digest = None;
+            fields.path = Some(path);
         }
     }
 

@@ -41,8 +41,14 @@ impl Declared {
     /// Reads the files and applies the documents in them. A document with a fault is left out, and its API stays as it is:
     /// the log and the health page say why. Blocks: not for a thread of the runtime.
     pub(super) fn apply(&self) -> Applied {
-        let Readable { documents, faults } = files::readable_documents(&self.path);
+        let (Readable { documents, faults }, contracts) = files::readable_documents(&self.path);
         let mut applied = Applied { documents: 0, faults: faults.iter().map(ToString::to_string).collect() };
+        // One that cannot be kept refuses the documents that refer to it, which then say why.
+        for bytes in contracts.values() {
+            if let Err(why) = self.manager.contracts().keep(bytes) {
+                applied.faults.push(why.to_string());
+            }
+        }
         let steps = self.apply_documents(documents, &mut applied);
         let path = self.path.display();
         if applied.faults.is_empty() {

@@ -54,7 +54,7 @@ pub(super) struct DeleteArgs {
 
 pub(super) fn create(args: &CreateArgs, client: &Client, globals: &GlobalOptions) -> Result<(), Failure> {
     let mut definition = NewDefinition::default();
-    args.definition.set(&mut definition);
+    args.definition.set(args.definition.upload(None, client)?.as_ref(), &mut definition);
     let new = NewApi {
         identifier: args.identifier.clone(),
         project: args.project.clone(),
@@ -71,7 +71,8 @@ pub(super) fn update(args: &UpdateArgs, client: &Client, globals: &GlobalOptions
     let place = place(&args.reference.key(client)?);
     let is = client.tagged::<Api>(&place)?;
     let mut new = NewDefinition::from(&is.value.definition);
-    args.definition.set(&mut new);
+    let uploaded = args.definition.upload(is.value.definition.contract.as_ref(), client)?;
+    args.definition.set(uploaded.as_ref(), &mut new);
     let put = client.put_tagged::<Api>(&place, &new, is.etag.as_deref())?;
     let api = put.value;
     let key = held::key(&api);

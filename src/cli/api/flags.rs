@@ -5,8 +5,13 @@ use std::ffi::OsStr;
 use clap::builder::{PossibleValue, TypedValueParser};
 use serde_json::Value;
 
+use crate::api::contract::{Layout, NewContractRef, Side};
 use crate::api::policy::{POLICIES, unknown};
-use crate::api::{NewDefinition, Policies};
+use crate::api::written::Written;
+use crate::api::{ContractRef, NewDefinition, Policies};
+use crate::cli::Failure;
+use crate::cli::client::Client;
+use crate::cli::contract_source::{self, ReadingFlags};
 
 #[derive(clap::Args, Debug, Default)]
 #[group(multiple = true)]
@@ -26,6 +31,22 @@ pub(super) struct DefinitionFlags {
     /// Policy of the API, such as limits.idle_timeout_ms=5m; `NAME=` takes it out; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = PolicyParser, hide_possible_values = true)]
     pub(super) policy: Vec<PolicyChange>,
+    /// Contract of the API, an AsyncAPI document: a file, a folder, a zip archive, an http:// or https:// URL, or `-` for standard
+    /// input
+    #[arg(long, value_name = "SOURCE")]
+    pub(super) contract: Option<String>,
+    /// With --contract: the AsyncAPI document of a folder or archive that has several
+    #[arg(long, value_name = "FILE", requires = "contract")]
+    main: Option<String>,
+    /// With --contract: the side that the document is written from, server or client [default: inferred, or as chosen before]
+    #[arg(long, value_name = "SIDE", requires = "contract", value_parser = str::parse::<Side>)]
+    perspective: Option<Side>,
+    /// With --contract: how channels become routes: inferred, one-socket or by-address [default: inferred, or as chosen before]
+    #[arg(long, value_name = "LAYOUT", requires = "contract", value_parser = str::parse::<Layout>)]
+    layout: Option<Layout>,
+    /// With --contract: fetch documents of other hosts that references lead to
+    #[arg(long, requires = "contract")]
+    allow_remote_refs: bool,
 }
 
 /// A change of a policy; `None` takes the policy out of the API's.
@@ -36,10 +57,31 @@ pub(super) struct PolicyChange {
 }
 
 impl DefinitionFlags {
+    /// Reads the contract and has the node keep it, if one is given. The choices that the API's contract was read with before
+    /// hold on where the flags make none.
+    pub(super) fn upload(&self, before: Option<&ContractRef>, client: &Client) -> Result<Option<ContractRef>, Failure> {
+        let Some(source) = &self.contract else { return Ok(None) };
+        // Not flattened: a group of flags whose flags are groups cannot be required.
+        let flags = ReadingFlags {
+            main: self.main.clone(),
+            perspective: self.perspective,
+            layout: self.layout,
+            allow_remote_refs: self.allow_remote_refs,
+        };
+        let mut read = contract_source::read(source, &flags)?;
+        if let Some(before) = before {
+            read.remember(before, &flags);
+        }
+        if let Some(why) = read.blocking() {
+            return Err(Failure::Configuration(why));
+        }
+        Ok(Some(read.upload(client)?.contract))
+    }
+
     /// Sets the fields that are given; the others stay as they are. `type` has no flag: it has one value.
-    pub(super) fn set(&self, definition: &mut NewDefinition) {
+    pub(super) fn set(&self, uploaded: Option<&ContractRef>, definition: &mut NewDefinition) {
         // By name, so that the compiler reports a field without a flag.
-        let NewDefinition { name, description, access, targets, kind: _, policies, contract: _ } = definition;
+        let NewDefinition { name, description, access, targets, kind: _, policies, contract } = definition;
         if let Some(given) = &self.name {
             name.clone_from(given);
         }
@@ -51,6 +93,9 @@ impl DefinitionFlags {
         }
         if let Some(given) = &self.access {
             *access = Some(given.clone());
+        }
+        if let Some(uploaded) = uploaded {
+            *contract = Some(NewContractRef::of(&Some(uploaded.clone())));
         }
         for PolicyChange { name, value } in &self.policy {
             policies.get_or_insert_default().put(name, value.clone());

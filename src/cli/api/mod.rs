@@ -2,8 +2,10 @@
 //! command sends one or two requests to the admin API and prints the answer to standard output.
 
 mod change;
+mod contract;
 mod deploy;
 mod flags;
+mod import;
 mod lifecycle;
 pub(super) mod reference;
 mod session;
@@ -32,6 +34,10 @@ pub(super) struct Args {
 enum Verb {
     /// Create an API
     Create(change::CreateArgs),
+    /// Create an API from an AsyncAPI document, or give a new one to the API that it was made from
+    Import(Box<import::ImportArgs>),
+    /// Show, compare, check and remove the contract of an API
+    Contract(contract::Args),
     /// List APIs
     List(show::ListArgs),
     /// Show an API and where it is deployed
@@ -63,8 +69,15 @@ enum Verb {
 }
 
 pub(super) fn run(args: &Args, globals: &GlobalOptions) -> Result<ExitCode, Failure> {
+    // These find the node when they need it: some of what they do needs none.
+    match &args.verb {
+        Verb::Import(args) => return import::import(args, globals).map(|()| ExitCode::SUCCESS),
+        Verb::Contract(args) => return contract::run(args, globals),
+        _ => {}
+    }
     let client = Client::new(globals)?;
     match &args.verb {
+        Verb::Import(_) | Verb::Contract(_) => Ok(()),
         Verb::Create(args) => change::create(args, &client, globals),
         Verb::List(args) => show::list(args, &client, globals),
         Verb::Show(args) => show::show(args, &client, globals),

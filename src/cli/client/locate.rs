@@ -202,7 +202,7 @@ fn reason(error: &io::Error) -> String {
 }
 
 /// The authorities that the client trusts for an https:// node.
-pub(super) fn authorities(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, Failure> {
+pub(in crate::cli) fn authorities(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, Failure> {
     let Some(path) = file else {
         let found = rustls_native_certs::load_native_certs();
         if found.certs.is_empty() {

@@ -19,6 +19,7 @@ use ureq::http::{Method, Request, Response, StatusCode, header};
 use ureq::tls::{RootCerts, TlsConfig};
 
 use self::locate::NodeAccess;
+pub(super) use self::locate::authorities;
 pub(super) use self::resource::ResourcePath;
 use super::Failure;
 use super::global_options::GlobalOptions;
@@ -35,6 +36,7 @@ const MAX_ANSWER_BYTES: u64 = 64 * 1024 * 1024;
 /// Things asked for at once where all are wanted.
 const PAGE: usize = 500;
 const JSON: &str = "application/json";
+const FILE: &str = "application/octet-stream";
 
 /// A node, to be asked.
 pub(super) struct Client {
@@ -70,7 +72,7 @@ impl Client {
             .timeout_global(Some(whole))
             .user_agent(concat!("ringway/", env!("CARGO_PKG_VERSION")));
         if node.base.starts_with("https://") {
-            let roots = locate::authorities(globals.admin_ca.as_deref())?;
+            let roots = authorities(globals.admin_ca.as_deref())?;
             let roots: Vec<_> =
                 roots.iter().map(|der| ureq::tls::Certificate::from_der(der.as_ref()).to_owned()).collect();
             let roots = RootCerts::new_with_certs(&roots);
@@ -93,6 +95,33 @@ impl Client {
     /// Reads something.
     pub(super) fn get<T: DeserializeOwned>(&self, place: &ResourcePath) -> Result<T, Failure> {
         self.tagged(place).map(|tagged| tagged.value)
+    }
+
+    /// Reads something that is to be changed; `None` if it does not exist.
+    pub(super) fn tagged_if_there<T: DeserializeOwned>(
+        &self,
+        place: &ResourcePath,
+    ) -> Result<Option<Tagged<T>>, Failure> {
+        let response = self.answer(&Method::GET, place, None, None)?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let response = self.accepted(response)?;
+        let etag = etag(&response);
+        Ok(Some(Tagged { value: self.read(response)?, etag }))
+    }
+
+    /// Reads a file as it is.
+    pub(super) fn bytes(&self, place: &ResourcePath) -> Result<Vec<u8>, Failure> {
+        let mut response = self.send(&Method::GET, place, None, None)?;
+        let reader = response.body_mut().with_config().limit(MAX_ANSWER_BYTES);
+        reader.read_to_vec().map_err(|error| Failure::Failed(self.node.unreachable(&error)))
+    }
+
+    /// Sends a file as it is.
+    pub(super) fn upload<T: DeserializeOwned>(&self, place: &ResourcePath, bytes: Vec<u8>) -> Result<T, Failure> {
+        let response = self.send(&Method::POST, place, Some((FILE, bytes)), None)?;
+        self.read(response)
     }
 
     /// Reads something that is to be changed.
@@ -136,7 +165,7 @@ impl Client {
 
     /// Makes something, or has something done.
     pub(super) fn post<T: DeserializeOwned>(&self, place: &ResourcePath, body: &impl Serialize) -> Result<T, Failure> {
-        let response = self.send(&Method::POST, place, Some(self.body(body)?), None)?;
+        let response = self.send(&Method::POST, place, Some((JSON, self.body(body)?)), None)?;
         self.read(response)
     }
 
@@ -157,7 +186,7 @@ impl Client {
         body: &impl Serialize,
         if_match: Option<&str>,
     ) -> Result<Tagged<T>, Failure> {
-        let response = self.send(&Method::PUT, place, Some(self.body(body)?), if_match)?;
+        let response = self.send(&Method::PUT, place, Some((JSON, self.body(body)?)), if_match)?;
         let etag = etag(&response);
         Ok(Tagged { value: self.read(response)?, etag })
     }
@@ -176,7 +205,18 @@ impl Client {
         &self,
         method: &Method,
         place: &ResourcePath,
-        body: Option<Vec<u8>>,
+        body: Option<(&str, Vec<u8>)>,
+        if_match: Option<&str>,
+    ) -> Result<Response<ureq::Body>, Failure> {
+        self.accepted(self.answer(method, place, body, if_match)?)
+    }
+
+    /// Sends a request with a body of a media type, and gives back the answer.
+    fn answer(
+        &self,
+        method: &Method,
+        place: &ResourcePath,
+        body: Option<(&str, Vec<u8>)>,
         if_match: Option<&str>,
     ) -> Result<Response<ureq::Body>, Failure> {
         let uri = format!("{}/api/v1{place}", self.node.base);
@@ -191,14 +231,15 @@ impl Client {
         }
         let unfit = |error: ureq::http::Error| self.failed(&format!("the request cannot be made: {error}"));
         let answer = match body {
-            Some(body) => self.agent.run(request.header(header::CONTENT_TYPE, JSON).body(body).map_err(unfit)?),
+            Some((kind, body)) => self.agent.run(request.header(header::CONTENT_TYPE, kind).body(body).map_err(unfit)?),
             None => self.agent.run(request.body(()).map_err(unfit)?),
         };
-        let response = answer.map_err(|error| Failure::Failed(self.node.unreachable(&error)))?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        Err(self.refusal(response))
+        answer.map_err(|error| Failure::Failed(self.node.unreachable(&error)))
+    }
+
+    /// The answer, unless it is a refusal.
+    fn accepted(&self, response: Response<ureq::Body>) -> Result<Response<ureq::Body>, Failure> {
+        if response.status().is_success() { Ok(response) } else { Err(self.refusal(response)) }
     }
 
     fn read<T: DeserializeOwned>(&self, mut response: Response<ureq::Body>) -> Result<T, Failure> {

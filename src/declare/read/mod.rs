@@ -12,10 +12,11 @@ use serde_saphyr::Location;
 
 use self::tree::{Field, Misfit, Tree};
 use super::document::{API_VERSION, Declared, Document, KIND, Origin};
+use crate::api::contract::{ContractFields, NewContractRef};
 use crate::api::misfit::hint;
 use crate::api::request::{NewApi, NewDefinition, NewDeployment, OwnTargets, moment};
 use crate::api::view::Status;
-use crate::api::view::apply::DocumentFile;
+use crate::api::view::apply::{DeclaredContract, DocumentFile};
 use crate::api::{ApiKey, Definition, EnvironmentName, FieldError, Lifecycle, Name, Problems};
 
 /// The fields of a document besides those of the definition.
@@ -35,6 +36,9 @@ const ABOUT: [&str; 10] = [
 const REQUIRED: [&str; 5] = ["apiVersion", "kind", "name", "version", "targets"];
 /// The fields of a deployment in a document.
 const DEPLOYMENT: [&str; 4] = ["environment", "revision", "targets", "status"];
+
+/// The field that names a contract.
+const CONTRACT: &str = "contract";
 
 /// True if a document, or a deployment in it, has a field of this name.
 fn is_field(name: &str) -> bool {
@@ -67,7 +71,7 @@ impl fmt::Display for Fault {
 /// # Errors
 /// The text is not YAML; or all faults of all documents in it.
 pub fn documents(file: &str, text: &str) -> Result<Vec<Document>, Vec<Fault>> {
-    readable(file, text).into_result()
+    readable(&DocumentFile::new(file.to_owned(), text.to_owned())).into_result()
 }
 
 /// The documents that can be read, and the faults of the others.
@@ -90,12 +94,12 @@ impl Readable {
 }
 
 /// Reads the documents of a file's text that can be read. A text that is not YAML has none.
-fn readable(file: &str, text: &str) -> Readable {
+fn readable(DocumentFile { name: file, text, contracts, unread }: &DocumentFile) -> Readable {
     let trees = match tree::documents(file, text) {
         Ok(trees) => trees,
         Err(fault) => return Readable { documents: Vec::new(), faults: vec![fault] },
     };
-    let mut reader = Reader { file, faults: Vec::new() };
+    let mut reader = Reader { file, contracts, unread, faults: Vec::new() };
     // `---` at the beginning or end of a file makes an empty document.
     let trees = trees.iter().filter(|tree| !tree.is_null());
     let documents = trees.filter_map(|tree| reader.document(tree)).collect();
@@ -115,8 +119,8 @@ pub fn files(files: &[DocumentFile]) -> Result<Vec<Document>, Vec<Fault>> {
 #[must_use]
 pub fn readable_files(files: &[DocumentFile]) -> Readable {
     let mut all = Readable::default();
-    for DocumentFile { name, text } in files {
-        let mut read = readable(name, text);
+    for file in files {
+        let mut read = readable(file);
         all.documents.append(&mut read.documents);
         all.faults.append(&mut read.faults);
     }
@@ -144,8 +148,29 @@ fn declared_twice(documents: &[Document]) -> (BTreeSet<ApiKey>, Vec<Fault>) {
     (twice, faults)
 }
 
+/// The paths of contracts that the documents of a text name. A text that cannot be read names none: its faults are told elsewhere.
+#[must_use]
+pub fn contract_paths(text: &str) -> BTreeSet<String> {
+    // Most texts name none, and need not be read twice.
+    if !text.contains(CONTRACT) {
+        return BTreeSet::new();
+    }
+    let trees = tree::documents("", text).unwrap_or_default();
+    let values = trees.iter().filter_map(|tree| Given(tree.fields()?).value(CONTRACT));
+    let contracts = values.filter_map(|value| NewContractRef::deserialize(value).ok());
+    contracts
+        .filter_map(|contract| match contract {
+            NewContractRef::Given(fields) => fields.path,
+            NewContractRef::None => None,
+        })
+        .collect()
+}
+
 struct Reader<'a> {
     file: &'a str,
+    contracts: &'a BTreeMap<String, DeclaredContract>,
+    /// Why contracts could not be read, by their paths.
+    unread: &'a BTreeMap<String, String>,
     faults: Vec<Fault>,
 }
 
@@ -274,6 +299,12 @@ impl Reader<'_> {
                 unread.insert(name);
             }
         }
+        if let Some(NewContractRef::Given(fields)) = &mut written.contract
+            && let Err(why) = self.resolve(fields)
+        {
+            self.fault(tree.place(CONTRACT), CONTRACT, why);
+            unread.insert(CONTRACT);
+        }
         let mut text = |name| match self.read::<String>(given, "", name) {
             Some((text, _)) => Some(text),
             None => {
@@ -300,6 +331,24 @@ impl Reader<'_> {
             return None;
         }
         checked.ok().filter(|_| self.faults.len() == before)
+    }
+
+    /// Replaces the path of a contract by its digest.
+    fn resolve(&self, fields: &mut ContractFields) -> Result<(), String> {
+        let Some(path) = &fields.path else { return Ok(()) };
+        if let Some(why) = self.unread.get(path) {
+            return Err(format!("{path}: {why}"));
+        }
+        let DeclaredContract { digest, main } = self
+            .contracts
+            .get(path)
+            .ok_or("the contract was not uploaded: the file's `contracts` must have its digest")?;
+        if fields.main.is_none() {
+            fields.main.clone_from(main);
+        }
+        fields.digest = Some(digest.to_string());
+        fields.path = None;
+        Ok(())
     }
 
     /// Fields that go with some states only.

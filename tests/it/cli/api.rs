@@ -99,7 +99,7 @@ fn an_api_lives_its_life_on_the_command_line() {
 
 /// Sends lines through a session and returns the answers; the session must end well.
 #[track_caller]
-fn talked(home: &Home, arguments: &[&str], lines: &str) -> String {
+pub(super) fn talked(home: &Home, arguments: &[&str], lines: &str) -> String {
     let mut command = Command::new(PROGRAM);
     command.args(arguments).arg("--state").arg(home.state()).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();

@@ -64,6 +64,47 @@ fn what_files_say_is_made_so_and_then_there_is_nothing_to_do() {
 }
 
 #[test]
+fn trap_26_an_export_with_its_contracts_is_the_same_api_on_another_node() {
+    let home = Home::new(USUAL);
+    let _node = home.start();
+    let folder = tempfile::tempdir().unwrap();
+    let asyncapi =
+        "asyncapi: 2.6.0\ninfo: {title: Chat, version: '1.0'}\nchannels: {/rooms: {publish: {message: {name: say}}}}\n";
+    std::fs::create_dir_all(folder.path().join("apis/docs")).unwrap();
+    write(folder.path(), "apis/docs/chat.yaml", asyncapi);
+    write(folder.path(), "apis/docs/other.yaml", "x: 1\n");
+    let contract = "contract:\n  path: docs\n  perspective: client\n  layout: by-address\n";
+    write(folder.path(), "apis/chat.yaml", &(chat("ws://127.0.0.1:9000", "Published") + contract));
+    let plain = chat("ws://127.0.0.1:9000", "Created").replace("Chat", "Plain") + "contract: plain.asyncapi.yaml\n";
+    write(folder.path(), "apis/plain.yaml", &plain);
+    write(folder.path(), "apis/plain.asyncapi.yaml", asyncapi);
+    let files = folder.path().join("apis");
+    let files = files.to_str().unwrap();
+    home.works(&["apply", "-f", files, "--dry-run"]);
+    home.works(&["apply", "-f", files]);
+    assert_eq!(home.run(&["diff", "-f", files]), (0, String::new(), String::new()));
+    assert_eq!(home.works(&["api", "contract", "show", "plain", "--raw"]), asyncapi);
+
+    let export = folder.path().join("export");
+    home.works(&["export", "--dir", export.to_str().unwrap()]);
+    let text = std::fs::read_to_string(export.join("default-chat-1.0.yaml")).unwrap();
+    assert!(text.contains("path: default-chat-1.0.contract.zip\n") && !text.contains("digest"), "{text}");
+    assert_eq!(std::fs::read_to_string(export.join("default-plain-1.0.contract.yaml")).unwrap(), asyncapi);
+    let export = export.to_str().unwrap();
+    assert_eq!(home.run(&["diff", "-f", export]), (0, String::new(), String::new()));
+
+    let other = Home::new(USUAL);
+    let node = other.try_start_with(&["--apply", export]).unwrap();
+    assert_eq!(other.works(&["export"]), home.works(&["export"]));
+    drop(node);
+
+    write(folder.path(), "apis/plain.yaml", &plain.replace("plain.asyncapi", "nothing"));
+    let (code, stdout, stderr) = home.run(&["apply", "-f", files]);
+    assert_eq!((code, stdout.as_str()), (3, ""), "{stderr}");
+    assert!(stderr.contains("contract: nothing.yaml: no such file or directory"), "{stderr}");
+}
+
+#[test]
 fn an_export_can_be_applied_where_it_comes_from_and_where_there_is_nothing() {
     let (home, other) = (Home::new(USUAL), Home::new(USUAL));
     let (_node, _other_node) = (home.start(), other.start());

@@ -6,4 +6,5 @@ mod automation;
 mod commands;
 mod config_file;
 mod demo;
+mod import;
 mod terminal_socket;

@@ -31,17 +31,29 @@ impl Terminal {
     }
 
     /// Runs a command at it and types an answer once it asks. Its exit code, and what was shown.
-    pub(crate) fn run(mut self, arguments: &[&str], typed: &str) -> (i32, String) {
-        let end = || Stdio::from(self.slave.try_clone().unwrap());
+    pub(crate) fn run(self, arguments: &[&str], typed: &str) -> (i32, String) {
+        self.talk(arguments, &[("[y/N] ", typed)])
+    }
+
+    /// Runs a command at it and types an answer after each question, in their order. Its exit code, and what was shown.
+    pub(crate) fn talk(self, arguments: &[&str], talk: &[(&str, &str)]) -> (i32, String) {
+        let Self { mut master, slave } = self;
         let mut command = Command::new(PROGRAM);
-        let mut child = command.args(arguments).stdin(end()).stderr(end()).stdout(Stdio::null()).spawn().unwrap();
+        command.args(arguments).stdin(slave.try_clone().unwrap()).stderr(slave).stdout(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        // Only the command has the terminal now: when it ends, reading fails and does not wait.
+        drop(command);
         let mut shown = Vec::new();
-        while !shown.ends_with(b"[y/N] ") {
-            let mut byte = [0];
-            self.master.read_exact(&mut byte).unwrap();
-            shown.push(byte[0]);
+        for (question, typed) in talk {
+            // Before each question ends there is nothing to type.
+            while !shown.ends_with(question.as_bytes()) {
+                let mut byte = [0];
+                let read = master.read_exact(&mut byte);
+                read.unwrap_or_else(|error| panic!("{error}: {question}: {}", String::from_utf8_lossy(&shown)));
+                shown.push(byte[0]);
+            }
+            master.write_all(typed.as_bytes()).unwrap();
         }
-        self.master.write_all(typed.as_bytes()).unwrap();
         let status = until("it ends", || child.try_wait().unwrap());
         (status.code().unwrap(), String::from_utf8(shown).unwrap())
     }

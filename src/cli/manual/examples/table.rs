@@ -98,6 +98,49 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "api import",
+        &[
+            example("Create an API from a file, after a look at its values", "ringway api import chat.yaml"),
+            example(
+                "See what a document at a URL would make, without a node",
+                "ringway api import https://example.com/asyncapi.yaml --dry-run",
+            ),
+            example(
+                "Create an API without questions, with another target",
+                "ringway api import contract.zip --target wss://chat.internal:9443 --version 1.0 --yes",
+            ),
+        ],
+    ),
+    (
+        "api contract",
+        &[example("Show the contract of an API and its routes", "ringway api contract show chat-app-api")],
+    ),
+    (
+        "api contract show",
+        &[
+            example("Show the routes of an API's contract", "ringway api contract show chat-app-api"),
+            example("Get the document as it was uploaded", "ringway api contract show chat-app-api --raw"),
+        ],
+    ),
+    (
+        "api contract diff",
+        &[example("See for whom a new document breaks something", "ringway api contract diff chat-app-api new.yaml")],
+    ),
+    (
+        "api contract validate",
+        &[
+            example("Check a document without a node", "ringway api contract validate chat.yaml"),
+            example(
+                "Check the contract of an API, for a program",
+                "ringway api contract validate chat-app-api -o json",
+            ),
+        ],
+    ),
+    (
+        "api contract remove",
+        &[example("Have an API take every path again", "ringway api contract remove chat-app-api --yes")],
+    ),
+    (
         "api create",
         &[
             example(

@@ -18,7 +18,7 @@ pub(super) const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("proxy", &["command", "engine", "proto", "routing", "tls"]),
     ("api", &["command", "proto", "routing"]),
     ("contract", &["api", "routing"]),
-    ("declare", &["api", "proto", "routing"]),
+    ("declare", &["api", "contract", "proto", "routing"]),
     ("config", &["api", "engine", "proto", "routing", "tls"]),
     ("control", &["api", "command", "config", "contract", "declare", "engine", "proto", "routing", "tls"]),
     ("node", &["api", "command", "config", "control", "declare", "engine", "proto", "proxy", "routing", "tls"]),
