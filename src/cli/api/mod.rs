@@ -4,6 +4,7 @@
 mod change;
 mod contract;
 mod deploy;
+mod docs;
 mod flags;
 mod import;
 mod lifecycle;
@@ -38,6 +39,8 @@ enum Verb {
     Import(Box<import::ImportArgs>),
     /// Show, compare, check and remove the contract of an API
     Contract(contract::Args),
+    /// Write the documentation of an API from its contract: its model as JSON, or a folder of static pages
+    Docs(Box<docs::Args>),
     /// List APIs
     List(show::ListArgs),
     /// Show an API and where it is deployed
@@ -73,11 +76,12 @@ pub(super) fn run(args: &Args, globals: &GlobalOptions) -> Result<ExitCode, Fail
     match &args.verb {
         Verb::Import(args) => return import::import(args, globals).map(|()| ExitCode::SUCCESS),
         Verb::Contract(args) => return contract::run(args, globals),
+        Verb::Docs(args) => return docs::run(args, globals).map(|()| ExitCode::SUCCESS),
         _ => {}
     }
     let client = Client::new(globals)?;
     match &args.verb {
-        Verb::Import(_) | Verb::Contract(_) => Ok(()),
+        Verb::Import(_) | Verb::Contract(_) | Verb::Docs(_) => Ok(()),
         Verb::Create(args) => change::create(args, &client, globals),
         Verb::List(args) => show::list(args, &client, globals),
         Verb::Show(args) => show::show(args, &client, globals),

@@ -1,6 +1,7 @@
 //! Tests of the command line: each starts the real program as a user would.
 
 mod api;
+mod api_docs;
 mod apply;
 mod automation;
 mod commands;

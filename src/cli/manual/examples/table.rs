@@ -141,6 +141,13 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         &[example("Have an API take every path again", "ringway api contract remove chat-app-api --yes")],
     ),
     (
+        "api docs",
+        &[
+            example("Print the model of an API's contract as JSON", "ringway api docs chat-app-api"),
+            example("Write the pages of a document, without a node", "ringway api docs --from chat.yaml --html pages"),
+        ],
+    ),
+    (
         "api create",
         &[
             example(
