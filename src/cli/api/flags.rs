@@ -37,16 +37,16 @@ pub(super) struct DefinitionFlags {
     pub(super) contract: Option<String>,
     /// With --contract: the AsyncAPI document of a folder or archive that has several
     #[arg(long, value_name = "FILE", requires = "contract")]
-    main: Option<String>,
+    pub(super) main: Option<String>,
     /// With --contract: the side that the document is written from, server or client [default: inferred, or as chosen before]
     #[arg(long, value_name = "SIDE", requires = "contract", value_parser = str::parse::<Side>)]
-    perspective: Option<Side>,
+    pub(super) perspective: Option<Side>,
     /// With --contract: how channels become routes: inferred, one-socket or by-address [default: inferred, or as chosen before]
     #[arg(long, value_name = "LAYOUT", requires = "contract", value_parser = str::parse::<Layout>)]
-    layout: Option<Layout>,
+    pub(super) layout: Option<Layout>,
     /// With --contract: fetch documents of other hosts that references lead to
     #[arg(long, requires = "contract")]
-    allow_remote_refs: bool,
+    pub(super) allow_remote_refs: bool,
 }
 
 /// A change of a policy; `None` takes the policy out of the API's.
