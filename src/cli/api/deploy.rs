@@ -120,6 +120,8 @@ pub(super) fn switch(args: &PlaceArgs, verb: &str, client: &Client, globals: &Gl
     } else {
         note(&is);
     }
+    // The node tries nothing for a deployment that is stopped.
+    target_check::warn(&key, deployment.environment.as_str(), client);
     write(&deployment, globals)
 }
 

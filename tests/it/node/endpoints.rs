@@ -357,6 +357,11 @@ fn b3_whoever_deploys_is_warned_of_targets_that_cannot_be_reached() {
     let (code, _, stderr) = home.run(&["api", "deploy", "chat", "--env", "production"]);
     assert_eq!(code, 0, "the change is made all the same: {stderr}");
     assert!(stderr.contains(&format!("warning: {}: cannot be reached", targets[0])), "{stderr}");
+    let place = ["chat", "--env", "production"];
+    let (_, _, stopped) = home.run(&[&["api", "stop"][..], &place].concat());
+    assert!(!stopped.contains("warning"), "{stopped}");
+    let (_, _, started) = home.run(&[&["api", "start"][..], &place].concat());
+    assert!(started.contains(&format!("warning: {}: cannot be reached", targets[0])), "{started}");
     let good = Endpoint::new(Manner::Opens);
     let api = node.make("Good", &[good.target()]);
     node.deploy(&api, "development");
