@@ -42,7 +42,7 @@ use world::World;
 const SEEDS: u64 = 10_000;
 const OPERATOR_SEEDS: u64 = 2_500;
 const FAILOVER_SEEDS: u64 = 10_000;
-const PLAIN_SEEDS: u64 = 2_000;
+const PLAIN_SEEDS: u64 = 1_000;
 
 /// The ends that the seeds must reach: otherwise they prove too little.
 const EVERY_END: [&str; 32] = [

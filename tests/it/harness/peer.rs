@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tungstenite::handshake::derive_accept_key;
 
@@ -95,9 +95,15 @@ impl<S: Wire> Peer<S> {
     /// Reads all that comes until the end, or until nothing has come for `patience`.
     #[track_caller]
     pub(crate) fn all(&mut self, patience: Duration) -> Came {
-        self.stream.socket().set_read_timeout(Some(patience)).unwrap();
+        // Pings keep a connection talking: the patience is for all of it.
+        let until = Instant::now() + patience;
         let mut chunk = vec![0; 1 << 16];
         let ended = loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break Ended::Open;
+            }
+            self.stream.socket().set_read_timeout(Some(left)).unwrap();
             match again(|| self.stream.read(&mut chunk)) {
                 Ok(0) => break Ended::Fin,
                 Ok(n) => self.buffer.extend(&chunk[..n]),

@@ -10,7 +10,7 @@ use crate::harness::{Upstream, until};
 #[test]
 fn a23_bytes_that_nobody_reads_are_shown_and_bounded_by_the_options() {
     let bounds = ["client_send", "client_receive", "upstream_send", "upstream_receive"];
-    let options: String = bounds.iter().map(|name| format!("limits.{name}_buffer_bytes = \"32KiB\"\n")).collect();
+    let options: String = bounds.iter().map(|name| format!("limits.{name}_buffer_bytes = \"8KiB\"\n")).collect();
     let (node, upstream) = (Node::start(&options), Upstream::listen());
     let (_, base) = node.serve("feed", &[ws(upstream.address())]);
     let (client, mut server, ..) = through(node.external("development"), &base, &upstream);
@@ -32,10 +32,10 @@ fn a23_bytes_that_nobody_reads_are_shown_and_bounded_by_the_options() {
     until("the figures show it", || {
         (figure("client", "send") > 0.0 && figure("upstream", "receive") > 0.0).then_some(())
     });
-    for (side, queue) in [("client", "send"), ("upstream", "receive")] {
+    // The kernel doubles what it is asked for. It begins a last segment of up to 64 KiB before a buffer for sending is full.
+    for (side, queue, bound) in [("client", "send", 16_384.0 + 65_536.0), ("upstream", "receive", 16_384.0)] {
         let bytes = figure(side, queue);
-        // The kernel doubles what it is asked for, and counts its own overhead in it.
-        assert!(bytes <= 2.0 * 65536.0, "{side} {queue}: {bytes}");
+        assert!(bytes <= bound, "{side} {queue}: {bytes}");
     }
     drop((client, server));
 }
