@@ -176,6 +176,13 @@ fn what_the_document_lacks_is_named_with_its_flag_and_what_is_wrong_with_its_lin
     let text = chat("ws://a", TEXT).replace("asyncapi: 2.6.0", "asyncapi: 1.2.0");
     fails(&text, &[], 3, &["--> a.yaml:1:11", "1 | asyncapi: 1.2.0", "blocks routing: nothing was made"]);
     fails("a: [", &[], 3, &["a.yaml"]);
+    let text = "asyncapi: 2.6.0\ninfo: {title: A, version: '1.0'}\nchannels:\n  /: {$ref: 'more.yaml#/x'}\n";
+    fails(
+        text,
+        &[],
+        3,
+        &["no file `more.yaml`", "import the folder that has them all, and name the document with --main"],
+    );
     fails(&chat("ws://a", TEXT), &["--version", "one"], 3, &["version"]);
     let (code, _, stderr) = run(&["api", "import", "/nowhere.yaml", "--dry-run"]);
     assert!(code == 1 && stderr.contains("/nowhere.yaml: no such file"), "{stderr}");
@@ -223,6 +230,13 @@ fn a_new_contract_for_an_api_shows_for_whom_it_breaks_and_remembers_how_it_was_r
     assert!(code == 1 && stderr.contains("--contract SOURCE gives it one"), "{stderr}");
     home.works(&["api", "update", "team-chat", "--contract", &file]);
     home.works(&["api", "contract", "validate", "team-chat"]);
+
+    home.works(&["api", "lifecycle", "team-chat", "--to", "published", "--yes"]);
+    for state in ["deprecated", "retired"] {
+        home.works(&["api", "lifecycle", "team-chat", "--to", state, "--yes"]);
+    }
+    let (code, _, stderr) = home.run(&["api", "import", &file]);
+    assert!(code == 0 && stderr.contains("created default/team-chat:1.0"), "the key is free again: {stderr}");
 }
 
 #[test]
@@ -230,7 +244,7 @@ fn a_document_is_checked_without_a_node() {
     let folder = tempfile::tempdir().unwrap();
     let file = write(folder.path(), "chat.yaml", &chat("ws://a", TEXT));
     let (code, _, stderr) = run(&["api", "contract", "validate", &file]);
-    assert!(code == 0 && stderr.contains("chat.yaml: 1 route, 0 problems that block validation"), "{stderr}");
+    assert!(code == 0 && stderr.contains("chat.yaml: 1 route, 0 problems in the way of validation"), "{stderr}");
     let broken = write(folder.path(), "broken.yaml", &chat("ws://a", "$ref: '#/components/schemas/none'"));
     let (_, stdout, _) = run(&["api", "contract", "validate", &broken, "-o", "json"]);
     let problem = &json(&stdout)["problems"][0];

@@ -185,12 +185,12 @@ fn validate(args: &ValidateArgs, globals: &GlobalOptions) -> Result<(), Failure>
     let [routing, validation, notes] =
         [Level::BlocksRouting, Level::BlocksValidation, Level::Note].map(|level| problems.count(level) as u64);
     if !read.contract.is_routable() {
-        let them = count(routing, "problem");
-        return Err(Failure::Configuration(format!("{}: {them} that block routing", read.sources.main())));
+        let them = if routing == 1 { "1 problem blocks".to_owned() } else { format!("{routing} problems block") };
+        return Err(Failure::Configuration(format!("{}: {them} routing", read.sources.main())));
     }
     let routes = read.contract.model.as_ref().map_or(0, |model| model.routes.len() as u64);
     note(&format!(
-        "{}: {}, {} that block validation, {}",
+        "{}: {}, {} in the way of validation, {}",
         read.sources.main(),
         count(routes, "route"),
         count(validation, "problem"),

@@ -11,7 +11,7 @@ use self::values::Values;
 use super::{place, show};
 use crate::api::contract::NewContractRef;
 use crate::api::written::Written;
-use crate::api::{Api, ApiKey, ContractRef, NewApi, NewDefinition};
+use crate::api::{Api, ApiKey, ContractRef, Lifecycle, NewApi, NewDefinition};
 use crate::cli::client::{Client, ResourcePath, Tagged};
 use crate::cli::contract_source::{self, ReadContract, ReadingFlags};
 use crate::cli::global_options::GlobalOptions;
@@ -102,14 +102,22 @@ fn refuse_unroutable(read: &ReadContract, globals: &GlobalOptions) -> Result<(),
     report::problems(read, globals)?;
     let count = read.contract.problems.count(crate::contract::Level::BlocksRouting);
     let them = if count == 1 { "1 problem blocks".to_owned() } else { format!("{count} problems block") };
-    Err(Failure::Configuration(format!("{}: {them} routing: nothing was made", read.sources.main())))
+    let lacks_files = read.contract.problems.list().iter().any(|problem| problem.rule == "ref-file");
+    let advice = if lacks_files {
+        "\n  references lead to other files: import the folder that has them all, and name the document with --main"
+    } else {
+        ""
+    };
+    Err(Failure::Configuration(format!("{}: {them} routing: nothing was made{advice}", read.sources.main())))
 }
 
 /// Looks up what the import would change. The choices that a contract of the API was read with are taken over.
 fn plan(read: &mut ReadContract, values: &Values, args: &ImportArgs, client: &Client) -> Result<Plan, Failure> {
     let (key, _) =
         values.new_api(&read.reference)?.check().map_err(|problems| Failure::Configuration(problems.to_string()))?;
-    let existing = client.tagged_if_there::<Api>(&place(&key))?;
+    // The key of a retired API is free for a new one.
+    let found = client.tagged_if_there::<Api>(&place(&key))?;
+    let existing = found.filter(|api| api.value.lifecycle != Lifecycle::Retired);
     let before = existing.as_ref().and_then(|api| api.value.definition.contract.clone());
     let changes = match &before {
         Some(before) => {
