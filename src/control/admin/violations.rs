@@ -15,7 +15,7 @@ use crate::control::http::problem::Refused;
 use crate::control::violations::ViolationFilter;
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {
-    OpenApiRouter::new().routes(routes!(list))
+    OpenApiRouter::new().routes(routes!(violations))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -45,7 +45,7 @@ struct Asked {
         (status = 200, body = Page<Violation>, description = "A page of samples"),
         (status = 404, description = "`api-not-found`"),
         (status = 422, description = "`fields-invalid`")))]
-async fn list(
+async fn violations(
     State(admin): State<Admin>,
     Names(place): Names<apis::Place>,
     Query(asked): Query<Asked>,
