@@ -117,6 +117,7 @@ impl Shelf {
             deployed_by: "me".to_owned(),
             url: None,
             endpoints: None,
+            channels: None,
         });
         api.deployments.sort_by_key(|it| environments().iter().position(|known| *known == it.environment));
     }

@@ -26,6 +26,7 @@ use super::{NodeError, addresses};
 use crate::command::Command;
 use crate::config::file::{Configuration, Opened};
 use crate::control::admin::Admin;
+use crate::control::contracts::Contracts;
 use crate::control::endpoints;
 use crate::control::fetch::{self, Fetcher};
 use crate::control::http::guard::AllowedHosts;
@@ -107,7 +108,9 @@ impl ControlPlane {
         let patience = configuration.policies.connect_timeout;
         let runtime = BackgroundRuntime::start("control")?;
         let resolver = Resolver::start(runtime.handle(), patience);
-        let publisher = ShardPublisher::new(configuration, opened, resolver.clone(), addresses::listening(bound));
+        let contracts = Contracts::of(state.path());
+        let publisher =
+            ShardPublisher::new(configuration, opened, resolver.clone(), contracts, addresses::listening(bound));
         let (outlet, published, (settings, upstream_tls)) =
             (publisher.outlet(), publisher.published(), publisher.begin());
         let environments = addresses::environments(configuration, bound);

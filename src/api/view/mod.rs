@@ -1,6 +1,7 @@
 //! The answers of the admin API, as JSON: also what the command line reads.
 
 pub mod apply;
+pub mod channels;
 pub mod connections;
 pub mod contract;
 pub mod contract_problem;
@@ -157,6 +158,9 @@ pub struct Deployment {
     /// tag's state: handshakes change them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoints: Option<Vec<endpoints::Endpoint>>,
+    /// The channels of the contract, where one deployment or API is shown; left out without a contract that has channels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<channels::ServedChannels>,
 }
 
 /// An API's lifecycle: its state, what may follow, and its history.

@@ -222,7 +222,8 @@ fn deployment_in<'a>(api: &'a Api, environment: &str) -> Option<&'a Deployment> 
 /// True if a deployment is what it was when `api` was read. The state of its endpoints is no part of it: they fail and recover
 /// by themselves, and not each answer of the node lists them.
 fn is_unchanged(api: &Api, deployment: &Deployment) -> bool {
-    let without_endpoints = |deployment: &Deployment| Deployment { endpoints: None, ..deployment.clone() };
+    let without_endpoints =
+        |deployment: &Deployment| Deployment { endpoints: None, channels: None, ..deployment.clone() };
     deployment_in(api, deployment.environment.as_str()).map(without_endpoints) == Some(without_endpoints(deployment))
 }
 

@@ -134,9 +134,25 @@ pub(super) fn write(api: &Api, globals: &GlobalOptions) -> Result<(), Failure> {
         let fields = table(&[], fields);
         match api.deployments.as_slice() {
             [] => fields,
-            deployments => format!("{fields}\n{}{}", deployed(deployments), endpoints(deployments)),
+            deployments => {
+                format!("{fields}\n{}{}{}", deployed(deployments), endpoints(deployments), channels(deployments))
+            }
         }
     })
+}
+
+/// A table of channels with an empty line before it; nothing where no deployment has any.
+fn channels(deployments: &[Deployment]) -> String {
+    let shown = |deployment: &Deployment| {
+        let environment = deployment.environment.to_string();
+        let channels = deployment.channels.clone();
+        let more = channels.as_ref().map_or(0, |it| it.count.saturating_sub(it.paths.len() as u64));
+        let paths = channels.map(|channels| channels.paths).unwrap_or_default();
+        let more = (more > 0).then(|| format!("({more} more)"));
+        paths.into_iter().chain(more).map(move |path| vec![environment.clone(), path]).collect::<Vec<_>>()
+    };
+    let rows: Vec<Vec<String>> = deployments.iter().flat_map(shown).collect();
+    if rows.is_empty() { String::new() } else { format!("\n{}", table(&["ENVIRONMENT", "CHANNEL"], rows.into_iter())) }
 }
 
 /// A table of endpoints with an empty line before it; nothing where the node shows none.

@@ -39,6 +39,7 @@ async fn show(State(admin): State<Admin>) -> Json<Health> {
     let restart_pending = admin.notes().restart_pending();
     problems.extend(store_problem(&store));
     problems.extend(endpoints::problems(&admin.shards().snapshot()));
+    problems.extend(endpoints::without_rules(&admin.shards().snapshot()));
     if admin.manager().is_draining() {
         let left = shards.iter().filter_map(|shard| shard.connections).fold(0, usize::saturating_add);
         problems.push(format!(

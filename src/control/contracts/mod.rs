@@ -5,6 +5,7 @@
 //! last good snapshot hold references only. Nothing here decides which files are still needed: [`Manager`](super::manage::Manager)
 //! knows the references, and calls [`Contracts::remove_unused`].
 
+pub mod channels;
 mod fault;
 mod files;
 pub mod upload;

@@ -69,6 +69,10 @@ fn what_cannot_become_routes_is_neither_kept_nor_referred_to() {
     let kept = contracts.keep(b"asyncapi: 1.2.0\n").unwrap();
     let fault = contracts.check(&reference(kept.digest)).unwrap_err();
     assert!(fault.rule == "routable" && fault.message.contains("contract:1:"), "{fault:?}");
+    let touching = CHAT.replace("/rooms", "'/{room}{id}'");
+    let rejected = contracts.take(touching.as_bytes(), Choices::default()).unwrap_err();
+    let detail = rejected.problems.detail;
+    assert!(detail.contains("`/{room}{id}` cannot be served: nothing tells the value of `id`"), "{detail}");
     let main = Some("other.yaml".to_owned());
     let zip = contracts.keep(b"PK\x03\x04").unwrap();
     let fault = contracts.check(&ContractRef { main, ..reference(zip.digest) }).unwrap_err();

@@ -1,5 +1,6 @@
 //! An upload as the admin API answers it: the reference to send in a definition, the problems, the pre-defined values.
 
+use super::channels::channels;
 use super::{ContractFault, Contracts, options};
 use crate::api::contract::{ContractRef, Layout, Side};
 use crate::api::problem::{Code, Problems};
@@ -61,7 +62,7 @@ impl Contracts {
 /// The first problem that blocks routing, as a sentence without its full stop; `None` if the contract is routable.
 pub(super) fn first_that_blocks(contract: &Contract) -> Option<String> {
     if contract.is_routable() {
-        return None;
+        return channels(contract).err();
     }
     let first = contract.problems.list().iter().find(|problem| problem.level == Level::BlocksRouting);
     Some(first.map_or_else(|| "it cannot be read".to_owned(), ToString::to_string))
@@ -70,6 +71,7 @@ pub(super) fn first_that_blocks(contract: &Contract) -> Option<String> {
 fn rejected(read: &Contract) -> Rejected {
     let blocking = read.problems.list().iter().filter(|problem| problem.level == Level::BlocksRouting);
     let told: Vec<String> = blocking.take(MAX_REPEATED).map(ToString::to_string).collect();
+    let told = if told.is_empty() { first_that_blocks(read).into_iter().collect() } else { told };
     let more = read.problems.count(Level::BlocksRouting).saturating_sub(told.len());
     let more = if more > 0 { format!("; and {more} more, see `problems`") } else { String::new() };
     let detail = format!("The contract is not kept: {}{more}.", told.join("; "));

@@ -11,15 +11,19 @@ pub mod watch;
 
 use std::fmt;
 
+use crate::api::view::channels::ServedChannels;
 use crate::api::view::endpoints::{Endpoint as View, EndpointState as ViewState};
 use crate::api::{ApiKey, Deployment};
 use crate::engine::Time;
 use crate::routing::balance::health::{EndpointHealth, EndpointState};
+use crate::routing::channels::Channels;
 use crate::routing::route::{Gate, Route, Service};
 use crate::routing::snapshot::Snapshot;
 
 /// APIs without an endpoint that works which the health page names; the others are counted.
 const MAX_NAMED: usize = 20;
+/// The most channels that are shown of a deployment.
+const MAX_CHANNELS: usize = 100;
 
 /// An endpoint, for people.
 #[must_use]
@@ -45,6 +49,11 @@ pub fn view(health: &EndpointHealth, now: Time) -> View {
     }
 }
 
+fn channels(channels: &Channels) -> ServedChannels {
+    let paths = channels.all().iter().take(MAX_CHANNELS).map(|channel| channel.path.as_ref().to_owned()).collect();
+    ServedChannels { count: u64::try_from(channels.all().len()).unwrap_or(u64::MAX), paths }
+}
+
 /// The route of a deployment, if the shards serve it.
 #[must_use]
 pub fn route_of<'a>(snapshot: &'a Snapshot, api: &ApiKey, environment: &str) -> Option<&'a Route> {
@@ -57,13 +66,14 @@ pub fn route_of<'a>(snapshot: &'a Snapshot, api: &ApiKey, environment: &str) -> 
     })
 }
 
-/// Adds the endpoints to deployments of an API.
+/// Adds what the shards serve to deployments of an API: their endpoints and channels.
 pub fn add_to(deployments: &mut [Deployment], api: &ApiKey, snapshot: &Snapshot) {
     let now = Time::of_the_clock();
     for deployment in deployments {
         let route = route_of(snapshot, api, deployment.environment.as_str());
         deployment.endpoints =
             route.map(|route| route.endpoints.iter().map(|endpoint| view(&endpoint.health, now)).collect());
+        deployment.channels = route.and_then(|route| route.channels.as_deref()).map(channels);
     }
 }
 
@@ -83,6 +93,23 @@ pub fn problems(snapshot: &Snapshot) -> Vec<String> {
 fn has_no_endpoint(route: &Route) -> bool {
     let works = |route: &Route| route.endpoints.iter().any(|endpoint| endpoint.health.works());
     route.gate == Gate::Open && route.service == Service::Relay && !works(route)
+}
+
+/// The problems of APIs whose contract cannot be loaded.
+#[must_use]
+pub fn without_rules(snapshot: &Snapshot) -> Vec<String> {
+    let closed = snapshot.routes().filter(|route| route.gate == Gate::Unavailable);
+    let mut problems: Vec<String> = closed
+        .map(|route| {
+            format!("{}: the contract cannot be loaded, and new clients get 503; the log says why.", Place(route))
+        })
+        .collect();
+    let more = problems.len().saturating_sub(MAX_NAMED);
+    problems.truncate(MAX_NAMED);
+    if more > 0 {
+        problems.push(format!("{more} more APIs have a contract that cannot be loaded."));
+    }
+    problems
 }
 
 fn problem(route: &Route) -> String {

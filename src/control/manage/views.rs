@@ -56,6 +56,7 @@ pub(super) fn deployment(environments: &Environments, key: &ApiKey, row: Deploym
         deployed_at: row.deployed_at,
         deployed_by: row.deployed_by,
         endpoints: None,
+        channels: None,
     }
 }
 

@@ -3,6 +3,8 @@
 //! In: every deployment, from the store's thread, and the configuration. Out: one snapshot for all shards, and a [`Receipt`]
 //! that tells when each shard has activated it.
 
+mod built_route;
+mod channels;
 mod environment;
 pub mod no_shards;
 mod route;

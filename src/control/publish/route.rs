@@ -12,16 +12,26 @@ use crate::api::policy::UpstreamServerName;
 use crate::api::problem::{Fault, Faults};
 use crate::api::{Deployed, Problems};
 use crate::control::resolver::{Question, Resolver};
+use crate::routing::channels::Channels;
 use crate::routing::route::{Endpoint, Gate, Route, RouteId, RouteLabels, Service, UpstreamTls};
 use crate::routing::snapshot::BasePath;
 use crate::routing::target::Target;
 use crate::tls::client;
 
+/// The part of a deployment that its contract says.
+#[derive(Debug)]
+pub(super) enum Rules {
+    /// The channels, if there are any.
+    Loaded(Option<Arc<Channels>>),
+    /// The contract cannot be loaded.
+    Unavailable,
+}
+
 /// The route of a deployment.
 ///
 /// # Errors
 /// The targets that cannot be used in the environment, and why; or the environment is not configured.
-pub(super) fn of(deployed: &Deployed, base: &RoutingBase, names: &Resolver) -> Result<Route, Problems> {
+pub(super) fn of(deployed: &Deployed, base: &RoutingBase, names: &Resolver, rules: Rules) -> Result<Route, Problems> {
     let Some(environment) = base.environments.get(deployed.environment.as_str()) else {
         let mut faults = Faults::default();
         faults.add("environment", Fault::new("configured", "this environment is not in the configuration"));
@@ -42,18 +52,23 @@ pub(super) fn of(deployed: &Deployed, base: &RoutingBase, names: &Resolver) -> R
     if endpoints.len() < deployed.targets.len() {
         return Err(faults.into_problems());
     }
+    let (channels, gate) = match (rules, gate(deployed)) {
+        (Rules::Loaded(channels), gate) => (channels, gate),
+        (Rules::Unavailable, Gate::Open) => (None, Gate::Unavailable),
+        (Rules::Unavailable, gate) => (None, gate),
+    };
     Ok(Route {
         id: RouteId(deployed.id.0),
         labels: Some(Arc::new(labels(deployed))),
         listener: environment.listener(deployed.access),
-        gate: gate(deployed),
+        gate,
         service: Service::Relay,
         endpoints: endpoints.into_boxed_slice(),
         retries: Arc::default(),
         pseudonym: Default::default(),
         preserve_host: treatment.preserve_host,
         answer_lines: notice(deployed),
-        channels: None,
+        channels,
         unlisted_paths: treatment.unlisted_paths,
         checkers: None,
         policy: treatment.policy,

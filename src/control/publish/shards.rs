@@ -1,7 +1,7 @@
 //! The publisher that sends snapshots to the shards. A route that did not change since the last snapshot is the same object in
 //! the next one, so that shards skip it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -9,18 +9,21 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tracing::{error, warn};
 
+use super::built_route::{BuiltRoute, BuiltRoutes, OnFault, build_route, was_broken};
+use super::channels::ChannelTables;
 use super::environment::RoutingBase;
 use super::{Publisher, Receipt, route};
 use crate::api::problem::Code;
 use crate::api::{Deployed, DeploymentId, Problems};
 use crate::command::{Activation, Command, Reply};
 use crate::config::file::{Configuration, Opened};
+use crate::control::contracts::Contracts;
 use crate::control::resolver::Resolver;
 use crate::engine::background;
 use crate::engine::mailbox::{Sender, Unsent};
 use crate::routing::addresses::AddressCell;
 use crate::routing::loops::{Listening, way_back};
-use crate::routing::route::{Gate, Route};
+use crate::routing::route::Gate;
 use crate::routing::settings::Settings;
 use crate::routing::snapshot::Snapshot;
 use crate::tls::client::ClientTls;
@@ -39,7 +42,8 @@ pub struct ShardPublisher {
     names: Resolver,
     listening: Listening,
     base: Arc<RoutingBase>,
-    built_routes: HashMap<DeploymentId, BuiltRoute>,
+    tables: ChannelTables,
+    built_routes: BuiltRoutes,
     /// The snapshot that is ready to be published.
     prepared: Option<Prepared>,
     number: watch::Sender<u64>,
@@ -71,45 +75,6 @@ impl Outlet {
     }
 }
 
-/// A deployment, and the route that was built from it.
-#[derive(Debug)]
-struct BuiltRoute {
-    of: Deployed,
-    /// `None` if the deployment cannot be served; a log line has said why.
-    route: Option<Arc<Route>>,
-}
-
-impl BuiltRoute {
-    /// Reuses the earlier route if the new one is equal to it: shards look at the connections of every route that is a
-    /// different object.
-    fn or_as_before(self, before: Option<&Self>) -> Self {
-        let before = before.and_then(|before| before.route.as_ref());
-        let route = self.route.map(|route| before.filter(|before| before.is_same(&route)).map_or(route, Arc::clone));
-        Self { of: self.of, route }
-    }
-
-    /// Keeps what shards found out about the endpoints that did not change.
-    fn continuing(self, before: Option<&Self>) -> Self {
-        let before = before.and_then(|before| before.route.as_ref());
-        let route = match (self.route, before) {
-            (Some(route), Some(before)) if !Arc::ptr_eq(&route, before) => {
-                Some(Arc::try_unwrap(route).map_or_else(|shared| shared, |own| Arc::new(own.continuing(before))))
-            }
-            (route, _) => route,
-        };
-        Self { of: self.of, route }
-    }
-}
-
-/// The answer to a deployment that cannot be served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum OnFault {
-    /// The whole change is refused.
-    Refuse,
-    /// The snapshot leaves the deployment out, and a log line says why.
-    LeaveOut,
-}
-
 /// Tells shards if the configuration changed with a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BaseChange {
@@ -132,7 +97,13 @@ impl ShardPublisher {
     /// [`begin`](Self::begin), and are then attached to the [`outlet`](Self::outlet).
     /// `listening` are the listeners' bound addresses.
     #[must_use]
-    pub fn new(configuration: &Configuration, opened: &Opened, names: Resolver, listening: Listening) -> Self {
+    pub fn new(
+        configuration: &Configuration,
+        opened: &Opened,
+        names: Resolver,
+        contracts: Contracts,
+        listening: Listening,
+    ) -> Self {
         let base = RoutingBase::new(configuration, opened);
         names.drop_gone_after(base.gone_name_timeout);
         Self {
@@ -140,6 +111,7 @@ impl ShardPublisher {
             names,
             listening,
             base: Arc::new(base),
+            tables: ChannelTables::new(contracts),
             built_routes: HashMap::new(),
             prepared: None,
             number: watch::Sender::new(0),
@@ -176,33 +148,37 @@ impl ShardPublisher {
         self.number.borrow().saturating_add(1)
     }
 
-    /// True if the deployment could not be served before either, and its targets, the reason for that, are unchanged. Such a
-    /// deployment must not block changes of its API.
-    fn was_broken(&self, id: DeploymentId, one: &Deployed) -> bool {
-        let before = self.built_routes.get(&id).filter(|built| built.route.is_none() && route::is_served(&built.of));
-        before.is_some_and(|built| built.of.targets == one.targets)
-    }
-
     /// Builds the snapshot of these deployments with the active configuration. `on_fault` decides for each deployment that
     /// cannot be served.
     fn built(
-        &self,
+        &mut self,
         deployed: &BTreeMap<DeploymentId, Deployed>,
-        on_fault: impl Fn(DeploymentId, &Deployed) -> OnFault,
+        on_fault: impl Fn(Option<&BuiltRoute>, &Deployed) -> OnFault,
     ) -> Result<Prepared, Problems> {
+        let number = self.next_number();
+        let Self { base, names, tables, built_routes, .. } = self;
         let mut changed = Vec::new();
         for (id, one) in deployed {
-            if self.built_routes.get(id).is_none_or(|built| built.of != *one) {
-                let built = build_route(one, &self.base, &self.names, on_fault(*id, one))?;
-                changed.push((*id, built.continuing(self.built_routes.get(id))));
+            let before = built_routes.get(id);
+            if before.is_none_or(|built| built.of != *one || built.is_unavailable()) {
+                let built = build_route(one, base, names, tables, on_fault(before, one))?;
+                let is_as_before = built.of == *one && before.is_some_and(BuiltRoute::is_unavailable);
+                let built = if is_as_before { built.or_as_before(before) } else { built };
+                changed.push((*id, built.continuing(before)));
             }
         }
-        let gone: Vec<DeploymentId> =
-            self.built_routes.keys().filter(|id| !deployed.contains_key(id)).copied().collect();
+        let gone: Vec<DeploymentId> = built_routes.keys().filter(|id| !deployed.contains_key(id)).copied().collect();
         let rebuilt: HashMap<DeploymentId, &BuiltRoute> = changed.iter().map(|(id, built)| (*id, built)).collect();
-        let routes = deployed.keys().filter_map(|id| rebuilt.get(id).copied().or_else(|| self.built_routes.get(id)));
-        let snapshot = build(&self.base, self.next_number(), routes)?;
+        let routes = deployed.keys().filter_map(|id| rebuilt.get(id).copied().or_else(|| built_routes.get(id)));
+        let snapshot = build(base, number, routes)?;
         Ok(Prepared { snapshot, changed, gone, base: None })
+    }
+
+    /// Forgets the tables of contracts that no published deployment refers to.
+    fn forget_unused_tables(&mut self) {
+        let used: HashSet<_> = self.built_routes.values().filter_map(|built| built.of.contract.as_ref()).collect();
+        self.tables.keep(&used);
+        self.tables.keep_told(|id| self.built_routes.contains_key(&id));
     }
 
     /// The command that activates the current snapshot on one shard; with a new base, its TLS configurations too.
@@ -220,9 +196,11 @@ impl ShardPublisher {
 
 impl Publisher for ShardPublisher {
     fn prepare(&mut self, deployed: &BTreeMap<DeploymentId, Deployed>) -> Result<(), Problems> {
+        // What an earlier change has read, and was rolled back.
         self.prepared = None;
-        self.prepared = Some(self.built(deployed, |id, one| {
-            let may_be_left_out = self.was_broken(id, one) || !route::is_open(one);
+        self.forget_unused_tables();
+        self.prepared = Some(self.built(deployed, |before, one| {
+            let may_be_left_out = was_broken(before, one) || !route::is_open(one);
             if may_be_left_out { OnFault::LeaveOut } else { OnFault::Refuse }
         })?);
         Ok(())
@@ -242,16 +220,18 @@ impl Publisher for ShardPublisher {
     ) -> Result<(), Problems> {
         self.prepared = None;
         let base = RoutingBase::new(configuration, opened);
-        let was_served = |id: &DeploymentId| self.built_routes.get(id).is_some_and(|built| built.route.is_some());
+        let number = self.next_number();
+        let Self { names, tables, built_routes, .. } = self;
         let mut changed = Vec::with_capacity(deployed.len());
         for (id, one) in deployed {
-            let on_fault = if was_served(id) { OnFault::Refuse } else { OnFault::LeaveOut };
-            let built = build_route(one, &base, &self.names, on_fault)?;
-            let before = self.built_routes.get(id);
+            let before = built_routes.get(id);
+            let was_served = before.is_some_and(|built| built.route.is_some() && !built.is_unavailable());
+            let on_fault = if was_served { OnFault::Refuse } else { OnFault::LeaveOut };
+            let built = build_route(one, &base, names, tables, on_fault)?;
             changed.push((*id, built.or_as_before(before).continuing(before)));
         }
         let routes = changed.iter().map(|(_, built)| built);
-        let snapshot = build(&base, self.next_number(), routes)?;
+        let snapshot = build(&base, number, routes)?;
         self.prepared = Some(Prepared { snapshot, changed, gone: Vec::new(), base: Some(Arc::new(base)) });
         Ok(())
     }
@@ -270,6 +250,7 @@ impl Publisher for ShardPublisher {
         for id in gone {
             self.built_routes.remove(&id);
         }
+        self.forget_unused_tables();
         let number = snapshot.number();
         let before = self.outlet.current.swap(Arc::new(snapshot));
         let shards = self.outlet.shards();
@@ -292,29 +273,6 @@ impl Publisher for ShardPublisher {
         self.outgoing.drain(..self.outgoing.len().saturating_sub(MAX_OUTGOING));
         self.number.send_replace(number);
         Some(receipt)
-    }
-}
-
-/// Builds the route of a deployment.
-///
-/// # Errors
-/// The deployment cannot be served, and `on_fault` refuses that.
-fn build_route(
-    deployed: &Deployed,
-    base: &RoutingBase,
-    names: &Resolver,
-    on_fault: OnFault,
-) -> Result<BuiltRoute, Problems> {
-    if !route::is_served(deployed) {
-        return Ok(BuiltRoute { of: deployed.clone(), route: None });
-    }
-    match route::of(deployed, base, names) {
-        Ok(route) => Ok(BuiltRoute { of: deployed.clone(), route: Some(Arc::new(route)) }),
-        Err(problems) if on_fault == OnFault::LeaveOut => {
-            error!(api = %deployed.key, environment = %deployed.environment, "cannot be served: {problems}");
-            Ok(BuiltRoute { of: deployed.clone(), route: None })
-        }
-        Err(problems) => Err(problems),
     }
 }
 

@@ -9,13 +9,15 @@ use tokio::runtime::Handle;
 
 use super::Publisher;
 use super::shards::ShardPublisher;
-use crate::api::{Access, Deployed, DeploymentId, Lifecycle, Policies};
+use crate::api::{Access, ContractDigest, ContractRef, Deployed, DeploymentId, Lifecycle, Policies};
 use crate::config::file::{Configuration, File, Opened};
+use crate::control::contracts::Contracts;
 use crate::control::resolver::Resolver;
 use crate::control::runtime::BackgroundRuntime;
 use crate::proto::authority::Authority;
+use crate::routing::channels::Match;
 use crate::routing::loops::Listening;
-use crate::routing::route::{Gate, Route, RouteId};
+use crate::routing::route::{Gate, Route, RouteId, UnlistedPaths};
 
 type All = BTreeMap<DeploymentId, Deployed>;
 
@@ -36,9 +38,13 @@ fn runtime() -> &'static Handle {
 }
 
 fn publisher(text: &str) -> ShardPublisher {
+    with_contracts(text, Contracts::of(Path::new("/nonexistent")))
+}
+
+fn with_contracts(text: &str, contracts: Contracts) -> ShardPublisher {
     let (configuration, opened) = configured(text);
     let names = Resolver::start(runtime(), Duration::from_secs(1));
-    ShardPublisher::new(&configuration, &opened, names, Listening::default())
+    ShardPublisher::new(&configuration, &opened, names, contracts, Listening::default())
 }
 
 fn deployed(id: u64, minor: u64, target: &str) -> Deployed {
@@ -228,4 +234,104 @@ fn what_another_configuration_does_not_change_is_the_same_object() {
     let resolver = format!("resolver = [\"127.0.0.1:5353\"]\npreserve_host = true\ndrain_window_ms = 77\n{TWO}");
     assert_eq!(reconfigured(&resolver), [true, true, false]);
     assert_eq!(route(&publisher, 2).unwrap().policy.drain_window, Duration::from_millis(77));
+}
+
+const CHAT: &str = "asyncapi: 2.6.0\ninfo: {title: Chat, version: '1.0'}\nchannels:\n  /rooms/{id}:\n    parameters: {id: {schema: \
+    {type: string, pattern: '^[0-9]+$'}}}\n    bindings: {ws: {query: {type: object, required: [token, key], properties: {token: {}, key: {}}}}}\n\
+    components: {securitySchemes: {k: {type: httpApiKey, in: query, name: key}}}\n";
+
+fn reference(digest: ContractDigest) -> ContractRef {
+    ContractRef { digest, main: None, perspective: None, layout: Default::default() }
+}
+
+fn with_contract(id: u64, digest: ContractDigest) -> Deployed {
+    Deployed { contract: Some(reference(digest)), ..deployed(id, id, "ws://10.0.0.1") }
+}
+
+/// The path of the channel found, or the broken rule with its name.
+fn channel(route: &Route, rest: &str) -> String {
+    match route.channels.as_ref().unwrap().find(rest, std::iter::empty()) {
+        Ok(Match::Listed(channel)) => channel.path.to_string(),
+        Ok(Match::Unlisted | Match::Reserved) => "-".to_owned(),
+        Err(unfit) => format!("{:?} {}", unfit.rule, unfit.name),
+    }
+}
+
+#[test]
+fn the_channels_of_a_contract_are_those_of_its_routes_and_it_is_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let contracts = Contracts::of(folder.path());
+    let digest = contracts.keep(CHAT.as_bytes()).unwrap().digest;
+    let mut publisher = with_contracts("", contracts);
+    let unlisted = Deployed {
+        policies: serde_json::from_str(r#"{"channels": {"unlisted_paths": "pass"}}"#).unwrap(),
+        ..with_contract(2, digest)
+    };
+    let mut deployments = all([with_contract(1, digest), unlisted, deployed(3, 3, "ws://10.0.0.1")]);
+    publish(&mut publisher, &deployments);
+    let [one, other, without] = [1, 2, 3].map(|id| route(&publisher, id).unwrap());
+    assert!(Arc::ptr_eq(one.channels.as_ref().unwrap(), other.channels.as_ref().unwrap()));
+    assert!(without.channels.is_none());
+    assert_eq!((one.unlisted_paths, other.unlisted_paths), (UnlistedPaths::Refuse, UnlistedPaths::Pass));
+    for (rest, is) in [
+        ("/rooms/17?token=1", "/rooms/{id}"),
+        ("/rooms/x?token=1", "ParameterInvalid id"),
+        // The security scheme's own name is not asked for.
+        ("/rooms/17", "QueryMissing token"),
+        ("/rooms", "-"),
+    ] {
+        assert_eq!(channel(&one, rest), is, "{rest}");
+    }
+    // The file is not needed again, whatever changes elsewhere.
+    std::fs::remove_file(folder.path().join("contracts").join(digest.to_string())).unwrap();
+    deployments.insert(DeploymentId(4), with_contract(4, digest));
+    deployments.insert(DeploymentId(3), deployed(3, 3, "ws://10.0.0.2"));
+    publish(&mut publisher, &deployments);
+    assert!(Arc::ptr_eq(&one, &route(&publisher, 1).unwrap()));
+    let (same, opened) = configured("");
+    publisher.prepare_with(&same, &opened, &deployments).unwrap();
+    publisher.publish();
+    assert!(Arc::ptr_eq(&one, &route(&publisher, 1).unwrap()));
+    // What nobody refers to is forgotten.
+    publish(&mut publisher, &all([deployed(3, 3, "ws://10.0.0.2")]));
+    deployments.retain(|id, _| id.0 != 4);
+    assert_eq!(publisher.prepare(&deployments).unwrap_err().errors[0].field, "contract");
+}
+
+#[test]
+fn an_api_whose_contract_cannot_be_loaded_is_refused_or_refuses_its_clients() {
+    let folder = tempfile::tempdir().unwrap();
+    let contracts = Contracts::of(folder.path());
+    let lost = ContractDigest::of(CHAT.as_bytes());
+    let touching = contracts.keep(CHAT.replace("{id}", "{id}{no}").as_bytes()).unwrap().digest;
+    let mut publisher = with_contracts("", contracts.clone());
+    for (digest, told) in [(lost, "upload it first"), (touching, "nothing tells the value of `no`")] {
+        let problems = publisher.prepare(&all([with_contract(1, digest)])).unwrap_err();
+        let error = &problems.errors[0];
+        assert_eq!((error.field.as_str(), error.rule.as_str()), ("contract", "channels"));
+        assert!(error.message.contains(told) && error.message.contains("in development"), "{}", error.message);
+    }
+    // What was deployed before is there, and refuses; others are served.
+    let stopped = Deployed { stopped: true, ..with_contract(3, lost) };
+    let mut deployments = all([with_contract(1, lost), deployed(2, 2, "ws://10.0.0.1"), stopped]);
+    publisher.prepare_kept(&deployments).unwrap();
+    publisher.publish();
+    let gates = |publisher: &ShardPublisher| [1, 2, 3].map(|id| route(publisher, id).unwrap().gate);
+    assert_eq!(gates(&publisher), [Gate::Unavailable, Gate::Open, Gate::Stopped]);
+    let before = route(&publisher, 1).unwrap();
+    // It is in nobody's way, neither a change's nor a reload's, and a change of its own may be made.
+    deployments.insert(DeploymentId(2), deployed(2, 2, "ws://10.0.0.2"));
+    publish(&mut publisher, &deployments);
+    assert!(Arc::ptr_eq(&before, &route(&publisher, 1).unwrap()));
+    let (same, opened) = configured("");
+    publisher.prepare_with(&same, &opened, &deployments).unwrap();
+    publisher.publish();
+    deployments.insert(DeploymentId(1), Deployed { lifecycle: Lifecycle::Published, ..with_contract(1, lost) });
+    publish(&mut publisher, &deployments);
+    assert_eq!(gates(&publisher), [Gate::Unavailable, Gate::Open, Gate::Stopped]);
+    // The next change finds the contract that was uploaded again.
+    contracts.keep(CHAT.as_bytes()).unwrap();
+    publish(&mut publisher, &deployments);
+    assert_eq!(gates(&publisher), [Gate::Open, Gate::Open, Gate::Stopped]);
+    assert_eq!(channel(&route(&publisher, 1).unwrap(), "/rooms/17?token=1"), "/rooms/{id}");
 }

@@ -38,6 +38,7 @@ pub(crate) mod terminal;
 pub(crate) mod tools;
 pub(crate) mod upstream;
 pub(crate) mod wait;
+pub(crate) mod with_contract;
 
 pub(crate) use came::Came;
 pub(crate) use peer::{Ended, Peer};

@@ -4,6 +4,7 @@ mod admin_api;
 mod admin_connections;
 mod apis;
 mod bad_input;
+mod channels;
 mod contract_urls;
 mod degraded;
 mod drain;

@@ -1,6 +1,7 @@
 //! A node whose state directory has come to harm: traffic goes on, what can be read is read, what cannot be done says why,
 //! and when the harm is mended so is the node.
 
+mod channels;
 mod declared;
 mod disks;
 mod files;

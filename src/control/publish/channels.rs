@@ -1,0 +1,58 @@
+//! The channels of contracts: a contract is read once, and its table kept for as long as a deployment refers to it. So routes
+//! of one contract share a table, and a route is known to be unchanged by its table.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::api::{ContractRef, DeploymentId};
+use crate::control::contracts::Contracts;
+use crate::control::contracts::channels::channels;
+use crate::routing::channels::Channels;
+
+/// The tables of contracts that were read.
+#[derive(Debug)]
+pub(super) struct ChannelTables {
+    contracts: Contracts,
+    /// A contract never changes, so neither does the outcome. A file that could not be read is none, and is read again.
+    known: HashMap<ContractRef, Outcome>,
+    /// The reasons that the log has told, by deployment.
+    told: HashMap<DeploymentId, String>,
+}
+
+/// The channels of a contract, `None` if it has none; or the reason why they cannot be served, for people.
+type Outcome = Result<Option<Arc<Channels>>, String>;
+
+impl ChannelTables {
+    pub(super) fn new(contracts: Contracts) -> Self {
+        Self { contracts, known: HashMap::new(), told: HashMap::new() }
+    }
+
+    /// The channels of a contract. To read one takes up to a second of a CPU.
+    ///
+    /// # Errors
+    /// The contract cannot be read, or its channels cannot be served: why.
+    pub(super) fn of(&mut self, contract: &ContractRef) -> Outcome {
+        if let Some(known) = self.known.get(contract) {
+            return known.clone();
+        }
+        let read = self.contracts.read(contract).map_err(|fault| fault.to_string())?;
+        let outcome = channels(&read).map(|channels| channels.map(Arc::new));
+        self.known.insert(contract.clone(), outcome.clone());
+        outcome
+    }
+
+    /// True if the log has not told this reason of a deployment yet: one that lasts is met again with every change.
+    pub(super) fn is_news(&mut self, deployment: DeploymentId, why: &str) -> bool {
+        self.told.insert(deployment, why.to_owned()).as_deref() != Some(why)
+    }
+
+    /// Forgets the reasons of all other deployments.
+    pub(super) fn keep_told(&mut self, is_kept: impl Fn(DeploymentId) -> bool) {
+        self.told.retain(|deployment, _| is_kept(*deployment));
+    }
+
+    /// Forgets the tables of all other contracts.
+    pub(super) fn keep(&mut self, used: &HashSet<&ContractRef>) {
+        self.known.retain(|contract, _| used.contains(contract));
+    }
+}
