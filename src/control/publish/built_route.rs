@@ -88,13 +88,38 @@ pub(super) fn build_route(
     }
     let built = rules(deployed, tables, on_fault).and_then(|rules| route::of(deployed, base, names, rules));
     match built {
-        Ok(route) => Ok(BuiltRoute { of: deployed.clone(), route: Some(Arc::new(route)) }),
+        Ok(route) => {
+            let route = with_checkers(route, deployed, tables);
+            Ok(BuiltRoute { of: deployed.clone(), route: Some(Arc::new(route)) })
+        }
         Err(problems) if on_fault == OnFault::LeaveOut => {
             error!(api = %deployed.key, environment = %deployed.environment, "cannot be served: {problems}");
             Ok(BuiltRoute { of: deployed.clone(), route: None })
         }
         Err(problems) => Err(problems),
     }
+}
+
+/// Adds the rules of the contract's messages to a route that has them checked. A route whose rules cannot be loaded refuses its
+/// clients: it is never served without them.
+fn with_checkers(mut route: Route, deployed: &Deployed, tables: &mut ChannelTables) -> Route {
+    let is_checked = route.channels.is_some() && route.policy.validation.is_on();
+    let Some(contract) = deployed.contract.as_ref().filter(|_| is_checked) else { return route };
+    match tables.checkers(contract) {
+        Ok(checkers) => route.checkers = Some(checkers),
+        Err(why) => {
+            error!(
+                api = %deployed.key,
+                environment = %deployed.environment,
+                contract = %contract.digest,
+                "new clients get 503 (policy-unavailable), because the rules of messages cannot be loaded: {why}"
+            );
+            if route.gate == Gate::Open {
+                route.gate = Gate::Unavailable;
+            }
+        }
+    }
+    route
 }
 
 /// The rules of a deployment's contract.

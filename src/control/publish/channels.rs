@@ -5,9 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::api::{ContractRef, DeploymentId};
+use crate::contract::check;
 use crate::control::contracts::Contracts;
 use crate::control::contracts::channels::channels;
 use crate::routing::channels::Channels;
+use crate::routing::validation::Checkers;
 
 /// The tables of contracts that were read.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub(super) struct ChannelTables {
     contracts: Contracts,
     /// A contract never changes, so neither does the outcome. A file that could not be read is none, and is read again.
     known: HashMap<ContractRef, Outcome>,
+    /// The compiled rules of messages, for contracts whose messages are checked somewhere.
+    checkers: HashMap<ContractRef, Arc<Checkers>>,
     /// The reasons that the log has told, by deployment.
     told: HashMap<DeploymentId, String>,
 }
@@ -24,7 +28,7 @@ type Outcome = Result<Option<Arc<Channels>>, String>;
 
 impl ChannelTables {
     pub(super) fn new(contracts: Contracts) -> Self {
-        Self { contracts, known: HashMap::new(), told: HashMap::new() }
+        Self { contracts, known: HashMap::new(), checkers: HashMap::new(), told: HashMap::new() }
     }
 
     /// The channels of a contract. To read one takes up to a second of a CPU.
@@ -41,6 +45,22 @@ impl ChannelTables {
         outcome
     }
 
+    /// The rules of a contract's messages. They are compiled when they are first asked for: most contracts have them checked
+    /// nowhere.
+    ///
+    /// # Errors
+    /// The contract cannot be read: why.
+    pub(super) fn checkers(&mut self, contract: &ContractRef) -> Result<Arc<Checkers>, String> {
+        if let Some(known) = self.checkers.get(contract) {
+            return Ok(Arc::clone(known));
+        }
+        let read = self.contracts.read(contract).map_err(|fault| fault.to_string())?;
+        let model = read.model.as_ref().ok_or("it cannot be read")?;
+        let checkers = Arc::new(check::checkers(model));
+        self.checkers.insert(contract.clone(), Arc::clone(&checkers));
+        Ok(checkers)
+    }
+
     /// True if the log has not told this reason of a deployment yet: one that lasts is met again with every change.
     pub(super) fn is_news(&mut self, deployment: DeploymentId, why: &str) -> bool {
         self.told.insert(deployment, why.to_owned()).as_deref() != Some(why)
@@ -54,5 +74,6 @@ impl ChannelTables {
     /// Forgets the tables of all other contracts.
     pub(super) fn keep(&mut self, used: &HashSet<&ContractRef>) {
         self.known.retain(|contract, _| used.contains(contract));
+        self.checkers.retain(|contract, _| used.contains(contract));
     }
 }

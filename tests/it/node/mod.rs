@@ -27,3 +27,4 @@ mod store;
 mod test_socket;
 mod threads;
 mod trusted;
+mod validation;
