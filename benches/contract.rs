@@ -1,5 +1,5 @@
-//! The cost of reading a contract: a small document of our own, and the largest one of others, if `RINGWAY_CONTRACTS` names the
-//! folder that has it (253 messages, 466 schemas; it is to take less than 200 ms).
+//! The cost of reading a contract, and of drawing the pages of its documentation: a small document of our own, and the largest one
+//! of others, if `RINGWAY_CONTRACTS` names the folder that has it (253 messages, 466 schemas; it is to take less than 200 ms).
 //!
 //! `RINGWAY_CONTRACTS=.. cargo bench --bench contract`
 
@@ -7,6 +7,7 @@ use std::hint::black_box;
 use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use ringway::contract::pages::Documentation;
 use ringway::contract::{Options, Sources, read};
 
 const SMALL: &str = "asyncapi: 2.6.0\ninfo: {title: Chat, version: 1.0.0}\nservers: {main: {url: 'wss://a.example', protocol: wss}}\n\
@@ -23,6 +24,16 @@ fn contracts(criterion: &mut Criterion) {
                 let contract = read(black_box(&sources), Options::default());
                 assert!(contract.is_routable());
                 contract
+            });
+        });
+        let contract = read(&sources, Options::default());
+        let model = contract.model.as_ref().expect("a model");
+        let documentation = Documentation { api: name, model, problems: &contract.problems, environments: &[] };
+        group.bench_function(format!("{name}: all pages"), |bencher| {
+            bencher.iter(|| {
+                let site = black_box(documentation).site();
+                let pages = site.names().filter_map(|page| site.page(&page)?.ok());
+                pages.map(|page| page.len()).sum::<usize>()
             });
         });
     };
