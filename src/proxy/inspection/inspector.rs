@@ -26,6 +26,8 @@ pub(in crate::proxy) struct Inspector {
     payload: Vec<u8>,
     /// The message's frames so far, as they were received.
     held: Vec<u8>,
+    /// The longest payload that is checked: the policy when the message began.
+    max_bytes: usize,
     /// Bytes that the shard counts as waiting.
     occupied: usize,
 }
@@ -71,7 +73,7 @@ impl Inspector {
         let state = if scanner.between_messages() { State::Between } else { State::Passing };
         // The end of a message that has begun is not inspected, so its key is of no use.
         let frame = Frame { is_last: scanner.ends_message(), ..Frame::default() };
-        Self { direction, subject, state, frame, payload: Vec::new(), held: Vec::new(), occupied: 0 }
+        Self { direction, subject, state, frame, payload: Vec::new(), held: Vec::new(), max_bytes: 0, occupied: 0 }
     }
 
     /// Replaces the rules.
@@ -110,7 +112,7 @@ impl Inspector {
         }
         if let State::Copying(_) | State::Holding(..) = self.state {
             let length = usize::try_from(header.payload_len).unwrap_or(usize::MAX).saturating_add(self.payload.len());
-            let reason = if length > desk.route.policy().validation.max_bytes {
+            let reason = if length > self.max_bytes {
                 Some(Reason::TooLong)
             } else {
                 (!self.occupy(header, raw, desk.inspection)).then_some(Reason::NoRoom)
@@ -155,7 +157,8 @@ impl Inspector {
         if header.opcode == Opcode::Binary {
             return self.count(CheckResult::Unchecked(Reason::Binary.label()), Action::Forwarded, desk);
         }
-        let Validation { on_violation, over_limit, .. } = validation;
+        let Validation { on_violation, over_limit, max_bytes, .. } = validation;
+        self.max_bytes = max_bytes;
         self.state = if mode == CheckMode::Enforce && !checker.is_undirected() {
             self.held = desk.inspection.take();
             State::Holding(Kind::Text, on_violation, over_limit)
