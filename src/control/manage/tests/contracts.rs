@@ -47,10 +47,13 @@ async fn a_contract_stays_as_long_as_a_definition_or_a_revision_refers_to_it() {
     assert_eq!(node.tidy().await, 2);
     assert!(node.manager.contracts().bytes(&unused).is_err());
     node.put(None).await;
-    assert_eq!(node.tidy().await, 1, "a revision is for ever");
+    assert_eq!(node.tidy().await, 1, "a deployment has it");
     let node = node.restart();
     assert_eq!(node.manager.deployed().await.unwrap(), deployed);
-    node.manager.delete_api(me(), &key("default/chat:1.0"), Condition::Always).await.unwrap();
+    let key = &key("default/chat:1.0");
+    node.manager.undeploy(me(), key, "development", Condition::Always).await.unwrap();
+    assert_eq!(node.tidy().await, 1, "a revision is for ever");
+    node.manager.delete_api(me(), key, Condition::Always).await.unwrap();
     assert_eq!(node.tidy().await, 0);
 }
 
