@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringway::proto::accept::{accept_for, key_from};
-use ringway::proto::forward::{Via, write_fields, write_start};
+use ringway::proto::forward::{Offer, Via, write_fields, write_start};
 use ringway::proto::frame::{Opcode, Reserved, Sender, write_header};
 use ringway::proto::head::{HeadLimits, find_end};
 use ringway::proto::mask;
@@ -101,6 +101,7 @@ fn handshake(criterion: &mut Criterion) {
         trusted: false,
         subject: None,
         pseudonym: &pseudonym,
+        extensions: Offer::AsTheClient,
     };
     let mut out = Vec::with_capacity(4096);
     group.bench_function("find, parse and write for the upstream", |bencher| {
