@@ -125,7 +125,8 @@ fn a_storm_opens_at_its_rate_and_counts_each() {
 fn e3_the_progress_of_a_storm_has_one_line_a_second_and_its_latency_is_of_all_so_far() {
     let server = Server::echo();
     let url = format!("ws://{}/", server.address());
-    let done = crate::harness::run(&["storm", "--url", &url, "--rate", "60", "--duration", "2s", "--warmup", "100ms"]);
+    // A p99 is shown of 100 connections and more: neither second has so many, both have, also where the host is busy.
+    let done = crate::harness::run(&["storm", "--url", &url, "--rate", "80", "--duration", "2s", "--warmup", "100ms"]);
     let left: Vec<&str> = done.stderr.lines().filter(|line| line.ends_with(" s left")).collect();
     assert_eq!(left.len(), 2, "{done:?}");
     assert!(left[0].ends_with("errors, 1 s left") && left[1].ends_with("errors, 0 s left"), "{done:?}");
