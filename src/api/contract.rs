@@ -22,6 +22,7 @@ const DIGITS: usize = 64;
 
 /// A reference to a contract. Two equal references read the same model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ContractRef {
     /// The SHA-256 digest of the uploaded bytes.
     pub digest: ContractDigest,

@@ -44,10 +44,11 @@ name = "production"
 external = { listen = "127.0.0.1:0" }
 internal = { listen = "127.0.0.1:0" }
 """
-# What is rightly refused although it has the document's shape: rules that no schema can say, and conditions.
+# What is rightly refused although it has the document's shape: rules that no schema can say, conditions, and what the
+# configuration forbids.
 RULES = """
 [checks]
-positive_data_acceptance.expected-statuses = ["2xx", "3xx", 404, 409, 412, 422]
+positive_data_acceptance.expected-statuses = ["2xx", "3xx", 403, 404, 409, 412, 422]
 negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 409, 412, 415, 422, 431]
 """
 API = {"name": "Chat App API", "version": "1.0", "targets": ["ws://127.0.0.1:9"]}

@@ -11,8 +11,11 @@ use super::extract::{Names, Query};
 use super::{Admin, apis, page};
 use crate::api::Page;
 use crate::api::view::violations::Violation;
-use crate::control::http::problem::Refused;
+use crate::control::http::problem::{QUERY_INVALID, Refused};
 use crate::control::violations::ViolationFilter;
+
+/// The greatest number of a sample: what the type `int64` of the OpenAPI document can hold.
+const MAX_NUMBER: u64 = i64::MAX.cast_unsigned();
 
 pub(super) fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::new().routes(routes!(violations))
@@ -25,7 +28,7 @@ struct Asked {
     /// Only samples of this environment.
     #[param(nullable = false)]
     environment: Option<String>,
-    /// Only samples with a higher number.
+    /// Only samples with a higher number: 0 to 2^63 - 1.
     #[param(nullable = false, minimum = 0)]
     after: Option<u64>,
     /// The most items that the page has; 100 if not given.
@@ -53,6 +56,10 @@ async fn violations(
     let page = page::asked(asked.limit, asked.cursor)?;
     let key = place.key()?;
     admin.manager().api(&key).await?;
-    let filter = ViolationFilter { environment: asked.environment, after: asked.after.unwrap_or_default() };
+    let after = asked.after.unwrap_or_default();
+    if after > MAX_NUMBER {
+        return Err(Refused::field(QUERY_INVALID, "after", "range", format!("it must be from 0 to {MAX_NUMBER}")));
+    }
+    let filter = ViolationFilter { environment: asked.environment, after };
     Ok(Json(admin.violations().page(&key, &filter, &page)?))
 }
