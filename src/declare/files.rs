@@ -256,6 +256,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::documents;
+    use crate::api::contract::Side;
 
     fn text(name: &str) -> String {
         format!("apiVersion: ringway/v1\nkind: Api\nname: {name}\nversion: 1.0\ntargets: [ws://a]\n")
@@ -352,10 +353,7 @@ mod tests {
         let contracts: Vec<_> = read.iter().map(|document| document.definition.contract.clone().unwrap()).collect();
         assert_eq!(contracts[0].digest, crate::api::ContractDigest::of(asyncapi.as_bytes()));
         assert_eq!(contracts[0].main.as_deref(), Some("one.asyncapi.yaml"));
-        assert_eq!(
-            (contracts[1].main.as_deref(), contracts[1].perspective.map(|it| it.as_str())),
-            (None, Some("client"))
-        );
+        assert_eq!((contracts[1].main.as_deref(), contracts[1].perspective.map(Side::as_str)), (None, Some("client")));
         let (read, bytes) = super::readable_documents(root);
         assert!(read.faults.is_empty() && contracts.iter().all(|contract| bytes.contains_key(&contract.digest)));
         std::fs::write(root.join("three.yaml"), text("three") + "contract: none.yaml\n").unwrap();

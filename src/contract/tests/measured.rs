@@ -1,6 +1,8 @@
 //! The time and the memory that each row of hostile input takes, one process a row. A build without optimisation says nothing, so
 //! the test is run by hand: `cargo test --release --lib measured -- --ignored --nocapture`.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures for whoever runs it by hand")]
+
 use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -364,7 +364,7 @@ mod tests {
             (good.replacen("\"stopped\":false", "\"stopped\":true", 3), "its checksum is another"),
             ([lines[0], "\n", lines[1]].concat(), "line 2: EOF"),
             (lines[0].trim_end().to_owned(), "its first line has no end"),
-            ([&FIRST_FORM, "\n", lines[1]].concat(), "line 2 follows a form that has one line"),
+            ([FIRST_FORM, "\n", lines[1]].concat(), "line 2 follows a form that has one line"),
             (String::new(), "EOF"),
         ] {
             fs::write(&path, &damaged).unwrap();

@@ -268,14 +268,14 @@ mod tests {
     use crate::api::contract::{ContractDigest, Layout};
     use crate::contract::{self, Options, Sources};
 
-    fn values(servers: &str, flags: ValueFlags) -> Result<Values, (u8, String)> {
+    fn values(servers: &str, flags: &ValueFlags) -> Result<Values, (u8, String)> {
         let text = format!(
             "asyncapi: 2.6.0\ninfo: {{title: Chat (beta), version: 1.2.3}}\n{servers}channels: {{/rooms: {{}}}}\n"
         );
         let sources = Sources::one("a.yaml", text.into_bytes()).unwrap();
         let contract = contract::read(&sources, Options::default());
         assert!(contract.is_routable(), "{:?}", contract.problems);
-        Values::of(&contract, &flags, Asking::Never).map_err(|failure| {
+        Values::of(&contract, flags, Asking::Never).map_err(|failure| {
             let (why, code) = failure.into_message_and_code();
             (code, why)
         })
@@ -285,7 +285,7 @@ mod tests {
     fn values_come_from_the_contract_and_flags_decide_over_it() {
         let servers =
             "servers: {p: {url: 'wss://chat.example.com/ws', protocol: wss}, q: {url: 'ws://q', protocol: ws}}\n";
-        let read = values(servers, ValueFlags::default()).unwrap();
+        let read = values(servers, &ValueFlags::default()).unwrap();
         assert_eq!((read.name.as_str(), read.version.as_str()), ("Chat beta", "1.2"));
         assert_eq!(
             (read.targets.as_slice(), read.server.as_deref()),
@@ -300,7 +300,7 @@ mod tests {
             access: Some("internal".to_owned()),
             ..ValueFlags::default()
         };
-        let read = values(servers, flags).unwrap();
+        let read = values(servers, &flags).unwrap();
         assert_eq!((read.targets.as_slice(), read.remarks.len()), (&["ws://q".to_owned()][..], 0));
         let digest = ContractDigest::of(b"");
         let reference = ContractRef { digest, main: None, perspective: None, layout: Layout::Inferred };
@@ -319,16 +319,17 @@ mod tests {
                 &["`p`", "--server-var host=VALUE"],
             ),
         ] {
-            let (code, why) = values(servers, ValueFlags::default()).unwrap_err();
+            let (code, why) = values(servers, &ValueFlags::default()).unwrap_err();
             assert!(code == 2 && parts.iter().all(|part| why.contains(part)), "{why}");
         }
         let flags = ValueFlags { target: vec!["ws://b".to_owned()], ..ValueFlags::default() };
-        assert_eq!(values(kafka, flags).unwrap().targets, ["ws://b"]);
+        assert_eq!(values(kafka, &flags).unwrap().targets, ["ws://b"]);
         let flags = ValueFlags { server_var: vec![("host".to_owned(), "c".to_owned())], ..ValueFlags::default() };
-        let read = values("servers: {p: {url: 'ws://{host}/', protocol: ws, variables: {host: {}}}}\n", flags).unwrap();
+        let read =
+            values("servers: {p: {url: 'ws://{host}/', protocol: ws, variables: {host: {}}}}\n", &flags).unwrap();
         assert_eq!(read.targets, ["ws://c"]);
         let flags = ValueFlags { server: Some("pp".to_owned()), ..ValueFlags::default() };
-        let (code, why) = values("servers: {p: {url: 'ws://a', protocol: ws}}\n", flags).unwrap_err();
+        let (code, why) = values("servers: {p: {url: 'ws://a', protocol: ws}}\n", &flags).unwrap_err();
         assert!(code == 2 && why.contains("did you mean `p`"), "{why}");
     }
 }
