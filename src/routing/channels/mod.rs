@@ -6,7 +6,7 @@
 //!
 //! - Percent-encoding is normalised as that of base paths is (`routing/path.rs`), slashes are significant, and no value spans
 //!   one. The base path with and without a slash is the channel `/`.
-//! - The path alone chooses the channel ([`tree`]); its values are checked after. So a value that does not fit is an error
+//! - The path alone chooses the channel (`tree.rs`); its values are checked after. So a value that does not fit is an error
 //!   that names it, and never leads to another channel.
 //! - Work is bounded by the head of the request and by constants, and does not depend on the number of channels.
 
