@@ -7,7 +7,7 @@
 //!
 //! In: a contract's model, and the unmasked bytes of whole messages. Out: verdicts, which never hold a value of a message. The
 //! validator is a library's, and cannot be interrupted; so everything that its work grows with is bounded before or counted
-//! inside: bytes (by the caller), nesting and values ([`tree`]), looks at values ([`view`]), and schemas for one value ([`schema`]).
+//! inside: bytes (by the caller), nesting and values ([`tree`]), looks at values (`view.rs`), and schemas for one value (`schema.rs`).
 //! Patterns match in linear time. Nothing is fetched: references lead into the same contract.
 
 mod schema;
