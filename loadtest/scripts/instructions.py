@@ -14,30 +14,7 @@ that is not relaying.
 import glob, os, re, signal, socket, subprocess, sys, tempfile, threading, time
 
 import many_apis
-
-KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-
-
-def received(sock, most):
-    data = sock.recv(most)
-    if not data:
-        raise ConnectionError("the peer has ended")
-    return data
-
-
-def head(sock):
-    data = b""
-    while not data.endswith(b"\r\n\r\n"):
-        data += received(sock, 1)
-    return data
-
-
-def exactly(sock, count):
-    data = b""
-    while len(data) < count:
-        data += received(sock, count - len(data))
-    return data
+from plain_websocket import accepted, exactly, open_over
 
 
 def upstream(server):
@@ -49,11 +26,7 @@ def upstream(server):
 
 
 def answer(sock):
-    import base64, hashlib
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    key = next(l.split(b":", 1)[1].strip() for l in head(sock).split(b"\r\n") if l.lower().startswith(b"sec-websocket-key:"))
-    accept = base64.b64encode(hashlib.sha1(key + GUID).digest()).decode()
-    sock.sendall(f"HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n".encode())
+    accepted(sock)
     answer = b"\x82\x7e\x00\x80" + bytes(128)
     try:
         while True:
@@ -91,10 +64,7 @@ def of_the_shard(out):
 
 def opened(port, path):
     client = connected(port)
-    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                   f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
-    head(client)
+    open_over(client, path)
     return client
 
 

@@ -8,15 +8,15 @@ enforce, in turn. Then the round trip of another API's messages (128 bytes, one 
 sends messages of 64 KiB made to be expensive to check through a route that checks nothing, and beside the same client
 through a route with `enforce`. The node runs on CPU 0, this script on CPU 1.
 """
-import argparse, base64, hashlib, http.client, json, os, socket, statistics, struct, sys, tempfile, threading, time
+import argparse, http.client, json, os, socket, statistics, struct, sys, tempfile, threading, time
 
 import many_apis
+from plain_websocket import accepted, exactly, open_over
 
 ARGS = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 ARGS.add_argument("ringway"), ARGS.add_argument("--messages", type=int, default=200_000)
 ARGS.add_argument("--rounds", type=int, default=5), ARGS.add_argument("--seconds", type=int, default=5)
 
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 MODES = ("off", "report", "enforce")
 CONTRACT = """asyncapi: 2.6.0
 info: {title: Chat, version: 1.0.0}
@@ -44,27 +44,6 @@ CHAT = CHAT.replace('"message": ""', '"message": "%s"' % ("x" * (200 - len(CHAT)
 HOSTILE = json.dumps({"type": "chat", "message": "", "list": list(range(9_000))}).encode()
 
 
-def received(sock, most):
-    data = sock.recv(most)
-    if not data:
-        raise ConnectionError("the peer has ended")
-    return data
-
-
-def head(sock):
-    data = b""
-    while not data.endswith(b"\r\n\r\n"):
-        data += received(sock, 1)
-    return data
-
-
-def exactly(sock, count):
-    data = b""
-    while len(data) < count:
-        data += received(sock, count - len(data))
-    return data
-
-
 class Upstream:
     """Accepts WebSockets, counts the bytes that come, and sends back those of connections whose path ends with `echo`."""
 
@@ -78,11 +57,7 @@ class Upstream:
             threading.Thread(target=self.serve, args=(self.server.accept()[0],), daemon=True).start()
 
     def serve(self, sock):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        asked = head(sock)
-        key = next(line.split(b":", 1)[1].strip() for line in asked.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key:"))
-        accept = base64.b64encode(hashlib.sha1(key + GUID).digest()).decode()
-        sock.sendall(f"HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n".encode())
+        asked = accepted(sock)
         try:
             if asked.split(b" ")[1].endswith(b"echo"):
                 while True:
@@ -106,10 +81,7 @@ def frame(payload):
 
 def opened(port, path):
     client = socket.create_connection(("127.0.0.1", port))
-    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
-    answer = head(client)
+    answer = open_over(client, path)
     if b" 101 " not in answer.split(b"\r\n")[0]:
         sys.exit(f"{path}: {answer.decode()}")
     return client

@@ -1,6 +1,6 @@
 //! Contracts on the disk: a file as it is, or the files of a folder, packed.
 //!
-//! The same folder packs to the same bytes, so that its contract has one digest. Links are not followed: a folder from somewhere
+//! A folder packs to the same bytes each time, so that its contract has one digest. Links are not followed: a folder from somewhere
 //! else must not have files of the host uploaded.
 
 use std::fs::{self, File};

@@ -29,7 +29,7 @@ pub struct Via<'a> {
 /// The extensions that an upstream is offered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Offer {
-    /// Those that the client offers.
+    /// The extensions that the client offers, unchanged.
     #[default]
     AsTheClient,
     /// None: Ringway has to read the payloads, which any extension may change.

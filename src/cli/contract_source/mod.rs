@@ -32,7 +32,7 @@ pub(super) struct ReadingFlags {
     /// Side that the document is written from, server or client [default: inferred, or as chosen before]
     #[arg(long, value_name = "SIDE", value_parser = str::parse::<Side>)]
     pub(super) perspective: Option<Side>,
-    /// How channels become routes: inferred, one-socket or by-address [default: inferred, or as chosen before]
+    /// Layout of the routes that channels become: inferred, one-socket or by-address [default: inferred, or as chosen before]
     #[arg(long, value_name = "LAYOUT", value_parser = str::parse::<Layout>)]
     pub(super) layout: Option<Layout>,
     /// Fetch documents of other hosts that references lead to

@@ -7,7 +7,7 @@ use crate::contract::problem::Level::{BlocksRouting, BlocksValidation, Note};
 /// A text, as the item of a list.
 pub(super) const TEXT: Shape = Text;
 
-/// Of the document.
+/// Fields of the document itself.
 pub(super) const OF_ROOT: &[Field] = &[
     ("asyncapi", Text, BlocksRouting),
     ("id", Text, Note),
@@ -20,10 +20,10 @@ pub(super) const OF_ROOT: &[Field] = &[
 pub(super) const NEEDED_BY_ROOT: &[(&str, crate::contract::problem::Level)] =
     &[("info", Note), ("channels", BlocksRouting)];
 
-/// Of objects that have tags and links, which nothing reads.
+/// Tags and links, which many objects have and nothing reads.
 pub(super) const OF_LABELS: &[Field] = &[("tags", Any, Note), ("externalDocs", Any, Note)];
 
-/// Of a server.
+/// Fields of a server.
 pub(super) const OF_SERVER: &[Field] = &[
     ("protocol", Text, Note),
     ("protocolVersion", Text, Note),
@@ -33,11 +33,11 @@ pub(super) const OF_SERVER: &[Field] = &[
     ("bindings", Any, Note),
 ];
 
-/// Of an operation.
+/// Fields of an operation.
 pub(super) const OF_OPERATION: &[Field] =
     &[("summary", Text, Note), ("description", Text, Note), ("security", List(&Any), Note), ("bindings", Any, Note)];
 
-/// Of a message.
+/// Fields of a message.
 pub(super) const OF_MESSAGE: &[Field] = &[
     ("headers", Schema, Note),
     ("payload", Any, BlocksValidation),
@@ -51,7 +51,7 @@ pub(super) const OF_MESSAGE: &[Field] = &[
     ("examples", List(&Any), Note),
 ];
 
-/// Of a parameter. `schema` is that of 2.x, which is read in 3.x as well.
+/// Fields of a parameter. `schema` belongs to 2.x, and is read in 3.x as well.
 pub(super) const OF_PARAMETER: &[Field] =
     &[("description", Text, Note), ("location", Text, Note), ("schema", Schema, BlocksRouting)];
 

@@ -25,7 +25,7 @@ pub struct Choices {
 /// The reason why an upload is refused.
 #[derive(Clone, Debug)]
 pub struct Rejected {
-    /// What happened, and what to do.
+    /// The refusal: its reason, and the next step of the uploader.
     pub problems: Problems,
     /// Every problem of the contract, if that is the reason.
     pub contract: Vec<ContractProblem>,

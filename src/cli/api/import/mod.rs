@@ -37,7 +37,7 @@ pub(super) struct ImportArgs {
     yes: bool,
 }
 
-/// What becomes of an import at a node.
+/// The effect of an import on a node: a new API, or a new contract for one that exists.
 struct Plan {
     key: ApiKey,
     /// The API that has the key already.
@@ -85,7 +85,7 @@ pub(super) fn import(args: &ImportArgs, globals: &GlobalOptions) -> Result<(), F
     finish(&read, &values, &plan, api, args, globals)
 }
 
-/// Whether questions are asked.
+/// The way in which open values are settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asking {
     /// The flags decide.
