@@ -15,6 +15,7 @@ use crate::proto::refusal::Refusal;
 use crate::proxy::end::End;
 use crate::proxy::journal::JournalReader;
 use crate::proxy::record::{Record, UNVERIFIED_UPSTREAMS};
+use crate::routing::consumers::KeyHolder;
 use crate::routing::policy::Tolerance;
 use crate::routing::route::RouteLabels;
 
@@ -89,6 +90,11 @@ fn missing(tolerated: Tolerance) -> Option<&'static str> {
     }
 }
 
+/// The key that the client was admitted with: the record shows its id.
+fn key_holder(record: &Record) -> Option<&KeyHolder> {
+    record.consumer.as_ref()?.key_holder()
+}
+
 /// Writes the record at a level: tracing wants that to be a constant.
 macro_rules! record_at {
     ($level:ident, $record:ident) => {
@@ -99,7 +105,10 @@ macro_rules! record_at {
             environment = $record.labels.as_ref().map(|labels| &*labels.environment),
             endpoint = $record.endpoint.as_ref().map(|endpoint| endpoint.name()),
             tries = ($record.dialled > 0).then_some($record.dialled),
-            consumer = $record.consumer.as_ref().map(|consumer| &*consumer.name),
+            consumer = $record.consumer.as_ref().map(tracing::field::display),
+            application = key_holder($record).map(|holder| &*holder.application.name),
+            plan = key_holder($record).map(|holder| &*holder.plan.name),
+            key_id = key_holder($record).map(|holder| holder.key.0),
             channel = $record.channel.as_ref().map(|channel| &*channel.path),
             path = Some(&*$record.path).filter(|path| !path.is_empty()),
             status = $record.status,
@@ -138,7 +147,7 @@ mod tests {
     use super::{End, Record, Tolerance, write};
     use crate::node::log_text::Text;
     use crate::proxy::end::{Side, SideRecord};
-    use crate::routing::consumer::Consumer;
+    use crate::routing::consumers::{ApiFamily, Application, ApplicationId, Consumer, KeyHolder, KeyId, Plan};
 
     #[derive(Clone, Default)]
     struct Written(Arc<Mutex<Vec<u8>>>);
@@ -154,14 +163,14 @@ mod tests {
     }
 
     /// The line that is logged for a connection of this consumer.
-    fn line(consumer: Option<&str>) -> String {
+    fn line(consumer: Option<Consumer>) -> String {
         let record = Record {
             peer: ([192, 0, 2, 7], 50312).into(),
             path: "/chat".into(),
             labels: None,
             endpoint: None,
             dialled: 0,
-            consumer: consumer.map(|name| Arc::new(Consumer { name: name.into() })),
+            consumer: consumer.map(Arc::new),
             channel: None,
             status: 101,
             tls: None,
@@ -185,7 +194,16 @@ mod tests {
 
     #[test]
     fn a_record_names_its_consumer_if_there_is_one() {
-        assert!(line(Some("acme")).contains(" consumer=acme path=/chat "), "{}", line(Some("acme")));
+        let holder = KeyHolder {
+            key: KeyId(12),
+            application: Arc::new(Application::new(ApplicationId(7), "desk", "acme", Vec::new())),
+            family: Arc::new(ApiFamily { project: "default".into(), identifier: "chat".into(), major: 1 }),
+            plan: Arc::new(Plan { name: "free".into() }),
+        };
+        let key = line(Some(Consumer::Key(holder)));
+        assert!(key.contains(" consumer=acme application=desk plan=free key_id=12 path=/chat "), "{key}");
+        let certificate = line(Some(Consumer::Certificate("CN=desk".into())));
+        assert!(certificate.contains(" consumer=\"CN=desk\" path=/chat "), "{certificate}");
         assert!(!line(None).contains("consumer"), "{}", line(None));
     }
 }

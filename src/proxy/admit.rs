@@ -7,7 +7,7 @@ use super::handoff::NotTaken;
 use crate::proto::refusal::Refusal;
 use crate::proto::request::Request;
 use crate::routing::channels::{BrokenRule, Channel, Channels, Match, Unfit};
-use crate::routing::consumer::Consumer;
+use crate::routing::consumers::Consumer;
 use crate::routing::route::{Route, UnlistedPaths};
 
 /// A request that its route takes.

@@ -16,7 +16,7 @@ use crate::proto::refusal::Refusal;
 use crate::proto::response::Expected;
 use crate::routing::balance::Tries;
 use crate::routing::channels::Channel;
-use crate::routing::consumer::Consumer;
+use crate::routing::consumers::Consumer;
 use crate::routing::plain::PlainService;
 use crate::routing::route::Route;
 

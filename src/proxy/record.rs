@@ -14,7 +14,7 @@ use crate::engine::Time;
 use crate::proto::refusal::Refusal;
 use crate::routing::balance::health::EndpointHealth;
 use crate::routing::channels::Channel;
-use crate::routing::consumer::Consumer;
+use crate::routing::consumers::Consumer;
 use crate::routing::policy::Tolerance;
 use crate::routing::route::RouteLabels;
 

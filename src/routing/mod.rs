@@ -7,7 +7,7 @@
 pub mod addresses;
 pub mod balance;
 pub mod channels;
-pub mod consumer;
+pub mod consumers;
 pub mod dial_order;
 pub mod host;
 pub mod loops;
