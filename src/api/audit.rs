@@ -103,6 +103,18 @@ actions! {
     ProjectCreate = "project.create" "A project was created.";
     ProjectUpdate = "project.update" "A project's description was changed.";
     ProjectDelete = "project.delete" "A project was deleted.";
+    PlanCreate = "plan.create" "A plan was created.";
+    PlanUpdate = "plan.update" "A plan was changed.";
+    PlanDelete = "plan.delete" "A plan was deleted.";
+    ApplicationCreate = "application.create" "An application was created.";
+    ApplicationUpdate = "application.update" "An application was changed.";
+    ApplicationDelete = "application.delete" "An application was deleted, with its subscriptions and keys.";
+    SubscriptionCreate = "subscription.create" "An application was subscribed to an API.";
+    SubscriptionUpdate = "subscription.update" "A subscription was changed.";
+    SubscriptionDelete = "subscription.delete" "A subscription was ended.";
+    KeyCreate = "key.create" "A key was made.";
+    KeyRotate = "key.rotate" "Another key took the place of a key, which ends after a while.";
+    KeyRevoke = "key.revoke" "A key was revoked.";
     ConnectionsClose = "connections.close" "Live connections were closed.";
     ConfigReload = "config.reload" "The configuration was reloaded.";
 }
@@ -137,7 +149,8 @@ pub struct AuditEntry {
     pub who: String,
     /// The action that was taken.
     pub action: Action,
-    /// The subject: `default/chat-app-api:1.0`, followed by ` @development` if the change concerns one environment.
+    /// The subject: `default/chat-app-api:1.0`, followed by ` @development` if the change concerns one environment; or an
+    /// application, `acme/mobile`, followed by ` default/chat-app-api:1` for a subscription and by ` key 17` for a key.
     pub subject: String,
     /// The subject before the change; `null` if it did not exist.
     #[schema(value_type = Option<Object>)]

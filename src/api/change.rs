@@ -1,14 +1,18 @@
-//! A change of definitions: the one way in which projects, APIs and their deployments are written.
+//! A change of definitions: the one way in which projects, APIs and their deployments, plans, and applications with their
+//! subscriptions and keys are written.
 //!
 //! Every change says all that has to be known to make it, so that another node could make it as well. What concerns one
 //! process alone, as its certificates and its listeners do, is no such change (`control::manage::NodeChange`).
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::consumers::request::Described;
+use super::consumers::{ApiFamily, ApplicationName, KeyDigest, PlanName, Standing};
 use super::definition::Definition;
-use super::key::{ApiKey, ProjectName};
+use super::key::{ApiKey, EnvironmentName, ProjectName};
 use super::request::{NewLifecycle, OwnTargets};
-use super::text::Description;
+use super::text::{Description, Name};
 use super::view::Status;
 
 /// One change. A change that finds everything as it asks for does nothing, and leaves no entry in the audit.
@@ -109,14 +113,123 @@ pub enum Change {
         /// The state to be in, and what goes with that state.
         lifecycle: NewLifecycle,
     },
+    /// Creates a plan. Refused where there is one of this name.
+    CreatePlan {
+        /// The plan.
+        plan: PlanName,
+        /// The description and status that the plan is to have.
+        fields: Described,
+    },
+    /// Changes a plan, or creates it. Blocking a plan closes every subscription that has it.
+    PutPlan {
+        /// The plan.
+        plan: PlanName,
+        /// The description and status that the plan is to have.
+        fields: Described,
+    },
+    /// Deletes a plan, which no subscription may have. Legal where there is no such plan.
+    DeletePlan {
+        /// The plan.
+        plan: PlanName,
+    },
+    /// Creates an application. Refused where there is one of this name.
+    CreateApplication {
+        /// The application.
+        application: ApplicationName,
+        /// The description and status that the application is to have.
+        fields: Described,
+    },
+    /// Changes an application, or creates it. Blocking an application closes all its subscriptions.
+    PutApplication {
+        /// The application.
+        application: ApplicationName,
+        /// The description and status that the application is to have.
+        fields: Described,
+    },
+    /// Revokes every key of an application, ends its subscriptions and deletes it. Legal where there is no such application.
+    DeleteApplication {
+        /// The application.
+        application: ApplicationName,
+    },
+    /// Subscribes an application to an API, or changes the subscription. A new subscription is refused where the API takes none.
+    PutSubscription {
+        /// The application.
+        application: ApplicationName,
+        /// The versions that the application may connect to.
+        api: ApiFamily,
+        /// The plan.
+        plan: PlanName,
+        /// The status that the subscription is to have.
+        status: Standing,
+    },
+    /// Ends a subscription. Legal where there is no such subscription.
+    DeleteSubscription {
+        /// The application.
+        application: ApplicationName,
+        /// The versions that the application may connect to.
+        api: ApiFamily,
+    },
+    /// Gives an application another key.
+    CreateKey {
+        /// The application.
+        application: ApplicationName,
+        /// The key.
+        key: KeyFields,
+    },
+    /// Gives an application a key that takes the place of another, which stays valid for a while. A key is rotated once.
+    RotateKey {
+        /// The number of the key that is replaced.
+        id: u64,
+        /// The digest of the new key's text.
+        digest: KeyDigest,
+        /// The beginning of the new key's text.
+        prefix: String,
+        /// The time for which the old key stays valid.
+        overlap: SignedDuration,
+        /// The end of the new key; `None` for as long a life as the old key was given.
+        expires_at: Option<Timestamp>,
+    },
+    /// Revokes a key. Legal where there is no such key.
+    RevokeKey {
+        /// The key's number.
+        id: u64,
+    },
+}
+
+/// A key that is to be made. Its text is no part of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyFields {
+    /// The only environment that the key opens.
+    pub environment: EnvironmentName,
+    /// The name for people.
+    pub name: Name,
+    /// The digest of the key's text.
+    pub digest: KeyDigest,
+    /// The beginning of the key's text.
+    pub prefix: String,
+    /// The time from which on the key opens nothing.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl Change {
-    /// The API that the change is about; `None` if it is about a project.
+    /// The API that the change is about; `None` if it is about something else.
     #[must_use]
     pub fn api(&self) -> Option<&ApiKey> {
         match self {
-            Self::PutProject { .. } | Self::DeleteProject { .. } => None,
+            Self::PutProject { .. }
+            | Self::DeleteProject { .. }
+            | Self::CreatePlan { .. }
+            | Self::PutPlan { .. }
+            | Self::DeletePlan { .. }
+            | Self::CreateApplication { .. }
+            | Self::PutApplication { .. }
+            | Self::DeleteApplication { .. }
+            | Self::PutSubscription { .. }
+            | Self::DeleteSubscription { .. }
+            | Self::CreateKey { .. }
+            | Self::RotateKey { .. }
+            | Self::RevokeKey { .. } => None,
             Self::CreateApi { api, .. }
             | Self::PutApi { api, .. }
             | Self::DeleteApi { api }

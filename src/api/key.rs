@@ -16,6 +16,7 @@ pub const MAX_SHORT_CHARS: usize = 60;
 /// The project of an API that does not name one.
 pub const DEFAULT_PROJECT: &str = "default";
 
+/// Makes types of short names, each checked by [`short_name`].
 macro_rules! short_names {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
         $(#[$doc])*
@@ -36,13 +37,14 @@ macro_rules! short_names {
             type Err = Fault;
 
             fn from_str(text: &str) -> Result<Self, Fault> {
-                short_name(text).map(|()| Self(text.to_owned()))
+                $crate::api::key::short_name(text).map(|()| Self(text.to_owned()))
             }
         }
 
         plain! { $name }
     )*};
 }
+pub(super) use short_names;
 
 short_names! {
     /// A project's name: 1 to 60 of `a` to `z`, digits, and single hyphens between them.
@@ -53,7 +55,8 @@ short_names! {
     EnvironmentName
 }
 
-fn short_name(text: &str) -> Result<(), Fault> {
+/// Checks the rule of every short name.
+pub(super) fn short_name(text: &str) -> Result<(), Fault> {
     let chars = text.chars().count();
     if chars == 0 || chars > MAX_SHORT_CHARS {
         return Err(Fault::new("length", format!("it must have 1 to {MAX_SHORT_CHARS} characters, and has {chars}")));

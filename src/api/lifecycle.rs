@@ -30,6 +30,17 @@ pub enum Lifecycle {
     Retired,
 }
 
+/// The meaning of a state for new subscriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subscribing {
+    /// Every consumer may subscribe.
+    Open,
+    /// An operator may subscribe an application, to test the API. Consumers are not offered it.
+    OperatorOnly,
+    /// Nobody may subscribe.
+    Closed,
+}
+
 /// The meaning of a state for traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtRunTime {
@@ -78,6 +89,16 @@ impl Lifecycle {
         }
     }
 
+    /// The state's meaning for new subscriptions. Those that there are stay, until the API is retired or deleted.
+    #[must_use]
+    pub const fn subscribing(self) -> Subscribing {
+        match self {
+            Self::Created => Subscribing::OperatorOnly,
+            Self::PreReleased | Self::Published => Subscribing::Open,
+            Self::Deprecated | Self::Blocked | Self::Retired => Subscribing::Closed,
+        }
+    }
+
     /// The state's word in JSON, YAML and on the command line.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -111,7 +132,7 @@ impl FromStr for Lifecycle {
 
 #[cfg(test)]
 mod tests {
-    use super::{AtRunTime, Lifecycle};
+    use super::{AtRunTime, Lifecycle, Subscribing};
 
     /// Which state (column) may follow which (line); columns are in the order of the lines.
     const TABLE: &str = "\
@@ -143,6 +164,15 @@ mod tests {
         assert_eq!(deprecated, AtRunTime::ServedWithNotice);
         assert_eq!(blocked, AtRunTime::Refused);
         assert_eq!(retired, AtRunTime::Gone);
+    }
+
+    #[test]
+    fn an_api_that_ends_takes_no_new_subscriptions_and_one_that_is_being_made_takes_an_operators() {
+        let meanings = Lifecycle::ALL.map(Lifecycle::subscribing);
+        let [created, pre_released, published, deprecated, blocked, retired] = meanings;
+        assert_eq!(created, Subscribing::OperatorOnly);
+        assert_eq!([pre_released, published], [Subscribing::Open; 2]);
+        assert_eq!([deprecated, blocked, retired], [Subscribing::Closed; 3]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The domain model: projects, APIs, revisions, deployments, lifecycle, and the rules of each.
+//! The domain model: projects, APIs, revisions, deployments, lifecycle, consumers, and the rules of each.
 //!
 //! In: requests and documents as clients wrote them ([`request`], [`definition`]). Out: checked values, or every rule that
 //! is broken with the field that breaks it ([`problem`]); and the answers of the admin API ([`view`]). This folder must
@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod change;
+pub mod consumers;
 pub mod contract;
 pub mod definition;
 pub mod deployed;

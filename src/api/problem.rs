@@ -38,6 +38,10 @@ codes! {
     ENVIRONMENT_NOT_FOUND = 404 "environment-not-found" "The environment does not exist";
     DEPLOYMENT_NOT_FOUND = 404 "deployment-not-found" "The API is not deployed there";
     CONTRACT_NOT_FOUND = 404 "contract-not-found" "The contract does not exist";
+    PLAN_NOT_FOUND = 404 "plan-not-found" "The plan does not exist";
+    APPLICATION_NOT_FOUND = 404 "application-not-found" "The application does not exist";
+    SUBSCRIPTION_NOT_FOUND = 404 "subscription-not-found" "The application has no such subscription";
+    KEY_NOT_FOUND = 404 "key-not-found" "The key does not exist";
     API_EXISTS = 409 "api-exists" "The API exists already";
     NOT_DEPLOYED = 409 "not-deployed" "Nothing is deployed to promote";
     API_RETIRED = 409 "api-retired" "The API is retired";
@@ -45,6 +49,12 @@ codes! {
     LIFECYCLE_NOT_ALLOWED = 409 "lifecycle-not-allowed" "The lifecycle does not allow this change";
     PROMOTION_ORDER = 409 "promotion-order" "An API is promoted to the next environment in the order";
     TARGETS_DIFFER = 409 "targets-differ" "Other targets are deployed";
+    PLAN_EXISTS = 409 "plan-exists" "The plan exists already";
+    PLAN_IN_USE = 409 "plan-in-use" "Subscriptions have the plan";
+    APPLICATION_EXISTS = 409 "application-exists" "The application exists already";
+    APPLICATION_FULL = 409 "application-full" "The application has as many as it may have";
+    SUBSCRIPTION_NOT_ALLOWED = 409 "subscription-not-allowed" "The API takes no new subscriptions";
+    KEY_ROTATED = 409 "key-rotated" "The key was rotated already";
     CONDITION_FAILED = 412 "condition-failed" "The resource has changed since it was read";
     FIELDS_INVALID = 422 "fields-invalid" "Fields break rules";
     CONTRACT_INVALID = 422 "contract-invalid" "The contract cannot become routes";
@@ -192,6 +202,11 @@ impl Faults {
     /// Adds a fault of a field.
     pub fn add(&mut self, field: impl Into<String>, fault: Fault) {
         self.0.push(fault.at(field));
+    }
+
+    /// Adds a fault that names its field already.
+    pub fn add_error(&mut self, error: FieldError) {
+        self.0.push(error);
     }
 
     /// Returns the checked value; or adds its fault, and returns `None`.

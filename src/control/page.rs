@@ -30,6 +30,9 @@ pub(crate) enum List {
     Connections,
     Snapshot,
     Violations,
+    Plans,
+    Applications,
+    Keys,
 }
 
 impl List {
@@ -42,6 +45,9 @@ impl List {
             Self::Connections => "c",
             Self::Snapshot => "s",
             Self::Violations => "v",
+            Self::Plans => "l",
+            Self::Applications => "n",
+            Self::Keys => "k",
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::change_context::{ChangeContext, check, no_api};
-use super::{ApiFilter, Manager, clamp, contracts, projects, views};
+use super::{ApiFilter, Manager, clamp, contracts, projects, subscriptions, views};
 use crate::api::etag::{Put, Tagged};
 use crate::api::problem::Code;
 use crate::api::request::{NewApi, NewDefinition};
@@ -232,7 +232,7 @@ pub(super) fn delete(context: &mut ChangeContext<'_>, key: &ApiKey, condition: &
         apis::delete(context.connection, row.id)?;
         record(context, Action::ApiDelete, &row, Some(before), None)?;
     }
-    Ok(())
+    subscriptions::end_if_gone(context, &key.into())
 }
 
 /// Undeploys an API everywhere, and has what the audit keeps of it say where it was.

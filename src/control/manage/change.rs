@@ -1,7 +1,7 @@
 //! From a [`Change`] to what it does, inside its transaction.
 
 use super::change_context::{ChangeContext, Made};
-use super::{apis, deploy, deployments, lifecycle, projects};
+use super::{apis, applications, deploy, deployments, keys, lifecycle, plans, projects, subscriptions};
 use crate::api::view::Status;
 use crate::api::{Change, Condition, Problems};
 
@@ -38,5 +38,29 @@ pub(super) fn make(context: &mut ChangeContext<'_>, change: &Change, condition: 
             let warnings = lifecycle::set(context, api, lifecycle, condition)?;
             Ok(Made { is_new: false, warnings })
         }
+        Change::CreatePlan { plan, fields } => plans::create(context, plan, fields).map(|()| Made::of(true)),
+        Change::PutPlan { plan, fields } => plans::put(context, plan, fields, condition).map(Made::of),
+        Change::DeletePlan { plan } => plans::delete(context, plan, condition).map(|()| Made::default()),
+        Change::CreateApplication { application, fields } => {
+            applications::create(context, application, fields).map(|()| Made::of(true))
+        }
+        Change::PutApplication { application, fields } => {
+            applications::put(context, application, fields, condition).map(Made::of)
+        }
+        Change::DeleteApplication { application } => {
+            applications::delete(context, application, condition).map(|()| Made::default())
+        }
+        Change::PutSubscription { application, api, plan, status } => {
+            subscriptions::put(context, application, api, (plan, *status), condition)
+        }
+        Change::DeleteSubscription { application, api } => {
+            subscriptions::delete(context, application, api, condition).map(|()| Made::default())
+        }
+        Change::CreateKey { application, key } => keys::create(context, application, key).map(|()| Made::of(true)),
+        Change::RotateKey { id, digest, prefix, overlap, expires_at } => {
+            let new = keys::Successor { digest: *digest, prefix, overlap: *overlap, expires_at: *expires_at };
+            keys::rotate(context, *id, &new, condition).map(|()| Made::of(true))
+        }
+        Change::RevokeKey { id } => keys::revoke(context, *id, condition).map(|()| Made::default()),
     }
 }

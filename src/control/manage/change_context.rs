@@ -1,6 +1,6 @@
 //! A change that is being made: what it may use, and what it leaves behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use jiff::Timestamp;
@@ -68,7 +68,7 @@ impl DeployedSet {
 /// The outcome of a change, besides what the store shows after it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Made {
-    /// The project, API or deployment was not there before.
+    /// The subject of the change was not there before.
     pub is_new: bool,
     /// Warnings of what was allowed but may be a mistake.
     pub warnings: Vec<String>,
@@ -101,6 +101,10 @@ pub(super) struct ChangeContext<'a> {
     /// True if the change is about what shards serve. The change is then answered when they serve it, even if nothing was left to
     /// change: an earlier attempt may have made it without seeing it active.
     pub(super) concerns_shards: bool,
+    /// True if the change is about what keys open, with the same consequence.
+    pub(super) concerns_keys: bool,
+    /// The numbers of the applications whose keys may open something else after the change.
+    pub(super) touched_applications: BTreeSet<u64>,
     pub(super) records: Records,
 }
 

@@ -39,8 +39,8 @@ impl Manager {
     ) -> Result<Vec<Step>, Problems> {
         self.takes_changes()?;
         let actor = actor.clone();
-        let (steps, receipt) = self.ask(move |thread| apply(thread, &actor, &documents, mode)).await??;
-        self.wait_for(receipt).await?;
+        let (steps, receipts) = self.ask(move |thread| apply(thread, &actor, &documents, mode)).await??;
+        self.wait_for(receipts).await?;
         Ok(steps)
     }
 }
@@ -52,14 +52,14 @@ fn apply(thread: &mut StoreThread, actor: &Actor, documents: &[Document], mode: 
         return Ok((steps, thread.latest.clone()));
     }
     let origins: BTreeMap<&ApiKey, &Origin> = documents.iter().map(|it| (&it.key, &it.origin)).collect();
-    let ((), receipt) = thread.transact(actor, mode, Records::EachApi, |context| {
+    let ((), receipts) = thread.transact(actor, mode, Records::EachApi, |context| {
         for steps in steps.chunk_by(|one, next| one.key() == next.key()) {
             let Some(key) = steps.first().map(Step::key) else { continue };
             change_api(context, key, steps, origins.get(key).copied())?;
         }
         Ok(())
     })?;
-    Ok((steps, receipt))
+    Ok((steps, receipts))
 }
 
 /// Reads the APIs that documents are about from the store.

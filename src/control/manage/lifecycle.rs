@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::change_context::{ChangeContext, no_api};
-use super::{Manager, apis as api_operations, views};
+use super::{Manager, apis as api_operations, subscriptions, views};
 use crate::api::etag::Tagged;
 use crate::api::lifecycle::SUNSET_DAYS;
 use crate::api::problem::Code;
@@ -87,6 +87,9 @@ pub(super) fn set(
         context.refresh(row.id)?;
     }
     api_operations::record(context, Action::ApiLifecycle, &api, Some(before), Some(views::audited_life(&life)))?;
+    if life.state == Lifecycle::Retired {
+        subscriptions::end_if_gone(context, &key.into())?;
+    }
     Ok(warnings)
 }
 

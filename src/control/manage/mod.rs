@@ -5,6 +5,7 @@
 //! here, and not there. An operation goes on when whoever asked does not wait for it any more.
 
 mod apis;
+mod applications;
 mod audit;
 mod change;
 mod change_context;
@@ -14,12 +15,15 @@ mod deployments;
 mod documents;
 mod environments;
 mod health;
+mod keys;
 mod lifecycle;
 mod node_change;
+mod plans;
 mod process_control;
 mod projects;
 pub mod start;
 mod store_thread;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -38,10 +42,12 @@ use crate::api::{Actor, ApiKey, Change, Condition, Lifecycle, Problems, ProjectN
 use change::make;
 use change_context::{ChangeContext, Records};
 use health::Health;
-use store_thread::{Job, Reader, StoreThread};
+use store_thread::{Job, Reader, Receipts, StoreThread};
 
+pub use applications::ApplicationFilter;
 pub use change_context::{Made, Mode};
 pub use documents::documents_invalid;
+pub use keys::KeyFilter;
 pub use node_change::{NewConfiguration, NodeChange};
 pub use process_control::ProcessControl;
 pub use start::{Origin, Started};
@@ -192,8 +198,8 @@ impl Manager {
                 made.collect::<Result<Vec<_>, _>>()
             })
         });
-        let (made, receipt) = changed.await??;
-        self.wait_for(receipt).await?;
+        let (made, receipts) = changed.await??;
+        self.wait_for(receipts).await?;
         Ok(made)
     }
 
@@ -214,16 +220,16 @@ impl Manager {
                 show(context, &made)
             })
         });
-        let (shown, receipt) = changed.await??;
-        self.wait_for(receipt).await?;
+        let (shown, receipts) = changed.await??;
+        self.wait_for(receipts).await?;
         Ok(shown)
     }
 
-    async fn wait_for(&self, receipt: Option<Receipt>) -> Result<(), Problems> {
-        match receipt {
-            Some(receipt) => self.in_force(receipt).await,
-            None => Ok(()),
+    async fn wait_for(&self, Receipts { snapshot, keys }: Receipts) -> Result<(), Problems> {
+        for receipt in snapshot.into_iter().chain(keys) {
+            self.in_force(receipt).await?;
         }
+        Ok(())
     }
 
     async fn in_force(&self, receipt: Receipt) -> Result<(), Problems> {

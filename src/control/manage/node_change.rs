@@ -8,10 +8,9 @@ use tracing::warn;
 
 use super::Manager;
 use super::process_control::ProcessControl;
-use super::store_thread::StoreThread;
+use super::store_thread::{Receipts, StoreThread};
 use crate::api::{Action, Actor, Environments, Problems};
 use crate::config::file::{Configuration, Opened};
-use crate::control::publish::Receipt;
 use crate::control::store::audit::NewEntry;
 
 /// One change of this process.
@@ -60,32 +59,33 @@ impl Manager {
     /// The publisher's problem, and then nothing has changed; or `not-in-force`.
     pub async fn change_node(&self, actor: &Actor, change: NodeChange) -> Result<(), Problems> {
         let actor = actor.clone();
-        let receipt = self.ask(move |thread| thread.change_node(&actor, change)).await??;
-        self.wait_for(receipt).await
+        let receipts = self.ask(move |thread| thread.change_node(&actor, change)).await??;
+        self.wait_for(receipts).await
     }
 }
 
 impl StoreThread {
-    fn change_node(&mut self, actor: &Actor, change: NodeChange) -> Result<Option<Receipt>, Problems> {
+    fn change_node(&mut self, actor: &Actor, change: NodeChange) -> Result<Receipts, Problems> {
         match change {
             NodeChange::Configure(new) => self.configure(actor, *new),
             NodeChange::ReloadCertificates => {
                 if let Some(process) = &mut self.process {
                     process.reload_certificates();
                 }
-                Ok(None)
+                Ok(Receipts::default())
             }
             NodeChange::NoteClosing { subject, closing } => {
                 let (action, after) = (Action::ConnectionsClose, Some(json!({ "closing": closing })));
-                self.record(actor, &NewEntry { action, subject, api: None, before: None, after }).map(|()| None)
+                self.record(actor, &NewEntry { action, subject, api: None, before: None, after })
+                    .map(|()| Receipts::default())
             }
         }
     }
 
-    fn configure(&mut self, actor: &Actor, new: NewConfiguration) -> Result<Option<Receipt>, Problems> {
+    fn configure(&mut self, actor: &Actor, new: NewConfiguration) -> Result<Receipts, Problems> {
         let NewConfiguration { configuration, opened, environments, before, after } = new;
         self.publisher.prepare_with(&configuration, &opened, self.deployed.all())?;
-        self.latest = self.publisher.publish().or(self.latest.take());
+        self.latest.snapshot = self.publisher.publish().or(self.latest.snapshot.take());
         self.environments = environments;
         if let Some(process) = &mut self.process
             && let Err(why) = process.configure(&configuration)
@@ -102,6 +102,6 @@ impl StoreThread {
         if let Err(problems) = self.record(actor, &entry) {
             warn!("the configuration was reloaded, but the audit entry could not be written: {problems}");
         }
-        Ok(self.latest.clone())
+        Ok(Receipts { snapshot: self.latest.snapshot.clone(), keys: None })
     }
 }

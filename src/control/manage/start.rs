@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::change_context::DeployedSet;
 use super::health::Health;
-use super::store_thread::{Job, Reopening, StoreThread, unavailable};
+use super::store_thread::{Job, Receipts, Reopening, StoreThread, unavailable};
 use super::{Manager, QUEUE, Settings};
 use crate::api::problem::Code;
 use crate::api::view::health::{StoreHealth, StoreState};
@@ -99,7 +99,7 @@ impl Manager {
             environments,
             contracts: contracts.clone(),
             deployed: DeployedSet::new(deployed),
-            latest: receipt.clone(),
+            latest: Receipts { snapshot: receipt.clone(), keys: None },
             health: health.clone(),
         };
         thread.probe();

@@ -1,6 +1,7 @@
 //! The store's thread. It runs one job at a time. Every change takes the same steps: check, write together with the audit
 //! entry, prepare the snapshot, commit, publish.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,11 +20,11 @@ use crate::api::view::health::{StoreHealth, StoreState};
 use crate::api::{Actor, Environments, Problems};
 use crate::config::units::show_duration;
 use crate::control::contracts::Contracts;
-use crate::control::publish::{Publisher, Receipt};
+use crate::control::publish::{ChangedApplication, Publisher, Receipt};
 use crate::control::state_dir::StateDir;
-use crate::control::store::Store;
 use crate::control::store::audit::NewEntry;
 use crate::control::store::fault::StoreError;
+use crate::control::store::{Store, application_states};
 
 /// Work for the store's thread.
 pub(super) type Job = Box<dyn FnOnce(&mut StoreThread) + Send>;
@@ -40,13 +41,20 @@ pub(super) struct StoreThread {
     pub(super) environments: Environments,
     pub(super) contracts: Contracts,
     pub(super) deployed: DeployedSet,
-    /// The receipt of the snapshot that was published last.
-    pub(super) latest: Option<Receipt>,
+    /// The receipts of the snapshot and of the keys that were published last.
+    pub(super) latest: Receipts,
     pub(super) health: Health,
 }
 
-/// The result of a change: its answer, and a receipt if the change concerns the shards.
-pub(super) type Outcome<T> = Result<(T, Option<Receipt>), Problems>;
+/// The receipts that the caller of a change waits for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Receipts {
+    pub(super) snapshot: Option<Receipt>,
+    pub(super) keys: Option<Receipt>,
+}
+
+/// The result of a change: its answer, and receipts if the change concerns the shards.
+pub(super) type Outcome<T> = Result<(T, Receipts), Problems>;
 
 /// A change up to its commit.
 struct Changed<T> {
@@ -54,6 +62,9 @@ struct Changed<T> {
     /// True if the publisher has prepared a snapshot for the change.
     is_prepared: bool,
     concerns_shards: bool,
+    /// The applications whose keys may open something else now.
+    applications: Vec<ChangedApplication>,
+    concerns_keys: bool,
 }
 
 /// The store and the environments, for an operation that changes nothing.
@@ -98,14 +109,22 @@ impl StoreThread {
                 self.note(problems);
             }
         }
-        let Changed { value, is_prepared, concerns_shards } = changed?;
+        let Changed { value, is_prepared, concerns_shards, applications, concerns_keys } = changed?;
         if mode == Mode::DryRun {
-            return Ok((value, None));
+            return Ok((value, Receipts::default()));
         }
         if is_prepared && let Some(receipt) = self.publisher.publish() {
-            self.latest = Some(receipt);
+            self.latest.snapshot = Some(receipt);
         }
-        Ok((value, self.latest.clone().filter(|_| concerns_shards)))
+        if !applications.is_empty()
+            && let Some(receipt) = self.publisher.publish_keys(applications)
+        {
+            self.latest.keys = Some(receipt);
+        }
+        let Receipts { snapshot, keys } = self.latest.clone();
+        let receipts =
+            Receipts { snapshot: snapshot.filter(|_| concerns_shards), keys: keys.filter(|_| concerns_keys) };
+        Ok((value, receipts))
     }
 
     /// Runs the steps of a change up to and including the commit.
@@ -126,10 +145,14 @@ impl StoreThread {
             now: now(),
             deployed: &mut self.deployed,
             concerns_shards: false,
+            concerns_keys: false,
+            touched_applications: BTreeSet::new(),
             records,
         };
         let value = change(&mut context)?;
-        let concerns_shards = context.concerns_shards;
+        let ChangeContext { concerns_shards, concerns_keys, touched_applications, .. } = context;
+        let state = |id| Ok(ChangedApplication { id, state: application_states::of(&transaction, id)? });
+        let applications = touched_applications.into_iter().map(state).collect::<Result<Vec<_>, rusqlite::Error>>()?;
         let is_prepared = self.deployed.is_changed();
         if is_prepared {
             self.publisher.prepare(self.deployed.all())?;
@@ -141,7 +164,7 @@ impl StoreThread {
             }
             Mode::DryRun => transaction.rollback()?,
         }
-        Ok(Changed { value, is_prepared, concerns_shards })
+        Ok(Changed { value, is_prepared, concerns_shards, applications, concerns_keys })
     }
 
     /// Adds an audit entry for a change outside the store.
@@ -285,7 +308,7 @@ impl StoreThread {
             let prepared = self.publisher.prepare_kept(&deployed);
             prepared.map_err(|problems| StoreError::Failed { why: problems.to_string() })?;
             self.deployed = DeployedSet::new(deployed);
-            self.latest = self.publisher.publish().or(self.latest.take());
+            self.latest.snapshot = self.publisher.publish().or(self.latest.snapshot.take());
         }
         let deployments = self.deployed.all().len();
         info!(deployments, is_other, "the store is open: its deployments are active");
@@ -305,7 +328,7 @@ pub(super) fn unavailable(why: &StoreError, reopening: Option<&Reopening>) -> Pr
 }
 
 /// The current time with the precision of the store: milliseconds.
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }

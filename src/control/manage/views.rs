@@ -3,10 +3,12 @@
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use crate::api::consumers::Subscription;
 use crate::api::view::Status;
 use crate::api::{Api, ApiKey, Deployment, Environments, Problems};
 use crate::control::store::apis::{ApiRow, Life};
 use crate::control::store::deployments::{self, DeploymentRow};
+use crate::control::store::keys::KeyRow;
 
 pub(super) fn api(connection: &Connection, environments: &Environments, row: ApiRow) -> Result<Api, Problems> {
     let deployments = deployments(connection, environments, &row)?;
@@ -98,5 +100,22 @@ pub(super) fn audited_deployment(row: &DeploymentRow) -> Value {
         "targets": row.targets,
         "effective_targets": row.effective_targets(),
         "status": if row.stopped { Status::Stopped } else { Status::Running },
+    })
+}
+
+/// A subscription, as the audit keeps it.
+pub(super) fn audited_subscription(subscription: &Subscription) -> Value {
+    json!({ "api": subscription.api, "plan": subscription.plan, "status": subscription.status })
+}
+
+/// A key, as the audit keeps it: without its digest.
+pub(super) fn audited_key(row: &KeyRow) -> Value {
+    json!({
+        "id": row.id,
+        "name": row.name,
+        "environment": row.environment,
+        "prefix": row.prefix,
+        "expires_at": row.expires_at,
+        "replaced_by": row.replaced_by,
     })
 }

@@ -20,6 +20,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::api::consumers::ApplicationState;
 use crate::api::{Deployed, DeploymentId, Problems};
 use crate::config::file::{Configuration, Opened};
 use crate::routing::addresses::AddressCell;
@@ -63,6 +64,22 @@ pub trait Publisher: Send + 'static {
     /// Sends the prepared snapshot to every shard; the receipt tells when all have activated it. `None` if nothing was prepared
     /// since the last call. Called after the commit. Never fails.
     fn publish(&mut self) -> Option<Receipt>;
+
+    /// Sends every shard what the keys of these applications open from now on; the receipt tells when all know it. `None` if no
+    /// shard has to know. Called after the commit. Never fails.
+    fn publish_keys(&mut self, changed: Vec<ChangedApplication>) -> Option<Receipt> {
+        drop(changed);
+        None
+    }
+}
+
+/// An application after a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedApplication {
+    /// The application's number.
+    pub id: u64,
+    /// The application as it is now; `None` if it was deleted.
+    pub state: Option<ApplicationState>,
 }
 
 /// Tells when every shard has activated a published snapshot. Clones wait for the same snapshot.

@@ -7,6 +7,7 @@ use rusqlite::types::ToSql;
 use rusqlite::{Connection, Row, params};
 
 use super::sql::{self, Json, Number, Time};
+use crate::api::consumers::ApiFamily;
 use crate::api::{Actor, ApiKey, Definition, ETag, Lifecycle, Name, ProjectName};
 
 /// An API as it is stored: without where it is deployed.
@@ -86,6 +87,14 @@ pub(crate) fn of_key(connection: &Connection, key: &ApiKey) -> rusqlite::Result<
 /// The one that a key names: the one that is not retired, or else the newest.
 pub(crate) fn find(connection: &Connection, key: &ApiKey) -> rusqlite::Result<Option<ApiRow>> {
     Ok(of_key(connection, key)?.into_iter().next())
+}
+
+/// The states of a family's APIs, without those that are retired.
+pub(crate) fn states_of_family(connection: &Connection, family: &ApiFamily) -> rusqlite::Result<Vec<Lifecycle>> {
+    let select = "SELECT lifecycle FROM apis WHERE project = ?1 AND identifier = ?2 AND major = ?3
+        AND lifecycle <> 'Retired' ORDER BY minor";
+    let ApiFamily { project, identifier, major } = family;
+    sql::all(connection, select, params![project, identifier, major], |row| row.get("lifecycle"))
 }
 
 /// Reads APIs after a position, in the list's order, until `take` has enough.

@@ -6,15 +6,20 @@
 //! most one is not retired.
 
 pub(super) mod apis;
+pub(super) mod application_states;
+pub(super) mod applications;
 pub(super) mod audit;
 pub(super) mod contracts;
 pub(super) mod deployments;
 pub mod fault;
+pub(super) mod keys;
 mod log_owner;
 mod migrations;
+pub(super) mod plans;
 pub(super) mod projects;
 pub(super) mod revisions;
 pub(super) mod sql;
+pub(super) mod subscriptions;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -26,6 +31,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 use tracing::{debug, warn};
 
 use super::state_dir::{self, StateDir};
+use crate::api::consumers::ApplicationState;
 use crate::api::{Deployed, DeploymentId};
 use fault::StoreError;
 
@@ -33,10 +39,14 @@ use fault::StoreError;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Statements that are kept prepared: more than the program has.
-const PREPARED_STATEMENTS: usize = 64;
+const PREPARED_STATEMENTS: usize = 128;
 
 /// The bytes of SQLite's log from which on its changes are moved to the database.
 const MAX_LOG_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Every table whose rows are changed. The audit is only added to.
+const CHANGED_TABLES: [&str; 8] =
+    ["projects", "apis", "revisions", "deployments", "plans", "applications", "subscriptions", "keys"];
 
 /// Which of the attempts to open a store it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,7 +278,7 @@ impl Store {
     /// Looks for damage in what is changed, before it is: some 20 ms for ten thousand APIs. The audit may be as long as it likes,
     /// and is only added to: it is not looked at.
     fn check(&self) -> Result<(), StoreError> {
-        for table in ["projects", "apis", "revisions", "deployments"] {
+        for table in CHANGED_TABLES {
             let found: String =
                 self.connection.query_row(&format!("PRAGMA quick_check('{table}')"), [], |row| row.get(0))?;
             if found != "ok" {
@@ -276,7 +286,8 @@ impl Store {
             }
         }
         // Values, too: a node that has begun with this store must be able to load it.
-        self.deployed().map(drop)
+        self.deployed()?;
+        self.application_states().map(drop)
     }
 
     /// Every deployment there is.
@@ -286,6 +297,14 @@ impl Store {
     pub fn deployed(&self) -> Result<BTreeMap<DeploymentId, Deployed>, StoreError> {
         let all = deployments::all_deployed(&self.connection)?;
         Ok(all.into_iter().map(|deployed| (deployed.id, deployed)).collect())
+    }
+
+    /// Every application with its subscriptions and keys.
+    ///
+    /// # Errors
+    /// The store cannot be read, or holds values that this program does not write.
+    pub fn application_states(&self) -> Result<Vec<ApplicationState>, StoreError> {
+        Ok(application_states::all(&self.connection)?)
     }
 
     /// The connection, for queries.

@@ -3,11 +3,13 @@
 use std::ops::ControlFlow;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Params, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::api::consumers::{ApiFamily, ConsumerName, KeyDigest, PlanName, ShortApplicationName, Standing};
 use crate::api::{Action, ApiKey, Description, EnvironmentName, Identifier, Lifecycle, Name, ProjectName, Version};
 
 /// A number that is never negative: ids, revisions, counts.
@@ -79,7 +81,44 @@ macro_rules! texts {
     )*};
 }
 
-texts! { Action Description EnvironmentName Identifier Lifecycle Name ProjectName }
+texts! {
+    Action ConsumerName Description EnvironmentName Identifier Lifecycle Name PlanName ProjectName ShortApplicationName Standing
+}
+
+impl ToSql for KeyDigest {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(&self.bytes()[..]))
+    }
+}
+
+impl FromSql for KeyDigest {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let bytes = value.as_blob()?;
+        let sized = bytes.try_into().map(|bytes: [u8; 32]| Self::from(bytes));
+        sized.map_err(|_| FromSqlError::InvalidBlobSize { expected_size: 32, blob_size: bytes.len() })
+    }
+}
+
+/// A day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Day(pub(crate) Date);
+
+impl ToSql for Day {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.0.to_string()))
+    }
+}
+
+impl FromSql for Day {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str()?.parse().map(Self).map_err(FromSqlError::other)
+    }
+}
+
+/// The family in three columns of a row: project, identifier, major.
+pub(super) fn family(row: &Row<'_>) -> rusqlite::Result<ApiFamily> {
+    Ok(ApiFamily { project: row.get("project")?, identifier: row.get("identifier")?, major: row.get("major")? })
+}
 
 /// The key in four columns of a row: project, identifier, major, minor.
 pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<ApiKey> {

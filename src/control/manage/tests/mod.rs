@@ -3,6 +3,7 @@
 mod apis;
 mod apply;
 mod audit;
+mod consumers;
 mod contracts;
 mod deploying;
 mod faults;
@@ -27,7 +28,7 @@ use crate::api::{
 };
 use crate::config::file::{Configuration, File, Opened};
 use crate::config::limits::LimitArgs;
-use crate::control::publish::{Confirmations, Publisher, Receipt};
+use crate::control::publish::{ChangedApplication, Confirmations, Publisher, Receipt};
 use crate::control::state_dir::StateDir;
 use crate::control::store::Store;
 
@@ -42,6 +43,8 @@ struct Seen {
     /// Do not confirm what is published, but keep it here.
     holds: bool,
     held: Vec<Confirmations>,
+    /// The applications that keys were published of, the latest last.
+    keys: Vec<Vec<ChangedApplication>>,
 }
 
 /// A publisher that keeps what it is given, and that a test can make refuse or hold back. Tests that look at neither use
@@ -102,6 +105,19 @@ impl Publisher for Fake {
                 seen.held.push(confirmations);
             } else {
                 confirmations.confirm(1);
+            }
+            Some(receipt)
+        })
+    }
+
+    fn publish_keys(&mut self, changed: Vec<ChangedApplication>) -> Option<Receipt> {
+        self.with(|seen| {
+            seen.keys.push(changed);
+            let (receipt, confirmations) = Receipt::new(seen.keys.len() as u64, [0]);
+            if seen.holds {
+                seen.held.push(confirmations);
+            } else {
+                confirmations.confirm(0);
             }
             Some(receipt)
         })
