@@ -1,5 +1,6 @@
 //! `ringway completions`: a script that completes the command line in a shell. The script calls this program for what fits
-//! ([`answer`]); this program asks the node for the names of its APIs, environments and projects.
+//! ([`answer`]); this program asks the node for the names of its APIs, environments, projects, applications
+//! and plans.
 //!
 //! The engine is clap_complete's, whose protocol between script and program may change from one version to the next: a script
 //! should be read at the start of the shell, and not kept in a file.
@@ -17,6 +18,7 @@ use super::client::{Client, ResourcePath};
 use super::global_options::{self, GlobalOptions};
 use super::output::Format;
 use super::{Failure, output};
+use crate::api::consumers::{Application, Plan};
 use crate::api::{Access, Api, Environment, Lifecycle, Page, Project};
 use crate::declare::held;
 
@@ -56,6 +58,8 @@ enum Kind {
     Api,
     Environment,
     Project,
+    Application,
+    Plan,
     State,
     Access,
 }
@@ -64,7 +68,9 @@ enum Kind {
 fn kind(command: &str, arg: &Arg) -> Option<Kind> {
     let value = arg.get_value_names().and_then(<[_]>::first).map_or("", |name| name.as_str());
     match (arg.get_id().as_str(), value, command) {
-        (_, "REF", _) => Some(Kind::Api),
+        (_, "REF" | "API", _) => Some(Kind::Api),
+        (_, "APP", _) => Some(Kind::Application),
+        (_, "PLAN", _) => Some(Kind::Plan),
         (_, "STATE", _) => Some(Kind::State),
         ("access", ..) => Some(Kind::Access),
         ("env" | "from" | "to", "NAME", _) | ("name", "NAME", "env") => Some(Kind::Environment),
@@ -96,7 +102,9 @@ fn candidates(kind: Kind) -> Vec<CompletionCandidate> {
         Kind::State => Lifecycle::ALL.map(|state| state.as_str().to_owned()).to_vec(),
         Kind::Access => [Access::External, Access::Internal].map(|access| access.to_string()).to_vec(),
         // A node that does not answer has no names to offer.
-        Kind::Api | Kind::Environment | Kind::Project => from_node(kind).unwrap_or_default(),
+        Kind::Api | Kind::Environment | Kind::Project | Kind::Application | Kind::Plan => {
+            from_node(kind).unwrap_or_default()
+        }
     };
     names.into_iter().map(CompletionCandidate::new).collect()
 }
@@ -113,6 +121,14 @@ fn from_node(kind: Kind) -> Result<Vec<String>, Failure> {
         Kind::Project => {
             let projects: Page<Project> = client.get(&list("projects"))?;
             projects.items.into_iter().map(|project| project.name.into()).collect()
+        }
+        Kind::Application => {
+            let applications: Page<Application> = client.get(&list("applications"))?;
+            applications.items.iter().map(|application| application.whole_name().to_string()).collect()
+        }
+        Kind::Plan => {
+            let plans: Page<Plan> = client.get(&list("plans"))?;
+            plans.items.into_iter().map(|plan| plan.name.into()).collect()
         }
         _ => {
             let environments: Page<Environment> = client.get(&ResourcePath::new(["environments"]))?;

@@ -17,7 +17,8 @@ const ALL: [&str; 6] = ["output", "no_input", "state", "admin", "token_file", "a
 /// The global options that a command uses.
 fn used_by(noun: &str) -> &'static [&'static str] {
     match noun {
-        "api" | "project" | "env" | "conn" | "status" | "audit" | "apply" | "diff" | "export" => &ALL,
+        "api" | "app" | "plan" | "key" | "project" | "env" | "conn" | "status" | "audit" | "apply" | "diff"
+        | "export" => &ALL,
         "config" => &["output"],
         _ => &[],
     }

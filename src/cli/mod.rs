@@ -3,6 +3,7 @@
 //! Exit codes: 0 ok, 1 failed, 2 usage, 3 invalid configuration, 4 not authorised.
 
 mod api;
+mod app;
 mod apply;
 mod audit;
 mod cells;
@@ -17,8 +18,10 @@ mod echo;
 mod env;
 mod environment;
 mod global_options;
+mod key;
 mod manual;
 mod output;
+mod plan;
 mod program;
 mod project;
 mod proxy;
@@ -65,6 +68,12 @@ enum Noun {
     Tls(tls::Args),
     /// Create, deploy, promote and publish APIs on a running node
     Api(Box<api::Args>),
+    /// Create applications of consumers, and subscribe them to APIs
+    App(app::Args),
+    /// Create and block the plans of subscriptions
+    Plan(plan::Args),
+    /// Make, rotate and revoke the keys of applications
+    Key(key::Args),
     /// List the projects of a node, describe and delete them
     Project(project::Args),
     /// List and show the environments of a node
@@ -175,6 +184,9 @@ pub fn run() -> ExitCode {
         Noun::Ws(args) => ws::run(&args),
         Noun::Tls(args) => tls::run(&args),
         Noun::Api(args) => api::run(&args, &globals),
+        Noun::App(args) => app::run(&args, &globals),
+        Noun::Plan(args) => plan::run(&args, &globals),
+        Noun::Key(args) => key::run(&args, &globals),
         Noun::Project(args) => project::run(&args, &globals),
         Noun::Status => status::run(&globals),
         Noun::Env(args) => env::run(&args, &globals),

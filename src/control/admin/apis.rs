@@ -107,7 +107,7 @@ impl Asked {
 async fn list(State(admin): State<Admin>, Query(mut asked): Query<Asked>) -> Result<Json<Page<Api>>, Refused> {
     let (filter, named_environment) = asked.filter()?;
     let page = page::asked(asked.limit, asked.cursor)?;
-    let named = Named { project: filter.project.clone(), environment: named_environment, api: None };
+    let named = Named { project: filter.project.clone(), environment: named_environment, ..Named::default() };
     let found = admin.manager().apis(filter, page).await?;
     if found.items.is_empty() {
         filters::exist(&admin, named).await?;

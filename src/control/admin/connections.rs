@@ -86,7 +86,7 @@ async fn list(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Result<
     });
     faults.none()?;
     let api = extract::api(asked.api.as_deref())?;
-    let named = Named { project: None, environment: environment.clone(), api: api.clone() };
+    let named = Named { environment: environment.clone(), api: api.clone(), ..Named::default() };
     let filter = filter(api, environment);
     let page = page::asked(asked.limit, asked.cursor)?;
     let from: Position = pages::read(List::Connections, page.cursor.as_deref())?.unwrap_or_default();
@@ -149,7 +149,7 @@ async fn close(
         faults.keep("api", key.map_err(|problems| Fault::new("api", problems.detail)))
     });
     faults.none()?;
-    let named = Named { project: None, environment: environment.clone(), api: api.clone() };
+    let named = Named { environment: environment.clone(), api: api.clone(), ..Named::default() };
     let filter = filter(api, environment);
     if filter == Filter::default() {
         let asked = "it must name an API, an environment, or both";

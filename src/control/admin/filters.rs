@@ -1,6 +1,7 @@
 //! Filters of lists: one that names what does not exist is a mistake, and an empty list would hide it.
 
 use super::Admin;
+use crate::api::consumers::{ApplicationName, PlanName};
 use crate::api::problem::{Code, Fault, Faults};
 use crate::api::{ApiKey, EnvironmentName, Problems, ProjectName};
 use crate::control::http::problem::Refused;
@@ -11,6 +12,8 @@ pub(super) struct Named {
     pub(super) project: Option<ProjectName>,
     pub(super) environment: Option<EnvironmentName>,
     pub(super) api: Option<ApiKey>,
+    pub(super) application: Option<ApplicationName>,
+    pub(super) plan: Option<PlanName>,
 }
 
 /// Refuses a filter that names nothing there is. Asked only where nothing was found: what was found is there.
@@ -37,6 +40,12 @@ pub(super) async fn exist(admin: &Admin, named: Named) -> Result<(), Refused> {
     }
     if let Some(api) = &named.api {
         keep(&mut faults, "api", manager.api(api).await, Code::API_NOT_FOUND)?;
+    }
+    if let Some(application) = &named.application {
+        keep(&mut faults, "application", manager.application(application).await, Code::APPLICATION_NOT_FOUND)?;
+    }
+    if let Some(plan) = &named.plan {
+        keep(&mut faults, "plan", manager.plan(plan).await, Code::PLAN_NOT_FOUND)?;
     }
     Ok(faults.none()?)
 }

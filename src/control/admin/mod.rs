@@ -8,6 +8,7 @@
 #![allow(unused_qualifications)]
 
 mod apis;
+mod applications;
 mod apply;
 mod audit;
 pub mod connections;
@@ -20,13 +21,16 @@ mod extract;
 mod filters;
 pub mod health;
 mod json;
+mod keys;
 mod lifecycle;
 pub mod openapi;
 mod page;
+mod plans;
 mod policies;
 mod projects;
 mod revisions;
 pub mod snapshot;
+mod subscriptions;
 mod test_socket;
 #[cfg(test)]
 mod tests;
@@ -182,6 +186,10 @@ fn described() -> OpenApiRouter<Admin> {
         .merge(revisions::routes())
         .merge(deployments::routes())
         .merge(lifecycle::routes())
+        .merge(plans::routes())
+        .merge(applications::routes())
+        .merge(subscriptions::routes())
+        .merge(keys::routes())
         .merge(apply::routes())
         .merge(environments::routes())
         .merge(connections::routes())

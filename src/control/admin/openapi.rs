@@ -166,7 +166,20 @@ fn is_json(body: &RefOr<RequestBody>) -> bool {
 
 /// True for an operation that shows one resource with its entity tag.
 fn is_shown_with_state(operation: &Operation) -> bool {
-    let names = ["projects-show", "apis-create", "apis-show", "deployments-show", "lifecycle-show"];
+    let names = [
+        "projects-show",
+        "apis-create",
+        "apis-show",
+        "deployments-show",
+        "lifecycle-show",
+        "plans-create",
+        "plans-show",
+        "applications-create",
+        "applications-show",
+        "subscriptions-show",
+        "keys-create",
+        "keys-show",
+    ];
     operation.operation_id.as_deref().is_some_and(|id| names.contains(&id))
 }
 

@@ -6,6 +6,7 @@ mod apply;
 mod automation;
 mod commands;
 mod config_file;
+mod consumers;
 mod demo;
 mod import;
 mod terminal_socket;

@@ -29,6 +29,11 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
         "ringway-load is another crate; its own tests run its scenarios",
     ),
     (
+        "docs/applications.md",
+        "ringway",
+        "its API and its environment are the reader's; tests/it/cli/consumers.rs runs each of the commands",
+    ),
+    (
         "docs/benchmarks.md",
         "",
         "a benchmark takes minutes and wants a quiet machine; the plan and the scenarios have tests",

@@ -2,13 +2,12 @@
 //!
 //! A test walks the whole command line and fails where a command has no example, and where the real parser refuses one.
 
+mod consumers;
 mod table;
 
 use std::fmt::Write as _;
 
 use clap::Command;
-
-use self::table::EXAMPLES;
 
 /// The widest line of an example in a help page; a longer one continues on the next line.
 const MAX_WIDTH: usize = 78;
@@ -20,9 +19,14 @@ pub(super) struct Example {
     pub(super) line: &'static str,
 }
 
-/// The examples of a command; none if it is not in the table.
+/// Every command with its examples.
+fn all() -> impl Iterator<Item = &'static (&'static str, &'static [Example])> {
+    table::EXAMPLES.iter().chain(consumers::EXAMPLES)
+}
+
+/// The examples of a command; none if it is not in a table.
 pub(super) fn of(path: &str) -> &'static [Example] {
-    EXAMPLES.iter().find(|(command, _)| *command == path).map_or(&[], |(_, examples)| examples)
+    all().find(|(command, _)| *command == path).map_or(&[], |(_, examples)| examples)
 }
 
 /// Adds a section `Examples` to the help of a command and of all below it. `program` is how the user called the program.
@@ -73,7 +77,7 @@ pub(super) fn indented(line: &str) -> String {
 mod tests {
     use clap::{Command, FromArgMatches};
 
-    use super::{EXAMPLES, MAX_WIDTH, indented, join, of};
+    use super::{MAX_WIDTH, all, indented, join, of};
     use crate::cli::Cli;
     use crate::cli::global_options::{self, unusable_option};
 
@@ -134,14 +138,14 @@ mod tests {
     fn every_command_has_examples_and_every_example_has_its_command() {
         let mut seen = Vec::new();
         walk(&global_options::command("ringway"), "", &mut seen);
-        let without: Vec<&str> = EXAMPLES.iter().map(|(path, _)| *path).collect();
+        let without: Vec<&str> = all().map(|(path, _)| *path).collect();
         let without: Vec<&&str> = without.iter().filter(|path| !seen.iter().any(|it| it == *path)).collect();
         assert!(without.is_empty(), "no such command: {without:?}");
     }
 
     #[test]
     fn the_parser_accepts_every_example() {
-        for (path, examples) in EXAMPLES {
+        for (path, examples) in all() {
             let first = examples.first().map_or("", |example| example.line);
             assert!(
                 path.is_empty() || first.contains(&format!("ringway {path}")),
@@ -155,7 +159,7 @@ mod tests {
 
     #[test]
     fn examples_fit_the_narrowest_usual_terminal() {
-        for (path, examples) in EXAMPLES {
+        for (path, examples) in all() {
             for example in *examples {
                 let text = format!("  # {}\n{}", example.purpose, indented(example.line));
                 assert!(text.lines().all(|line| line.len() <= MAX_WIDTH), "{path}:\n{text}");

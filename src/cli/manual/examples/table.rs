@@ -2,7 +2,7 @@
 
 use super::Example;
 
-const fn example(purpose: &'static str, line: &'static str) -> Example {
+pub(super) const fn example(purpose: &'static str, line: &'static str) -> Example {
     Example { purpose, line }
 }
 

@@ -1,5 +1,6 @@
 //! The handlers over a real store, with shards that take everything at once.
 
+mod consumers;
 mod contracts;
 mod docs;
 mod fields;
