@@ -7,7 +7,7 @@ use super::shard::Inspection;
 use crate::command::sighting::{Action, CheckLabel, CheckResult, Sighting};
 use crate::engine::Time;
 use crate::proto::Violation;
-use crate::proto::frame::{Header, Opcode};
+use crate::proto::frame::{Header, MAX_HEADER_BYTES, Opcode};
 use crate::proto::mask::{self, Key};
 use crate::proto::scan::Scanner;
 use crate::proxy::routes::LocalRoute;
@@ -111,8 +111,7 @@ impl Inspector {
             self.begin(header, desk);
         }
         if let State::Copying(_) | State::Holding(..) = self.state {
-            let length = usize::try_from(header.payload_len).unwrap_or(usize::MAX).saturating_add(self.payload.len());
-            let reason = if length > self.max_bytes {
+            let reason = if self.is_too_long(header, raw) {
                 Some(Reason::TooLong)
             } else {
                 (!self.occupy(header, raw, desk.inspection)).then_some(Reason::NoRoom)
@@ -166,6 +165,14 @@ impl Inspector {
             State::Copying(Kind::Text)
         };
         self.payload = desk.inspection.take();
+    }
+
+    /// True if a message with this frame exceeds the bound: by its payload, or by the headers of its held frames. A message of
+    /// empty frames consists of headers alone.
+    fn is_too_long(&self, header: &Header, raw: &[u8]) -> bool {
+        let payload = usize::try_from(header.payload_len).unwrap_or(usize::MAX).saturating_add(self.payload.len());
+        let headers = self.held.len().saturating_sub(self.payload.len()).saturating_add(raw.len());
+        payload > self.max_bytes || headers > self.max_bytes.saturating_add(MAX_HEADER_BYTES)
     }
 
     fn occupy(&mut self, header: &Header, raw: &[u8], inspection: &mut Inspection) -> bool {

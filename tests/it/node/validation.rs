@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::frame::CLOSE;
+use crate::harness::frame::{CLOSE, CONTINUATION, FIN, TEXT, masked};
 use crate::harness::node::{Home, Node, USUAL, alive, through, ws};
 use crate::harness::peer::header;
 use crate::harness::with_contract::upload;
@@ -104,6 +104,23 @@ fn in_enforce_a_message_that_breaks_the_contract_is_refused_and_nobody_else_is_d
     assert_eq!(bad.close(), (Some(1008), "breaks-contract".to_owned()));
     assert_eq!(bads_server.frame().opcode(), CLOSE);
     alive_with(&mut good, &mut goods_server);
+}
+
+/// A frame without payload adds nothing to the message's length, and its header is held all the same.
+#[test]
+fn in_enforce_frames_without_payload_do_not_grow_what_is_held() {
+    let (node, upstream) = (Node::start(""), Upstream::listen());
+    let modes = json!({ "client_sends": "enforce", "over_limit": "close", "max_bytes": 1024 });
+    let (_, base) = serve(&node, "Chat", &upstream, &modes);
+    let (mut client, mut server, ..) = through(node.external("development"), &base, &upstream);
+    client.send(&masked(TEXT, b"{"));
+    client.send(&masked(CONTINUATION, b"").repeat(10));
+    client.send(&masked(CONTINUATION | FIN, b"}"));
+    let message = server.frame();
+    assert_eq!((message.first, message.payload.as_slice()), (TEXT, &b"{"[..]), "a few are forwarded as they came");
+    client.send(&masked(TEXT, b"{"));
+    client.send(&masked(CONTINUATION, b"").repeat(1_000));
+    assert_eq!(client.close(), (Some(1009), "not-checked".to_owned()));
 }
 
 fn alive_with(client: &mut Peer, server: &mut Peer) {
