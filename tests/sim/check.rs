@@ -11,6 +11,7 @@ use ringway::proxy::record::Record;
 use ringway::routing::policy::Timeouts;
 use ringway::routing::route::Service;
 
+use crate::channels;
 use crate::echo;
 use crate::failover;
 use crate::flow::{Flow, flow, nonces_in};
@@ -131,7 +132,9 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
     if let Outcome::Plain(asked) = world.scene.connections[index].outcome {
         return plain::answered(world, index, record, asked);
     }
-    ensure(record.path.is_empty() || &*record.path == "/chat", || format!("path {}", record.path))?;
+    channels::handshake(world, index, record)?;
+    let (path, request_line) = channels::request(world, index);
+    ensure(record.path.is_empty() || *record.path == *path, || format!("path {}", record.path))?;
     let dialled: Vec<_> = line.dialled.iter().map(|(_, address)| *address).collect();
     let known = [Some(&world.scene.addresses), world.scene.moves.as_ref().map(|(_, addresses)| addresses)];
     let in_order = match world.scene.service {
@@ -143,8 +146,8 @@ fn handshake(world: &World, index: usize, record: &Record, client: &Peer) -> Res
     for peer in line.upstream.iter().map(|sock| &world.net.socks[*sock]) {
         let requests = peer.sent.windows(9).filter(|window| window == b" HTTP/1.1").count();
         let head = wire::head_len(&peer.sent).unwrap_or(peer.sent.len());
-        let whole = peer.sent.starts_with(b"GET /base/chat?token=secret HTTP/1.1\r\n");
-        ensure(whole || peer.sent.len() < 38, || "not the request that was due".to_owned())?;
+        let whole = peer.sent.starts_with(request_line.as_bytes());
+        ensure(whole || peer.sent.len() < request_line.len(), || "not the request that was due".to_owned())?;
         ensure(requests <= 1 || peer.sent[head..].len() > 100, || format!("{requests} requests"))?;
     }
     if !world.scene.smooth {

@@ -173,6 +173,7 @@ pub(crate) fn random(seed: u64) -> Scene {
         operator: None,
         failover: Some(targets),
         revised: None,
+        channels: None,
     }
 }
 

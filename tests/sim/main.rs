@@ -5,11 +5,13 @@
 //! - [`operator`] changes the deployments meanwhile;
 //! - [`failover`] is a route with several endpoints that fail;
 //! - [`plain`] is plain HTTP beside the handshakes;
+//! - [`channels`] is a route with the channels of a contract;
 //! - [`plan`] is all that a run depends on; [`scene`] and [`script`] generate it from a seed, [`check`] has the rules that every run must keep;
 //! - `RINGWAY_SIM_SEEDS=n` runs n seeds, `RINGWAY_SIM_SEED=n` runs one and tells what happens in it.
 
 #![allow(clippy::print_stderr, reason = "a failing seed tells how to run it again")]
 
+mod channels;
 mod check;
 mod echo;
 mod failover;
@@ -43,6 +45,7 @@ const SEEDS: u64 = 10_000;
 const OPERATOR_SEEDS: u64 = 2_500;
 const FAILOVER_SEEDS: u64 = 10_000;
 const PLAIN_SEEDS: u64 = 1_000;
+const CHANNELS_SEEDS: u64 = 2_000;
 
 /// The ends that the seeds must reach: otherwise they prove too little.
 const EVERY_END: [&str; 32] = [
@@ -137,6 +140,24 @@ const EVERY_PLAIN_END: [&str; 13] = [
     "drained",
 ];
 
+/// The ends that the seeds with channels must reach.
+const EVERY_CHANNELS_END: [&str; 14] = [
+    "refused: channel-not-found",
+    "refused: parameter-invalid",
+    "refused: query-missing",
+    "refused: query-invalid",
+    "refused: header-missing",
+    "refused: header-invalid",
+    "refused: handshake-timeout",
+    "refused: draining",
+    "declined",
+    "client left before",
+    "closed by client",
+    "closed by upstream",
+    "client violation",
+    "drained",
+];
+
 fn run(scene: Scene, trace: bool) -> Result<Vec<Record>, String> {
     if trace {
         eprintln!("{:#?}", scene.settings.policy.timeouts);
@@ -211,4 +232,9 @@ fn b1_b2_every_seed_keeps_every_promise_while_endpoints_fail() {
 #[test]
 fn c5_every_seed_keeps_every_promise_of_plain_requests() {
     run_all(plain::random, PLAIN_SEEDS, &EVERY_PLAIN_END);
+}
+
+#[test]
+fn every_seed_keeps_every_promise_while_the_channels_of_its_route_change() {
+    run_all(channels::random, CHANNELS_SEEDS, &EVERY_CHANNELS_END);
 }

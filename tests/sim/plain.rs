@@ -101,6 +101,7 @@ pub(crate) fn random(seed: u64) -> Scene {
         operator: None,
         failover: None,
         revised: None,
+        channels: None,
     }
 }
 

@@ -8,6 +8,7 @@ use ringway::routing::route::Service;
 use ringway::routing::settings::Settings;
 use ringway::routing::validation::Validation;
 
+use crate::channels;
 use crate::failover::Target;
 use crate::net::{DialPlan, NetPlan};
 use crate::operator::{Ask, Plan};
@@ -90,6 +91,8 @@ pub(crate) struct Scene {
     pub(crate) failover: Option<Arc<[Target]>>,
     /// When the one route gets another validation, and which.
     pub(crate) revised: Option<(u64, Validation)>,
+    /// The channels of the one route. Without, it takes every path.
+    pub(crate) channels: Option<channels::Plan>,
 }
 
 pub(crate) fn client_address(connection: usize) -> SocketAddr {

@@ -149,6 +149,7 @@ pub(crate) fn random(seed: u64) -> Scene {
         operator: None,
         failover: None,
         revised: None,
+        channels: None,
     };
     // By chance of its own: what goes on in plain text is as it was.
     let mut scene = crate::tls::scene::encrypted(scene, style, &mut Rng::new(seed.wrapping_mul(0x9E6C_63D0_876A_3F6B)));

@@ -85,6 +85,7 @@ pub(crate) fn scene(client: PeerPlan, upstream: PeerPlan) -> Scene {
         operator: None,
         failover: None,
         revised: None,
+        channels: None,
     }
 }
 

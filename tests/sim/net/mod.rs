@@ -62,6 +62,8 @@ pub(crate) enum Event {
     Move,
     /// The validation of the one route changes.
     Revise,
+    /// The channels of the one route change.
+    Channels,
     /// The operator does something.
     Order(usize),
     /// The next page of one of the operator's listings.

@@ -79,6 +79,7 @@ pub(crate) fn random(seed: u64) -> Scene {
         operator: Some(Arc::new(Plan { targets, policies, connect_ms, first, orders })),
         failover: None,
         revised: None,
+        channels: None,
     }
 }
 

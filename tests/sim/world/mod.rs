@@ -75,7 +75,7 @@ fn route(scene: &Scene, place: Arc<AddressCell>) -> Route {
         pseudonym: Default::default(),
         preserve_host: false,
         answer_lines: Box::default(),
-        channels: None,
+        channels: scene.channels.as_ref().map(|plan| Arc::clone(&plan.first)),
         unlisted_paths: Default::default(),
         checkers: inspected::checkers(scene),
         policy: Arc::clone(&scene.settings.policy),
@@ -153,6 +153,9 @@ impl World {
         }
         if let Some((at, _)) = world.scene.revised {
             world.schedule(at, Event::Revise);
+        }
+        if let Some((at, _)) = world.scene.channels.as_ref().and_then(|plan| plan.later.as_ref()) {
+            world.schedule(*at, Event::Channels);
         }
         if let Some(plan) = world.scene.operator.clone() {
             for (order, (at, _)) in plan.orders.iter().enumerate() {
@@ -266,6 +269,7 @@ impl World {
                 }
             }
             Event::Revise => self.revise(),
+            Event::Channels => self.change_channels(),
             Event::Order(order) => self.order(order)?,
             Event::Page(session) => self.next_page(session)?,
             Event::Drain => {
@@ -285,8 +289,19 @@ impl World {
     fn revise(&mut self) {
         let Some((_, validation)) = self.scene.revised else { return };
         Arc::make_mut(&mut self.scene.settings.policy).validation = validation;
+        self.activate(route(&self.scene, Arc::clone(&self.place)));
+    }
+
+    /// Gives the one route the scene's later channels.
+    fn change_channels(&mut self) {
+        let later = self.scene.channels.as_ref().and_then(|plan| plan.later.as_ref());
+        let channels = later.map(|(_, channels)| Arc::clone(channels));
+        self.activate(Route { channels, ..route(&self.scene, Arc::clone(&self.place)) });
+    }
+
+    fn activate(&mut self, route: Route) {
         let settings = Arc::new(self.scene.settings.clone());
-        let snapshot = Arc::new(Snapshot::of_one(route(&self.scene, Arc::clone(&self.place))));
+        let snapshot = Arc::new(Snapshot::of_one(route));
         let done = Reply::new(|()| {});
         self.command(Command::Activate(Box::new(Activation { settings, snapshot, upstream_tls: None, done })));
     }
