@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::api::view::contract_problem::ContractProblem;
+
 /// The most problems of a level that are kept. The rest is counted.
 pub const MAX_PROBLEMS: usize = 250;
 /// The most characters of the document's own text that a message repeats.
@@ -115,6 +117,28 @@ impl fmt::Display for Problem {
             write!(f, "; did you mean `{nearest}`?")?;
         }
         Ok(())
+    }
+}
+
+impl From<&Problem> for ContractProblem {
+    fn from(problem: &Problem) -> Self {
+        let Problem { level, rule, message, expected, nearest, place } = problem;
+        Self {
+            level: match level {
+                Level::BlocksRouting => "blocks-routing",
+                Level::BlocksValidation => "blocks-validation",
+                Level::Note => "note",
+            }
+            .to_owned(),
+            rule: (*rule).to_owned(),
+            message: message.clone(),
+            expected: expected.clone(),
+            nearest: nearest.clone(),
+            file: place.file.clone(),
+            line: place.line,
+            column: place.column,
+            pointer: place.pointer.clone(),
+        }
     }
 }
 

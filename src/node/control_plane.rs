@@ -109,12 +109,17 @@ impl ControlPlane {
         let runtime = BackgroundRuntime::start("control")?;
         let resolver = Resolver::start(runtime.handle(), patience);
         let contracts = Contracts::of(state.path());
-        let publisher =
-            ShardPublisher::new(configuration, opened, resolver.clone(), contracts, addresses::listening(bound));
+        let publisher = ShardPublisher::new(
+            configuration,
+            opened,
+            resolver.clone(),
+            contracts.clone(),
+            addresses::listening(bound),
+        );
         let (outlet, published, (settings, upstream_tls)) =
             (publisher.outlet(), publisher.published(), publisher.begin());
         let environments = addresses::environments(configuration, bound);
-        let started = Manager::start(origin, publisher, environments, manage::Settings::default());
+        let started = Manager::start(origin, publisher, contracts, environments, manage::Settings::default());
         let Started { manager, thread: store, .. } =
             started.map_err(|problems| NodeError::Failed(problems.to_string()))?;
         let declared =
@@ -180,6 +185,7 @@ impl ControlPlane {
         };
         let reload = reloader.start(runtime.handle(), to.reload_receiver);
         manager.tidy_contracts(runtime.handle());
+        manager.retry_contracts(runtime.handle());
         let reload_sender = to.reload_sender;
         manager.reopen_store(runtime.handle(), move || {
             let _ = reload_sender.try_send(ReloadRequest::Declare);

@@ -10,9 +10,9 @@ mod fault;
 mod files;
 pub mod upload;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 pub use self::fault::ContractFault;
@@ -21,6 +21,7 @@ use super::state_dir::CONTRACTS;
 use crate::api::problem::Fault;
 use crate::api::{ContractDigest, ContractRef};
 use crate::contract::{self, Contract, Options, Sources};
+use crate::routing::channels::Channels;
 
 /// The longest upload: 16 MiB.
 pub const MAX_BYTES: usize = contract::sources::MAX_BYTES;
@@ -33,6 +34,12 @@ pub const UNUSED_FOR: Duration = Duration::from_secs(3_600);
 /// The most references that are remembered as read and found to be routable.
 const MAX_KNOWN: usize = 1_024;
 
+/// The most channels of all tables together that are held for changes that are about to be made.
+const MAX_HELD_CHANNELS: usize = 20_000;
+
+/// The channels of a contract, `None` if it has none; or the reason why they cannot be served, for people.
+pub type Table = Result<Option<Arc<Channels>>, String>;
+
 /// The contracts of a state directory. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct Contracts(Arc<Parts>);
@@ -43,6 +50,11 @@ struct Parts {
     files: Mutex<Files>,
     /// References that were found to be routable. A file never changes, so neither does that.
     routable: Mutex<HashSet<ContractRef>>,
+    /// The tables that were made last, the newest last: a change finds them here, so that its transaction parses nothing.
+    tables: Mutex<VecDeque<(ContractRef, Table)>>,
+    /// The names of the threads that parsed, for tests.
+    #[cfg(test)]
+    parsed_on: Mutex<Vec<String>>,
 }
 
 /// An upload that is kept.
@@ -59,7 +71,13 @@ impl Contracts {
     #[must_use]
     pub fn of(state: &Path) -> Self {
         let files = Files::new(state.join(CONTRACTS), MAX_ALL_BYTES, MAX_CONTRACTS);
-        Self(Arc::new(Parts { files: Mutex::new(files), routable: Mutex::default() }))
+        Self(Arc::new(Parts {
+            files: Mutex::new(files),
+            routable: Mutex::default(),
+            tables: Mutex::default(),
+            #[cfg(test)]
+            parsed_on: Mutex::default(),
+        }))
     }
 
     /// Keeps the bytes of an upload: they are on the disk when this returns. Bytes that are kept already count as uploaded now.
@@ -94,7 +112,69 @@ impl Contracts {
     /// # Errors
     /// The files of the contract cannot be read. What is wrong in them is among the contract's problems.
     pub fn read(&self, contract: &ContractRef) -> Result<Contract, ContractFault> {
-        Ok(contract::read(&self.sources(contract)?, options(contract)))
+        let sources = self.sources(contract)?;
+        #[cfg(test)]
+        locked(&self.0.parsed_on).push(std::thread::current().name().unwrap_or_default().to_owned());
+        Ok(contract::read(&sources, options(contract)))
+    }
+
+    /// Makes the channels of a contract ready for the change that needs them, so that its transaction parses nothing. This takes
+    /// up to a second of a CPU.
+    ///
+    /// # Errors
+    /// The files of the contract cannot be read.
+    pub fn prepare(&self, contract: &ContractRef) -> Result<Table, ContractFault> {
+        if let Some(table) = self.held(contract) {
+            return Ok(table);
+        }
+        let table = self.made(contract)?;
+        self.hold(contract, &table);
+        Ok(table)
+    }
+
+    /// The channels of a contract, which the caller keeps: those that were made ready, else those of its file.
+    ///
+    /// # Errors
+    /// The files of the contract cannot be read.
+    pub fn take_table(&self, contract: &ContractRef) -> Result<Table, ContractFault> {
+        let Some(held) = self.held(contract) else { return self.made(contract) };
+        locked(&self.0.tables).retain(|(known, _)| known != contract);
+        // The file may have been lost since, and then a restart could not serve the contract.
+        self.bytes(&contract.digest)?;
+        Ok(held)
+    }
+
+    fn held(&self, contract: &ContractRef) -> Option<Table> {
+        locked(&self.0.tables).iter().find(|(known, _)| known == contract).map(|(_, table)| table.clone())
+    }
+
+    fn made(&self, contract: &ContractRef) -> Result<Table, ContractFault> {
+        Ok(channels::channels(&self.read(contract)?).map(|channels| channels.map(Arc::new)))
+    }
+
+    /// Holds a table for the change that will need it, and remembers that the contract can become routes.
+    fn hold(&self, contract: &ContractRef, table: &Table) {
+        if table.is_ok() {
+            self.remember(contract);
+        }
+        let mut tables = locked(&self.0.tables);
+        tables.retain(|(known, _)| known != contract);
+        tables.push_back((contract.clone(), table.clone()));
+        let channels = |table: &Table| match table {
+            Ok(Some(channels)) => channels.all().len().saturating_add(1),
+            Ok(None) | Err(_) => 1,
+        };
+        let mut held: usize = tables.iter().map(|(_, table)| channels(table)).sum();
+        while held > MAX_HELD_CHANNELS
+            && let Some((_, oldest)) = tables.pop_front()
+        {
+            held = held.saturating_sub(channels(&oldest));
+        }
+    }
+
+    /// Forgets the tables of changes that were given up.
+    pub(super) fn forget_tables(&self) {
+        locked(&self.0.tables).clear();
     }
 
     /// Checks that a definition may refer to a contract: the node has it, and its channels can become routes.
@@ -105,29 +185,26 @@ impl Contracts {
         if self.is_known(contract) && self.files(|files| files.path(&contract.digest)).is_file() {
             return Ok(());
         }
-        let read = self.read(contract).map_err(ContractFault::into_fault)?;
-        match upload::first_that_blocks(&read) {
-            None => {
-                self.remember(contract);
-                Ok(())
-            }
-            Some(why) => {
-                Err(Fault::new("routable", format!("the channels of the contract cannot become routes: {why}")))
-            }
-        }
+        // A table may be of a file that was removed or damaged since.
+        self.bytes(&contract.digest).map_err(ContractFault::into_fault)?;
+        let table = self.prepare(contract).map_err(ContractFault::into_fault)?;
+        let unroutable =
+            |why| Fault::new("routable", format!("the channels of the contract cannot become routes: {why}"));
+        table.map(drop).map_err(unroutable)
     }
 
     /// Remembers that a contract was read and can become routes.
     fn remember(&self, contract: &ContractRef) {
-        let mut known = self.0.routable.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = locked(&self.0.routable);
         if known.len() >= MAX_KNOWN {
             known.clear();
         }
         known.insert(contract.clone());
     }
 
-    fn is_known(&self, contract: &ContractRef) -> bool {
-        self.0.routable.lock().unwrap_or_else(PoisonError::into_inner).contains(contract)
+    /// True if a contract was read before and can become routes.
+    pub(super) fn is_known(&self, contract: &ContractRef) -> bool {
+        locked(&self.0.routable).contains(contract)
     }
 
     /// True if files were uploaded longer than [`UNUSED_FOR`] before `now`.
@@ -142,8 +219,19 @@ impl Contracts {
     }
 
     fn files<T>(&self, work: impl FnOnce(&Files) -> T) -> T {
-        work(&self.0.files.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&locked(&self.0.files))
     }
+
+    /// The names of the threads that parsed contracts so far.
+    #[cfg(test)]
+    pub(in crate::control) fn parsed_on(&self) -> Vec<String> {
+        locked(&self.0.parsed_on).clone()
+    }
+}
+
+/// Locks. Nothing is half done when a holder panics.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The operator's choices of how a contract is read.

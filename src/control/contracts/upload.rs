@@ -1,12 +1,14 @@
 //! An upload as the admin API answers it: the reference to send in a definition, the problems, the pre-defined values.
 
+use std::sync::Arc;
+
 use super::channels::channels;
 use super::{ContractFault, Contracts, options};
 use crate::api::contract::{ContractRef, Layout, Side};
 use crate::api::problem::{Code, Problems};
 use crate::api::view::contract::{ContractProblem, Predefined, ProblemCounts, Suggestion, UploadedContract};
 use crate::contract::predefined::{self, Choice, Suggested};
-use crate::contract::{self, Contract, Level, Problem, Sources};
+use crate::contract::{self, Contract, Level, Sources};
 
 /// The most problems that one sentence repeats.
 const MAX_REPEATED: usize = 5;
@@ -50,34 +52,26 @@ impl Contracts {
         let digest = crate::api::ContractDigest::of(bytes);
         let reference = ContractRef { digest, main: Some(sources.main().to_owned()), perspective, layout };
         let read = contract::read(&sources, options(&reference));
-        if first_that_blocks(&read).is_some() {
-            return Err(rejected(&read));
+        let table = channels(&read).map(|channels| channels.map(Arc::new));
+        if let Err(why) = &table {
+            return Err(rejected(&read, why));
         }
         let kept = self.keep(bytes)?;
-        self.remember(&reference);
+        self.hold(&reference, &table);
         Ok((answer(reference, length, &read), kept.is_new))
     }
 }
 
-/// The first problem that blocks routing, as a sentence without its full stop; `None` if the contract is routable.
-pub(super) fn first_that_blocks(contract: &Contract) -> Option<String> {
-    if contract.is_routable() {
-        return channels(contract).err();
-    }
-    let first = contract.problems.list().iter().find(|problem| problem.level == Level::BlocksRouting);
-    Some(first.map_or_else(|| "it cannot be read".to_owned(), ToString::to_string))
-}
-
-fn rejected(read: &Contract) -> Rejected {
+fn rejected(read: &Contract, why: &str) -> Rejected {
     let blocking = read.problems.list().iter().filter(|problem| problem.level == Level::BlocksRouting);
     let told: Vec<String> = blocking.take(MAX_REPEATED).map(ToString::to_string).collect();
-    let told = if told.is_empty() { first_that_blocks(read).into_iter().collect() } else { told };
+    let told = if told.is_empty() { vec![why.to_owned()] } else { told };
     let more = read.problems.count(Level::BlocksRouting).saturating_sub(told.len());
     let more = if more > 0 { format!("; and {more} more, see `problems`") } else { String::new() };
     let detail = format!("The contract is not kept: {}{more}.", told.join("; "));
     Rejected {
         problems: Problems::new(Code::CONTRACT_INVALID, detail),
-        contract: read.problems.list().iter().map(problem).collect(),
+        contract: read.problems.list().iter().map(ContractProblem::from).collect(),
     }
 }
 
@@ -99,7 +93,7 @@ fn answer(contract: ContractRef, bytes: u64, read: &Contract) -> UploadedContrac
             blocks_validation: count(read.problems.count(Level::BlocksValidation)),
             note: count(read.problems.count(Level::Note)),
         },
-        problems: read.problems.list().iter().map(problem).collect(),
+        problems: read.problems.list().iter().map(ContractProblem::from).collect(),
     }
 }
 
@@ -117,27 +111,5 @@ fn shown(values: predefined::Predefined) -> Predefined {
         server: values.server,
         missing_variables: values.missing.into_iter().map(|variable| variable.name).collect(),
         found: values.found,
-    }
-}
-
-/// A problem of a contract as JSON.
-#[must_use]
-pub fn problem(problem: &Problem) -> ContractProblem {
-    let Problem { level, rule, message, expected, nearest, place } = problem;
-    ContractProblem {
-        level: match level {
-            Level::BlocksRouting => "blocks-routing",
-            Level::BlocksValidation => "blocks-validation",
-            Level::Note => "note",
-        }
-        .to_owned(),
-        rule: (*rule).to_owned(),
-        message: message.clone(),
-        expected: expected.clone(),
-        nearest: nearest.clone(),
-        file: place.file.clone(),
-        line: place.line,
-        column: place.column,
-        pointer: place.pointer.clone(),
     }
 }

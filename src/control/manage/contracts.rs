@@ -1,21 +1,25 @@
-//! Contracts of definitions: checked before a definition refers to one, and removed when nothing refers to it any more.
+//! Contracts of definitions: read before the transaction of the change that needs them, checked before a definition refers to one,
+//! looked for again where a deployment needs one that could not be read, and removed when nothing refers to them any more.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use super::Manager;
 use super::change_context::ChangeContext;
 use super::store_thread::{StoreThread, on_store_thread};
+use super::{Manager, deploy};
 use crate::api::problem::Faults;
-use crate::api::{ContractDigest, Definition, Problems};
+use crate::api::{Change, ContractDigest, ContractRef, Definition, Problems};
 use crate::control::store::contracts::referenced;
 
 /// The time between two searches for contracts that nothing refers to.
 const TIDY_EVERY: Duration = Duration::from_secs(600);
+/// The time between two attempts to read contracts that deployments need and that could not be read.
+const RETRY_EVERY: Duration = Duration::from_secs(5);
 
 /// Refuses a definition whose contract the node does not have, or cannot route by.
 pub(super) fn check(context: &ChangeContext<'_>, definition: &Definition) -> Result<(), Problems> {
@@ -26,6 +30,70 @@ pub(super) fn check(context: &ChangeContext<'_>, definition: &Definition) -> Res
 }
 
 impl Manager {
+    /// Reads the contracts that changes need and that nobody has read, so that their transaction parses nothing and keeps no
+    /// other operation waiting. Faults are told by the change itself, which meets them again.
+    pub(super) async fn read_contracts(&self, changes: &[Change]) {
+        let mut wanted: Vec<ContractRef> = Vec::new();
+        let mut revisions: Vec<Change> = Vec::new();
+        for change in changes {
+            match change {
+                Change::CreateApi { definition, .. } | Change::PutApi { definition, .. } => {
+                    wanted.extend(definition.contract.clone().filter(|contract| !self.contracts.is_known(contract)));
+                }
+                Change::Deploy { .. } | Change::Rollback { .. } => revisions.push(change.clone()),
+                // A revision that is promoted runs already.
+                Change::Promote { .. }
+                | Change::PutProject { .. }
+                | Change::DeleteProject { .. }
+                | Change::DeleteApi { .. }
+                | Change::Undeploy { .. }
+                | Change::Stop { .. }
+                | Change::Start { .. }
+                | Change::SetLifecycle { .. } => {}
+            }
+        }
+        if !revisions.is_empty() {
+            let found = self.ask(move |thread| thread.undeployed_contracts(&revisions)).await;
+            wanted.extend(found.into_iter().flatten());
+        }
+        self.prepare_contracts(wanted).await;
+    }
+
+    /// Reads contracts on a thread of their own, one set at a time.
+    pub(super) async fn prepare_contracts(&self, wanted: Vec<ContractRef>) {
+        if wanted.is_empty() {
+            return;
+        }
+        // The semaphore is never closed.
+        let _turn = self.reading.acquire().await;
+        let contracts = self.contracts.clone();
+        let read = spawn_blocking(move || {
+            for contract in wanted.into_iter().collect::<HashSet<_>>() {
+                let _ = contracts.prepare(&contract);
+            }
+        });
+        let _ = read.await;
+    }
+
+    /// Starts a task on `runtime` that looks again for contracts that deployments need and that could not be read: once an
+    /// operator has put a file back, its deployments are served. The task ends with the store's thread.
+    pub fn retry_contracts(&self, runtime: &Handle) {
+        let (jobs, contracts) = (self.jobs.downgrade(), self.contracts.clone());
+        runtime.spawn(async move {
+            while let Some(unread) = on_store_thread(&jobs, |thread| thread.publisher.unread_contracts()).await {
+                let contracts = contracts.clone();
+                let found = spawn_blocking(move || {
+                    let is_there = |contract: &&ContractRef| contracts.bytes(&contract.digest).is_ok();
+                    unread.iter().filter(is_there).any(|contract| contracts.prepare(contract).is_ok())
+                });
+                if found.await.unwrap_or_default() {
+                    on_store_thread(&jobs, StoreThread::publish_again).await;
+                }
+                sleep(RETRY_EVERY).await;
+            }
+        });
+    }
+
     /// Starts a task on `runtime` that removes contracts that nothing refers to and that were uploaded more than an hour ago. The
     /// task ends with the store's thread.
     pub fn tidy_contracts(&self, runtime: &Handle) {
@@ -39,8 +107,33 @@ impl Manager {
 }
 
 impl StoreThread {
+    /// The contracts of the revisions that changes deploy, without those that a deployment has already: these were read.
+    fn undeployed_contracts(&mut self, changes: &[Change]) -> Vec<ContractRef> {
+        let named = self.read(|reader| {
+            let contracts =
+                changes.iter().filter_map(|change| deploy::contract_of(reader.connection, change).transpose());
+            contracts.collect::<Result<Vec<_>, Problems>>()
+        });
+        let mut named = named.unwrap_or_default();
+        let deployed: HashSet<&ContractRef> =
+            self.deployed.all().values().filter_map(|one| one.contract.as_ref()).collect();
+        named.retain(|contract| !deployed.contains(contract));
+        named
+    }
+
+    /// Builds and publishes the snapshot of the same deployments again, because a contract that one needs can be read now.
+    fn publish_again(&mut self) {
+        if let Err(problems) = self.publisher.prepare(self.deployed.all()) {
+            warn!("a contract was found again, and its deployments still cannot be served: {problems}");
+            return;
+        }
+        self.latest = self.publisher.publish().or(self.latest.take());
+        info!("a contract was found again: its deployments take new connections");
+    }
+
     /// Removes unused contracts. No definition can begin to refer to one meanwhile: that is done on this thread as well.
     pub(super) fn tidy_contracts(&mut self, now: SystemTime) {
+        self.contracts.forget_tables();
         let Ok(store) = &self.store else { return };
         if !self.contracts.has_removable(now) {
             return;

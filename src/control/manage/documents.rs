@@ -38,6 +38,9 @@ impl Manager {
         mode: Mode,
     ) -> Result<Vec<Step>, Problems> {
         self.takes_changes()?;
+        // The plan is made on the store's thread: a contract that no step needs may be read here in vain, once.
+        let named = documents.iter().filter_map(|document| document.definition.contract.clone());
+        self.prepare_contracts(named.filter(|contract| !self.contracts.is_known(contract)).collect()).await;
         let actor = actor.clone();
         let (steps, receipts) = self.ask(move |thread| apply(thread, &actor, &documents, mode)).await??;
         self.wait_for(receipts).await?;

@@ -28,11 +28,12 @@ mod subscriptions;
 mod tests;
 mod views;
 
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::contracts::Contracts;
@@ -105,6 +106,8 @@ pub struct AuditFilter {
 pub struct Manager {
     jobs: mpsc::Sender<Job>,
     contracts: Contracts,
+    /// Contracts are read for one change at a time.
+    reading: Arc<Semaphore>,
     health: Health,
     settings: Settings,
     is_draining: Arc<AtomicBool>,
@@ -188,6 +191,7 @@ impl Manager {
     /// The problem of the first change that is refused, its fields below `changes[n]`.
     pub async fn apply(&self, actor: &Actor, changes: Vec<Change>, mode: Mode) -> Result<Vec<Made>, Problems> {
         self.takes_changes()?;
+        self.read_contracts(&changes).await;
         let actor = actor.clone();
         let changed = self.ask(move |thread| {
             thread.transact(&actor, mode, Records::EachChange, |context| {
@@ -213,6 +217,7 @@ impl Manager {
         show: impl FnOnce(&ChangeContext<'_>, &Made) -> Result<T, Problems> + Send + 'static,
     ) -> Result<T, Problems> {
         self.takes_changes()?;
+        self.read_contracts(slice::from_ref(&change)).await;
         let actor = actor.clone();
         let changed = self.ask(move |thread| {
             thread.transact(&actor, Mode::Commit, Records::EachChange, |context| {

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::change_context::DeployedSet;
 use super::health::Health;
@@ -61,17 +61,18 @@ pub struct Started {
 }
 
 impl Manager {
-    /// Publishes what is deployed, and starts the store's thread.
+    /// Publishes what is deployed, and starts the store's thread. `contracts` are those of the state directory, which the
+    /// publisher has as well.
     ///
     /// # Errors
     /// The publisher refuses what is deployed; the store cannot be read; there is no thread for it.
     pub fn start(
         origin: Origin,
         mut publisher: impl Publisher,
+        contracts: Contracts,
         environments: Environments,
         settings: Settings,
     ) -> Result<Started, Problems> {
-        let contracts = Contracts::of(origin.state().path());
         let (store, reopening, deployed) = match origin {
             Origin::Store(store) => {
                 let deployed = store.deployed()?;
@@ -107,8 +108,15 @@ impl Manager {
         let thread = work_off(thread, queue).map_err(|error| {
             Problems::new(Code::STORE_UNAVAILABLE, format!("The store's thread cannot be started: {error}."))
         })?;
-        let manager =
-            Manager { jobs, contracts, health, settings, is_draining: Arc::default(), is_ending: Arc::default() };
+        let manager = Manager {
+            jobs,
+            contracts,
+            reading: Arc::new(Semaphore::new(1)),
+            health,
+            settings,
+            is_draining: Arc::default(),
+            is_ending: Arc::default(),
+        };
         Ok(Started { manager, receipt, thread })
     }
 }

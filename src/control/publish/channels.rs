@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use crate::api::{ContractRef, DeploymentId};
 use crate::contract::check;
-use crate::control::contracts::Contracts;
-use crate::control::contracts::channels::channels;
-use crate::routing::channels::Channels;
+use crate::control::contracts::{Contracts, Table};
 use crate::routing::validation::Checkers;
 
 /// The tables of contracts that were read.
@@ -16,33 +14,29 @@ use crate::routing::validation::Checkers;
 pub(super) struct ChannelTables {
     contracts: Contracts,
     /// A contract never changes, so neither does the outcome. A file that could not be read is none, and is read again.
-    known: HashMap<ContractRef, Outcome>,
+    known: HashMap<ContractRef, Table>,
     /// The compiled rules of messages, for contracts whose messages are checked somewhere.
     checkers: HashMap<ContractRef, Arc<Checkers>>,
     /// The reasons that the log has told, by deployment.
     told: HashMap<DeploymentId, String>,
 }
 
-/// The channels of a contract, `None` if it has none; or the reason why they cannot be served, for people.
-type Outcome = Result<Option<Arc<Channels>>, String>;
-
 impl ChannelTables {
     pub(super) fn new(contracts: Contracts) -> Self {
         Self { contracts, known: HashMap::new(), checkers: HashMap::new(), told: HashMap::new() }
     }
 
-    /// The channels of a contract. To read one takes up to a second of a CPU.
+    /// The channels of a contract. To read one takes up to a second of a CPU, unless the change had it read before its transaction.
     ///
     /// # Errors
     /// The contract cannot be read, or its channels cannot be served: why.
-    pub(super) fn of(&mut self, contract: &ContractRef) -> Outcome {
+    pub(super) fn of(&mut self, contract: &ContractRef) -> Table {
         if let Some(known) = self.known.get(contract) {
             return known.clone();
         }
-        let read = self.contracts.read(contract).map_err(|fault| fault.to_string())?;
-        let outcome = channels(&read).map(|channels| channels.map(Arc::new));
-        self.known.insert(contract.clone(), outcome.clone());
-        outcome
+        let table = self.contracts.take_table(contract).map_err(|fault| fault.to_string())?;
+        self.known.insert(contract.clone(), table.clone());
+        table
     }
 
     /// The rules of a contract's messages. They are compiled when they are first asked for: most contracts have them checked
@@ -59,6 +53,11 @@ impl ChannelTables {
         let checkers = Arc::new(check::checkers(model));
         self.checkers.insert(contract.clone(), Arc::clone(&checkers));
         Ok(checkers)
+    }
+
+    /// True if a contract was read, and its channels cannot be served: another attempt would find the same.
+    pub(super) fn is_unroutable(&self, contract: &ContractRef) -> bool {
+        self.known.get(contract).is_some_and(Result::is_err)
     }
 
     /// True if the log has not told this reason of a deployment yet: one that lasts is met again with every change.

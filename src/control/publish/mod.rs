@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::api::consumers::ApplicationState;
-use crate::api::{Deployed, DeploymentId, Problems};
+use crate::api::{ContractRef, Deployed, DeploymentId, Problems};
 use crate::config::file::{Configuration, Opened};
 use crate::routing::addresses::AddressCell;
 
@@ -60,6 +60,11 @@ pub trait Publisher: Send + 'static {
         opened: &Opened,
         deployed: &BTreeMap<DeploymentId, Deployed>,
     ) -> Result<(), Problems>;
+
+    /// The contracts that deployments need and that could not be read, each once. Another attempt to prepare may read them.
+    fn unread_contracts(&self) -> Vec<ContractRef> {
+        Vec::new()
+    }
 
     /// Sends the prepared snapshot to every shard; the receipt tells when all have activated it. `None` if nothing was prepared
     /// since the last call. Called after the commit. Never fails.

@@ -14,7 +14,7 @@ use super::channels::ChannelTables;
 use super::environment::RoutingBase;
 use super::{Publisher, Receipt, route};
 use crate::api::problem::Code;
-use crate::api::{Deployed, DeploymentId, Problems};
+use crate::api::{ContractRef, Deployed, DeploymentId, Problems};
 use crate::command::{Activation, Command, Reply};
 use crate::config::file::{Configuration, Opened};
 use crate::control::contracts::Contracts;
@@ -234,6 +234,12 @@ impl Publisher for ShardPublisher {
         let snapshot = build(&base, number, routes)?;
         self.prepared = Some(Prepared { snapshot, changed, gone: Vec::new(), base: Some(Arc::new(base)) });
         Ok(())
+    }
+
+    fn unread_contracts(&self) -> Vec<ContractRef> {
+        let unavailable = self.built_routes.values().filter(|built| built.is_unavailable());
+        let contracts: HashSet<_> = unavailable.filter_map(|built| built.of.contract.as_ref()).collect();
+        contracts.into_iter().filter(|contract| !self.tables.is_unroutable(contract)).cloned().collect()
     }
 
     fn publish(&mut self) -> Option<Receipt> {

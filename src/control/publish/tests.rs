@@ -330,8 +330,10 @@ fn an_api_whose_contract_cannot_be_loaded_is_refused_or_refuses_its_clients() {
     publish(&mut publisher, &deployments);
     assert_eq!(gates(&publisher), [Gate::Unavailable, Gate::Open, Gate::Stopped]);
     // The next change finds the contract that was uploaded again.
+    assert_eq!(publisher.unread_contracts().len(), 1);
     contracts.keep(CHAT.as_bytes()).unwrap();
     publish(&mut publisher, &deployments);
     assert_eq!(gates(&publisher), [Gate::Open, Gate::Open, Gate::Stopped]);
+    assert!(publisher.unread_contracts().is_empty());
     assert_eq!(channel(&route(&publisher, 1).unwrap(), "/rooms/17?token=1"), "/rooms/{id}");
 }

@@ -23,6 +23,7 @@ use crate::api::{Environments, Policies};
 use crate::command::Command;
 use crate::command::view::{ConnectionPage, KernelBytes, Report};
 use crate::config::limits::LimitArgs;
+use crate::control::contracts::Contracts;
 use crate::control::http::token::Token;
 use crate::control::manage::{Manager, Origin, Settings};
 use crate::control::notes::Notes;
@@ -87,7 +88,8 @@ impl Node {
             LimitArgs::default().policies(false),
             vec![place("development", 8081), place("production", 8080)],
         );
-        let started = Manager::start(origin, NoShards, environments, Settings::default()).unwrap();
+        let contracts = Contracts::of(folder.path());
+        let started = Manager::start(origin, NoShards, contracts, environments, Settings::default()).unwrap();
         std::fs::write(folder.path().join(ADMIN_TOKEN), SECRET).unwrap();
         std::fs::set_permissions(folder.path().join(ADMIN_TOKEN), std::fs::Permissions::from_mode(0o600)).unwrap();
         let token = Token::of_state(folder.path()).unwrap();

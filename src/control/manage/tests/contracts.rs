@@ -74,3 +74,21 @@ async fn a_definition_may_only_refer_to_what_the_node_has() {
     let renamed = json!({ "name": "Talk", "targets": ["ws://a"], "contract": { "digest": digest } });
     node.manager.put_api(me(), key("default/chat:1.0"), of(renamed), Condition::Always).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_contract_is_read_before_the_transaction_that_needs_it_and_not_inside() {
+    let node = Node::new();
+    let [first, second] = ["A", "B"].map(|title| node.keep(title));
+    let api = key("default/chat:1.0");
+    // Nobody uploaded these to this process.
+    node.put(Some(first)).await;
+    node.deploy(&api, "development", json!({})).await.unwrap();
+    node.put(Some(second)).await;
+    node.deploy(&api, "development", json!({})).await.unwrap();
+    let node = node.restart();
+    // The process is new, and has read neither.
+    node.put(Some(first)).await;
+    node.deploy(&api, "development", json!({ "revision": 1 })).await.unwrap();
+    let parsed_on = node.manager.contracts().parsed_on();
+    assert!(!parsed_on.is_empty() && parsed_on.iter().all(|name| name != "store"), "{parsed_on:?}");
+}

@@ -11,6 +11,7 @@ use super::{Node, key, me, of, word};
 use crate::api::view::Status;
 use crate::api::view::health::StoreState;
 use crate::api::{Condition, PageRequest};
+use crate::control::contracts::Contracts;
 use crate::control::manage::{ApiFilter, AuditFilter, Mode, Origin};
 use crate::control::state_dir::StateDir;
 use crate::control::store::fault::StoreError;
@@ -200,7 +201,8 @@ async fn a_manager_does_not_begin_with_what_the_publisher_refuses() {
     let folder = tempfile::tempdir().unwrap();
     let state = StateDir::take(folder.path()).unwrap();
     let origin = Origin::Snapshot { state, why: StoreError::Full, deployed: BTreeMap::new() };
-    let started = super::Manager::start(origin, fake, super::environments(), super::settings());
+    let contracts = Contracts::of(folder.path());
+    let started = super::Manager::start(origin, fake, contracts, super::environments(), super::settings());
     assert_eq!(started.unwrap_err().detail, "The publisher refuses.");
 }
 

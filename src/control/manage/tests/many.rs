@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{environments, key, me, of, settings};
 use crate::api::Condition;
+use crate::control::contracts::Contracts;
 use crate::control::manage::{Manager, Origin};
 use crate::control::publish::no_shards::NoShards;
 use crate::control::state_dir::StateDir;
@@ -41,7 +42,8 @@ async fn ten_thousand_apis_are_loaded_and_changed_one_by_one() {
     let loaded = begin.elapsed();
     assert_eq!(deployed.len(), 10_000);
 
-    let started = Manager::start(Origin::Store(store), NoShards, environments(), settings()).unwrap();
+    let contracts = Contracts::of(store.state().path());
+    let started = Manager::start(Origin::Store(store), NoShards, contracts, environments(), settings()).unwrap();
     let begin = Instant::now();
     for number in 1..=100 {
         let key = key(&format!("default/api-{}:1.0", number * 97));

@@ -28,6 +28,7 @@ use crate::api::{
 };
 use crate::config::file::{Configuration, File, Opened};
 use crate::config::limits::LimitArgs;
+use crate::control::contracts::Contracts;
 use crate::control::publish::{ChangedApplication, Confirmations, Publisher, Receipt};
 use crate::control::state_dir::StateDir;
 use crate::control::store::Store;
@@ -189,7 +190,9 @@ impl Node {
 
     fn with(folder: TempDir, origin: Origin) -> Self {
         let fake = Fake::default();
-        let Started { manager, thread, .. } = Manager::start(origin, fake.clone(), environments(), settings()).unwrap();
+        let contracts = Contracts::of(folder.path());
+        let started = Manager::start(origin, fake.clone(), contracts, environments(), settings());
+        let Started { manager, thread, .. } = started.unwrap();
         Self { manager, fake, thread, folder }
     }
 

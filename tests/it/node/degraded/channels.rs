@@ -77,3 +77,24 @@ fn a_damaged_store_leaves_the_channels_and_a_damaged_contract_lets_nobody_in() {
     });
     serves_its_channels(&node, &upstream);
 }
+
+#[test]
+fn a_contract_that_is_put_back_is_found_without_a_reload() {
+    let home = home();
+    let (upstream, other, digest) = lived_in(&home);
+    let file = home.file("contracts").join(&digest);
+    let whole = fs::read(&file).unwrap();
+    fs::write(&file, "damaged").unwrap();
+    let node = home.start();
+    let at = node.external("development");
+    refuses(at, "/default/chat/v1.0/rooms/17", 503, "policy-unavailable");
+    let (mut client, mut server, ..) = through(at, "/default/other/v1.0/anything", &other);
+    fs::write(&file, whole).unwrap();
+    node.logged("a contract was found again");
+    until("every shard has the channels", || {
+        let page = node.admin.get("/snapshot").expect(200);
+        (page["everywhere"] == true).then_some(())
+    });
+    serves_its_channels(&node, &upstream);
+    alive(&mut client, &mut server);
+}

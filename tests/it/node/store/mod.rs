@@ -13,6 +13,7 @@ use ringway::api::environment::RunningEnvironment;
 use ringway::api::request::{NewApi, NewDeployment};
 use ringway::api::{Actor, ApiKey, Condition, Environments, Policies, Problems};
 use ringway::config::limits::LimitArgs;
+use ringway::control::contracts::Contracts;
 use ringway::control::manage::{Manager, Origin, Settings, Started};
 use ringway::control::publish::no_shards::NoShards;
 use ringway::control::state_dir::StateDir;
@@ -43,7 +44,8 @@ fn open(folder: &Path) -> Result<Started, StoreError> {
         policies: Policies::default(),
     };
     let environments = Environments::new(LimitArgs::default().policies(false), vec![place]);
-    Ok(Manager::start(Origin::Store(store), NoShards, environments, Settings::default()).unwrap())
+    let contracts = Contracts::of(store.state().path());
+    Ok(Manager::start(Origin::Store(store), NoShards, contracts, environments, Settings::default()).unwrap())
 }
 
 fn end(started: Started) {
