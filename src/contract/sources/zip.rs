@@ -26,6 +26,11 @@ pub fn is_unpacked(name: &str) -> bool {
     super::is_url(name) || ENDINGS.iter().any(|ending| lower.ends_with(ending))
 }
 
+/// True for the shadow that archives of macOS have of each file.
+fn is_shadow(name: &str) -> bool {
+    !super::is_url(name) && (name.starts_with("__MACOSX/") || name.contains("/._"))
+}
+
 /// Packs files into an archive. The bytes depend on the files and their order alone.
 ///
 /// # Errors
@@ -62,12 +67,12 @@ pub fn unpacked(bytes: &[u8], main: Option<&str>) -> Result<Sources, SourceError
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).map_err(fault)?;
         let name = entry.name().map_err(fault)?.into_owned();
-        if !entry.is_dir() && super::clean(&name).is_none() {
+        // The URL of a document may end in a slash, as the name of a folder does.
+        let is_folder = entry.is_dir() && !super::is_url(&name);
+        if !is_folder && super::clean(&name).is_none() {
             return Err(SourceError::Name(name));
         }
-        // Archives of macOS have a shadow of each file there.
-        let is_shadow = name.starts_with("__MACOSX/") || name.contains("/._");
-        if entry.is_dir() || is_shadow || !is_unpacked(&name) {
+        if is_folder || is_shadow(&name) || !is_unpacked(&name) {
             continue;
         }
         if entry.is_symlink() {
@@ -126,7 +131,14 @@ mod tests {
 
     #[test]
     fn what_is_packed_is_unpacked_as_it_was() {
-        let files = [("a.yaml", &b"asyncapi: 2.6.0\n"[..]), ("https://a.example/schema?raw", b"x: 1\n")];
+        // Names of documents that were fetched have no ending that tells anything.
+        let files = [
+            ("a.yaml", &b"asyncapi: 2.6.0\n"[..]),
+            ("https://a.example/._schema", b"x: 1\n"),
+            ("https://a.example/schema?raw", b"x: 2\n"),
+            ("https://a.example/schemas/", b"x: 3\n"),
+            ("https://a.example/schemas/text", b"x: 4\n"),
+        ];
         let bytes = packed(files).unwrap();
         assert_eq!(packed(files).unwrap(), bytes);
         assert_eq!(unpacked(&bytes, None).unwrap().iter().collect::<Vec<_>>(), files);
