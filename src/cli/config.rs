@@ -1,6 +1,6 @@
 //! `ringway config`: checks and shows a configuration file. Talks to no node.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -31,15 +31,24 @@ enum Verb {
 #[derive(clap::Args, Debug)]
 struct Which {
     /// Configuration file [default: none, which means the defaults]
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    file: Option<PathBuf>,
+    /// Configuration file, as the option of `ringway serve`
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+}
+
+impl Which {
+    fn path(&self) -> Option<&Path> {
+        self.file.as_deref().or(self.config.as_deref())
+    }
 }
 
 pub(super) fn run(args: &Args, globals: &GlobalOptions) -> Result<ExitCode, Failure> {
     match &args.verb {
         Verb::Check(which) => check(which, globals.output),
         Verb::Show(which) => {
-            let shown = File::read(which.config.as_deref())?.configuration()?.shown();
+            let shown = File::read(which.path())?.configuration()?.shown();
             globals.output.write(&shown, lines)?;
             Ok(ExitCode::SUCCESS)
         }
@@ -63,7 +72,7 @@ struct Found {
 
 fn check(which: &Which, format: Format) -> Result<ExitCode, Failure> {
     let allowed = preflight::allowed_cpus().map_err(|missing| Failure::Failed(missing.to_string()))?;
-    let checked = File::read(which.config.as_deref()).and_then(|file| {
+    let checked = File::read(which.path()).and_then(|file| {
         let configuration = file.configuration()?;
         file.open_here(&configuration, &allowed)?;
         if let Some(Err(why)) = configuration.token_file.as_deref().map(Token::named) {
@@ -84,7 +93,7 @@ fn check(which: &Which, format: Format) -> Result<ExitCode, Failure> {
             let faults = checked.err().map_or_else(Vec::new, |Faults { faults, .. }| faults);
             let found = |(line, column), option, why| Found { line, column, option, why };
             let faults = faults.into_iter().map(|fault| found(fault.at.unzip(), fault.option, fault.why)).collect();
-            format.write(&Verdict { file: which.config.clone(), faults }, |_| String::new())?;
+            format.write(&Verdict { file: which.path().map(Path::to_owned), faults }, |_| String::new())?;
             Ok(code)
         }
     }

@@ -122,8 +122,9 @@ impl ControlPlane {
         let started = Manager::start(origin, publisher, contracts, environments, manage::Settings::default());
         let Started { manager, thread: store, .. } =
             started.map_err(|problems| NodeError::Failed(problems.to_string()))?;
-        let declared =
-            apply.map(|path| Declared::new(path, manager.clone(), runtime.handle(), state.notes.clone())).map(Arc::new);
+        let declared = apply.map(|path| {
+            Arc::new(Declared::new(path, manager.clone(), outlet.clone(), runtime.handle(), state.notes.clone()))
+        });
         if let Some(declared) = &declared {
             let Applied { documents, faults } = declared.apply();
             // Nothing to serve and nobody to miss it: a mistake on the command line, or in the very first files.

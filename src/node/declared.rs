@@ -1,15 +1,18 @@
 //! `--apply`: the APIs that files declare, applied to this node at its start and on SIGHUP.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
-use crate::api::Actor;
+use crate::api::{Actor, ApiKey};
+use crate::control::endpoints::{probe, route_of};
 use crate::control::manage::{Manager, Mode};
 use crate::control::notes::Notes;
+use crate::control::publish::shards::Outlet;
 use crate::declare::read::Readable;
-use crate::declare::{Document, files};
+use crate::declare::{Document, Step, files};
 
 /// The topic of these problems on the health page.
 const TOPIC: &str = "apply";
@@ -18,6 +21,7 @@ const TOPIC: &str = "apply";
 pub(super) struct Declared {
     path: PathBuf,
     manager: Manager,
+    outlet: Outlet,
     runtime: Handle,
     notes: Notes,
 }
@@ -30,12 +34,16 @@ pub(super) struct Applied {
     pub(super) faults: Vec<String>,
 }
 
+/// The time after which no further deployment of many is tried.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Faults on the health page; of more, their number is.
 const MAX_FAULTS: usize = 20;
 
 impl Declared {
-    pub(super) fn new(path: &Path, manager: Manager, runtime: &Handle, notes: Notes) -> Self {
-        Self { path: path.to_owned(), manager, runtime: runtime.clone(), notes }
+    /// `outlet` has the routes of the deployments, whose targets are tried once they are applied.
+    pub(super) fn new(path: &Path, manager: Manager, outlet: Outlet, runtime: &Handle, notes: Notes) -> Self {
+        Self { path: path.to_owned(), manager, outlet, runtime: runtime.clone(), notes }
     }
 
     /// Reads the files and applies the documents in them. A document with a fault is left out, and its API stays as it is:
@@ -68,12 +76,14 @@ impl Declared {
     /// Returns the number of steps.
     fn apply_documents(&self, documents: Vec<Document>, into: &mut Applied) -> usize {
         let (mut batches, mut taken) = (vec![documents], 0_usize);
+        let mut deployments: Vec<(ApiKey, String)> = Vec::new();
         while let Some(mut batch) = batches.pop() {
             let actor = Actor::node();
             let result = self.runtime.block_on(self.manager.apply_documents(&actor, batch.clone(), Mode::Commit));
             match result {
                 Ok(steps) => {
                     steps.iter().for_each(|step| info!("declared state: {step}"));
+                    deployments.extend(steps.iter().filter_map(deployment));
                     taken = taken.saturating_add(steps.len());
                     into.documents = into.documents.saturating_add(batch.len());
                 }
@@ -92,8 +102,39 @@ impl Declared {
                 }
             }
         }
+        // The steps of a deployment follow each other.
+        deployments.dedup();
+        self.warn_of_targets(deployments);
         taken
     }
+
+    /// Has the targets of deployments tried, and warns of those that this host cannot reach. Nobody waits for that.
+    fn warn_of_targets(&self, deployments: Vec<(ApiKey, String)>) {
+        let outlet = self.outlet.clone();
+        self.runtime.spawn(async move {
+            let begun = Instant::now();
+            for (at, (api, environment)) in deployments.iter().enumerate() {
+                if begun.elapsed() >= PATIENCE {
+                    let left = deployments.len().saturating_sub(at);
+                    warn!(
+                        deployments = left,
+                        "the targets of some declared deployments were not tried: it took too long"
+                    );
+                    return;
+                }
+                let snapshot = outlet.snapshot();
+                let Some(route) = route_of(&snapshot, api, environment) else { continue };
+                for warning in probe::warnings(route).await {
+                    warn!(%api, environment, "a declared target cannot be reached: {warning}");
+                }
+            }
+        });
+    }
+}
+
+/// The deployment that a step was about.
+fn deployment(step: &Step) -> Option<(ApiKey, String)> {
+    Some((step.key().clone(), step.environment()?.to_owned()))
 }
 
 /// The first faults, a line each, and the number of the others.

@@ -8,7 +8,7 @@ use super::place;
 use crate::api::problem::Fault;
 use crate::api::request::NewLifecycle;
 use crate::api::view::LifecycleView;
-use crate::api::{Api, Deployment, Lifecycle, moment};
+use crate::api::{Api, Deployment, Lifecycle, moment, nearest};
 use crate::cli::api::reference::Reference;
 use crate::cli::cells::texts;
 use crate::cli::client::Client;
@@ -38,7 +38,13 @@ pub(super) struct Args {
 
 /// Parses a state for clap.
 pub(super) fn state(text: &str) -> Result<Lifecycle, String> {
-    text.parse().map_err(|fault: Fault| fault.message)
+    text.parse().map_err(|fault: Fault| {
+        let is = |state: &Lifecycle| state.as_str().to_ascii_lowercase();
+        let known: Vec<String> = Lifecycle::ALL.iter().map(is).collect();
+        let meant = nearest(&text.to_ascii_lowercase(), known.iter().map(String::as_str));
+        let meant = meant.and_then(|meant| Lifecycle::ALL.into_iter().find(|state| is(state) == meant));
+        meant.map_or(fault.message.clone(), |meant| format!("{}; did you mean {meant}?", fault.message))
+    })
 }
 
 /// Parses a time for clap, or a day, which begins at midnight UTC.
@@ -159,6 +165,20 @@ mod tests {
         let why = state("live").unwrap_err();
         let all = "`Created`, `Pre-released`, `Published`, `Deprecated`, `Blocked`, `Retired`";
         assert_eq!(why, format!("it must be one of {all}"));
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_finds_the_state_that_was_meant() {
+        for (text, meant) in [
+            ("publish", "Published"),
+            ("PUBLISHD", "Published"),
+            ("deprecate", "Deprecated"),
+            ("retierd", "Retired"),
+            ("pre-release", "Pre-released"),
+        ] {
+            let why = state(text).unwrap_err();
+            assert!(why.ends_with(&format!("; did you mean {meant}?")), "{text}: {why}");
+        }
     }
 
     #[test]

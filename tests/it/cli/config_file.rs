@@ -33,6 +33,17 @@ fn the_shipped_files_are_right() {
 }
 
 #[test]
+fn the_file_may_be_named_without_the_option() {
+    let minimal = shipped("minimal.toml");
+    assert_eq!(run(&["config", "check", &minimal]), run(&["config", "check", "--config", &minimal]));
+    assert_eq!(run(&["config", "show", &minimal]), run(&["config", "show", "--config", &minimal]));
+    let (_folder, path) = file(WRONG);
+    assert_eq!(run(&["config", "check", &path]).0, 3);
+    let (code, _, errors) = run(&["config", "check", &minimal, "--config", &minimal]);
+    assert!(code == 2 && errors.contains("cannot be used with"), "{code} {errors}");
+}
+
+#[test]
 fn all_that_is_wrong_is_told_with_its_place() {
     let (_folder, path) = file(WRONG);
     let (code, out, errors) = run(&["config", "check", "--config", &path]);

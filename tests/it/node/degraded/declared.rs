@@ -6,7 +6,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{home, is_well, lived_in, serves};
-use crate::harness::node::Node;
+use crate::harness::Upstream;
+use crate::harness::node::{Node, ws};
 
 fn document(name: &str, environment: &str) -> String {
     format!(
@@ -92,4 +93,18 @@ fn c9_a_node_with_a_store_serves_it_whatever_is_declared() {
     let fresh = super::home();
     let (code, log) = fresh.try_start_with(&options(&none)).err().unwrap();
     assert!(code == Some(3) && log.contains("none"), "{log}");
+}
+
+#[test]
+fn targets_that_cannot_be_reached_are_warned_of_once_they_are_declared() {
+    let (home, folder, upstream) = (home(), tempfile::tempdir().unwrap(), Upstream::listen());
+    let document = document("one", "development")
+        .replace("ws://127.0.0.1:9\"", &format!("ws://127.0.0.1:9\", \"{}\"", ws(upstream.address())));
+    fs::write(folder.path().join("a.yaml"), document).unwrap();
+    let node = home.try_start_with(&options(folder.path())).unwrap();
+    let line = node.logged("a declared target cannot be reached");
+    let told = ["WARN", "default/one:1.0", "development", "ws://127.0.0.1:9: cannot be reached from this host"];
+    assert!(told.iter().all(|told| line.contains(told)), "{line}");
+    assert!(!node.log().contains(&format!("cannot be reached: {}", ws(upstream.address()))), "{}", node.log());
+    is_well(&node);
 }
