@@ -7,6 +7,7 @@ mod automation;
 mod commands;
 mod config_file;
 mod consumers;
+mod contract_story;
 mod demo;
 mod import;
 mod terminal_socket;
