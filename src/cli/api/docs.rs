@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use super::place;
 use super::reference::Reference;
-use crate::api::Api;
+use crate::api::{Api, ApiKey, ContractRef, Deployment, Revision};
 use crate::cli::client::Client;
 use crate::cli::contract_source::{self, ReadContract, ReadingFlags};
 use crate::cli::global_options::GlobalOptions;
 use crate::cli::output::{count, note};
 use crate::cli::{Failure, program};
-use crate::contract::pages::{Documentation, Environment};
+use crate::contract::pages::environments::environments;
+use crate::contract::pages::{Documentation, Environment, Running};
 use crate::declare::held;
 
 #[derive(clap::Args, Debug)]
@@ -22,6 +23,9 @@ pub(super) struct Args {
     /// A document instead of an API, for which no node is needed: a file, a folder, a zip archive, a URL, or `-`
     #[arg(long, value_name = "SOURCE")]
     from: Option<String>,
+    /// Document the contract of the revision that runs in this environment, instead of the current definition's
+    #[arg(long, value_name = "NAME", conflicts_with = "from")]
+    env: Option<String>,
     /// Write static pages to this folder, instead of JSON to standard output
     #[arg(long, value_name = "DIR")]
     html: Option<PathBuf>,
@@ -52,26 +56,57 @@ pub(super) fn run(args: &Args, globals: &GlobalOptions) -> Result<(), Failure> {
 
 fn subject(args: &Args, globals: &GlobalOptions) -> Result<Subject, Failure> {
     if let Some(reference) = &args.reference {
-        let client = Client::new(globals)?;
-        let api: Api = client.get(&place(&reference.key(&client)?))?;
-        let key = held::key(&api);
-        let Some(contract) = &api.definition.contract else {
-            let program = program::name();
-            return Err(Failure::Failed(format!(
-                "{key} has no contract: {program} api update {key} --contract SOURCE gives it one"
-            )));
-        };
-        let read = contract_source::of_node(contract, &client)?;
-        let deployments = api.deployments.iter();
-        let environments = deployments
-            .filter_map(|one| Some(Environment { name: one.environment.to_string(), url: one.url.clone()? }))
-            .collect();
-        return Ok(Subject { name: format!("{} {}", api.definition.name, key.version), environments, read });
+        return of_api(reference, args.env.as_deref(), &Client::new(globals)?);
     }
     let read = contract_source::read(args.from.as_deref().unwrap_or_default(), &args.reading)?;
     let title = read.contract.model.as_ref().and_then(|model| model.title.clone());
     let name = title.unwrap_or_else(|| read.sources.main().to_owned());
     Ok(Subject { name, environments: Vec::new(), read })
+}
+
+/// The contract of an API's definition, or of the revision that runs in an environment.
+fn of_api(reference: &Reference, environment: Option<&str>, client: &Client) -> Result<Subject, Failure> {
+    let api: Api = client.get(&place(&reference.key(client)?))?;
+    let key = held::key(&api);
+    let definition_of = |revision: u64| -> Result<_, Failure> {
+        let revision: Revision = client.get(&place(&key).at("revisions").at(&revision.to_string()))?;
+        Ok(revision.definition)
+    };
+    let (name, contract) = match environment {
+        Some(environment) => {
+            let deployment: Deployment = client.get(&place(&key).at("deployments").at(environment))?;
+            let definition = definition_of(deployment.revision)?;
+            let name =
+                format!("{} {}, revision {} in {environment}", definition.name, key.version, deployment.revision);
+            (name, definition.contract)
+        }
+        None => (format!("{} {}", api.definition.name, key.version), api.definition.contract.clone()),
+    };
+    let Some(contract) = contract else { return Err(without(&key, environment)) };
+    let read = contract_source::of_node(&contract, client)?;
+    let mut running = Vec::new();
+    for Deployment { environment, url, revision, .. } in api.deployments {
+        let Some(url) = url else { continue };
+        let contract = definition_of(revision)?.contract;
+        running.push(Running { environment: environment.to_string(), url, revision, contract });
+    }
+    let other = |contract: &ContractRef| {
+        contract_source::of_node(contract, client).map(|read| read.contract).map_err(|failure| failure.to_string())
+    };
+    let environments = match &read.contract.model {
+        Some(model) => environments(model, &contract, running, other),
+        None => Vec::new(),
+    };
+    Ok(Subject { name, environments, read })
+}
+
+/// The failure for an API without a contract.
+fn without(key: &ApiKey, environment: Option<&str>) -> Failure {
+    let program = program::name();
+    Failure::Failed(match environment {
+        Some(environment) => format!("the revision of {key} that runs in {environment} has no contract"),
+        None => format!("{key} has no contract: {program} api update {key} --contract SOURCE gives it one"),
+    })
 }
 
 /// Prints the model as JSON, or as YAML if that is asked for.

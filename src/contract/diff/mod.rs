@@ -5,144 +5,33 @@
 //! before sends what is no longer allowed, or gets what it cannot know; for the upstream likewise. Texts for people (titles,
 //! descriptions, examples) make no difference.
 
+mod change;
 pub mod schema;
 
 use std::collections::{BTreeSet, HashMap};
-use std::fmt;
-
-use serde::Serialize;
 
 use super::model::{Direction, Message, Model, Parameter, Route};
 use super::problem::quoted;
+pub use change::{Change, Changes, Effect, Kind, MAX_CHANGES, Party, Position, Subject};
 
-/// The most changes that are listed.
-pub const MAX_CHANGES: usize = 1_000;
-
-/// The parties that a change breaks something for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Party {
-    /// Clients that keep to the contract before.
-    Clients,
-    /// The upstream that keeps to the contract before.
-    Upstream,
-}
-
-/// The part of a contract that a change is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Subject {
-    /// A route.
-    Route,
-    /// A parameter of a path, a query parameter or a header.
-    Parameter,
-    /// A message in a direction.
-    Message,
-    /// The schema of a message.
-    Schema,
-    /// A security scheme.
-    Security,
-}
-
-/// The kind of a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// Only the model after has it.
-    Added,
-    /// Only the model before has it.
-    Removed,
-    /// Both have it, in another form.
-    Changed,
-}
-
-/// A change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Change {
-    /// The part.
-    pub subject: Subject,
-    /// The kind.
-    pub kind: Kind,
-    /// The place: the route, the direction, the message, the JSON Pointer in the payload, as far as each applies.
-    pub place: String,
-    /// The details of the change, if that is more than added or removed.
-    pub detail: Option<String>,
-    /// The parties that the change breaks something for; nobody if empty.
-    pub breaks: BTreeSet<Party>,
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = match self.kind {
-            Kind::Added => '+',
-            Kind::Removed => '-',
-            Kind::Changed => '~',
-        };
-        write!(f, "{sign} {}", self.place)?;
-        if let Some(detail) = &self.detail {
-            write!(f, ": {detail}")?;
-        }
-        let parties: Vec<&str> = self.breaks.iter().map(|party| party.words()).collect();
-        if parties.is_empty() { Ok(()) } else { write!(f, " (breaks {})", parties.join(" and ")) }
-    }
-}
-
-impl Party {
-    fn words(self) -> &'static str {
-        match self {
-            Self::Clients => "clients",
-            Self::Upstream => "the upstream",
-        }
-    }
-}
-
-/// The effect of a change on the values that are allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Nothing.
-    Neutral,
-    /// Fewer values are allowed.
-    Narrower,
-    /// More values are allowed.
-    Wider,
-    /// Other values are allowed, or nobody can tell.
-    Other,
-}
-
-impl Effect {
-    /// The party that breaks, if the values go in a direction.
-    #[must_use]
-    pub fn breaks(self, direction: Direction) -> BTreeSet<Party> {
-        use Direction::{ClientReceives, ClientSends};
-        match (self, direction) {
-            (Self::Neutral, _) => BTreeSet::new(),
-            (Self::Narrower, ClientSends) | (Self::Wider, ClientReceives) => [Party::Clients].into(),
-            (Self::Wider, ClientSends) | (Self::Narrower, ClientReceives) => [Party::Upstream].into(),
-            (Self::Other, _) => [Party::Clients, Party::Upstream].into(),
-        }
-    }
-}
-
-/// Changes as they are found.
-#[derive(Debug, Default)]
-pub struct Changes(Vec<Change>);
-
-impl Changes {
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Adds a change, up to [`MAX_CHANGES`].
-    pub(super) fn add(&mut self, change: Change) {
-        if self.0.len() < MAX_CHANGES {
-            self.0.push(change);
-        }
-    }
+/// Two models, compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// The changes.
+    pub changes: Vec<Change>,
+    /// True if nothing was left uncompared: the work and the number of changes are bounded.
+    pub is_whole: bool,
 }
 
 /// The changes from one model to another, in the order of the routes before and then of those that were added.
 #[must_use]
 pub fn diff(before: &Model, after: &Model) -> Vec<Change> {
+    compare(before, after).changes
+}
+
+/// Compares two models.
+#[must_use]
+pub fn compare(before: &Model, after: &Model) -> Compared {
     let mut changes = Changes::default();
     let mut work = schema::Work::default();
     let later: HashMap<&str, &Route> = after.routes.iter().map(|route| (route.path.as_str(), route)).collect();
@@ -151,6 +40,7 @@ pub fn diff(before: &Model, after: &Model) -> Vec<Change> {
         subject: Subject::Route,
         kind,
         place: format!("route {}", quoted(path)),
+        position: Position::route(path),
         detail: None,
         breaks: breaks.iter().copied().collect(),
     };
@@ -167,7 +57,8 @@ pub fn diff(before: &Model, after: &Model) -> Vec<Change> {
         changes.add(route(Kind::Added, &one.path, &[Party::Upstream]));
     }
     security(&mut changes, before, after);
-    changes.0
+    let is_whole = changes.len() < MAX_CHANGES && !work.is_done();
+    Compared { changes: changes.0, is_whole }
 }
 
 fn parameters(changes: &mut Changes, before: &Route, after: &Route) {
@@ -182,6 +73,7 @@ fn parameters(changes: &mut Changes, before: &Route, after: &Route) {
             subject: Subject::Parameter,
             kind,
             place: place(name),
+            position: Position::route(&before.path),
             detail,
             breaks: effect.breaks(Direction::ClientSends),
         };
@@ -246,17 +138,24 @@ fn messages(changes: &mut Changes, work: &mut schema::Work, before: (&Model, &Ro
     for direction in [Direction::ClientSends, Direction::ClientReceives] {
         let (one, other) = (of_direction(before, direction), of_direction(after, direction));
         let place = |id: &str| format!("route {}, {} {}", quoted(&before.1.path), direction.words(), quoted(id));
+        let position = |id: &str| Position {
+            route: Some(before.1.path.clone()),
+            direction: Some(direction),
+            message: Some(id.to_owned()),
+        };
         let change = |kind, id: &str, effect: Effect| Change {
             subject: Subject::Message,
             kind,
             place: place(id),
+            position: position(id),
             detail: None,
             breaks: effect.breaks(direction),
         };
         for (id, message) in &one.list {
             match other.by_id.get(id) {
                 Some(later) => {
-                    let pair = schema::Pair { before: before.0, after: after.0, direction, place: &place(id) };
+                    let (place, position) = (&place(id), &position(id));
+                    let pair = schema::Pair { before: before.0, after: after.0, direction, place, position };
                     schema::payloads(changes, work, &pair, message, later);
                 }
                 None => changes.add(change(Kind::Removed, id, Effect::Narrower)),
@@ -290,6 +189,7 @@ fn security(changes: &mut Changes, before: &Model, after: &Model) {
         subject: Subject::Security,
         kind,
         place: format!("security scheme {}", quoted(name)),
+        position: Position::default(),
         detail: None,
         breaks: breaks.iter().copied().collect(),
     };

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Map, Value as Json};
 
-use super::{Change, Changes, Effect, Kind, Subject};
+use super::{Change, Changes, Effect, Kind, Position, Subject};
 use crate::contract::document::pointer::escaped;
 use crate::contract::model::{Direction, Message, Model};
 use crate::contract::problem::quoted;
@@ -54,12 +54,20 @@ impl Default for Work {
     }
 }
 
-/// Two models, a direction and a place.
+impl Work {
+    /// True if no work is left, so that something may not have been compared.
+    pub(super) fn is_done(&self) -> bool {
+        self.left == 0
+    }
+}
+
+/// Two models, a direction, and the place of a message.
 pub(super) struct Pair<'m> {
     pub(super) before: &'m Model,
     pub(super) after: &'m Model,
     pub(super) direction: Direction,
     pub(super) place: &'m str,
+    pub(super) position: &'m Position,
 }
 
 /// Compares the payloads of a message.
@@ -118,8 +126,8 @@ impl Comparison<'_, '_> {
     fn changed(&mut self, at: &str, detail: impl Into<String>, effect: Effect) {
         let place = if at.is_empty() { self.pair.place.to_owned() } else { format!("{}, {at}", self.pair.place) };
         let breaks = effect.breaks(self.pair.direction);
-        let detail = Some(detail.into());
-        self.changes.add(Change { subject: Subject::Schema, kind: Kind::Changed, place, detail, breaks });
+        let (position, detail) = (self.pair.position.clone(), Some(detail.into()));
+        self.changes.add(Change { subject: Subject::Schema, kind: Kind::Changed, place, position, detail, breaks });
     }
 
     /// `depth` bounds the recursion.

@@ -1,15 +1,17 @@
 //! Channels as the document has them, and the routes that they become.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 pub use crate::routing::validation::Direction;
 
 /// A channel of the document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ContractChannel)]
 pub struct Channel {
     /// The key in the document.
     pub name: String,
-    /// The address; `None` if it is unknown until the connection is open.
+    /// The address; `null` if it is unknown until the connection is open.
     pub address: Option<String>,
     /// The description.
     pub description: Option<String>,
@@ -25,8 +27,9 @@ pub struct Channel {
 }
 
 /// The use of a channel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = ContractChannelUse)]
 pub enum Use {
     /// Part of the route with this path.
     Route(String),
@@ -35,7 +38,8 @@ pub enum Use {
 }
 
 /// An operation on a channel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ContractOperation)]
 pub struct Operation {
     /// The key, the `operationId`, or nothing.
     pub name: Option<String>,
@@ -56,9 +60,10 @@ pub struct Operation {
 }
 
 /// The reply to an operation, which goes in the opposite direction.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ContractReply)]
 pub struct Reply {
-    /// The channel of the reply; `None` for that of the request.
+    /// The channel of the reply; `null` for that of the request.
     pub channel: Option<String>,
     /// The runtime expression of the reply's address.
     pub address: Option<String>,
@@ -67,7 +72,8 @@ pub struct Reply {
 }
 
 /// A route below the API's base path: the union of the channels at one address.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ContractRoute)]
 pub struct Route {
     /// The path, which begins with `/` and may have `{parameter}`s.
     pub path: String,
@@ -92,7 +98,8 @@ pub struct Route {
 }
 
 /// A parameter of a path, a query parameter or a header.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ContractParameter)]
 pub struct Parameter {
     /// The name.
     pub name: String,

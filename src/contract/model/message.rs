@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 use serde_json::Value as Json;
+use utoipa::ToSchema;
 
 /// A message.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = ContractMessage)]
 pub struct Message {
     /// The id, unique in the contract: the key in the document, with a number if several have it.
     pub id: String,
@@ -14,15 +16,16 @@ pub struct Message {
     pub title: Option<String>,
     /// The summary.
     pub summary: Option<String>,
-    /// The content type; `None` means the default content type, and JSON if there is none either.
+    /// The content type; `null` means the default content type, and JSON if there is none either.
     pub content_type: Option<String>,
-    /// The payload; `None` if the document does not describe it.
+    /// The payload; `null` if the document does not describe it.
     pub payload: Option<Payload>,
     /// The place of the correlation id of request and reply.
     pub correlation: Option<Correlation>,
     /// Examples, those of the message first.
     pub examples: Vec<Example>,
     /// Properties at the payload's top whose values only this message has, for finding it: `const`, `enum` of one value.
+    #[schema(value_type = Vec<(String, Vec<Value>)>)]
     pub discriminators: Vec<(String, Vec<Json>)>,
     /// The reason why payloads cannot be checked.
     pub unchecked: Option<String>,
@@ -33,7 +36,8 @@ pub struct Message {
 }
 
 /// The description of a payload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ContractPayload)]
 pub struct Payload {
     /// The language of the schema.
     pub format: Format,
@@ -42,8 +46,9 @@ pub struct Payload {
 }
 
 /// The language of a schema.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = ContractFormat)]
 pub enum Format {
     /// JSON Schema, or AsyncAPI's superset of it.
     JsonSchema,
@@ -68,18 +73,21 @@ impl Format {
 }
 
 /// The place of a correlation id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ContractCorrelation)]
 pub struct Correlation {
     /// The JSON Pointer in the payload.
     pub payload: String,
 }
 
 /// An example of a message.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = ContractExample)]
 pub struct Example {
     /// The name.
     pub name: Option<String>,
     /// The payload.
+    #[schema(value_type = Value)]
     pub payload: Json,
     /// The first rule of the schema that the example breaks, as far as simple rules tell.
     pub broken: Option<String>,

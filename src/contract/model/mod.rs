@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value as Json;
+use utoipa::ToSchema;
 
 pub use self::channel::{Channel, Direction, Operation, Parameter, Reply, Route, Use};
 pub use self::message::{Correlation, Example, Format, Message, Payload};
@@ -21,7 +22,8 @@ pub use self::server::{Protocol, Server, Variable};
 pub use crate::api::contract::Side;
 
 /// A contract.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = ContractModel)]
 pub struct Model {
     /// The version of AsyncAPI, as it is written.
     pub asyncapi: String,
@@ -43,8 +45,9 @@ pub struct Model {
     pub channels: Vec<Channel>,
     /// Messages that some channel uses, each once.
     pub messages: Vec<Message>,
-    /// Schemas that some message or parameter uses, by key: the pointer in the main document (`#/components/schemas/a`), with
-    /// the file's name before it elsewhere. References between them are `#/schemas/<key>`, with the key as a pointer's step.
+    /// Schemas that some message or parameter uses, by key: the JSON Pointer in the main document as a fragment, with the file's
+    /// name before it elsewhere. References between them are `#/schemas/<key>`, with the key as a pointer's step.
+    #[schema(value_type = BTreeMap<String, Value>)]
     pub schemas: BTreeMap<String, Json>,
     /// Security schemes of the document.
     pub security_schemes: Vec<SecurityScheme>,
@@ -59,7 +62,8 @@ impl Model {
 }
 
 /// The side that a document is written from, and why Ringway thinks so.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ContractPerspective)]
 pub struct Perspective {
     /// The side.
     pub side: Side,

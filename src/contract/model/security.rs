@@ -1,9 +1,11 @@
 //! Security schemes of a contract, and the Ringway policy that each could become once an operator confirms it.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A security scheme.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ContractSecurityScheme)]
 pub struct SecurityScheme {
     /// The name in the document; for an inline scheme its JSON Pointer.
     pub name: String,
@@ -17,8 +19,9 @@ pub struct SecurityScheme {
 }
 
 /// A policy that a scheme could become. Nothing is ever open because of a scheme that Ringway does not know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = ContractSecurityProposal)]
 pub enum Proposal {
     /// An API key in the handshake.
     ApiKey(Credential),
@@ -33,8 +36,9 @@ pub enum Proposal {
 }
 
 /// The place of a credential in the handshake.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = ContractCredential)]
 pub enum Credential {
     /// A header of this name.
     Header(String),

@@ -1,9 +1,11 @@
 //! Servers of a contract.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ContractServer)]
 pub struct Server {
     /// The name in the document.
     pub name: String,
@@ -11,7 +13,7 @@ pub struct Server {
     pub protocol: Protocol,
     /// The protocol as it is written.
     pub protocol_written: String,
-    /// The URL with `{variable}`s: scheme, host, port and path. `None` if no URL can be made of the parts.
+    /// The URL with `{variable}`s: scheme, host, port and path. `null` if no URL can be made of the parts.
     pub url: Option<String>,
     /// The variables of the URL.
     pub variables: Vec<Variable>,
@@ -30,8 +32,9 @@ impl Server {
 }
 
 /// The protocol of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = ContractProtocol)]
 pub enum Protocol {
     /// WebSocket.
     Ws,
@@ -63,7 +66,8 @@ impl Protocol {
 }
 
 /// A variable of a server's URL.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ContractVariable)]
 pub struct Variable {
     /// The name.
     pub name: String,

@@ -1,4 +1,5 @@
-//! The place of each schema: in the one message or schema that uses it, or on a page of schemas that several places link to.
+//! The place of everything that pages link to: each channel that has a route has a page, and each schema is shown in the one
+//! message or schema that uses it, or on a page of schemas that several places link to.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,15 +7,29 @@ use serde_json::Value as Json;
 
 use super::head::Link;
 use super::{PageName, words};
-use crate::contract::model::{Message, Model};
+use crate::contract::model::{Channel, Message, Model, Operation, Reply, Route, Use};
 
 /// The schemas of a page.
 const OF_PAGE: usize = 50;
 
-/// The schemas of a model, and where each is shown.
+/// A channel with the route that it is part of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Documented<'m> {
+    pub(super) channel: &'m Channel,
+    pub(super) route: &'m Route,
+}
+
+/// The channels and schemas of a model, and where each is shown.
 #[derive(Debug)]
 pub(super) struct Atlas<'m> {
     model: &'m Model,
+    /// Channels that have a route, in the document's order.
+    channels: Vec<Documented<'m>>,
+    /// Positions of channels by their names, and by their paths.
+    by_name: HashMap<&'m str, usize>,
+    by_path: HashMap<&'m str, Vec<usize>>,
+    /// Operations whose replies come on a channel, by its name.
+    replies: HashMap<&'m str, Vec<(&'m Operation, &'m Reply)>>,
     messages: HashMap<&'m str, (usize, &'m Message)>,
     /// Keys of schemas that several places use, in order.
     shared: Vec<&'m str>,
@@ -38,7 +53,47 @@ impl<'m> Atlas<'m> {
         let shared: Vec<&str> = uses.into_iter().filter(|(_, count)| *count > 1).map(|(key, _)| key).collect();
         let positions = shared.iter().zip(0..).map(|(key, position)| (*key, position)).collect();
         let messages = model.messages.iter().zip(0..).map(|(one, at)| (one.id.as_str(), (at, one))).collect();
-        Self { model, messages, shared, positions }
+        let routes: HashMap<&str, &Route> = model.routes.iter().map(|route| (route.path.as_str(), route)).collect();
+        let documented = model.channels.iter().filter_map(|channel| match &channel.used {
+            Use::Route(path) => routes.get(path.as_str()).map(|route| Documented { channel, route }),
+            Use::None(_) => None,
+        });
+        let channels: Vec<Documented<'m>> = documented.collect();
+        let by_name = channels.iter().zip(0..).map(|(one, at)| (one.channel.name.as_str(), at)).collect();
+        let mut by_path: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (one, at) in channels.iter().zip(0..) {
+            by_path.entry(one.route.path.as_str()).or_default().push(at);
+        }
+        let mut replies: HashMap<&str, Vec<(&Operation, &Reply)>> = HashMap::new();
+        for operation in model.channels.iter().flat_map(|channel| &channel.operations) {
+            if let Some(reply) = &operation.reply
+                && let Some(channel) = &reply.channel
+            {
+                replies.entry(channel).or_default().push((operation, reply));
+            }
+        }
+        Self { model, channels, by_name, by_path, replies, messages, shared, positions }
+    }
+
+    /// The channels that have pages, in the order of these.
+    pub(super) fn channels(&self) -> &[Documented<'m>] {
+        &self.channels
+    }
+
+    /// The positions of the channels at a path.
+    pub(super) fn at_path(&self, path: &str) -> &[usize] {
+        self.by_path.get(path).map_or(&[], Vec::as_slice)
+    }
+
+    /// The channel that a reply names, if it has a route; without one the reply comes on the channel of its request.
+    pub(super) fn channel_of(&self, reply: &Reply) -> Option<&'m Channel> {
+        let position = self.by_name.get(reply.channel.as_deref()?)?;
+        self.channels.get(*position).map(|documented| documented.channel)
+    }
+
+    /// The operations whose replies come on a channel.
+    pub(super) fn replies_in(&self, channel: &Channel) -> &[(&'m Operation, &'m Reply)] {
+        self.replies.get(channel.name.as_str()).map_or(&[], Vec::as_slice)
     }
 
     /// A message with its position.

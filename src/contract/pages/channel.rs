@@ -1,28 +1,35 @@
-//! The page of a channel: a route below the base path, with everything that goes over its WebSocket.
+//! The page of a channel: its URL in each environment, what the handshake needs, and the messages that it carries. Channels at
+//! one address share a route and so a WebSocket; their pages link to each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
 
-use super::head::Head;
+use super::atlas::Documented;
+use super::environments::{ChannelState, Environment, RunningContract};
+use super::head::{Head, Link};
 use super::room::Room;
 use super::schema::{Row, table};
-use super::{Environment, PageName, Site, message, words};
+use super::traffic::Traffic;
+use super::{PageName, Site, message, words};
 use crate::contract::model::{Channel, Direction, Parameter, Route};
 use crate::contract::url::joined;
 
-/// The most channels of the document that are named on a page.
-const MAX_CHANNELS: usize = 50;
-/// The most words of the document that stand beside a message.
-const MAX_WORDS: usize = 5;
+/// The most other channels at the path that are named on a page.
+const MAX_CHANNELS: usize = 200;
+/// The most changes of a channel that are shown for an environment.
+const MAX_CHANGES: usize = 50;
 
 #[derive(Template)]
 #[template(path = "contract/channel.html")]
 struct Page {
     head: Head,
-    channels: Vec<OfDocument>,
-    channels_left_out: usize,
-    urls: Vec<Environment>,
+    path: String,
+    pointer: String,
+    text: Option<String>,
+    others: Vec<Link>,
+    others_left_out: usize,
+    places: Vec<Place>,
     handshake: Vec<Table>,
     security: String,
     directions: Vec<Messages>,
@@ -30,11 +37,15 @@ struct Page {
     messages_left_out: usize,
 }
 
-/// A channel of the document.
-struct OfDocument {
+/// The channel in an environment.
+struct Place {
     name: String,
-    pointer: String,
-    text: Option<String>,
+    /// `None` if the path is not there.
+    url: Option<String>,
+    contract: String,
+    is_other: bool,
+    changes: Vec<String>,
+    changes_left_out: usize,
 }
 
 /// Parameters of the handshake.
@@ -64,30 +75,29 @@ struct Item {
     summary: String,
 }
 
-/// Draws the page of a route.
-pub(super) fn draw(site: &Site<'_>, position: usize, route: &Route) -> Result<String, askama::Error> {
-    let names: BTreeSet<&str> = route.channels.iter().map(String::as_str).collect();
-    let all = site.documentation.model.channels.iter();
-    let channels: Vec<&Channel> = all.filter(|channel| names.contains(channel.name.as_str())).collect();
+/// Draws the page of a channel.
+pub(super) fn draw(site: &Site<'_>, position: usize, documented: Documented<'_>) -> Result<String, askama::Error> {
+    let Documented { channel, route } = documented;
+    let traffic = Traffic::new(&site.atlas, channel);
     let mut room = Room::default();
-    let (messages, messages_left_out) = messages(site, route, &mut room)?;
+    let (messages, messages_left_out) = messages(site, &traffic, &mut room)?;
     let here: BTreeSet<String> = messages.iter().map(|message| message.anchor.clone()).collect();
-    let said = said(&channels);
     let directions = [Direction::ClientSends, Direction::ClientReceives];
     // The lists have room of their own, so that a long message hides no other.
     let mut room = Room::default();
-    let directions = directions.map(|direction| list(site, route, direction, &said, &here, &mut room));
-    let url = |environment: &Environment| Environment {
-        name: words::name(&environment.name),
-        url: joined(&environment.url, &words::name(&route.path)),
-    };
+    let directions = directions.map(|direction| list(route, &traffic, direction, &here, &mut room));
+    let others: Vec<Link> = others(site, position, route).take(MAX_CHANNELS).collect();
+    let environments = site.documentation.environments.iter();
     Page {
-        head: Head::new(site, PageName::Channel(position), words::name(&route.path)),
-        channels_left_out: channels.len().saturating_sub(MAX_CHANNELS),
-        channels: channels.iter().take(MAX_CHANNELS).map(|channel| of_document(channel)).collect(),
-        urls: site.documentation.environments.iter().map(url).collect(),
+        head: Head::new(site, PageName::Channel(position), words::name(&channel.name)),
+        path: words::name(&route.path),
+        pointer: words::name(&channel.pointer),
+        text: channel.description.as_deref().map(words::text),
+        others_left_out: site.atlas.at_path(&route.path).len().saturating_sub(others.len().saturating_add(1)),
+        others,
+        places: environments.map(|environment| place(environment, route, &traffic)).collect(),
         handshake: handshake(route)?,
-        security: security(&channels),
+        security: security(channel),
         directions: directions.into(),
         messages,
         messages_left_out,
@@ -95,22 +105,45 @@ pub(super) fn draw(site: &Site<'_>, position: usize, route: &Route) -> Result<St
     .render()
 }
 
-fn of_document(channel: &Channel) -> OfDocument {
-    OfDocument {
-        name: words::name(&channel.name),
-        pointer: words::name(&channel.pointer),
-        text: channel.description.as_deref().map(words::text),
+/// Links to the other channels at the path of a route.
+fn others(site: &Site<'_>, position: usize, route: &Route) -> impl Iterator<Item = Link> {
+    let at_path = site.atlas.at_path(&route.path).iter().filter(move |at| **at != position);
+    at_path.filter_map(|at| {
+        let other = site.atlas.channels().get(*at)?;
+        Some(Link { href: PageName::Channel(*at).name(), label: words::name(&other.channel.name), is_here: false })
+    })
+}
+
+/// The URL of a channel in an environment, and the state of its contract there.
+fn place(environment: &Environment, route: &Route, traffic: &Traffic<'_>) -> Place {
+    let (state, changes) = environment.channel(&route.path, |direction, id| traffic.carries(direction, id));
+    let contract = match (&environment.contract, state) {
+        (RunningContract::Unreadable(why), _) => format!("its contract cannot be read: {}", words::name(why)),
+        (_, ChannelState::Missing) => "the path is no channel there".to_owned(),
+        (_, ChannelState::Unchecked) => "it has no contract: the path is passed on, and nothing is checked".to_owned(),
+        (_, state) => state.words().to_owned(),
+    };
+    let shown = changes.iter().take(MAX_CHANGES).map(|change| words::name(&change.to_string()));
+    Place {
+        name: words::name(&environment.name),
+        url: (state != ChannelState::Missing).then(|| joined(&environment.url, &words::name(&route.path))),
+        contract: format!("Revision {}: {contract}", environment.revision),
+        is_other: !matches!(state, ChannelState::Same),
+        changes_left_out: changes.len().saturating_sub(MAX_CHANGES),
+        changes: shown.collect(),
     }
 }
 
-/// All messages of the route, each once, as long as there is room; and the number of the others.
-fn messages(site: &Site<'_>, route: &Route, room: &mut Room) -> Result<(Vec<message::Shown>, usize), askama::Error> {
+/// All messages of the channel, each once, as long as there is room; and the number of the others.
+fn messages(
+    site: &Site<'_>,
+    traffic: &Traffic<'_>,
+    room: &mut Room,
+) -> Result<(Vec<message::Shown>, usize), askama::Error> {
     let mut ways: BTreeMap<usize, Vec<Direction>> = BTreeMap::new();
-    let sent = route.client_sends.iter().map(|id| (id, Direction::ClientSends));
-    let received = route.client_receives.iter().map(|id| (id, Direction::ClientReceives));
-    for (id, direction) in sent.chain(received) {
-        if let Some((position, _)) = site.atlas.message(id) {
-            ways.entry(position).or_default().push(direction);
+    for direction in [Direction::ClientSends, Direction::ClientReceives] {
+        for carried in traffic.of(direction) {
+            ways.entry(carried.position).or_default().push(direction);
         }
     }
     let (mut messages, mut left_out) = (Vec::new(), 0_usize);
@@ -123,54 +156,28 @@ fn messages(site: &Site<'_>, route: &Route, room: &mut Room) -> Result<(Vec<mess
     Ok((messages, left_out))
 }
 
-/// The document's words beside a message in a direction.
-type Said<'m> = BTreeMap<(Direction, &'m str), Vec<String>>;
-
-/// The document's words for each message: those of its operations, and the requests that it replies to.
-fn said<'m>(channels: &[&'m Channel]) -> Said<'m> {
-    let mut said = Said::new();
-    let mut say = |direction, ids: &'m [String], words: String| {
-        for id in ids {
-            let known: &mut Vec<String> = said.entry((direction, id.as_str())).or_default();
-            if known.len() < MAX_WORDS {
-                known.push(words.clone());
-            }
-        }
-    };
-    for operation in channels.iter().flat_map(|channel| &channel.operations) {
-        let name = operation.name.as_deref().map(words::name).unwrap_or_default();
-        say(operation.direction, &operation.messages, format!("{} {name}", operation.word).trim_end().to_owned());
-        if let Some(reply) = &operation.reply {
-            let words = format!("reply to {}", if name.is_empty() { operation.word } else { &name });
-            say(operation.direction.opposite(), &reply.messages, words);
-        }
-    }
-    said
-}
-
 /// The list of a direction's messages.
 fn list(
-    site: &Site<'_>,
     route: &Route,
+    traffic: &Traffic<'_>,
     direction: Direction,
-    said: &Said<'_>,
     here: &BTreeSet<String>,
     room: &mut Room,
 ) -> Messages {
-    let (anchor, heading, ids, by) = match direction {
-        Direction::ClientSends => ("sends", "Client sends", &route.client_sends, &route.client_sends_by),
-        Direction::ClientReceives => ("receives", "Client receives", &route.client_receives, &route.client_receives_by),
+    let (anchor, heading, by) = match direction {
+        Direction::ClientSends => ("sends", "Client sends", &route.client_sends_by),
+        Direction::ClientReceives => ("receives", "Client receives", &route.client_receives_by),
     };
+    let carried = traffic.of(direction);
     let mut items = Vec::new();
-    for (position, message) in ids.iter().filter_map(|id| site.atlas.message(id)) {
-        let anchor = message::anchor(position);
-        let words = said.get(&(direction, message.id.as_str())).map(|words| words.join(", "));
-        let summary = message.summary.as_deref().or(message.title.as_deref()).unwrap_or_default();
+    for one in carried {
+        let anchor = message::anchor(one.position);
+        let summary = one.message.summary.as_deref().or(one.message.title.as_deref()).unwrap_or_default();
         let item = Item {
             is_here: here.contains(&anchor),
             anchor,
-            name: words::name(&message.id),
-            words: words.unwrap_or_else(|| "in another channel, or in no operation".to_owned()),
+            name: words::name(&one.message.id),
+            words: one.words.join(", "),
             summary: words::name(summary),
         };
         if !room.take([&*item.name, &*item.words, &*item.summary]) {
@@ -179,12 +186,12 @@ fn list(
         items.push(item);
     }
     let note = match by {
-        _ if route.is_undirected => Some("The document does not say who sends what.".to_owned()),
+        _ if traffic.is_undirected => Some("The document does not say who sends what.".to_owned()),
         Some(by) => Some(format!("Messages are told apart by the property {}.", words::name(by))),
-        None if ids.len() > 1 => Some("No property tells these messages apart.".to_owned()),
+        None if carried.len() > 1 => Some("No property tells these messages apart.".to_owned()),
         None => None,
     };
-    Messages { anchor, heading, count: ids.len(), note, left_out: ids.len().saturating_sub(items.len()), items }
+    Messages { anchor, heading, count: carried.len(), note, left_out: carried.len().saturating_sub(items.len()), items }
 }
 
 /// The tables of what the handshake needs; none for what it does not need.
@@ -221,9 +228,10 @@ fn parameter(parameter: &Parameter) -> Row {
 }
 
 /// The security of the operations; empty if they name none.
-fn security(channels: &[&Channel]) -> String {
-    let operations = channels.iter().flat_map(|channel| &channel.operations);
-    let alternatives: BTreeSet<String> = operations
+fn security(channel: &Channel) -> String {
+    let alternatives: BTreeSet<String> = channel
+        .operations
+        .iter()
         .flat_map(|operation| &operation.security)
         .take(1_000)
         .map(|together| together.iter().take(10).map(|name| words::name(name)).collect::<Vec<_>>().join(" and "))

@@ -1,17 +1,20 @@
-//! The index: the API, its environments and channels with counts, servers, security schemes, and problems.
+//! The index: the API, its environments with the contracts that run there, channels with counts, servers, security schemes,
+//! and problems.
 
 use askama::Template;
 
+use super::environments::{ChannelState, Environment, RunningContract};
 use super::head::Head;
 use super::room::Room;
+use super::traffic::Traffic;
 use super::words::{self, counted};
-use super::{Environment, PageName, Site};
-use crate::contract::model::{Credential, Proposal, SecurityScheme, Server, Use};
+use super::{PageName, Site};
+use crate::contract::model::{Credential, Direction, Proposal, SecurityScheme, Server, Use};
 
 /// The most servers, schemes, channels without a route, and problems of the document on the page, each.
 const MAX_OF_LIST: usize = 200;
-/// The most names of the document's channels beside a path.
-const MAX_NAMES: usize = 8;
+/// The most paths that only the contract of an environment has which are named.
+const MAX_ONLY_THERE: usize = 20;
 
 #[derive(Template)]
 #[template(path = "contract/index.html")]
@@ -22,8 +25,10 @@ struct Page {
     counts: String,
     perspective: String,
     description: Option<String>,
-    environments: Vec<Environment>,
+    environments: Vec<Place>,
     channels: Vec<Line>,
+    has_states: bool,
+    has_shared_paths: bool,
     channels_left_out: usize,
     unused: Vec<(String, String)>,
     servers: Vec<ServerLine>,
@@ -32,13 +37,23 @@ struct Page {
     problems_left_out: usize,
 }
 
+/// An environment in the list.
+struct Place {
+    name: String,
+    url: String,
+    contract: String,
+    is_other: bool,
+}
+
 /// A channel in the list.
 struct Line {
     href: String,
+    name: String,
     path: String,
     sends: usize,
     receives: usize,
-    names: String,
+    /// Environments in which the channel is not as it is documented.
+    states: String,
 }
 
 struct ServerLine {
@@ -75,25 +90,24 @@ pub(super) fn draw(site: &Site<'_>) -> Result<String, askama::Error> {
         Use::None(reason) => Some((words::name(&channel.name), words::name(reason))),
         Use::Route(_) => None,
     });
-    let environments = site
-        .documentation
-        .environments
-        .iter()
-        .map(|environment| Environment { name: words::name(&environment.name), url: words::name(&environment.url) });
+    let environments = site.documentation.environments;
+    let all = site.atlas.channels();
     Page {
         head: Head::new(site, PageName::Index, "Overview".to_owned()),
         version: model.version.as_deref().map(words::name),
         asyncapi: words::name(&model.asyncapi),
         counts: [
-            counted(model.routes.len(), "channel"),
+            counted(all.len(), "channel"),
             counted(model.messages.len(), "message"),
             counted(model.schemas.len(), "schema"),
         ]
         .join(", "),
         perspective: words::name(&model.perspective.reason),
         description: model.description.as_deref().map(words::text),
-        environments: environments.collect(),
-        channels_left_out: model.routes.len().saturating_sub(channels.len()),
+        environments: environments.iter().map(place).collect(),
+        has_states: environments.iter().any(|environment| environment.contract != RunningContract::Same),
+        has_shared_paths: all.iter().any(|one| site.atlas.at_path(&one.route.path).len() > 1),
+        channels_left_out: all.len().saturating_sub(channels.len()),
         channels,
         unused: unused.take(MAX_OF_LIST).collect(),
         servers: model.servers.iter().take(MAX_OF_LIST).map(server).collect(),
@@ -104,23 +118,52 @@ pub(super) fn draw(site: &Site<'_>) -> Result<String, askama::Error> {
     .render()
 }
 
+/// An environment with the contract that runs there.
+fn place(environment: &Environment) -> Place {
+    let contract = match &environment.contract {
+        RunningContract::Same => ChannelState::Same.words().to_owned(),
+        RunningContract::None => "it has no contract: every path is passed on, and nothing is checked".to_owned(),
+        RunningContract::Unreadable(why) => format!("its contract cannot be read: {}", words::name(why)),
+        RunningContract::Other(_) => {
+            let only = environment.only_here();
+            let named: Vec<String> = only.iter().take(MAX_ONLY_THERE).map(|path| words::name(path)).collect();
+            let more = only.len().saturating_sub(named.len());
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let only =
+                if only.is_empty() { String::new() } else { format!("; only there: {}{more}", named.join(", ")) };
+            format!("another contract, {}{only}", counted(environment.changes().len(), "change"))
+        }
+    };
+    Place {
+        name: words::name(&environment.name),
+        url: words::name(&environment.url),
+        contract: format!("Revision {}: {contract}", environment.revision),
+        is_other: environment.contract != RunningContract::Same,
+    }
+}
+
 /// The channels with their counts, as many as there is room for.
 fn lines(site: &Site<'_>) -> Vec<Line> {
     let mut room = Room::default();
     let mut lines = Vec::new();
-    for (position, route) in site.documentation.model.routes.iter().enumerate() {
-        let mut names: Vec<String> = route.channels.iter().take(MAX_NAMES).map(|name| words::name(name)).collect();
-        if let Some(more) = route.channels.len().checked_sub(MAX_NAMES).filter(|more| *more > 0) {
-            names.push(format!("and {more} more"));
-        }
+    for (position, one) in site.atlas.channels().iter().enumerate() {
+        let traffic = Traffic::new(&site.atlas, one.channel);
+        let state = |environment: &Environment| {
+            let carries = |direction, id: &str| traffic.carries(direction, id);
+            let (state, _) = environment.channel(&one.route.path, carries);
+            let is_same = state == ChannelState::Same;
+            (!is_same).then(|| format!("{}: {}", words::name(&environment.name), state.words()))
+        };
+        let states: Vec<String> = site.documentation.environments.iter().filter_map(state).collect();
         let line = Line {
             href: PageName::Channel(position).name(),
-            path: words::name(&route.path),
-            sends: route.client_sends.len(),
-            receives: route.client_receives.len(),
-            names: names.join(", "),
+            name: words::name(&one.channel.name),
+            path: words::name(&one.route.path),
+            sends: traffic.of(Direction::ClientSends).len(),
+            receives: traffic.of(Direction::ClientReceives).len(),
+            states: states.join("; "),
         };
-        if !room.take([&*line.path, &*line.names, &*line.href]) {
+        if !room.take([&*line.name, &*line.path, &*line.states, &*line.href]) {
             break;
         }
         lines.push(line);

@@ -1,8 +1,8 @@
 //! The documentation of an API, from its contract: the normalised model as JSON, and static HTML pages.
 //!
 //! ```text
-//! Model, problems, environments with their URLs -> Documentation -> JSON
-//!                                                        \-> page(name) -> HTML: index.html, channel-1.html, schemas-1.html
+//! Model, problems, environments with their URLs and contracts -> Documentation -> JSON
+//!                                                     \-> page(name) -> HTML: index.html, channel-1.html, schemas-1.html
 //! ```
 //!
 //! In: a model, and the URLs at which the API is reached. Out: text. Everything in a contract is hostile: all of it is escaped,
@@ -11,37 +11,29 @@
 
 mod atlas;
 mod channel;
+pub mod environments;
 mod head;
 mod index;
+pub mod json;
 mod message;
 mod room;
 mod schema;
 mod schemas;
+mod traffic;
 mod words;
 
 #[cfg(test)]
 mod tests;
 
-use serde::Serialize;
-
 use self::atlas::Atlas;
 use super::model::Model;
-use super::problem::{Problem, Problems};
-use super::url::joined;
+use super::problem::Problems;
 
+pub use self::environments::{Environment, Running};
 pub use self::head::POLICY;
 
 /// The bytes of a contract's text on one page. Markup and escapes come on top, at most about nine times as much.
 pub const MAX_PAGE_BYTES: usize = 768 << 10;
-
-/// An environment in which clients reach the API.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Environment {
-    /// The name.
-    pub name: String,
-    /// The URL of the base path.
-    pub url: String,
-}
 
 /// The documentation of an API.
 #[derive(Clone, Copy, Debug)]
@@ -52,31 +44,8 @@ pub struct Documentation<'c> {
     pub model: &'c Model,
     /// The contract's problems.
     pub problems: &'c Problems,
-    /// The environments in which the API runs.
+    /// The environments in which the API runs, with their contracts compared with this one.
     pub environments: &'c [Environment],
-}
-
-/// The documentation as it is written in JSON.
-#[derive(Debug, Serialize)]
-struct Written<'c> {
-    api: &'c str,
-    environments: Vec<WrittenEnvironment<'c>>,
-    problems: &'c [Problem],
-    problems_left_out: usize,
-    contract: &'c Model,
-}
-
-#[derive(Debug, Serialize)]
-struct WrittenEnvironment<'c> {
-    name: &'c str,
-    url: &'c str,
-    channels: Vec<WrittenChannel<'c>>,
-}
-
-#[derive(Debug, Serialize)]
-struct WrittenChannel<'c> {
-    path: &'c str,
-    url: String,
 }
 
 impl<'c> Documentation<'c> {
@@ -85,22 +54,7 @@ impl<'c> Documentation<'c> {
     /// # Errors
     /// The JSON cannot be written, which no model causes.
     pub fn json(&self) -> serde_json::Result<String> {
-        let channels = |base: &str| {
-            let routes = self.model.routes.iter();
-            routes.map(|route| WrittenChannel { path: &route.path, url: joined(base, &route.path) }).collect()
-        };
-        let environments = self.environments.iter().map(|environment| WrittenEnvironment {
-            name: &environment.name,
-            url: &environment.url,
-            channels: channels(&environment.url),
-        });
-        serde_json::to_string(&Written {
-            api: self.api,
-            environments: environments.collect(),
-            problems: self.problems.list(),
-            problems_left_out: self.problems.left_out(),
-            contract: self.model,
-        })
+        serde_json::to_string(&json::documented(self))
     }
 
     /// The pages, which are drawn one by one.
@@ -124,7 +78,7 @@ const INDEX: &str = "index.html";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PageName {
     Index,
-    /// The position of a route.
+    /// The position of a channel among those that have a route.
     Channel(usize),
     /// The position of a group of schemas.
     Schemas(usize),
@@ -158,7 +112,7 @@ impl PageName {
 impl Site<'_> {
     /// The names of all pages, the index first.
     pub fn names(&self) -> impl Iterator<Item = String> {
-        let channels = (0..self.documentation.model.routes.len()).map(PageName::Channel);
+        let channels = (0..self.atlas.channels().len()).map(PageName::Channel);
         let schemas = (0..self.atlas.pages()).map(PageName::Schemas);
         std::iter::once(PageName::Index).chain(channels).chain(schemas).map(PageName::name)
     }
@@ -171,8 +125,8 @@ impl Site<'_> {
         match PageName::read(name)? {
             PageName::Index => Some(index::draw(self)),
             PageName::Channel(position) => {
-                let route = self.documentation.model.routes.get(position)?;
-                Some(channel::draw(self, position, route))
+                let documented = self.atlas.channels().get(position)?;
+                Some(channel::draw(self, position, *documented))
             }
             PageName::Schemas(position) => Some(schemas::draw(self, position, self.atlas.page(position)?)),
         }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Documentation, Environment, MAX_PAGE_BYTES, PageName};
-use crate::contract::{Contract, Options, Sources, read};
+use super::environments::{Environment, Running, environments};
+use super::{Documentation, MAX_PAGE_BYTES, PageName};
+use crate::api::contract::{ContractDigest, ContractRef, Layout};
+use crate::contract::{Contract, Model, Options, Sources, read};
 
 const CHAT: &str = include_str!("../../../tests/fixtures/contracts/chat.yaml");
 
@@ -11,19 +13,39 @@ fn contract(text: &str) -> Contract {
     read(&Sources::one("asyncapi.yaml", text.as_bytes().to_vec()).unwrap(), Options::default())
 }
 
-fn environments() -> Vec<Environment> {
-    let of = |name: &str, url: &str| Environment { name: name.to_owned(), url: url.to_owned() };
-    vec![
-        of("development", "ws://127.0.0.1:8081/default/chat/v1.2"),
-        of("production", "wss://chat.example/default/chat/v1.2"),
-    ]
+fn reference(text: &str) -> ContractRef {
+    ContractRef { digest: ContractDigest::of(text.as_bytes()), main: None, perspective: None, layout: Layout::Inferred }
 }
 
-/// All pages with their names.
+/// A revision that runs in an environment, with a contract of this text.
+fn running(environment: &str, url: &str, revision: u64, text: Option<&str>) -> Running {
+    let contract = text.map(reference);
+    Running { environment: environment.to_owned(), url: url.to_owned(), revision, contract }
+}
+
+/// Two environments in which revisions with these contracts run.
+fn places(model: &Model, documented: &str, [development, production]: [Option<&str>; 2]) -> Vec<Environment> {
+    let running = vec![
+        running("development", "ws://127.0.0.1:8081/default/chat/v1.2", 3, development),
+        running("production", "wss://chat.example/default/chat/v1.2", 2, production),
+    ];
+    let texts = [development, production].map(Option::unwrap_or_default);
+    environments(model, &reference(documented), running, |wanted| {
+        let text = texts.iter().find(|text| reference(text) == *wanted);
+        text.filter(|text| !text.is_empty()).map(|text| contract(text)).ok_or_else(|| "the file is gone".to_owned())
+    })
+}
+
+/// All pages with their names, of a contract that runs in both environments.
 fn pages(text: &str) -> Vec<(String, String)> {
+    pages_beside(text, [Some(text), Some(text)])
+}
+
+/// All pages with their names, of a contract beside those that run.
+fn pages_beside(text: &str, running: [Option<&str>; 2]) -> Vec<(String, String)> {
     let contract = contract(text);
-    let environments = environments();
     let model = contract.model.as_ref().unwrap();
+    let environments = places(model, text, running);
     let documentation = Documentation { api: "Chat", model, problems: &contract.problems, environments: &environments };
     let site = documentation.site();
     site.names().map(|name| (name.clone(), site.page(&name).unwrap().unwrap())).collect()
@@ -206,14 +228,117 @@ fn a_name_is_that_of_one_page_only() {
     assert!(site.page("channel-3.html").is_none() && site.page("schemas-2.html").is_none());
 }
 
+/// The documentation as JSON, of a contract beside those that run.
+fn json(text: &str, running: [Option<&str>; 2]) -> serde_json::Value {
+    let contract = contract(text);
+    let model = contract.model.as_ref().unwrap();
+    let environments = places(model, text, running);
+    let documentation = Documentation { api: "Chat", model, problems: &contract.problems, environments: &environments };
+    serde_json::from_str(&documentation.json().unwrap()).unwrap()
+}
+
 #[test]
 fn the_json_form_has_the_model_and_the_url_of_each_channel() {
-    let contract = contract(CHAT);
-    let environments = environments();
-    let model = contract.model.as_ref().unwrap();
-    let documentation = Documentation { api: "Chat", model, problems: &contract.problems, environments: &environments };
-    let json: serde_json::Value = serde_json::from_str(&documentation.json().unwrap()).unwrap();
+    let json = json(CHAT, [Some(CHAT), Some(CHAT)]);
     assert_eq!(json["environments"][1]["channels"][0]["url"], "wss://chat.example/default/chat/v1.2/rooms/{roomId}");
     assert_eq!(json["contract"]["routes"][0]["client_sends"], serde_json::json!(["say", "leave"]));
     assert_eq!(json["contract"]["title"], "Chat");
+}
+
+/// Requests and replies of several channels over one WebSocket, and a channel at another address.
+const SHARED: &str = "asyncapi: 3.0.0\ninfo: {title: Shared, version: '1'}\nservers: {s: {host: a.example, protocol: wss}}\n\
+    channels:\n  \
+    chat: {address: /, messages: {say: {payload: {type: string}}, said: {payload: {type: string}}}}\n  \
+    admin: {address: /, messages: {kick: {payload: {type: integer}}}}\n  \
+    status: {address: /status, messages: {up: {payload: {type: boolean}}}}\n\
+    operations:\n  \
+    talk: {action: receive, channel: {$ref: '#/channels/chat'}, messages: [{$ref: '#/channels/chat/messages/say'}]}\n  \
+    hear: {action: send, channel: {$ref: '#/channels/chat'}, messages: [{$ref: '#/channels/chat/messages/said'}]}\n  \
+    kick: {action: receive, channel: {$ref: '#/channels/admin'}, \
+    reply: {channel: {$ref: '#/channels/status'}, messages: [{$ref: '#/channels/status/messages/up'}]}}\n";
+
+#[test]
+fn each_channel_has_a_page_and_those_at_one_address_link_to_each_other() {
+    let pages = pages(SHARED);
+    let names: Vec<&str> = pages.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["index.html", "channel-1.html", "channel-2.html", "channel-3.html"]);
+    let [chat, admin, status] = [1, 2, 3].map(|n| page(&pages, &format!("channel-{n}.html")));
+    assert!(chat.contains("<h1>chat</h1>") && chat.contains("<li><a href=\"channel-2.html\">admin</a></li>"), "{chat}");
+    assert!(admin.contains("<li><a href=\"channel-1.html\">chat</a></li>"), "{admin}");
+    assert!(!status.contains("Also on this WebSocket"), "{status}");
+    // Each page has the messages of its own channel alone.
+    assert!(chat.contains(">say<") && chat.contains(">said<") && !chat.contains(">kick<"), "{chat}");
+    assert!(admin.contains(">kick<") && !admin.contains(">say<"), "{admin}");
+    let index = page(&pages, "index.html");
+    assert!(index.contains("Channels with the same path share one WebSocket."), "{index}");
+    assert!(index.contains("3 channels, 4 messages"), "{index}");
+}
+
+#[test]
+fn a_reply_in_another_channel_is_shown_there_and_named_at_its_request() {
+    let pages = pages(SHARED);
+    assert!(page(&pages, "channel-2.html").contains("<td>receive kick; the reply is in status</td>"));
+    let status = page(&pages, "channel-3.html");
+    assert!(status.contains("Client receives (1)") && status.contains("<td>reply to kick</td>"), "{status}");
+}
+
+#[test]
+fn an_environment_with_another_contract_says_what_differs_and_what_is_missing() {
+    // Production has no `/health`, has `/old`, and an older `say`.
+    let (_, health) = CHAT.split_once("  /health:\n").unwrap();
+    let (health, _) = health.split_once("components:\n").unwrap();
+    let old = CHAT.replace(health, "    subscribe: {message: {name: beat, payload: {type: integer}}}\n");
+    let old = old.replace("  /health:\n", "  /old:\n").replace("maxLength: 2000", "maxLength: 1000");
+    let shown = json(CHAT, [Some(CHAT), Some(&old)]);
+    let [development, production] = [0, 1].map(|at| &shown["environments"][at]);
+    assert_eq!((&development["contract"], &production["contract"]), (&"same".into(), &"other".into()));
+    let states = |place: &serde_json::Value| -> Vec<String> {
+        place["channels"].as_array().unwrap().iter().map(|one| one["state"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(
+        (states(development), states(production)),
+        (vec!["same".into(); 2], vec!["differs".into(), "missing".into()])
+    );
+    assert_eq!(production["channels"][1]["url"], serde_json::Value::Null);
+    assert_eq!((&production["revision"], &production["only_there"]), (&2.into(), &serde_json::json!(["/old"])));
+    let change = &production["changes"][0];
+    assert_eq!((&change["route"], &change["message"]), (&"/rooms/{roomId}".into(), &"say".into()), "{change}");
+    let pages = pages_beside(CHAT, [Some(CHAT), Some(&old)]);
+    let index = page(&pages, "index.html");
+    assert!(index.contains("Revision 2: another contract") && index.contains("only there: /old"), "{index}");
+    assert!(
+        index.contains("<td>production: missing</td>") && index.contains("<td>production: differs</td>"),
+        "{index}"
+    );
+    assert!(!index.contains("development: "), "{index}");
+    let rooms = page(&pages, "channel-1.html");
+    assert!(rooms.contains("Revision 3: as documented here") && rooms.contains("Revision 2: differs"), "{rooms}");
+    assert!(rooms.contains("Changes since the contract that runs in production"), "{rooms}");
+    let health = page(&pages, "channel-2.html");
+    assert!(health.contains("Revision 2: the path is no channel there"), "{health}");
+    assert!(!health.contains("wss://chat.example/default/chat/v1.2/health"), "{health}");
+}
+
+#[test]
+fn an_environment_without_a_readable_contract_is_not_taken_for_one_that_has_it() {
+    let shown = json(CHAT, [None, Some("")]);
+    let [development, production] = [0, 1].map(|at| &shown["environments"][at]);
+    assert_eq!((&development["contract"], &development["channels"][0]["state"]), (&"none".into(), &"unchecked".into()));
+    assert_eq!(
+        (&production["contract"], &production["channels"][0]["state"]),
+        (&"unreadable".into(), &"unknown".into())
+    );
+    assert_eq!(production["reason"], "the file is gone");
+    let pages = pages_beside(CHAT, [None, Some("")]);
+    assert!(page(&pages, "channel-1.html").contains("its contract cannot be read: the file is gone"));
+    assert!(page(&pages, "index.html").contains("Revision 3: it has no contract"));
+}
+
+#[test]
+fn another_document_with_the_same_meaning_differs_in_no_channel() {
+    let other = CHAT.replace("One room.", "A room, in other words.");
+    let shown = json(CHAT, [Some(CHAT), Some(&other)]);
+    let production = &shown["environments"][1];
+    assert_eq!((&production["contract"], &production["changes"]), (&"other".into(), &serde_json::json!([])));
+    assert_eq!(production["channels"][0]["state"], "same");
 }

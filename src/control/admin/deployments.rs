@@ -34,7 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<Admin> {
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-struct Place {
+pub(super) struct Place {
     /// The project's name.
     #[param(value_type = ProjectName)]
     project: String,
@@ -46,11 +46,11 @@ struct Place {
     version: String,
     /// The environment's name.
     #[param(value_type = EnvironmentName)]
-    environment: String,
+    pub(super) environment: String,
 }
 
 impl Place {
-    fn key(&self) -> Result<ApiKey, Refused> {
+    pub(super) fn key(&self) -> Result<ApiKey, Refused> {
         Ok(ApiKey::of(&self.project, &self.identifier, &self.version)?)
     }
 }

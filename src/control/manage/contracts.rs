@@ -41,15 +41,8 @@ impl Manager {
                     wanted.extend(definition.contract.clone().filter(|contract| !self.contracts.is_known(contract)));
                 }
                 Change::Deploy { .. } | Change::Rollback { .. } => revisions.push(change.clone()),
-                // A revision that is promoted runs already.
-                Change::Promote { .. }
-                | Change::PutProject { .. }
-                | Change::DeleteProject { .. }
-                | Change::DeleteApi { .. }
-                | Change::Undeploy { .. }
-                | Change::Stop { .. }
-                | Change::Start { .. }
-                | Change::SetLifecycle { .. } => {}
+                // A revision that is promoted runs already; the others are about no contract.
+                _ => {}
             }
         }
         if !revisions.is_empty() {

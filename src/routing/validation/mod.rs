@@ -11,13 +11,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 pub use self::finding::{Finding, Rule};
 pub use self::policy::{CheckMode, OnViolation, OverLimit, Validation};
 
 /// The direction of a message, seen from the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = MessageDirection)]
 pub enum Direction {
     /// From the client to the upstream.
     ClientSends,

@@ -55,3 +55,26 @@ fn an_api_is_documented_with_the_urls_where_it_runs() {
     home.works(&["api", "docs", "chat", "--html", pages.to_str().unwrap()]);
     assert!(fs::read_to_string(pages.join("channel-1.html")).unwrap().contains(&url));
 }
+
+#[test]
+fn an_environment_that_runs_an_older_contract_is_marked_and_documented_by_its_name() {
+    let (home, echo, folder) = (Home::new(USUAL), EchoServer::start(), TempDir::new().unwrap());
+    let _node = home.start();
+    let chat = document(&folder, CHAT);
+    home.works(&["api", "import", &chat, "--yes", "--target", &ws(echo.address())]);
+    home.works(&["api", "deploy", "chat", "--env", "development"]);
+    home.works(&["api", "promote", "chat", "--from", "development", "--to", "production"]);
+    let chat = document(&folder, &CHAT.replace("/health:", "/alive:"));
+    home.works(&["api", "import", &chat, "--yes"]);
+    home.works(&["api", "deploy", "chat", "--env", "development"]);
+    let documented: Value = serde_json::from_str(&home.works(&["api", "docs", "chat"])).unwrap();
+    let places = documented["environments"].as_array().unwrap();
+    let seen: Vec<_> = places.iter().map(|place| (&place["contract"], &place["channels"][1]["state"])).collect();
+    assert_eq!(seen, [(&json!("same"), &json!("same")), (&json!("other"), &json!("missing"))]);
+    let old: Value = serde_json::from_str(&home.works(&["api", "docs", "chat", "--env", "production"])).unwrap();
+    assert_eq!(old["api"], "Chat 1.2, revision 1 in production");
+    assert_eq!(old["contract"]["channels"][1]["name"], "/health");
+    assert_eq!(old["environments"][0]["channels"][1]["state"], "missing");
+    let (code, _, stderr) = home.run(&["api", "docs", "chat", "--env", "nowhere"]);
+    assert!(code == 1 && stderr.contains("There are: development, production."), "{code} {stderr}");
+}

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use ringway::contract::pages::environments::RunningContract;
 use ringway::contract::pages::{Documentation, Environment};
 use ringway::contract::{Options, Sources, read};
 use tempfile::TempDir;
@@ -30,7 +31,12 @@ channels:
 fn written(text: &str, folder: &Path) -> Vec<String> {
     let contract = read(&Sources::one("asyncapi.yaml", text.as_bytes().to_vec()).unwrap(), Options::default());
     let model = contract.model.as_ref().unwrap();
-    let environments = [Environment { name: "production".to_owned(), url: "wss://chat.example/v1".to_owned() }];
+    let environments = [Environment {
+        name: "production".to_owned(),
+        url: "wss://chat.example/v1".to_owned(),
+        revision: 1,
+        contract: RunningContract::Same,
+    }];
     let site = Documentation { api: "Chat", model, problems: &contract.problems, environments: &environments }.site();
     let names: Vec<String> = site.names().collect();
     for name in &names {

@@ -144,6 +144,10 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         "api docs",
         &[
             example("Print the model of an API's contract as JSON", "ringway api docs chat-app-api"),
+            example(
+                "Write the pages of the revision that runs in production",
+                "ringway api docs chat-app-api --env production --html pages",
+            ),
             example("Write the pages of a document, without a node", "ringway api docs --from chat.yaml --html pages"),
         ],
     ),
@@ -367,15 +371,15 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "config",
         &[
-            example("Check a file before a node reads it", "ringway config check --config ringway.toml"),
+            example("Check a file before a node reads it", "ringway config check ringway.toml"),
             example("Show every option with its default", "ringway config show"),
         ],
     ),
     (
         "config check",
         &[
-            example("Report every fault in a file", "ringway config check --config ringway.toml"),
-            example("Report them as JSON, for a pipeline", "ringway config check --config ringway.toml -o json"),
+            example("Report every fault in a file", "ringway config check ringway.toml"),
+            example("Report them as JSON, for a pipeline", "ringway config check ringway.toml -o json"),
         ],
     ),
     (
