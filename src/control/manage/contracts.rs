@@ -120,7 +120,7 @@ impl StoreThread {
             warn!("a contract was found again, and its deployments still cannot be served: {problems}");
             return;
         }
-        self.latest = self.publisher.publish().or(self.latest.take());
+        self.latest.snapshot = self.publisher.publish().or(self.latest.snapshot.take());
         info!("a contract was found again: its deployments take new connections");
     }
 
