@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::definition::Access;
 use super::key::EnvironmentName;
 use super::nearest::nearest;
-use super::policy::{Effective, Policies, PolicyValues, Source};
+use super::policy::{Effective, Policies, PolicyLayer, PolicyValues, Source};
 use super::problem::{Code, Problems};
 
 /// An environment with the addresses that its listeners are bound to.
@@ -29,7 +29,7 @@ pub struct RunningEnvironment {
     /// The values of `${NAME}` in targets. They may be secrets.
     pub variables: BTreeMap<String, String>,
     /// The policies that the environment's configuration names.
-    pub policies: Policies,
+    pub policies: PolicyLayer,
 }
 
 impl std::fmt::Debug for RunningEnvironment {
@@ -57,12 +57,17 @@ impl Environments {
         Self { policies, list }
     }
 
-    /// The policies in effect for an API that names these: in an environment, or before it is deployed anywhere.
+    /// The policies in effect for an API that names these, or for one of its channels: in an environment, or before it is
+    /// deployed anywhere.
     #[must_use]
-    pub fn effective(&self, api: &Policies, environment: Option<&RunningEnvironment>) -> Effective {
+    pub fn effective(
+        &self,
+        api: &Policies,
+        channel: Option<&str>,
+        environment: Option<&RunningEnvironment>,
+    ) -> Effective {
         let environment = environment.map(|environment| (Source::Environment, &environment.policies));
-        let layers: Vec<_> = [(Source::Api, api)].into_iter().chain(environment).collect();
-        Effective::of(&self.policies, &layers)
+        Effective::of(&self.policies, api.layers(channel).chain(environment))
     }
 
     /// The environments, in their order.
@@ -157,7 +162,7 @@ mod tests {
 
     use super::{Environments, RunningEnvironment};
     use crate::api::policy::tests::defaults;
-    use crate::api::{Access, Policies};
+    use crate::api::{Access, PolicyLayer};
 
     fn place(name: &str) -> RunningEnvironment {
         RunningEnvironment {
@@ -168,7 +173,7 @@ mod tests {
             internal_url: "ws://127.0.0.1:8091".to_owned(),
             hosts: vec!["chat.example.com".to_owned()],
             variables: BTreeMap::from([("TOKEN".to_owned(), "secret".to_owned())]),
-            policies: Policies::default(),
+            policies: PolicyLayer::default(),
         }
     }
 

@@ -40,7 +40,7 @@ pub use key::{ApiKey, EnvironmentName, Identifier, ProjectName};
 pub use lifecycle::Lifecycle;
 pub use nearest::nearest;
 pub use page::{Page, PageRequest};
-pub use policy::{Policies, PolicyValues};
+pub use policy::{Policies, PolicyLayer, PolicyValues};
 pub use problem::{FieldError, Problem, Problems};
 pub use target::TargetUrl;
 pub use text::{Description, Name};

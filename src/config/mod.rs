@@ -5,10 +5,10 @@
 //! socket.
 
 pub mod contract_source;
-pub mod environment_policies;
 pub mod file;
 pub mod limits;
 pub mod log;
+pub mod policy_table;
 mod scalar;
 pub mod tls;
 pub mod units;

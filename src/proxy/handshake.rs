@@ -173,7 +173,9 @@ impl Handshake {
         let key = accept::key_from(nonce);
         let onward = match found.route.service {
             Service::Relay => {
-                let offer = if found.route.is_inspected() { Offer::Nothing } else { Offer::AsTheClient };
+                let channel = admitted.channel.as_ref().map_or("", |channel| &channel.path);
+                let is_checked = found.route.check_of(channel).is_some();
+                let offer = if is_checked { Offer::Nothing } else { Offer::AsTheClient };
                 let via = Via { extensions: offer, ..self.via(&key, pseudonym, settings) };
                 self.to_upstream(&request, &found, &via, head, early)
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::validation::Validation;
+use super::validation::ChannelValidation;
 use crate::proto::scan::FrameLimits;
 
 /// Limits and deadlines of a route, or of connections that have no route yet.
@@ -20,7 +20,7 @@ pub struct Policy {
     /// The parts of the opening handshake that may be missing.
     pub tolerance: Tolerance,
     /// The check of messages against the contract.
-    pub validation: Validation,
+    pub validation: ChannelValidation,
 }
 
 /// Parts of the opening handshake that the RFC asks for and old devices lack. Each may be missing only by an option whose name says

@@ -13,7 +13,7 @@ use super::balance::health::EndpointHealth;
 use super::channels::Channels;
 use super::policy::Policy;
 use super::target::Target;
-use super::validation::Checkers;
+use super::validation::{ChannelCheck, Checkers};
 use crate::proto::refusal::Refusal;
 use crate::proto::via::{ChainKey, Pseudonym};
 
@@ -230,10 +230,13 @@ impl Route {
         self.pseudonym.get_or_init(|| key.pseudonym(self.id.0))
     }
 
-    /// True if messages of some channel are checked: then no extension is offered to the upstream, since one may change payloads.
+    /// The check of a channel's messages, by its path; `None` if they are not checked. If they are, no extension is offered to the
+    /// upstream, since one may change payloads.
     #[must_use]
-    pub fn is_inspected(&self) -> bool {
-        self.checkers.is_some() && self.policy.validation.is_on()
+    pub fn check_of(&self, channel: &str) -> Option<ChannelCheck> {
+        let checker = self.checkers.as_ref()?.get(channel)?;
+        let validation = self.policy.validation.of(channel);
+        validation.is_on().then(|| ChannelCheck { checker: Arc::clone(checker), validation })
     }
 
     /// True if a connection to the endpoint with this fingerprint may go on; [`NO_ENDPOINT`] is that of a connection that ends

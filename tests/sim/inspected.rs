@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ringway::routing::validation::{
-    CheckMode, Checked, Checkers, Direction, Finding, Kind, MessageChecker, OnViolation, OverLimit, Reason, Rule,
-    Validation, Verdict,
+    ChannelValidation, CheckMode, Checked, Checkers, Direction, Finding, Kind, MessageChecker, OnViolation, OverLimit,
+    Reason, Rule, Validation, Verdict,
 };
 
 use crate::named::{client, policy, scene, upstream};
@@ -98,7 +98,7 @@ fn random(seed: u64, validation: Validation) -> Scene {
     let from_upstream = script(false, &mut rng);
     let mut scene = scene(client(from_client), upstream(from_upstream));
     scene.seed = seed;
-    policy(&mut scene).validation = validation;
+    policy(&mut scene).validation = ChannelValidation::of_all(validation);
     scene.net = NetPlan {
         readiness: rng.pick(&[Readiness::Kept, Readiness::Asked]),
         short: rng.pick(&[0, 10, 40]),

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{POLICIES, Policies, PolicyValues};
+use super::{POLICIES, Policy, PolicyLayer, PolicyValues};
 use crate::api::units::LossCode;
 use crate::proto::scan::FrameLimits;
 use crate::routing::policy::{Policy as RoutePolicy, Timeouts, Tolerance};
-use crate::routing::validation::Validation;
+use crate::routing::validation::{ChannelValidation, Validation};
 
 /// The layer that decides a policy, from the least to the most specific.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
@@ -19,8 +19,10 @@ use crate::routing::validation::Validation;
 pub enum Source {
     /// The node's configuration, or the default that it has without a file.
     Node,
-    /// The API's definition.
+    /// The API's definition, for all channels.
     Api,
+    /// The API's definition, for one channel.
+    Channel,
     /// The environment's configuration.
     Environment,
 }
@@ -30,6 +32,7 @@ impl fmt::Display for Source {
         f.write_str(match self {
             Self::Node => "node",
             Self::Api => "api",
+            Self::Channel => "channel",
             Self::Environment => "environment",
         })
     }
@@ -58,9 +61,9 @@ impl Effective {
     /// The node's values with layers over them. Of the layers that set a policy the last in the order of [`Source`]
     /// decides, in whatever order they are given here.
     #[must_use]
-    pub fn of(node: &PolicyValues, layers: &[(Source, &Policies)]) -> Self {
+    pub fn of<'l>(node: &PolicyValues, layers: impl IntoIterator<Item = (Source, &'l PolicyLayer)>) -> Self {
         let mut effective = Self { values: node.clone(), sources: vec![Source::Node; POLICIES.len()] };
-        let mut layers = layers.to_vec();
+        let mut layers: Vec<_> = layers.into_iter().collect();
         layers.sort_by_key(|(source, _)| *source);
         for (source, layer) in layers {
             effective.values.take(layer, |place| {
@@ -81,8 +84,18 @@ impl Effective {
     /// Every policy with its value and source, for people and programs.
     #[must_use]
     pub fn list(&self) -> Vec<EffectivePolicy> {
+        self.list_of(|_| true)
+    }
+
+    /// Every policy that a channel may have for itself, with its value and source.
+    #[must_use]
+    pub fn list_of_channel(&self) -> Vec<EffectivePolicy> {
+        self.list_of(|policy| policy.is_of_channel)
+    }
+
+    fn list_of(&self, is_listed: fn(&Policy) -> bool) -> Vec<EffectivePolicy> {
         let values = self.values.all().into_iter().zip(&self.sources);
-        let named = POLICIES.iter().zip(values);
+        let named = POLICIES.iter().zip(values).filter(|(policy, _)| is_listed(policy));
         named
             .map(|(policy, (value, source))| EffectivePolicy { name: policy.name.to_owned(), value, source: *source })
             .collect()
@@ -90,6 +103,13 @@ impl Effective {
 }
 
 impl PolicyValues {
+    /// The values with those that a layer sets in their place.
+    #[must_use]
+    pub fn with(mut self, layer: &PolicyLayer) -> Self {
+        self.take(layer, |_| {});
+        self
+    }
+
     /// The limits and deadlines of a route. Two of its times are no policies: they are the node's.
     #[must_use]
     pub fn route_policy(&self, handshake_timeout: Duration, drain_window: Duration) -> RoutePolicy {
@@ -110,13 +130,19 @@ impl PolicyValues {
                 missing_key: self.insecure_allow_missing_key,
                 missing_accept: self.insecure_allow_missing_accept,
             },
-            validation: Validation {
-                client_sends: self.check_client_sends,
-                client_receives: self.check_client_receives,
-                on_violation: self.on_violation,
-                max_bytes: self.max_checked_bytes.bytes(),
-                over_limit: self.over_limit,
-            },
+            validation: ChannelValidation::of_all(self.validation()),
+        }
+    }
+
+    /// The check of messages.
+    #[must_use]
+    pub fn validation(&self) -> Validation {
+        Validation {
+            client_sends: self.check_client_sends,
+            client_receives: self.check_client_receives,
+            on_violation: self.on_violation,
+            max_bytes: self.max_checked_bytes.bytes(),
+            over_limit: self.over_limit,
         }
     }
 }

@@ -1,19 +1,19 @@
 //! Everything that follows from the table of policies in [`super`].
 
-/// Makes of the table: a layer ([`Policies`](super::Policies)), the values of all policies
+/// Makes of the table: a layer ([`PolicyLayer`](super::PolicyLayer)), the values of all policies
 /// ([`PolicyValues`](super::PolicyValues)), and their handling by name.
 ///
-/// A line is `"name" field: Type, Live;`. The type is a [`PolicyValue`](super::PolicyValue), which knows how the value is
-/// read and shown. `Live` is a variant of [`Live`](super::Live): the moment at which a change of the policy reaches open
-/// connections.
+/// A line is `"name" field: Type, Live, channel;`. The type is a [`PolicyValue`](super::PolicyValue), which knows how the value
+/// is read and shown. `Live` is a variant of [`Live`](super::Live): the moment at which a change of the policy reaches open
+/// connections. A line that ends with `channel` is of a policy that a channel may set for itself.
 macro_rules! policies {
     ($(
         $(#[doc = $doc:literal])+
-        $name:literal $field:ident: $Type:ty, $live:ident;
+        $name:literal $field:ident: $Type:ty, $live:ident $(, $channel:ident)?;
     )*) => {
         /// A layer: values for some of the policies. `None` leaves the policy to the less specific layers.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
-        pub struct Policies {$(
+        pub struct PolicyLayer {$(
             $(#[doc = $doc])+
             pub $field: Option<$Type>,
         )*}
@@ -30,6 +30,10 @@ macro_rules! policies {
             name: $name,
             form: <$Type as PolicyValue>::FORM,
             live: Live::$live,
+            is_of_channel: {
+                let channel: &[&str] = &[$(stringify!($channel))?];
+                !channel.is_empty()
+            },
         }),*];
 
         /// The JSON schema of each policy's values, with its description, in the order of [`POLICIES`].
@@ -37,7 +41,7 @@ macro_rules! policies {
             vec![$(<$Type as PolicyValue>::schema().description(Some(concat!($($doc),+).trim()))),*]
         }
 
-        impl Policies {
+        impl PolicyLayer {
             /// Sets the policy of this name; `None` if there is no such policy.
             ///
             /// # Errors
@@ -68,7 +72,7 @@ macro_rules! policies {
             }
 
             /// Takes the values that a layer sets, and reports the place in [`POLICIES`] of each.
-            pub(super) fn take(&mut self, layer: &Policies, mut taken: impl FnMut(usize)) {
+            pub(super) fn take(&mut self, layer: &PolicyLayer, mut taken: impl FnMut(usize)) {
                 let mut place = 0_usize;
                 $(
                     if let Some(value) = &layer.$field {

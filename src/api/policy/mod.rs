@@ -1,12 +1,14 @@
 //! Policies: settings of how an API's connections are treated, in layers.
 //!
 //! In: the table below, and layers of policies. The node's layer has a value for every policy ([`PolicyValues`]); the layers of
-//! an API (its definition) and of an environment (its configuration) may leave policies out ([`Policies`]). Out:
-//! [`Effective`], which has a value for each policy and the layer that it comes from. The rule of the merge: **of the layers
-//! that set a policy the most specific one decides, each policy by itself**; the order is node < API < environment.
+//! an API and of its channels (its definition, [`Policies`]) and of an environment (its configuration) may leave policies out
+//! ([`PolicyLayer`]). Out: [`Effective`], which has a value for each policy and the layer that it comes from. The rule of the
+//! merge: **of the layers that set a policy the last one decides, each policy by itself**; the order is
+//! node < API < channel < environment. docs/decisions/0024 says why the environment comes last.
 //!
 //! A policy's name is its path in JSON, YAML and the configuration file: `limits.idle_timeout_ms` is `idle_timeout_ms`
-//! inside `limits`. This folder must never know where a layer was written.
+//! inside `limits`, and `channels./rooms.validation.client_sends` is that of the channel `/rooms`. This folder must never know
+//! where a layer was written.
 //!
 //! # To add a policy
 //!
@@ -28,6 +30,7 @@
 //! Requests, their schema, documents, `--policy`, the export, the store and `api show --effective` follow from the table.
 //! docs/decisions/0011 counts the files.
 
+mod channels;
 mod effective;
 mod macros;
 mod server_name;
@@ -40,6 +43,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+pub use self::channels::{MAX_CHANNELS, Policies, channel_name, check};
 pub use self::effective::{Effective, EffectivePolicy, Source};
 use self::macros::policies;
 pub use self::server_name::UpstreamServerName;
@@ -60,6 +64,8 @@ pub struct Policy {
     pub form: &'static str,
     /// The moment at which a change reaches open connections.
     pub live: Live,
+    /// True if a channel may set it for itself.
+    pub is_of_channel: bool,
 }
 
 /// The moment at which a changed policy reaches open connections.
@@ -77,8 +83,9 @@ pub enum Live {
     NextMessage,
 }
 
-// `"name" field: Type, Live;`. The last word is the variant of `Live` (above) that says when a change of the policy reaches open
-// connections. The documentation is the description in the OpenAPI document.
+// `"name" field: Type, Live, channel;`. `Live` is the variant (above) that says when a change of the policy reaches open
+// connections. `channel` stands where a channel may set the policy for itself. The documentation is the description in the OpenAPI
+// document.
 policies! {
     /// Sends the client's `Host` header to the upstream instead of the target's own host.
     "preserve_host" preserve_host: bool, NextHandshake;
@@ -126,23 +133,23 @@ policies! {
 
     /// The check of messages from clients to the upstream against the contract: `report` counts and shows violations, `enforce`
     /// does not forward them.
-    "validation.client_sends" check_client_sends: CheckMode, NextMessage;
+    "validation.client_sends" check_client_sends: CheckMode, NextMessage, channel;
 
     /// The check of messages from the upstream to clients against the contract.
-    "validation.client_receives" check_client_receives: CheckMode, NextMessage;
+    "validation.client_receives" check_client_receives: CheckMode, NextMessage, channel;
 
     /// The treatment of a message that breaks a rule where rules are enforced: it is dropped, or the connection is closed with 1008.
-    "validation.on_violation" on_violation: OnViolation, NextMessage;
+    "validation.on_violation" on_violation: OnViolation, NextMessage, channel;
 
     /// The longest message that is checked, in payload bytes, at most 1 MiB.
-    "validation.max_bytes" max_checked_bytes: CheckedBytes, NextMessage;
+    "validation.max_bytes" max_checked_bytes: CheckedBytes, NextMessage, channel;
 
     /// The treatment of a message that exceeds a bound of the check where rules are enforced: it is forwarded unchecked or dropped,
     /// or the connection is closed with 1009.
-    "validation.over_limit" over_limit: OverLimit, NextMessage;
+    "validation.over_limit" over_limit: OverLimit, NextMessage, channel;
 }
 
-impl Policies {
+impl PolicyLayer {
     /// True if the layer sets no policy.
     #[must_use]
     pub fn is_empty(&self) -> bool {

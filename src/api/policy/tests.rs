@@ -4,7 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{CheckedBytes, Effective, POLICIES, Policies, PolicyTree, PolicyValues, Source};
+use super::{CheckedBytes, Effective, MAX_CHANNELS, POLICIES, Policies, PolicyLayer, PolicyTree, PolicyValues, Source};
 use crate::api::problem::Faults;
 use crate::api::units::Optional;
 use crate::api::written::Written;
@@ -49,19 +49,20 @@ fn checked(value: Value) -> Result<Policies, Vec<(String, String)>> {
 
 #[test]
 fn a_value_is_read_as_a_number_or_as_text_and_shown_as_a_number() {
-    let layer = checked(json!({
+    let policies = checked(json!({
         "preserve_host": true,
         "limits": { "idle_timeout_ms": "5m", "ping_interval_ms": "off", "pong_timeout_ms": 250, "max_frame_bytes": "64KiB" },
     }))
     .unwrap();
+    let layer = &policies.layer;
     assert_eq!(layer.idle_timeout, Some(Optional(Some(Duration::from_secs(300)))));
     assert_eq!(layer.ping_interval, Some(Optional(None)));
     let shown = json!({
         "preserve_host": true,
         "limits": { "idle_timeout_ms": 300_000, "ping_interval_ms": "off", "pong_timeout_ms": 250, "max_frame_bytes": 65536 },
     });
-    assert_eq!(serde_json::to_value(&layer).unwrap(), shown);
-    assert_eq!(serde_json::from_value::<Policies>(shown).unwrap(), layer);
+    assert_eq!(serde_json::to_value(&policies).unwrap(), shown);
+    assert_eq!(serde_json::from_value::<Policies>(shown).unwrap(), policies);
     assert!(checked(json!({ "preserve_host": null, "limits": {} })).unwrap().is_empty());
 }
 
@@ -92,6 +93,74 @@ fn every_fault_is_reported_with_its_path() {
     told.sort_unstable();
     assert_eq!(told, expected);
     assert_eq!(checked(json!({ "limits": 7 })).unwrap_err(), [("policies.limits".to_owned(), "type".to_owned())]);
+}
+
+#[test]
+fn a_channel_has_policies_of_its_own_by_its_path() {
+    let shown = json!({
+        "channels": {
+            "unlisted_paths": "pass",
+            "/": { "validation": { "client_sends": "report" } },
+            "/a.b/{c}": { "validation": { "client_receives": "enforce", "max_bytes": 7 } },
+        },
+        "validation": { "client_sends": "enforce" },
+    });
+    let policies = checked(shown.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&policies).unwrap(), shown);
+    assert_eq!(policies.layer.unlisted_paths, Some(UnlistedPaths::Pass));
+    let names: Vec<String> = policies.named().into_iter().map(|(name, _)| name).collect();
+    let expected = [
+        "channels.unlisted_paths",
+        "validation.client_sends",
+        "channels./.validation.client_sends",
+        "channels./a.b/{c}.validation.client_receives",
+        "channels./a.b/{c}.validation.max_bytes",
+    ];
+    assert_eq!(names, expected);
+    // A channel without a policy is as if it were not there.
+    let empty = json!({ "channels": { "/a": {}, "/b": null, "/c": { "validation": { "client_sends": null } } } });
+    assert!(checked(empty).unwrap().is_empty());
+    // By its name, as the command line has it.
+    let mut written = PolicyTree::default();
+    written.put("channels./a.b/{c}.validation.max_bytes", Some(json!(7)));
+    written.put("channels.unlisted_paths", Some(json!("pass")));
+    assert_eq!(
+        written,
+        tree(json!({ "channels": { "/a.b/{c}": { "validation": { "max_bytes": 7 } }, "unlisted_paths": "pass" } }))
+    );
+    written.put("channels./a.b/{c}.validation.max_bytes", None);
+    written.put("channels.unlisted_paths", None);
+    assert_eq!(written, PolicyTree::default());
+}
+
+#[test]
+fn every_fault_of_a_channels_policies_is_reported_with_its_path() {
+    let faults = checked(json!({ "channels": {
+        "/a": { "validation": { "client_sends": "on", "client_send": "off" }, "limits": { "idle_timeout_ms": 5 } },
+        "/b.c": 7,
+        "/d\n": { "preserve_host": true, "channels": { "/e": {} } },
+        "f": { "validation": {} },
+    } }))
+    .unwrap_err();
+    let mut told: Vec<(&str, &str)> = faults.iter().map(|(field, rule)| (field.as_str(), rule.as_str())).collect();
+    told.sort_unstable();
+    let expected = [
+        ("policies.channels./a.limits", "unknown"),
+        ("policies.channels./a.validation.client_send", "unknown"),
+        ("policies.channels./a.validation.client_sends", "value"),
+        ("policies.channels./b.c", "type"),
+        ("policies.channels./d\\n.channels", "unknown"),
+        ("policies.channels./d\\n.preserve_host", "unknown"),
+        ("policies.channels.f", "unknown"),
+    ];
+    assert_eq!(told, expected);
+    let many = |count: usize| {
+        let report = json!({ "validation": { "client_sends": "report" } });
+        (0..count).map(|n| (format!("/{n}"), report.clone())).collect::<serde_json::Map<_, _>>()
+    };
+    assert_eq!(checked(json!({ "channels": many(MAX_CHANNELS) })).unwrap().channels.len(), MAX_CHANNELS);
+    let told = checked(json!({ "channels": many(MAX_CHANNELS + 1) })).unwrap_err();
+    assert_eq!(told, [("policies.channels".to_owned(), "count".to_owned())]);
 }
 
 #[test]
@@ -149,8 +218,8 @@ fn any_layer() -> impl Strategy<Value = BTreeMap<&'static str, Value>> {
     })
 }
 
-fn layer(of: &BTreeMap<&'static str, Value>) -> Policies {
-    let mut policies = Policies::default();
+fn layer(of: &BTreeMap<&'static str, Value>) -> PolicyLayer {
+    let mut policies = PolicyLayer::default();
     for (name, value) in of {
         policies.set(name, value).unwrap().unwrap();
     }
@@ -160,17 +229,21 @@ fn layer(of: &BTreeMap<&'static str, Value>) -> Policies {
 proptest! {
     /// The model looks each policy up from the most specific layer down, and knows nothing of how layers are merged.
     #[test]
-    fn of_the_layers_that_name_a_policy_the_most_specific_decides(api in any_layer(), environment in any_layer(), turned in any::<bool>()) {
+    fn of_the_layers_that_name_a_policy_the_last_decides(
+        api in any_layer(), channel in any_layer(), environment in any_layer(), turn in 0..3_usize,
+    ) {
         let node = defaults();
-        let layers = [(Source::Api, &layer(&api)), (Source::Environment, &layer(&environment))];
-        let given = if turned { [layers[1], layers[0]] } else { layers };
-        let effective = Effective::of(&node, &given);
+        let all = [layer(&api), layer(&channel), layer(&environment)];
+        let mut layers = [(Source::Api, &all[0]), (Source::Channel, &all[1]), (Source::Environment, &all[2])];
+        layers.rotate_left(turn);
+        let effective = Effective::of(&node, layers);
         for (policy, default) in effective.list().into_iter().zip(node.all()) {
             let name = policy.name.as_str();
-            let expected = match (environment.get(name), api.get(name)) {
-                (Some(value), _) => (value.clone(), Source::Environment),
-                (None, Some(value)) => (value.clone(), Source::Api),
-                (None, None) => (default, Source::Node),
+            let expected = match (environment.get(name), channel.get(name), api.get(name)) {
+                (Some(value), ..) => (value.clone(), Source::Environment),
+                (None, Some(value), _) => (value.clone(), Source::Channel),
+                (None, None, Some(value)) => (value.clone(), Source::Api),
+                (None, None, None) => (default, Source::Node),
             };
             prop_assert_eq!((policy.value, policy.source), expected, "{}", name);
         }
@@ -180,7 +253,8 @@ proptest! {
     fn what_is_shown_of_a_layer_is_the_layer(of in any_layer()) {
         let layer = layer(&of);
         prop_assert_eq!(layer.named().into_iter().collect::<BTreeMap<_, _>>(), of);
-        let again: Policies = serde_json::from_value(serde_json::to_value(&layer).unwrap()).unwrap();
-        prop_assert_eq!(again, layer);
+        let policies = Policies { layer, ..Policies::default() };
+        let again: Policies = serde_json::from_value(serde_json::to_value(&policies).unwrap()).unwrap();
+        prop_assert_eq!(again, policies);
     }
 }

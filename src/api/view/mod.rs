@@ -112,6 +112,19 @@ pub struct EffectivePolicies {
     pub revision: Option<u64>,
     /// Every policy.
     pub policies: Vec<EffectivePolicy>,
+    /// The channels that have policies of their own, by their paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<EffectiveChannelPolicies>,
+}
+
+/// The policies in effect for the messages of a channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EffectiveChannelPolicies {
+    /// The channel's path below the base path, as the contract has it.
+    #[schema(examples("/rooms/{roomId}"))]
+    pub channel: String,
+    /// Every policy that a channel may have for itself.
+    pub policies: Vec<EffectivePolicy>,
 }
 
 /// The status of a deployment.

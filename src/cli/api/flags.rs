@@ -6,9 +6,9 @@ use clap::builder::{PossibleValue, TypedValueParser};
 use serde_json::Value;
 
 use crate::api::contract::{Layout, NewContractRef, Side};
-use crate::api::policy::{POLICIES, unknown};
+use crate::api::policy::{self, POLICIES, unknown};
 use crate::api::written::Written;
-use crate::api::{ContractRef, NewDefinition, Policies};
+use crate::api::{ContractRef, NewDefinition};
 use crate::cli::Failure;
 use crate::cli::client::Client;
 use crate::cli::contract_source::{self, ReadingFlags};
@@ -28,7 +28,8 @@ pub(super) struct DefinitionFlags {
     /// Access mode: external or internal, the environment's listeners that serve the API [new API: external]
     #[arg(long, value_name = "MODE")]
     pub(super) access: Option<String>,
-    /// Policy of the API, such as limits.idle_timeout_ms=5m; `NAME=` takes it out; may be repeated
+    /// Policy of the API, such as limits.idle_timeout_ms=5m, or of one of its channels, such as
+    /// channels./rooms.validation.client_sends=report; `NAME=` takes it out; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = PolicyParser, hide_possible_values = true)]
     pub(super) policy: Vec<PolicyChange>,
     /// Contract of the API, an AsyncAPI document: a file, a folder, a zip archive, an http:// or https:// URL, or `-` for standard
@@ -116,7 +117,7 @@ impl TypedValueParser for PolicyParser {
         arg: Option<&clap::Arg>,
         value: &OsStr,
     ) -> Result<PolicyChange, clap::Error> {
-        policy.parse_ref(command, arg, value)
+        policy_change.parse_ref(command, arg, value)
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
@@ -124,17 +125,22 @@ impl TypedValueParser for PolicyParser {
     }
 }
 
-fn policy(text: &str) -> Result<PolicyChange, String> {
-    let (name, value) = text.split_once('=').ok_or("it must be NAME=VALUE, or NAME= for the node's value")?;
+fn policy_change(text: &str) -> Result<PolicyChange, String> {
+    // The path of a channel may have `=`: the first one after a policy's name counts.
+    let is_policy = |name: &str| policy::check(name, &Value::Null).is_some();
+    let mut parts =
+        text.match_indices('=').filter_map(|(at, _)| Some((text.get(..at)?, text.get(at.saturating_add(1)..)?)));
+    let whole = parts.find(|(name, _)| is_policy(name)).or_else(|| text.split_once('='));
+    let (name, value) = whole.ok_or("it must be NAME=VALUE, or NAME= for the value of the layer below")?;
     let value = Some(value).filter(|value| !value.is_empty()).map(|value| match value.parse::<u64>() {
         Ok(number) => number.into(),
         Err(_) => value.parse::<bool>().map_or_else(|_| value.into(), Value::Bool),
     });
     // Without a value only the name is checked.
-    match Policies::default().set(name, value.as_ref().unwrap_or(&Value::Null)) {
+    match policy::check(name, value.as_ref().unwrap_or(&Value::Null)) {
         None => Err(unknown(name).message),
-        Some(Err(fault)) if value.is_some() => Err(format!("{name}: {}", fault.message)),
-        Some(_) => Ok(PolicyChange { name: name.to_owned(), value }),
+        Some(Err(fault)) => Err(format!("{name}: {}", fault.message)),
+        Some(Ok(())) => Ok(PolicyChange { name: name.to_owned(), value }),
     }
 }
 
@@ -142,7 +148,7 @@ fn policy(text: &str) -> Result<PolicyChange, String> {
 mod tests {
     use serde_json::json;
 
-    use super::policy;
+    use super::policy_change;
 
     #[test]
     fn a_policy_is_set_in_every_form_that_the_configuration_takes() {
@@ -153,8 +159,15 @@ mod tests {
             ("limits.max_message_bytes=64KiB", "limits.max_message_bytes", Some(json!("64KiB"))),
             ("preserve_host=true", "preserve_host", Some(json!(true))),
             ("preserve_host=", "preserve_host", None),
+            (
+                "channels./a.b/{c}.validation.max_bytes=1KiB",
+                "channels./a.b/{c}.validation.max_bytes",
+                Some(json!("1KiB")),
+            ),
+            ("channels./a=b.validation.client_sends=", "channels./a=b.validation.client_sends", None),
+            ("channels.unlisted_paths=pass", "channels.unlisted_paths", Some(json!("pass"))),
         ] {
-            let read = policy(text).unwrap();
+            let read = policy_change(text).unwrap();
             assert_eq!((read.name.as_str(), read.value), (name, value), "{text}");
         }
     }
@@ -166,10 +179,15 @@ mod tests {
             ("preserve_hosts=true", "did you mean `preserve_host`?"),
             ("idle_timeout=", "did you mean `limits.idle_timeout_ms`?"),
             ("preserve_host=1", "it must be `true` or `false`"),
+            ("channels./a.validation.client_send=report", "did you mean `validation.client_sends`?"),
+            ("channels./a.limits.idle_timeout_ms=1", "it is a policy of the API, which no channel has for itself"),
+            ("channels./a=report", "there is no such policy of a channel; there are validation.client_sends"),
+            ("channels./a.validation.client_sends=on", "it must be `off`, `report` or `enforce`"),
+            ("channels.a.validation.client_sends=report", "there is no such policy"),
             ("limits.connect_timeout_ms=off", "whole number"),
             ("limits.max_frame_bytes=0", "more than 0"),
         ] {
-            let why = policy(text).unwrap_err();
+            let why = policy_change(text).unwrap_err();
             assert!(why.contains(says), "{text}: {why}");
         }
     }

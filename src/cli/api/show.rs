@@ -6,9 +6,11 @@ use serde_json::Value;
 
 use super::{found, place};
 use crate::api::contract::{ContractRef, Layout};
-use crate::api::view::EffectivePolicies;
+use crate::api::policy::{EffectivePolicy, channel_name};
+use crate::api::view::channels::ServedChannels;
 use crate::api::view::endpoints::Endpoint;
-use crate::api::{Api, Definition, Deployment, Lifecycle, Policies, Revision, moment};
+use crate::api::view::{EffectiveChannelPolicies, EffectivePolicies};
+use crate::api::{Api, Definition, Deployment, Lifecycle, Revision, moment};
 use crate::cli::Failure;
 use crate::cli::api::lifecycle::state;
 use crate::cli::api::reference::Reference;
@@ -18,7 +20,9 @@ use crate::cli::global_options::GlobalOptions;
 use crate::cli::output::{list_cell, note, table};
 use crate::config::units::{number, show_duration};
 use crate::declare::held;
-use crate::routing::validation::CheckMode;
+
+/// The extensions of a channel whose messages are checked.
+const WITHOUT_EXTENSIONS: &str = "none, so that messages can be checked (no permessage-deflate)";
 
 #[derive(clap::Args, Debug)]
 pub(super) struct ListArgs {
@@ -44,7 +48,7 @@ pub(super) struct ShowArgs {
     /// The API: IDENTIFIER, IDENTIFIER:1.0 or PROJECT/IDENTIFIER:1.0
     #[arg(value_name = "REF")]
     reference: Reference,
-    /// Show the policies in effect, and for each whether the node, the API or the environment decides it
+    /// Show the policies in effect, and for each the layer that decides it: node, api, channel or environment
     #[arg(long)]
     effective: bool,
     /// With --effective: in this environment, for the revision that runs there
@@ -95,11 +99,12 @@ fn effective(args: &ShowArgs, client: &Client, globals: &GlobalOptions) -> Resul
         note(&format!("{key} is not deployed there: these are the policies of its definition as it is now"));
     }
     globals.output.write(&effective, |effective| {
-        let rows = effective
-            .policies
-            .iter()
-            .map(|policy| vec![policy.name.clone(), value(&policy.value), policy.source.to_string()]);
-        table(&["POLICY", "VALUE", "FROM"], rows)
+        let row = |name: String, policy: &EffectivePolicy| vec![name, value(&policy.value), policy.source.to_string()];
+        let all = effective.policies.iter().map(|policy| row(policy.name.clone(), policy));
+        let of_channels = effective.channels.iter().flat_map(|EffectiveChannelPolicies { channel, policies }| {
+            policies.iter().map(|policy| row(channel_name(channel, &policy.name), policy)).collect::<Vec<_>>()
+        });
+        table(&["POLICY", "VALUE", "FROM"], all.chain(of_channels))
     })
 }
 
@@ -143,16 +148,22 @@ pub(super) fn write(api: &Api, globals: &GlobalOptions) -> Result<(), Failure> {
 
 /// A table of channels with an empty line before it; nothing where no deployment has any.
 fn channels(deployments: &[Deployment]) -> String {
-    let shown = |deployment: &Deployment| {
-        let environment = deployment.environment.to_string();
-        let channels = deployment.channels.clone();
-        let more = channels.as_ref().map_or(0, |it| it.count.saturating_sub(it.paths.len() as u64));
-        let paths = channels.map(|channels| channels.paths).unwrap_or_default();
-        let more = (more > 0).then(|| format!("({more} more)"));
-        paths.into_iter().chain(more).map(move |path| vec![environment.clone(), path]).collect::<Vec<_>>()
-    };
+    let shown = |deployment: &Deployment| deployment.channels.as_ref().map_or_else(Vec::new, |it| rows(deployment, it));
     let rows: Vec<Vec<String>> = deployments.iter().flat_map(shown).collect();
-    if rows.is_empty() { String::new() } else { format!("\n{}", table(&["ENVIRONMENT", "CHANNEL"], rows.into_iter())) }
+    if rows.is_empty() {
+        return String::new();
+    }
+    format!("\n{}", table(&["ENVIRONMENT", "CHANNEL", "EXTENSIONS"], rows.into_iter()))
+}
+
+/// A row for each channel of a deployment, with the extensions that its connections may negotiate.
+fn rows(deployment: &Deployment, ServedChannels { count, paths, checked }: &ServedChannels) -> Vec<Vec<String>> {
+    let row =
+        |path: &str, extensions: &str| vec![deployment.environment.to_string(), path.to_owned(), extensions.to_owned()];
+    let of = |path: &String| row(path, if checked.contains(path) { WITHOUT_EXTENSIONS } else { "any" });
+    let more = count.saturating_sub(paths.len() as u64);
+    let more = (more > 0).then(|| row(&format!("({more} more)"), "-"));
+    paths.iter().map(of).chain(more).collect()
 }
 
 /// A table of endpoints with an empty line before it; nothing where the node shows none.
@@ -200,14 +211,6 @@ pub(super) fn deployed(deployments: &[Deployment]) -> String {
     )
 }
 
-/// The note that no extension is negotiated, for an API that has its messages checked.
-fn without_extensions(policies: &Policies) -> Option<String> {
-    let is_on = |mode: Option<CheckMode>| matches!(mode, Some(CheckMode::Report | CheckMode::Enforce));
-    let checks = is_on(policies.check_client_sends) || is_on(policies.check_client_receives);
-    checks
-        .then(|| "none is offered to the upstream, so that messages can be checked (no permessage-deflate)".to_owned())
-}
-
 fn fields(api: &Api) -> Vec<(&'static str, String)> {
     // By name, so that the compiler reports a field that the table leaves out.
     let Definition { name, description, access, targets, kind: _, policies, contract } = &api.definition;
@@ -222,7 +225,6 @@ fn fields(api: &Api) -> Vec<(&'static str, String)> {
     let mut add = |name, value: Option<String>| fields.extend(value.map(|value| (name, value)));
     add("display name", api.display_name.as_ref().map(ToString::to_string));
     add("description", Some(description.to_string()).filter(|text| !text.is_empty()));
-    add("extensions", without_extensions(policies));
     let policies: Vec<String> = policies.named().iter().map(|(name, set)| format!("{name}={}", value(set))).collect();
     add("policies", Some(policies.join(", ")).filter(|text| !text.is_empty()));
     add("contract", contract.as_ref().map(self::contract));

@@ -9,7 +9,7 @@ use super::written::{self, Written};
 use super::{Configuration, Environment, listeners};
 use crate::api::policy::UpstreamServerName;
 use crate::api::units::Optional;
-use crate::api::{EnvironmentName, Policies, target};
+use crate::api::{EnvironmentName, PolicyLayer, target};
 use crate::config::limits::{Limits, OutOfRange};
 use crate::config::scalar::{HttpPath, Listen, Network, Secret, Server};
 use crate::config::tls::{Names, UpstreamOptions};
@@ -75,9 +75,9 @@ pub(super) fn check(document: &Document<'_>, written: Written) -> Result<Configu
 }
 
 /// The policies that an environment names.
-fn policies(written: &written::Environment, upstream_server_name: Option<Optional<UpstreamServerName>>) -> Policies {
+fn policies(written: &written::Environment, upstream_server_name: Option<Optional<UpstreamServerName>>) -> PolicyLayer {
     let checked = written.validation.0.clone();
-    Policies {
+    PolicyLayer {
         upstream_server_name,
         check_client_sends: checked.check_client_sends,
         check_client_receives: checked.check_client_receives,

@@ -29,7 +29,7 @@ use super::limits::Limits;
 use super::log::LogArgs;
 pub use super::scalar::Secret;
 use super::units::Cpus;
-use crate::api::{EnvironmentName, Policies, PolicyValues};
+use crate::api::{EnvironmentName, PolicyLayer, PolicyValues};
 use crate::engine::preflight;
 use crate::routing::host::HostPattern;
 use crate::routing::plain::PlainPath;
@@ -113,7 +113,7 @@ pub struct Environment {
     /// The values of `${NAME}` in targets.
     pub variables: BTreeMap<String, Secret>,
     /// The policies that the environment names: they decide over those of APIs and of the node.
-    pub policies: Policies,
+    pub policies: PolicyLayer,
     /// TLS with upstreams.
     pub upstream_tls: ClientFiles,
 }

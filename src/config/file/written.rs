@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::PolicyValues;
 use crate::config::contract_source::ContractSource;
-use crate::config::environment_policies::{self, EnvironmentPolicies};
 use crate::config::limits::LimitArgs;
 use crate::config::log::LogArgs;
+use crate::config::policy_table::{self, PolicyTable};
 use crate::config::scalar::{self, CpuList, HttpPath, Listen, Network, Secret, Server};
 use crate::config::tls::ClientCertArg;
 use crate::config::units::{LossCode, Optional};
@@ -34,6 +34,8 @@ pub(super) struct Written {
     pub(super) metrics: Metrics,
     pub(super) log: LogArgs,
     pub(super) limits: LimitArgs,
+    pub(super) channels: PolicyTable<policy_table::Channels>,
+    pub(super) validation: PolicyTable<policy_table::Validation>,
     pub(super) environments: Vec<Environment>,
 }
 
@@ -65,8 +67,8 @@ pub(super) struct Environment {
     pub(super) internal: Listener,
     pub(super) hosts: Vec<String>,
     pub(super) variables: BTreeMap<String, Secret>,
-    pub(super) limits: EnvironmentPolicies<environment_policies::Limits>,
-    pub(super) validation: EnvironmentPolicies<environment_policies::Validation>,
+    pub(super) limits: PolicyTable<policy_table::Limits>,
+    pub(super) validation: PolicyTable<policy_table::Validation>,
     pub(super) upstream_tls: UpstreamTls,
 }
 
@@ -118,6 +120,8 @@ impl Default for Written {
             metrics: Metrics::default(),
             log: LogArgs::default(),
             limits: LimitArgs::default(),
+            channels: PolicyTable::default(),
+            validation: PolicyTable::default(),
             environments: Vec::new(),
         }
     }
@@ -149,13 +153,17 @@ impl Written {
 impl Written {
     /// The node's value of every policy.
     pub(super) fn policies(&self) -> PolicyValues {
-        PolicyValues { abnormal_close_code: self.abnormal_close_code, ..self.limits.policies(self.preserve_host) }
+        let values =
+            PolicyValues { abnormal_close_code: self.abnormal_close_code, ..self.limits.policies(self.preserve_host) };
+        values.with(&self.channels.0).with(&self.validation.0)
     }
 
     /// The file with every option written out: for `config show`, and to compare at a reload.
     pub(super) fn whole(&self) -> Self {
         let mut whole = self.clone();
         let node = self.policies();
+        whole.channels = whole.channels.completed(&node);
+        whole.validation = whole.validation.completed(&node);
         for environment in &mut whole.environments {
             environment.limits = environment.limits.completed(&node);
             environment.validation = environment.validation.completed(&node);

@@ -28,7 +28,7 @@ pub enum ContractFault {
 
 impl ContractFault {
     /// The fault of a definition's field that refers to the contract.
-    pub(super) fn into_fault(self) -> Fault {
+    pub(in crate::control) fn into_fault(self) -> Fault {
         let rule = match &self {
             Self::Missing(_) => "unknown",
             Self::Sources(_) => "routable",

@@ -16,7 +16,6 @@ use crate::api::view::endpoints::{Endpoint as View, EndpointState as ViewState};
 use crate::api::{ApiKey, Deployment};
 use crate::engine::Time;
 use crate::routing::balance::health::{EndpointHealth, EndpointState};
-use crate::routing::channels::Channels;
 use crate::routing::route::{Gate, Route, Service};
 use crate::routing::snapshot::Snapshot;
 
@@ -49,9 +48,11 @@ pub fn view(health: &EndpointHealth, now: Time) -> View {
     }
 }
 
-fn channels(channels: &Channels) -> ServedChannels {
-    let paths = channels.all().iter().take(MAX_CHANNELS).map(|channel| channel.path.as_ref().to_owned()).collect();
-    ServedChannels { count: u64::try_from(channels.all().len()).unwrap_or(u64::MAX), paths }
+fn channels(route: &Route) -> Option<ServedChannels> {
+    let all = route.channels.as_ref()?.all();
+    let paths: Vec<String> = all.iter().take(MAX_CHANNELS).map(|channel| channel.path.as_ref().to_owned()).collect();
+    let checked = paths.iter().filter(|path| route.check_of(path).is_some()).cloned().collect();
+    Some(ServedChannels { count: u64::try_from(all.len()).unwrap_or(u64::MAX), paths, checked })
 }
 
 /// The route of a deployment, if the shards serve it.
@@ -73,7 +74,7 @@ pub fn add_to(deployments: &mut [Deployment], api: &ApiKey, snapshot: &Snapshot)
         let route = route_of(snapshot, api, deployment.environment.as_str());
         deployment.endpoints =
             route.map(|route| route.endpoints.iter().map(|endpoint| view(&endpoint.health, now)).collect());
-        deployment.channels = route.and_then(|route| route.channels.as_deref()).map(channels);
+        deployment.channels = route.and_then(channels);
     }
 }
 

@@ -292,8 +292,10 @@ mod tests {
         for one in deployed.values_mut() {
             let digest = ContractDigest::of(b"a contract");
             one.contract = Some(ContractRef { digest, main: None, perspective: None, layout: Layout::OneSocket });
-            one.policies =
-                serde_json::from_str(r#"{"preserve_host":true,"limits":{"idle_timeout_ms":"off"}}"#).unwrap();
+            one.policies = serde_json::from_str(
+                r#"{"preserve_host":true,"channels":{"/a":{"validation":{"client_sends":"report"}}}}"#,
+            )
+            .unwrap();
         }
         SnapshotFile::open(folder.path()).write(deployed.clone()).unwrap();
         assert_eq!(read(folder.path()).unwrap(), deployed);

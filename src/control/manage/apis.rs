@@ -7,7 +7,7 @@ use super::{ApiFilter, Manager, clamp, contracts, projects, subscriptions, views
 use crate::api::etag::{Put, Tagged};
 use crate::api::problem::Code;
 use crate::api::request::{NewApi, NewDefinition};
-use crate::api::view::EffectivePolicies;
+use crate::api::view::{EffectiveChannelPolicies, EffectivePolicies};
 use crate::api::{
     Action, Actor, Api, ApiKey, Change, Condition, Definition, Lifecycle, Page, PageRequest, Problems, Revision,
 };
@@ -70,11 +70,16 @@ impl Manager {
                 None => None,
             };
             let definition = running.as_ref().map_or(&api.definition, |running| &running.definition);
-            let effective = reader.environments.effective(&definition.policies, environment);
+            let of = |channel: Option<&str>| reader.environments.effective(&definition.policies, channel, environment);
+            let channels = definition.policies.channels.keys().map(|path| EffectiveChannelPolicies {
+                channel: path.to_string(),
+                policies: of(Some(path)).list_of_channel(),
+            });
             Ok(EffectivePolicies {
                 environment: environment.map(|environment| environment.name.clone()),
                 revision: running.as_ref().map(|running| running.revision),
-                policies: effective.list(),
+                policies: of(None).list(),
+                channels: channels.collect(),
             })
         })
         .await
@@ -210,7 +215,8 @@ pub(super) fn put(
         return Ok(true);
     };
     if row.definition != *definition {
-        if row.definition.contract != definition.contract {
+        let (before, after) = (&row.definition.policies.channels, &definition.policies.channels);
+        if row.definition.contract != definition.contract || before.keys().ne(after.keys()) {
             contracts::check(context, definition)?;
         }
         apis::update(context.connection, row.id, definition, context.now, context.actor)?;

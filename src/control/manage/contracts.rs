@@ -1,7 +1,9 @@
-//! Contracts of definitions: read before the transaction of the change that needs them, checked before a definition refers to one,
-//! looked for again where a deployment needs one that could not be read, and removed when nothing refers to them any more.
+//! Contracts of definitions: read before the transaction of the change that needs them, checked before a definition refers to one or
+//! to a channel of one, looked for again where a deployment needs one that could not be read, and removed when nothing refers to
+//! them any more.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Handle;
@@ -12,8 +14,9 @@ use tracing::{info, warn};
 use super::change_context::ChangeContext;
 use super::store_thread::{StoreThread, on_store_thread};
 use super::{Manager, deploy};
-use crate::api::problem::Faults;
-use crate::api::{Change, ContractDigest, ContractRef, Definition, Problems};
+use crate::api::problem::{Fault, Faults};
+use crate::api::{Change, ContractDigest, ContractRef, Definition, Problems, nearest};
+use crate::control::contracts::ContractFault;
 use crate::control::store::contracts::referenced;
 
 /// The time between two searches for contracts that nothing refers to.
@@ -21,12 +24,62 @@ const TIDY_EVERY: Duration = Duration::from_secs(600);
 /// The time between two attempts to read contracts that deployments need and that could not be read.
 const RETRY_EVERY: Duration = Duration::from_secs(5);
 
-/// Refuses a definition whose contract the node does not have, or cannot route by.
+/// The most channels that are searched for the one that was probably meant, the most bytes of such a path, and the most unknown
+/// paths that are answered in this way.
+const MAX_COMPARED: usize = 1_000;
+const MAX_COMPARED_BYTES: usize = 200;
+const MAX_ANSWERED: usize = 20;
+
+/// Refuses a definition whose contract the node does not have, or cannot route by; and one with policies of a channel that the
+/// contract does not have.
 pub(super) fn check(context: &ChangeContext<'_>, definition: &Definition) -> Result<(), Problems> {
-    let Some(contract) = &definition.contract else { return Ok(()) };
     let mut faults = Faults::default();
-    faults.keep("contract", context.contracts.check(contract));
+    if let Some(contract) = &definition.contract {
+        faults.keep("contract", context.contracts.check(contract));
+        faults.none()?;
+    }
+    check_channels(context, definition)
+}
+
+/// Refuses policies of channels that the contract does not have.
+fn check_channels(context: &ChangeContext<'_>, definition: &Definition) -> Result<(), Problems> {
+    let named = definition.policies.channels.keys();
+    if definition.policies.channels.is_empty() {
+        return Ok(());
+    }
+    let mut faults = Faults::default();
+    let known = match &definition.contract {
+        Some(contract) => known_paths(context, contract).map_err(|fault| {
+            faults.add("contract", fault.into_fault());
+            std::mem::take(&mut faults).into_problems()
+        })?,
+        None => BTreeSet::new(),
+    };
+    for (answered, path) in named.filter(|path| !known.contains(&***path)).enumerate() {
+        let message = if definition.contract.is_none() {
+            "the API has no contract, and so no channels: name its contract, or remove this policy".to_owned()
+        } else {
+            let alike = known.iter().map(|known| &**known).filter(|known| known.len() <= MAX_COMPARED_BYTES);
+            let meant = (answered < MAX_ANSWERED && path.len() <= MAX_COMPARED_BYTES)
+                .then(|| nearest(path, alike.take(MAX_COMPARED)))
+                .flatten();
+            let meant = meant.map(|path| format!(": did you mean `{path}`?"));
+            format!("the contract has no channel with this path{}", meant.as_deref().unwrap_or_default())
+        };
+        let shown: String = path.escape_debug().take(MAX_COMPARED_BYTES).collect();
+        faults.add(format!("policies.channels.{shown}"), Fault::new("channel", message));
+    }
     faults.none()
+}
+
+/// The paths of a contract's channels. The table was made ready before the transaction.
+fn known_paths(context: &ChangeContext<'_>, contract: &ContractRef) -> Result<BTreeSet<Arc<str>>, ContractFault> {
+    let channels = context.contracts.prepare(contract)?.ok().flatten();
+    Ok(channels
+        .into_iter()
+        .flat_map(|channels| channels.all().to_vec())
+        .map(|channel| Arc::clone(&channel.path))
+        .collect())
 }
 
 impl Manager {
@@ -38,7 +91,10 @@ impl Manager {
         for change in changes {
             match change {
                 Change::CreateApi { definition, .. } | Change::PutApi { definition, .. } => {
-                    wanted.extend(definition.contract.clone().filter(|contract| !self.contracts.is_known(contract)));
+                    // Its channels are needed again to check the policies of some.
+                    let is_needed = !definition.policies.channels.is_empty();
+                    let is_wanted = |contract: &ContractRef| is_needed || !self.contracts.is_known(contract);
+                    wanted.extend(definition.contract.clone().filter(is_wanted));
                 }
                 Change::Deploy { .. } | Change::Rollback { .. } => revisions.push(change.clone()),
                 // A revision that is promoted runs already; the others are about no contract.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::policy::{Effective, Source, UpstreamServerName};
-use crate::api::{Access, Policies, PolicyValues};
+use crate::api::{Access, Policies, PolicyLayer, PolicyValues};
 use crate::config::file::{Configuration, Opened};
 use crate::invariant::Invariant;
 use crate::routing::host::HostPattern;
@@ -47,7 +47,7 @@ pub(super) struct Environment {
 #[derive(Debug)]
 struct Layers {
     node: PolicyValues,
-    environment: Policies,
+    environment: PolicyLayer,
     handshake_timeout: Duration,
     drain_window: Duration,
 }
@@ -64,16 +64,23 @@ pub(super) struct Treatment {
 }
 
 impl Layers {
+    /// The policies in effect for an API, or for one of its channels.
+    fn effective(&self, api: &Policies, channel: Option<&str>) -> Effective {
+        Effective::of(&self.node, api.layers(channel).chain([(Source::Environment, &self.environment)]))
+    }
+
     fn treatment(&self, api: &Policies) -> Treatment {
-        let layers = [(Source::Api, api), (Source::Environment, &self.environment)];
-        let effective = Effective::of(&self.node, &layers);
+        let effective = self.effective(api, None);
         let values = effective.values();
-        let policy = Arc::new(values.route_policy(self.handshake_timeout, self.drain_window));
+        let mut policy = values.route_policy(self.handshake_timeout, self.drain_window);
+        for path in api.channels.keys() {
+            policy.validation.set(path.clone(), self.effective(api, Some(path)).values().validation());
+        }
         let upstream_server_name = values.upstream_server_name.0.clone();
         Treatment {
             preserve_host: values.preserve_host,
             upstream_server_name,
-            policy,
+            policy: Arc::new(policy),
             unlisted_paths: values.unlisted_paths,
         }
     }

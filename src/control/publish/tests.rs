@@ -18,6 +18,7 @@ use crate::proto::authority::Authority;
 use crate::routing::channels::Match;
 use crate::routing::loops::Listening;
 use crate::routing::route::{Gate, Route, RouteId, UnlistedPaths};
+use crate::routing::validation::CheckMode;
 
 type All = BTreeMap<DeploymentId, Deployed>;
 
@@ -206,6 +207,28 @@ fn policies_of_an_api_decide_over_the_nodes_and_an_environments_over_both() {
     assert_eq!(seen(4), (false, None, 2000, 7));
     let shared = [1, 2].map(|id| route(&publisher, id).unwrap());
     assert!(Arc::ptr_eq(&shared[0].policy, &shared[1].policy), "APIs without policies share one");
+}
+
+#[test]
+fn policies_of_a_channel_decide_over_the_apis_and_an_environments_over_both() {
+    let mut publisher = publisher(
+        "validation.client_receives = \"report\"\n[[environments]]\nname = \"development\"\n[[environments]]\nname = \"production\"\n\
+         validation.client_sends = \"enforce\"\n",
+    );
+    let policies: Policies = serde_json::from_str(
+        r#"{"validation": {"client_sends": "report", "max_bytes": 9}, "channels": {"/a": {"validation": {"client_sends": "off"}}}}"#,
+    )
+    .unwrap();
+    let here = Deployed { policies, ..deployed(1, 1, "ws://10.0.0.1") };
+    let there = Deployed { id: DeploymentId(2), environment: "production".parse().unwrap(), ..here.clone() };
+    publish(&mut publisher, &all([here, there]));
+    let seen = |id, channel| {
+        let validation = route(&publisher, id).unwrap().policy.validation.of(channel);
+        (validation.client_sends, validation.client_receives, validation.max_bytes)
+    };
+    assert_eq!(seen(1, "/b"), (CheckMode::Report, CheckMode::Report, 9));
+    assert_eq!(seen(1, "/a"), (CheckMode::Off, CheckMode::Report, 9));
+    assert_eq!(seen(2, "/a"), (CheckMode::Enforce, CheckMode::Report, 9));
 }
 
 #[test]

@@ -54,6 +54,20 @@ fn policies_are_read_as_they_are_written_and_off_is_no_boolean() {
 }
 
 #[test]
+fn a_fault_of_a_channels_policy_has_the_place_of_the_policy() {
+    let text = format!(
+        "{HEAD}policies:\n  channels:\n    /a: {{validation: {{client_sends: report}}}}\n    /a.b/{{c}}.json:\n      validation:\n        client_sends: on\n"
+    );
+    let told = faults(&text);
+    assert_eq!(
+        told,
+        [
+            "f.yaml:11:23: policies.channels./a.b/{c}.json.validation.client_sends: it must be `off`, `report` or `enforce`"
+        ]
+    );
+}
+
+#[test]
 fn d13_a_value_of_another_kind_is_told_in_our_words() {
     let text = "apiVersion: ringway/v1\nkind: Api\nname: [a]\nversion: {a: 1}\ntargets: 5\ndeployments:\n- environment: a\n  revision: one\n\
                 - environment: b\n  revision: -1\n";

@@ -92,22 +92,31 @@ impl Tree {
     /// The place of `targets[3]` or `limits.idle_timeout_ms` below this value; of what is not there, the nearest place
     /// around it.
     pub(super) fn place(&self, path: &str) -> Location {
-        let mut here = self;
-        for step in path.split(['.', '[']).filter(|step| !step.is_empty()) {
-            let index = step.strip_suffix(']').and_then(|index| index.parse::<usize>().ok());
-            let next = match (&here.node, index) {
-                (Node::Fields(fields), None) => {
-                    fields.iter().find(|field| field.name == step).map(|field| &field.value)
-                }
-                (Node::List(items), Some(index)) => items.get(index),
-                _ => None,
-            };
-            match next {
-                Some(next) => here = next,
-                None => break,
-            }
+        let (mut here, mut rest) = (self, path);
+        while let Some((next, after)) = here.step(rest.strip_prefix('.').unwrap_or(rest)) {
+            (here, rest) = (next, after);
         }
         here.at
+    }
+
+    /// The value at the first step of a path, and the rest of the path. The name of a field may have dots: the longest name that
+    /// fits counts.
+    fn step<'p>(&self, path: &'p str) -> Option<(&Self, &'p str)> {
+        match &self.node {
+            Node::Fields(fields) => {
+                let after = |field: &Field| {
+                    let after = path.strip_prefix(field.name.as_str()).filter(|_| !field.name.is_empty())?;
+                    (after.is_empty() || after.starts_with(['.', '['])).then_some(after)
+                };
+                let fitting = fields.iter().filter_map(|field| Some((field, after(field)?)));
+                fitting.max_by_key(|(field, _)| field.name.len()).map(|(field, after)| (&field.value, after))
+            }
+            Node::List(items) => {
+                let (index, after) = path.strip_prefix('[')?.split_once(']')?;
+                Some((items.get(index.parse::<usize>().ok()?)?, after))
+            }
+            Node::Null | Node::Plain(..) | Node::Text(_) => None,
+        }
     }
 
     fn text(&self) -> Result<&str, Misfit> {

@@ -17,12 +17,10 @@ impl Connection {
     /// The stage of a tunnel: inspected if its route asks for it and its channel has rules.
     pub(super) fn tunnel_stage<T: Transport>(&self, relay: Relay, cx: &Context<'_, T>) -> Stage {
         let local = cx.routes.get(self.route);
-        let Some(checker) = local.checker(self.checked_path()).filter(|_| local.policy().validation.is_on()) else {
-            return Stage::Relay(relay);
-        };
+        let Some(check) = local.check_of(self.checked_path()) else { return Stage::Relay(relay) };
         let is_opaque = relay.client.scanner.reserved() != Reserved::None;
         let subject = Subject {
-            checker: Some(Arc::clone(checker)),
+            check: Some(check),
             channel: self.channel().map_or_else(|| Arc::from(""), |channel| Arc::clone(&channel.label)),
             client: self.trace.peer,
             connection: self.id,
@@ -43,9 +41,10 @@ impl Connection {
         self.stage = match std::mem::replace(&mut self.stage, nothing) {
             Stage::Relay(relay) => self.tunnel_stage(relay, cx),
             Stage::Inspected(mut inspected) => {
-                let local = cx.routes.get(self.route);
-                inspected.inspectors.update(local.checker(self.checked_path()));
-                if !local.policy().validation.is_on() && inspected.inspectors.is_idle() {
+                let check = cx.routes.get(self.route).check_of(self.checked_path());
+                let is_off = check.is_none();
+                inspected.inspectors.update(check.as_ref());
+                if is_off && inspected.inspectors.is_idle() {
                     Stage::Relay(inspected.relay)
                 } else {
                     Stage::Inspected(inspected)
@@ -68,7 +67,11 @@ impl Connection {
             Stage::Inspected(inspected) => &inspected.relay.client.scanner,
             _ => return false,
         };
-        let is_opaque = scanner.reserved() != Reserved::None;
-        is_opaque && local.policy().validation.is_enforced() && local.checker(self.checked_path()).is_some()
+        scanner.reserved() != Reserved::None && self.is_enforced(local)
+    }
+
+    /// True if the rules of the connection's channel are enforced in some direction.
+    pub(super) fn is_enforced(&self, local: &LocalRoute) -> bool {
+        local.check_of(self.checked_path()).is_some_and(|check| check.validation.is_enforced())
     }
 }

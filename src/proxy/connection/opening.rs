@@ -272,9 +272,7 @@ impl Connection {
             }
             upgrade::Outcome::Switched(switched) => {
                 let local = cx.routes.get(self.route);
-                let escapes = switched.reserved != Reserved::None
-                    && local.is_inspected()
-                    && local.policy().validation.is_enforced();
+                let escapes = switched.reserved != Reserved::None && self.is_enforced(local);
                 match local.rejection_reason(self.listener, self.fingerprint()) {
                     None if !escapes => self.open(client, upstream, *switched, cx),
                     // It changed in the meantime. Nothing has been promised yet.

@@ -1,7 +1,5 @@
 //! The inspection of one direction: what is known of the message that is on its way, and the bytes of it that are kept.
 
-use std::sync::Arc;
-
 use super::Subject;
 use super::shard::Inspection;
 use crate::command::sighting::{Action, CheckLabel, CheckResult, Sighting};
@@ -12,7 +10,7 @@ use crate::proto::mask::{self, Key};
 use crate::proto::scan::Scanner;
 use crate::proxy::routes::LocalRoute;
 use crate::routing::validation::{
-    CheckMode, Checked, Direction, Finding, Kind, MessageChecker, OnViolation, OverLimit, Reason, Validation, Verdict,
+    ChannelCheck, CheckMode, Checked, Direction, Finding, Kind, OnViolation, OverLimit, Reason, Validation, Verdict,
 };
 
 /// One direction of an inspected tunnel.
@@ -76,9 +74,9 @@ impl Inspector {
         Self { direction, subject, state, frame, payload: Vec::new(), held: Vec::new(), max_bytes: 0, occupied: 0 }
     }
 
-    /// Replaces the rules.
-    pub(super) fn update(&mut self, checker: Option<Arc<dyn MessageChecker>>) {
-        self.subject.checker = checker;
+    /// Replaces the rules and policies.
+    pub(super) fn update(&mut self, check: Option<ChannelCheck>) {
+        self.subject.check = check;
     }
 
     /// True if no bytes of a message are kept.
@@ -143,20 +141,22 @@ impl Inspector {
 
     /// Decides what becomes of a message that begins.
     fn begin(&mut self, header: &Header, desk: &mut Desk<'_>) {
-        let validation = desk.route.policy().validation;
+        self.state = State::Passing;
+        let Some(ChannelCheck { checker, validation }) = &self.subject.check else { return };
         let mode = match self.direction {
             Direction::ClientSends => validation.client_sends,
             Direction::ClientReceives => validation.client_receives,
         };
-        self.state = State::Passing;
-        let (Some(checker), true) = (&self.subject.checker, mode != CheckMode::Off) else { return };
+        if mode == CheckMode::Off {
+            return;
+        }
         if self.subject.is_opaque {
             return self.count(CheckResult::Unchecked(Reason::Extension.label()), Action::Forwarded, desk);
         }
         if header.opcode == Opcode::Binary {
             return self.count(CheckResult::Unchecked(Reason::Binary.label()), Action::Forwarded, desk);
         }
-        let Validation { on_violation, over_limit, max_bytes, .. } = validation;
+        let Validation { on_violation, over_limit, max_bytes, .. } = *validation;
         self.max_bytes = max_bytes;
         self.state = if mode == CheckMode::Enforce && !checker.is_undirected() {
             self.held = desk.inspection.take();
@@ -229,8 +229,8 @@ impl Inspector {
             State::Copying(kind) => (kind, None),
             State::Holding(kind, on_violation, over_limit) => (kind, Some((on_violation, over_limit))),
         };
-        let verdict = match &self.subject.checker {
-            Some(checker) => {
+        let verdict = match &self.subject.check {
+            Some(ChannelCheck { checker, .. }) => {
                 let Checked { verdict, looks } = checker.check(self.direction, kind, &self.payload);
                 desk.looks = desk.looks.saturating_add(looks);
                 verdict

@@ -28,7 +28,7 @@ use super::leg::Leg;
 use super::pump::{Manner, Pumped};
 use super::relay::{self, Passing, Relay};
 use crate::engine::Transport;
-use crate::routing::validation::{Direction, MessageChecker};
+use crate::routing::validation::{ChannelCheck, Direction};
 
 /// The inspection of one tunnel.
 #[derive(Debug)]
@@ -59,8 +59,8 @@ impl Passing for Inspectors {
 /// Whose messages are inspected, and by which contract.
 #[derive(Clone, Debug)]
 pub(super) struct Subject {
-    /// The rules of the connection's channel; `None` if there are none any more.
-    pub(super) checker: Option<Arc<dyn MessageChecker>>,
+    /// The check of the connection's channel, with the policies of that channel; `None` if it is off by now.
+    pub(super) check: Option<ChannelCheck>,
     /// The label of the channel.
     pub(super) channel: Arc<str>,
     pub(super) client: SocketAddr,
@@ -85,10 +85,10 @@ impl Inspectors {
         }
     }
 
-    /// Replaces the rules: messages that begin from now on are subject to them.
-    pub(super) fn update(&mut self, checker: Option<&Arc<dyn MessageChecker>>) {
-        self.from_client.update(checker.cloned());
-        self.from_upstream.update(checker.cloned());
+    /// Replaces the rules and policies: messages that begin from now on are subject to them.
+    pub(super) fn update(&mut self, check: Option<&ChannelCheck>) {
+        self.from_client.update(check.cloned());
+        self.from_upstream.update(check.cloned());
     }
 
     /// True if no message is held or copied: the tunnel can go on without inspection.

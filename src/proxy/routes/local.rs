@@ -10,7 +10,7 @@ use crate::routing::balance::budget::RetryBudget;
 use crate::routing::balance::health::EndpointHealth;
 use crate::routing::policy::Policy;
 use crate::routing::route::{Gate, Route, RouteLabels};
-use crate::routing::validation::MessageChecker;
+use crate::routing::validation::ChannelCheck;
 
 /// A route on this shard.
 #[derive(Debug)]
@@ -95,14 +95,9 @@ impl LocalRoute {
         self.closed == Some(Cause::Undeployed) && self.connections == 0 && self.drain.is_none()
     }
 
-    /// The rules of a channel, by its path.
-    pub(in crate::proxy) fn checker(&self, channel: &str) -> Option<&Arc<dyn MessageChecker>> {
-        self.route.as_ref()?.checkers.as_ref()?.get(channel)
-    }
-
-    /// `true` if messages of some channel are checked.
-    pub(in crate::proxy) fn is_inspected(&self) -> bool {
-        self.route.as_ref().is_some_and(|route| route.is_inspected())
+    /// The check of a channel's messages, by its path; `None` if they are not checked.
+    pub(in crate::proxy) fn check_of(&self, channel: &str) -> Option<ChannelCheck> {
+        self.route.as_ref()?.check_of(channel)
     }
 
     /// The reason to reject a tunnel from this listener to this endpoint; `None` if it may stay.

@@ -62,21 +62,20 @@ impl Proxy {
             return;
         }
         let mut rejected: HashMap<RouteSlot, Vec<Draining>> = HashMap::new();
-        let mut reconsidered = Vec::new();
+        let mut concerned = Vec::new();
         for (slot, connection) in self.connections.iter_from(Slot(0)) {
             let route = connection.route();
             let Some(fingerprint) = connection.tunnel().filter(|_| changed.has(route)) else { continue };
             net.wake(slot);
+            concerned.push(slot);
             let local = self.routes.get(route);
             let escapes = || connection.escapes_enforcement(local).then_some(Cause::Validated);
-            match local.rejection_reason(connection.listener(), fingerprint).or_else(escapes) {
-                Some(cause) => {
-                    rejected.entry(route).or_default().push(Draining { slot, id: connection.id(), cause });
-                }
-                None => reconsidered.push(slot),
+            if let Some(cause) = local.rejection_reason(connection.listener(), fingerprint).or_else(escapes) {
+                rejected.entry(route).or_default().push(Draining { slot, id: connection.id(), cause });
             }
         }
-        for slot in reconsidered {
+        // Connections that wait for their close, too: until then the new policies hold for their messages.
+        for slot in concerned {
             if let Some(connection) = self.connections.get_mut(slot) {
                 connection.reconsider();
             }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use self::finding::{Finding, Rule};
-pub use self::policy::{CheckMode, OnViolation, OverLimit, Validation};
+pub use self::policy::{ChannelValidation, CheckMode, OnViolation, OverLimit, Validation};
 
 /// The direction of a message, seen from the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, ToSchema)]
@@ -90,6 +90,15 @@ impl Checkers {
     pub fn get(&self, path: &str) -> Option<&Arc<dyn MessageChecker>> {
         self.0.get(path)
     }
+}
+
+/// The check of one channel's messages: the rules, and the policies.
+#[derive(Clone, Debug)]
+pub struct ChannelCheck {
+    /// The rules.
+    pub checker: Arc<dyn MessageChecker>,
+    /// The policies, of which some direction's is on.
+    pub validation: Validation,
 }
 
 /// A verdict, and what it cost.

@@ -1,6 +1,40 @@
 //! The policies of validation.
 
-/// The policies of one route.
+use std::collections::HashMap;
+
+/// The policies of a route: those of all its channels, and those of single channels by their paths.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChannelValidation {
+    all: Validation,
+    channels: HashMap<Box<str>, Validation>,
+}
+
+impl ChannelValidation {
+    /// Policies that all channels share.
+    #[must_use]
+    pub fn of_all(all: Validation) -> Self {
+        Self { all, channels: HashMap::new() }
+    }
+
+    /// Gives a channel policies of its own.
+    pub fn set(&mut self, channel: Box<str>, own: Validation) {
+        self.channels.insert(channel, own);
+    }
+
+    /// The policies of a channel.
+    #[must_use]
+    pub fn of(&self, channel: &str) -> Validation {
+        self.channels.get(channel).copied().unwrap_or(self.all)
+    }
+
+    /// True if messages of some channel are checked.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.all.is_on() || self.channels.values().any(Validation::is_on)
+    }
+}
+
+/// The policies of one channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Validation {
     /// For messages from the client to the upstream.

@@ -17,6 +17,7 @@ use ringway::proxy::service::Proxy;
 use ringway::routing::addresses::AddressCell;
 use ringway::routing::route::{Endpoint, Gate, Route, RouteId, Service as RouteService};
 use ringway::routing::snapshot::Snapshot;
+use ringway::routing::validation::ChannelValidation;
 
 use crate::failover::{self, Target};
 use crate::inspected;
@@ -288,7 +289,7 @@ impl World {
     /// Gives the one route the scene's other validation.
     fn revise(&mut self) {
         let Some((_, validation)) = self.scene.revised else { return };
-        Arc::make_mut(&mut self.scene.settings.policy).validation = validation;
+        Arc::make_mut(&mut self.scene.settings.policy).validation = ChannelValidation::of_all(validation);
         self.activate(route(&self.scene, Arc::clone(&self.place)));
     }
 

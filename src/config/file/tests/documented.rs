@@ -103,6 +103,7 @@ fn another(name: &str, value: &str) -> String {
         "abnormal_close_code" => "1012".to_owned(),
         "upstream_ping_interval_ms" => "7000".to_owned(),
         "client_sends" | "client_receives" => "\"report\"".to_owned(),
+        "unlisted_paths" => "\"pass\"".to_owned(),
         "on_violation" | "over_limit" => "\"close\"".to_owned(),
         "drain_window_ms" => "4000".to_owned(),
         "max_head_bytes" => "8192".to_owned(),

@@ -10,9 +10,11 @@ use serde_json::{Value, json};
 
 use super::{Configuration, File};
 use crate::api::PolicyValues;
-use crate::config::environment_policies::{self, EnvironmentPolicies};
 use crate::config::limits::{LimitArgs, Limits};
+use crate::config::policy_table::{self, PolicyTable};
 use crate::config::units::Optional;
+use crate::routing::route::UnlistedPaths;
+use crate::routing::validation::CheckMode;
 use crate::tls::testing::{Authority, Folder};
 
 fn file(text: &str) -> File {
@@ -111,8 +113,7 @@ fn the_shipped_file_has_every_option() {
 fn limits_of_an_environment_have_the_names_of_the_nodes_and_without_them_its_values() {
     let process = serde_json::to_value(LimitArgs::default()).unwrap();
     let node = LimitArgs::default().policies(false);
-    let environment =
-        serde_json::to_value(EnvironmentPolicies::<environment_policies::Limits>::default().completed(&node)).unwrap();
+    let environment = serde_json::to_value(PolicyTable::<policy_table::Limits>::default().completed(&node)).unwrap();
     for (name, value) in environment.as_object().unwrap() {
         assert_eq!(process.get(name), Some(value), "{name}");
     }
@@ -125,6 +126,21 @@ fn limits_of_an_environment_have_the_names_of_the_nodes_and_without_them_its_val
     assert_eq!((policies.max_frame_bytes, policies.max_message_bytes), (None, Some(1024)));
     let shown = &configuration.shown()["environments"][0]["limits"];
     assert_eq!((&shown["max_frame_bytes"], &shown["max_message_bytes"]), (&json!(7), &json!(1024)));
+}
+
+#[test]
+fn the_nodes_values_of_channels_and_validation_are_those_of_the_file() {
+    let text = "channels.unlisted_paths = \"pass\"\nvalidation = { client_sends = \"report\", max_bytes = \"1KiB\" }\n[[environments]]\n\
+                name = \"production\"\nvalidation.client_sends = \"enforce\"";
+    let configuration = read(text);
+    let node = &configuration.policies;
+    assert_eq!((node.unlisted_paths, node.check_client_sends), (UnlistedPaths::Pass, CheckMode::Report));
+    assert_eq!((node.check_client_receives, node.max_checked_bytes.bytes()), (CheckMode::Off, 1024));
+    assert_eq!(configuration.environments[0].policies.check_client_sends, Some(CheckMode::Enforce));
+    let shown = configuration.shown();
+    let whole = |sends: &str| json!({ "client_sends": sends, "client_receives": "off", "on_violation": "drop", "max_bytes": 1024, "over_limit": "pass" });
+    assert_eq!(shown["channels"], json!({ "unlisted_paths": "pass" }));
+    assert_eq!((&shown["validation"], &shown["environments"][0]["validation"]), (&whole("report"), &whole("enforce")));
 }
 
 #[test]
@@ -183,7 +199,8 @@ internal.client_cert = "maybe"
         "ringway.toml:3:12: resolver: it must be a list, and is text",
         "ringway.toml:4:19: drain_window_ms: it must be more than 0",
         "ringway.toml:5:1: colour: unknown field `colour`: expected one of cpus, trusted_proxies, resolver, drain_window_ms, \
-         preserve_host, abnormal_close_code, strict_sni_host, health_path, contracts, admin, metrics, log, limits, environments",
+         preserve_host, abnormal_close_code, strict_sni_host, health_path, contracts, admin, metrics, log, limits, channels, \
+         validation, environments",
         "ringway.toml:8:10: admin.listen: `localhost:9600` is not an address with a port; write for example 127.0.0.1:8080 or [::]:8080",
         "ringway.toml:9:1: admin.port: unknown field `port`: expected one of listen, allowed_hosts, token_file",
         "ringway.toml:12:19: limits.idle_timeout_ms: `-1ms` does not begin with a whole number",

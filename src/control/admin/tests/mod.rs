@@ -19,7 +19,7 @@ use tower::ServiceExt;
 
 use super::Admin;
 use crate::api::environment::RunningEnvironment;
-use crate::api::{Environments, Policies};
+use crate::api::{Environments, PolicyLayer};
 use crate::command::Command;
 use crate::command::view::{ConnectionPage, KernelBytes, Report};
 use crate::config::limits::LimitArgs;
@@ -75,7 +75,7 @@ fn place(name: &str, port: u16) -> RunningEnvironment {
         internal_url: format!("ws://127.0.0.1:{}", port + 10),
         hosts: Vec::new(),
         variables: BTreeMap::from([("CHAT".to_owned(), "ws://10.0.0.1:9000".to_owned())]),
-        policies: Policies::default(),
+        policies: PolicyLayer::default(),
     }
 }
 

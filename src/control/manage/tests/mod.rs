@@ -24,7 +24,7 @@ use super::{ApiFilter, AuditFilter, Manager, NewConfiguration, NodeChange, Origi
 use crate::api::environment::RunningEnvironment;
 use crate::api::problem::Code;
 use crate::api::{
-    Actor, Api, ApiKey, Condition, Deployed, DeploymentId, Environments, PageRequest, Policies, Problems,
+    Actor, Api, ApiKey, Condition, Deployed, DeploymentId, Environments, PageRequest, PolicyLayer, Problems,
 };
 use crate::config::file::{Configuration, File, Opened};
 use crate::config::limits::LimitArgs;
@@ -143,7 +143,7 @@ fn place(name: &str, port: u16, variables: &[(&str, &str)]) -> RunningEnvironmen
         internal_url: format!("ws://127.0.0.1:{}", port + 10),
         hosts: Vec::new(),
         variables: variables.collect(),
-        policies: Policies::default(),
+        policies: PolicyLayer::default(),
     }
 }
 

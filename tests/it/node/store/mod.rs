@@ -11,7 +11,7 @@ use std::path::Path;
 
 use ringway::api::environment::RunningEnvironment;
 use ringway::api::request::{NewApi, NewDeployment};
-use ringway::api::{Actor, ApiKey, Condition, Environments, Policies, Problems};
+use ringway::api::{Actor, ApiKey, Condition, Environments, PolicyLayer, Problems};
 use ringway::config::limits::LimitArgs;
 use ringway::control::contracts::Contracts;
 use ringway::control::manage::{Manager, Origin, Settings, Started};
@@ -41,7 +41,7 @@ fn open(folder: &Path) -> Result<Started, StoreError> {
         internal_url: String::new(),
         hosts: Vec::new(),
         variables: BTreeMap::new(),
-        policies: Policies::default(),
+        policies: PolicyLayer::default(),
     };
     let environments = Environments::new(LimitArgs::default().policies(false), vec![place]);
     let contracts = Contracts::of(store.state().path());

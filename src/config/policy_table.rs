@@ -1,5 +1,5 @@
-//! The policies of an environment in the configuration file: a table a group, such as `limits`, with each policy's name without
-//! the group before it.
+//! Policies in the configuration file, of the node or of an environment: a table a group, such as `limits`, with each policy's
+//! name without the group before it.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,7 +8,7 @@ use serde::de::{DeserializeSeed, Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::api::policy::POLICIES;
-use crate::api::{Policies, PolicyValues};
+use crate::api::{PolicyLayer, PolicyValues};
 
 /// A group of policies.
 pub trait Group {
@@ -32,12 +32,20 @@ impl Group for Validation {
     const PREFIX: &'static str = "validation.";
 }
 
-/// The policies of a group that an environment names.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EnvironmentPolicies<G>(pub Policies, PhantomData<G>);
+/// The policies `channels.*`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Channels;
 
-impl<G: Group> EnvironmentPolicies<G> {
-    /// All policies of the group: the environment's own, and the node's for the rest.
+impl Group for Channels {
+    const PREFIX: &'static str = "channels.";
+}
+
+/// The policies of a group that a table sets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyTable<G>(pub PolicyLayer, PhantomData<G>);
+
+impl<G: Group> PolicyTable<G> {
+    /// All policies of the group: the table's own, and the node's for the rest.
     #[must_use]
     pub fn completed(&self, node: &PolicyValues) -> Self {
         let mut whole = self.0.clone();
@@ -53,7 +61,7 @@ impl<G: Group> EnvironmentPolicies<G> {
     }
 }
 
-impl<G: Group> Serialize for EnvironmentPolicies<G> {
+impl<G: Group> Serialize for PolicyTable<G> {
     fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
         into.collect_map(
             self.0.named().into_iter().filter_map(|(name, value)| Some((name.strip_prefix(G::PREFIX)?, value))),
@@ -61,7 +69,7 @@ impl<G: Group> Serialize for EnvironmentPolicies<G> {
     }
 }
 
-impl<'de, G: Group> Deserialize<'de> for EnvironmentPolicies<G> {
+impl<'de, G: Group> Deserialize<'de> for PolicyTable<G> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_map(TableVisitor(PhantomData))
     }
@@ -70,21 +78,21 @@ impl<'de, G: Group> Deserialize<'de> for EnvironmentPolicies<G> {
 /// Reads names and values by seeds of their own, so that each fault has its place in the file.
 struct TableVisitor<G>(PhantomData<G>);
 struct NameSeed<G>(PhantomData<G>);
-struct ValueSeed<'p>(&'p mut Policies, &'static str);
+struct ValueSeed<'p>(&'p mut PolicyLayer, &'static str);
 
 impl<'de, G: Group> Visitor<'de> for TableVisitor<G> {
-    type Value = EnvironmentPolicies<G>;
+    type Value = PolicyTable<G>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a table of {}", G::PREFIX.trim_end_matches('.'))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<EnvironmentPolicies<G>, A::Error> {
-        let mut policies = Policies::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<PolicyTable<G>, A::Error> {
+        let mut policies = PolicyLayer::default();
         while let Some(name) = map.next_key_seed(NameSeed::<G>(PhantomData))? {
             map.next_value_seed(ValueSeed(&mut policies, name))?;
         }
-        Ok(EnvironmentPolicies(policies, PhantomData))
+        Ok(PolicyTable(policies, PhantomData))
     }
 }
 
