@@ -220,8 +220,22 @@ impl Library {
         *hops = hops.checked_sub(1).ok_or(RefFault::TooLong)?;
         let target = reference.get(REF).filter(|target| target.scalar() == Some(super::document::Scalar::Text));
         let text = target.and_then(Value::text).ok_or(RefFault::NotText)?;
+        self.named(text, reference.document().name(), hops)
+    }
+
+    /// The value that the text of a reference in a file leads to.
+    ///
+    /// # Errors
+    /// The text leads nowhere.
+    pub fn found_at<'l>(&'l self, text: &str, from: Value<'_>) -> Result<Value<'l>, RefFault> {
+        let hops = &mut MAX_HOPS.clone();
+        let found = self.named(text, from.document().name(), hops)?;
+        self.followed(found, hops)
+    }
+
+    fn named<'l>(&'l self, text: &str, from: &str, hops: &mut usize) -> Result<Value<'l>, RefFault> {
         let (file, fragment) = split(text);
-        let name = self.file_of(reference.document().name(), file)?;
+        let name = self.file_of(from, file)?;
         let steps = pointer::steps(fragment).map_err(RefFault::Pointer)?;
         let root = match self.documents.get(&name) {
             Some(Ok(document)) => document.root(),

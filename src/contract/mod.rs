@@ -12,8 +12,10 @@
 pub mod build;
 pub mod check;
 pub mod diff;
+mod discriminator;
 pub mod display;
 pub mod document;
+mod keywords;
 pub mod library;
 pub mod model;
 pub mod pages;
@@ -52,7 +54,10 @@ impl Contract {
 pub fn read(sources: &Sources, options: Options) -> Contract {
     let mut problems = Problems::default();
     let library = Library::load(sources, &mut problems);
-    let model = build::model(&library, options, &mut problems);
+    let mut model = build::model(&library, options, &mut problems);
+    if let Some(model) = &mut model {
+        check::judge_examples(model);
+    }
     problems.sort();
     Contract { model, problems }
 }

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::context::Context;
-use super::examples;
+use super::examples::{self, Budget};
+use super::fixed;
 use super::layers::Layers;
 use super::schemas::Schemas;
 use crate::contract::document::Value;
@@ -128,7 +129,7 @@ impl Messages {
 
     /// All messages, with what only the converted schemas tell.
     pub(super) fn into_all(mut self, schemas: &Schemas<'_>) -> Vec<Message> {
-        let mut budget = examples::Budget::default();
+        let mut budget = Budget::default();
         for message in &mut self.list {
             let Some(payload) = &message.payload else { continue };
             if matches!(payload.format, Format::Other(_)) {
@@ -137,12 +138,9 @@ impl Messages {
             if schemas.is_broken(&payload.schema) {
                 message.unchecked.get_or_insert_with(|| "its schema has problems".to_owned());
             }
-            message.examples.extend(examples::of_schema(schemas, &payload.schema, &mut budget));
+            message.examples.extend(examples::of_schema(schemas.all(), &payload.schema, &mut budget));
             message.examples.truncate(MAX_EXAMPLES);
-            for example in &mut message.examples {
-                example.broken = examples::broken(schemas, &payload.schema, &example.payload, &mut budget);
-            }
-            message.discriminators = examples::fixed(schemas, &payload.schema, &mut budget);
+            message.discriminators = fixed::fixed(schemas.all(), &payload.schema, &mut budget);
         }
         self.list
     }
@@ -229,7 +227,7 @@ fn own_examples<'l>(context: &Context<'l, '_>, layers: &Layers<'l>) -> Vec<Examp
             return None;
         }
         let name = context.text(one, "name").or_else(|| context.text(one, "summary")).filter(|_| is_object);
-        Some(Example { name, payload: payload.to_json(), broken: None })
+        Some(Example { name, payload: payload.to_json(), broken: None, unchecked: None })
     });
     examples.collect()
 }

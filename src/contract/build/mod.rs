@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! version -> check of the raw document -> servers, security -> channels (two | three) -> direction -> routes
-//!                                                   \-> messages -> schemas, examples
+//!                                                   \-> messages -> schemas, examples, fixed properties
 //! ```
 //!
 //! In: a [`Library`]. Out: a [`Model`] and problems. The order matters: the raw document is checked before any reference is
@@ -10,9 +10,10 @@
 
 mod context;
 mod direction;
+mod discriminators;
 mod draft;
 mod examples;
-pub(in crate::contract) mod keywords;
+mod fixed;
 mod layers;
 mod messages;
 mod parameters;

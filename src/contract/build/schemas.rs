@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde_json::{Map, Value as Json, json};
 
 use super::context::Context;
-use super::keywords::{NAMED, ONE, PLAIN, SEVERAL};
-use super::pattern;
-use crate::contract::document::pointer::escaped;
+use super::{discriminators, pattern};
+use crate::contract::discriminator;
 use crate::contract::document::{Scalar, Value};
+use crate::contract::keywords::{NAMED, ONE, PLAIN, SEVERAL};
 use crate::contract::library::is_reference;
 use crate::contract::problem::{Level, Place, Problem, listed, near, quoted};
 
@@ -31,7 +31,6 @@ const SILENT: &[&str] = &[
     "readOnly",
     "writeOnly",
     "externalDocs",
-    "discriminator",
     "xml",
 ];
 /// The types of JSON Schema.
@@ -49,6 +48,8 @@ pub(super) struct Schemas<'l> {
     unknown: BTreeSet<String>,
     first_unknown: Option<Place>,
     pattern_bytes: usize,
+    /// Schemas with a discriminator, each with the key of the schema that it lies in.
+    discriminating: Vec<(String, Value<'l>)>,
 }
 
 impl<'l> Schemas<'l> {
@@ -100,6 +101,7 @@ impl<'l> Schemas<'l> {
                 }
             }
         }
+        discriminators::note_unused(context, &self.done, std::mem::take(&mut self.discriminating));
         if let Some(place) = self.first_unknown.take() {
             let names = listed(self.unknown.iter().map(String::as_str));
             context.note(
@@ -115,9 +117,9 @@ impl<'l> Schemas<'l> {
         self.broken.contains(key)
     }
 
-    /// A converted schema.
-    pub(super) fn get(&self, key: &str) -> Option<&Json> {
-        self.done.get(key)
+    /// The converted schemas.
+    pub(super) fn all(&self) -> &discriminator::Schemas {
+        &self.done
     }
 
     /// All schemas.
@@ -142,11 +144,14 @@ impl<'l> Schemas<'l> {
             return Json::Bool(all);
         }
         if is_reference(value) {
-            let Some(target) = self.key(context, value) else {
+            // Both keys are kept for each reference, and may be long.
+            let target = self.key(context, value);
+            let target = target.filter(|target| context.may_copy(target.len().saturating_add(key.len())));
+            let Some(target) = target else {
                 self.broken.insert(key.to_owned());
                 return json!({ "$ref": value.get("$ref").map(Value::to_json) });
             };
-            let reference = format!("#/schemas/{}", escaped(&target));
+            let reference = discriminator::reference(&target);
             self.users.entry(target).or_default().push(key.to_owned());
             return json!({ "$ref": reference });
         }
@@ -160,6 +165,9 @@ impl<'l> Schemas<'l> {
                 json.insert(name.to_owned(), field);
             }
         }
+        if json.contains_key("discriminator") && self.discriminating.len() < discriminators::MAX_NOTED {
+            self.discriminating.push((key.to_owned(), value));
+        }
         Json::Object(json)
     }
 
@@ -167,6 +175,7 @@ impl<'l> Schemas<'l> {
     fn keyword(&mut self, context: &mut Context<'l, '_>, key: &str, name: &str, value: Value<'l>) -> Option<Json> {
         match name {
             _ if SILENT.contains(&name) || name.starts_with("x-") => return Some(value.to_json()),
+            "discriminator" => return Some(discriminators::converted(context, value)),
             "items" if value.is_list() => return Some(self.list(context, key, value)),
             "items" => return Some(self.schema(context, key, value)),
             // Null counts as left out.

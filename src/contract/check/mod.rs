@@ -3,6 +3,7 @@
 //! ```text
 //! Model, Route -> RouteChecker (compiled once) -> check(direction, kind, bytes) -> Verdict
 //!     message -> Tree (bounded) -> the candidate that its discriminating field names, or all candidates -> validator
+//! Model -> judge_examples: the verdict of the same validators on the examples of the contract
 //! ```
 //!
 //! In: a contract's model, and the unmasked bytes of whole messages. Out: verdicts, which never hold a value of a message. The
@@ -10,6 +11,8 @@
 //! inside: bytes (by the caller), nesting and values ([`tree`]), looks at values (`view.rs`), and schemas for one value (`schema.rs`).
 //! Patterns match in linear time. Nothing is fetched: references lead into the same contract.
 
+mod compile;
+mod examples;
 mod schema;
 mod text;
 pub mod tree;
@@ -18,9 +21,10 @@ mod view;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jsonschema::{PatternCache, PatternOptions, Validator};
+use jsonschema::{PatternCache, Validator};
 use serde_json::Value as Json;
 
+pub use self::examples::judge as judge_examples;
 use self::schema::Document;
 pub use self::tree::Tree;
 use self::tree::{Fault, Node};
@@ -32,8 +36,6 @@ use crate::routing::validation::{Checked, Checkers, Finding, Kind, MessageChecke
 
 /// The most values of the schemas of one direction, over all its messages.
 const MAX_SCHEMA_VALUES: usize = 500_000;
-/// The most memory of one compiled pattern.
-const MAX_PATTERN_BYTES: usize = 2 << 20;
 /// The most candidates whose faults are compared to find the nearest.
 const MAX_COMPARED: usize = 16;
 
@@ -208,23 +210,11 @@ impl Messages {
         if *values > MAX_SCHEMA_VALUES {
             return Err(format!("the schemas of this direction have more than {MAX_SCHEMA_VALUES} values"));
         }
-        let pattern_options = PatternOptions::regex().size_limit(MAX_PATTERN_BYTES).dfa_size_limit(MAX_PATTERN_BYTES);
-        let options = jsonschema::options_for::<Viewed>()
-            .with_draft(document.draft)
-            .with_pattern_options(pattern_options)
-            .with_pattern_cache(patterns.clone())
-            .should_validate_formats(false)
-            .offline();
-        let validator = options.build(&document.json).map_err(|error| {
-            let place = error.instance_path().as_str().trim_start_matches("/definitions");
-            let text: String = format!("the validator refuses its schema at {place}: {}", error.masked());
-            text.chars().take(200).collect::<String>()
-        })?;
         self.candidates.push(Candidate {
             schema: payload.schema.clone(),
             names: vec![message.id.as_str().into()],
             fixed: message.discriminators.clone(),
-            validator,
+            validator: compile::validator(&document, patterns)?,
         });
         Ok(self.candidates.len().saturating_sub(1))
     }

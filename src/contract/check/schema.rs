@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use jsonschema::Draft;
 use serde_json::{Map, Value as Json, json};
 
-use crate::contract::build::keywords::{NAMED, ONE, PLAIN, SEVERAL};
+use crate::contract::discriminator::{ALTERNATIVES, Looks, Selection, selection};
+use crate::contract::keywords::{NAMED, ONE, PLAIN, SEVERAL};
 use crate::contract::model::Model;
 
 /// The most values of a document.
@@ -19,6 +20,8 @@ const MAX_ROW: usize = 16;
 const MAX_RULERS: usize = 10_000;
 /// Keywords whose schemas rule over the same value as the schema that they stand in.
 const IN_PLACE: &[&str] = &["allOf", "anyOf", "oneOf", "not", "if", "then", "else"];
+/// The most looks at schemas for the discriminators of a document.
+const MAX_LOOKS: Looks = 200_000;
 /// Keywords that only say what a text means.
 const ANNOTATIONS: &[&str] = &["format", "contentEncoding", "contentMediaType"];
 
@@ -37,8 +40,14 @@ impl Document {
     /// # Errors
     /// The reason, for people, why a message cannot be checked with it.
     pub(super) fn of(model: &Model, key: &str) -> Result<Self, String> {
-        let mut gatherer =
-            Gatherer { model, keys: Vec::new(), numbers: HashMap::new(), values: 0, draft: Draft::Draft7 };
+        let mut gatherer = Gatherer {
+            model,
+            keys: Vec::new(),
+            numbers: HashMap::new(),
+            values: 0,
+            draft: Draft::Draft7,
+            looks: MAX_LOOKS,
+        };
         gatherer.number(key);
         let mut definitions = Map::new();
         let mut done = 0_usize;
@@ -61,6 +70,8 @@ struct Gatherer<'m> {
     numbers: HashMap<&'m str, usize>,
     values: usize,
     draft: Draft,
+    /// Looks at schemas that are left for discriminators.
+    looks: Looks,
 }
 
 impl<'m> Gatherer<'m> {
@@ -89,6 +100,13 @@ impl<'m> Gatherer<'m> {
         for (name, value) in keywords {
             if let Some(value) = self.keyword(name, value)? {
                 kept.insert(name.clone(), value);
+            }
+        }
+        for keyword in ALTERNATIVES {
+            if let Some(Ok(selection)) = selection(&self.model.schemas, schema, keyword, &mut self.looks) {
+                self.count(selection.values.iter().map(|values| values.len().saturating_add(8)).sum())?;
+                let is_nullable = keywords.get("nullable") == Some(&Json::Bool(true));
+                select(&mut kept, keyword, &selection, is_nullable);
             }
         }
         if keywords.get("nullable") == Some(&Json::Bool(true)) {
@@ -160,6 +178,30 @@ fn values_of(value: &Json) -> usize {
         Json::Array(list) => list.iter().map(values_of).fold(1, usize::saturating_add),
         Json::Object(fields) => fields.values().map(values_of).fold(1, usize::saturating_add),
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => 1,
+    }
+}
+
+/// Replaces alternatives, of which the validator would try each, by the one that the discriminator's value selects: the property
+/// must have one of the values, and then the rules of that alternative hold and of no other.
+fn select(
+    keywords: &mut Map<String, Json>,
+    keyword: &str,
+    Selection { property, values }: &Selection,
+    is_nullable: bool,
+) {
+    let Some(Json::Array(alternatives)) = keywords.remove(keyword) else { return };
+    let with = |kind: Json, values: Vec<&Json>| {
+        let one_of = Map::from_iter([(property.clone(), json!({ "enum": values }))]);
+        json!({ "type": kind, "required": [property], "properties": one_of })
+    };
+    let kind = if is_nullable { json!(["object", "null"]) } else { json!("object") };
+    let mut rules = vec![with(kind, values.iter().flatten().collect())];
+    rules.extend(alternatives.into_iter().zip(values).map(
+        |(alternative, values)| json!({ "if": with(json!("object"), values.iter().collect()), "then": alternative }),
+    ));
+    match keywords.get_mut("allOf") {
+        Some(Json::Array(all)) => all.append(&mut rules),
+        _ => drop(keywords.insert("allOf".to_owned(), Json::Array(rules))),
     }
 }
 

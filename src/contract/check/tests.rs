@@ -129,6 +129,68 @@ fn a_message_that_fits_several_is_told_and_not_guessed() {
 }
 
 #[test]
+fn a_message_that_fits_none_of_several_that_nothing_tells_apart_is_a_violation() {
+    let checker = checker("{oneOf: [{name: a, payload: {required: [x]}}, {name: b, payload: {required: [y]}}]}", "");
+    assert!(matches!(sent(&checker, r#"{"x": 1, "y": 2}"#), Verdict::Ambiguous(_)));
+    assert_eq!(violation(&checker, r#"{"z": 1}"#).0, "required");
+}
+
+#[test]
+fn a_discriminator_selects_one_of_the_alternatives_of_a_schema() {
+    let with = |discriminator: &str, alternatives: &str| {
+        checker(
+            &format!(
+                "{{payload: {{discriminator: {discriminator}, {alternatives}: [{{$ref: '#/components/schemas/Text'}}, {{$ref: '#/components/schemas/Move'}}]}}}}"
+            ),
+            "components:\n  schemas:\n    Text: {properties: {text: {type: string}}}\n    Move: {properties: {x: {type: integer}}}\n",
+        )
+    };
+    let mapping = "{propertyName: type, mapping: {text: '#/components/schemas/Text', move: Move}}";
+    for (discriminator, text, move_to) in [("type", "Text", "Move"), (mapping, "text", "move")] {
+        for alternatives in ["oneOf", "anyOf"] {
+            let checker = with(discriminator, alternatives);
+            // Without a discriminator both would fit, which `oneOf` does not allow.
+            assert_eq!(sent(&checker, &format!(r#"{{"type": "{text}", "text": "a"}}"#)), Verdict::Valid);
+            assert_eq!(sent(&checker, &format!(r#"{{"type": "{move_to}", "x": 1, "text": 5}}"#)), Verdict::Valid);
+            let rule = |message: &str| {
+                let (rule, pointer, _) = violation(&checker, message);
+                (rule, pointer)
+            };
+            assert_eq!(rule(&format!(r#"{{"type": "{text}", "text": 5}}"#)), ("type", "/text".to_owned()));
+            assert_eq!(rule(r#"{"type": "other"}"#), ("enum", "/type".to_owned()));
+            assert_eq!(rule(r#"{"text": "a"}"#), ("required", String::new()));
+            assert_eq!(rule("7"), ("type", String::new()));
+        }
+    }
+}
+
+#[test]
+fn alternatives_that_fix_the_discriminators_property_are_selected_by_it() {
+    let checker = of_schema(
+        "{type: object, discriminator: type, properties: {type: {enum: [a, b, 3]}}, oneOf: [{properties: {type: {const: a}, v: {type: string}}}, \
+        {properties: {type: {enum: [b, 3]}, v: {type: integer}}}]}",
+    );
+    assert_eq!(sent(&checker, r#"{"type": "a", "v": "x"}"#), Verdict::Valid);
+    assert_eq!(sent(&checker, r#"{"type": 3.0, "v": 1}"#), Verdict::Valid);
+    let (rule, pointer, _) = violation(&checker, r#"{"type": "b", "v": "x"}"#);
+    assert_eq!((rule, pointer.as_str()), ("type", "/v"));
+}
+
+#[test]
+fn a_schema_that_every_message_takes_in_tells_them_apart_by_its_discriminator() {
+    let checker = checker(
+        "{oneOf: [{payload: {$ref: '#/components/schemas/Cat'}}, {payload: {$ref: '#/components/schemas/Dog'}}]}",
+        "components:\n  schemas:\n    Pet: {type: object, discriminator: kind, required: [kind], properties: {kind: {type: string}}}\n\
+        \x20   Cat: {allOf: [{$ref: '#/components/schemas/Pet'}, {properties: {lives: {type: integer}}}]}\n\
+        \x20   Dog: {allOf: [{$ref: '#/components/schemas/Pet'}, {properties: {lives: {type: string}}}]}\n",
+    );
+    assert_eq!(sent(&checker, r#"{"kind": "Cat", "lives": 9}"#), Verdict::Valid);
+    let (rule, pointer, _) = violation(&checker, r#"{"kind": "Dog", "lives": 9}"#);
+    assert_eq!((rule, pointer.as_str()), ("type", "/lives"));
+    assert_eq!(violation(&checker, r#"{"kind": "Cow"}"#).0, "unknown-message");
+}
+
+#[test]
 fn messages_with_one_schema_are_one_candidate() {
     let checker = checker(
         "{oneOf: [{name: a, payload: {$ref: '#/s'}}, {name: b, payload: {$ref: '#/s'}}]}",

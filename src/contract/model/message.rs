@@ -24,7 +24,8 @@ pub struct Message {
     pub correlation: Option<Correlation>,
     /// Examples, those of the message first.
     pub examples: Vec<Example>,
-    /// Properties at the payload's top whose values only this message has, for finding it: `const`, `enum` of one value.
+    /// Properties at the payload's top that have these values alone, for finding the message: by `const`, `enum` or a
+    /// discriminator.
     #[schema(value_type = Vec<(String, Vec<Value>)>)]
     pub discriminators: Vec<(String, Vec<Json>)>,
     /// The reason why payloads cannot be checked.
@@ -89,6 +90,8 @@ pub struct Example {
     /// The payload.
     #[schema(value_type = Value)]
     pub payload: Json,
-    /// The first rule of the schema that the example breaks, as far as simple rules tell.
+    /// The rule of the schema that the example breaks, with its place.
     pub broken: Option<String>,
+    /// The reason why the example was not checked.
+    pub unchecked: Option<String>,
 }

@@ -115,7 +115,26 @@ fn products() -> Vec<Row> {
     let inside = repeated(55, |n| format!("{{payload: {{$ref: '#/s{}'}}}}, ", "/properties/a".repeat(n)));
     let one_schema =
         publishing(&format!("{{oneOf: [{}]}}", repeated(3000, |_| "{payload: {$ref: '#/s'}}, ".to_owned())));
+    let long = "y".repeat(900);
+    // As long as a key may be, nearly.
+    let far =
+        format!("components: {{schemas: {{a: {{$ref: '#/far/{long}/{long}'}}}}}}\nfar: {{{long}: {{{long}: {{}}}}}}\n");
+    let to_far = repeated(40_000, |n| format!("p{n}: {{$ref: '#/components/schemas/a'}}, "));
+    let mapping = repeated(40_000, |n| format!("m{n}: a, "));
     vec![
+        (
+            "references times a long key",
+            format!("{}{far}", with_payload(&format!("{{properties: {{{to_far}}}}}"))),
+            Some("too-many-uses"),
+        ),
+        (
+            "values of a mapping times a long key",
+            format!(
+                "{}{far}",
+                with_payload(&format!("{{discriminator: {{propertyName: p, mapping: {{{mapping}}}}}}}"))
+            ),
+            Some("too-many-uses"),
+        ),
         (
             "schemas inside schemas",
             format!("{}s: {nested}\n", publishing(&format!("{{oneOf: [{inside}]}}"))),

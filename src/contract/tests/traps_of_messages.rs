@@ -114,8 +114,83 @@ fn t24_examples_are_offered_and_those_that_break_their_schema_are_marked() {
         (peer[0].name.as_deref(), &peer[0].payload, &peer[0].broken),
         (Some("good"), &json!({ "user": 7, "list": [1] }), &None)
     );
-    assert_eq!(peer[1].broken.as_deref(), Some("/user has another type than \"number\""));
-    assert_eq!(peer[2].broken.as_deref(), Some("the payload has no `user`"));
+    assert_eq!(peer[1].broken.as_deref(), Some("/user: the value is not of type number"));
+    assert_eq!(peer[2].broken.as_deref(), Some("the payload: `user` is missing"));
+}
+
+#[test]
+fn t24_examples_are_judged_by_every_rule_that_messages_are_judged_by() {
+    let of = |message: &str| {
+        model(&two(&format!("channels:\n  /: {{publish: {{message: {message}}}}}\n")))
+            .messages
+            .remove(0)
+            .examples
+            .remove(0)
+    };
+    let with = |schema: &str, example: &str| of(&format!("{{payload: {schema}, examples: [{{payload: {example}}}]}}"));
+    for (schema, example, broken) in [
+        ("{pattern: '^a+$'}", "b", Some("the payload: the text does not match the pattern ^a+$")),
+        (
+            "{anyOf: [{type: integer}, {type: boolean}]}",
+            "b",
+            Some("the payload: the value fits none of the alternatives"),
+        ),
+        ("{items: {minimum: 3}}", "[4, 2]", Some("/1: the number is below 3")),
+        ("{additionalProperties: false}", "{a: 1}", Some("the payload: the schema allows no value here")),
+        ("{anyOf: [{type: integer}, {type: boolean}]}", "4", None),
+    ] {
+        let judged = with(schema, example);
+        assert_eq!((judged.broken.as_deref(), judged.unchecked), (broken, None), "{schema} {example}");
+    }
+    // An example that is not checked says why, and breaks nothing.
+    let deep = format!("{}1{}", "[".repeat(70), "]".repeat(70));
+    let judged = with("{type: integer}", &deep);
+    assert_eq!((judged.broken, judged.unchecked.as_deref()), (None, Some("it is nested too deep")));
+    let judged = of("{contentType: text/plain, payload: {type: integer}, examples: [{payload: a}]}");
+    assert_eq!((judged.broken, judged.unchecked.as_deref()), (None, Some("its content type is `text/plain`")));
+}
+
+#[test]
+fn t20_a_discriminator_tells_messages_apart_by_the_names_of_their_schemas() {
+    let with = |discriminator: &str| {
+        two(&format!(
+            "channels: {{/: {{publish: {{message: {{oneOf: [{{payload: {{$ref: '#/components/schemas/Cat'}}}}, {{payload: {{$ref: '#/components/schemas/Dog'}}}}]}}}}}}}}\n\
+             components:\n  schemas:\n    Pet: {{type: object, discriminator: {discriminator}, required: [kind], properties: {{kind: {{type: string}}}}}}\n\
+             \x20   Cat: {{allOf: [{{$ref: '#/components/schemas/Pet'}}]}}\n    Dog: {{allOf: [{{$ref: '#/components/schemas/Pet'}}]}}\n"
+        ))
+    };
+    let model = model(&with("kind"));
+    assert_eq!(model.routes[0].client_sends_by.as_deref(), Some("kind"));
+    assert_eq!(model.messages[0].discriminators, [("kind".to_owned(), vec!["Cat".into()])]);
+    let mapped = super::model(&with("{propertyName: kind, mapping: {cat: Cat, dog: '#/components/schemas/Dog'}}"));
+    assert_eq!(mapped.messages[0].discriminators, [("kind".to_owned(), vec!["cat".into(), "Cat".into()])]);
+    assert_eq!(mapped.messages[1].discriminators, [("kind".to_owned(), vec!["dog".into(), "Dog".into()])]);
+}
+
+#[test]
+fn t20_a_discriminator_that_selects_nothing_is_noted() {
+    let of = |discriminator: &str, alternatives: &str| {
+        contract(&two(&format!(
+            "channels: {{/: {{publish: {{message: {{payload: {{discriminator: {discriminator}, oneOf: [{alternatives}]}}}}}}}}}}\ncomponents: {{schemas: {{A: {{type: object}}, B: {{type: object}}}}}}\n"
+        )))
+    };
+    let named = "{$ref: '#/components/schemas/A'}, {$ref: '#/components/schemas/B'}";
+    for (discriminator, alternatives, says) in [
+        ("type", "{$ref: '#/components/schemas/A'}, {}", "which value selects alternative 2"),
+        (
+            "{propertyName: type, mapping: {a: '#/components/schemas/C'}}",
+            named,
+            "`a` of the mapping leads to no schema",
+        ),
+        ("{propertyName: type, mapping: {a: 'file:///etc/passwd'}}", named, "`a` of the mapping leads to no schema"),
+        ("[type]", named, "it selects nothing"),
+        ("{mapping: {}}", named, "it selects nothing"),
+    ] {
+        let contract = of(discriminator, alternatives);
+        assert!(is_clean(&contract), "{:?}", told(&contract));
+        assert!(problem(&contract, "discriminator").message.contains(says), "{:?}", told(&contract));
+    }
+    assert_eq!(told(&of("type", named)).iter().filter(|line| line.contains("discriminator")).count(), 0);
 }
 
 #[test]
