@@ -18,6 +18,11 @@ use super::sources::{Sources, is_url, joined};
 /// The most references on the way from one reference to its value.
 pub const MAX_HOPS: usize = 64;
 
+/// The bytes of references that may be followed, over all times that each is: many short ones may lead to one long one.
+const MAX_FOLLOWED_BYTES: usize = 32 << 20;
+/// The bytes that a step costs besides those of its text.
+const BYTES_OF_HOP: usize = 16;
+
 /// The field that makes a mapping a reference.
 const REF: &str = "$ref";
 
@@ -30,6 +35,8 @@ pub struct Library {
     documents: BTreeMap<String, Result<Document, Box<Problem>>>,
     /// Searches for a nearest name that may still be made.
     searches: Cell<usize>,
+    /// Bytes of references that may still be followed.
+    followed: Cell<usize>,
 }
 
 /// The reason why a reference leads nowhere.
@@ -55,6 +62,8 @@ pub enum RefFault {
     Cycle,
     /// More than [`MAX_HOPS`] references in a row.
     TooLong,
+    /// All references together are followed too often for their length.
+    TooMuchWork,
 }
 
 impl fmt::Display for RefFault {
@@ -75,6 +84,11 @@ impl fmt::Display for RefFault {
             Self::Missing(so_far, step, _) => write!(f, "{} has no {}", quoted(so_far), quoted(step)),
             Self::Cycle => f.write_str("the references lead back to themselves and never to a value"),
             Self::TooLong => write!(f, "more than {MAX_HOPS} references lead to one another"),
+            Self::TooMuchWork => write!(
+                f,
+                "the references of the contract are too many for their length: {} MiB of them were followed",
+                MAX_FOLLOWED_BYTES >> 20
+            ),
         }
     }
 }
@@ -91,6 +105,7 @@ impl RefFault {
             Self::Missing(..) => "ref-missing",
             Self::Cycle => "ref-cycle",
             Self::TooLong => "ref-chain",
+            Self::TooMuchWork => "ref-work",
         }
     }
 
@@ -109,7 +124,8 @@ impl RefFault {
             | Self::Unreadable(..)
             | Self::Pointer(PointerFault::NotUtf8)
             | Self::Cycle
-            | Self::TooLong => problem,
+            | Self::TooLong
+            | Self::TooMuchWork => problem,
         }
     }
 }
@@ -131,6 +147,7 @@ impl Library {
             names,
             documents: BTreeMap::new(),
             searches: Cell::new(MAX_PROBLEMS),
+            followed: Cell::new(MAX_FOLLOWED_BYTES),
         };
         let mut budget = MAX_VALUES;
         let mut next = vec![library.main.clone()];
@@ -234,6 +251,8 @@ impl Library {
     }
 
     fn named<'l>(&'l self, text: &str, from: &str, hops: &mut usize) -> Result<Value<'l>, RefFault> {
+        let cost = text.len().saturating_add(BYTES_OF_HOP);
+        self.followed.set(self.followed.get().checked_sub(cost).ok_or(RefFault::TooMuchWork)?);
         let (file, fragment) = split(text);
         let name = self.file_of(from, file)?;
         let steps = pointer::steps(fragment).map_err(RefFault::Pointer)?;

@@ -30,8 +30,6 @@ pub(super) fn converted<'l>(context: &mut Context<'l, '_>, value: Value<'l>) -> 
             break;
         }
         match target.text().and_then(|text| schema_named(context, text, target)) {
-            // A short text may lead to a long key.
-            Some(key) if !context.may_copy(key.len()) => break,
             Some(key) => drop(mapping.insert(name.to_owned(), discriminator::reference(&key).into())),
             None => {
                 let message = format!("the value {} of the mapping leads to no schema", quoted(name));

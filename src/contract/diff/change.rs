@@ -56,7 +56,7 @@ pub enum Kind {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = ContractChangePosition)]
 pub struct Position {
-    /// The path of the route; `None` for a security scheme.
+    /// The path of the route; `null` for a security scheme.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub route: Option<String>,

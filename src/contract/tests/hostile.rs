@@ -123,9 +123,23 @@ fn products() -> Vec<Row> {
     let mapping = repeated(40_000, |n| format!("m{n}: a, "));
     vec![
         (
-            "references times a long key",
-            format!("{}{far}", with_payload(&format!("{{properties: {{{to_far}}}}}"))),
+            "references inside a schema with a long key",
+            format!(
+                "{}components: {{schemas: {{a: {{}}}}}}\nfar: {{{long}: {{{long}: {{properties: {{{to_far}}}}}}}}}\n",
+                with_payload(&format!("{{$ref: '#/far/{long}/{long}'}}"))
+            ),
             Some("too-many-uses"),
+        ),
+        (
+            "references times a long reference",
+            format!(
+                "{}components: {{schemas: {{a: {{$ref: '#/far{}'}}}}}}\nfar: {}{{}}{}\n",
+                with_payload(&format!("{{properties: {{{to_far}}}}}")),
+                format!("/{long}").repeat(50),
+                format!("{{{long}: ").repeat(50),
+                "}".repeat(50)
+            ),
+            Some("ref-work"),
         ),
         (
             "values of a mapping times a long key",
@@ -133,7 +147,7 @@ fn products() -> Vec<Row> {
                 "{}{far}",
                 with_payload(&format!("{{discriminator: {{propertyName: p, mapping: {{{mapping}}}}}}}"))
             ),
-            Some("too-many-uses"),
+            Some("discriminator"),
         ),
         (
             "schemas inside schemas",
