@@ -11,50 +11,6 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::moment;
 
-/// The most characters that an actor's name may have.
-pub const MAX_ACTOR_CHARS: usize = 64;
-
-/// The actor's name for changes that the program makes itself.
-const NODE: &str = "ringway";
-
-/// The actor of a change: 1 to 64 visible ASCII characters. A client names itself; nothing proves the name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Actor(String);
-
-impl Actor {
-    /// Reads the name that a client gives itself; `None` if it breaks the rules or is the program's own.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        let is_name = (1..=MAX_ACTOR_CHARS).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
-        // Nobody passes for the program itself.
-        (is_name && name != NODE).then(|| Self(name.to_owned()))
-    }
-
-    /// The actor of a client that has the admin token and names nobody.
-    #[must_use]
-    pub fn admin() -> Self {
-        Self("admin".to_owned())
-    }
-
-    /// The program itself: at its start, or on a signal.
-    #[must_use]
-    pub fn node() -> Self {
-        Self(NODE.to_owned())
-    }
-
-    /// The actor's name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Actor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 macro_rules! actions {
     ($($name:ident = $word:literal $doc:literal;)*) => {
         /// The action that was taken.
@@ -117,6 +73,12 @@ actions! {
     KeyRevoke = "key.revoke" "A key was revoked.";
     ConnectionsClose = "connections.close" "Live connections were closed.";
     ConfigReload = "config.reload" "The configuration was reloaded.";
+    IdentityCreate = "identity.create" "An identity was created.";
+    IdentityUpdate = "identity.update" "An identity's roles, scope or description were changed.";
+    IdentityRevoke = "identity.revoke" "An identity was revoked, with its tokens.";
+    TokenCreate = "token.create" "A token of an identity was created.";
+    TokenRotate = "token.rotate" "A token of an identity was replaced by a new one.";
+    TokenRevoke = "token.revoke" "A token of an identity was revoked.";
 }
 
 impl fmt::Display for Action {
@@ -145,8 +107,13 @@ pub struct AuditEntry {
     /// The time of the change.
     #[serde(with = "moment")]
     pub at: Timestamp,
-    /// The actor who asked for the change.
+    /// The identity that asked for the change: `admin` is that of the token file, `ringway` the node itself.
     pub who: String,
+    /// The proof of the identity: `token-file`, `node`, or `token` and the token's number; `null` in entries of a version that
+    /// had no identities, where `who` is the name that the client gave itself.
+    pub authenticated_by: Option<String>,
+    /// The name that the client gave itself in `Ringway-Actor`. Nothing proves it.
+    pub client_name: Option<String>,
     /// The action that was taken.
     pub action: Action,
     /// The subject: `default/chat-app-api:1.0`, followed by ` @development` if the change concerns one environment; or an
@@ -170,17 +137,7 @@ impl std::error::Error for UnknownAction {}
 
 #[cfg(test)]
 mod tests {
-    use super::{Action, Actor};
-
-    #[test]
-    fn an_actor_is_a_word() {
-        for name in ["a", "me@example.com", &"x".repeat(64)] {
-            assert_eq!(Actor::named(name).unwrap().as_str(), name);
-        }
-        for name in ["", "ringway", "a b", "ä", "a\nb", "\u{1b}[2J", &"x".repeat(65)] {
-            assert_eq!(Actor::named(name), None, "{name:?}");
-        }
-    }
+    use super::Action;
 
     #[test]
     fn an_action_is_read_as_it_is_written() {

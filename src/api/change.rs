@@ -1,5 +1,5 @@
-//! A change of definitions: the one way in which projects, APIs and their deployments, plans, and applications with their
-//! subscriptions and keys are written.
+//! A change: the one way in which projects, APIs and their deployments, plans, applications with their subscriptions and keys,
+//! and identities with their tokens are written.
 //!
 //! Every change says all that has to be known to make it, so that another node could make it as well. What concerns one
 //! process alone, as its certificates and its listeners do, is no such change (`control::manage::NodeChange`).
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::consumers::request::Described;
 use super::consumers::{ApiFamily, ApplicationName, KeyDigest, PlanName, Standing};
 use super::definition::Definition;
+use super::identity::{Grant, IdentityName, TokenDigest, TokenTerms};
 use super::key::{ApiKey, EnvironmentName, ProjectName};
 use super::request::{NewLifecycle, OwnTargets};
 use super::text::{Description, Name};
@@ -194,6 +195,54 @@ pub enum Change {
         /// The key's number.
         id: u64,
     },
+    /// Creates an identity. Refused where there is one of that name.
+    CreateIdentity {
+        /// The identity.
+        identity: IdentityName,
+        /// What the identity may do.
+        grant: Grant,
+    },
+    /// Changes what an identity may do, or creates it.
+    PutIdentity {
+        /// The identity.
+        identity: IdentityName,
+        /// What the identity is to be allowed.
+        grant: Grant,
+    },
+    /// Deletes an identity and its tokens. Legal where there is none.
+    RevokeIdentity {
+        /// The identity.
+        identity: IdentityName,
+    },
+    /// Gives an identity a token.
+    CreateToken {
+        /// The identity.
+        identity: IdentityName,
+        /// The digest of the secret, which nobody but the client has.
+        digest: TokenDigest,
+        /// The token's terms.
+        terms: TokenTerms,
+    },
+    /// Gives an identity a token in place of another, which ends a little later.
+    RotateToken {
+        /// The identity.
+        identity: IdentityName,
+        /// The number of the token that is replaced.
+        token: u64,
+        /// The time at which that token ends, unless it ends earlier.
+        until: Timestamp,
+        /// The digest of the new secret.
+        digest: TokenDigest,
+        /// The expiry of the new token.
+        expires_at: Option<Timestamp>,
+    },
+    /// Deletes a token: it is refused from now on. Legal where there is none.
+    RevokeToken {
+        /// The identity.
+        identity: IdentityName,
+        /// The token's number.
+        token: u64,
+    },
 }
 
 /// A key that is to be made. Its text is no part of it.
@@ -229,7 +278,13 @@ impl Change {
             | Self::DeleteSubscription { .. }
             | Self::CreateKey { .. }
             | Self::RotateKey { .. }
-            | Self::RevokeKey { .. } => None,
+            | Self::RevokeKey { .. }
+            | Self::CreateIdentity { .. }
+            | Self::PutIdentity { .. }
+            | Self::RevokeIdentity { .. }
+            | Self::CreateToken { .. }
+            | Self::RotateToken { .. }
+            | Self::RevokeToken { .. } => None,
             Self::CreateApi { api, .. }
             | Self::PutApi { api, .. }
             | Self::DeleteApi { api }

@@ -4,6 +4,7 @@
 //! is broken with the field that breaks it ([`problem`]); and the answers of the admin API ([`view`]). This folder must
 //! never touch a store, a clock or a socket: time comes in as an argument. docs/apis.md defines the words.
 
+pub mod actor;
 pub mod audit;
 pub mod change;
 pub mod consumers;
@@ -12,6 +13,7 @@ pub mod definition;
 pub mod deployed;
 pub mod environment;
 pub mod etag;
+pub mod identity;
 pub mod key;
 pub mod lifecycle;
 pub mod misfit;
@@ -29,13 +31,15 @@ pub mod version;
 pub mod view;
 pub mod written;
 
-pub use audit::{Action, Actor, AuditEntry};
+pub use actor::Actor;
+pub use audit::{Action, AuditEntry};
 pub use change::Change;
 pub use contract::{ContractDigest, ContractRef};
 pub use definition::{Access, Definition, Kind, NewApi, NewDefinition};
 pub use deployed::{Deployed, DeploymentId};
 pub use environment::{Environment, Environments};
 pub use etag::{Condition, ETag};
+pub use identity::{IdentityName, Permission, Role, Roles};
 pub use key::{ApiKey, EnvironmentName, Identifier, ProjectName};
 pub use lifecycle::Lifecycle;
 pub use nearest::nearest;

@@ -31,6 +31,7 @@ macro_rules! codes {
 
 codes! {
     CURSOR_INVALID = 400 "cursor-invalid" "The cursor is not one of this list";
+    ROLE_MISSING = 403 "role-missing" "The caller has no role that allows this";
     URL_NOT_ALLOWED = 403 "url-not-allowed" "The node may not fetch from there";
     PROJECT_NOT_FOUND = 404 "project-not-found" "The project does not exist";
     API_NOT_FOUND = 404 "api-not-found" "The API does not exist";
@@ -42,6 +43,8 @@ codes! {
     APPLICATION_NOT_FOUND = 404 "application-not-found" "The application does not exist";
     SUBSCRIPTION_NOT_FOUND = 404 "subscription-not-found" "The application has no such subscription";
     KEY_NOT_FOUND = 404 "key-not-found" "The key does not exist";
+    IDENTITY_NOT_FOUND = 404 "identity-not-found" "The identity does not exist";
+    TOKEN_NOT_FOUND = 404 "token-not-found" "The token does not exist";
     API_EXISTS = 409 "api-exists" "The API exists already";
     NOT_DEPLOYED = 409 "not-deployed" "Nothing is deployed to promote";
     API_RETIRED = 409 "api-retired" "The API is retired";
@@ -55,6 +58,8 @@ codes! {
     APPLICATION_FULL = 409 "application-full" "The application has as many as it may have";
     SUBSCRIPTION_NOT_ALLOWED = 409 "subscription-not-allowed" "The API takes no new subscriptions";
     KEY_ROTATED = 409 "key-rotated" "The key was rotated already";
+    IDENTITY_EXISTS = 409 "identity-exists" "The identity exists already";
+    IDENTITIES_FULL = 409 "identities-full" "There are as many identities or tokens as there may be";
     CONDITION_FAILED = 412 "condition-failed" "The resource has changed since it was read";
     FIELDS_INVALID = 422 "fields-invalid" "Fields break rules";
     CONTRACT_INVALID = 422 "contract-invalid" "The contract cannot become routes";

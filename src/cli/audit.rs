@@ -36,8 +36,11 @@ pub(super) fn run(args: &Args, globals: &GlobalOptions) -> Result<ExitCode, Fail
         api.existing(&client)?;
     }
     globals.output.list(&entries, &["ID", "AT", "BY", "ACTION", "SUBJECT"], |entry| {
-        let action = entry.action.to_string();
-        vec![entry.id.to_string(), moment::shown(entry.at), entry.who.clone(), action, entry.subject.clone()]
+        let who = match &entry.client_name {
+            Some(client) => format!("{} ({client})", entry.who),
+            None => entry.who.clone(),
+        };
+        vec![entry.id.to_string(), moment::shown(entry.at), who, entry.action.to_string(), entry.subject.clone()]
     })?;
     Ok(ExitCode::SUCCESS)
 }

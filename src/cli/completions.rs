@@ -1,6 +1,6 @@
 //! `ringway completions`: a script that completes the command line in a shell. The script calls this program for what fits
-//! ([`answer`]); this program asks the node for the names of its APIs, environments, projects, applications
-//! and plans.
+//! ([`answer`]); this program asks the node for the names of its APIs, environments, projects, applications, plans
+//! and identities.
 //!
 //! The engine is clap_complete's, whose protocol between script and program may change from one version to the next: a script
 //! should be read at the start of the shell, and not kept in a file.
@@ -19,6 +19,7 @@ use super::global_options::{self, GlobalOptions};
 use super::output::Format;
 use super::{Failure, output};
 use crate::api::consumers::{Application, Plan};
+use crate::api::identity::view::Identity;
 use crate::api::{Access, Api, Environment, Lifecycle, Page, Project};
 use crate::declare::held;
 
@@ -60,6 +61,7 @@ enum Kind {
     Project,
     Application,
     Plan,
+    Identity,
     State,
     Access,
 }
@@ -71,6 +73,7 @@ fn kind(command: &str, arg: &Arg) -> Option<Kind> {
         (_, "REF" | "API", _) => Some(Kind::Api),
         (_, "APP", _) => Some(Kind::Application),
         (_, "PLAN", _) => Some(Kind::Plan),
+        (_, "IDENTITY", _) => Some(Kind::Identity),
         (_, "STATE", _) => Some(Kind::State),
         ("access", ..) => Some(Kind::Access),
         ("env" | "from" | "to", "NAME", _) | ("name", "NAME", "env") => Some(Kind::Environment),
@@ -102,7 +105,7 @@ fn candidates(kind: Kind) -> Vec<CompletionCandidate> {
         Kind::State => Lifecycle::ALL.map(|state| state.as_str().to_owned()).to_vec(),
         Kind::Access => [Access::External, Access::Internal].map(|access| access.to_string()).to_vec(),
         // A node that does not answer has no names to offer.
-        Kind::Api | Kind::Environment | Kind::Project | Kind::Application | Kind::Plan => {
+        Kind::Api | Kind::Environment | Kind::Project | Kind::Application | Kind::Plan | Kind::Identity => {
             from_node(kind).unwrap_or_default()
         }
     };
@@ -129,6 +132,10 @@ fn from_node(kind: Kind) -> Result<Vec<String>, Failure> {
         Kind::Plan => {
             let plans: Page<Plan> = client.get(&list("plans"))?;
             plans.items.into_iter().map(|plan| plan.name.into()).collect()
+        }
+        Kind::Identity => {
+            let identities: Page<Identity> = client.get(&list("identities"))?;
+            identities.items.into_iter().map(|identity| identity.name.into()).collect()
         }
         _ => {
             let environments: Page<Environment> = client.get(&ResourcePath::new(["environments"]))?;

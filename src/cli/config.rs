@@ -11,7 +11,7 @@ use super::Failure;
 use super::global_options::GlobalOptions;
 use super::output::{self, Format, count};
 use crate::config::file::{Faults, File};
-use crate::control::http::token::Token;
+use crate::control::identity::file_token::FileToken;
 use crate::engine::preflight;
 
 #[derive(clap::Args, Debug)]
@@ -75,7 +75,7 @@ fn check(which: &Which, format: Format) -> Result<ExitCode, Failure> {
     let checked = File::read(which.path()).and_then(|file| {
         let configuration = file.configuration()?;
         file.open_here(&configuration, &allowed)?;
-        if let Some(Err(why)) = configuration.token_file.as_deref().map(Token::named) {
+        if let Some(Err(why)) = configuration.token_file.as_deref().map(FileToken::named) {
             return Err(file.fault(&["admin", "token_file"], why.to_string()));
         }
         Ok(configuration)

@@ -18,6 +18,7 @@ mod echo;
 mod env;
 mod environment;
 mod global_options;
+mod identity;
 mod key;
 mod manual;
 mod output;
@@ -80,6 +81,8 @@ enum Noun {
     Env(env::Args),
     /// List and close the live connections of a node
     Conn(conn::Args),
+    /// Say who may call the admin API of a node: identities, their roles and tokens
+    Identity(Box<identity::Args>),
     /// Show the health of a node and how much it holds; exits with 1 where it is degraded
     Status,
     /// Check and show a configuration file before a node reads it
@@ -192,6 +195,7 @@ pub fn run() -> ExitCode {
         Noun::Env(args) => env::run(&args, &globals),
         Noun::Config(args) => config::run(&args, &globals),
         Noun::Conn(args) => conn::run(&args, &globals),
+        Noun::Identity(args) => identity::run(&args, &globals),
         Noun::Audit(args) => audit::run(&args, &globals),
         Noun::Apply(args) => apply::run(&args, &globals),
         Noun::Diff(args) => apply::diff(&args, &globals),

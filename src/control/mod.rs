@@ -36,6 +36,7 @@ pub mod contracts;
 pub mod endpoints;
 pub mod fetch;
 pub mod http;
+pub mod identity;
 pub mod last_good_snapshot;
 pub mod manage;
 pub mod metrics;

@@ -33,6 +33,7 @@ pub(crate) enum List {
     Plans,
     Applications,
     Keys,
+    Identities,
 }
 
 impl List {
@@ -48,6 +49,7 @@ impl List {
             Self::Plans => "l",
             Self::Applications => "n",
             Self::Keys => "k",
+            Self::Identities => "i",
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tracing::{error, warn};
 
 use super::NodeError;
-use crate::control::http::token::Token;
+use crate::control::identity::file_token::FileToken;
 use crate::control::last_good_snapshot;
 use crate::control::manage::Origin;
 use crate::control::notes::Notes;
@@ -19,7 +19,7 @@ use crate::control::violations::Violations;
 /// The state directory, locked: no other node can use it until this is dropped.
 pub(super) struct NodeState {
     state: StateDir,
-    pub(super) token: Token,
+    pub(super) token: FileToken,
     /// Problems that last, for the health page.
     pub(super) notes: Notes,
     /// Samples of messages that break a contract.
@@ -32,7 +32,7 @@ impl NodeState {
     ///
     /// # Errors
     /// Another node has the directory, a file of it cannot be used, or there is neither a store nor a snapshot to serve.
-    pub(super) fn open(path: &Path, named: Option<Token>) -> Result<(Self, Origin), NodeError> {
+    pub(super) fn open(path: &Path, named: Option<FileToken>) -> Result<(Self, Origin), NodeError> {
         let state = StateDir::take(path).map_err(|error| NodeError::Failed(error.to_string()))?;
         warn_of_repaired(&state.repair_modes());
         let token = named.map_or_else(|| own_token(&state), Ok)?;
@@ -63,11 +63,11 @@ fn warn_of_repaired(files: &[PathBuf]) {
 
 /// The token in the state directory. If others may know it and its file cannot be repaired, the node serves, and its admin API
 /// takes no token at all.
-fn own_token(state: &StateDir) -> Result<Token, NodeError> {
-    match Token::of_state(state.path()) {
+fn own_token(state: &StateDir) -> Result<FileToken, NodeError> {
+    match FileToken::of_state(state.path()) {
         Err(why) if why.is_readable_by_others() => {
             error!("{why}; until then the node serves, and the admin API takes no token");
-            Ok(Token::unknown()?)
+            Ok(FileToken::unknown()?)
         }
         token => token.map_err(|error| NodeError::Failed(error.to_string())),
     }
@@ -77,8 +77,8 @@ fn own_token(state: &StateDir) -> Result<Token, NodeError> {
 ///
 /// # Errors
 /// The file cannot be read, or holds no token.
-pub(super) fn named_token(path: &Path) -> Result<Token, String> {
-    let token = Token::named(path).map_err(|error| error.to_string())?;
+pub(super) fn named_token(path: &Path) -> Result<FileToken, String> {
+    let token = FileToken::named(path).map_err(|error| error.to_string())?;
     if fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o007 != 0) {
         warn!(file = %path.display(), "every user of this host may read the admin token (admin.token_file): chmod o= takes that away");
     }

@@ -12,6 +12,7 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::json;
+use crate::api::actor::ClientName;
 use crate::api::misfit::misfit;
 use crate::api::problem::{Code, FieldError, Problems};
 use crate::api::request::Rules;
@@ -45,7 +46,7 @@ pub(super) struct Query<T>(pub(super) T);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Names<T>(pub(super) T);
 
-/// The client's name for the audit, from the header `Ringway-Actor`; `admin` without one.
+/// The caller, as the guard has found out, with the name that the client gives itself in the header `Ringway-Actor`.
 #[derive(Clone, Debug)]
 pub(super) struct Who(pub(super) Actor);
 
@@ -57,13 +58,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Who {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
         let mut given = parts.headers.get_all(ACTOR).iter();
-        let actor = match (given.next(), given.next()) {
-            (None, _) => Some(Actor::admin()),
-            (Some(name), None) => name.to_str().ok().and_then(Actor::named),
+        let client = match (given.next(), given.next()) {
+            (None, _) => Some(None),
+            (Some(name), None) => name.to_str().ok().and_then(ClientName::named).map(Some),
             (Some(_), Some(_)) => None,
         };
         let asked = "it must stand there once if at all, with 1 to 64 visible ASCII characters";
-        actor.map(Self).ok_or_else(|| Refused::field(problem::HEADER_INVALID, ACTOR.as_str(), "actor", asked))
+        let client = client.ok_or_else(|| Refused::field(problem::HEADER_INVALID, ACTOR.as_str(), "actor", asked))?;
+        let caller = parts.extensions.get::<Actor>().cloned();
+        let caller = caller.ok_or_else(|| Refused::new(problem::TOKEN, "Nobody knows who asks for this."))?;
+        Ok(Self(caller.called(client)))
     }
 }
 

@@ -7,6 +7,7 @@
 // What utoipa's macros write is qualified in full.
 #![allow(unused_qualifications)]
 
+mod access;
 mod apis;
 mod applications;
 mod apply;
@@ -20,6 +21,7 @@ mod etag;
 mod extract;
 mod filters;
 pub mod health;
+mod identities;
 mod json;
 mod keys;
 mod lifecycle;
@@ -42,7 +44,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::Semaphore;
@@ -51,7 +53,8 @@ use utoipa_axum::router::OpenApiRouter;
 use self::test_socket::MAX_TEST_SOCKETS;
 use super::fetch::Fetcher;
 use super::http::guard::{AllowedHosts, BodyForm, Guard, MAX_BODY_BYTES, guard};
-use super::http::token::Token;
+use super::identity::authenticator::Authenticator;
+use super::identity::file_token::FileToken;
 use super::manage::Manager;
 use super::metrics::Metrics;
 use super::metrics::format::Format;
@@ -144,21 +147,26 @@ impl Admin {
         &self.0.notes
     }
 
-    /// The router of the admin listener: the API, its description, and the metrics. `hosts` are names that clients may call it
-    /// by besides those of this host.
-    pub fn router(&self, token: Token, hosts: impl Into<AllowedHosts>) -> Router {
+    /// The router of the admin listener: the API, its description, and the metrics. `token` is that of the token file, and
+    /// `hosts` are names that clients may call it by besides those of this host.
+    pub fn router(&self, token: FileToken, hosts: impl Into<AllowedHosts>) -> Router {
         let (api, description) = described().split_for_parts();
         let description = openapi::finish(description);
         let described = get(move || {
             let description = description.clone();
             async move { openapi::answer(&description) }
         });
-        let guarded = Guard::new(token, hosts, self.0.metrics.wrong_tokens().clone())
+        let manager = self.manager().clone();
+        let identities = manager.known_identities().clone();
+        let failed = self.0.metrics.failed_logins().clone();
+        let callers = Authenticator::new(token, identities, failed, move |token, day| manager.note_use(token, day));
+        let guarded = Guard::new(callers, hosts)
             .with_body(format!("{PREFIX}{}", apply::PATH), apply::MAX_BYTES, BodyForm::Json)
             .with_body(format!("{PREFIX}{}", contracts::PATH), contracts::MAX_BODY_BYTES, BodyForm::File);
         api.route(&format!("{PREFIX}/openapi.json"), described)
             .route("/metrics", get(figures))
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+            .layer(from_fn(access::allowed))
             .layer(from_fn_with_state(guarded, guard))
             .with_state(self.clone())
     }
@@ -177,6 +185,7 @@ impl Admin {
 /// The API, and the part of its description that the handlers give.
 fn described() -> OpenApiRouter<Admin> {
     let resources = OpenApiRouter::new()
+        .merge(identities::routes())
         .merge(projects::routes())
         .merge(apis::routes())
         .merge(docs::routes())

@@ -12,8 +12,10 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
+use super::access::{self, Access};
 use super::{described, extract};
 use crate::api::Problem;
+use crate::api::problem::Code;
 use crate::control::http::problem;
 
 /// The name of the token's security scheme.
@@ -39,8 +41,9 @@ pub(super) fn finish(mut description: OpenApi) -> OpenApi {
         .title("Ringway admin API")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "Creates, deploys, promotes and publishes WebSocket APIs. Every call but GET /api/v1/health/live needs the token \
-             of the state directory's file admin-token. Every error is a problem document (RFC 9457).",
+            "Creates, deploys, promotes and publishes WebSocket APIs. Every call but GET /api/v1/health/live needs a \
+             token: of an identity, whose roles say what it may do, or that of the state directory's file admin-token, which may \
+             do everything. Every error is a problem document (RFC 9457).",
         ))
         .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
         .build();
@@ -53,19 +56,28 @@ pub(super) fn finish(mut description: OpenApi) -> OpenApi {
     let mut schemas = Vec::new();
     Problem::schemas(&mut schemas);
     components.schemas.extend(schemas);
-    for item in description.paths.paths.values_mut() {
-        for (method, operation) in [
-            (HttpMethod::Get, &mut item.get),
-            (HttpMethod::Put, &mut item.put),
-            (HttpMethod::Post, &mut item.post),
-            (HttpMethod::Delete, &mut item.delete),
+    for (path, item) in &mut description.paths.paths {
+        for (name, method, operation) in [
+            ("GET", HttpMethod::Get, &mut item.get),
+            ("PUT", HttpMethod::Put, &mut item.put),
+            ("POST", HttpMethod::Post, &mut item.post),
+            ("DELETE", HttpMethod::Delete, &mut item.delete),
         ] {
             if let Some(operation) = operation {
                 finish_operation(&method, operation);
+                name_roles(access::of(name, path), operation);
             }
         }
     }
     description
+}
+
+/// Says in the description of an operation which roles may ask for it.
+fn name_roles(access: Option<Access>, operation: &mut Operation) {
+    let Some(Access::Needs(permission)) = access else { return };
+    let roles: Vec<String> = permission.roles().iter().map(|role| format!("`{role}`")).collect();
+    let own = operation.description.take().map(|own| format!("{own}\n\n")).unwrap_or_default();
+    operation.description = Some(format!("{own}Roles: {}.", roles.join(", ")));
 }
 
 fn finish_operation(method: &HttpMethod, operation: &mut Operation) {
@@ -82,7 +94,7 @@ fn finish_operation(method: &HttpMethod, operation: &mut Operation) {
     if changes {
         parameters.push(header(
             extract::ACTOR.as_str(),
-            "The name of the client, for the audit; `admin` if not given",
+            "The name that the client gives itself, for the audit beside the identity that the token proves",
             r"^[!-~]{1,64}$",
         ));
     }
@@ -119,10 +131,12 @@ fn finish_operation(method: &HttpMethod, operation: &mut Operation) {
     may(has_json, 400, problem::JSON_SHAPE.word);
     may(!is_open, 401, problem::TOKEN.word);
     may(true, 403, problem::ORIGIN_NOT_ALLOWED.word);
+    may(!is_open, 403, Code::ROLE_MISSING.word);
     may(has_body, 408, problem::BODY_TIMEOUT.word);
     may(true, 413, problem::BODY_TOO_LARGE.word);
     may(true, 415, problem::CONTENT_TYPE_NOT_JSON.word);
     may(true, 421, problem::HOST_NOT_ALLOWED.word);
+    may(!is_open, 429, problem::TOO_MANY_FAILURES.word);
     may(true, 503, problem::TOO_MANY_CONNECTIONS.word);
     may(!is_open, 503, "store-unavailable");
     may(!is_open, 503, "busy");
@@ -179,6 +193,8 @@ fn is_shown_with_state(operation: &Operation) -> bool {
         "subscriptions-show",
         "keys-create",
         "keys-show",
+        "identities-create",
+        "identities-show",
     ];
     operation.operation_id.as_deref().is_some_and(|id| names.contains(&id))
 }

@@ -8,5 +8,4 @@ pub mod guard;
 pub mod problem;
 pub mod server;
 mod socket;
-pub mod token;
 pub mod websocket;

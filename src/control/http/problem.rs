@@ -43,7 +43,8 @@ codes! {
     BODY_TOO_LARGE = 413 "body-too-large" "The body is too large";
     CONTENT_TYPE_NOT_JSON = 415 "content-type" "The body's content type is not accepted";
     HOST_NOT_ALLOWED = 421 "host-not-allowed" "The listener is not called by this name";
-        TOO_MANY_CONNECTIONS = 503 "too-many-connections" "The listener is at its limit of connections";
+    TOO_MANY_FAILURES = 429 "too-many-failures" "Too many wrong tokens came from this address";
+    TOO_MANY_CONNECTIONS = 503 "too-many-connections" "The listener is at its limit of connections";
     REQUEST_TIMEOUT = 504 "request-timeout" "The request was not answered in time";
     SHARDS_SILENT = 504 "shards-silent" "Not every shard has answered in time";
 }
@@ -83,6 +84,14 @@ impl Refused {
         self
     }
 
+    /// Has the answer carry a header, in place of one of the same name.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.retain(|(known, _)| *known != name);
+        self.headers.push((name, value));
+        self
+    }
+
     /// The stable word.
     #[must_use]
     pub fn code(&self) -> Code {
@@ -100,6 +109,11 @@ impl From<Problems> for Refused {
     fn from(problems: Problems) -> Self {
         let mut headers = Vec::new();
         match problems.code.status {
+            // RFC 6750 section 3.1.
+            403 if problems.code == Code::ROLE_MISSING => {
+                let challenge = HeaderValue::from_static("Bearer realm=\"ringway\", error=\"insufficient_scope\"");
+                headers.push((WWW_AUTHENTICATE, challenge));
+            }
             401 => headers.push((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"ringway\""))),
             503 => headers.push((RETRY_AFTER, HeaderValue::from(AGAIN_SECS))),
             _ => {}

@@ -1,12 +1,14 @@
 //! From a [`Change`] to what it does, inside its transaction.
 
 use super::change_context::{ChangeContext, Made};
-use super::{apis, applications, deploy, deployments, keys, lifecycle, plans, projects, subscriptions};
+use super::identities::change as identities;
+use super::{access, apis, applications, deploy, deployments, keys, lifecycle, plans, projects, subscriptions};
 use crate::api::view::Status;
 use crate::api::{Change, Condition, Problems};
 
-/// Makes a change of something that is in the state that `condition` asks for.
+/// Makes a change of something that is in the state that `condition` asks for, if the actor may make it.
 pub(super) fn make(context: &mut ChangeContext<'_>, change: &Change, condition: &Condition) -> Result<Made, Problems> {
+    access::check(context, change)?;
     match change {
         Change::PutProject { project, description } => {
             projects::put(context, project, description, condition).map(Made::of)
@@ -62,5 +64,22 @@ pub(super) fn make(context: &mut ChangeContext<'_>, change: &Change, condition: 
             keys::rotate(context, *id, &new, condition).map(|()| Made::of(true))
         }
         Change::RevokeKey { id } => keys::revoke(context, *id, condition).map(|()| Made::default()),
+        Change::CreateIdentity { identity, grant } => {
+            identities::create(context, identity, grant).map(|()| Made::of(true))
+        }
+        Change::PutIdentity { identity, grant } => identities::put(context, identity, grant, condition).map(Made::of),
+        Change::RevokeIdentity { identity } => {
+            identities::revoke(context, identity, condition).map(|()| Made::default())
+        }
+        Change::CreateToken { identity, digest, terms } => {
+            identities::create_token(context, identity, digest, terms).map(|()| Made::of(true))
+        }
+        Change::RotateToken { identity, token, until, digest, expires_at } => {
+            let new = (digest, *expires_at);
+            identities::rotate_token(context, identity, *token, *until, new).map(|()| Made::of(true))
+        }
+        Change::RevokeToken { identity, token } => {
+            identities::revoke_token(context, identity, *token).map(|()| Made::default())
+        }
     }
 }

@@ -105,6 +105,8 @@ pub(super) struct ChangeContext<'a> {
     pub(super) concerns_keys: bool,
     /// The numbers of the applications whose keys may open something else after the change.
     pub(super) touched_applications: BTreeSet<u64>,
+    /// True if the change is about tokens or about what their holders may do.
+    pub(super) concerns_identities: bool,
     pub(super) records: Records,
 }
 

@@ -4,17 +4,20 @@
 //! at a time: check, change with an audit entry, let the publisher prepare, commit, publish. Who asked waits for the shards
 //! here, and not there. An operation goes on when whoever asked does not wait for it any more.
 
+mod access;
 mod apis;
 mod applications;
 mod audit;
 mod change;
 mod change_context;
 mod contracts;
+mod credentials;
 mod deploy;
 mod deployments;
 mod documents;
 mod environments;
 mod health;
+mod identities;
 mod keys;
 mod lifecycle;
 mod node_change;
@@ -37,6 +40,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::contracts::Contracts;
+use super::identity::identities::Identities;
 use super::publish::Receipt;
 use crate::api::problem::Code;
 use crate::api::{Actor, ApiKey, Change, Condition, Lifecycle, Problems, ProjectName, page};
@@ -108,6 +112,7 @@ pub struct Manager {
     contracts: Contracts,
     /// Contracts are read for one change at a time.
     reading: Arc<Semaphore>,
+    identities: Identities,
     health: Health,
     settings: Settings,
     is_draining: Arc<AtomicBool>,

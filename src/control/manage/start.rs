@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::change_context::DeployedSet;
+use super::credentials::entries;
 use super::health::Health;
 use super::store_thread::{Job, Receipts, Reopening, StoreThread, unavailable};
 use super::{Manager, QUEUE, Settings};
@@ -15,6 +16,7 @@ use crate::api::problem::Code;
 use crate::api::view::health::{StoreHealth, StoreState};
 use crate::api::{Deployed, DeploymentId, Environments, Problems};
 use crate::control::contracts::Contracts;
+use crate::control::identity::identities::Identities;
 use crate::control::publish::{Publisher, Receipt};
 use crate::control::state_dir::StateDir;
 use crate::control::store::Store;
@@ -73,9 +75,11 @@ impl Manager {
         environments: Environments,
         settings: Settings,
     ) -> Result<Started, Problems> {
+        let identities = Identities::default();
         let (store, reopening, deployed) = match origin {
             Origin::Store(store) => {
                 let deployed = store.deployed()?;
+                identities.replace(entries(store.credentials()?));
                 (Ok(store), None, deployed)
             }
             Origin::Snapshot { state, why, deployed } => {
@@ -99,6 +103,7 @@ impl Manager {
             process: None,
             environments,
             contracts: contracts.clone(),
+            identities: identities.clone(),
             deployed: DeployedSet::new(deployed),
             latest: Receipts { snapshot: receipt.clone(), keys: None },
             health: health.clone(),
@@ -112,6 +117,7 @@ impl Manager {
             jobs,
             contracts,
             reading: Arc::new(Semaphore::new(1)),
+            identities,
             health,
             settings,
             is_draining: Arc::default(),

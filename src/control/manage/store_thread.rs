@@ -13,6 +13,7 @@ use tracing::info;
 
 use super::Manager;
 use super::change_context::{ChangeContext, DeployedSet, Mode, Records};
+use super::credentials::entries;
 use super::health::Health;
 use super::process_control::ProcessControl;
 use crate::api::problem::Code;
@@ -20,10 +21,12 @@ use crate::api::view::health::{StoreHealth, StoreState};
 use crate::api::{Actor, Environments, Problems};
 use crate::config::units::show_duration;
 use crate::control::contracts::Contracts;
+use crate::control::identity::identities::Identities;
 use crate::control::publish::{ChangedApplication, Publisher, Receipt};
 use crate::control::state_dir::StateDir;
 use crate::control::store::audit::NewEntry;
 use crate::control::store::fault::StoreError;
+use crate::control::store::identities::{self, Credential};
 use crate::control::store::{Store, application_states};
 
 /// Work for the store's thread.
@@ -40,6 +43,8 @@ pub(super) struct StoreThread {
     pub(super) process: Option<Box<dyn ProcessControl>>,
     pub(super) environments: Environments,
     pub(super) contracts: Contracts,
+    /// The tokens that let somebody in: replaced with every change of them, before it is answered.
+    pub(super) identities: Identities,
     pub(super) deployed: DeployedSet,
     /// The receipts of the snapshot and of the keys that were published last.
     pub(super) latest: Receipts,
@@ -65,6 +70,8 @@ struct Changed<T> {
     /// The applications whose keys may open something else now.
     applications: Vec<ChangedApplication>,
     concerns_keys: bool,
+    /// Every token after the change, if it concerns them.
+    credentials: Option<Vec<Credential>>,
 }
 
 /// The store and the environments, for an operation that changes nothing.
@@ -109,9 +116,12 @@ impl StoreThread {
                 self.note(problems);
             }
         }
-        let Changed { value, is_prepared, concerns_shards, applications, concerns_keys } = changed?;
+        let Changed { value, is_prepared, concerns_shards, applications, concerns_keys, credentials } = changed?;
         if mode == Mode::DryRun {
             return Ok((value, Receipts::default()));
+        }
+        if let Some(credentials) = credentials {
+            self.identities.replace(entries(credentials));
         }
         if is_prepared && let Some(receipt) = self.publisher.publish() {
             self.latest.snapshot = Some(receipt);
@@ -147,12 +157,15 @@ impl StoreThread {
             concerns_shards: false,
             concerns_keys: false,
             touched_applications: BTreeSet::new(),
+            concerns_identities: false,
             records,
         };
         let value = change(&mut context)?;
-        let ChangeContext { concerns_shards, concerns_keys, touched_applications, .. } = context;
+        let ChangeContext { concerns_shards, concerns_keys, touched_applications, concerns_identities, .. } = context;
         let state = |id| Ok(ChangedApplication { id, state: application_states::of(&transaction, id)? });
         let applications = touched_applications.into_iter().map(state).collect::<Result<Vec<_>, rusqlite::Error>>()?;
+        // Read before the commit: what is committed must be in memory before it is answered, whatever fails then.
+        let credentials = concerns_identities.then(|| identities::credentials(&transaction)).transpose()?;
         let is_prepared = self.deployed.is_changed();
         if is_prepared {
             self.publisher.prepare(self.deployed.all())?;
@@ -164,7 +177,7 @@ impl StoreThread {
             }
             Mode::DryRun => transaction.rollback()?,
         }
-        Ok(Changed { value, is_prepared, concerns_shards, applications, concerns_keys })
+        Ok(Changed { value, is_prepared, concerns_shards, applications, concerns_keys, credentials })
     }
 
     /// Adds an audit entry for a change outside the store.
@@ -302,7 +315,7 @@ impl StoreThread {
 
     /// Uses a store that has just been opened. Connections of deployments that the store holds unchanged are not touched.
     fn take_up(&mut self, mut store: Store) -> Result<(), StoreError> {
-        let deployed = store.deployed()?;
+        let (deployed, credentials) = (store.deployed()?, store.credentials()?);
         let is_other = deployed != *self.deployed.all();
         if is_other {
             let prepared = self.publisher.prepare_kept(&deployed);
@@ -310,6 +323,7 @@ impl StoreThread {
             self.deployed = DeployedSet::new(deployed);
             self.latest.snapshot = self.publisher.publish().or(self.latest.snapshot.take());
         }
+        self.identities.replace(entries(credentials));
         let deployments = self.deployed.all().len();
         info!(deployments, is_other, "the store is open: its deployments are active");
         let probed = store.probe();

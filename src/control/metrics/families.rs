@@ -74,6 +74,8 @@ families! {
         |out, scrape| out.gauge(&[], count(scrape.restart_pending));
     "ringway_admin_wrong_tokens" Counter "", "Requests to the admin listener with a wrong token or none.",
         |out, scrape| out.counter(&[], scrape.wrong_tokens);
+    "ringway_admin_limited_logins" Counter "", "Requests to the admin listener that were refused because of wrong tokens from their address before.",
+        |out, scrape| out.counter(&[], scrape.limited_logins);
     "ringway_connections_open" Gauge deployment!(), "Open WebSockets.",
         |out, scrape| tallies(out, scrape, |out, labels, tally| out.gauge(labels, tally.open));
     "ringway_connections_opened" Counter deployment!(), "WebSockets opened.",

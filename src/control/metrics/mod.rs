@@ -22,7 +22,7 @@ use tokio::time::timeout;
 pub use self::families::{FAMILIES, Family, Kind};
 use self::format::Format;
 use self::process::Process;
-use super::http::guard::WrongTokens;
+use super::identity::failed_logins::FailedLogins;
 use super::manage::{AuditFilter, Manager};
 use super::notes::Notes;
 use super::shards::ShardClient;
@@ -44,7 +44,7 @@ pub struct Metrics {
     shards: ShardClient,
     manager: Manager,
     notes: Notes,
-    wrong_tokens: WrongTokens,
+    failed_logins: FailedLogins,
     known: Arc<Mutex<Known>>,
     /// The last text. Locked while another is made: whoever asks meanwhile gets the same.
     text: Arc<tokio::sync::Mutex<Option<Made>>>,
@@ -92,6 +92,7 @@ struct Scrape {
     /// Options whose new values wait for a restart.
     restart_pending: usize,
     wrong_tokens: u64,
+    limited_logins: u64,
     process: Process,
     /// Each shard's report, and whether it is of now.
     shards: BTreeMap<usize, (Report, bool)>,
@@ -109,16 +110,16 @@ impl Metrics {
             shards,
             manager,
             notes,
-            wrong_tokens: WrongTokens::default(),
+            failed_logins: FailedLogins::default(),
             known: Arc::default(),
             text: Arc::default(),
         }
     }
 
-    /// The count of requests with a wrong token, which the guard of the admin listener keeps.
+    /// The count of failed logins, which the authenticator of the admin listener keeps.
     #[must_use]
-    pub(crate) fn wrong_tokens(&self) -> &WrongTokens {
-        &self.wrong_tokens
+    pub(crate) fn failed_logins(&self) -> &FailedLogins {
+        &self.failed_logins
     }
 
     /// All figures, as they are now or were a moment ago.
@@ -168,7 +169,8 @@ impl Metrics {
             store: self.manager.health().state,
             audit: known.audit,
             restart_pending: self.notes.restart_pending().len(),
-            wrong_tokens: self.wrong_tokens.requests(),
+            wrong_tokens: self.failed_logins.requests(),
+            limited_logins: self.failed_logins.limited(),
             process: Process::read(),
             tallies: tallies(shards.values().map(|(report, _)| report)),
             shards,
@@ -288,6 +290,7 @@ mod tests {
             audit: 33,
             restart_pending: 2,
             wrong_tokens: 6,
+            limited_logins: 2,
             process: Process::read(),
             tallies: tallies(shards.values().map(|(report, _)| report)),
             shards,

@@ -155,7 +155,7 @@ pub(crate) fn insert(
         Json(definition),
         Lifecycle::Created,
         Time(now),
-        actor.as_str()
+        actor.to_string()
     ];
     sql::execute(connection, insert, values)
 }
@@ -169,7 +169,7 @@ pub(crate) fn update(
 ) -> rusqlite::Result<()> {
     let update = "UPDATE apis SET definition = ?2, updated_at = ?3, updated_by = ?4, generation = generation + 1
         WHERE id = ?1";
-    let values = params![Number(id), Json(definition), Time(now), actor.as_str()];
+    let values = params![Number(id), Json(definition), Time(now), actor.to_string()];
     sql::execute(connection, update, values)
 }
 
@@ -184,7 +184,7 @@ pub(crate) fn set_life(
         updated_at = ?6, updated_by = ?7, generation = generation + 1 WHERE id = ?1";
     let Life { state, display_name, deprecated_at, sunset_at } = life;
     let (deprecated_at, sunset_at) = (deprecated_at.map(Time), sunset_at.map(Time));
-    let values = params![Number(id), state, display_name, deprecated_at, sunset_at, Time(now), actor.as_str()];
+    let values = params![Number(id), state, display_name, deprecated_at, sunset_at, Time(now), actor.to_string()];
     sql::execute(connection, update, values)
 }
 

@@ -121,7 +121,7 @@ pub(crate) fn insert(
     let insert = "INSERT INTO applications
             (consumer, name, description, status, generation, created_at, created_by, updated_at, updated_by)
         VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?5, ?6)";
-    let values = params![name.consumer, name.name, fields.description, fields.status, Time(now), actor.as_str()];
+    let values = params![name.consumer, name.name, fields.description, fields.status, Time(now), actor.to_string()];
     sql::execute(connection, insert, values)
 }
 
@@ -134,7 +134,7 @@ pub(crate) fn update(
 ) -> rusqlite::Result<()> {
     let update = "UPDATE applications SET description = ?2, status = ?3, generation = generation + 1, updated_at = ?4,
         updated_by = ?5 WHERE id = ?1";
-    let values = params![Number(id), fields.description, fields.status, Time(now), actor.as_str()];
+    let values = params![Number(id), fields.description, fields.status, Time(now), actor.to_string()];
     sql::execute(connection, update, values)
 }
 

@@ -26,21 +26,24 @@ pub(crate) struct NewEntry {
 }
 
 pub(crate) fn insert(connection: &Connection, now: Timestamp, actor: &Actor, entry: &NewEntry) -> rusqlite::Result<()> {
-    let insert = "INSERT INTO audit (at, who, action, subject, api, api_id, before, after)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let insert =
+        "INSERT INTO audit (at, who, authenticated_by, client_name, action, subject, api, api_id, before, after)
+        VALUES (?1, ?2, ?9, ?10, ?3, ?4, ?5, ?6, ?7, ?8)";
     let (key, id) = match &entry.api {
         Some((key, id)) => (Some(key.to_string()), Some(Number(*id))),
         None => (None, None),
     };
     let values = params![
         Time(now),
-        actor.as_str(),
+        actor.name(),
         entry.action,
         entry.subject,
         key,
         id,
         entry.before.as_ref().map(Json),
-        entry.after.as_ref().map(Json)
+        entry.after.as_ref().map(Json),
+        actor.authentication().to_string(),
+        actor.client(),
     ];
     sql::execute(connection, insert, values)
 }
@@ -53,6 +56,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
         id,
         at,
         who: row.get("who")?,
+        authenticated_by: row.get("authenticated_by")?,
+        client_name: row.get("client_name")?,
         action: row.get("action")?,
         subject: row.get("subject")?,
         before: json("before")?,
@@ -89,7 +94,7 @@ pub(crate) fn list<E: From<rusqlite::Error>>(
 pub(crate) fn lifecycle(connection: &Connection, api: u64) -> rusqlite::Result<Vec<LifecycleEntry>> {
     // An API that was created by applying a document began its life in the first state all the same.
     let select =
-        "SELECT at, who, coalesce(before ->> '$.lifecycle', 'Created') AS was, after ->> '$.lifecycle' AS became
+        "SELECT at, who || coalesce(' (' || client_name || ')', '') AS who, coalesce(before ->> '$.lifecycle', 'Created') AS was, after ->> '$.lifecycle' AS became
         FROM audit WHERE api_id = ?1 AND action IN ('api.lifecycle', 'api.apply') AND was <> became
         ORDER BY id DESC LIMIT ?2";
     let read = |row: &Row<'_>| {

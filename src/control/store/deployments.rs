@@ -86,7 +86,7 @@ pub(crate) fn put(
         new.targets.map(Json),
         new.stopped,
         Time(new.now),
-        new.actor.as_str()
+        new.actor.to_string()
     ];
     sql::execute(connection, put, values)
 }

@@ -130,7 +130,7 @@ pub(crate) fn insert(
         key.prefix,
         key.expires_at.map(Time),
         Time(now),
-        actor.as_str()
+        actor.to_string()
     ];
     sql::execute(connection, insert, values)
 }

@@ -12,6 +12,7 @@ pub(super) mod audit;
 pub(super) mod contracts;
 pub(super) mod deployments;
 pub mod fault;
+pub(super) mod identities;
 pub(super) mod keys;
 mod log_owner;
 mod migrations;
@@ -34,6 +35,7 @@ use super::state_dir::{self, StateDir};
 use crate::api::consumers::ApplicationState;
 use crate::api::{Deployed, DeploymentId};
 use fault::StoreError;
+use identities::Credential;
 
 /// The longest wait for a lock that another program holds, such as a tool that reads the store.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,8 +47,18 @@ const PREPARED_STATEMENTS: usize = 128;
 const MAX_LOG_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Every table whose rows are changed. The audit is only added to.
-const CHANGED_TABLES: [&str; 8] =
-    ["projects", "apis", "revisions", "deployments", "plans", "applications", "subscriptions", "keys"];
+const CHANGED_TABLES: [&str; 10] = [
+    "projects",
+    "apis",
+    "revisions",
+    "deployments",
+    "plans",
+    "applications",
+    "subscriptions",
+    "keys",
+    "identities",
+    "tokens",
+];
 
 /// Which of the attempts to open a store it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -287,7 +299,8 @@ impl Store {
         }
         // Values, too: a node that has begun with this store must be able to load it.
         self.deployed()?;
-        self.application_states().map(drop)
+        self.application_states()?;
+        self.credentials().map(drop)
     }
 
     /// Every deployment there is.
@@ -305,6 +318,14 @@ impl Store {
     /// The store cannot be read, or holds values that this program does not write.
     pub fn application_states(&self) -> Result<Vec<ApplicationState>, StoreError> {
         Ok(application_states::all(&self.connection)?)
+    }
+
+    /// Every token that lets somebody into the admin API.
+    ///
+    /// # Errors
+    /// The store cannot be read, or holds values that this program does not write.
+    pub(super) fn credentials(&self) -> Result<Vec<Credential>, StoreError> {
+        Ok(identities::credentials(&self.connection)?)
     }
 
     /// The connection, for queries.

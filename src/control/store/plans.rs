@@ -79,7 +79,7 @@ pub(crate) fn insert(
     let insert =
         "INSERT INTO plans (name, description, status, generation, created_at, created_by, updated_at, updated_by)
         VALUES (?1, ?2, ?3, 1, ?4, ?5, ?4, ?5)";
-    sql::execute(connection, insert, params![name, fields.description, fields.status, Time(now), actor.as_str()])
+    sql::execute(connection, insert, params![name, fields.description, fields.status, Time(now), actor.to_string()])
 }
 
 pub(crate) fn update(
@@ -91,7 +91,7 @@ pub(crate) fn update(
 ) -> rusqlite::Result<()> {
     let update = "UPDATE plans SET description = ?2, status = ?3, generation = generation + 1, updated_at = ?4,
         updated_by = ?5 WHERE id = ?1";
-    let values = params![Number(id), fields.description, fields.status, Time(now), actor.as_str()];
+    let values = params![Number(id), fields.description, fields.status, Time(now), actor.to_string()];
     sql::execute(connection, update, values)
 }
 

@@ -63,7 +63,7 @@ pub(crate) fn insert(
 ) -> rusqlite::Result<()> {
     let insert = "INSERT INTO projects (name, description, generation, created_at, created_by, updated_at, updated_by)
         VALUES (?1, ?2, 1, ?3, ?4, ?3, ?4)";
-    sql::execute(connection, insert, params![name, description, Time(now), actor.as_str()])
+    sql::execute(connection, insert, params![name, description, Time(now), actor.to_string()])
 }
 
 pub(crate) fn update(
@@ -75,7 +75,7 @@ pub(crate) fn update(
 ) -> rusqlite::Result<()> {
     let update = "UPDATE projects SET description = ?2, generation = generation + 1, updated_at = ?3, updated_by = ?4
         WHERE name = ?1";
-    sql::execute(connection, update, params![name, description, Time(now), actor.as_str()])
+    sql::execute(connection, update, params![name, description, Time(now), actor.to_string()])
 }
 
 pub(crate) fn delete(connection: &Connection, name: &ProjectName) -> rusqlite::Result<()> {

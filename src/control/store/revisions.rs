@@ -44,7 +44,7 @@ pub(crate) fn insert(
 ) -> rusqlite::Result<()> {
     let insert =
         "INSERT INTO revisions (api_id, number, definition, created_at, created_by) VALUES (?1, ?2, ?3, ?4, ?5)";
-    let values = params![Number(api), Number(number), Json(definition), Time(now), actor.as_str()];
+    let values = params![Number(api), Number(number), Json(definition), Time(now), actor.to_string()];
     sql::execute(connection, insert, values)?;
     let update = "UPDATE apis SET latest_revision = ?2 WHERE id = ?1";
     sql::execute(connection, update, [Number(api), Number(number)])

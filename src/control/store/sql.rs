@@ -10,7 +10,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::consumers::{ApiFamily, ConsumerName, KeyDigest, PlanName, ShortApplicationName, Standing};
-use crate::api::{Action, ApiKey, Description, EnvironmentName, Identifier, Lifecycle, Name, ProjectName, Version};
+use crate::api::{
+    Action, ApiKey, Description, EnvironmentName, Identifier, IdentityName, Lifecycle, Name, ProjectName, Version,
+};
 
 /// A number that is never negative: ids, revisions, counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +84,7 @@ macro_rules! texts {
 }
 
 texts! {
-    Action ConsumerName Description EnvironmentName Identifier Lifecycle Name PlanName ProjectName ShortApplicationName Standing
+    Action ConsumerName Description EnvironmentName Identifier IdentityName Lifecycle Name PlanName ProjectName ShortApplicationName Standing
 }
 
 impl ToSql for KeyDigest {

@@ -91,7 +91,7 @@ pub(crate) fn put(connection: &Connection, application: u64, new: &NewRow<'_>) -
         Number(*plan),
         status,
         Time(*now),
-        actor.as_str()
+        actor.to_string()
     ];
     sql::execute(connection, put, values)
 }

@@ -26,7 +26,7 @@ fn filled() -> TempDir {
         INSERT INTO revisions VALUES (1, 1, '{"name":"Chat","description":"","access":"external","targets":["ws://a"],
             "type":"WebSocket"}', 0, 'me');
         INSERT INTO deployments VALUES (1, 1, 'development', 1, NULL, 0, 0, 'me');
-        INSERT INTO audit VALUES (NULL, 0, 'me', 'api.create', 'default/chat:1.0', 'default/chat:1.0', 1, NULL, '{}');
+        INSERT INTO audit VALUES (NULL, 0, 'me', 'api.create', 'default/chat:1.0', 'default/chat:1.0', 1, NULL, '{}', 'token 1', NULL);
     "#;
     store.connection().execute_batch(sql).unwrap();
     assert_eq!(store.deployed().unwrap().len(), 1);
@@ -52,7 +52,10 @@ fn the_audit_is_added_to_and_never_changed() {
         ("UPDATE audit SET at = at", "never changed"),
         ("DELETE FROM audit", "never deleted"),
         ("DELETE FROM audit WHERE id = 1", "never deleted"),
-        ("INSERT OR REPLACE INTO audit VALUES (1, 0, 'x', 'api.create', '', NULL, NULL, NULL, NULL)", "never deleted"),
+        (
+            "INSERT OR REPLACE INTO audit VALUES (1, 0, 'x', 'api.create', '', NULL, NULL, NULL, NULL, NULL, NULL)",
+            "never deleted",
+        ),
         ("UPDATE revisions SET definition = ''", "never changed"),
     ] {
         let told = refused(&store, sql);
@@ -66,7 +69,7 @@ fn the_audit_is_added_to_and_never_changed() {
 fn a_number_that_was_rolled_back_is_used_by_the_next() {
     let folder = filled();
     let mut store = Store::open(&StateDir::take(folder.path()).unwrap()).unwrap();
-    let insert = "INSERT INTO audit VALUES (NULL, 0, 'me', 'api.create', '', NULL, NULL, NULL, NULL)";
+    let insert = "INSERT INTO audit VALUES (NULL, 0, 'me', 'api.create', '', NULL, NULL, NULL, NULL, NULL, NULL)";
     let transaction = store.transaction().unwrap();
     transaction.execute(insert, []).unwrap();
     assert_eq!(transaction.last_insert_rowid(), 2);

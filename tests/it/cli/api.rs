@@ -93,8 +93,9 @@ fn an_api_lives_its_life_on_the_command_line() {
     let audit = json(&home, &["audit", "--limit", "3"]);
     let actions: Vec<&str> = audit.as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
     assert_eq!(actions, ["api.delete", "api.undeploy", "api.start"]);
-    let who = audit[0]["who"].as_str().unwrap();
-    assert!(!who.is_empty() && who != "admin", "the one at the keyboard: {audit}");
+    let client = audit[0]["client_name"].as_str().unwrap();
+    assert!(!client.is_empty(), "the one at the keyboard: {audit}");
+    assert_eq!((&audit[0]["who"], &audit[0]["authenticated_by"]), (&Value::from("admin"), &Value::from("token-file")));
 }
 
 /// Sends lines through a session and returns the answers; the session must end well.

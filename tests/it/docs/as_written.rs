@@ -15,6 +15,7 @@ const RUN: &[(&str, Before)] = &[
     ("docs/tls.md", Before::Installed),
     ("docs/admin-api.md", Before::Node),
     ("docs/apis.md", Before::Node),
+    ("docs/identities.md", Before::Node),
 ];
 
 /// Pages whose commands [`documented_cli`](super::documented_cli) runs, with what they answer.
@@ -28,6 +29,8 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
         "cargo build --release --workspace",
         "ringway-load is another crate; its own tests run its scenarios",
     ),
+    ("docs/admin-api.md", "ringway --admin", "the node is on another host; tests/it/node/admin_tls.rs does it"),
+    ("docs/admin-api.md", "curl --cacert", "the node is on another host; tests/it/node/admin_tls.rs does it"),
     (
         "docs/applications.md",
         "ringway",

@@ -87,3 +87,17 @@ fn the_table_of_figures_is_the_programs() {
     let documented: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).collect();
     assert_eq!(documented, actual, "docs/metrics.md should have:\n{}\n", actual.join("\n"));
 }
+
+#[test]
+fn the_table_of_roles_is_the_programs() {
+    use ringway::api::Permission;
+    let row = |permission: &Permission| {
+        let roles: Vec<String> = permission.roles().iter().map(|role| format!("`{role}`")).collect();
+        format!("| {} | {} |", permission.words(), roles.join(", "))
+    };
+    let actual: Vec<String> = Permission::ALL.iter().map(row).collect();
+    let text = document("docs/identities.md");
+    let documented: Vec<&str> =
+        text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| may")).collect();
+    assert_eq!(documented, actual, "docs/identities.md should have:\n{}\n", actual.join("\n"));
+}

@@ -56,9 +56,12 @@ fn runs_as_it_stands(page: &str, prepare: impl FnOnce(&std::path::Path, &str)) {
         let line = format!("( {} ) 2>&1", command.replace("127.0.0.1:9000", &upstream));
         let output = Command::new("sh").args(["-c", &line]).env("PATH", &path).current_dir(&folder).output().unwrap();
         let answered = String::from_utf8(output.stdout).unwrap();
-        let user = node.admin.get("/audit?limit=1").json["items"][0]["who"].as_str().unwrap_or("ada").to_owned();
-        let answered: Vec<String> =
-            words(&answered).into_iter().map(|word| if word == user { "ada".to_owned() } else { word }).collect();
+        let user =
+            node.admin.get("/audit?limit=1").json["items"][0]["client_name"].as_str().unwrap_or("ada").to_owned();
+        let answered: Vec<String> = words(&answered)
+            .into_iter()
+            .map(|word| if word == format!("({user})") { "(ada)".to_owned() } else { word })
+            .collect();
         assert_eq!(answered, words(&expected), "{page}: {command}");
     }
 }
@@ -98,7 +101,9 @@ fn every_command_is_on_the_page() {
     for file in std::fs::read_dir(folder.path()).unwrap() {
         let file = file.unwrap().file_name().into_string().unwrap();
         // Names of commands have hyphens too: `tls dev-cert`.
-        let words = if file.starts_with("ringway-api-contract-") { 3 } else { 2 };
+        let has_three =
+            ["ringway-api-contract-", "ringway-identity-token-"].iter().any(|begin| file.starts_with(begin));
+        let words = if has_three { 3 } else { 2 };
         let command = file.strip_suffix(".1").unwrap().replacen('-', " ", words);
         let is_there = text.contains(&command) || command.starts_with("ringway config ");
         assert!(is_there, "`{command}` is on no page");

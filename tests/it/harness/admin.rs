@@ -39,6 +39,11 @@ impl Admin {
         Self { actor: Some(actor.to_owned()), ..self.clone() }
     }
 
+    /// A client with another token.
+    pub(crate) fn with_token(&self, token: &str) -> Self {
+        Self { token: token.to_owned(), ..self.clone() }
+    }
+
     /// The token.
     pub(crate) fn token(&self) -> &str {
         &self.token

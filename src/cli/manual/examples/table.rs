@@ -323,6 +323,78 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "identity",
+        &[
+            example("List who may call the admin API of a node", "ringway identity list"),
+            example(
+                "Let a pipeline deploy to all but the last environment",
+                "ringway identity create ci --role developer",
+            ),
+        ],
+    ),
+    (
+        "identity create",
+        &[
+            example("Create an identity that reads", "ringway identity create dashboard --role viewer"),
+            example(
+                "Create one that defines APIs and publishes them",
+                "ringway identity create ada@example.com --role developer,publisher --description 'Ada, platform team'",
+            ),
+            example(
+                "Create one for a backend that pushes to the rooms of an API",
+                "ringway identity create scores --role room-publisher --room-api chat --room 'scores/*' --room-rate 50",
+            ),
+        ],
+    ),
+    (
+        "identity list",
+        &[
+            example("List identities, their roles and when a token was last used", "ringway identity list"),
+            example("List them as JSON, with their tokens", "ringway identity list -o json"),
+        ],
+    ),
+    ("identity show", &[example("Show an identity and its tokens", "ringway identity show ci")]),
+    (
+        "identity role",
+        &[
+            example("Let an identity read and nothing else", "ringway identity role ci viewer"),
+            example("Let it define APIs and publish them", "ringway identity role ci developer publisher"),
+        ],
+    ),
+    (
+        "identity revoke",
+        &[
+            example("Revoke an identity and its tokens after a question", "ringway identity revoke ci"),
+            example("Revoke it without a question", "ringway identity revoke ci --yes"),
+        ],
+    ),
+    ("identity whoami", &[example("Show who the node takes this command for", "ringway identity whoami")]),
+    (
+        "identity token",
+        &[example("Create a token that expires after 90 days", "ringway identity token create ci --days 90")],
+    ),
+    (
+        "identity token create",
+        &[
+            example("Write the secret of a new token to a file", "ringway identity token create ci --out ci-token"),
+            example(
+                "Create a token with an end and a purpose",
+                "ringway identity token create ci --expires 2027-06-30 --description 'deploy job'",
+            ),
+        ],
+    ),
+    (
+        "identity token rotate",
+        &[
+            example("Replace token 7; it stays valid for a day", "ringway identity token rotate ci 7 --out ci-token"),
+            example("Replace it and end it at once", "ringway identity token rotate ci 7 --overlap 0"),
+        ],
+    ),
+    (
+        "identity token revoke",
+        &[example("Revoke token 7 without a question", "ringway identity token revoke ci 7 --yes")],
+    ),
+    (
         "status",
         &[
             example("Show the health of a node", "ringway status"),

@@ -186,9 +186,19 @@ async fn who_asked_is_in_the_audit() {
     node.ask("PUT /projects/a", &[("ringway-actor", "alice@example.com")], Some(&json!({}))).await.is(201);
     node.ask("PUT /projects/b", &[], Some(&json!({}))).await.is(201);
     let audit = node.get("/audit").await.is(200);
-    let who: Vec<&str> =
-        audit.json["items"].as_array().unwrap().iter().map(|entry| entry["who"].as_str().unwrap()).collect();
-    assert_eq!(who, ["admin", "alice@example.com"]);
+    let who: Vec<[&Value; 3]> = audit.json["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| ["who", "authenticated_by", "client_name"].map(|field| &entry[field]))
+        .collect();
+    let (admin, by, alice) = (json!("admin"), json!("token-file"), json!("alice@example.com"));
+    assert_eq!(
+        who,
+        [[&admin, &by, &Value::Null], [&admin, &by, &alice]],
+        "the name that a client gives itself is no proof"
+    );
+    assert_eq!(node.get("/projects/a").await.json["created_by"], "admin (alice@example.com)");
     let long = "x".repeat(65);
     for bad in ["", "a b", &long] {
         let answer = node.ask("PUT /projects/c", &[("ringway-actor", bad)], Some(&json!({}))).await.is(400);

@@ -5,6 +5,7 @@ mod contracts;
 mod docs;
 mod fields;
 mod flows;
+mod identities;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -24,7 +25,7 @@ use crate::command::Command;
 use crate::command::view::{ConnectionPage, KernelBytes, Report};
 use crate::config::limits::LimitArgs;
 use crate::control::contracts::Contracts;
-use crate::control::http::token::Token;
+use crate::control::identity::file_token::FileToken;
 use crate::control::manage::{Manager, Origin, Settings};
 use crate::control::notes::Notes;
 use crate::control::publish::no_shards::NoShards;
@@ -92,18 +93,23 @@ impl Node {
         let started = Manager::start(origin, NoShards, contracts, environments, Settings::default()).unwrap();
         std::fs::write(folder.path().join(ADMIN_TOKEN), SECRET).unwrap();
         std::fs::set_permissions(folder.path().join(ADMIN_TOKEN), std::fs::Permissions::from_mode(0o600)).unwrap();
-        let token = Token::of_state(folder.path()).unwrap();
+        let token = FileToken::of_state(folder.path()).unwrap();
         let router = Admin::new(started.manager, played(vec![shard, shard]), Notes::default(), Arc::default())
             .router(token, Vec::new());
         Self { router, _folder: folder }
     }
 
-    /// Asks with the token, and with these header lines besides.
+    /// Asks with the token of the file, and with these header lines besides.
     async fn ask(&self, line: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
+        self.ask_as(SECRET, line, headers, body).await
+    }
+
+    /// Asks with a token, and with these header lines besides.
+    async fn ask_as(&self, token: &str, line: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
         let (method, path) = line.split_once(' ').unwrap();
         let uri = if path == "/metrics" { path.to_owned() } else { format!("/api/v1{path}") };
         let mut request = Request::builder().method(method).uri(uri).header("host", "localhost");
-        request = request.header("authorization", format!("Bearer {SECRET}"));
+        request = request.header("authorization", format!("Bearer {token}"));
         if let Some(body) = body {
             request = request.header("content-type", "application/json");
             request = request.header("content-length", body.to_string().len());

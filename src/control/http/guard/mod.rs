@@ -5,29 +5,30 @@
 //! its requests name its own site as `Origin`, or as `Host`; it cannot send JSON to another site without asking, and
 //! nobody here says that it may.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName,
-    ORIGIN, SEC_WEBSOCKET_PROTOCOL, TRANSFER_ENCODING, UPGRADE, X_CONTENT_TYPE_OPTIONS,
+    ORIGIN, RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use tokio::time::timeout;
-use tracing::warn;
 
 use super::arrival::{CameFrom, CameIn, Lane};
 use super::problem::{self, Refused, in_our_words};
-use super::token::Token;
-use crate::control::repeat_limit::RepeatLimit;
+use crate::api::Actor;
+use crate::api::problem::Code;
+use crate::control::identity::authenticator::{Authenticator, Rejection};
 use crate::proto::authority::Authority;
 
 /// Bytes of the longest body on a route that has no limit of its own.
@@ -38,8 +39,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 const BEARER_PROTOCOL: &str = "ringway.bearer.";
 /// The paths that need no token: they say only whether the process is alive, and whether it takes new clients.
 const OPEN: [&str; 3] = ["/api/v1/health/live", "/health/live", "/health/ready"];
-/// The time between two warnings about wrong tokens from one address.
-const WARN_EVERY: Duration = Duration::from_secs(10);
+/// The challenge to a caller whose token is not accepted (RFC 6750 section 3.1).
+const INVALID_TOKEN: HeaderValue = HeaderValue::from_static("Bearer realm=\"ringway\", error=\"invalid_token\"");
 const NOT_FOR_BROWSERS: [(HeaderName, HeaderValue); 3] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -52,46 +53,12 @@ pub(crate) struct Guard(Arc<Rules>);
 
 #[derive(Debug)]
 struct Rules {
-    /// `None` on a listener that is open to whoever reaches it.
-    token: Option<Token>,
+    /// Decides who callers are; `None` on a listener that is open to whoever reaches it.
+    callers: Option<Authenticator>,
     /// Names that it may be called by; `None` for any.
     hosts: Option<AllowedHosts>,
     /// Paths whose bodies have a limit or a form of their own.
     bodies: Vec<(String, BodyLimit, BodyForm)>,
-    wrong_tokens: WrongTokens,
-}
-
-/// Requests that showed a wrong token or none. Clones count together.
-#[derive(Clone, Debug)]
-pub struct WrongTokens(Arc<Counted>);
-
-#[derive(Debug)]
-struct Counted {
-    requests: AtomicU64,
-    warnings: Mutex<RepeatLimit<IpAddr>>,
-}
-
-impl Default for WrongTokens {
-    fn default() -> Self {
-        Self(Arc::new(Counted { requests: AtomicU64::new(0), warnings: Mutex::new(RepeatLimit::new(WARN_EVERY)) }))
-    }
-}
-
-impl WrongTokens {
-    /// Their number since the start.
-    #[must_use]
-    pub fn requests(&self) -> u64 {
-        self.0.requests.load(Ordering::Relaxed)
-    }
-
-    fn count(&self, from: Option<&CameFrom>) {
-        self.0.requests.fetch_add(1, Ordering::Relaxed);
-        let Some(CameFrom(client)) = from else { return };
-        let mut warnings = self.0.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(requests) = warnings.count(&client.ip(), Instant::now()) {
-            warn!(%client, requests, "a client of the admin listener has shown a wrong token, or none");
-        }
-    }
 }
 
 /// Bytes of the longest body that a request may have. The guard notes it in each request that it lets through.
@@ -132,27 +99,25 @@ impl From<Vec<String>> for AllowedHosts {
 }
 
 impl Guard {
-    /// For the admin listener: the token, and besides the usual names of this host only those given.
+    /// For the admin listener: callers with a credential, and besides the usual names of this host only those given.
     #[must_use]
-    pub(crate) fn new(token: Token, hosts: impl Into<AllowedHosts>, wrong_tokens: WrongTokens) -> Self {
-        Self(Arc::new(Rules { token: Some(token), hosts: Some(hosts.into()), bodies: Vec::new(), wrong_tokens }))
+    pub(crate) fn new(callers: Authenticator, hosts: impl Into<AllowedHosts>) -> Self {
+        Self(Arc::new(Rules { callers: Some(callers), hosts: Some(hosts.into()), bodies: Vec::new() }))
     }
 
     /// For a listener that asks for no token: figures alone. Whoever scrapes calls it by a name of his own.
     #[must_use]
     pub(crate) fn open() -> Self {
-        let wrong_tokens = WrongTokens::default();
-        Self(Arc::new(Rules { token: None, hosts: None, bodies: Vec::new(), wrong_tokens }))
+        Self(Arc::new(Rules { callers: None, hosts: None, bodies: Vec::new() }))
     }
 
     /// Gives the bodies of a path a limit and a form of their own.
     #[must_use]
     pub(crate) fn with_body(self, path: String, bytes: usize, form: BodyForm) -> Self {
-        let Rules { token, hosts, bodies, wrong_tokens } = &*self.0;
+        let Rules { callers, hosts, bodies } = &*self.0;
         let mut bodies = bodies.clone();
         bodies.push((path, BodyLimit(bytes), form));
-        let (token, hosts, wrong_tokens) = (token.clone(), hosts.clone(), wrong_tokens.clone());
-        Self(Arc::new(Rules { token, hosts, bodies, wrong_tokens }))
+        Self(Arc::new(Rules { callers: callers.clone(), hosts: hosts.clone(), bodies }))
     }
 
     fn body(&self, path: &str) -> (BodyLimit, BodyForm) {
@@ -160,7 +125,13 @@ impl Guard {
         own.map_or_else(Default::default, |(_, limit, form)| (*limit, *form))
     }
 
-    fn check(&self, request: &Request) -> Result<(), Refused> {
+    /// The caller of a request, or the reason why the credential is not accepted. `None` on a listener that asks for none.
+    fn caller(&self, request: &Request) -> Option<Result<Actor, Rejection>> {
+        let callers = self.0.callers.as_ref()?;
+        Some(callers.authenticate(credential(request.headers()).as_deref(), Timestamp::now()))
+    }
+
+    fn check(&self, request: &Request, caller: Option<&Result<Actor, Rejection>>) -> Result<(), Refused> {
         let headers = request.headers();
         let host = self.host(request)?;
         same_origin(headers, host)?;
@@ -171,7 +142,10 @@ impl Guard {
                     "This listener is at its limit of connections.",
                 ));
             }
-            self.knows(headers).inspect_err(|_| self.0.wrong_tokens.count(request.extensions().get()))?;
+            if let (Some(Err(rejection)), Some(callers)) = (caller, &self.0.callers) {
+                let from = request.extensions().get::<CameFrom>().map(|CameFrom(client)| client.ip());
+                return Err(rejected(callers.reject(*rejection, from)));
+            }
         }
         body(headers, self.body(request.uri().path()))
     }
@@ -202,34 +176,52 @@ impl Guard {
         }
         Ok(host)
     }
+}
 
-    fn knows(&self, headers: &HeaderMap) -> Result<(), Refused> {
-        let Some(token) = &self.0.token else { return Ok(()) };
-        let mut given = headers.get_all(AUTHORIZATION).iter();
-        let is_known = match (given.next(), given.next()) {
-            (Some(credentials), None) => {
-                let bearer = credentials.to_str().ok().and_then(|text| text.split_once(' '));
-                bearer.is_some_and(|(scheme, given)| {
-                    scheme.eq_ignore_ascii_case("bearer") && token.is(given.trim_matches(' '))
-                })
-            }
-            (None, _) if headers.contains_key(UPGRADE) => {
-                bearer_protocol(headers).is_some_and(|given| token.is(&given))
-            }
-            _ => {
-                return Err(Refused::new(
-                    problem::TOKEN,
-                    "Every call needs `Authorization: Bearer TOKEN`, once; TOKEN is in the file admin-token of the state directory.",
-                ));
-            }
-        };
-        if is_known {
-            return Ok(());
+/// The credential that a request shows in the one place for it; `None` if there is none, or more than one.
+fn credential(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    let mut given = headers.get_all(AUTHORIZATION).iter();
+    match (given.next(), given.next()) {
+        (Some(credentials), None) => {
+            let (scheme, given) = credentials.to_str().ok()?.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| given.trim_matches(' ').into())
         }
-        Err(Refused::new(
+        (None, _) if headers.contains_key(UPGRADE) => bearer_protocol(headers).map(Cow::Owned),
+        _ => None,
+    }
+}
+
+/// The answer to a caller whose credential is not accepted.
+fn rejected(rejection: Rejection) -> Refused {
+    match rejection {
+        Rejection::Missing => Refused::new(
             problem::TOKEN,
-            "This is not the token: it is in the file admin-token of the state directory.",
-        ))
+            "Every call needs `Authorization: Bearer TOKEN`, once: TOKEN is a token of an identity, or the one in the file \
+             admin-token of the state directory.",
+        ),
+        Rejection::Wrong => Refused::new(
+            problem::TOKEN,
+            "This is no token of this node, or it was revoked: a token of an identity is asked for, or the one in the file \
+             admin-token of the state directory.",
+        )
+        .with_header(WWW_AUTHENTICATE, INVALID_TOKEN),
+        Rejection::Expired => Refused::new(
+            problem::TOKEN,
+            "This token has expired: an administrator makes a new one with `ringway identity token create`.",
+        )
+        .with_header(WWW_AUTHENTICATE, INVALID_TOKEN),
+        Rejection::Limited(wait) => {
+            let seconds = wait.as_secs().saturating_add(1);
+            let detail = format!(
+                "This address has shown too many wrong tokens: it is asked again in {seconds} s. A valid token passes at any time."
+            );
+            Refused::new(problem::TOO_MANY_FAILURES, detail).with_header(RETRY_AFTER, HeaderValue::from(seconds))
+        }
+        Rejection::Unavailable => Refused::new(
+            Code::STORE_UNAVAILABLE,
+            "The tokens of identities are in the store, which cannot be used: meanwhile the token in the file admin-token of \
+             the state directory lets in.",
+        ),
     }
 }
 
@@ -347,14 +339,19 @@ fn is_file(headers: &HeaderMap) -> bool {
     kind.starts_with("application/") && kind != "application/x-www-form-urlencoded"
 }
 
-/// Lets through what passes, and makes every answer one that a browser does nothing with.
+/// Lets through what passes, with the caller noted in the request, and makes every answer one that a browser does nothing with.
 pub(crate) async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
     // Who shows no token gets one answer for a connection: it shall not hold a place.
     let is_probe = request.extensions().get::<Lane>() == Some(&Lane::Probes);
-    let is_known = !is_probe && guard.0.token.is_some() && guard.knows(request.headers()).is_ok();
+    let caller = if is_probe { None } else { guard.caller(&request) };
+    let is_known = matches!(caller, Some(Ok(_)));
     let (limit, _) = guard.body(request.uri().path());
     request.extensions_mut().insert(limit);
-    let mut response = match guard.check(&request) {
+    let checked = guard.check(&request, caller.as_ref());
+    if let Some(Ok(actor)) = caller {
+        request.extensions_mut().insert(actor);
+    }
+    let mut response = match checked {
         Ok(()) => match timeout(REQUEST_TIMEOUT, next.run(request)).await {
             Ok(response) => in_our_words(response),
             Err(_) => too_slow().into_response(),

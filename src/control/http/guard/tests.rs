@@ -7,8 +7,11 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tower::ServiceExt;
 
-use super::{CameIn, Guard, WrongTokens, guard};
-use crate::control::http::token::Token;
+use super::{CameFrom, CameIn, Guard, guard};
+use crate::control::identity::authenticator::Authenticator;
+use crate::control::identity::failed_logins::{FailedLogins, MAX_FAILURES};
+use crate::control::identity::file_token::FileToken;
+use crate::control::identity::identities::Identities;
 
 const SECRET: &str = "a-token-of-which-nobody-else-knows";
 
@@ -19,19 +22,22 @@ fn listener(guarded: Guard) -> Router {
         .layer(from_fn_with_state(guarded, guard))
 }
 
-fn token() -> Token {
+fn callers() -> Authenticator {
+    Authenticator::new(token(), Identities::default(), FailedLogins::default(), |_, _| ())
+}
+
+fn token() -> FileToken {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("admin-token"), SECRET).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(folder.path().join("admin-token"), mode).unwrap();
-    Token::of_state(folder.path()).unwrap()
+    FileToken::of_state(folder.path()).unwrap()
 }
 
 fn admin() -> Router {
     listener(Guard::new(
-        token(),
+        callers(),
         vec!["admin.example.com".to_owned(), "other.test:8443".to_owned(), "2001:db8::7".to_owned()],
-        WrongTokens::default(),
     ))
 }
 
@@ -232,4 +238,44 @@ async fn a_listener_of_figures_asks_for_no_token_and_still_keeps_pages_out() {
     let open = listener(Guard::open());
     expect(&open, "GET /thing\nHost: ringway.example", 200, "thing").await;
     expect(&open, "GET /thing\nHost: ringway.example\nOrigin: http://evil.test", 403, "origin-not-allowed").await;
+}
+
+#[tokio::test]
+async fn wrong_tokens_from_one_address_are_limited_and_the_right_one_always_passes() {
+    let admin = admin();
+    let from = |text: &str| {
+        let mut asked = request(text);
+        asked.extensions_mut().insert(CameFrom("192.0.2.7:1".parse().unwrap()));
+        asked
+    };
+    let wrong = "GET /thing\nHost: localhost\nAuthorization: Bearer rwa_wrong";
+    let right = format!("GET /thing\nHost: localhost\nAuthorization: Bearer {SECRET}");
+    for _ in 0..MAX_FAILURES {
+        // The store of these tests is not open: a token of an identity may be right.
+        assert_eq!(answer(&admin, from(wrong)).await, (503, "store-unavailable".to_owned()));
+        assert_eq!(answer(&admin, from(&wrong.replace("rwa_", ""))).await, (401, "token".to_owned()));
+    }
+    let limited = admin.clone().oneshot(from(&wrong.replace("rwa_", ""))).await.unwrap();
+    assert_eq!(limited.status(), StatusCode::TOO_MANY_REQUESTS);
+    let wait: u64 = limited.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait) && limited.headers()["connection"] == "close", "{wait}");
+    assert_eq!(answer(&admin, from(&right)).await.0, 200);
+    assert_eq!(answer(&admin, from("GET /thing\nHost: localhost")).await.0, 401, "no token is no guess");
+    let mut other = request(&wrong.replace("rwa_", ""));
+    other.extensions_mut().insert(CameFrom("192.0.2.8:1".parse().unwrap()));
+    assert_eq!(answer(&admin, other).await.0, 401, "another address");
+}
+
+#[tokio::test]
+async fn a_challenge_names_an_error_only_where_a_token_was_shown() {
+    for (credentials, challenge) in [
+        ("", "Bearer realm=\"ringway\""),
+        ("\nAuthorization: Bearer wrong", "Bearer realm=\"ringway\", error=\"invalid_token\""),
+    ] {
+        let asked = request(&format!("GET /thing?access_token={SECRET}\nHost: localhost{credentials}"));
+        let refused = admin().oneshot(asked).await.unwrap();
+        let all: Vec<_> =
+            refused.headers().get_all("www-authenticate").iter().map(|value| value.to_str().unwrap()).collect();
+        assert_eq!((refused.status(), all), (StatusCode::UNAUTHORIZED, vec![challenge]), "a token in a URL is none");
+    }
 }

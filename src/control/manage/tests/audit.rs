@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Node, key, me, of};
+use super::{Node, called, key, me, of};
 use crate::api::{Action, Actor, ApiKey, AuditEntry, Condition, PageRequest};
 use crate::control::manage::{AuditFilter, NodeChange};
 
@@ -123,7 +123,7 @@ async fn refused_and_concurrent_changes_leave_no_gap() {
             let version = format!("1.{}", round / 2);
             // Every second one is there already.
             let new = json!({"name": name, "version": version, "targets": ["ws://a"]});
-            let made = node.manager.create_api(&Actor::named(name).unwrap(), of(new)).await;
+            let made = node.manager.create_api(&called(name), of(new)).await;
             assert_eq!(made.is_ok(), round % 2 == 0);
         }
     };

@@ -8,7 +8,8 @@ use super::fault::StoreError;
 pub(super) const APPLICATION_ID: i32 = 0x5269_6e67;
 
 /// Each brings a store from the form before to the next. What is here has been let out into the world and is never changed.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("0001.sql"), include_str!("0002.sql"), include_str!("0003.sql")];
+pub(super) const MIGRATIONS: &[&str] =
+    &[include_str!("0001.sql"), include_str!("0002.sql"), include_str!("0003.sql"), include_str!("0004.sql")];
 
 /// The form that a file declares.
 pub(super) struct Form {

@@ -24,7 +24,7 @@ fn an_api_is_made_deployed_and_chatted_through() {
     );
     assert_eq!(
         (&made["created_by"], &made["latest_revision"], &made["deployments"]),
-        (&json!("ada"), &Value::Null, &json!([]))
+        (&json!("admin (ada)"), &Value::Null, &json!([]))
     );
     let (api, base) = ("/apis/default/chat-app-api/1.0", "/default/chat-app-api/v1.0");
     refuses(node.external("development"), base, 404, "route-not-found");
@@ -49,7 +49,7 @@ fn an_api_is_made_deployed_and_chatted_through() {
 
     let audit = node.admin.all("/audit");
     assert_eq!(field(&audit, "action"), ["api.deploy", "api.create", "project.create"]);
-    assert_eq!(field(&audit, "who"), ["ada"; 3]);
+    assert_eq!((field(&audit, "who"), field(&audit, "client_name")), (vec!["admin"; 3], vec!["ada"; 3]));
     assert_eq!(audit[0]["subject"], "default/chat-app-api:1.0 @development");
     assert_eq!(audit[0]["before"], Value::Null);
     assert_eq!(audit[0]["after"]["revision"], 1);

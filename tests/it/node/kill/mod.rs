@@ -105,7 +105,7 @@ fn audit_has_no_gap(node: &Node, workers: &[Worker], at: &str) {
     let ids: Vec<u64> = audit.iter().map(|entry| entry["id"].as_u64().unwrap()).collect();
     assert!(ids.iter().rev().copied().eq(1..=ids.len() as u64), "{at}: {ids:?}");
     for worker in workers {
-        let entries = audit.iter().filter(|entry| entry["who"] == worker.name()).count() as u64;
+        let entries = audit.iter().filter(|entry| entry["client_name"] == worker.name()).count() as u64;
         assert_eq!(entries, worker.changes(), "{at}: entries of {}", worker.name());
     }
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use ringway::api::environment::RunningEnvironment;
 use ringway::api::request::{NewApi, NewDeployment};
-use ringway::api::{Actor, ApiKey, Condition, Environments, PolicyLayer, Problems};
+use ringway::api::{Actor, ApiKey, Condition, Environments, PolicyLayer, Problems, Role};
 use ringway::config::limits::LimitArgs;
 use ringway::control::contracts::Contracts;
 use ringway::control::manage::{Manager, Origin, Settings, Started};
@@ -54,7 +54,7 @@ fn end(started: Started) {
 }
 
 fn me() -> Actor {
-    Actor::named("me").unwrap()
+    Actor::identity(&"me".parse().unwrap(), Role::Admin.into(), 1)
 }
 
 fn key(number: u64) -> ApiKey {

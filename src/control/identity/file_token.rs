@@ -21,9 +21,9 @@ const MAX_FILE_BYTES: u64 = 4096;
 
 /// A secret, which neither `Debug` nor a log shows, and which is compared in constant time.
 #[derive(Clone)]
-pub struct Token(Box<str>);
+pub struct FileToken(Box<str>);
 
-impl Token {
+impl FileToken {
     /// The token of a state directory; it is made when there is none.
     ///
     /// # Errors
@@ -110,9 +110,9 @@ impl Token {
     }
 }
 
-impl fmt::Debug for Token {
+impl fmt::Debug for FileToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(..)")
+        f.write_str("FileToken(..)")
     }
 }
 
@@ -180,43 +180,43 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
-    use super::Token;
+    use super::FileToken;
     use crate::control::state_dir::ADMIN_TOKEN;
 
     #[test]
     fn a_token_is_made_once_for_its_owner_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let made = Token::of_state(folder.path()).unwrap();
+        let made = FileToken::of_state(folder.path()).unwrap();
         let path = folder.path().join(ADMIN_TOKEN);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(Token::of_state(folder.path()).unwrap().is(made.secret()));
-        assert!(Token::read(&path).unwrap().is(made.secret()));
+        assert!(FileToken::of_state(folder.path()).unwrap().is(made.secret()));
+        assert!(FileToken::read(&path).unwrap().is(made.secret()));
         // 32 bytes in base64 without its padding.
         assert_eq!(made.secret().len(), 43);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let other = tempfile::tempdir().unwrap();
-        assert!(!Token::of_state(other.path()).unwrap().is(made.secret()));
+        assert!(!FileToken::of_state(other.path()).unwrap().is(made.secret()));
     }
 
     #[test]
     fn a_token_that_others_can_read_is_refused_with_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
-        Token::of_state(folder.path()).unwrap();
+        FileToken::of_state(folder.path()).unwrap();
         let path = folder.path().join(ADMIN_TOKEN);
         for mode in [0o640, 0o604, 0o620, 0o666] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let error = Token::of_state(folder.path()).unwrap_err().to_string();
+            let error = FileToken::of_state(folder.path()).unwrap_err().to_string();
             assert!(error.contains(&format!("mode {mode:04o}")), "{error}");
             assert!(error.contains(&format!("chmod 600 {}", path.display())), "{error}");
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
-        Token::of_state(folder.path()).unwrap();
+        FileToken::of_state(folder.path()).unwrap();
     }
 
     #[test]
     fn what_is_no_token_is_refused_and_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
-        Token::of_state(folder.path()).unwrap();
+        FileToken::of_state(folder.path()).unwrap();
         let path = folder.path().join(ADMIN_TOKEN);
         let long = "x".repeat(513);
         for text in [
@@ -228,18 +228,18 @@ mod tests {
             &long,
         ] {
             fs::write(&path, text).unwrap();
-            let error = Token::of_state(folder.path()).unwrap_err().to_string();
+            let error = FileToken::of_state(folder.path()).unwrap_err().to_string();
             assert!(error.contains("holds no admin token"), "{error}");
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
         fs::write(&path, "an-operators-own-secret-of-32-cc").unwrap();
-        assert!(Token::of_state(folder.path()).unwrap().is("an-operators-own-secret-of-32-cc"));
+        assert!(FileToken::of_state(folder.path()).unwrap().is("an-operators-own-secret-of-32-cc"));
     }
 
     #[test]
     fn only_the_token_itself_is_it() {
         let folder = tempfile::tempdir().unwrap();
-        let token = Token::of_state(folder.path()).unwrap();
+        let token = FileToken::of_state(folder.path()).unwrap();
         let secret = token.secret().to_owned();
         assert!(token.is(&secret));
         let mut last = secret.clone();
