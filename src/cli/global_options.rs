@@ -17,8 +17,8 @@ const ALL: [&str; 6] = ["output", "no_input", "state", "admin", "token_file", "a
 /// The global options that a command uses.
 fn used_by(noun: &str) -> &'static [&'static str] {
     match noun {
-        "api" | "app" | "plan" | "key" | "project" | "env" | "conn" | "status" | "audit" | "apply" | "diff"
-        | "export" => &ALL,
+        "api" | "app" | "plan" | "key" | "project" | "env" | "conn" | "identity" | "status" | "audit" | "apply"
+        | "diff" | "export" => &ALL,
         "config" => &["output"],
         _ => &[],
     }
@@ -43,7 +43,7 @@ pub(super) struct GlobalOptions {
     /// state directory]
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
-    /// Authorities to trust for --admin https://.., in PEM [default: the host's store]
+    /// Authorities to trust for a node that speaks TLS, in PEM [default: the host's store]
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) admin_ca: Option<PathBuf>,
 }

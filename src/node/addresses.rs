@@ -12,17 +12,23 @@ use crate::config::file::{Configuration, Environment};
 use crate::control::state_dir::{ADMIN_ADDRESS, Existing, write_whole};
 use crate::proto::authority::{bracketed, reached_locally};
 use crate::routing::loops::Listening;
+use crate::tls::server::Served;
 
 /// The file in the state directory that names the admin listener's address. Dropping this removes the file.
 pub(super) struct AddressFile(PathBuf);
 
 impl AddressFile {
-    /// Writes the file. A node whose disk takes no file serves all the same, and logs a warning.
-    pub(super) fn write(folder: &Path, address: SocketAddr) -> Self {
+    /// Writes the file: the address, and where TLS is spoken a line with the name that the certificate has. A node whose disk
+    /// takes no file serves all the same, and logs a warning.
+    pub(super) fn write(folder: &Path, address: SocketAddr, tls_name: Option<&str>) -> Self {
         let path = folder.join(ADMIN_ADDRESS);
-        let written = write_whole(&path, format!("{address}\n").as_bytes(), Existing::Replaced);
+        let (name, scheme) = match tls_name {
+            Some(name) => (format!("https {name}\n"), "https"),
+            None => (String::new(), "http"),
+        };
+        let written = write_whole(&path, format!("{address}\n{name}").as_bytes(), Existing::Replaced);
         if let Err(error) = written {
-            warn!(%error, "{} cannot be written: commands find this node with --admin http://{address} only", path.display());
+            warn!(%error, "{} cannot be written: commands find this node with --admin {scheme}://{address} only", path.display());
         }
         Self(path)
     }
@@ -33,6 +39,17 @@ impl Drop for AddressFile {
         // A file that remains names an address where no node listens.
         let _ = fs::remove_file(&self.0);
     }
+}
+
+/// The name by which a client on this host may verify the admin listener's certificate: the address that it dials if the
+/// certificate has that, or else the certificate's first name.
+pub(super) fn name_of(served: &Served, address: SocketAddr) -> String {
+    let dialled = reached_locally(address).ip();
+    let first = served.certificates.first();
+    let has_address = first.is_some_and(|certificate| certificate.addresses.contains(&dialled));
+    let name = first.and_then(|certificate| certificate.names.first()).filter(|_| !has_address);
+    // A wildcard stands for any one label.
+    name.map_or_else(|| dialled.to_string(), |name| name.replacen('*', "admin", 1))
 }
 
 /// The listeners, for the search for targets that lead back to them.
@@ -93,7 +110,8 @@ pub(super) fn announcement(
     }
     let urls = ["admin API", "metrics"].into_iter().zip(admin);
     for (name, address) in urls {
-        text.push_str(&format!("  {name}: http://{}\n", reached_locally(*address)));
+        let scheme = if name == "admin API" && configuration.admin_tls.is_some() { "https" } else { "http" };
+        text.push_str(&format!("  {name}: {scheme}://{}\n", reached_locally(*address)));
     }
     text
 }

@@ -7,11 +7,12 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use axum::Router;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task;
@@ -26,11 +27,12 @@ use super::{NodeError, addresses};
 use crate::command::Command;
 use crate::config::file::{Configuration, Opened};
 use crate::control::admin::Admin;
+use crate::control::certificates;
 use crate::control::contracts::Contracts;
 use crate::control::endpoints;
 use crate::control::fetch::{self, Fetcher};
 use crate::control::http::guard::AllowedHosts;
-use crate::control::http::server;
+use crate::control::http::server::{self, ServingTls};
 use crate::control::last_good_snapshot::SnapshotWriter;
 use crate::control::manage::{self, Manager, Origin, Started};
 use crate::control::publish::shards::{Outlet, ShardPublisher};
@@ -40,6 +42,7 @@ use crate::control::shards::ShardClient;
 use crate::engine::mailbox;
 use crate::routing::settings::Settings;
 use crate::tls::client::ClientTls;
+use crate::tls::server::{Served, ServerTls};
 
 /// The time that the store has to close at the end.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
@@ -61,6 +64,8 @@ pub(super) struct ControlPlane {
 pub(super) struct Attachment<'a> {
     /// The admin API's listener, and that of figures alone if there is one.
     pub(super) sockets: Vec<TcpListener>,
+    /// TLS of the admin API's listener.
+    pub(super) tls: Option<(ServerTls, Served)>,
     pub(super) shards: Vec<mailbox::Sender<Command>>,
     pub(super) state: &'a NodeState,
     /// The configuration file, if there is one.
@@ -158,8 +163,12 @@ impl ControlPlane {
         let watched = outlet.clone();
         runtime.handle().spawn(endpoints::watch::run(move || watched.snapshot()));
         let shards = ShardClient::new(to.shards, move || outlet.snapshot());
-        let admin =
-            serve_admin(runtime.handle(), &manager, shards, state, to.sockets, allowed_hosts.clone(), fetcher.clone())?;
+        let mut certificates = vec![to.certificates];
+        let tls = to.tls.map(|tls| serve_tls(tls, &mut certificates)).transpose()?;
+        let router = Admin::new(manager.clone(), shards, state.notes.clone(), Arc::clone(&state.violations))
+            .fetching_with(fetcher.clone());
+        let routers = [router.router(state.token.clone(), allowed_hosts.clone()), router.metrics_router()];
+        let admin = serve_admin(runtime.handle(), to.sockets, routers, tls)?;
         let snapshot = SnapshotWriter::start(
             runtime.handle(),
             state.path().to_owned(),
@@ -173,7 +182,7 @@ impl ControlPlane {
             allowed_hosts,
             fetcher,
             level: to.level,
-            certificates: to.certificates,
+            certificates,
         });
         let reloader = Reloader {
             file: to.file.map(Path::to_owned),
@@ -223,20 +232,30 @@ impl RunningControlPlane {
 /// Serves the admin API on the first socket, figures alone on the second.
 fn serve_admin(
     runtime: &Handle,
-    manager: &Manager,
-    shards: ShardClient,
-    state: &NodeState,
     sockets: Vec<TcpListener>,
-    allowed_hosts: AllowedHosts,
-    fetcher: Fetcher,
+    routers: [Router; 2],
+    tls: Option<ServingTls>,
 ) -> Result<server::Running, NodeError> {
-    let admin = Admin::new(manager.clone(), shards, state.notes.clone(), Arc::clone(&state.violations));
-    let admin = admin.fetching_with(fetcher);
-    let routers = [admin.router(state.token.clone(), allowed_hosts), admin.metrics_router()];
-    let limits = [server::MAX_CALLERS, server::MAX_SCRAPERS];
+    let limits = [(server::MAX_CALLERS, tls), (server::MAX_SCRAPERS, None)];
     let listeners = sockets.into_iter().zip(routers).zip(limits);
-    let listeners = listeners.map(|((socket, router), connections)| server::Listener { socket, router, connections });
+    let listeners =
+        listeners.map(|((socket, router), (connections, tls))| server::Listener { socket, router, connections, tls });
     Ok(server::start(runtime, listeners.collect())?)
+}
+
+/// TLS of the admin listener, whose certificates are watched like those of the data plane. What is sent to `requests` has the
+/// files read again.
+fn serve_tls((tls, served): (ServerTls, Served), requests: &mut Vec<Sender<()>>) -> Result<ServingTls, NodeError> {
+    let serving = ServingTls::new(Arc::clone(&served.config));
+    let (request, requested) = channel();
+    requests.push(request);
+    let listener = certificates::Listener { place: 0, name: "admin".to_owned(), tls, served };
+    let replaced = serving.clone();
+    certificates::watch(vec![listener], requested, move |_, tls| {
+        replaced.replace(Arc::clone(&tls.config));
+        true
+    })?;
+    Ok(serving)
 }
 
 /// Waits until a thread has ended, for `patience` at most.

@@ -61,8 +61,8 @@ pub(super) struct Process {
     pub(super) allowed_hosts: AllowedHosts,
     pub(super) fetcher: Fetcher,
     pub(super) level: SetLevel,
-    /// Has the files of certificates read again.
-    pub(super) certificates: Sender<()>,
+    /// Have the files of certificates read again.
+    pub(super) certificates: Vec<Sender<()>>,
 }
 
 impl ProcessControl for Process {
@@ -74,8 +74,10 @@ impl ProcessControl for Process {
     }
 
     fn reload_certificates(&mut self) {
-        // An error says that there are no certificates.
-        let _ = self.certificates.send(());
+        for certificates in &self.certificates {
+            // An error says that there are no certificates.
+            let _ = certificates.send(());
+        }
     }
 }
 

@@ -166,8 +166,11 @@ impl Bound {
             announce::bounds(data_plane.capacity(), &configuration.limits, &configuration.policies)
         );
         let admin = admin.first().copied().unwrap_or(configuration.admin);
+        let tls = configuration.admin_tls.clone().zip(opened.admin);
+        let shown_name = tls.as_ref().map(|(_, served)| addresses::name_of(served, admin));
         let control_plane = control_plane.attach(Attachment {
             sockets,
+            tls,
             shards: data_plane.senders(),
             state: &state,
             file: options.config.as_deref(),
@@ -179,7 +182,7 @@ impl Bound {
             reload_sender,
             reload_receiver,
         })?;
-        let address_file = AddressFile::write(state.path(), admin);
+        let address_file = AddressFile::write(state.path(), admin, shown_name.as_deref());
         Ok(Running { data_plane, control_plane, address_file, admin, announcement, state, log: log.guard })
     }
 }
@@ -242,12 +245,12 @@ fn bind(address: SocketAddr) -> Result<TcpListener, NodeError> {
 
 /// Logs what an operator should know of a configuration before it is served.
 fn warn_of(configuration: &Configuration, opened: &Opened) {
-    certificates::warn_at_start(opened.served.iter().flatten());
-    if !configuration.admin.ip().is_loopback() {
+    certificates::warn_at_start(opened.served.iter().chain([&opened.admin]).flatten());
+    if !configuration.admin.ip().is_loopback() && configuration.admin_tls.is_none() {
         warn!(
             listen = %configuration.admin,
             "the admin API can be reached from other hosts and speaks plain HTTP: anyone on the path reads the token; \
-             put a proxy with TLS in front of it, or let it listen on 127.0.0.1"
+             give it a certificate (admin.tls), or let it listen on 127.0.0.1"
         );
     }
     for (environment, tls) in configuration.environments.iter().zip(&opened.upstream_tls) {

@@ -13,7 +13,7 @@ use crate::cli::environment::{ADMIN, STATE, Variables};
 use crate::cli::global_options::GlobalOptions;
 use crate::cli::{Failure, output, program};
 use crate::control::state_dir::{self, ADMIN_ADDRESS, ADMIN_TOKEN};
-use crate::proto::authority::{Authority, reached_locally};
+use crate::proto::authority::{Authority, bracketed, reached_locally};
 use crate::tls::pem::PemFile;
 
 /// The most bytes that are read of either file.
@@ -27,6 +27,8 @@ pub(super) struct NodeAccess {
     pub(super) token: String,
     /// The host in `--admin`, if it is not this one.
     pub(super) remote_host: Option<String>,
+    /// The address to dial for a node on this host that speaks TLS, whatever name its certificate has.
+    pub(super) dialled: Option<SocketAddr>,
     by: By,
 }
 
@@ -98,13 +100,16 @@ fn chosen(globals: &GlobalOptions) -> Result<NodeAccess, Failure> {
         (Some(_), None) => {
             usage("--admin needs --token-file FILE, or RINGWAY_TOKEN_FILE: the file with that node's admin token")
         }
-        (None, _) if globals.admin_ca.is_some() => usage("--admin-ca goes with --admin https://.."),
-        (None, token) => here(globals.state.as_deref().unwrap_or(Path::new(state_dir::DEFAULT)), token.as_deref()),
+        (None, token) => here(
+            globals.state.as_deref().unwrap_or(Path::new(state_dir::DEFAULT)),
+            token.as_deref(),
+            globals.admin_ca.as_deref(),
+        ),
     }
 }
 
 /// A node on this host. Its token is in the directory, or in `token_file`.
-fn here(directory: &Path, token_file: Option<&Path>) -> Result<NodeAccess, Failure> {
+fn here(directory: &Path, token_file: Option<&Path>, ca: Option<&Path>) -> Result<NodeAccess, Failure> {
     let path = directory.join(ADMIN_ADDRESS);
     let text = match read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -117,14 +122,22 @@ fn here(directory: &Path, token_file: Option<&Path>) -> Result<NodeAccess, Failu
         }
         result => result.map_err(|error| unreadable(&path, &error))?,
     };
-    let address: SocketAddr = text
+    let (first, second) = text.trim().split_once('\n').unwrap_or((text.trim(), ""));
+    let address: SocketAddr = first
         .trim()
         .parse()
         .map_err(|_| Failure::Failed(format!("{}: there is no address in it; restart the node", path.display())))?;
     let own = directory.join(ADMIN_TOKEN);
     let token = token(token_file.unwrap_or(&own))?;
-    let base = format!("http://{}", reached_locally(address));
-    Ok(NodeAccess { base, token, remote_host: None, by: By::State(directory.to_owned()) })
+    let address = reached_locally(address);
+    let (base, dialled) = match second.strip_prefix("https ") {
+        Some(name) => (format!("https://{}:{}", bracketed(name.trim()), address.port()), Some(address)),
+        None if ca.is_some() => {
+            return Err(Failure::Usage(format!("--admin-ca goes with https, and {first} speaks plain HTTP")));
+        }
+        None => (format!("http://{address}"), None),
+    };
+    Ok(NodeAccess { base, token, remote_host: None, dialled, by: By::State(directory.to_owned()) })
 }
 
 /// A node that `--admin` names.
@@ -151,7 +164,7 @@ fn named(url: &str, token_file: &Path, ca: Option<&Path>) -> Result<NodeAccess, 
         );
     }
     let remote_host = (!is_local).then(|| authority.host().to_owned());
-    Ok(NodeAccess { base, token: token(token_file)?, remote_host, by: By::Admin })
+    Ok(NodeAccess { base, token: token(token_file)?, remote_host, dialled: None, by: By::Admin })
 }
 
 /// A URL that may be printed: text before an `@` may be a secret and is left out.
@@ -264,6 +277,23 @@ mod tests {
     }
 
     #[test]
+    fn a_node_that_speaks_tls_is_dialled_where_it_listens_and_verified_by_its_name() {
+        let folder = Folder::new();
+        let token = folder.write("admin-token", "secret-token\n");
+        for (written, base) in [
+            ("0.0.0.0:9600\nhttps node.example.com\n", "https://node.example.com:9600"),
+            ("127.0.0.1:9600\nhttps 127.0.0.1\n", "https://127.0.0.1:9600"),
+            ("[::1]:9600\nhttps ::1\n", "https://[::1]:9600"),
+        ] {
+            folder.write("admin.addr", written);
+            let found = found(&at_state(token.parent().unwrap())).unwrap();
+            let dialled = found.dialled.unwrap();
+            assert_eq!(found.base, base);
+            assert!(dialled.ip().is_loopback() && dialled.port() == 9600, "{dialled}");
+        }
+    }
+
+    #[test]
     fn a_directory_without_a_node_says_what_to_do_and_never_what_is_in_a_file() {
         let folder = Folder::new();
         let missing = folder.path("none");
@@ -314,7 +344,16 @@ mod tests {
         without.token_file = None;
         let mut ca = at_url("http://127.0.0.1:1", &token);
         ca.admin_ca = Some(token);
-        for (line, named) in [(both, "--state and --admin"), (without, "--admin"), (ca, "--admin-ca")] {
+        folder.write("admin.addr", "127.0.0.1:9600\n");
+        folder.write("admin-token", "secret");
+        let mut plain = at_state(&folder.path(""));
+        plain.admin_ca = ca.admin_ca.clone();
+        for (line, named) in [
+            (both, "--state and --admin"),
+            (without, "--admin"),
+            (ca, "--admin-ca"),
+            (plain, "--admin-ca goes with https"),
+        ] {
             let (code, why) = found(&line).unwrap_err();
             assert!(code == 2 && why.contains(named), "{why}");
         }

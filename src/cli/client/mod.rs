@@ -4,6 +4,7 @@
 //! redirect is followed, no proxy of the environment is used. How long an answer may take and how much of it is read is
 //! bounded.
 
+mod fixed_address;
 mod locate;
 mod problem;
 mod resource;
@@ -17,7 +18,9 @@ use serde::de::DeserializeOwned;
 use ureq::Agent;
 use ureq::http::{Method, Request, Response, StatusCode, header};
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::transport::DefaultConnector;
 
+use self::fixed_address::FixedAddress;
 use self::locate::NodeAccess;
 pub(super) use self::locate::authorities;
 pub(super) use self::resource::ResourcePath;
@@ -79,7 +82,12 @@ impl Client {
             let tls = TlsConfig::builder().unversioned_rustls_crypto_provider(tls::provider()).root_certs(roots);
             config = config.tls_config(tls.build());
         }
-        Ok(Self { agent: config.build().into(), node, actor: locate::user() })
+        let config = config.build();
+        let agent = match node.dialled {
+            Some(address) => Agent::with_parts(config, DefaultConnector::default(), FixedAddress(address)),
+            None => config.into(),
+        };
+        Ok(Self { agent, node, actor: locate::user() })
     }
 
     /// The address of the node's admin API: `http://ADDRESS`.
@@ -226,6 +234,10 @@ impl Client {
             .header(header::AUTHORIZATION, format!("Bearer {}", self.node.token))
             .header(header::ACCEPT, JSON)
             .header("Ringway-Actor", &self.actor);
+        if let Some(address) = self.node.dialled {
+            // The listener's usual name: that of its certificate may be for others.
+            request = request.header(header::HOST, address.to_string());
+        }
         if let Some(etag) = if_match {
             request = request.header(header::IF_MATCH, etag);
         }

@@ -52,11 +52,13 @@ pub(super) fn check(document: &Document<'_>, written: Written) -> Result<Configu
     if made.len() == written.environments.len() {
         listeners::tell_apart(&mut findings, &listeners, &made);
     }
+    let admin_tls = listeners::tls(&mut findings, &OptionPath::root("admin"), &written.admin.tls);
     let limits = findings.into_result(limits)?;
     Ok(Configuration {
         cpus: written.cpus.as_ref().map(|list| list.0.clone()),
         contract_sources: written.contracts.allow_url_import.clone(),
         admin: written.admin.listen.0,
+        admin_tls,
         allowed_hosts: written.admin.allowed_hosts.clone(),
         token_file: written.admin.token_file.clone(),
         metrics: written.metrics.listen.as_ref().map(|Listen(address)| *address),

@@ -8,6 +8,7 @@ use super::written::{self, Written};
 use super::{Environment, Listener};
 use crate::config::scalar::{Listen, Network};
 use crate::config::tls::{ListenOptions, Names};
+use crate::tls::server::ServerTls;
 
 /// The listeners, and for each environment the indices of its external and internal listener.
 pub(super) fn of(findings: &mut Findings<'_>, written: &Written) -> (Vec<Listener>, Vec<[usize; 2]>) {
@@ -87,6 +88,16 @@ fn listener(
     });
     let proxy_protocol = written.proxy_protocol.iter().map(|Network(network)| *network).collect();
     Listener { listen, tls, proxy_protocol, option }
+}
+
+/// TLS of a listener that asks its clients for no certificate; `None` for plain text.
+pub(super) fn tls(findings: &mut Findings<'_>, option: &OptionPath, pairs: &[written::Pair]) -> Option<ServerTls> {
+    let pairs = pairs.iter().map(|pair| (pair.cert.clone(), pair.key.clone())).collect();
+    let options = ListenOptions { pairs, ..ListenOptions::default() };
+    options.server(&Names::FILE).unwrap_or_else(|why| {
+        findings.add(option, why);
+        None
+    })
 }
 
 /// Checks that the admin API and the metrics have addresses of their own.

@@ -49,6 +49,8 @@ pub struct Configuration {
     pub contract_sources: Vec<ContractSource>,
     /// The admin API's address.
     pub admin: SocketAddr,
+    /// TLS of the admin API; `None` for plain text.
+    pub admin_tls: Option<ServerTls>,
     /// Host names of the admin API besides `localhost` and its address.
     pub allowed_hosts: Vec<String>,
     /// The file with the admin token; the one in the state directory if `None`.
@@ -123,6 +125,8 @@ pub struct Environment {
 pub struct Opened {
     /// The certificates of each listener.
     pub served: Vec<Option<Served>>,
+    /// The certificates of the admin API.
+    pub admin: Option<Served>,
     /// The TLS configuration of each environment's upstreams. Kept as an error only for environments without TLS options: an
     /// empty trust store of the host matters only once a target uses TLS.
     pub upstream_tls: Vec<Result<ClientTls, LoadError>>,
@@ -221,6 +225,10 @@ impl File {
                 None
             }));
         }
+        let admin = configuration.admin_tls.as_ref().map(|tls| tls.load(None)).transpose().unwrap_or_else(|error| {
+            faults.push(document.fault(&OptionPath::root("admin").key("tls"), error.to_string()));
+            None
+        });
         let mut upstream_tls: Vec<Result<ClientTls, LoadError>> = Vec::new();
         for (index, environment) in configuration.environments.iter().enumerate() {
             let files = &environment.upstream_tls;
@@ -236,7 +244,7 @@ impl File {
             }
             upstream_tls.push(loaded);
         }
-        if faults.is_empty() { Ok(Opened { served, upstream_tls }) } else { Err(document.faults(faults)) }
+        if faults.is_empty() { Ok(Opened { served, admin, upstream_tls }) } else { Err(document.faults(faults)) }
     }
 
     /// A fault of an option, for what only its user finds out.

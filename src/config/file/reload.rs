@@ -83,6 +83,7 @@ fn merged(now: Written, then: &Written) -> Written {
     limits.upstream_receive_buffer = then.limits.upstream_receive_buffer;
     let mut admin = now.admin;
     admin.listen = then.admin.listen.clone();
+    admin.tls = then.admin.tls.clone();
     admin.token_file = then.admin.token_file.clone();
     let mut log = now.log;
     log.log_format = then.log.log_format;

@@ -49,6 +49,7 @@ pub(super) struct Contracts {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Admin {
     pub(super) listen: Listen,
+    pub(super) tls: Vec<Pair>,
     pub(super) allowed_hosts: Vec<String>,
     pub(super) token_file: Option<PathBuf>,
 }
@@ -129,7 +130,7 @@ impl Default for Written {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: Listen(local(9600)), allowed_hosts: Vec::new(), token_file: None }
+        Self { listen: Listen(local(9600)), tls: Vec::new(), allowed_hosts: Vec::new(), token_file: None }
     }
 }
 
@@ -179,7 +180,9 @@ fn local(port: u16) -> SocketAddr {
 impl Written {
     /// Makes relative paths absolute; they start from the file's folder.
     pub(super) fn resolve(&mut self, folder: &Path) {
-        self.admin.token_file.iter_mut().for_each(|path| *path = folder.join(&*path));
+        let Admin { tls, token_file, .. } = &mut self.admin;
+        let pairs = tls.iter_mut().flat_map(|Pair { cert, key }| [cert, key]);
+        pairs.chain(token_file).for_each(|path| *path = folder.join(&*path));
         for environment in &mut self.environments {
             let Environment { external, internal, upstream_tls, .. } = environment;
             for listener in [external, internal] {

@@ -64,8 +64,13 @@ impl Home {
 
     /// Writes the configuration anew: options of the root first, then tables.
     pub(crate) fn configure(&self, configuration: &str) {
+        self.configure_admin("", configuration);
+    }
+
+    /// As [`configure`](Self::configure), with more options of the admin API.
+    pub(crate) fn configure_admin(&self, admin: &str, configuration: &str) {
         let (root, tables) = configuration.split_at(configuration.find("\n[").unwrap_or(configuration.len()));
-        let text = format!("{root}\n[admin]\nlisten = \"127.0.0.1:0\"\n{tables}");
+        let text = format!("{root}\n[admin]\nlisten = \"127.0.0.1:0\"\n{admin}\n{tables}");
         fs::write(self.configuration(), text).unwrap();
     }
 

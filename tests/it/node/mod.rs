@@ -2,6 +2,7 @@
 
 mod admin_api;
 mod admin_connections;
+mod admin_tls;
 mod apis;
 mod bad_input;
 mod channels;
@@ -12,6 +13,7 @@ mod embedded;
 mod ending;
 mod endpoints;
 mod host;
+mod identities;
 mod journal;
 mod kernel_bytes;
 mod kill;

@@ -202,7 +202,7 @@ internal.client_cert = "maybe"
          preserve_host, abnormal_close_code, strict_sni_host, health_path, contracts, admin, metrics, log, limits, channels, \
          validation, environments",
         "ringway.toml:8:10: admin.listen: `localhost:9600` is not an address with a port; write for example 127.0.0.1:8080 or [::]:8080",
-        "ringway.toml:9:1: admin.port: unknown field `port`: expected one of listen, allowed_hosts, token_file",
+        "ringway.toml:9:1: admin.port: unknown field `port`: expected one of listen, tls, allowed_hosts, token_file",
         "ringway.toml:12:19: limits.idle_timeout_ms: `-1ms` does not begin with a whole number",
         "ringway.toml:13:20: limits.ping_interval_ms: `30` has no unit; write 30s or 30ms",
         "ringway.toml:14:19: limits.max_frame_bytes: it must be a number of bytes, or text such as \"64KiB\", and is a number with a fraction",

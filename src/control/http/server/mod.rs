@@ -1,6 +1,7 @@
 //! HTTP/1.1 on a listener, with a bound on everything that a client can make it wait for or hold.
 
 mod places;
+mod secure;
 mod session;
 
 use std::convert::Infallible;
@@ -18,7 +19,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
@@ -27,9 +28,11 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use self::places::{Place, Places};
+pub use self::secure::ServingTls;
 pub(crate) use self::session::Session;
 use super::arrival::{CameFrom, CameIn};
 use super::socket::{self, Bounded};
+use crate::tls::NO_ROOM;
 
 /// The bounds of a listener.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +77,8 @@ pub struct Listener {
     pub router: Router,
     /// Connections at one time.
     pub connections: usize,
+    /// TLS with clients; `None` for plain text.
+    pub tls: Option<ServingTls>,
 }
 
 /// Connections of an admin listener.
@@ -96,11 +101,11 @@ pub struct Running {
 pub fn start(runtime: &Handle, listeners: Vec<Listener>) -> io::Result<Running> {
     let (stop, stopped) = watch::channel(false);
     let mut serving = JoinSet::new();
-    for Listener { socket, router, connections } in listeners {
+    for Listener { socket, router, connections, tls } in listeners {
         let bounds = Bounds { connections, ..BOUNDS };
         socket.set_nonblocking(true)?;
         let _entered = runtime.enter();
-        serving.spawn_on(serve(TcpListener::from_std(socket)?, router, bounds, stopped.clone()), runtime);
+        serving.spawn_on(serve(TcpListener::from_std(socket)?, router, tls, bounds, stopped.clone()), runtime);
     }
     let serving = runtime.spawn(async move { while serving.join_next().await.is_some() {} });
     Ok(Running { stop, runtime: runtime.clone(), serving })
@@ -118,7 +123,13 @@ impl Running {
 }
 
 /// Serves until `stop` says so or is gone, and then for as long as the requests under way take, within bounds.
-pub(super) async fn serve(listener: TcpListener, router: Router, bounds: Bounds, mut stop: watch::Receiver<bool>) {
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<ServingTls>,
+    bounds: Bounds,
+    mut stop: watch::Receiver<bool>,
+) {
     let places = Places::new(bounds.connections, bounds.probes);
     let refusing = Arc::new(Semaphore::new(bounds.refusing));
     let mut connections = JoinSet::new();
@@ -130,12 +141,14 @@ pub(super) async fn serve(listener: TcpListener, router: Router, bounds: Bounds,
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (router, stop) = (router.clone(), stop.clone());
                 if let Some(place) = places.take() {
-                    connections.spawn(converse(stream, peer, router, bounds, stop, Arc::new(place)));
+                    let caller =
+                        Caller { peer, router: router.clone(), bounds, stop: stop.clone(), place: Arc::new(place) };
+                    connections.spawn(caller.begin(stream, tls.clone()));
                 } else if let Ok(place) = Arc::clone(&refusing).try_acquire_owned() {
+                    let answer = if tls.is_some() { &NO_ROOM } else { NO_PLACE };
                     connections.spawn(async move {
-                        refuse(Bounded::new(stream, bounds.socket)).await;
+                        refuse(Bounded::new(stream, bounds.socket), answer).await;
                         drop(place);
                     });
                 }
@@ -158,53 +171,75 @@ async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// One connection, from its first request to its last.
-async fn converse(
-    stream: TcpStream,
+/// One connection, and what it needs.
+struct Caller {
     peer: SocketAddr,
     router: Router,
     bounds: Bounds,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
     place: Arc<Place>,
-) {
-    let _ = stream.set_nodelay(true);
-    let Ok(local) = stream.local_addr() else { return };
-    let session = Session::new(stop.clone());
-    let service = {
-        let (session, place) = (session.clone(), Arc::clone(&place));
-        service_fn(move |mut request: hyper::Request<Incoming>| {
-            place.heard();
-            let noted = request.extensions_mut();
-            noted.insert(CameIn(local));
-            noted.insert(CameFrom(peer));
-            noted.insert(place.lane());
-            noted.insert(session.clone());
-            answer(router.clone(), request)
-        })
-    };
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(bounds.head)
-        .max_headers(MAX_HEADERS)
-        .max_header_size(MAX_HEAD_BYTES)
-        .max_buf_size(BUFFER_BYTES)
-        // A client that ends its sending behind its request still gets its answer.
-        .half_close(true);
-    let stream = TokioIo::new(Bounded::new(stream, bounds.socket));
-    let conversation = http.serve_connection(stream, service).with_upgrades();
-    tokio::pin!(conversation);
-    let ended = tokio::select! {
-        ended = &mut conversation => ended,
-        () = place.lost() => return,
-        () = told(&mut stop) => {
-            conversation.as_mut().graceful_shutdown();
-            conversation.await
+}
+
+impl Caller {
+    /// Speaks HTTP with the client, over TLS if the listener does.
+    async fn begin(mut self, stream: TcpStream, tls: Option<ServingTls>) {
+        let _ = stream.set_nodelay(true);
+        let Ok(local) = stream.local_addr() else { return };
+        let bounds = self.bounds;
+        let Some(tls) = tls else {
+            return self.converse(Bounded::new(stream, bounds.socket), local).await;
+        };
+        let shake = timeout(bounds.head, tls.accept(stream, bounds.socket));
+        let secured = tokio::select! {
+            secured = shake => secured.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+            () = self.place.lost() => return,
+            () = told(&mut self.stop) => return,
+        };
+        match secured {
+            Ok(stream) => self.converse(stream, local).await,
+            Err(error) => debug!(peer = %self.peer, %error, "a client of the admin listener did not begin with TLS"),
         }
-    };
-    if let Err(error) = ended {
-        debug!(%peer, %error, "a connection to the admin listener broke");
-    } else if let Some(conversation) = session.take() {
-        conversation.await;
+    }
+
+    /// From the first request to the last.
+    async fn converse(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, local: SocketAddr) {
+        let Self { peer, router, bounds, mut stop, place } = self;
+        let session = Session::new(stop.clone());
+        let service = {
+            let (session, place) = (session.clone(), Arc::clone(&place));
+            service_fn(move |mut request: hyper::Request<Incoming>| {
+                place.heard();
+                let noted = request.extensions_mut();
+                noted.insert(CameIn(local));
+                noted.insert(CameFrom(peer));
+                noted.insert(place.lane());
+                noted.insert(session.clone());
+                answer(router.clone(), request)
+            })
+        };
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            .header_read_timeout(bounds.head)
+            .max_headers(MAX_HEADERS)
+            .max_header_size(MAX_HEAD_BYTES)
+            .max_buf_size(BUFFER_BYTES)
+            // A client that ends its sending behind its request still gets its answer.
+            .half_close(true);
+        let conversation = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        tokio::pin!(conversation);
+        let ended = tokio::select! {
+            ended = &mut conversation => ended,
+            () = place.lost() => return,
+            () = told(&mut stop) => {
+                conversation.as_mut().graceful_shutdown();
+                conversation.await
+            }
+        };
+        if let Err(error) = ended {
+            debug!(%peer, %error, "a connection to the admin listener broke");
+        } else if let Some(conversation) = session.take() {
+            conversation.await;
+        }
     }
 }
 
@@ -214,8 +249,8 @@ async fn answer(router: Router, request: hyper::Request<Incoming>) -> Result<Res
 }
 
 /// Tells who comes when every place is taken.
-async fn refuse(mut stream: Bounded) {
-    if stream.write_all(NO_PLACE).await.is_ok() {
+async fn refuse(mut stream: Bounded, answer: &[u8]) {
+    if stream.write_all(answer).await.is_ok() {
         let _ = stream.shutdown().await;
     }
 }

@@ -55,7 +55,7 @@ impl Served {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
-        let thread = std::thread::spawn(move || runtime.block_on(serve(listener, router, bounds, stopped)));
+        let thread = std::thread::spawn(move || runtime.block_on(serve(listener, router, None, bounds, stopped)));
         Self { address, stop, thread, asked }
     }
 
