@@ -89,7 +89,7 @@ impl Actor {
         Self { name: NODE.into(), roles: Role::Admin.into(), authentication: Authentication::Node, client: None }
     }
 
-    /// The same actor, with the name that the client gives itself.
+    /// Adds the name that the client gives itself.
     #[must_use]
     pub fn called(self, client: Option<ClientName>) -> Self {
         Self { client, ..self }

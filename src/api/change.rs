@@ -199,14 +199,14 @@ pub enum Change {
     CreateIdentity {
         /// The identity.
         identity: IdentityName,
-        /// What the identity may do.
+        /// The roles, scope and description.
         grant: Grant,
     },
     /// Changes what an identity may do, or creates it.
     PutIdentity {
         /// The identity.
         identity: IdentityName,
-        /// What the identity is to be allowed.
+        /// The roles, scope and description that the identity is to have.
         grant: Grant,
     },
     /// Deletes an identity and its tokens. Legal where there is none.

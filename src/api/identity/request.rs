@@ -29,7 +29,7 @@ pub struct NewIdentity {
     /// The roles.
     #[schema(value_type = Vec<Role>, min_items = 1, max_items = 8)]
     pub roles: Vec<String>,
-    /// What or who it is: up to 2,000 characters.
+    /// A description of the person or program: up to 2,000 characters.
     #[serde(default)]
     #[schema(max_length = 2000)]
     pub description: String,
@@ -45,7 +45,7 @@ pub struct PutIdentity {
     /// The roles.
     #[schema(value_type = Vec<Role>, min_items = 1, max_items = 8)]
     pub roles: Vec<String>,
-    /// What or who it is: up to 2,000 characters.
+    /// A description of the person or program: up to 2,000 characters.
     #[serde(default)]
     #[schema(max_length = 2000)]
     pub description: String,
@@ -54,12 +54,12 @@ pub struct PutIdentity {
     pub room_scope: Option<RoomScope>,
 }
 
-/// What an identity may do: checked.
+/// The roles, scope and description of an identity: checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// The roles; at least one.
     pub roles: Roles,
-    /// What or who the identity is.
+    /// The description of the person or program.
     pub description: Description,
     /// The scope of the role `room-publisher`, with that role.
     pub room_scope: Option<RoomScope>,
@@ -123,7 +123,7 @@ fn grant(words: &[String], description: &str, room_scope: Option<&RoomScope>, fa
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
-    /// What the token is for: up to 2,000 characters.
+    /// The purpose of the token: up to 2,000 characters.
     #[serde(default)]
     #[schema(max_length = 2000)]
     pub description: String,

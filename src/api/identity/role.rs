@@ -62,7 +62,7 @@ impl FromStr for Role {
     }
 }
 
-/// What an operation needs of its caller.
+/// A permission, which an operation needs of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Permission {
     /// Ask who one is, and what the API offers.
@@ -75,7 +75,7 @@ pub enum Permission {
     Apply,
     /// Deploy, promote, roll back, stop, start and undeploy in an environment other than the last.
     Deploy,
-    /// The same in the last environment; needed besides to delete an API that is deployed there.
+    /// Do these in the last environment; needed besides to delete an API that is deployed there.
     DeployLast,
     /// Change an API's lifecycle.
     Lifecycle,

@@ -20,7 +20,7 @@ pub struct Identity {
     /// The roles.
     #[schema(value_type = Vec<Role>)]
     pub roles: Roles,
-    /// What or who it is.
+    /// A description of the person or program.
     pub description: Description,
     /// The scope of the role `room-publisher`; `null` without that role.
     pub room_scope: Option<RoomScope>,
@@ -43,7 +43,7 @@ pub struct Identity {
 pub struct Token {
     /// The token's number. No other token ever has it.
     pub id: u64,
-    /// What the token is for.
+    /// The purpose of the token.
     pub description: Description,
     /// The time of its creation.
     #[serde(with = "moment")]

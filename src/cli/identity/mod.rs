@@ -56,7 +56,7 @@ struct CreateArgs {
     /// A role; may be repeated, and may name several with commas between
     #[arg(long, value_name = "ROLE", value_enum, ignore_case = true, required = true, value_delimiter = ',')]
     role: Vec<RoleArg>,
-    /// What or who it is
+    /// Description of the person or program
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     description: String,
     #[command(flatten)]

@@ -39,7 +39,7 @@ struct CreateArgs {
     /// The identity
     #[arg(value_name = "IDENTITY")]
     name: String,
-    /// What the token is for
+    /// Purpose of the token
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     description: String,
     #[command(flatten)]
@@ -113,7 +113,7 @@ pub(super) fn run(args: &Args, client: &Client, globals: &GlobalOptions) -> Resu
             args.made.check()?;
             let new = NewToken { description: args.description.clone(), expires_at: args.made.expires_at() };
             let made: MadeToken = client.post(&place(&args.name).at("tokens"), &new)?;
-            hand_over(&args.name, &args.made, made, client, globals)
+            hand_over(&args.name, &args.made, &made, client, globals)
         }
         Verb::Rotate(args) => {
             args.made.check()?;
@@ -121,7 +121,7 @@ pub(super) fn run(args: &Args, client: &Client, globals: &GlobalOptions) -> Resu
             let rotation = Rotation { overlap_ms, expires_at: args.made.expires_at() };
             let at = place(&args.name).at("tokens").at(&args.id.to_string()).at("rotate");
             let made: MadeToken = client.post(&at, &rotation)?;
-            hand_over(&args.name, &args.made, made, client, globals)
+            hand_over(&args.name, &args.made, &made, client, globals)
         }
         Verb::Revoke(args) => {
             args.confirmation.ask(&format!("revoke token {} of {}", args.id, args.name), globals)?;
@@ -136,14 +136,14 @@ pub(super) fn run(args: &Args, client: &Client, globals: &GlobalOptions) -> Resu
 fn hand_over(
     name: &str,
     args: &MadeArgs,
-    made: MadeToken,
+    made: &MadeToken,
     client: &Client,
     globals: &GlobalOptions,
 ) -> Result<(), Failure> {
-    let MadeToken { token, secret } = &made;
+    let MadeToken { token, secret } = made;
     let Some(path) = &args.out else {
         note(&format!("token {} of {name}: the secret below cannot be shown again", token.id));
-        return globals.output.write(&made, |made| format!("{}\n", made.secret));
+        return globals.output.write(made, |made| format!("{}\n", made.secret));
     };
     if let Err(error) = keep(path, secret) {
         // Nobody has the secret: the token is of no use.

@@ -12,7 +12,7 @@ use crate::api::problem::Code;
 use crate::api::{Actor, Permission, Role};
 use crate::control::http::problem::{self, Refused};
 
-/// What a route needs.
+/// The need of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     /// Nothing, not even a token.
@@ -109,7 +109,7 @@ pub(super) const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/test-socket", READ),
 ];
 
-/// What a route needs; `None` if it is not in the table.
+/// The need of a route; `None` if it is not in the table.
 pub(super) fn of(method: &str, path: &str) -> Option<Access> {
     ROUTES.iter().find(|(known, at, _)| *known == method && *at == path).map(|(.., access)| *access)
 }

@@ -1,4 +1,4 @@
-//! Who calls the admin API: credentials in, an [`Actor`](crate::api::Actor) with roles out, or the reason for a refusal.
+//! The callers of the admin API: credentials in, an [`Actor`](crate::api::Actor) with roles out, or the reason for a refusal.
 //!
 //! The tokens of identities are in memory ([`identities`]), as the store's thread publishes them with every change: no call
 //! waits for the store, and a revoked token is refused before its revocation is answered. A valid token always passes; only

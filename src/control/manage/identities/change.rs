@@ -161,7 +161,7 @@ fn subject(name: &IdentityName, token: u64) -> String {
     format!("{name} token {token}")
 }
 
-/// What an identity may do, as the audit keeps it.
+/// The roles, scope and description of an identity, as the audit keeps them.
 fn audited(grant: &Grant) -> Value {
     let Grant { roles, description, room_scope } = grant;
     json!({ "roles": roles, "description": description, "room_scope": room_scope })
