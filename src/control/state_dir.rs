@@ -18,6 +18,8 @@ pub const ADMIN_TOKEN: &str = "admin-token";
 pub const ADMIN_ADDRESS: &str = "admin.addr";
 /// The last good snapshot.
 pub const SNAPSHOT: &str = "snapshot.json";
+/// The applications and the digests of their keys, as they were last changed.
+pub const KEYS: &str = "keys.json";
 /// The folder of contracts, a file each.
 pub const CONTRACTS: &str = "contracts";
 /// The store's database, and the log that SQLite keeps beside it.
@@ -35,8 +37,8 @@ const PROBE: &str = "probe";
 const PROBE_BYTES: usize = 256 * 1024;
 
 /// Every file that lasts. All are for their owner alone.
-const FILES: [&str; 8] =
-    [ADMIN_TOKEN, ADMIN_ADDRESS, SNAPSHOT, DATABASE, DATABASE_LOG, DATABASE_LOG_INDEX, DATABASE_LOG_NOTE, LOCK];
+const FILES: [&str; 9] =
+    [ADMIN_TOKEN, ADMIN_ADDRESS, SNAPSHOT, KEYS, DATABASE, DATABASE_LOG, DATABASE_LOG_INDEX, DATABASE_LOG_NOTE, LOCK];
 
 /// A state directory that this process has to itself for as long as a clone of this lives. The kernel frees it when the
 /// process ends, however it does.

@@ -9,7 +9,7 @@ use tracing::{error, warn};
 
 use super::NodeError;
 use crate::control::identity::file_token::FileToken;
-use crate::control::last_good_snapshot;
+use crate::control::last_good_snapshot::{self, keys};
 use crate::control::manage::Origin;
 use crate::control::notes::Notes;
 use crate::control::state_dir::{ADMIN_TOKEN, StateDir};
@@ -99,5 +99,9 @@ fn origin(state: &StateDir) -> Result<Origin, NodeError> {
     })?;
     let deployments = deployed.len();
     error!(deployments, "{why}; the node serves the last good snapshot meanwhile, and refuses changes");
-    Ok(Origin::Snapshot { state: state.clone(), why, deployed })
+    let keys = keys::read(state.path());
+    if let Err(unknown) = &keys {
+        error!("the keys of consumers are not known, and APIs that ask for one take nobody: {unknown}");
+    }
+    Ok(Origin::Snapshot { state: state.clone(), why, deployed, keys: keys.ok() })
 }

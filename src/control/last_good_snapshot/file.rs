@@ -6,16 +6,17 @@
 //! was being written when the host failed, and is left out.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest::{Algorithm, Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::super::state_dir::{Existing, SNAPSHOT, write_whole};
+use super::chain::{self, End, sum};
 use crate::api::{Deployed, DeploymentId};
+use crate::control::state_dir::{Existing, SNAPSHOT, write_whole};
 
 /// The form that this program writes.
 const FORM: u32 = 3;
@@ -23,11 +24,6 @@ const FORM: u32 = 3;
 const FORM_OF_ONE_LINE: u32 = 2;
 /// The form before that one, which is still read: its checksum was SHA-1.
 const FORM_WITH_SHA1: u32 = 1;
-/// The most that is read: 100,000 deployments with targets of the usual length, or 4,000 with sixteen of the longest.
-const MAX_BYTES: u64 = 128 * 1024 * 1024;
-/// The length of later lines up to which the file is never replaced because of them.
-const MIN_CHANGES_BYTES: u64 = 64 * 1024;
-
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,19 +63,6 @@ struct Contents {
     end: End,
 }
 
-/// The end of a file that a line can be added to.
-#[derive(Clone, Debug)]
-struct End {
-    /// The checksum of the last line.
-    sum: String,
-    /// The length of the first line.
-    first_bytes: u64,
-    /// The length of the file.
-    bytes: u64,
-    /// False for a file of an earlier form, and for one whose last line is not whole: the next write replaces it.
-    takes_lines: bool,
-}
-
 /// Reads the file in a state directory.
 ///
 /// # Errors
@@ -94,16 +77,7 @@ fn contents(folder: &Path) -> Result<Contents, String> {
 }
 
 fn parse(path: &Path) -> Result<Contents, String> {
-    let failed = |error: io::Error| error.to_string();
-    if !fs::metadata(path).map_err(failed)?.is_file() {
-        return Err("it is not a regular file".to_owned());
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(MAX_BYTES.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("it is longer than {MAX_BYTES} bytes"));
-    }
+    let bytes = chain::read(path)?;
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
     let (mut deployed, mut end) = first(lines.next().unwrap_or_default())?;
     for (line, number) in lines.zip(2_u64..) {
@@ -163,13 +137,6 @@ fn apply(line: &[u8], deployed: &mut BTreeMap<DeploymentId, Deployed>, before: &
     Ok(End { sum, bytes: before.bytes.saturating_add(line.len() as u64), ..*before })
 }
 
-fn sum(algorithm: &'static Algorithm, before: &str, value: &impl Serialize) -> serde_json::Result<String> {
-    let mut context = Context::new(algorithm);
-    context.update(before.as_bytes());
-    context.update(&serde_json::to_vec(value)?);
-    Ok(context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 /// The file, to be kept up to date by one process.
 #[derive(Debug)]
 pub(super) struct SnapshotFile {
@@ -211,17 +178,8 @@ impl SnapshotFile {
     /// Adds a line; `None` if the file must be replaced instead.
     fn append(&self, before: &End, change: Change) -> io::Result<Option<End>> {
         let sum = sum(&SHA256, &before.sum, &change)?;
-        let mut line = serde_json::to_vec(&Line { sha256: sum.clone(), change })?;
-        line.push(b'\n');
-        let bytes = before.bytes.saturating_add(line.len() as u64);
-        let most = before.first_bytes.saturating_add(before.first_bytes.max(MIN_CHANGES_BYTES)).min(MAX_BYTES);
-        if !before.takes_lines || bytes > most {
-            return Ok(None);
-        }
-        let mut file = OpenOptions::new().append(true).open(&self.path)?;
-        file.write_all(&line)?;
-        file.sync_data()?;
-        Ok(Some(End { sum, bytes, ..*before }))
+        let line = serde_json::to_vec(&Line { sha256: sum.clone(), change })?;
+        before.append(&self.path, line, sum)
     }
 
     /// Writes the whole file, for its owner alone.
@@ -292,10 +250,8 @@ mod tests {
         for one in deployed.values_mut() {
             let digest = ContractDigest::of(b"a contract");
             one.contract = Some(ContractRef { digest, main: None, perspective: None, layout: Layout::OneSocket });
-            one.policies = serde_json::from_str(
-                r#"{"preserve_host":true,"channels":{"/a":{"validation":{"client_sends":"report"}}}}"#,
-            )
-            .unwrap();
+            one.policies =
+                serde_json::from_str(r#"{"preserve_host":true,"limits":{"idle_timeout_ms":"off"}}"#).unwrap();
         }
         SnapshotFile::open(folder.path()).write(deployed.clone()).unwrap();
         assert_eq!(read(folder.path()).unwrap(), deployed);

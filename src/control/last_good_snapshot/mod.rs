@@ -1,7 +1,9 @@
 //! The last good snapshot: a file in the state directory with every deployment as it was last committed, so that a node
 //! whose store is broken still starts and serves. A task writes what changed, at most once a second.
 
+mod chain;
 mod file;
+pub mod keys;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

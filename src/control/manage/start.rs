@@ -10,13 +10,15 @@ use tokio::sync::{Semaphore, mpsc};
 use super::change_context::DeployedSet;
 use super::credentials::entries;
 use super::health::Health;
-use super::store_thread::{Job, Receipts, Reopening, StoreThread, unavailable};
+use super::store_thread::{Job, Receipts, Reopening, StoreThread, take_up_keys, unavailable};
 use super::{Manager, QUEUE, Settings};
+use crate::api::consumers::ApplicationState;
 use crate::api::problem::Code;
 use crate::api::view::health::{StoreHealth, StoreState};
 use crate::api::{Deployed, DeploymentId, Environments, Problems};
 use crate::control::contracts::Contracts;
 use crate::control::identity::identities::Identities;
+use crate::control::last_good_snapshot::keys::KeyFile;
 use crate::control::publish::{Publisher, Receipt};
 use crate::control::state_dir::StateDir;
 use crate::control::store::Store;
@@ -37,6 +39,8 @@ pub enum Origin {
         why: StoreError,
         /// The deployments of the last good snapshot.
         deployed: BTreeMap<DeploymentId, Deployed>,
+        /// The last good keys; `None` if they are not known, and then no API that asks for a key takes anybody.
+        keys: Option<Vec<ApplicationState>>,
     },
 }
 
@@ -76,15 +80,16 @@ impl Manager {
         settings: Settings,
     ) -> Result<Started, Problems> {
         let identities = Identities::default();
-        let (store, reopening, deployed) = match origin {
+        let mut key_file = KeyFile::new(origin.state().path());
+        let (store, reopening, deployed, keys) = match origin {
             Origin::Store(store) => {
-                let deployed = store.deployed()?;
+                let (deployed, keys) = (store.deployed()?, store.application_states()?);
                 identities.replace(entries(store.credentials()?));
-                (Ok(store), None, deployed)
+                (Ok(store), None, deployed, take_up_keys(&mut key_file, &mut publisher, keys))
             }
-            Origin::Snapshot { state, why, deployed } => {
+            Origin::Snapshot { state, why, deployed, keys } => {
                 let reopening = Reopening::new(state, settings.reopen_every, &why);
-                (Err(why), reopening, deployed)
+                (Err(why), reopening, deployed, publisher.publish_all_keys(keys))
             }
         };
         let health = Health::new(match &store {
@@ -105,7 +110,8 @@ impl Manager {
             contracts: contracts.clone(),
             identities: identities.clone(),
             deployed: DeployedSet::new(deployed),
-            latest: Receipts { snapshot: receipt.clone(), keys: None },
+            key_file,
+            latest: Receipts { snapshot: receipt.clone(), keys },
             health: health.clone(),
         };
         thread.probe();

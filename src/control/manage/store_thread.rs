@@ -9,25 +9,27 @@ use rusqlite::Connection;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::Manager;
 use super::change_context::{ChangeContext, DeployedSet, Mode, Records};
 use super::credentials::entries;
 use super::health::Health;
 use super::process_control::ProcessControl;
+use crate::api::consumers::ApplicationState;
 use crate::api::problem::Code;
 use crate::api::view::health::{StoreHealth, StoreState};
 use crate::api::{Actor, Environments, Problems};
 use crate::config::units::show_duration;
 use crate::control::contracts::Contracts;
 use crate::control::identity::identities::Identities;
+use crate::control::last_good_snapshot::keys::KeyFile;
 use crate::control::publish::{ChangedApplication, Publisher, Receipt};
-use crate::control::state_dir::StateDir;
+use crate::control::state_dir::{KEYS, StateDir};
 use crate::control::store::audit::NewEntry;
 use crate::control::store::fault::StoreError;
 use crate::control::store::identities::{self, Credential};
-use crate::control::store::{Store, application_states};
+use crate::control::store::{self, Store, application_states};
 
 /// Work for the store's thread.
 pub(super) type Job = Box<dyn FnOnce(&mut StoreThread) + Send>;
@@ -46,6 +48,8 @@ pub(super) struct StoreThread {
     /// The tokens that let somebody in: replaced with every change of them, before it is answered.
     pub(super) identities: Identities,
     pub(super) deployed: DeployedSet,
+    /// The last good keys, which are written before a change of keys is committed.
+    pub(super) key_file: KeyFile,
     /// The receipts of the snapshot and of the keys that were published last.
     pub(super) latest: Receipts,
     pub(super) health: Health,
@@ -172,7 +176,13 @@ impl StoreThread {
         }
         match mode {
             Mode::Commit => {
-                transaction.commit()?;
+                if !applications.is_empty() {
+                    note_keys(&mut self.key_file, &transaction, &applications)?;
+                }
+                if let Err(error) = transaction.commit() {
+                    self.key_file.distrust();
+                    return Err(error.into());
+                }
                 store.committed();
             }
             Mode::DryRun => transaction.rollback()?,
@@ -316,6 +326,7 @@ impl StoreThread {
     /// Uses a store that has just been opened. Connections of deployments that the store holds unchanged are not touched.
     fn take_up(&mut self, mut store: Store) -> Result<(), StoreError> {
         let (deployed, credentials) = (store.deployed()?, store.credentials()?);
+        let keys = store.application_states()?;
         let is_other = deployed != *self.deployed.all();
         if is_other {
             let prepared = self.publisher.prepare_kept(&deployed);
@@ -324,6 +335,8 @@ impl StoreThread {
             self.latest.snapshot = self.publisher.publish().or(self.latest.snapshot.take());
         }
         self.identities.replace(entries(credentials));
+        let receipt = take_up_keys(&mut self.key_file, self.publisher.as_mut(), keys);
+        self.latest.keys = receipt.or(self.latest.keys.take());
         let deployments = self.deployed.all().len();
         info!(deployments, is_other, "the store is open: its deployments are active");
         let probed = store.probe();
@@ -339,6 +352,28 @@ pub(super) fn unavailable(why: &StoreError, reopening: Option<&Reopening>) -> Pr
         .map_or_else(String::new, |reopening| format!(" It is tried again every {}.", show_duration(reopening.every)));
     let detail = format!("What is deployed goes on as it was, and nothing else can be done: {why}.{again}");
     Problems::new(Code::STORE_UNAVAILABLE, detail)
+}
+
+/// Writes changed applications to the last good keys.
+fn note_keys(file: &mut KeyFile, connection: &Connection, changed: &[ChangedApplication]) -> Result<(), StoreError> {
+    let unusable = |error| store::unusable_file(KEYS, &error);
+    if file.append(changed).map_err(unusable)? {
+        return Ok(());
+    }
+    file.replace(&application_states::all(connection)?).map_err(unusable)
+}
+
+/// Takes up the keys that a store holds: they are published, and written to the last good keys.
+pub(super) fn take_up_keys(
+    file: &mut KeyFile,
+    publisher: &mut dyn Publisher,
+    keys: Vec<ApplicationState>,
+) -> Option<Receipt> {
+    // A store that can only be read may be beside a file that can only be read; the next change of keys writes it, or fails.
+    if let Err(error) = file.replace(&keys) {
+        warn!("{KEYS} cannot be written: {error}; a node that starts without its store knows older keys");
+    }
+    publisher.publish_all_keys(Some(keys))
 }
 
 /// The current time with the precision of the store: milliseconds.

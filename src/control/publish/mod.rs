@@ -70,6 +70,12 @@ pub trait Publisher: Send + 'static {
     /// since the last call. Called after the commit. Never fails.
     fn publish(&mut self) -> Option<Receipt>;
 
+    /// Sends every shard all keys, at the start and when the store could be opened after all; `None` for keys that are not known.
+    fn publish_all_keys(&mut self, all: Option<Vec<ApplicationState>>) -> Option<Receipt> {
+        drop(all);
+        None
+    }
+
     /// Sends every shard what the keys of these applications open from now on; the receipt tells when all know it. `None` if no
     /// shard has to know. Called after the commit. Never fails.
     fn publish_keys(&mut self, changed: Vec<ChangedApplication>) -> Option<Receipt> {

@@ -384,21 +384,22 @@ impl Store {
         let version: i32 = self.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         self.connection.pragma_update(None, "user_version", version)?;
         self.committed();
-        self.state.take_room().map_err(|error| match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full,
-            _ if state_dir::is_read_only(&error) => StoreError::ReadOnly,
-            _ => StoreError::Failed { why: error.to_string() },
-        })
+        self.state.take_room().map_err(|error| unusable_file("probe", &error))
+    }
+}
+
+/// A file of the state directory cannot be used.
+pub(super) fn unusable_file(name: &str, error: &io::Error) -> StoreError {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full,
+        _ if state_dir::is_read_only(error) => StoreError::ReadOnly,
+        _ => StoreError::Failed { why: format!("{name}: {error}") },
     }
 }
 
 /// The log cannot be looked at, or put aside.
 fn unusable_log(error: &io::Error) -> StoreError {
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full,
-        _ if state_dir::is_read_only(error) => StoreError::ReadOnly,
-        _ => StoreError::Failed { why: format!("ringway.db-wal: {error}") },
-    }
+    unusable_file("ringway.db-wal", error)
 }
 
 /// SQLite cannot make the files that it needs beside a store that was not closed.

@@ -107,7 +107,7 @@ async fn without_a_store_what_was_deployed_goes_on() {
     let why = StoreError::Broken { why: "page 3".to_owned() };
     let folder = node.end();
     let state = StateDir::take(folder.path()).unwrap();
-    let node = Node::with(folder, Origin::Snapshot { state, why, deployed: deployed.clone() });
+    let node = Node::with(folder, Origin::Snapshot { state, why, deployed: deployed.clone(), keys: None });
     assert_eq!(node.fake.in_force(), ["default/chat:1.0 @development #1 ws://a:9000 Created"]);
     let (manager, chat) = (&node.manager, key("default/chat:1.0"));
     let new = || of(json!({"name": "Chat", "version": "1.0", "targets": ["ws://a"]}));
@@ -141,7 +141,7 @@ async fn without_store(why: StoreError, harm: impl FnOnce(&Path)) -> Node {
     let folder = deployed().await.end();
     harm(folder.path());
     let state = StateDir::take(folder.path()).unwrap();
-    Node::with(folder, Origin::Snapshot { state, why, deployed: BTreeMap::new() })
+    Node::with(folder, Origin::Snapshot { state, why, deployed: BTreeMap::new(), keys: None })
 }
 
 #[tokio::test]
@@ -200,7 +200,7 @@ async fn a_manager_does_not_begin_with_what_the_publisher_refuses() {
     fake.with(|seen| seen.refuses = true);
     let folder = tempfile::tempdir().unwrap();
     let state = StateDir::take(folder.path()).unwrap();
-    let origin = Origin::Snapshot { state, why: StoreError::Full, deployed: BTreeMap::new() };
+    let origin = Origin::Snapshot { state, why: StoreError::Full, deployed: BTreeMap::new(), keys: None };
     let contracts = Contracts::of(folder.path());
     let started = super::Manager::start(origin, fake, contracts, super::environments(), super::settings());
     assert_eq!(started.unwrap_err().detail, "The publisher refuses.");
