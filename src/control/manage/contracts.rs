@@ -6,18 +6,20 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use rusqlite::Connection;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
+use super::Manager;
 use super::change_context::ChangeContext;
 use super::store_thread::{StoreThread, on_store_thread};
-use super::{Manager, deploy};
 use crate::api::problem::{Fault, Faults};
 use crate::api::{Change, ContractDigest, ContractRef, Definition, Problems, nearest};
 use crate::control::contracts::ContractFault;
 use crate::control::store::contracts::referenced;
+use crate::control::store::{apis, revisions};
 
 /// The time between two searches for contracts that nothing refers to.
 const TIDY_EVERY: Duration = Duration::from_secs(600);
@@ -80,6 +82,21 @@ fn known_paths(context: &ChangeContext<'_>, contract: &ContractRef) -> Result<BT
         .flat_map(|channels| channels.all().to_vec())
         .map(|channel| Arc::clone(&channel.path))
         .collect())
+}
+
+/// The contract of the revision that a change deploys or rolls back to; `None` if the revision has none.
+fn contract_of(connection: &Connection, change: &Change) -> Result<Option<ContractRef>, Problems> {
+    let (key, number) = match change {
+        Change::Deploy { api, revision, .. } => (api, *revision),
+        Change::Rollback { api, revision, .. } => (api, Some(*revision)),
+        _ => return Ok(None),
+    };
+    let Some(api) = apis::find(connection, key)? else { return Ok(None) };
+    let definition = match number {
+        Some(number) => revisions::find(connection, api.id, number)?.map(|revision| revision.definition),
+        None => Some(api.definition),
+    };
+    Ok(definition.and_then(|definition| definition.contract))
 }
 
 impl Manager {
@@ -159,8 +176,7 @@ impl StoreThread {
     /// The contracts of the revisions that changes deploy, without those that a deployment has already: these were read.
     fn undeployed_contracts(&mut self, changes: &[Change]) -> Vec<ContractRef> {
         let named = self.read(|reader| {
-            let contracts =
-                changes.iter().filter_map(|change| deploy::contract_of(reader.connection, change).transpose());
+            let contracts = changes.iter().filter_map(|change| contract_of(reader.connection, change).transpose());
             contracts.collect::<Result<Vec<_>, Problems>>()
         });
         let mut named = named.unwrap_or_default();

@@ -1,7 +1,5 @@
 //! Deploying, promoting and rolling back. Everything is validated first; nothing is deployed in part.
 
-use rusqlite::Connection;
-
 use super::change_context::{ChangeContext, Made};
 use super::deployments::{changed, existing, shown};
 use super::{Manager, apis as api_operations};
@@ -11,10 +9,8 @@ use crate::api::problem::{Code, Fault, Faults};
 use crate::api::request::{NewDeployment, OwnTargets, Promotion, Rollback};
 use crate::api::target;
 use crate::api::view::Status;
-use crate::api::{
-    Action, Actor, ApiKey, Change, Condition, ContractRef, Deployment, Lifecycle, Problems, Revision, TargetUrl,
-};
-use crate::control::store::apis::{self, ApiRow};
+use crate::api::{Action, Actor, ApiKey, Change, Condition, Deployment, Lifecycle, Problems, Revision, TargetUrl};
+use crate::control::store::apis::ApiRow;
 use crate::control::store::deployments::{self, DeploymentRow, NewRow};
 use crate::control::store::revisions;
 
@@ -90,21 +86,6 @@ pub(super) struct Wanted<'a> {
     pub(super) revision: Option<u64>,
     pub(super) targets: &'a OwnTargets,
     pub(super) status: Status,
-}
-
-/// The contract of the revision that a change deploys or rolls back to; `None` if the revision has none.
-pub(super) fn contract_of(connection: &Connection, change: &Change) -> Result<Option<ContractRef>, Problems> {
-    let (key, number) = match change {
-        Change::Deploy { api, revision, .. } => (api, *revision),
-        Change::Rollback { api, revision, .. } => (api, Some(*revision)),
-        _ => return Ok(None),
-    };
-    let Some(api) = apis::find(connection, key)? else { return Ok(None) };
-    let definition = match number {
-        Some(number) => revisions::find(connection, api.id, number)?.map(|revision| revision.definition),
-        None => Some(api.definition),
-    };
-    Ok(definition.and_then(|definition| definition.contract))
 }
 
 /// Deploys. Whether the API was not deployed there.
