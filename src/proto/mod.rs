@@ -4,7 +4,8 @@
 //! order:
 //!
 //! - the opening handshake (HTTP): [`head`] finds the end of a head, [`head_check`] refuses one that can never be right, `whole_head` gives a whole one to the parser, [`request`] reads the client's request and [`authority`] its
-//!   host, [`certificate_names`] says whether that fits the certificate, [`forward`] writes the upstream's request [`forwarded`] finds the client behind trusted proxies, [`via`] recognises a request that comes back, [`response`] verifies the upstream's answer, [`outward`] maps addresses in it, [`body`] is what follows one that is not a 101, [`content`] finds the content of a body in its framing, and [`refusal`] is the answer
+//!   host, [`certificate_names`] says whether that fits the certificate, [`credential`] finds the key that it presents in its headers and its
+//!   [`query`], [`forward`] writes the upstream's request [`forwarded`] finds the client behind trusted proxies, [`via`] recognises a request that comes back, [`response`] verifies the upstream's answer, [`outward`] maps addresses in it, [`body`] is what follows one that is not a 101, [`content`] finds the content of a body in its framing, and [`refusal`] is the answer
 //!   to a client that gets no 101. A balancer may send a [`proxy_header`] before the request. [`plain`] is for the few paths that
 //!   are answered without a WebSocket, and [`plain_body`] the body of such a request;
 //! - frames: [`frame`] reads one header, [`scan`] follows a stream of frames by their headers, [`reader`] also unmasks their
@@ -18,6 +19,7 @@ pub mod body;
 pub mod certificate_names;
 pub mod close;
 pub mod content;
+pub mod credential;
 pub mod extension;
 pub mod forward;
 pub mod forwarded;
@@ -29,6 +31,7 @@ pub mod outward;
 pub mod plain;
 pub mod plain_body;
 pub mod proxy_header;
+pub mod query;
 pub mod reader;
 pub mod refusal;
 pub mod request;

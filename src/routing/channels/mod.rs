@@ -11,7 +11,6 @@
 //! - Work is bounded by the head of the request and by constants, and does not depend on the number of channels.
 
 mod pattern;
-mod query;
 mod segment;
 mod spec;
 #[cfg(test)]
@@ -30,6 +29,7 @@ use self::tree::{MAX_SEGMENTS, MAX_VISITS, Tree};
 use self::value::{Broken, Value, Values};
 use super::path::{decoded, units};
 use crate::invariant::Invariant;
+use crate::proto::query;
 use crate::proto::request::is_of_handshake;
 
 /// The most channels of a table.

@@ -9,9 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::application::ApplicationId;
-
-/// The first characters of every key, by which people and programs recognise one.
-pub const KEY_PREFIX: &str = "rwk_";
+use crate::proto::credential::KEY_PREFIX;
 
 /// The characters after the prefix: 32 bytes in base64url (RFC 4648 section 5), without padding.
 const SECRET_CHARS: usize = 43;

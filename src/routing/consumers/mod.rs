@@ -13,6 +13,6 @@ mod table;
 
 pub use self::application::{ApiFamily, Application, ApplicationId, Plan, Subscription};
 pub use self::consumer::{Consumer, KeyHolder};
-pub use self::key::{KEY_PREFIX, Key, KeyHash, KeyId, UnixSeconds, key_text};
+pub use self::key::{Key, KeyHash, KeyId, UnixSeconds, key_text};
 pub use self::revoked::{Revocation, Revoked};
 pub use self::table::{FoundKey, KeyTable};

@@ -7,12 +7,15 @@ use crate::invariant::Invariant;
 
 /// The pairs of a query, decoded. A name that is not UTF-8 is left out: no contract has it. A value that is not, or whose
 /// encoding is malformed, is `None`.
-pub(super) fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Option<Cow<'_, str>>)> {
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs.filter_map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        Some((decoded(name)?, decoded(value)))
-    })
+pub fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Option<Cow<'_, str>>)> {
+    query.split('&').filter(|text| !text.is_empty()).filter_map(pair)
+}
+
+/// A pair, decoded; `None` if its name is not UTF-8 or malformed.
+#[must_use]
+pub fn pair(text: &str) -> Option<(Cow<'_, str>, Option<Cow<'_, str>>)> {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    Some((decoded(name)?, decoded(value)))
 }
 
 /// The decoded text; `None` if it is malformed.
