@@ -102,6 +102,7 @@ fn handshake(criterion: &mut Criterion) {
         subject: None,
         pseudonym: &pseudonym,
         extensions: Offer::AsTheClient,
+        consumer: None,
     };
     let mut out = Vec::with_capacity(4096);
     group.bench_function("find, parse and write for the upstream", |bencher| {

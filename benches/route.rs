@@ -68,6 +68,7 @@ fn route(n: u32, policy: &Arc<Policy>) -> Route {
         channels: None,
         unlisted_paths: Default::default(),
         checkers: None,
+        entry: None,
         policy: Arc::clone(policy),
     }
 }

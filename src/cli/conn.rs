@@ -86,6 +86,7 @@ fn list(args: &ListArgs, client: &Client, globals: &GlobalOptions) -> Result<(),
         "AGE",
         "MESSAGES UP/DOWN",
         "BYTES UP/DOWN",
+        "CONSUMER",
         "CHANNEL",
         "PATH",
         "ENDPOINT",
@@ -101,12 +102,22 @@ fn list(args: &ListArgs, client: &Client, globals: &GlobalOptions) -> Result<(),
             age(Duration::from_millis(it.age_ms)),
             format!("{}/{}", it.messages.from_client, it.messages.from_upstream),
             format!("{}/{}", it.bytes.from_client, it.bytes.from_upstream),
+            party(it),
             dash(&it.channel),
             it.path.clone(),
             dash(&it.endpoint),
         ]
     })?;
     if globals.output == Format::Table { report_drains(args, api.as_deref(), client) } else { Ok(()) }
+}
+
+/// The consumer, with the application whose key it presented.
+fn party(it: &Connection) -> String {
+    match (&it.consumer, &it.application) {
+        (None, _) => "-".to_owned(),
+        (Some(consumer), None) => consumer.clone(),
+        (Some(consumer), Some(application)) => format!("{consumer}/{application}"),
+    }
 }
 
 /// Reports the progress of each drain that is under way.

@@ -6,6 +6,7 @@ use rustls::{ClientConfig, ServerConfig};
 
 use crate::proto::certificate_names::CertificateNames;
 use crate::proto::via::ChainKey;
+use crate::routing::consumers::KeyTable;
 use crate::routing::settings::Settings;
 use crate::routing::snapshot::Snapshot;
 
@@ -17,6 +18,8 @@ pub struct ShardConfig {
     pub settings: Arc<Settings>,
     /// The routes.
     pub snapshot: Arc<Snapshot>,
+    /// The keys of consumers; `None` if they are not known, and no route that asks for a key takes anybody.
+    pub keys: Option<Arc<KeyTable>>,
     /// TLS configurations for clients, by the listener's index; `None`, or no entry, for plain text.
     pub tls: Vec<Option<ListenerTls>>,
     /// TLS configurations for upstreams, by [`trust`](crate::routing::route::UpstreamTls::trust). They hold sessions to
@@ -39,7 +42,14 @@ impl ShardConfig {
     /// A configuration without TLS, for a shard that never dials another Ringway.
     #[must_use]
     pub fn plain_text(settings: Arc<Settings>, snapshot: Arc<Snapshot>) -> Self {
-        Self { settings, snapshot, tls: Vec::new(), upstream_tls: Vec::new(), chain: ChainKey::new([0; 16]) }
+        Self {
+            settings,
+            snapshot,
+            keys: None,
+            tls: Vec::new(),
+            upstream_tls: Vec::new(),
+            chain: ChainKey::new([0; 16]),
+        }
     }
 
     /// The TLS configuration for clients of this listener; `None` for plain text.

@@ -18,6 +18,7 @@ use rustls::ClientConfig;
 
 use self::config::ListenerTls;
 use self::view::{ConnectionPage, Report};
+use crate::routing::consumers::{KeyTable, Revocation, Revoked};
 use crate::routing::route::RouteId;
 use crate::routing::settings::Settings;
 use crate::routing::snapshot::Snapshot;
@@ -30,6 +31,8 @@ pub enum Command {
     /// Make a snapshot and settings active. Tunnels whose route was removed, closed, or lost their endpoint are drained
     /// over the route's window; no other connection is touched.
     Activate(Box<Activation>),
+    /// Make a table of keys active, and end the connections that a change of them ends.
+    Keys(Box<KeyChange>),
     /// Report the shard's figures, and the counts of its routes.
     Report(Reply<Report>),
     /// List one page of the shard's connections.
@@ -56,6 +59,21 @@ pub struct Activation {
     pub done: Reply<()>,
 }
 
+/// A table of keys, with the rights that its predecessor gave and it does not.
+#[derive(Debug)]
+pub struct KeyChange {
+    /// The keys; `None` if they are not known. The sender keeps the table before it until every shard has this one, so that no
+    /// shard frees a whole table.
+    pub keys: Option<Arc<KeyTable>>,
+    /// The number of the table: a later one has a greater one. A table older than the active one is not made active, and
+    /// what it revokes is ended all the same.
+    pub number: u64,
+    /// The rights that the change takes away.
+    pub revoked: Arc<Revoked>,
+    /// Called once this shard has the table, or a newer one, and has begun to end the connections.
+    pub done: Reply<()>,
+}
+
 /// Takes a shard's reply, on the shard's thread: the callback must not block. A shard that has ended drops it uncalled.
 pub struct Reply<T>(Box<dyn FnOnce(T) + Send>);
 
@@ -77,8 +95,8 @@ impl<T> fmt::Debug for Reply<T> {
     }
 }
 
-/// The reason why Ringway ends a connection that neither side has ended: a change of its API, an operator's request, or
-/// the shutdown of the process.
+/// The reason why Ringway ends a connection that neither side has ended: a change of its API or of its consumer's rights, an
+/// operator's request, or the shutdown of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The process shuts down.
@@ -93,8 +111,23 @@ pub enum Cause {
     Redeployed,
     /// The API has its messages checked now, and this connection uses an extension that hides them.
     Validated,
+    /// The key that the client was admitted with was revoked.
+    Revoked,
+    /// The key that the client was admitted with has expired.
+    Expired,
+    /// The subscription that the client was admitted by was ended or closed.
+    Unsubscribed,
     /// An operator closed the connection.
     Closed,
+}
+
+impl From<Revocation> for Cause {
+    fn from(revocation: Revocation) -> Self {
+        match revocation {
+            Revocation::Key => Self::Revoked,
+            Revocation::Subscription => Self::Unsubscribed,
+        }
+    }
 }
 
 impl Cause {
@@ -108,6 +141,9 @@ impl Cause {
             Self::Blocked => "blocked",
             Self::Redeployed => "redeployed",
             Self::Validated => "validated",
+            Self::Revoked => "key_revoked",
+            Self::Expired => "key_expired",
+            Self::Unsubscribed => "subscription_closed",
             Self::Closed => "closed_by_operator",
         }
     }
@@ -121,6 +157,9 @@ impl Cause {
             Self::Blocked => ": API blocked",
             Self::Redeployed => ": API has another target",
             Self::Validated => ": messages are checked now",
+            Self::Revoked => ": key revoked",
+            Self::Expired => ": key expired",
+            Self::Unsubscribed => ": subscription closed",
             Self::Closed => ": closed by an operator",
         }
     }

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::tally::Tally;
 use crate::engine::Figures;
+use crate::routing::consumers::Consumer;
 use crate::routing::route::{RouteId, RouteLabels};
 
 /// One page of a shard's connections.
@@ -32,6 +33,8 @@ pub struct ConnectionView {
     pub path: Box<str>,
     /// The labels of the route; `None` before there is a route.
     pub labels: Option<Arc<RouteLabels>>,
+    /// The consumer that the client was admitted as; `None` for an anonymous one.
+    pub consumer: Option<Arc<Consumer>>,
     /// The path of the channel, as the contract has it; `None` without a channel.
     pub channel: Option<Arc<str>>,
     /// The target of the endpoint that is tried or connected, as the operator wrote it; `None` before.

@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use super::scalar;
 use super::units::{self, Optional};
 use crate::api::PolicyValues;
-use crate::api::policy::CheckedBytes;
+use crate::api::policy::{AuthMode, CheckedBytes, CredentialPlaces, KeyCookie, KeyHeader, KeyQuery};
 use crate::engine::keepalive::KeepAlive;
 use crate::engine::socket_options::{Buffers, SocketOptions};
 use crate::invariant::Invariant;
 use crate::proto::head::{HeadLimits, MAX_LINES};
+use crate::routing::origins::Origins;
 use crate::routing::route::UnlistedPaths;
 use crate::routing::validation::{CheckMode, OnViolation, OverLimit};
 
@@ -279,6 +280,13 @@ impl LimitArgs {
             insecure_allow_missing_accept: false,
             upstream_server_name: Optional(None),
             unlisted_paths: UnlistedPaths::default(),
+            origins: Origins::Any,
+            auth_mode: AuthMode::None,
+            credentials_in: CredentialPlaces::default(),
+            key_header: KeyHeader::default(),
+            key_query: KeyQuery::default(),
+            key_cookie: KeyCookie::default(),
+            forward_identity: false,
             connect_timeout: self.connect_timeout,
             idle_timeout: self.idle_timeout,
             ping_interval: self.ping_interval,

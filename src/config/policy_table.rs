@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeSeed, Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::api::policy::POLICIES;
+use crate::api::policy::{POLICIES, PolicyValue};
 use crate::api::{PolicyLayer, PolicyValues};
 
 /// A group of policies.
@@ -30,6 +30,14 @@ pub struct Validation;
 
 impl Group for Validation {
     const PREFIX: &'static str = "validation.";
+}
+
+/// The policies `auth.*`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Auth;
+
+impl Group for Auth {
+    const PREFIX: &'static str = "auth.";
 }
 
 /// The policies `channels.*`.
@@ -72,6 +80,37 @@ impl<G: Group> Serialize for PolicyTable<G> {
 impl<'de, G: Group> Deserialize<'de> for PolicyTable<G> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_map(TableVisitor(PhantomData))
+    }
+}
+
+/// A policy outside the groups that an environment names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LonePolicy<T>(pub Option<T>);
+
+impl<T> Default for LonePolicy<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: Clone> LonePolicy<T> {
+    /// The environment's own value, or the node's.
+    #[must_use]
+    pub fn completed(&self, node: &T) -> Self {
+        Self(Some(self.0.as_ref().unwrap_or(node).clone()))
+    }
+}
+
+impl<T: PolicyValue> Serialize for LonePolicy<T> {
+    fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
+        self.0.as_ref().map(PolicyValue::to_json).serialize(into)
+    }
+}
+
+impl<'de, T: PolicyValue> Deserialize<'de> for LonePolicy<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(from)?;
+        T::from_json(&value).map(|value| Self(Some(value))).map_err(D::Error::custom)
     }
 }
 

@@ -75,7 +75,7 @@ pub trait Transport {
     /// The time of this turn.
     fn now(&self) -> Time;
 
-    /// The wall clock, for the validity of certificates only: it may jump.
+    /// The wall clock, for the validity of certificates and keys only: it may jump.
     fn wall_clock(&self) -> SystemTime;
 
     /// Receives the bytes that have come, as many as fit into `into`, which must not be empty.

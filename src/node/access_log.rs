@@ -1,5 +1,6 @@
 //! Writes the connections' records to the log, on a thread of its own: standard error may block, a shard must not.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -19,8 +20,8 @@ use crate::routing::consumers::KeyHolder;
 use crate::routing::policy::Tolerance;
 use crate::routing::route::RouteLabels;
 
-/// The time between two warnings about the same loop.
-const LOOP_PAUSE: Duration = Duration::from_secs(60);
+/// The time between two warnings about the same loop, or the same address.
+const WARNING_PAUSE: Duration = Duration::from_secs(60);
 
 /// Starts the writer, which ends after the last shard.
 ///
@@ -29,7 +30,7 @@ const LOOP_PAUSE: Duration = Duration::from_secs(60);
 pub(super) fn start(reader: JournalReader) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("journal".to_owned()).spawn(move || {
         let mut reported = 0;
-        let mut loops = RepeatLimit::new(LOOP_PAUSE);
+        let (mut loops, mut guesses) = (RepeatLimit::new(WARNING_PAUSE), RepeatLimit::new(WARNING_PAUSE));
         for batch in &reader.batches {
             for record in &batch {
                 write(record);
@@ -39,6 +40,9 @@ pub(super) fn start(reader: JournalReader) -> std::io::Result<JoinHandle<()>> {
                 }
                 if record.end == End::Refused(Refusal::LOOP_DETECTED) {
                     warn_of_loop(record, &mut loops);
+                }
+                if record.end == End::Refused(Refusal::TOO_MANY_INVALID_CREDENTIALS) {
+                    warn_of_guesses(record, &mut guesses);
                 }
             }
             report_lost(&reader, &mut reported);
@@ -59,6 +63,16 @@ fn warn_of_loop(record: &Record, loops: &mut RepeatLimit<Option<Arc<RouteLabels>
         environment = record.labels.as_ref().map(|labels| &*labels.environment),
         requests,
         "the target leads back to Ringway: a request that it had forwarded came to it again, and was refused with 508"
+    );
+}
+
+/// Warns of an address that keeps sending credentials that are not valid, once in a while for each address.
+fn warn_of_guesses(record: &Record, guesses: &mut RepeatLimit<IpAddr>) {
+    let Some(requests) = guesses.count(&record.peer.ip(), Instant::now()) else { return };
+    warn!(
+        client = %record.peer.ip(),
+        requests,
+        "an address sends many credentials that are not valid: its requests get 429 (too-many-invalid-credentials)"
     );
 }
 

@@ -147,6 +147,7 @@ impl ControlPlane {
         InitialConfig {
             settings: Arc::clone(&self.settings),
             snapshot: self.outlet.snapshot(),
+            keys: None,
             upstream_tls: self.upstream_tls.clone(),
         }
     }

@@ -22,6 +22,7 @@ use crate::engine::socket_options::SocketOptions;
 use crate::proto::refusal;
 use crate::proto::via::ChainKey;
 use crate::proxy::journal::Kept;
+use crate::routing::consumers::KeyTable;
 use crate::routing::settings::Settings;
 use crate::routing::snapshot::Snapshot;
 use crate::tls::client::ClientTls;
@@ -59,6 +60,8 @@ pub(super) struct Listener {
 pub(super) struct InitialConfig {
     pub(super) settings: Arc<Settings>,
     pub(super) snapshot: Arc<Snapshot>,
+    /// The keys of consumers; `None` if they are not known.
+    pub(super) keys: Option<Arc<KeyTable>>,
     /// The TLS of upstream connections, by [`trust`](crate::routing::route::UpstreamTls::trust).
     pub(super) upstream_tls: Vec<ClientTls>,
 }
@@ -120,7 +123,7 @@ impl BoundDataPlane {
         reread: Receiver<()>,
     ) -> Result<RunningDataPlane, NodeError> {
         let Self { plan, addresses, inlets } = self;
-        let InitialConfig { settings, snapshot, upstream_tls } = initial;
+        let InitialConfig { settings, snapshot, keys, upstream_tls } = initial;
         let tls_of = |listener: &Listener| listener.tls.as_ref().map(|(_, served)| certificates::for_shards(served));
         let tls: Vec<_> = plan.listeners.iter().map(tls_of).collect();
         let chain = chain_key()?;
@@ -134,7 +137,7 @@ impl BoundDataPlane {
         };
         let shards = RunningShards::start(&start, inlets, events, move || {
             let upstream_tls = upstream_tls.iter().map(ClientTls::for_shard).collect();
-            ShardConfig { settings, snapshot, tls, upstream_tls, chain }
+            ShardConfig { settings, snapshot, keys, tls, upstream_tls, chain }
         })?;
         watch_certificates(plan.listeners, &addresses, reread, shards.senders())?;
         Ok(RunningDataPlane { shards, capacity: plan.capacity })

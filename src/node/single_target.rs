@@ -150,8 +150,12 @@ impl Prepared {
             let watched = Arc::clone(&snapshot);
             runtime.handle().spawn(endpoints::watch::run(move || Arc::clone(&watched)));
         }
-        let initial =
-            InitialConfig { settings: Arc::new(settings), snapshot, upstream_tls: trust.into_iter().collect() };
+        let initial = InitialConfig {
+            settings: Arc::new(settings),
+            snapshot,
+            keys: None,
+            upstream_tls: trust.into_iter().collect(),
+        };
         Ok(Self {
             data_plane,
             parts: Parts {
@@ -246,6 +250,7 @@ fn relay(upstream: Upstream, addresses: Arc<AddressCell>, policy: Arc<Policy>) -
         channels: None,
         unlisted_paths: Default::default(),
         checkers: None,
+        entry: None,
         policy,
     }
 }
@@ -257,6 +262,7 @@ fn settings(options: &Options) -> Settings {
         trusted_proxies: options.trusted_proxies.clone(),
         proxy_protocol: vec![options.proxy_protocol.clone()],
         strict_sni_host: options.strict_sni_host,
+        max_invalid_credentials: None,
         plain: PlainPaths { health: options.health_path.clone() },
     }
 }

@@ -22,6 +22,10 @@ pub const MESSAGE_TOO_BIG: u16 = 1009;
 pub const SERVICE_RESTART: u16 = 1012;
 /// A gateway received an invalid response from the server behind it (IANA's registry of close codes).
 pub const BAD_GATEWAY: u16 = 1014;
+/// A client is not authenticated, or no longer (IANA's registry of close codes).
+pub const UNAUTHORIZED: u16 = 3000;
+/// A client is authenticated and must not do what it wants (IANA's registry of close codes).
+pub const FORBIDDEN: u16 = 3003;
 
 impl Violation {
     /// The close code for the peer that broke the rule (RFC 6455 section 7.4.1).

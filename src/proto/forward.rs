@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
 use super::accept::Key;
 use super::head::write_line;
 use super::request::Request;
@@ -24,6 +26,19 @@ pub struct Via<'a> {
     pub pseudonym: &'a Pseudonym,
     /// The extensions that the upstream is offered.
     pub extensions: Offer,
+    /// The consumer that the upstream is told of.
+    pub consumer: Option<ConsumerNames<'a>>,
+}
+
+/// The names that an upstream is told of the consumer whose key the client presented. They may hold any characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsumerNames<'a> {
+    /// The consumer.
+    pub consumer: &'a str,
+    /// The application.
+    pub application: &'a str,
+    /// The plan.
+    pub plan: &'a str,
 }
 
 /// The extensions that an upstream is offered.
@@ -36,8 +51,8 @@ pub enum Offer {
     Nothing,
 }
 
-/// The header with the subject of the client's certificate. Only Ringway writes it: one from a client is dropped, even
-/// from a trusted peer.
+/// The header with the subject of the client's certificate. Only Ringway writes headers whose names begin with `Ringway-`: those
+/// from a client are dropped, even from a trusted peer.
 pub const CLIENT_SUBJECT: &str = "Ringway-Client-Subject";
 
 /// Appends the part of the head that differs between the endpoints of a route: the request line and `Host`. `base_path`
@@ -79,6 +94,11 @@ pub fn write_fields(request: &Request<'_>, via: &Via<'_>, out: &mut Vec<u8>) {
     if let Some(subject) = via.subject {
         write_line(CLIENT_SUBJECT, subject.as_bytes(), out);
     }
+    if let Some(ConsumerNames { consumer, application, plan }) = via.consumer {
+        write_encoded("Ringway-Consumer: ", consumer, out);
+        write_encoded("Ringway-Application: ", application, out);
+        write_encoded("Ringway-Plan: ", plan, out);
+    }
     out.extend(b"\r\n");
 }
 
@@ -87,6 +107,16 @@ pub fn replace_key(fields: &mut [u8], key: &Key) {
     for (to, from) in fields.iter_mut().skip(BEFORE_KEY.len()).zip(key) {
         *to = *from;
     }
+}
+
+/// Appends a line whose value has only visible ASCII characters: all others, and `%`, are percent-encoded.
+fn write_encoded(start: &str, value: &str, out: &mut Vec<u8>) {
+    const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
+    out.extend(start.as_bytes());
+    for part in utf8_percent_encode(value, ENCODED) {
+        out.extend(part.as_bytes());
+    }
+    out.extend(b"\r\n");
 }
 
 /// True if a header is dropped because it tells an upstream who the client is. A client that may set such headers can
@@ -101,7 +131,7 @@ fn is_dropped(name: &str, trusted: bool) -> bool {
     let is_twin = name.bytes().any(|byte| !byte.is_ascii_alphanumeric() && byte != b'-');
     let plain = |char: char| if char.is_ascii_alphanumeric() { char.to_ascii_lowercase() } else { '-' };
     let name: String = name.chars().map(plain).collect();
-    if name.eq_ignore_ascii_case(CLIENT_SUBJECT) {
+    if name.starts_with("ringway-") {
         return true;
     }
     let is_claim = name == "x-real-ip" || name.starts_with("x-forwarded-");

@@ -19,6 +19,9 @@ pub struct Refusal {
 /// Seconds after which a client that was refused for lack of capacity may try again.
 pub const RETRY_AFTER_SECS: &str = "5";
 
+/// Seconds after which the invalid credentials of an address are forgotten.
+pub const CREDENTIALS_RETRY_AFTER_SECS: &str = "60";
+
 /// The most characters of a name that a response has.
 const MAX_NAME_CHARS: usize = 128;
 
@@ -55,7 +58,14 @@ refusals! {
     QUERY_INVALID = 400 "query-invalid" "A query parameter has a value that the contract of the API does not allow.";
     HEADER_MISSING = 400 "header-missing" "The request lacks a header that the contract of the API requires.";
     HEADER_INVALID = 400 "header-invalid" "A header has a value that the contract of the API does not allow.";
+    CREDENTIAL_MULTIPLE = 400 "credential-multiple" "The request has more than one credential (RFC 6750 section 2): send one, in one place.";
+    CREDENTIAL_IN_QUERY = 400 "credential-in-query" "The query holds a key, and the API takes none there: send it in a header or as a subprotocol, and replace the key, because queries are logged and kept on the way.";
     TLS_EXPECTED = 400 "tls-expected" "This port speaks TLS: connect with wss:// or https://.";
+    CREDENTIAL_MISSING = 401 "credential-missing" "The API needs a key, and the request has none in a place where the API takes one.";
+    CREDENTIAL_INVALID = 401 "credential-invalid" "The key is not valid here.";
+    CERTIFICATE_REQUIRED = 403 "certificate-required" "The API needs a client certificate, and the connection has none.";
+    NOT_SUBSCRIBED = 403 "not-subscribed" "The key is valid, and its application has no open subscription to the API.";
+    ORIGIN_NOT_ALLOWED = 403 "origin-not-allowed" "The API takes no connections from pages of this origin (RFC 6455 section 10.2).";
     ROUTE_NOT_FOUND = 404 "route-not-found" "Nothing is served at this path.";
     CHANNEL_NOT_FOUND = 404 "channel-not-found" "The API has no channel at this path.";
     PARAMETER_INVALID = 404 "parameter-invalid" "A parameter of the path has a value that the contract of the API does not allow.";
@@ -67,6 +77,7 @@ refusals! {
     UPGRADE_REQUIRED = 426 "upgrade-required" "This address speaks WebSocket only: the request has no \"Upgrade: websocket\" (RFC 6455 section 4.2.1). A library that polls first has a switch: see docs/libraries.md of Ringway.";
     VERSION_UNSUPPORTED = 426 "version-unsupported" "Only version 13 of the WebSocket protocol is spoken (RFC 6455 section 4.4).";
     TOO_MANY_FROM_ADDRESS = 429 "too-many-from-address" "Too many connections from this address.";
+    TOO_MANY_INVALID_CREDENTIALS = 429 "too-many-invalid-credentials" "Too many requests from this address had a credential that is not valid.";
     HEAD_TOO_LARGE = 431 "head-too-large" "The request head is longer than the limit.";
     HEAD_TOO_MANY_LINES = 431 "head-too-many-lines" "The request has more header lines than the limit.";
     UPSTREAM_UNREACHABLE = 502 "upstream-unreachable" "The upstream refused the connection or could not be reached.";
@@ -146,11 +157,14 @@ impl Refusal {
         out.extend(b"Content-Type: application/problem+json\r\nCache-Control: no-store\r\n");
         write_close(self.status, out);
         match self.status {
+            401 | 403 => self.write_challenge(out),
             405 => out.extend(b"Allow: GET\r\n"),
             426 => out.extend(b"Sec-WebSocket-Version: 13\r\n"),
             429 | 503 => {
+                let is_of_credentials = *self == Self::TOO_MANY_INVALID_CREDENTIALS;
+                let seconds = if is_of_credentials { CREDENTIALS_RETRY_AFTER_SECS } else { RETRY_AFTER_SECS };
                 out.extend(b"Retry-After: ");
-                out.extend(RETRY_AFTER_SECS.as_bytes());
+                out.extend(seconds.as_bytes());
                 out.extend(b"\r\n");
             }
             _ => {}
@@ -159,6 +173,20 @@ impl Refusal {
         out.extend(document.len().to_string().as_bytes());
         out.extend(b"\r\n\r\n");
         out.extend(document.as_bytes());
+    }
+
+    /// Appends the challenge of a refusal that is about a credential (RFC 6750 section 3). A request without one is told no error.
+    fn write_challenge(&self, out: &mut Vec<u8>) {
+        let error = match *self {
+            Self::CREDENTIAL_MISSING => "",
+            Self::CREDENTIAL_INVALID => ", error=\"invalid_token\"",
+            Self::NOT_SUBSCRIBED => ", error=\"insufficient_scope\"",
+            // Another credential would not help.
+            _ => return,
+        };
+        out.extend(b"WWW-Authenticate: Bearer realm=\"ringway\"");
+        out.extend(error.as_bytes());
+        out.extend(b"\r\n");
     }
 }
 
@@ -184,6 +212,8 @@ pub(super) fn reason_phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
         400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",

@@ -170,12 +170,19 @@ impl<'a> Response<'a> {
         if names.all(|name| Some(name) == chosen) { Ok(chosen) } else { Err(Refusal::UPSTREAM_PROTOCOL) }
     }
 
-    /// Appends the client's 101: the accept value of its own key if it sent one, the upstream's other headers with addresses as the client knows
-    /// them, and `lines`, each with its line end.
-    pub fn write_switching(&self, accept: Option<&Accept>, outward: &Outward<'_>, lines: &[u8], out: &mut Vec<u8>) {
+    /// Appends the client's 101: the accept value of its own key if it sent one, the upstream's other headers with addresses as the
+    /// client knows them, the upstream's subprotocol or `fallback` if it chose none, and `lines`, each with its line end.
+    pub fn write_switching(
+        &self,
+        accept: Option<&Accept>,
+        fallback: Option<&[u8]>,
+        outward: &Outward<'_>,
+        lines: &[u8],
+        out: &mut Vec<u8>,
+    ) {
         write_switching_head(accept, out);
         self.write_end_to_end(&["sec-websocket-accept", "content-length", PROTOCOL, EXTENSIONS], outward, out);
-        if let Ok(Some(chosen)) = self.chosen_protocol() {
+        if let Some(chosen) = self.chosen_protocol().ok().flatten().or(fallback) {
             write_line("Sec-WebSocket-Protocol", chosen, out);
         }
         let mut agreed = Vec::new();

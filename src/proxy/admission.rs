@@ -1,10 +1,12 @@
-//! The limits of the whole process: the number of connections, in all and from one address.
+//! The limits of the whole process: the number of connections, in all and from one address, and of invalid credentials.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::invalid_credentials::InvalidCredentials;
+use super::network::network_of;
 use crate::proto::refusal::Refusal;
 
 /// The counts of connections, shared by all shards. Changed when a connection is accepted and when it ends, never for a
@@ -14,6 +16,7 @@ pub struct Admission {
     max_connections: u64,
     connections: AtomicU64,
     per_address: Option<PerAddress>,
+    invalid_credentials: InvalidCredentials,
 }
 
 /// The counts by address. The connections of an address are spread over all shards, so exact counts need one table. Off
@@ -40,7 +43,12 @@ impl Admission {
     #[must_use]
     pub fn new(max_connections: u64, max_per_address: Option<u64>) -> Self {
         let per_address = max_per_address.map(|max| PerAddress { max, counts: Mutex::default() });
-        Self { max_connections, connections: AtomicU64::new(0), per_address }
+        Self {
+            max_connections,
+            connections: AtomicU64::new(0),
+            per_address,
+            invalid_credentials: InvalidCredentials::default(),
+        }
     }
 
     /// The number of connections now.
@@ -83,6 +91,11 @@ impl Admission {
         if admitted { Ok(()) } else { Err(Refusal::TOO_MANY_FROM_ADDRESS) }
     }
 
+    /// The invalid credentials of each address.
+    pub(super) fn invalid_credentials(&self) -> &InvalidCredentials {
+        &self.invalid_credentials
+    }
+
     /// Removes a connection from its address's count. Call only after [`enter_address`](Self::enter_address).
     pub fn leave_address(&self, peer: IpAddr) {
         if let Some(per_address) = &self.per_address {
@@ -110,17 +123,6 @@ impl PerAddress {
             if *count == 0 {
                 counts.remove(&key);
             }
-        }
-    }
-}
-
-/// The key of an address in the counts. One subscriber has a whole IPv6 /64, so that its addresses count as one.
-fn network_of(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        v4 @ IpAddr::V4(_) => v4,
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The context of one step: the network, and the memory that all connections of a shard use in turn.
 
 use super::admission::Admission;
+use super::holders::Holders;
 use super::inspection::Inspection;
 use super::routes::{RouteSlot, Routes};
 use crate::command::config::ShardConfig;
@@ -22,6 +23,8 @@ pub(super) struct Context<'a, T> {
     pub(super) config: &'a ShardConfig,
     pub(super) admission: &'a Admission,
     pub(super) routes: &'a mut Routes,
+    /// The connections that were admitted with a key.
+    pub(super) holders: &'a mut Holders,
     /// The connection's route, or [`RouteSlot::NONE`].
     pub(super) route: RouteSlot,
     /// The index of the listener that accepted the connection.

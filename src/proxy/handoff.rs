@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustls::ProtocolVersion;
 
+use super::entry_fault::EntryFault;
 use crate::engine::{Socket, Time};
 use crate::proto::accept::Accept;
 use crate::proto::body::Body;
@@ -65,12 +66,22 @@ pub(super) struct NotTaken {
     pub(super) channel: Option<Arc<Channel>>,
     /// The name in the contract that the refusal is about.
     pub(super) name: Option<Arc<str>>,
+    /// The fault of the client's credential or origin.
+    pub(super) fault: Option<EntryFault>,
 }
 
 impl From<Refusal> for NotTaken {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, channel: None, name: None }
+        Self { refusal, channel: None, name: None, fault: None }
     }
+}
+
+/// From `handshake`: the party that a request was authenticated as.
+#[derive(Debug)]
+pub(super) struct Authenticated {
+    pub(super) consumer: Arc<Consumer>,
+    /// When the credential expires, by the clock at the handshake: a jump of the wall clock moves no connection's end.
+    pub(super) expires_at: Option<Time>,
 }
 
 /// From `handshake`: a request that was admitted.
@@ -79,8 +90,8 @@ pub(super) struct Accepted {
     pub(super) client: Socket,
     /// The path of the request, for the record.
     pub(super) path: Box<str>,
-    /// The consumer that the request was authenticated as; `None` for an anonymous one.
-    pub(super) consumer: Option<Arc<Consumer>>,
+    /// The party that the request was authenticated as; `None` for an anonymous one.
+    pub(super) consumer: Option<Authenticated>,
     /// The channel; `None` if the route has none, or the path is none and passes.
     pub(super) channel: Option<Arc<Channel>>,
     pub(super) origin: Origin,
@@ -164,6 +175,8 @@ pub(super) struct Asked {
     pub(super) client_path: Box<str>,
     /// The client's `Host`, if the upstream is sent it.
     pub(super) host: Option<Box<str>>,
+    /// The subprotocol that the client is answered if the upstream chooses none.
+    pub(super) fallback_protocol: Option<&'static str>,
 }
 
 impl Asked {
@@ -177,6 +190,7 @@ impl Asked {
             route: Arc::clone(&self.route),
             client_path: std::mem::take(&mut self.client_path),
             host: self.host.take(),
+            fallback_protocol: self.fallback_protocol,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::admit::admit;
+use super::authenticate::{self, Client, Forwarded};
 use super::context::Context;
 use super::gather::Gather;
 use super::handoff::{Accepted, Asked, Identity, NotTaken, Onward, Origin, PlainAsked, ToUpstream};
@@ -12,7 +13,8 @@ use crate::engine::{Next, Received, Socket, Time, Transport};
 use crate::invariant::Invariant;
 use crate::proto::accept;
 use crate::proto::authority::Authority;
-use crate::proto::forward::{self, Offer, Via};
+use crate::proto::credential;
+use crate::proto::forward::{self, ConsumerNames, Offer, Via};
 use crate::proto::forwarded;
 use crate::proto::head_check::{HeadCheck, HeadKind};
 use crate::proto::plain::{self, PlainRequest};
@@ -22,6 +24,7 @@ use crate::proto::response::Expected;
 use crate::proto::via::Pseudonym;
 use crate::proto::{head, response};
 use crate::routing::balance::Tries;
+use crate::routing::consumers::{Consumer, KeyHolder};
 use crate::routing::route::{Route, Service};
 use crate::routing::settings::Settings;
 use crate::routing::snapshot::Found;
@@ -141,7 +144,7 @@ impl Handshake {
     }
 
     /// Judges a whole head in four steps: parse, route, admit, forward.
-    fn judge<T>(
+    fn judge<T: Transport>(
         &self,
         head: &[u8],
         early: &[u8],
@@ -151,9 +154,10 @@ impl Handshake {
         if let Some(outcome) = self.plain(head, early, cx)? {
             return Ok((None, outcome));
         }
-        let request = self.parse(head, cx)?;
+        let mut request = self.parse(head, cx)?;
         let settings = &cx.config.settings;
-        let named = Some(forwarded::client(self.peer, &request.end_to_end, |ip| settings.trusts(ip)));
+        let client = forwarded::client(self.peer, &request.end_to_end, |ip| settings.trusts(ip));
+        let named = Some(client);
         let path = recorded_path(request.path_and_query);
         let found = cx.config.snapshot.find(cx.listener, request.host, request.path_and_query);
         let Some(found) = found else { return Ok((named, Outcome::NotFound(path))) };
@@ -162,7 +166,8 @@ impl Handshake {
         if found.route.service == Service::Relay && pseudonym.is_in(via_lines(&request)) {
             return not_taken(path, Refusal::LOOP_DETECTED.into());
         }
-        let admitted = match admit(found.route, found.rest, &request) {
+        let client = Client { address: client.ip(), certificate: self.subject() };
+        let admitted = match admit(found.route, found.rest, &request, client, cx) {
             Ok(admitted) => admitted,
             Err(why) => return not_taken(path, why),
         };
@@ -171,15 +176,20 @@ impl Handshake {
             return not_taken(path, Refusal::KEY_MISSING.into());
         }
         let key = accept::key_from(nonce);
+        let entry = found.route.entry.as_deref();
+        let without_key = authenticate::take_key_out(entry, &mut request, found.rest);
         let onward = match found.route.service {
             Service::Relay => {
                 let channel = admitted.channel.as_ref().map_or("", |channel| &channel.path);
                 let is_checked = found.route.check_of(channel).is_some();
                 let offer = if is_checked { Offer::Nothing } else { Offer::AsTheClient };
-                let via = Via { extensions: offer, ..self.via(&key, pseudonym, settings) };
-                self.to_upstream(&request, &found, &via, head, early)
+                let consumer =
+                    admitted.consumer.as_ref().filter(|_| entry.is_some_and(|rules| rules.forwards_identity));
+                let consumer = consumer.and_then(|party| names(&party.consumer));
+                let via = Via { extensions: offer, consumer, ..self.via(&key, pseudonym, settings) };
+                self.to_upstream(&request, &found, without_key, &via, head.len(), early)
             }
-            Service::Echo => to_echo(&request, found.route, early),
+            Service::Echo => to_echo(&request, found.route, without_key.fallback_protocol, early),
         };
         let origin = origin_of(&request, found.route);
         let accepted = Accepted {
@@ -216,11 +226,12 @@ impl Handshake {
         &self,
         request: &Request<'_>,
         found: &Found<'_>,
+        without_key: Forwarded<'_>,
         via: &Via<'_>,
-        head: &[u8],
+        head_len: usize,
         early: &[u8],
     ) -> Onward {
-        let mut fields = Vec::with_capacity(head.len().saturating_add(512));
+        let mut fields = Vec::with_capacity(head_len.saturating_add(512));
         forward::write_fields(request, via, &mut fields);
         let expected = Expected::new(request, accept::accept_for(via.key));
         let expected = if via.extensions == Offer::Nothing { expected.offering_nothing() } else { expected };
@@ -233,6 +244,7 @@ impl Handshake {
             route: Arc::clone(found.route),
             client_path: request.path_and_query.strip_suffix(found.rest).expected_or_default().into(),
             host: found.route.preserve_host.then(|| request.host.as_str().into()),
+            fallback_protocol: without_key.fallback_protocol,
         };
         let host = asked.host.clone();
         Onward::Upstream(ToUpstream {
@@ -240,7 +252,7 @@ impl Handshake {
             tries: Tries::default(),
             dialled: 0,
             connect_left: found.route.policy.timeouts.connect,
-            rest: found.rest.into(),
+            rest: without_key.rest.into(),
             host,
             fields,
         })
@@ -269,11 +281,23 @@ impl Handshake {
             client: self.peer.ip(),
             scheme: if self.identity.is_some() { "https" } else { "http" },
             trusted: settings.trusts(self.peer.ip()),
-            subject: self.identity.as_ref().and_then(|identity| identity.subject.as_deref()),
+            subject: self.subject(),
             pseudonym,
             extensions: Offer::AsTheClient,
+            consumer: None,
         }
     }
+
+    /// The subject of the client's verified certificate.
+    fn subject(&self) -> Option<&str> {
+        self.identity.as_ref()?.subject.as_deref()
+    }
+}
+
+/// The names of the consumer that an upstream is told.
+fn names(consumer: &Consumer) -> Option<ConsumerNames<'_>> {
+    let KeyHolder { application, plan, .. } = consumer.key_holder()?;
+    Some(ConsumerNames { consumer: &application.consumer, application: &application.name, plan: &plan.name })
 }
 
 /// The `Via` lines of a request.
@@ -282,9 +306,9 @@ fn via_lines<'r>(request: &'r Request<'_>) -> impl Iterator<Item = &'r [u8]> {
 }
 
 /// Writes the client's 101: nobody else is asked.
-fn to_echo(request: &Request<'_>, route: &Arc<Route>, early: &[u8]) -> Onward {
+fn to_echo(request: &Request<'_>, route: &Arc<Route>, fallback_protocol: Option<&'static str>, early: &[u8]) -> Onward {
     let mut answer = Vec::with_capacity(256);
-    let protocol = request.protocols.first().copied();
+    let protocol = request.protocols.first().copied().or(fallback_protocol.map(str::as_bytes));
     let accept = request.key.map(accept::accept_for);
     response::write_switching(accept.as_ref(), protocol, &route.answer_lines, &mut answer);
     Onward::Echo { route: Arc::clone(route), answer, early: early.to_vec() }
@@ -310,9 +334,9 @@ fn refused(bytes: &[u8], refusal: Refusal) -> Outcome {
     Outcome::Refused(head::requested_path(bytes).map(recorded_path).unwrap_or_default(), refusal)
 }
 
-/// The path for the record, without the query: queries carry tokens.
+/// The path for the record, without the query and without keys: queries carry tokens.
 fn recorded_path(path_and_query: &str) -> Box<str> {
     let path = path_and_query.split('?').next().expected_or_default();
     // The request target is ASCII: any cut is between characters.
-    path.get(..MAX_RECORDED_PATH).unwrap_or(path).into()
+    credential::redacted(path.get(..MAX_RECORDED_PATH).unwrap_or(path)).into()
 }

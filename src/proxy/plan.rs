@@ -65,15 +65,21 @@ fn close_reason(cause: Cause) -> &'static str {
         Cause::Blocked => "API was blocked",
         Cause::Redeployed => "API was redeployed",
         Cause::Validated => "messages are checked now",
+        Cause::Revoked => "revoked",
+        Cause::Expired => "expired",
+        Cause::Unsubscribed => "subscription closed",
         Cause::Closed => "closed by an operator",
     }
 }
 
 /// The close frame for a client whose connection is drained. The client of a redeployed API may reconnect at once, and
-/// is served by another target, or without the extension that hid its messages (1012, IANA's registry of close codes).
+/// is served by another target, or without the extension that hid its messages (1012, IANA's registry of close codes). One
+/// whose key has ended needs another key (3000, Unauthorized), one whose subscription has ended a subscription (3003, Forbidden).
 pub(super) fn drain_close(cause: Cause) -> CloseFrame {
     let code = match cause {
         Cause::Redeployed | Cause::Validated => close::SERVICE_RESTART,
+        Cause::Revoked | Cause::Expired => close::UNAUTHORIZED,
+        Cause::Unsubscribed => close::FORBIDDEN,
         Cause::Shutdown | Cause::Undeployed | Cause::Stopped | Cause::Blocked | Cause::Closed => close::GOING_AWAY,
     };
     CloseFrame { code, reason: close_reason(cause) }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustls::ProtocolVersion;
 
 use super::end::{End, SideRecord};
+use super::entry_fault::EntryFault;
 use super::handoff::Origin;
 use crate::engine::Time;
 use crate::proto::refusal::Refusal;
@@ -61,7 +62,7 @@ pub struct Record {
     pub tolerated: Tolerance,
 }
 
-/// More about the end of a connection: no part of a query, of a header or of a message.
+/// More about the end of a connection: no part of a query, of a message, or of a header but an `Origin` that is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// The upstream's answer is no HTTP/1.1 head: its first bytes, escaped.
@@ -70,6 +71,8 @@ pub enum Note {
     BodyCut(&'static str),
     /// The name of what the request lacks, or has wrong, in the API's contract.
     ContractName(Arc<str>),
+    /// The reason why the client may not enter.
+    Entry(EntryFault),
 }
 
 impl fmt::Display for Note {
@@ -78,6 +81,7 @@ impl fmt::Display for Note {
             Self::UpstreamSaid(shown) => write!(f, "the upstream's answer begins with: {shown}"),
             Self::BodyCut(reason) => write!(f, "the body of the upstream's answer was cut off: {reason}"),
             Self::ContractName(name) => write!(f, "in the contract: {}", name.escape_debug()),
+            Self::Entry(fault) => fault.fmt(f),
         }
     }
 }
@@ -96,7 +100,8 @@ impl Record {
     /// True if the record causes a warning, whatever the log shows of connections.
     #[must_use]
     pub fn is_notable(&self) -> bool {
-        self.upstream_unverified || self.end == End::Refused(Refusal::LOOP_DETECTED)
+        let is_odd = matches!(self.end, End::Refused(Refusal::LOOP_DETECTED | Refusal::TOO_MANY_INVALID_CREDENTIALS));
+        self.upstream_unverified || is_odd
     }
 }
 
@@ -145,6 +150,8 @@ impl Dials {
 #[derive(Debug, Default)]
 pub(super) struct Details {
     pub(super) consumer: Option<Arc<Consumer>>,
+    /// When the consumer's key expires.
+    pub(super) expires_at: Option<Time>,
     pub(super) channel: Option<Arc<Channel>>,
     pub(super) note: Option<Note>,
     pub(super) tolerated: Tolerance,

@@ -218,7 +218,9 @@ impl Upgrade {
         }
         let agreed = response.verify(&self.onward.asked.expected)?;
         let asked = &self.onward.asked;
-        response.write_switching(asked.accept.as_ref(), &outward, &asked.route.answer_lines, &mut answer);
+        let fallback = asked.fallback_protocol.map(str::as_bytes);
+        let lines = &asked.route.answer_lines;
+        response.write_switching(asked.accept.as_ref(), fallback, &outward, lines, &mut answer);
         Ok(Verdict::Switched(agreed, answer))
     }
 

@@ -11,6 +11,7 @@ use super::addresses::AddressCell;
 use super::balance::budget::RetryReserve;
 use super::balance::health::EndpointHealth;
 use super::channels::Channels;
+use super::entry::EntryRules;
 use super::policy::Policy;
 use super::target::Target;
 use super::validation::{ChannelCheck, Checkers};
@@ -75,6 +76,8 @@ pub struct Route {
     pub unlisted_paths: UnlistedPaths,
     /// The rules of its channels' messages; `None` if no message is checked.
     pub checkers: Option<Arc<Checkers>>,
+    /// The rules of who may enter; `None` if everybody may.
+    pub entry: Option<Arc<EntryRules>>,
 }
 
 /// The treatment of paths that are none of a route's channels.
@@ -194,6 +197,7 @@ impl Route {
             retries: _,
             pseudonym: _,
             checkers,
+            entry,
         } = self;
         // One contract gives one table for as long as a route has it.
         let are_same_channels = match (channels, &other.channels) {
@@ -205,6 +209,7 @@ impl Route {
             && (service, preserve_host, answer_lines) == (&other.service, &other.preserve_host, &other.answer_lines)
             && *policy == other.policy
             && are_same_channels
+            && *entry == other.entry
             && *unlisted_paths == other.unlisted_paths
             && checkers.as_ref().map(Arc::as_ptr) == other.checkers.as_ref().map(Arc::as_ptr)
             && endpoints.len() == other.endpoints.len();
@@ -267,6 +272,7 @@ impl Route {
             channels: None,
             unlisted_paths: UnlistedPaths::default(),
             checkers: None,
+            entry: None,
         }
     }
 }

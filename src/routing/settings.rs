@@ -22,6 +22,8 @@ pub struct Settings {
     pub proxy_protocol: Vec<Vec<IpNet>>,
     /// Refuses a request whose `Host` is not the name that its client asked TLS for, whatever the certificate covers.
     pub strict_sni_host: bool,
+    /// The invalid credentials that an IPv4 address or IPv6 /64 may send in a minute before it is told so; `None` for any number.
+    pub max_invalid_credentials: Option<u32>,
     /// The paths of every listener that Ringway answers itself.
     pub plain: PlainPaths,
 }

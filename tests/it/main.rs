@@ -3,6 +3,7 @@
 //!
 //! Test modules import nothing from each other: whatever two of them need is in [`harness`].
 
+mod auth;
 mod cli;
 mod docs;
 mod engine;

@@ -124,6 +124,7 @@ pub(crate) fn random(seed: u64) -> Scene {
         operator: None,
         failover: None,
         revised: None,
+        keys: None,
         channels: Some(Plan { first, later, asks }),
     }
 }

@@ -15,6 +15,7 @@ use crate::channels;
 use crate::echo;
 use crate::failover;
 use crate::flow::{Flow, flow, nonces_in};
+use crate::keys;
 use crate::net::Line;
 use crate::operator::check as operator;
 use crate::peer::Peer;
@@ -47,6 +48,7 @@ pub(crate) fn check(world: &World) -> Result<Vec<Record>, String> {
     }
     operator::run(world, &by_connection)?;
     failover::run(world)?;
+    keys::run(world, &by_connection)?;
     Ok(records)
 }
 
@@ -107,6 +109,7 @@ fn in_time(world: &World, index: usize, client: &Peer, upstream: &Peer) -> Resul
         last = last.max(operator.watch.seen[index].closing_at.unwrap_or(0));
     }
     let bound = world.bound();
+    last = last.max(keys::last_change(world, gone));
     ensure(gone <= last + bound, || format!("lived until {gone}, nothing happened after {last}, bound {bound}"))
 }
 
@@ -353,6 +356,8 @@ fn ends(world: &World, index: usize, record: &Record, client: &Peer, upstream: &
         }
         End::Drained(cause) if world.operator.is_some() => return operator::ended(world, index, cause),
         End::Drained(Cause::Shutdown) => world.drained_at.is_some(),
+        // The rules of keys are looked at for all connections together.
+        End::Drained(Cause::Revoked | Cause::Expired | Cause::Unsubscribed) => world.scene.keys.is_some(),
         End::Refused(_)
         | End::Unannounced(_)
         | End::Declined

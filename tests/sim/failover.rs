@@ -174,6 +174,7 @@ pub(crate) fn random(seed: u64) -> Scene {
         failover: Some(targets),
         revised: None,
         channels: None,
+        keys: None,
     }
 }
 

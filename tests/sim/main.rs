@@ -6,6 +6,7 @@
 //! - [`failover`] is a route with several endpoints that fail;
 //! - [`plain`] is plain HTTP beside the handshakes;
 //! - [`channels`] is a route with the channels of a contract;
+//! - [`keys`] is a route that asks for keys, which are revoked and expire;
 //! - [`plan`] is all that a run depends on; [`scene`] and [`script`] generate it from a seed, [`check`] has the rules that every run must keep;
 //! - `RINGWAY_SIM_SEEDS=n` runs n seeds, `RINGWAY_SIM_SEED=n` runs one and tells what happens in it.
 
@@ -19,6 +20,7 @@ mod flow;
 #[path = "../it/harness/framing.rs"]
 mod framing;
 mod inspected;
+mod keys;
 mod named;
 mod net;
 mod operator;
@@ -46,6 +48,7 @@ const OPERATOR_SEEDS: u64 = 2_500;
 const FAILOVER_SEEDS: u64 = 10_000;
 const PLAIN_SEEDS: u64 = 1_000;
 const CHANNELS_SEEDS: u64 = 2_000;
+const KEY_SEEDS: u64 = 1_500;
 
 /// The ends that the seeds must reach: otherwise they prove too little.
 const EVERY_END: [&str; 32] = [
@@ -158,6 +161,17 @@ const EVERY_CHANNELS_END: [&str; 14] = [
     "drained",
 ];
 
+/// The ends that the seeds with keys must reach.
+const EVERY_KEYS_END: [&str; 7] = [
+    "refused: credential-missing",
+    "refused: credential-invalid",
+    "refused: not-subscribed",
+    "drained: key revoked",
+    "drained: key expired",
+    "drained: subscription closed",
+    "closed by client",
+];
+
 fn run(scene: Scene, trace: bool) -> Result<Vec<Record>, String> {
     if trace {
         eprintln!("{:#?}", scene.settings.policy.timeouts);
@@ -237,4 +251,9 @@ fn c5_every_seed_keeps_every_promise_of_plain_requests() {
 #[test]
 fn every_seed_keeps_every_promise_while_the_channels_of_its_route_change() {
     run_all(channels::random, CHANNELS_SEEDS, &EVERY_CHANNELS_END);
+}
+
+#[test]
+fn every_seed_keeps_every_promise_of_keys() {
+    run_all(keys::random, KEY_SEEDS, &EVERY_KEYS_END);
 }

@@ -10,6 +10,7 @@ use ringway::routing::validation::Validation;
 
 use crate::channels;
 use crate::failover::Target;
+use crate::keys::KeyPlan;
 use crate::net::{DialPlan, NetPlan};
 use crate::operator::{Ask, Plan};
 use crate::peer::PeerPlan;
@@ -93,6 +94,8 @@ pub(crate) struct Scene {
     pub(crate) revised: Option<(u64, Validation)>,
     /// The channels of the one route. Without, it takes every path.
     pub(crate) channels: Option<channels::Plan>,
+    /// The keys that the one route asks for, and what happens to them. Without them it asks for none.
+    pub(crate) keys: Option<Arc<KeyPlan>>,
 }
 
 pub(crate) fn client_address(connection: usize) -> SocketAddr {

@@ -47,6 +47,7 @@ pub(crate) fn settings(timeouts: Timeouts) -> Settings {
         trusted_proxies: Vec::new(),
         proxy_protocol: Vec::new(),
         strict_sni_host: false,
+        max_invalid_credentials: None,
         plain: PlainPaths::default(),
     }
 }
@@ -150,6 +151,7 @@ pub(crate) fn random(seed: u64) -> Scene {
         failover: None,
         revised: None,
         channels: None,
+        keys: None,
     };
     // By chance of its own: what goes on in plain text is as it was.
     let mut scene = crate::tls::scene::encrypted(scene, style, &mut Rng::new(seed.wrapping_mul(0x9E6C_63D0_876A_3F6B)));

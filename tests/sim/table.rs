@@ -33,6 +33,12 @@ fn termination(cause: Cause, told: Told) -> (u16, &'static str) {
         Cause::Redeployed => (1001, "API was redeployed"),
         Cause::Validated if told == Told::Client => (1012, "messages are checked now"),
         Cause::Validated => (1001, "messages are checked now"),
+        Cause::Revoked if told == Told::Client => (3000, "revoked"),
+        Cause::Revoked => (1001, "revoked"),
+        Cause::Expired if told == Told::Client => (3000, "expired"),
+        Cause::Expired => (1001, "expired"),
+        Cause::Unsubscribed if told == Told::Client => (3003, "subscription closed"),
+        Cause::Unsubscribed => (1001, "subscription closed"),
         Cause::Closed => (1001, "closed by an operator"),
     }
 }

@@ -51,6 +51,7 @@ pub fn settings() -> Settings {
         trusted_proxies: Vec::new(),
         proxy_protocol: Vec::new(),
         strict_sni_host: false,
+        max_invalid_credentials: None,
         plain: PlainPaths::default(),
     }
 }

@@ -1,4 +1,4 @@
-//! Everything that follows from the table of policies in [`super`].
+//! Everything that follows from the table of policies in [`super`], and values that are words.
 
 /// Makes of the table: a layer ([`PolicyLayer`](super::PolicyLayer)), the values of all policies
 /// ([`PolicyValues`](super::PolicyValues)), and their handling by name.
@@ -87,3 +87,32 @@ macro_rules! policies {
     };
 }
 pub(super) use policies;
+
+/// Makes a policy's value of a word out of a few.
+macro_rules! words {
+    ($Type:ty, $form:literal, [$($word:literal => $value:expr),+]) => {
+        impl PolicyValue for $Type {
+            const FORM: &'static str = $form;
+
+            fn from_json(value: &Value) -> Result<Self, Fault> {
+                match value.as_str() {
+                    $(Some($word) => Ok($value),)+
+                    Some(_) => Err(Fault::new("value", format!("it must be {}", Self::FORM))),
+                    None => Err(Fault::new("type", format!("it must be {}", Self::FORM))),
+                }
+            }
+
+            fn to_json(&self) -> Value {
+                $(if *self == $value {
+                    return $word.into();
+                })+
+                Value::Null
+            }
+
+            fn schema() -> ObjectBuilder {
+                ObjectBuilder::new().schema_type(Type::String).enum_values(Some([$($word),+]))
+            }
+        }
+    };
+}
+pub(super) use words;

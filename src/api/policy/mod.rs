@@ -30,9 +30,11 @@
 //! Requests, their schema, documents, `--policy`, the export, the store and `api show --effective` follow from the table.
 //! docs/decisions/0011 counts the files.
 
+mod auth;
 mod channels;
 mod effective;
 mod macros;
+mod origins;
 mod server_name;
 mod tree;
 mod unlisted_paths;
@@ -43,6 +45,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+pub use self::auth::{AuthMode, CredentialPlaces, KeyCookie, KeyHeader, KeyQuery};
 pub use self::channels::{MAX_CHANNELS, Policies, channel_name, check};
 pub use self::effective::{Effective, EffectivePolicy, Source};
 use self::macros::policies;
@@ -52,6 +55,8 @@ pub use self::validation::CheckedBytes;
 pub use self::value::PolicyValue;
 use super::problem::Fault;
 use super::units::{LossCode, Optional};
+use crate::proto::credential::Place;
+use crate::routing::origins::{Origin, Origins};
 use crate::routing::route::UnlistedPaths;
 use crate::routing::validation::{CheckMode, OnViolation, OverLimit};
 
@@ -107,6 +112,31 @@ policies! {
     /// without a contract has no channels, and every path goes to its upstream.
     "channels.unlisted_paths" unlisted_paths: UnlistedPaths, NextHandshake;
 
+    /// The pages that may connect, by the origin that their browser sends: `any`, `same-host` for pages of the host that is asked for,
+    /// or a list of exact origins such as `https://app.example.com`. A client that sends no origin is no browser, and passes.
+    "origins" origins: Origins, NextHandshake;
+
+    /// The credential that a client must have: `none`, `key` for the key of an application that subscribes to the API, or `mtls` for a
+    /// certificate that the listener has verified.
+    "auth.mode" auth_mode: AuthMode, NextHandshake;
+
+    /// The places of a request that a key is taken from: some of `header`, `query`, `subprotocol` and `cookie`. With `cookie` the
+    /// policy `origins` must be a list.
+    "auth.credentials_in" credentials_in: CredentialPlaces, NextHandshake;
+
+    /// The header that holds a key, beside `Authorization: Bearer`.
+    "auth.key_header" key_header: KeyHeader, NextHandshake;
+
+    /// The parameter of the query that holds a key.
+    "auth.key_query" key_query: KeyQuery, NextHandshake;
+
+    /// The cookie that holds a key.
+    "auth.key_cookie" key_cookie: KeyCookie, NextHandshake;
+
+    /// Tells the upstream the consumer, application and plan of the client's key in `Ringway-Consumer`, `Ringway-Application` and
+    /// `Ringway-Plan`.
+    "auth.forward_identity" forward_identity: bool, NextHandshake;
+
     /// From the first dial to an established upstream connection, over all its addresses.
     "limits.connect_timeout_ms" connect_timeout: Duration, NextHandshake;
 
@@ -154,6 +184,28 @@ impl PolicyLayer {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// The fault of policies of one layer that do not fit each other, with the name of the policy. A browser sends the cookies of a
+    /// host with the handshake of any page, so the pages must be known where a cookie is a credential.
+    #[must_use]
+    pub fn misfit(&self) -> Option<(&'static str, Fault)> {
+        let takes_cookies = self.credentials_in.as_ref().is_some_and(|places| places.has(Place::Cookie));
+        let are_listed = self.origins.as_ref().is_some_and(lists_pages);
+        (takes_cookies && !are_listed).then(|| ("auth.credentials_in", Fault::new("cookie-origins", COOKIE_ORIGINS)))
+    }
+}
+
+/// The rule about cookies, for people.
+pub const COOKIE_ORIGINS: &str = "with `cookie`, `origins` must be a list of exact origins without `null`: browsers send cookies with \
+     the handshakes of all pages";
+
+/// True if pages are told apart well enough for a cookie to be a credential. Any page can have the origin `null`.
+#[must_use]
+pub fn lists_pages(origins: &Origins) -> bool {
+    match origins {
+        Origins::Listed(listed) => !listed.iter().any(Origin::is_null),
+        Origins::Any | Origins::SameHost => false,
     }
 }
 

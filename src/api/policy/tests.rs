@@ -4,10 +4,14 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{CheckedBytes, Effective, MAX_CHANNELS, POLICIES, Policies, PolicyLayer, PolicyTree, PolicyValues, Source};
+use super::{
+    AuthMode, CheckedBytes, CredentialPlaces, Effective, KeyCookie, KeyHeader, KeyQuery, MAX_CHANNELS, POLICIES,
+    Policies, PolicyLayer, PolicyTree, PolicyValues, Source,
+};
 use crate::api::problem::Faults;
 use crate::api::units::Optional;
 use crate::api::written::Written;
+use crate::routing::origins::Origins;
 use crate::routing::route::UnlistedPaths;
 use crate::routing::validation::{CheckMode, OnViolation, OverLimit};
 
@@ -20,6 +24,13 @@ pub(in crate::api) fn defaults() -> PolicyValues {
         insecure_allow_missing_accept: false,
         upstream_server_name: Optional(None),
         unlisted_paths: UnlistedPaths::Refuse,
+        origins: Origins::Any,
+        auth_mode: AuthMode::None,
+        credentials_in: CredentialPlaces::default(),
+        key_header: KeyHeader::default(),
+        key_query: KeyQuery::default(),
+        key_cookie: KeyCookie::default(),
+        forward_identity: false,
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Optional(Some(Duration::from_secs(3600))),
         ping_interval: Optional(None),
@@ -178,6 +189,17 @@ fn an_unknown_name_is_answered_with_the_nearest() {
 }
 
 #[test]
+fn a_cookie_is_a_credential_only_for_pages_that_are_listed() {
+    let auth = json!({ "credentials_in": ["header", "cookie"] });
+    for origins in [json!(null), json!("any"), json!("same-host"), json!(["https://a.test", "null"])] {
+        let faults = checked(json!({ "auth": auth, "origins": origins })).unwrap_err();
+        assert_eq!(faults, [("policies.auth.credentials_in".to_owned(), "cookie-origins".to_owned())], "{origins}");
+    }
+    assert!(checked(json!({ "auth": auth, "origins": ["https://a.test"] })).is_ok());
+    assert!(checked(json!({ "auth": { "credentials_in": ["header", "query"] } })).is_ok());
+}
+
+#[test]
 fn a_policy_is_put_into_a_tree_and_taken_out_by_its_name() {
     let mut written = PolicyTree::default();
     written.put("limits.idle_timeout_ms", Some(json!(1)));
@@ -201,6 +223,18 @@ fn any_layer() -> impl Strategy<Value = BTreeMap<&'static str, Value>> {
             let name = POLICIES[place].name;
             let value = match name {
                 "preserve_host" | "insecure_allow_missing_key" | "insecure_allow_missing_accept" => json!(flag),
+                "auth.forward_identity" => json!(flag),
+                "auth.mode" => json!(if flag { "key" } else { "mtls" }),
+                "auth.credentials_in" => {
+                    if flag {
+                        json!(["query"])
+                    } else {
+                        json!(["header", "query"])
+                    }
+                }
+                "auth.key_header" | "auth.key_query" | "auth.key_cookie" => json!(format!("x-{number}")),
+                "origins" if flag => json!("same-host"),
+                "origins" => json!([format!("https://a{number}.test")]),
                 "limits.idle_timeout_ms" | "limits.ping_interval_ms" | "abnormal_close_code" if flag => json!("off"),
                 "abnormal_close_code" => json!(3000 + number),
                 "channels.unlisted_paths" => json!(if flag { "pass" } else { "refuse" }),

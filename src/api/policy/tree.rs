@@ -90,6 +90,9 @@ impl Written<Policies> for PolicyTree {
                 policies.channels.insert(path.into(), layer);
             }
         }
+        if let Some((name, fault)) = policies.layer.misfit() {
+            own.add(format!("{field}.{name}"), fault);
+        }
         faults.join(own).then_some(policies)
     }
 
@@ -222,6 +225,7 @@ fn objects(is_in: fn(&Policy) -> bool, of_channel: Option<&Schema>) -> ObjectBui
 /// The description of a group of policies.
 fn description(group: &str) -> Option<&'static str> {
     match group {
+        "auth" => Some("The credentials of the API's clients."),
         "channels" => Some(
             "The channels of the API's contract. By its path, a channel has policies of its own, which decide over the API's.",
         ),

@@ -4,36 +4,9 @@ use serde_json::Value;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 
 use super::PolicyValue;
+use super::macros::words;
 use crate::api::problem::Fault;
 use crate::routing::validation::{CheckMode, OnViolation, OverLimit};
-
-/// Makes a policy's value of a word out of a few.
-macro_rules! words {
-    ($Type:ty, $form:literal, [$($word:literal => $value:expr),+]) => {
-        impl PolicyValue for $Type {
-            const FORM: &'static str = $form;
-
-            fn from_json(value: &Value) -> Result<Self, Fault> {
-                match value.as_str() {
-                    $(Some($word) => Ok($value),)+
-                    Some(_) => Err(Fault::new("value", format!("it must be {}", Self::FORM))),
-                    None => Err(Fault::new("type", format!("it must be {}", Self::FORM))),
-                }
-            }
-
-            fn to_json(&self) -> Value {
-                $(if *self == $value {
-                    return $word.into();
-                })+
-                Value::Null
-            }
-
-            fn schema() -> ObjectBuilder {
-                ObjectBuilder::new().schema_type(Type::String).enum_values(Some([$($word),+]))
-            }
-        }
-    };
-}
 
 words!(CheckMode, "`off`, `report` or `enforce`", [
     "off" => CheckMode::Off,

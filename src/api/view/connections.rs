@@ -23,6 +23,17 @@ pub struct Connection {
     pub api: Option<String>,
     /// The environment; null before the request was routed.
     pub environment: Option<String>,
+    /// The consumer that the client was admitted as, or the subject of its certificate; null for an anonymous client.
+    #[serde(default)]
+    #[schema(examples("acme"))]
+    pub consumer: Option<String>,
+    /// The application whose key the client presented; null without one.
+    #[serde(default)]
+    #[schema(examples("desk"))]
+    pub application: Option<String>,
+    /// The id of that key; null without one.
+    #[serde(default)]
+    pub key_id: Option<u64>,
     /// The channel of the API's contract, as its path is written there; null without one.
     #[schema(examples("/rooms/{roomId}"))]
     pub channel: Option<String>,

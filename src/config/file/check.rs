@@ -46,6 +46,9 @@ pub(super) fn check(document: &Document<'_>, written: Written) -> Result<Configu
         let upstream_server_name =
             server_name(&mut findings, &option.key("upstream_tls").key("server_name"), &environment.upstream_tls);
         let policies = policies(environment, upstream_server_name);
+        if let Some((policy, fault)) = policies.misfit() {
+            findings.add(&policy.split('.').fold(option, |option, key| option.key(key)), fault.message);
+        }
         made.push(Environment { name, external, internal, hosts, variables, policies, upstream_tls });
     }
     // Indices are only right if no environment was left out.
@@ -67,6 +70,7 @@ pub(super) fn check(document: &Document<'_>, written: Written) -> Result<Configu
         resolver: written.resolver.iter().map(|Server(address)| *address).collect(),
         drain_window: written.drain_window,
         strict_sni_host: written.strict_sni_host,
+        max_invalid_credentials: written.auth.max_invalid_per_minute.0.map(count),
         health_path: written.health_path.as_ref().map(|HttpPath(path)| path.clone()),
         policies: written.policies(),
         limits,
@@ -76,11 +80,23 @@ pub(super) fn check(document: &Document<'_>, written: Written) -> Result<Configu
     })
 }
 
+/// A count, as far as it can be counted.
+fn count(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 /// The policies that an environment names.
 fn policies(written: &written::Environment, upstream_server_name: Option<Optional<UpstreamServerName>>) -> PolicyLayer {
-    let checked = written.validation.0.clone();
+    let (checked, auth) = (written.validation.0.clone(), written.auth.0.clone());
     PolicyLayer {
         upstream_server_name,
+        origins: written.origins.0.clone(),
+        auth_mode: auth.auth_mode,
+        credentials_in: auth.credentials_in,
+        key_header: auth.key_header,
+        key_query: auth.key_query,
+        key_cookie: auth.key_cookie,
+        forward_identity: auth.forward_identity,
         check_client_sends: checked.check_client_sends,
         check_client_receives: checked.check_client_receives,
         on_violation: checked.on_violation,

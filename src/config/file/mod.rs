@@ -67,6 +67,8 @@ pub struct Configuration {
     pub drain_window: Duration,
     /// Refuses a request whose `Host` is not the name that its client asked TLS for, whatever the certificate covers.
     pub strict_sni_host: bool,
+    /// The invalid credentials that a client's address may send in a minute before it is told so; `None` for any number.
+    pub max_invalid_credentials: Option<u32>,
     /// The path of every listener of the data plane that says whether the node takes new clients.
     pub health_path: Option<PlainPath>,
     /// Limits of the process.

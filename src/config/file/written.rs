@@ -11,10 +11,11 @@ use crate::api::PolicyValues;
 use crate::config::contract_source::ContractSource;
 use crate::config::limits::LimitArgs;
 use crate::config::log::LogArgs;
-use crate::config::policy_table::{self, PolicyTable};
+use crate::config::policy_table::{self, LonePolicy, PolicyTable};
 use crate::config::scalar::{self, CpuList, HttpPath, Listen, Network, Secret, Server};
 use crate::config::tls::ClientCertArg;
 use crate::config::units::{LossCode, Optional};
+use crate::routing::origins::Origins;
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -31,6 +32,7 @@ pub(super) struct Written {
     pub(super) health_path: Option<HttpPath>,
     pub(super) contracts: Contracts,
     pub(super) admin: Admin,
+    pub(super) auth: Auth,
     pub(super) metrics: Metrics,
     pub(super) log: LogArgs,
     pub(super) limits: LimitArgs,
@@ -54,6 +56,12 @@ pub(super) struct Admin {
     pub(super) token_file: Option<PathBuf>,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Auth {
+    pub(super) max_invalid_per_minute: Optional<u64>,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Metrics {
@@ -70,6 +78,8 @@ pub(super) struct Environment {
     pub(super) variables: BTreeMap<String, Secret>,
     pub(super) limits: PolicyTable<policy_table::Limits>,
     pub(super) validation: PolicyTable<policy_table::Validation>,
+    pub(super) auth: PolicyTable<policy_table::Auth>,
+    pub(super) origins: LonePolicy<Origins>,
     pub(super) upstream_tls: UpstreamTls,
 }
 
@@ -118,6 +128,7 @@ impl Default for Written {
             health_path: None,
             contracts: Contracts::default(),
             admin: Admin::default(),
+            auth: Auth::default(),
             metrics: Metrics::default(),
             log: LogArgs::default(),
             limits: LimitArgs::default(),
@@ -125,6 +136,12 @@ impl Default for Written {
             validation: PolicyTable::default(),
             environments: Vec::new(),
         }
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self { max_invalid_per_minute: Optional(Some(60)) }
     }
 }
 
@@ -168,6 +185,8 @@ impl Written {
         for environment in &mut whole.environments {
             environment.limits = environment.limits.completed(&node);
             environment.validation = environment.validation.completed(&node);
+            environment.auth = environment.auth.completed(&node);
+            environment.origins = environment.origins.completed(&node.origins);
         }
         whole
     }

@@ -29,6 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<Admin> {
 }
 
 fn shown(shard: usize, view: &ConnectionView) -> Connection {
+    let holder = view.consumer.as_ref().and_then(|consumer| consumer.key_holder());
     let traffic = |[from_client, from_upstream]: [u64; 2]| Traffic { from_client, from_upstream };
     Connection {
         id: format!("{shard}-{}", view.id),
@@ -36,6 +37,9 @@ fn shown(shard: usize, view: &ConnectionView) -> Connection {
         path: view.path.as_ref().to_owned(),
         api: view.labels.as_ref().map(ToString::to_string),
         environment: view.labels.as_ref().map(|labels| labels.environment.as_ref().to_owned()),
+        consumer: view.consumer.as_ref().map(ToString::to_string),
+        application: holder.map(|holder| holder.application.name.as_ref().to_owned()),
+        key_id: holder.map(|holder| holder.key.0),
         channel: view.channel.as_ref().map(|path| path.as_ref().to_owned()),
         endpoint: view.endpoint.as_ref().map(|endpoint| endpoint.as_ref().to_owned()),
         stage: view.stage,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::entry::EntryPolicy;
 use crate::api::policy::{Effective, Source, UpstreamServerName};
 use crate::api::{Access, Policies, PolicyLayer, PolicyValues};
 use crate::config::file::{Configuration, Opened};
@@ -16,6 +17,7 @@ use crate::routing::route::UnlistedPaths;
 use crate::routing::settings::Settings;
 use crate::routing::snapshot::{Builder, Conflict, Site};
 use crate::tls::client::ClientTls;
+use crate::tls::server::ServerTls;
 
 /// A configuration, as far as routes depend on it.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub(super) struct Environment {
     hosts: Vec<HostPattern>,
     pub(super) variables: BTreeMap<String, String>,
     layers: Layers,
+    /// True for the external and the internal listener if it verifies certificates of clients.
+    verifies_clients: [bool; 2],
     /// The settings of every API that names no policy.
     usual: Treatment,
     /// The index into [`RoutingBase::trust`], or the reason why the environment has no usable TLS configuration.
@@ -61,6 +65,7 @@ pub(super) struct Treatment {
     pub(super) policy: Arc<Policy>,
     /// The treatment of paths that are no channel.
     pub(super) unlisted_paths: UnlistedPaths,
+    pub(super) entry: EntryPolicy,
 }
 
 impl Layers {
@@ -82,6 +87,7 @@ impl Layers {
             upstream_server_name,
             policy: Arc::new(policy),
             unlisted_paths: values.unlisted_paths,
+            entry: EntryPolicy::of(values),
         }
     }
 }
@@ -108,6 +114,15 @@ impl Environment {
         if api.is_empty() { self.usual.clone() } else { self.layers.treatment(api) }
     }
 
+    /// True if the listener that serves APIs of this access mode verifies certificates of clients.
+    pub(super) fn verifies_clients(&self, access: Access) -> bool {
+        let [external, internal] = self.verifies_clients;
+        match access {
+            Access::External => external,
+            Access::Internal => internal,
+        }
+    }
+
     /// The place of the listener that serves APIs of this access mode.
     pub(super) fn listener(&self, access: Access) -> u16 {
         match access {
@@ -129,6 +144,10 @@ impl RoutingBase {
                 short(trust.len().saturating_sub(1))
             });
             let variables = environment.variables.iter();
+            let verifies_clients = [environment.external, environment.internal].map(|place| {
+                let tls = configuration.listeners.get(place).and_then(|listener| listener.tls.as_ref());
+                tls.is_some_and(ServerTls::verifies_clients)
+            });
             let layers = Layers {
                 node: configuration.policies.clone(),
                 environment: environment.policies.clone(),
@@ -142,6 +161,7 @@ impl RoutingBase {
                 variables: variables.map(|(name, value)| (name.clone(), value.reveal().to_owned())).collect(),
                 usual: layers.treatment(&Policies::default()),
                 layers,
+                verifies_clients,
                 trust: place,
             };
             environments.insert(environment.name.as_str().to_owned(), known);
@@ -152,6 +172,7 @@ impl RoutingBase {
             trusted_proxies: configuration.trusted_proxies.clone(),
             proxy_protocol: configuration.listeners.iter().map(|listener| listener.proxy_protocol.clone()).collect(),
             strict_sni_host: configuration.strict_sni_host,
+            max_invalid_credentials: configuration.max_invalid_credentials,
             plain: PlainPaths { health: configuration.health_path.clone() },
         });
         Self {

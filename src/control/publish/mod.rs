@@ -5,6 +5,7 @@
 
 mod built_route;
 mod channels;
+mod entry;
 mod environment;
 pub mod no_shards;
 mod route;

@@ -49,9 +49,11 @@ pub(super) fn of(deployed: &Deployed, base: &RoutingBase, names: &Resolver, rule
             |fault: Fault| Fault { message: format!("in {}: {}", deployed.environment, fault.message), ..fault };
         endpoints.extend(faults.keep(format!("targets[{index}]"), made.map_err(at_fault)));
     }
-    if endpoints.len() < deployed.targets.len() {
+    let is_verified = environment.verifies_clients(deployed.access);
+    let entry = faults.keep("policies", treatment.entry.rules(deployed, is_verified));
+    let Some(entry) = entry.filter(|_| endpoints.len() == deployed.targets.len()) else {
         return Err(faults.into_problems());
-    }
+    };
     let (channels, gate) = match (rules, gate(deployed)) {
         (Rules::Loaded(channels), gate) => (channels, gate),
         (Rules::Unavailable, Gate::Open) => (None, Gate::Unavailable),
@@ -71,6 +73,7 @@ pub(super) fn of(deployed: &Deployed, base: &RoutingBase, names: &Resolver, rule
         channels,
         unlisted_paths: treatment.unlisted_paths,
         checkers: None,
+        entry,
         policy: treatment.policy,
     })
 }

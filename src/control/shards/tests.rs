@@ -22,6 +22,7 @@ fn connection(id: u64) -> ConnectionView {
         peer: "127.0.0.1:5000".parse().unwrap(),
         path: "/".into(),
         endpoint: None,
+        consumer: None,
         channel: None,
         labels: None,
         stage: Stage::Open,

@@ -64,7 +64,17 @@ impl Connection {
         if let Some(upstream) = upstream {
             cx.net.close(upstream);
         }
-        let refusal = if cause == Cause::Shutdown { Refusal::DRAINING } else { Refusal::API_CHANGING };
+        let refusal = match cause {
+            Cause::Shutdown => Refusal::DRAINING,
+            Cause::Revoked | Cause::Expired => Refusal::CREDENTIAL_INVALID,
+            Cause::Unsubscribed => Refusal::NOT_SUBSCRIBED,
+            Cause::Undeployed
+            | Cause::Stopped
+            | Cause::Blocked
+            | Cause::Redeployed
+            | Cause::Validated
+            | Cause::Closed => Refusal::API_CHANGING,
+        };
         self.refuse(client, refusal, cx)
     }
 
@@ -86,9 +96,12 @@ impl Connection {
         why: NotTaken,
         cx: &mut Context<'_, T>,
     ) -> Turn {
-        let NotTaken { refusal, channel, name } = why;
+        let NotTaken { refusal, channel, name, fault } = why;
         if channel.is_some() {
             self.trace.details().channel = channel;
+        }
+        if let Some(fault) = fault {
+            self.trace.details().note = Some(Note::Entry(fault));
         }
         let Some(name) = name else { return self.refuse(client, refusal, cx) };
         self.trace.status = refusal.status;

@@ -197,7 +197,7 @@ impl Connection {
             Stage::Handshake(stage) => {
                 let outcome = stage.step(cx);
                 let (client, named) = (stage.client(), stage.named());
-                self.after_handshake(client, named, outcome, cx)
+                self.after_handshake(me, client, named, outcome, cx)
             }
             Stage::Dial(stage) => {
                 let outcome = stage.step(me, cx);

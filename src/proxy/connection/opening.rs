@@ -7,7 +7,7 @@ use super::Connection;
 use super::entry::{first_stage, reject_over_limit};
 use super::stage::{Stage, Turn};
 use super::transition::{close_deadline, closing, gone, linger};
-use crate::engine::{Socket, Time};
+use crate::engine::{Slot, Socket, Time};
 use crate::proto::frame::Reserved;
 use crate::proto::refusal::Refusal;
 use crate::proxy::admission::Counted;
@@ -16,7 +16,7 @@ use crate::proxy::context::Context;
 use crate::proxy::decline::{self, Decline};
 use crate::proxy::dial::{self, Dial};
 use crate::proxy::end::{End, Side, SideRecord};
-use crate::proxy::handoff::{Accepted, Named, Onward, Origin, Switched, ToUpstream};
+use crate::proxy::handoff::{Accepted, Authenticated, Named, Onward, Origin, Switched, ToUpstream};
 use crate::proxy::handshake::{self, Handshake};
 use crate::proxy::leg::Leg;
 use crate::proxy::preamble;
@@ -96,6 +96,7 @@ impl Connection {
 
     pub(super) fn after_handshake<T: SecureTransport>(
         &mut self,
+        me: Slot,
         client: Socket,
         named: Option<SocketAddr>,
         outcome: handshake::Outcome,
@@ -128,7 +129,7 @@ impl Connection {
                 self.take_route(&route, cx);
                 self.not_taken(client, *why, cx)
             }
-            handshake::Outcome::Accepted(accepted) => self.accepted(*accepted, cx),
+            handshake::Outcome::Accepted(accepted) => self.accepted(me, *accepted, cx),
         }
     }
 
@@ -148,12 +149,16 @@ impl Connection {
         Ok(())
     }
 
-    fn accepted<T: SecureTransport>(&mut self, accepted: Accepted, cx: &mut Context<'_, T>) -> Turn {
+    fn accepted<T: SecureTransport>(&mut self, me: Slot, accepted: Accepted, cx: &mut Context<'_, T>) -> Turn {
         let Accepted { client, path, consumer, channel, origin, is_key_missing, onward } = accepted;
         self.trace.path = path;
         self.trace.origin = Some(origin);
-        if consumer.is_some() {
-            self.trace.details().consumer = consumer;
+        if let Some(Authenticated { consumer, expires_at }) = consumer {
+            if let Some(holder) = consumer.key_holder() {
+                cx.holders.enter(me, holder, expires_at);
+            }
+            let details = self.trace.details();
+            (details.consumer, details.expires_at) = (Some(consumer), expires_at);
         }
         if channel.is_some() {
             self.trace.details().channel = channel;

@@ -9,6 +9,7 @@ use crate::engine::{Socket, Time};
 use crate::proxy::end::{End, SideRecord};
 use crate::proxy::routes::Routes;
 use crate::routing::channels::Channel;
+use crate::routing::consumers::Consumer;
 
 impl Connection {
     /// The totals of the client and of the upstream.
@@ -53,6 +54,12 @@ impl Connection {
         self.trace.known_details()?.channel.as_ref()
     }
 
+    /// The consumer that the connection was admitted as, and when its key expires; `None` for an anonymous one.
+    pub(in crate::proxy) fn consumer(&self) -> Option<(&Arc<Consumer>, Option<Time>)> {
+        let details = self.trace.known_details()?;
+        Some((details.consumer.as_ref()?, details.expires_at))
+    }
+
     pub(in crate::proxy) fn view(&self, routes: &Routes, now: Time) -> ConnectionView {
         let (client, upstream) = self.records();
         ConnectionView {
@@ -61,6 +68,7 @@ impl Connection {
             path: if self.trace.origin.is_some() { self.trace.path.clone() } else { Box::default() },
             endpoint: self.endpoint.as_ref().map(|endpoint| endpoint.name().into()),
             labels: routes.get(self.route).labels().cloned(),
+            consumer: self.consumer().map(|(consumer, _)| Arc::clone(consumer)),
             channel: self.channel().map(|channel| Arc::clone(&channel.path)),
             stage: match self.stage {
                 Stage::Relay(_) | Stage::Inspected(_) | Stage::Echo(_) => view::Stage::Open,

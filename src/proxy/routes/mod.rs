@@ -199,6 +199,7 @@ mod tests {
             channels: None,
             unlisted_paths: Default::default(),
             checkers: None,
+            entry: None,
             policy: policy(),
         }
     }

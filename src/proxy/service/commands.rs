@@ -27,6 +27,7 @@ impl Proxy {
                 }
             }
             Command::Activate(activation) => self.activate(net, *activation),
+            Command::Keys(change) => self.change_keys(net, *change),
             Command::Report(reply) => reply.send(self.report(net)),
             Command::List(query, reply) => reply.send(self.list(&query, net.now())),
             Command::Close(selection, reply) => {

@@ -34,6 +34,7 @@ fn route(id: u64) -> Arc<Route> {
         channels: None,
         unlisted_paths: Default::default(),
         checkers: None,
+        entry: None,
         policy: Arc::new(Policy {
             frames,
             timeouts,

@@ -112,6 +112,12 @@ impl ServerTls {
         Self { pairs, clients, max_record_bytes: None }
     }
 
+    /// True if the certificates of clients are asked for and verified.
+    #[must_use]
+    pub fn verifies_clients(&self) -> bool {
+        self.clients != ClientCertificates::Off
+    }
+
     /// Sends no record with more plaintext than this, for clients that have little memory. From 32 bytes to 16 KiB.
     #[must_use]
     pub fn with_max_record(self, bytes: Option<u16>) -> Self {

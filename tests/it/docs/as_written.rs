@@ -15,6 +15,7 @@ const RUN: &[(&str, Before)] = &[
     ("docs/tls.md", Before::Installed),
     ("docs/admin-api.md", Before::Node),
     ("docs/apis.md", Before::Node),
+    ("docs/auth.md", Before::Node),
     ("docs/identities.md", Before::Node),
 ];
 

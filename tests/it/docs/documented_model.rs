@@ -94,6 +94,8 @@ fn the_table_of_policies_is_the_programs() {
         "| `insecure_",
         "| `upstream_server_name` | a host",
         "| `channels.",
+        "| `origins` |",
+        "| `auth.",
         "| `limits.",
         "| `validation.",
     ];

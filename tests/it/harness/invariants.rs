@@ -77,8 +77,16 @@ pub(crate) fn request(bytes: &[u8]) -> bool {
     for trusted in [false, true] {
         let client = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
         let pseudonym = &ChainKey::new([7; 16]).pseudonym(1);
-        let via =
-            Via { key: KEY, client, scheme: "http", trusted, subject: None, pseudonym, extensions: Default::default() };
+        let via = Via {
+            key: KEY,
+            client,
+            scheme: "http",
+            trusted,
+            subject: None,
+            pseudonym,
+            extensions: Default::default(),
+            consumer: None,
+        };
         let mut out = Vec::new();
         write_start("/base", request.path_and_query, HOST, &mut out);
         write_fields(&request, &via, &mut out);
@@ -144,7 +152,7 @@ pub(crate) fn response(bytes: &[u8]) -> bool {
     if let Ok(agreed) = verified {
         assert_eq!(response.status, 101, "only a 101 opens a tunnel");
         let accept = accept_for(KEY);
-        response.write_switching(Some(&accept), &OUTWARD, b"", &mut out);
+        response.write_switching(Some(&accept), None, &OUTWARD, b"", &mut out);
         let mut room = [httparse::EMPTY_HEADER; 64];
         let lines = check_response(&out, 101, &mut room);
         lines.exactly("upgrade", b"websocket");

@@ -6,6 +6,7 @@
 //! - [`script`] is an upstream that plays a script; [`came`] is all that came from the other end, read as an HTTP answer.
 //! - [`pki`] makes certificates, [`secure`] speaks TLS with them, [`site`] is a proxy that has some, and [`https`] serves files.
 //! - [`loads`] are traffic patterns that several tests run; [`wait`] waits for conditions; [`patient`] retries interrupted reads.
+//! - [`shard`] is a shard in the test's own process.
 //! - [`dns`] answers DNS queries; [`namespace`] gives a test a network of its own; [`tools`] finds programs, and [`browser`] one of them; [`terminal`] is one that commands ask at; [`documents`] reads the documentation.
 //! - [`contracts`], [`invariants`] and [`routes`] are what `tests/fuzz` checks too: rules that hold for any input, and a second implementation of routing.
 
@@ -33,6 +34,7 @@ pub(crate) mod process;
 pub(crate) mod routes;
 pub(crate) mod script;
 pub(crate) mod secure;
+pub(crate) mod shard;
 pub(crate) mod site;
 pub(crate) mod terminal;
 pub(crate) mod tools;

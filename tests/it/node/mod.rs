@@ -4,6 +4,7 @@ mod admin_api;
 mod admin_connections;
 mod admin_tls;
 mod apis;
+mod auth;
 mod bad_input;
 mod channels;
 mod contract_urls;

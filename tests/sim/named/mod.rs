@@ -86,6 +86,7 @@ pub(crate) fn scene(client: PeerPlan, upstream: PeerPlan) -> Scene {
         failover: None,
         revised: None,
         channels: None,
+        keys: None,
     }
 }
 

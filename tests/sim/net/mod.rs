@@ -64,6 +64,8 @@ pub(crate) enum Event {
     Revise,
     /// The channels of the one route change.
     Channels,
+    /// Something happens to the keys.
+    Keys(usize),
     /// The operator does something.
     Order(usize),
     /// The next page of one of the operator's listings.
@@ -173,6 +175,8 @@ pub(crate) struct Host {
 #[derive(Debug)]
 pub(crate) struct SimNet {
     pub(crate) now: u64,
+    /// The calendar's time when the run began, as the wall clock has it now.
+    pub(super) epoch: Duration,
     pub(crate) rng: Rng,
     pub(crate) plan: NetPlan,
     pub(crate) socks: Vec<Sock>,
@@ -195,6 +199,7 @@ impl SimNet {
     pub(crate) fn new(rng: Rng, plan: NetPlan, lines: Vec<Line>, trace: bool) -> Self {
         Self {
             now: 0,
+            epoch: EPOCH,
             rng,
             plan,
             socks: Vec::new(),
@@ -209,6 +214,12 @@ impl SimNet {
             alerts: false,
             hosts: HashMap::new(),
         }
+    }
+
+    /// Sets the wall clock by so many seconds, forward or back.
+    pub(crate) fn jump(&mut self, by: i64) {
+        let seconds = Duration::from_secs(by.unsigned_abs());
+        self.epoch = if by < 0 { self.epoch - seconds } else { self.epoch + seconds };
     }
 
     pub(crate) fn say(&self, text: impl FnOnce() -> String) {

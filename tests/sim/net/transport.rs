@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use ringway::engine::{Fault, Figures, Received, Sent, Slot, Socket, Time, Transport};
 
-use super::{DialPlan, EPOCH, ERROR, Event, HANGUP, READ, Readiness, SimNet, WRITE};
+use super::{DialPlan, ERROR, Event, HANGUP, READ, Readiness, SimNet, WRITE};
 
 impl Transport for SimNet {
     fn now(&self) -> Time {
@@ -13,7 +13,7 @@ impl Transport for SimNet {
     }
 
     fn wall_clock(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + EPOCH + Duration::from_millis(self.now)
+        SystemTime::UNIX_EPOCH + self.epoch + Duration::from_millis(self.now)
     }
 
     fn recv(&mut self, socket: Socket, into: &mut [u8]) -> Received {

@@ -78,6 +78,7 @@ impl Forge {
             preserve_host: deployed.preserve_host,
             answer_lines: if deployed.deprecated { DEPRECATION.as_bytes().into() } else { Box::default() },
             checkers: None,
+            entry: None,
             policy: Arc::clone(&plan.policies[deployed.policy]),
             channels: None,
             unlisted_paths: UnlistedPaths::default(),

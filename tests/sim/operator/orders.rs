@@ -52,6 +52,7 @@ pub(crate) fn config(operator: &mut Operator, settings: Arc<Settings>, in_tls: b
         tls: vec![in_tls.then(|| configs::for_clients(0))],
         upstream_tls: vec![configs::for_upstream()],
         snapshot: operator.first_snapshot(),
+        keys: None,
         chain: ChainKey::new([0; 16]),
     }
 }

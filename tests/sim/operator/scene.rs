@@ -80,6 +80,7 @@ pub(crate) fn random(seed: u64) -> Scene {
         failover: None,
         revised: None,
         channels: None,
+        keys: None,
     }
 }
 

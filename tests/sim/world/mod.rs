@@ -21,6 +21,7 @@ use ringway::routing::validation::ChannelValidation;
 
 use crate::failover::{self, Target};
 use crate::inspected;
+use crate::keys;
 use crate::net::{Event, Line, SimNet};
 use crate::operator::orders::{self, Operator};
 use crate::peer::Peer;
@@ -79,6 +80,7 @@ fn route(scene: &Scene, place: Arc<AddressCell>) -> Route {
         channels: scene.channels.as_ref().map(|plan| Arc::clone(&plan.first)),
         unlisted_paths: Default::default(),
         checkers: inspected::checkers(scene),
+        entry: keys::entry(scene),
         policy: Arc::clone(&scene.settings.policy),
     }
 }
@@ -113,6 +115,7 @@ impl World {
                 settings,
                 tls: vec![scene.tls.down.then(|| configs::for_clients(0))],
                 upstream_tls: vec![configs::for_upstream()],
+                keys: keys::table(&scene, 0),
                 snapshot: Arc::new(Snapshot::of_one(route(&scene, Arc::clone(&place)))),
                 chain: ChainKey::new([0; 16]),
             },
@@ -152,6 +155,7 @@ impl World {
         if let Some((at, _)) = world.scene.moves {
             world.schedule(at, Event::Move);
         }
+        world.schedule_keys();
         if let Some((at, _)) = world.scene.revised {
             world.schedule(at, Event::Revise);
         }
@@ -167,7 +171,7 @@ impl World {
         world
     }
 
-    fn schedule(&mut self, at: u64, event: Event) {
+    pub(crate) fn schedule(&mut self, at: u64, event: Event) {
         self.queued += 1;
         self.queue.push(Reverse((at, self.queued, event)));
     }
@@ -271,6 +275,7 @@ impl World {
             }
             Event::Revise => self.revise(),
             Event::Channels => self.change_channels(),
+            Event::Keys(change) => self.change_keys(change),
             Event::Order(order) => self.order(order)?,
             Event::Page(session) => self.next_page(session)?,
             Event::Drain => {

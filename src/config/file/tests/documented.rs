@@ -39,7 +39,10 @@ fn the_documentation_has_every_option_with_its_default() {
         let is = match option.strip_prefix("environments[].") {
             // They are not the same in every environment, or another's.
             Some("name" | "external.listen" | "internal.listen") => Value::Null,
-            Some(path) if path.starts_with("limits.") || path.starts_with("validation.") || path.contains("[]") => {
+            Some(path)
+                if ["limits.", "validation.", "auth.", "origins"].iter().any(|own| path.starts_with(own))
+                    || path.contains("[]") =>
+            {
                 Value::Null
             }
             Some(path) => path.split('.').fold(&shown["environments"][0], |value, key| &value[key]).clone(),
@@ -104,6 +107,11 @@ fn another(name: &str, value: &str) -> String {
         "upstream_ping_interval_ms" => "7000".to_owned(),
         "client_sends" | "client_receives" => "\"report\"".to_owned(),
         "unlisted_paths" => "\"pass\"".to_owned(),
+        "mode" => "\"key\"".to_owned(),
+        "credentials_in" => "[\"query\"]".to_owned(),
+        "key_header" | "key_query" | "key_cookie" => "\"other\"".to_owned(),
+        "forward_identity" => "true".to_owned(),
+        "origins" => "[\"https://other.test\"]".to_owned(),
         "on_violation" | "over_limit" => "\"close\"".to_owned(),
         "drain_window_ms" => "4000".to_owned(),
         "max_head_bytes" => "8192".to_owned(),

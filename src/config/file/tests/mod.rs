@@ -199,7 +199,7 @@ internal.client_cert = "maybe"
         "ringway.toml:3:12: resolver: it must be a list, and is text",
         "ringway.toml:4:19: drain_window_ms: it must be more than 0",
         "ringway.toml:5:1: colour: unknown field `colour`: expected one of cpus, trusted_proxies, resolver, drain_window_ms, \
-         preserve_host, abnormal_close_code, strict_sni_host, health_path, contracts, admin, metrics, log, limits, channels, \
+         preserve_host, abnormal_close_code, strict_sni_host, health_path, contracts, admin, auth, metrics, log, limits, channels, \
          validation, environments",
         "ringway.toml:8:10: admin.listen: `localhost:9600` is not an address with a port; write for example 127.0.0.1:8080 or [::]:8080",
         "ringway.toml:9:1: admin.port: unknown field `port`: expected one of listen, tls, allowed_hosts, token_file",

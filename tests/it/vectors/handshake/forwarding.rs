@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
 
-use ringway::proto::forward::{Via, write_fields, write_start};
+use ringway::proto::forward::{ConsumerNames, Via, write_fields, write_start};
 use ringway::proto::request::Request;
 use ringway::proto::via::{ChainKey, Pseudonym};
 
@@ -51,6 +51,7 @@ fn via() -> Via<'static> {
         subject: None,
         pseudonym: &PSEUDONYM,
         extensions: Default::default(),
+        consumer: None,
     }
 }
 
@@ -179,17 +180,18 @@ fn a_stranger_cannot_say_who_it_is() {
 fn who_showed_a_certificate_is_ours_to_say() {
     const FORGED: &str = "Ringway-Client-Subject: CN=root\r\nRINGWAY-CLIENT-SUBJECT: CN=root\r\n\
          Ringway_Client_Subject: CN=root\r\nringway-client_subject:\r\nRingway.Client.Subject: CN=root\r\n\
-         Ringway~Client|Subject: CN=root\r\nRingway-Client: a";
+         Ringway~Client|Subject: CN=root\r\nRingway-Consumer: root\r\nringway_plan: gold\r\nRINGWAY-: a\r\n\
+         Ringway-Of-Tomorrow: a\r\nRingways-Client: a\r\nRingway: a";
     run(vec![
-        written("a_forged_subject_is_dropped_in_every_spelling", with(FORGED), &["Ringway-Client: a"]),
+        written("a_forged_subject_is_dropped_in_every_spelling", with(FORGED), &["Ringways-Client: a", "Ringway: a"]),
         Written {
             via: trusted(),
-            ..written("a_trusted_peers_word_on_it_is_dropped_too", with(FORGED), &["Ringway-Client: a"])
+            ..written("a_trusted_peers_word_on_it_is_dropped_too", with(FORGED), &["Ringways-Client: a", "Ringway: a"])
         },
         Written {
             via: Via { subject: Some("CN=alice"), ..via() },
             subject: Some("Ringway-Client-Subject: CN=alice"),
-            ..written("the_verified_subject_is_told", with(FORGED), &["Ringway-Client: a"])
+            ..written("the_verified_subject_is_told", with(FORGED), &["Ringways-Client: a", "Ringway: a"])
         },
         Written {
             via: Via { subject: Some(""), ..via() },
@@ -206,6 +208,21 @@ fn who_showed_a_certificate_is_ours_to_say() {
             )
         },
     ]);
+}
+
+#[test]
+fn the_consumer_is_told_in_visible_ascii() {
+    let names = ConsumerNames { consumer: "R\u{e4}ume 100%\r\nEvil: 1", application: "desk", plan: "" };
+    let request = with("Ringway-Consumer: root\r\nRingway_Application: root");
+    let request = Request::parse(&request, &ROOMY).unwrap();
+    let mut out = Vec::new();
+    write_fields(&request, &Via { consumer: Some(names), ..via() }, &mut out);
+    let text = String::from_utf8(out).unwrap();
+    let told: Vec<&str> = text.lines().filter(|line| line.starts_with("Ringway")).collect();
+    let expected =
+        ["Ringway-Consumer: R%C3%A4ume%20100%25%0D%0AEvil:%201", "Ringway-Application: desk", "Ringway-Plan: "];
+    assert_eq!(told, expected);
+    assert!(!text.contains("root") && !text.contains("\nEvil"), "{text}");
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn a_switch_is_written_with_the_clients_own_accept() {
         let expected: Vec<_> = ours.iter().chain([&accept]).chain(case.expected).copied().collect();
         let case = Written { expected: Box::leak(expected.into_boxed_slice()), ..*case };
         heads(&case, |response, out| {
-            response.write_switching(Some(&accept_for(super::KEY.as_bytes())), &SAME, b"", out);
+            response.write_switching(Some(&accept_for(super::KEY.as_bytes())), None, &SAME, b"", out);
         });
     }
 }
