@@ -81,13 +81,13 @@ pub(super) fn run(args: &Args, client: &Client, globals: &GlobalOptions) -> Resu
     };
     let put = client.put_tagged::<LifecycleView>(&place(&key).at("lifecycle"), &new, None)?;
     let view = put.value;
-    for warning in view.warnings.iter().flatten() {
-        note(&format!("warning: {warning}"));
-    }
     if put.etag == is.etag {
         note(&format!("unchanged: {key} is {} already", view.state));
     } else {
         note(&format!("{key} is {}, and was {}", view.state, api.lifecycle));
+    }
+    for warning in view.warnings.iter().flatten() {
+        note(&format!("warning: {warning}"));
     }
     write(&view, globals)
 }

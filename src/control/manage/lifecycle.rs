@@ -6,13 +6,15 @@ use super::change_context::{ChangeContext, no_api};
 use super::{Manager, apis as api_operations, subscriptions, views};
 use crate::api::etag::Tagged;
 use crate::api::lifecycle::SUNSET_DAYS;
+use crate::api::policy::{AuthMode, PolicyValues};
 use crate::api::problem::Code;
 use crate::api::request::{LifecycleChange, NewLifecycle};
 use crate::api::view::LifecycleView;
-use crate::api::{Action, Actor, ApiKey, Change, Condition, Lifecycle, Problems, TargetUrl};
+use crate::api::{Action, Actor, ApiKey, Change, Condition, EnvironmentName, Lifecycle, Problems, TargetUrl};
 use crate::control::store::apis::{self, ApiRow, Life};
 use crate::control::store::audit;
 use crate::control::store::deployments::{self, DeploymentRow};
+use crate::routing::origins::Origins;
 
 /// An API's life.
 impl Manager {
@@ -141,13 +143,27 @@ fn production(context: &ChangeContext<'_>, api: &ApiRow, meant: Option<&[TargetU
         );
         return Err(Problems::new(Code::TARGETS_DIFFER, detail));
     }
-    Ok(match row {
-        None => vec![format!("It is not deployed in {}: consumers cannot reach it there.", place.name)],
-        Some(row) if row.stopped => {
-            vec![format!("It is stopped in {}: consumers cannot reach it there.", place.name)]
-        }
-        Some(_) => Vec::new(),
-    })
+    let definition = row.as_ref().map_or(&api.definition, |row| &row.definition);
+    let effective = context.environments.effective(&definition.policies, None, Some(place));
+    let open = open_to_all(effective.values(), &place.name);
+    let unreachable = match row {
+        None => Some(format!("It is not deployed in {}: consumers cannot reach it there.", place.name)),
+        Some(row) if row.stopped => Some(format!("It is stopped in {}: consumers cannot reach it there.", place.name)),
+        Some(_) => None,
+    };
+    Ok(unreachable.into_iter().chain(open).collect())
+}
+
+/// The warning of an API that asks clients for nothing.
+fn open_to_all(policies: &PolicyValues, environment: &EnvironmentName) -> Option<String> {
+    if policies.auth_mode != AuthMode::None {
+        return None;
+    }
+    let pages = match policies.origins {
+        Origins::Any => ", and so may every web page, because `origins` is `any`",
+        Origins::SameHost | Origins::Listed(_) => "",
+    };
+    Some(format!("Everybody may connect to it in {environment}, because `auth.mode` is `none`{pages}."))
 }
 
 fn not_allowed(key: &ApiKey, from: Lifecycle, to: Lifecycle) -> Problems {

@@ -113,6 +113,9 @@ async fn publishing_gives_a_display_name() {
     assert_eq!(rules(set(&node, json!({"state": "Pre-released", "display_name": "x"})).await), ["display_name: state"]);
 }
 
+/// The warning of an API that asks its clients for nothing.
+const OPEN: &str = "Everybody may connect to it in production, because `auth.mode` is `none`, and so may every web page, because `origins` is `any`.";
+
 #[tokio::test]
 async fn publishing_confirms_what_is_in_production() {
     let node = Node::new();
@@ -122,15 +125,28 @@ async fn publishing_confirms_what_is_in_production() {
     assert_eq!((refused.code.status, refused.code.word), (409, "targets-differ"));
     assert!(refused.detail.contains("production, which is: nothing"), "{refused}");
     let view = set(&node, json!({"state": "Published"})).await.unwrap();
-    assert_eq!(view.warnings.unwrap(), ["It is not deployed in production: consumers cannot reach it there."]);
+    assert_eq!(view.warnings.unwrap(), ["It is not deployed in production: consumers cannot reach it there.", OPEN]);
     node.deploy(&chat(), "production", json!({"targets": ["ws://b", "ws://c"]})).await.unwrap();
     let refused = set(&node, published(json!(["ws://a:9000"]))).await.unwrap_err();
     assert!(refused.detail.contains("ws://b, ws://c"), "{refused}");
     let view = set(&node, published(json!(["ws://b", "ws://c"]))).await.unwrap();
-    assert_eq!(view.warnings, Some(vec![]));
+    assert_eq!(view.warnings.unwrap(), [OPEN]);
     node.manager.stop(me(), &chat(), "production", Condition::Always).await.unwrap();
     let view = set(&node, published(json!(["ws://b", "ws://c"]))).await.unwrap();
-    assert_eq!(view.warnings.unwrap(), ["It is stopped in production: consumers cannot reach it there."]);
+    assert_eq!(view.warnings.unwrap(), ["It is stopped in production: consumers cannot reach it there.", OPEN]);
+    // What is deployed decides, not what is defined by now.
+    let asks = |policies: Value| json!({"name": "Chat", "targets": ["ws://b"], "policies": policies});
+    let closed = of(asks(json!({"auth": {"mode": "key"}})));
+    node.manager.put_api(me(), chat(), closed, Condition::Always).await.unwrap();
+    node.manager.start_again(me(), &chat(), "production", Condition::Always).await.unwrap();
+    assert_eq!(set(&node, json!({"state": "Published"})).await.unwrap().warnings.unwrap(), [OPEN]);
+    node.deploy(&chat(), "production", json!({})).await.unwrap();
+    assert_eq!(set(&node, json!({"state": "Published"})).await.unwrap().warnings, Some(vec![]));
+    let listed = of(asks(json!({"origins": ["https://app.example.com"]})));
+    node.manager.put_api(me(), chat(), listed, Condition::Always).await.unwrap();
+    node.deploy(&chat(), "production", json!({})).await.unwrap();
+    let warnings = set(&node, json!({"state": "Published"})).await.unwrap().warnings.unwrap();
+    assert_eq!(warnings, ["Everybody may connect to it in production, because `auth.mode` is `none`."]);
 }
 
 #[tokio::test]
