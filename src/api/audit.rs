@@ -70,6 +70,7 @@ actions! {
     SubscriptionDelete = "subscription.delete" "A subscription was ended.";
     KeyCreate = "key.create" "A key was made.";
     KeyRotate = "key.rotate" "Another key took the place of a key, which ends after a while.";
+    KeyTest = "key.test" "The node made a key for a test.";
     KeyRevoke = "key.revoke" "A key was revoked.";
     ConnectionsClose = "connections.close" "Live connections were closed.";
     ConfigReload = "config.reload" "The configuration was reloaded.";

@@ -40,6 +40,7 @@ use crate::control::resolver::Resolver;
 use crate::control::runtime::BackgroundRuntime;
 use crate::control::shards::ShardClient;
 use crate::engine::mailbox;
+use crate::routing::consumers::UnixSeconds;
 use crate::routing::settings::Settings;
 use crate::tls::client::ClientTls;
 use crate::tls::server::{Served, ServerTls};
@@ -56,6 +57,7 @@ pub(super) struct ControlPlane {
     declared: Option<Arc<Declared>>,
     outlet: Outlet,
     published: watch::Receiver<u64>,
+    next_key_end: watch::Receiver<Option<UnixSeconds>>,
     settings: Arc<Settings>,
     upstream_tls: Vec<ClientTls>,
 }
@@ -123,6 +125,7 @@ impl ControlPlane {
         );
         let (outlet, published, (settings, upstream_tls)) =
             (publisher.outlet(), publisher.published(), publisher.begin());
+        let next_key_end = publisher.next_key_end();
         let environments = addresses::environments(configuration, bound);
         let started = Manager::start(origin, publisher, contracts, environments, manage::Settings::default());
         let Started { manager, thread: store, .. } =
@@ -139,7 +142,7 @@ impl ControlPlane {
         }
         resolver.wait(patience);
         let fetcher = Fetcher::new(resolver, fetch::Settings::of(configuration));
-        Ok(Self { runtime, fetcher, manager, store, declared, outlet, published, settings, upstream_tls })
+        Ok(Self { runtime, fetcher, manager, store, declared, outlet, published, next_key_end, settings, upstream_tls })
     }
 
     /// The configuration that the shards begin with.
@@ -147,7 +150,7 @@ impl ControlPlane {
         InitialConfig {
             settings: Arc::clone(&self.settings),
             snapshot: self.outlet.snapshot(),
-            keys: None,
+            keys: self.outlet.keys(),
             upstream_tls: self.upstream_tls.clone(),
         }
     }
@@ -157,7 +160,7 @@ impl ControlPlane {
     /// # Errors
     /// The host has no thread for it.
     pub(super) fn attach(self, to: Attachment<'_>) -> Result<RunningControlPlane, NodeError> {
-        let Self { runtime, fetcher, manager, store, declared, outlet, published, .. } = self;
+        let Self { runtime, fetcher, manager, store, declared, outlet, published, next_key_end, .. } = self;
         let Attachment { state, configuration, .. } = to;
         outlet.attach(to.shards.clone());
         let allowed_hosts = AllowedHosts::from(configuration.allowed_hosts.clone());
@@ -195,6 +198,7 @@ impl ControlPlane {
             notes: state.notes.clone(),
         };
         let reload = reloader.start(runtime.handle(), to.reload_receiver);
+        manager.end_rotated_keys(runtime.handle(), next_key_end);
         manager.tidy_contracts(runtime.handle());
         manager.retry_contracts(runtime.handle());
         let reload_sender = to.reload_sender;

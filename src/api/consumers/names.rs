@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::NODE_CONSUMER;
 use crate::api::key::short_names;
 use crate::api::problem::{Fault, Faults, Problems};
 use crate::api::text::plain;
@@ -26,6 +27,14 @@ pub const DEFAULT_PLAN: &str = "default";
 impl Default for PlanName {
     fn default() -> Self {
         Self(DEFAULT_PLAN.to_owned())
+    }
+}
+
+impl PlanName {
+    /// The plan of the node's own test keys. The store may have one of this name, which has nothing to do with it.
+    #[must_use]
+    pub fn of_tests() -> Self {
+        Self("test".to_owned())
     }
 }
 
@@ -79,6 +88,12 @@ pub struct ApplicationName {
 }
 
 impl ApplicationName {
+    /// The application of the node's own test keys.
+    #[must_use]
+    pub fn of_tests() -> Self {
+        Self { consumer: ConsumerName(NODE_CONSUMER.to_owned()), name: ShortApplicationName("test".to_owned()) }
+    }
+
     /// Reads the two parts of a path.
     ///
     /// # Errors

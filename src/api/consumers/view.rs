@@ -146,6 +146,23 @@ pub struct MadeKey {
     pub secret: String,
 }
 
+/// A key that the node made for a test: the only answer that has its secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TestKey {
+    /// The secret, which is never shown again.
+    #[schema(examples("rwk_Zr3b1QBvC2mFZ0w9mO3nqJd8t7c5xkq4yTn1sVh6LgU"))]
+    pub secret: String,
+    /// The time from which on the key opens nothing.
+    #[serde(with = "moment")]
+    pub expires_at: Timestamp,
+}
+
+impl std::fmt::Debug for TestKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TestKey").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for MadeKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("MadeKey").field("key", &self.key).finish_non_exhaustive()

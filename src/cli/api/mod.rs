@@ -12,6 +12,7 @@ pub(super) mod reference;
 mod session;
 mod show;
 pub(super) mod target_check;
+mod test_key;
 mod violations;
 
 use std::process::ExitCode;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
-use super::{found, place};
+use super::{found, place, test_key};
 use crate::api::{Access, Environment, Revision};
 use crate::cli::api::reference::Reference;
 use crate::cli::client::{Client, ResourcePath};
@@ -57,7 +57,9 @@ pub(super) fn run(args: &Args, client: &Client) -> Result<ExitCode, Failure> {
         Some(address) => note(&format!("talking to {url} at {}", address.authority)),
         None => note(&format!("talking to {url}")),
     }
-    ws::open(&url, route.address.as_ref(), &args.options)
+    let mut options = args.options.clone();
+    test_key::add(&key, &args.env, client, &mut options)?;
+    ws::open(&url, route.address.as_ref(), &options)
 }
 
 /// The way to a deployment: the URL to ask for, and the address to dial if that is not the URL's own.

@@ -51,7 +51,7 @@ pub(super) struct Args {
 }
 
 /// Options of a connection, to whatever URL.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(super) struct Options {
     /// Header to send, as `Name: value`; may be repeated. `Host: name` replaces the URL's
     #[arg(long, short = 'H', value_name = "HEADER", value_parser = header)]
@@ -116,6 +116,25 @@ fn header(text: &str) -> Result<(String, String), String> {
 }
 
 impl Options {
+    /// True if the line has a key for the server: in this header, in `Authorization`, or as a subprotocol.
+    pub(super) fn brings_key(&self, key_header: &str) -> bool {
+        let is_for_it =
+            |name: &str| [key_header, "authorization", "cookie"].iter().any(|it| name.eq_ignore_ascii_case(it));
+        self.header.iter().any(|(name, _)| is_for_it(name))
+            || self.subprotocol.iter().any(|name| name.contains("bearer"))
+    }
+
+    /// Adds a header.
+    pub(super) fn add_header(&mut self, name: String, value: String) {
+        self.header.push((name, value));
+    }
+
+    /// Offers subprotocols before those of the line.
+    pub(super) fn offer_first(&mut self, names: impl IntoIterator<Item = String>) {
+        let rest = std::mem::take(&mut self.subprotocol);
+        self.subprotocol = names.into_iter().chain(rest).collect();
+    }
+
     fn mode(&self) -> Mode {
         if self.binary { Mode::Binary } else { Mode::Text }
     }

@@ -68,6 +68,7 @@ pub(super) const ROUTES: &[(&str, &str, Access)] = &[
     ("DELETE", "/api/v1/apis/{project}/{identifier}/{version}/deployments/{environment}", DEPLOY),
     ("POST", "/api/v1/apis/{project}/{identifier}/{version}/deployments/{environment}/stop", DEPLOY),
     ("POST", "/api/v1/apis/{project}/{identifier}/{version}/deployments/{environment}/start", DEPLOY),
+    ("POST", "/api/v1/apis/{project}/{identifier}/{version}/deployments/{environment}/test-key", KEYS),
     // The node opens connections to targets for it.
     ("POST", "/api/v1/apis/{project}/{identifier}/{version}/deployments/{environment}/check", DEPLOY),
     ("POST", "/api/v1/apis/{project}/{identifier}/{version}/deployments/{environment}/rollback", DEPLOY),

@@ -33,6 +33,7 @@ mod projects;
 mod revisions;
 pub mod snapshot;
 mod subscriptions;
+mod test_keys;
 mod test_socket;
 #[cfg(test)]
 mod tests;
@@ -199,6 +200,7 @@ fn described() -> OpenApiRouter<Admin> {
         .merge(applications::routes())
         .merge(subscriptions::routes())
         .merge(keys::routes())
+        .merge(test_keys::routes())
         .merge(apply::routes())
         .merge(environments::routes())
         .merge(connections::routes())

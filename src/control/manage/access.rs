@@ -52,7 +52,7 @@ fn permission(context: &ChangeContext<'_>, change: &Change) -> Result<Permission
 }
 
 /// The permission for a key of an environment.
-fn keys_of(context: &ChangeContext<'_>, environment: &str) -> Permission {
+pub(super) fn keys_of(context: &ChangeContext<'_>, environment: &str) -> Permission {
     if context.environments.after(environment).is_some() { Permission::Keys } else { Permission::Consumers }
 }
 

@@ -113,7 +113,7 @@ impl Manager {
     }
 }
 
-fn random_key() -> Result<KeyText, Problems> {
+pub(super) fn random_key() -> Result<KeyText, Problems> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| {
         Problems::new(Code::BUSY, format!("The host has no random numbers for a key ({error}): try again later."))

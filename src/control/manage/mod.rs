@@ -18,6 +18,7 @@ mod documents;
 mod environments;
 mod health;
 mod identities;
+mod key_ends;
 mod keys;
 mod lifecycle;
 mod node_change;
@@ -27,6 +28,8 @@ mod projects;
 pub mod start;
 mod store_thread;
 mod subscriptions;
+mod test_key_list;
+mod test_keys;
 #[cfg(test)]
 mod tests;
 mod views;

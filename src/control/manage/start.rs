@@ -11,6 +11,7 @@ use super::change_context::DeployedSet;
 use super::credentials::entries;
 use super::health::Health;
 use super::store_thread::{Job, Receipts, Reopening, StoreThread, take_up_keys, unavailable};
+use super::test_key_list::TestKeys;
 use super::{Manager, QUEUE, Settings};
 use crate::api::consumers::ApplicationState;
 use crate::api::problem::Code;
@@ -111,6 +112,7 @@ impl Manager {
             identities: identities.clone(),
             deployed: DeployedSet::new(deployed),
             key_file,
+            test_keys: TestKeys::default(),
             latest: Receipts { snapshot: receipt.clone(), keys },
             health: health.clone(),
         };

@@ -16,6 +16,7 @@ use super::change_context::{ChangeContext, DeployedSet, Mode, Records};
 use super::credentials::entries;
 use super::health::Health;
 use super::process_control::ProcessControl;
+use super::test_key_list::TestKeys;
 use crate::api::consumers::ApplicationState;
 use crate::api::problem::Code;
 use crate::api::view::health::{StoreHealth, StoreState};
@@ -50,6 +51,7 @@ pub(super) struct StoreThread {
     pub(super) deployed: DeployedSet,
     /// The last good keys, which are written before a change of keys is committed.
     pub(super) key_file: KeyFile,
+    pub(super) test_keys: TestKeys,
     /// The receipts of the snapshot and of the keys that were published last.
     pub(super) latest: Receipts,
     pub(super) health: Health,

@@ -7,8 +7,11 @@ mod built_route;
 mod channels;
 mod entry;
 mod environment;
+mod key_publisher;
+mod keys;
 pub mod no_shards;
 mod route;
+mod send;
 pub mod shards;
 #[cfg(test)]
 mod tests;
@@ -77,8 +80,8 @@ pub trait Publisher: Send + 'static {
         None
     }
 
-    /// Sends every shard what the keys of these applications open from now on; the receipt tells when all know it. `None` if no
-    /// shard has to know. Called after the commit. Never fails.
+    /// Sends every shard what the keys of these applications open from now on, and ends the connections of keys whose end has
+    /// come; the receipt tells when all know it. `None` if no shard has to know. Called after the commit. Never fails.
     fn publish_keys(&mut self, changed: Vec<ChangedApplication>) -> Option<Receipt> {
         drop(changed);
         None
@@ -98,8 +101,16 @@ pub struct ChangedApplication {
 #[derive(Clone, Debug)]
 pub struct Receipt {
     number: u64,
+    subject: Subject,
     places: Arc<[Arc<AddressCell>]>,
     missing: watch::Receiver<BTreeSet<usize>>,
+}
+
+/// The subject of a receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subject {
+    Snapshot,
+    Keys,
 }
 
 /// The other end of a receipt: each shard confirms here that it has activated the snapshot. Clones belong to one receipt.
@@ -113,6 +124,7 @@ pub struct Confirmations {
 pub struct NotInForce {
     /// The number of the published snapshot.
     pub number: u64,
+    subject: Subject,
     /// The shards that have not confirmed it.
     pub shards: Vec<usize>,
 }
@@ -122,7 +134,10 @@ impl Receipt {
     #[must_use]
     pub fn new(number: u64, shards: impl IntoIterator<Item = usize>) -> (Self, Confirmations) {
         let (sender, receiver) = watch::channel(shards.into_iter().collect());
-        (Self { number, places: Arc::default(), missing: receiver }, Confirmations { missing: Arc::new(sender) })
+        (
+            Self { number, subject: Subject::Snapshot, places: Arc::default(), missing: receiver },
+            Confirmations { missing: Arc::new(sender) },
+        )
     }
 
     /// Adds address cells that [`wait`](Self::wait) waits for as well, for a moment, so that a client that connects right after
@@ -130,6 +145,12 @@ impl Receipt {
     #[must_use]
     pub(crate) fn with_places(self, places: Vec<Arc<AddressCell>>) -> Self {
         Self { places: places.into(), ..self }
+    }
+
+    /// Makes the receipt one of a table of keys.
+    #[must_use]
+    fn of_keys(self) -> Self {
+        Self { subject: Subject::Keys, ..self }
     }
 
     /// The snapshot's number.
@@ -156,7 +177,7 @@ impl Receipt {
             return Ok(());
         }
         let shards: Vec<usize> = self.missing.borrow().iter().copied().collect();
-        if shards.is_empty() { Ok(()) } else { Err(NotInForce { number: self.number, shards }) }
+        if shards.is_empty() { Ok(()) } else { Err(NotInForce { number: self.number, subject: self.subject, shards }) }
     }
 }
 
@@ -178,7 +199,11 @@ impl Confirmations {
 impl fmt::Display for NotInForce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shards = self.shards.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
-        write!(f, "snapshot {} is not yet active on shards {shards}", self.number)
+        let subject = match self.subject {
+            Subject::Snapshot => "snapshot",
+            Subject::Keys => "table of keys",
+        };
+        write!(f, "{subject} {} is not yet active on shards {shards}", self.number)
     }
 }
 

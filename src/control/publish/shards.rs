@@ -3,25 +3,26 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
-use tracing::{error, warn};
+use tracing::warn;
 
 use super::built_route::{BuiltRoute, BuiltRoutes, OnFault, build_route, was_broken};
 use super::channels::ChannelTables;
 use super::environment::RoutingBase;
-use super::{Publisher, Receipt, route};
+use super::key_publisher::KeyPublisher;
+use super::{ChangedApplication, Publisher, Receipt, route, send};
+use crate::api::consumers::ApplicationState;
 use crate::api::problem::Code;
 use crate::api::{ContractRef, Deployed, DeploymentId, Problems};
 use crate::command::{Activation, Command, Reply};
 use crate::config::file::{Configuration, Opened};
 use crate::control::contracts::Contracts;
 use crate::control::resolver::Resolver;
-use crate::engine::background;
-use crate::engine::mailbox::{Sender, Unsent};
+use crate::engine::mailbox::Sender;
 use crate::routing::addresses::AddressCell;
+use crate::routing::consumers::{KeyTable, UnixSeconds};
 use crate::routing::loops::{Listening, way_back};
 use crate::routing::route::Gate;
 use crate::routing::settings::Settings;
@@ -30,10 +31,6 @@ use crate::tls::client::ClientTls;
 
 /// The most earlier snapshots that are kept for shards that have not confirmed a newer one.
 const MAX_OUTGOING: usize = 8;
-/// Attempts to send to a shard that has too many commands waiting.
-const RETRIES: u32 = 1200;
-/// The interval between two attempts.
-const RETRY_EVERY: Duration = Duration::from_millis(50);
 
 /// Builds snapshots and sends them to the shards.
 #[derive(Debug)]
@@ -47,6 +44,7 @@ pub struct ShardPublisher {
     /// The snapshot that is ready to be published.
     prepared: Option<Prepared>,
     number: watch::Sender<u64>,
+    keys: KeyPublisher,
     /// Earlier snapshots that a shard may still hold, kept so that no shard drops the last reference.
     outgoing: Vec<(Receipt, Arc<Snapshot>)>,
 }
@@ -56,6 +54,7 @@ pub struct ShardPublisher {
 pub struct Outlet {
     shards: Arc<OnceLock<Vec<Sender<Command>>>>,
     current: Arc<ArcSwap<Snapshot>>,
+    keys: Arc<ArcSwapOption<KeyTable>>,
 }
 
 impl Outlet {
@@ -65,7 +64,13 @@ impl Outlet {
         self.current.load_full()
     }
 
-    /// Sends later snapshots to these shards, which have started with the one that was published last. Called once.
+    /// The keys that were published last; `None` if they are not known.
+    #[must_use]
+    pub fn keys(&self) -> Option<Arc<KeyTable>> {
+        self.keys.load_full()
+    }
+
+    /// Sends later snapshots and keys to these shards, which have started with those that were published last. Called once.
     pub fn attach(&self, shards: Vec<Sender<Command>>) {
         let _ = self.shards.set(shards);
     }
@@ -106,8 +111,10 @@ impl ShardPublisher {
     ) -> Self {
         let base = RoutingBase::new(configuration, opened);
         names.drop_gone_after(base.gone_name_timeout);
+        let outlet = Outlet::default();
         Self {
-            outlet: Outlet::default(),
+            keys: KeyPublisher::new(Arc::clone(&outlet.keys)),
+            outlet,
             names,
             listening,
             base: Arc::new(base),
@@ -136,6 +143,12 @@ impl ShardPublisher {
     #[must_use]
     pub fn published(&self) -> watch::Receiver<u64> {
         self.number.subscribe()
+    }
+
+    /// The next moment at which [`publish_keys`](Publisher::publish_keys) has to be called because a key ends.
+    #[must_use]
+    pub fn next_key_end(&self) -> watch::Receiver<Option<UnixSeconds>> {
+        self.keys.next_end()
     }
 
     /// The snapshot that was published last.
@@ -259,19 +272,8 @@ impl Publisher for ShardPublisher {
         self.forget_unused_tables();
         let number = snapshot.number();
         let before = self.outlet.current.swap(Arc::new(snapshot));
-        let shards = self.outlet.shards();
-        let (receipt, confirmations) = Receipt::new(number, 0..shards.len());
+        let receipt = send::to_all(self.outlet.shards(), number, |done| self.activation(base_change, done));
         let receipt = receipt.with_places(unresolved);
-        for (index, shard) in shards.iter().enumerate() {
-            let (confirmations, confirmations_of_gone) = (confirmations.clone(), confirmations.clone());
-            let done = Reply::new(move |()| confirmations.confirm(index));
-            match shard.send(self.activation(base_change, done)) {
-                Ok(()) => {}
-                Err(Unsent::Full(command)) => send_later(index, shard.clone(), command),
-                // A shard that has ended takes no snapshot, and nobody must wait for it.
-                Err(Unsent::Gone(_)) => confirmations_of_gone.confirm(index),
-            }
-        }
         self.outgoing.retain(|(receipt, _)| !receipt.is_in_force());
         self.outgoing.push((receipt.clone(), before));
         // A shard that never confirms must not make the list grow without end.
@@ -279,6 +281,14 @@ impl Publisher for ShardPublisher {
         self.outgoing.drain(..self.outgoing.len().saturating_sub(MAX_OUTGOING));
         self.number.send_replace(number);
         Some(receipt)
+    }
+
+    fn publish_all_keys(&mut self, all: Option<Vec<ApplicationState>>) -> Option<Receipt> {
+        Some(self.keys.publish_all(self.outlet.shards(), all))
+    }
+
+    fn publish_keys(&mut self, changed: Vec<ChangedApplication>) -> Option<Receipt> {
+        self.keys.publish(self.outlet.shards(), changed)
     }
 }
 
@@ -314,24 +324,4 @@ fn build<'a>(base: &RoutingBase, number: u64, all: impl Iterator<Item = &'a Buil
         builder.add(sites.of(of.access), &route::base_path(of), Arc::clone(route)).map_err(conflict)?;
     }
     Ok(builder.build())
-}
-
-/// Sends the command again, from a thread of its own, until the shard takes it: a shard whose queue is full must not keep the
-/// previous snapshot for good.
-fn send_later(index: usize, shard: Sender<Command>, command: Command) {
-    let retry = move || {
-        let mut command = command;
-        for _ in 0..RETRIES {
-            std::thread::sleep(RETRY_EVERY);
-            match shard.send(command) {
-                Ok(()) | Err(Unsent::Gone(_)) => return,
-                Err(Unsent::Full(back)) => command = back,
-            }
-        }
-        error!(shard = index, "a shard did not accept a change and keeps the previous snapshot");
-    };
-    warn!(shard = index, "a shard has too many commands waiting: a change is sent to it again");
-    if let Err(error) = background::start("resend", retry) {
-        error!(shard = index, "a change cannot be sent to a shard again: {error}");
-    }
 }

@@ -17,6 +17,7 @@ mod host;
 mod identities;
 mod journal;
 mod kernel_bytes;
+mod keys;
 mod kill;
 mod loops;
 mod many_names;

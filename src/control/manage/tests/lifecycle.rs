@@ -134,7 +134,7 @@ async fn publishing_confirms_what_is_in_production() {
     node.manager.stop(me(), &chat(), "production", Condition::Always).await.unwrap();
     let view = set(&node, published(json!(["ws://b", "ws://c"]))).await.unwrap();
     assert_eq!(view.warnings.unwrap(), ["It is stopped in production: consumers cannot reach it there.", OPEN]);
-    // What is deployed decides, not what is defined by now.
+    // The deployed revision decides, not the definition as it is now.
     let asks = |policies: Value| json!({"name": "Chat", "targets": ["ws://b"], "policies": policies});
     let closed = of(asks(json!({"auth": {"mode": "key"}})));
     node.manager.put_api(me(), chat(), closed, Condition::Always).await.unwrap();
