@@ -20,8 +20,27 @@ pub fn start<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 's
     })
 }
 
-/// Makes the calling thread nicer, as [`start`] does with a thread of its own. Where that is forbidden it competes with
-/// the shards as an equal.
+/// Makes the calling thread nicer than the process's first thread, as [`start`] does with a thread of its own. Where that is
+/// forbidden it competes with the shards as an equal.
 pub fn yield_to_shards() {
-    let _ = sys::be_nicer(NICER);
+    let _ = sys::be_nicer_than_the_process(NICER);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sys::{THIS_THREAD, nice_of};
+    use super::{NICER, start, yield_to_shards};
+
+    #[test]
+    fn a_thread_that_a_nicer_one_starts_is_no_nicer_than_that() {
+        let first = start("first", || {
+            let second = std::thread::spawn(|| {
+                yield_to_shards();
+                nice_of(THIS_THREAD)
+            });
+            (nice_of(THIS_THREAD), second.join().unwrap())
+        });
+        let expected = (nice_of(std::process::id()) + NICER).min(19);
+        assert_eq!(first.unwrap().join().unwrap(), (expected, expected));
+    }
 }

@@ -253,16 +253,24 @@ pub(super) fn ask_for_slices_of(time: Duration) -> io::Result<()> {
     }
 }
 
-/// Adds to the nice value of this thread and of the threads that it starts, up to 19.
-pub(super) fn be_nicer(by: i32) -> io::Result<()> {
-    const THIS_THREAD: libc::id_t = 0;
-    // SAFETY: no pointer is involved. The call cannot fail for a thread that exists; -1 is a valid nice value.
-    let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, THIS_THREAD) };
+/// Sets the nice value of this thread, and of the threads that it starts, to that of the process's first thread and so much
+/// more, up to 19. A thread that is started by a nicer one inherits its value, and does not become nicer than that.
+pub(super) fn be_nicer_than_the_process(by: i32) -> io::Result<()> {
+    let nice = nice_of(std::process::id());
     // SAFETY: no pointer is involved.
     match unsafe { libc::setpriority(libc::PRIO_PROCESS, THIS_THREAD, nice.saturating_add(by)) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// The id by which a thread names itself.
+pub(super) const THIS_THREAD: libc::id_t = 0;
+
+/// The nice value of a thread of this process, which must exist. The process's id is that of its first thread.
+pub(super) fn nice_of(thread: libc::id_t) -> i32 {
+    // SAFETY: no pointer is involved. -1 is a valid nice value.
+    unsafe { libc::getpriority(libc::PRIO_PROCESS, thread) }
 }
 
 /// Keeps the kernel from backing this process's memory with huge pages.
