@@ -199,7 +199,7 @@ fn the_last_good_snapshot_follows_what_is_deployed_and_is_whole_at_the_end() {
     let left = fs::read_dir(home.state()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut left: Vec<String> = left.collect();
     left.sort();
-    assert_eq!(left, ["admin-token", "lock", "ringway.db", "snapshot.json"]);
+    assert_eq!(left, ["admin-token", "keys.json", "lock", "ringway.db", "snapshot.json"]);
 }
 
 #[test]
@@ -276,6 +276,8 @@ fn declared_state_is_applied_at_the_start_and_on_sighup() {
 
     fs::write(&file, document("first")).unwrap();
     let node = home.try_start_with(&options).unwrap();
+    // The node tries whether it can reach the targets.
+    upstream.accept().ends();
     // Served from the first moment on: it was deployed before anybody was let in.
     let (mut client, mut server, ..) = through(node.external("development"), "/default/chat/v1.0", &upstream);
     fs::write(&file, document("second")).unwrap();
