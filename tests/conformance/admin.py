@@ -182,7 +182,9 @@ def run(name, names, tools, work, address, token):
     command = [tools / "schemathesis", "--config-file", configuration, "run"]
     command += [f"http://{address}/api/v1/openapi.json", "--url", f"http://{address}"]
     command += ["-H", f"Authorization: Bearer {token}", "--seed", str(SEED), "--max-time", str(RUN_SECONDS)]
-    command += ["--phases", "coverage,fuzzing,stateful", "--checks", "all", "--max-examples", "25", "--no-color"]
+    # The check of wrong tokens is off: it knows 401 and 403 alone, and an address that has shown ten of them is answered 429.
+    # The tests of control/admin ask every route without a role that allows it.
+    command += ["--phases", "coverage,fuzzing,stateful", "--checks", "all", "--exclude-checks", "ignored_auth", "--max-examples", "25", "--no-color"]
     # Schemathesis speaks no WebSocket: each of its calls is a handshake without Upgrade, rightly refused. The socket has a
     # test of its own in tests/it/node.
     command += ["--exclude-path", "/api/v1/test-socket"]

@@ -18,5 +18,13 @@ def before_call(context, case, kwargs):
     for name in CONDITIONS:
         if case.headers and case.headers.get(name) == "0":
             del case.headers[name]
-    if isinstance(case.body, dict) and isinstance(case.body.get("revision"), float):
-        case.body["revision"] = int(case.body["revision"])
+    case.body = with_whole_numbers(case.body)
+
+
+def with_whole_numbers(value):
+    """The value with each float that is a whole number as an integer."""
+    if isinstance(value, dict):
+        return {name: with_whole_numbers(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [with_whole_numbers(member) for member in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
