@@ -95,7 +95,7 @@ struct SwitchArgs {
     /// The application: CONSUMER/NAME
     #[arg(value_name = "APP", value_parser = name)]
     application: ApplicationName,
-    /// Its subscription to this API alone: IDENTIFIER, IDENTIFIER:1 or PROJECT/IDENTIFIER:1
+    /// The API whose subscription alone is meant: IDENTIFIER, IDENTIFIER:1 or PROJECT/IDENTIFIER:1
     #[arg(value_name = "API")]
     api: Option<FamilyReference>,
     #[command(flatten)]

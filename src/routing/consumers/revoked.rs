@@ -18,9 +18,9 @@ pub struct Revoked {
 /// The reason why a connection ends with a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Revocation {
-    /// Its key, or the application of its key, exists no more: the client is not authenticated.
+    /// The connection's key, or the application of that key, exists no more: the client is not authenticated.
     Key,
-    /// Its application must not use the API any more: the client is known and not allowed in.
+    /// The connection's application must not use the API any more: the client is known and not allowed in.
     Subscription,
 }
 
